@@ -1,0 +1,105 @@
+import proxyaddr from 'proxy-addr'
+import { z } from 'zod'
+import {
+  commonSettings,
+  list,
+  logConfig,
+  port,
+  positiveNumber,
+  redisUrl,
+  wholeNumber,
+} from '../shared/config.ts'
+import type { TrustProxy } from './http/client.ts'
+
+/**
+ * The api's environment. `resourceNames` are those of every cached resource; another name in
+ * `CACHE_RESOURCES` or `CACHE_TTL_OVERRIDES` is a mistake.
+ */
+export const apiConfig = (resourceNames: readonly string[]) =>
+  z
+    .object({
+      ...commonSettings.shape,
+      REDIS_URL: redisUrl.optional(),
+      REDIS_TIMEOUT_MS: positiveNumber.default(50),
+      CACHE_ENABLED: z.stringbool().default(true),
+      CACHE_RESOURCES: list
+        .pipe(z.array(knownName(resourceNames)))
+        .default([...resourceNames])
+        .transform((names) => new Set(names)),
+      CACHE_TTL_OVERRIDES: ttlOverrides(resourceNames).default(new Map()),
+      PORT: port.default(8000),
+      METRICS_PORT: port.default(9464),
+      SESSION_SECRETS: list.pipe(
+        z.array(z.string().min(32, 'each secret needs at least 32 characters')),
+      ),
+      TRUST_PROXY: trustProxy.default(false),
+      RATE_LIMIT_PER_S: wholeNumber.default(100),
+      RATE_LIMIT_BURST: wholeNumber.default(400),
+      EDGE_MAX_AGE_S: wholeNumber.default(0),
+      BODY_LIMIT_BYTES: positiveNumber.default(1_000_000),
+      DB_POOL_SIZE: positiveNumber.default(10),
+      LOAD_CONCURRENCY: positiveNumber.default(8),
+      LOAD_QUEUE: wholeNumber.default(1000),
+    })
+    .refine((env) => env.REDIS_URL !== undefined || !env.CACHE_ENABLED, {
+      path: ['REDIS_URL'],
+      error: 'is needed unless CACHE_ENABLED=false',
+      // Said together with whatever else is wrong.
+      when: ({ issues }) => !issues.some(({ path }) => path?.[0] === 'REDIS_URL'),
+    })
+    .transform((env) => ({
+      host: env.HOST,
+      port: env.PORT,
+      metricsPort: env.METRICS_PORT,
+      log: logConfig(env),
+      database: { url: env.DATABASE_URL, poolSize: env.DB_POOL_SIZE },
+      cache: {
+        enabled: env.CACHE_ENABLED,
+        redisUrl: env.REDIS_URL,
+        commandTimeoutMs: env.REDIS_TIMEOUT_MS,
+        prefix: env.CACHE_PREFIX,
+        resources: env.CACHE_RESOURCES,
+        ttlOverridesMs: env.CACHE_TTL_OVERRIDES,
+      },
+      loads: { concurrency: env.LOAD_CONCURRENCY, queue: env.LOAD_QUEUE },
+      http: {
+        sessionSecrets: env.SESSION_SECRETS,
+        trustProxy: env.TRUST_PROXY,
+        rateLimit: { perS: env.RATE_LIMIT_PER_S, burst: env.RATE_LIMIT_BURST },
+        edgeMaxAgeS: env.EDGE_MAX_AGE_S,
+        bodyLimitBytes: env.BODY_LIMIT_BYTES,
+      },
+    }))
+
+export type ApiConfig = z.output<ReturnType<typeof apiConfig>>
+export type HttpConfig = ApiConfig['http']
+
+const knownName = (names: readonly string[]) =>
+  z.enum(names, { error: ({ input }) => `no resource is called ${String(input)}` })
+
+/** `staff:list=60,project:stats=900`, in seconds. */
+const ttlOverrides = (names: readonly string[]) =>
+  list.transform((items, ctx) => {
+    const overrides = new Map<string, number>()
+    for (const item of items) {
+      const [, name = '', seconds] = /^(.+)=([1-9]\d*)$/.exec(item) ?? []
+      if (!names.includes(name)) {
+        ctx.addIssue(`${item} is not a resource, =, and a number of seconds`)
+      }
+      overrides.set(name, Number(seconds) * 1000)
+    }
+    return overrides
+  })
+
+/** As Express means it, except `true`: it would believe whatever a client says of itself. */
+const trustProxy = z.string().transform((text, ctx): TrustProxy => {
+  if (text === 'false') return false
+  if (/^\d+$/.test(text)) return Number(text) || false
+  const addresses = text.split(',').map((item) => item.trim())
+  try {
+    proxyaddr.compile(addresses)
+  } catch {
+    ctx.addIssue('is false, a number of hops, or a list of addresses and networks')
+  }
+  return addresses
+})

@@ -1,0 +1,79 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { Answer } from '../../shared/cache/answer.ts'
+import { PROBLEM_TYPE, problemBody } from './problem.ts'
+
+/** Who may be shown a response: anyone, or the user who asked. */
+export type Audience = 'anyone' | 'user'
+
+/**
+ * Sends what the cache answered: 200, 304, or 404 with `absent` as its detail. `HEAD` is the same
+ * without a body.
+ */
+export type SendAnswer = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  answer: Answer,
+  audience: Audience,
+  absent?: string,
+) => void
+
+export interface SendAnswerOptions {
+  /** How long an edge cache may keep what is public: by so much it may be stale. */
+  readonly edgeMaxAgeS: number
+}
+
+export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer {
+  const kept = {
+    anyone: `public, max-age=0, s-maxage=${edgeMaxAgeS}, must-revalidate`,
+    user: 'private, no-cache',
+  }
+  const notKept = { anyone: 'no-store', user: 'private, no-store' }
+
+  return (req, res, answer, audience, absent = 'Not found.') => {
+    const { body, etag, outcome } = answer
+    const headers: OutgoingHttpHeaders = {
+      'Cache-Status': cacheStatus(answer),
+      'Cache-Control': (outcome === 'bypass' ? notKept : kept)[audience],
+      Age: Math.max(0, Math.floor(answer.ageMs / 1000)),
+    }
+    if (audience === 'anyone') headers['Vary'] = 'Cookie, Authorization'
+
+    if (body === null) {
+      const problem = problemBody(404, absent)
+      headers['Content-Type'] = PROBLEM_TYPE
+      headers['Content-Length'] = Buffer.byteLength(problem)
+      res.writeHead(404, headers).end(problem)
+      return
+    }
+    headers['ETag'] = etag
+    if (matches(req.headers['if-none-match'], etag)) {
+      res.writeHead(304, headers).end()
+      return
+    }
+    headers['Content-Type'] = 'application/json; charset=utf-8'
+    headers['Content-Length'] = body.length
+    res.writeHead(200, headers).end(body)
+  }
+}
+
+/** RFC 9211. A stale answer was forwarded too: its load failed, and the old one stood in. */
+export function cacheStatus({
+  outcome,
+  detail,
+  ttlMs,
+  stored,
+  collapsed,
+}: Pick<Answer, 'outcome' | 'detail' | 'ttlMs' | 'stored' | 'collapsed'>): string {
+  let status = outcome === 'hit' ? 'spms; hit' : `spms; fwd=${outcome}`
+  if (stored) status += '; stored'
+  if (collapsed) status += '; collapsed'
+  if (outcome !== 'bypass') status += `; ttl=${Math.floor(ttlMs / 1000)}`
+  return detail === undefined ? status : `${status}; detail=${detail}`
+}
+
+/** Whether the client holds this very version. `If-None-Match` compares weakly. */
+function matches(header: string | undefined, etag: string): boolean {
+  if (header === undefined) return false
+  if (header === etag || header === '*') return true
+  return header.match(/"[^"]*"/g)?.includes(etag) ?? false
+}

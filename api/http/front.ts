@@ -1,0 +1,48 @@
+import { AsyncResource } from 'node:async_hooks'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Logger } from 'winston'
+import type { Client } from './client.ts'
+import { pathOf } from './problem.ts'
+import { createRateLimit } from './rate-limit.ts'
+import { requestIdOf, withRequestId } from './request-id.ts'
+import { createSecurityHeaders } from './security-headers.ts'
+
+/** What every request passes first; it knows nothing of Express. */
+export type Front = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
+
+export interface FrontOptions {
+  readonly client: Client
+  readonly logger: Logger
+  /** For each client; 0 turns the limit off. */
+  readonly rateLimit: { readonly perS: number; readonly burst: number }
+}
+
+/** Names the request, sets the headers of every response, and turns away who asks too often. */
+export function createFront({ client, logger, rateLimit }: FrontOptions): Front {
+  const setSecurityHeaders = createSecurityHeaders()
+  const isRefused = createRateLimit(client, rateLimit)
+
+  return (req, res, next) => {
+    const id = requestIdOf(req, client.isBehindProxy(req))
+    res.setHeader('X-Request-Id', id)
+    setSecurityHeaders(res)
+    withRequestId(id, () => {
+      if (logger.isDebugEnabled()) logWhenAnswered(req, res, logger)
+      if (!isRefused(req, res)) next()
+    })
+  }
+}
+
+function logWhenAnswered(req: IncomingMessage, res: ServerResponse, logger: Logger): void {
+  const startedAt = performance.now()
+  // Express rewrites the URL on its way through the routers.
+  const request = { method: req.method, path: pathOf(req) }
+  const log = () =>
+    logger.debug('request answered', {
+      ...request,
+      status: res.statusCode,
+      durationMs: Math.round(performance.now() - startedAt),
+    })
+  // The connection closes a response, on nobody's behalf: bound, the line keeps the request's id.
+  res.once('close', AsyncResource.bind(log))
+}

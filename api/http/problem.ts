@@ -1,0 +1,96 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { ErrorRequestHandler, RequestHandler } from 'express'
+import type { Logger } from 'winston'
+import { Refusal } from '../../db/writes/refusal.ts'
+import { PublicError } from '../../shared/errors.ts'
+import { isUnavailable } from '../../shared/unavailable.ts'
+
+export const PROBLEM_TYPE = 'application/problem+json'
+
+/** The body of RFC 9457. Fields may take the place of any member but `detail`. */
+export function problemBody(
+  status: number,
+  detail: string,
+  fields: Readonly<Record<string, unknown>> = {},
+): string {
+  return JSON.stringify({ title: STATUS_CODES[status], status, ...fields, detail })
+}
+
+/** Tells the client what went wrong. Nothing may keep it. */
+export function sendProblem(res: ServerResponse, error: PublicError): void {
+  if (error.retryAfterS !== undefined) res.setHeader('Retry-After', error.retryAfterS)
+  send(res, error.status, problemBody(error.status, error.message, error.fields))
+}
+
+/** 429, with the moment from which a further request may succeed. */
+export function throttled(waitMs: number): PublicError {
+  const seconds = Math.ceil(waitMs / 1000)
+  return new PublicError(
+    'throttled',
+    `Request was throttled. Expected available in ${seconds} second${seconds === 1 ? '' : 's'}.`,
+    { retryAfterS: seconds },
+  )
+}
+
+/** Ends a route: any other method is a 405 that names those there are. */
+export function methodNotAllowed(...allowed: readonly string[]): RequestHandler {
+  const allow = [...allowed, ...(allowed.includes('GET') ? ['HEAD'] : [])].join(', ')
+  return (req, res) => {
+    res.setHeader('Allow', allow)
+    throw new PublicError('method_not_allowed', `Method "${req.method}" not allowed.`)
+  }
+}
+
+/** The last handler but one: no route took the request. */
+export const unknownRoute: RequestHandler = () => {
+  throw new PublicError('not_found', 'Not found.')
+}
+
+/** What a handler threw: shown if the client may know, else logged in full and hidden. */
+export function errorHandler(logger: Logger): ErrorRequestHandler {
+  return (thrown: unknown, req, res, next) => {
+    const error = translate(thrown)
+    // That something is unavailable is said once, by whoever notices that it changed.
+    const level = error === undefined ? 'error' : 'debug'
+    logger[level]('request failed', { method: req.method, path: pathOf(req), error: thrown })
+    if (res.headersSent) return next(thrown)
+    if (error) return sendProblem(res, error)
+    return send(res, 500, problemBody(500, 'Internal server error.'))
+  }
+}
+
+/** Without the query, which may hold what people searched for. */
+export const pathOf = (req: IncomingMessage & { originalUrl?: string }): string =>
+  (req.originalUrl ?? req.url ?? '').split('?')[0] ?? ''
+
+function send(res: ServerResponse, status: number, body: string): void {
+  res
+    .writeHead(status, {
+      'Content-Type': PROBLEM_TYPE,
+      'Content-Length': Buffer.byteLength(body),
+      'Cache-Control': 'no-store',
+    })
+    .end(body)
+}
+
+function translate(thrown: unknown): PublicError | undefined {
+  if (thrown instanceof PublicError) return thrown
+  if (thrown instanceof Refusal) {
+    return new PublicError(thrown.reason, thrown.message, { fields: thrown.fields })
+  }
+  if (!(thrown instanceof Error)) return undefined
+  const type = 'type' in thrown ? thrown.type : undefined
+  const status = 'status' in thrown ? thrown.status : undefined
+  if (type === 'entity.too.large') return new PublicError('too_large', 'The body is too large.')
+  if (type === 'entity.parse.failed') {
+    return new PublicError('invalid', `JSON parse error - ${thrown.message}`)
+  }
+  if (status === 415) return new PublicError('unsupported_media_type', 'Unsupported encoding.')
+  if (status === 400) return new PublicError('invalid', 'The request is malformed.')
+  if (isUnavailable(thrown)) {
+    return new PublicError('unavailable', 'The database cannot be reached. Try again soon.', {
+      retryAfterS: 1,
+    })
+  }
+  return undefined
+}

@@ -1,0 +1,23 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Client } from './client.ts'
+import { sendProblem, throttled } from './problem.ts'
+import { createTokenBuckets, type TokenBucketOptions } from './token-buckets.ts'
+
+/**
+ * Refuses clients that ask too often; true when it has answered. A `perS` or `burst` of 0 turns
+ * it off.
+ */
+export function createRateLimit(
+  client: Client,
+  options: TokenBucketOptions,
+): (req: IncomingMessage, res: ServerResponse) => boolean {
+  if (options.perS === 0 || options.burst === 0) return () => false
+  const buckets = createTokenBuckets(options)
+
+  return (req, res) => {
+    const waitMs = buckets.take(client.network(req))
+    if (waitMs === 0) return false
+    sendProblem(res, throttled(waitMs))
+    return true
+  }
+}

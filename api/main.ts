@@ -1,0 +1,99 @@
+import { createServer } from 'node:http'
+import { openDatabase } from '../db/database.ts'
+import { createLoader } from '../shared/cache/loader.ts'
+import { createReader } from '../shared/cache/reader.ts'
+import { createRedisStore } from '../shared/cache/store.ts'
+import { parseConfig } from '../shared/config.ts'
+import { runService, type Service, untilStopped } from '../shared/lifecycle.ts'
+import { configureLogger, createLogger } from '../shared/logger.ts'
+import { createMetrics, createStatusServer } from '../shared/metrics.ts'
+import { exitWithParent } from '../shared/parent-watch.ts'
+import { openRedis } from '../shared/redis.ts'
+import { catalog } from '../shared/resources/index.ts'
+import { closeServer, listen } from '../shared/server.ts'
+import { createApp } from './app.ts'
+import { type ApiConfig, apiConfig } from './config.ts'
+import { currentRequestId } from './http/request-id.ts'
+import { watchDatabase } from './watch-database.ts'
+
+const logger = createLogger('api', currentRequestId)
+
+// Longer than proxies keep an idle connection, or they would send a request into a closing one.
+const KEEP_ALIVE_MS = 65_000
+const REQUEST_MS = 30_000
+
+await runService(logger, async (service) => {
+  exitWithParent(process.env)
+  const config = parseConfig(apiConfig(catalog.map(({ name }) => name)), process.env)
+  configureLogger(logger, config.log)
+  const { stopping } = service
+
+  const db = service.own(
+    openDatabase({
+      ...config.database,
+      applicationName: 'spms-api',
+      onConnectionError: () => checkDatabase(),
+    }),
+    (pool) => pool.destroy(),
+  )
+  const checkDatabase = watchDatabase({ db, logger, stopping })
+  checkDatabase()
+
+  const metrics = createMetrics()
+  const { prefix, resources } = config.cache
+  const reader = createReader({
+    store: openStore(config.cache, service),
+    loader: createLoader(db, config.loads),
+    prefix,
+    isCached: ({ name }) => resources.has(name),
+    metrics,
+    onFillError: (error) => logger.debug('cache not filled', { error }),
+  })
+
+  let isListening = false
+  const isReady = () => isListening && !stopping.aborted
+  const app = createApp({ config: config.http, reader, db, logger, isReady })
+  const { host } = config
+
+  const status = service.own(
+    createStatusServer({ registry: metrics.registry, isReady }),
+    closeServer,
+  )
+  const metricsPort = await listen(status, {
+    host,
+    port: config.metricsPort,
+    setting: 'METRICS_PORT',
+  })
+  const server = service.own(
+    createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS }, app),
+    closeServer,
+  )
+  const port = await listen(server, { host, port: config.port, setting: 'PORT' })
+  isListening = true
+  logger.info('listening', { host, port, metricsPort })
+
+  await untilStopped(stopping)
+})
+
+function openStore({ enabled, redisUrl, commandTimeoutMs }: ApiConfig['cache'], service: Service) {
+  if (!enabled || redisUrl === undefined) return null
+  const redis = service.own(
+    openRedis(redisUrl, {
+      name: 'spms-api',
+      commandTimeoutMs,
+      onState(state, error) {
+        if (state === 'up') logger.info('Redis connected')
+        else if (state === 'down') logger.warn('Redis unreachable', { error })
+        else logger.error('Redis refused', { error })
+      },
+    }),
+    (client) => client.disconnect(),
+  )
+  return service.own(
+    createRedisStore(redis, {
+      commandTimeoutMs,
+      onState: (isUsable) => logger.info(isUsable ? 'cache in use' : 'cache not in use'),
+    }),
+    (store) => store[Symbol.dispose](),
+  )
+}

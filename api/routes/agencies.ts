@@ -1,0 +1,113 @@
+import { Router } from 'express'
+import { z } from 'zod'
+import { findBranch, findTinyBranch, searchBranches } from '../../db/queries/branches.ts'
+import {
+  deleteBranch,
+  insertBranch,
+  lockBranch,
+  requireBranchEditor,
+  updateBranch,
+} from '../../db/writes/branch.ts'
+import { transact } from '../../db/writes/transact.ts'
+import { notFound } from '../../shared/errors.ts'
+import { branches, businessAreas } from '../../shared/resources/index.ts'
+import type { AppDeps } from '../deps.ts'
+import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { methodNotAllowed } from '../http/problem.ts'
+import { parse, parseId } from '../parse.ts'
+import { reference, text } from './field.ts'
+import { page, searchTerm } from './parameter.ts'
+import { written } from './written.ts'
+
+/** The reference lists of agencies, and the branches that superusers keep. */
+export function agencyRoutes(deps: AppDeps): Router {
+  const router = Router({ strict: true, caseSensitive: true })
+  const { db, reader } = deps
+
+  router
+    .route('/agencies/branches')
+    .get(async (req, res) => {
+      const { searchTerm: term, ...wanted } = parse(branchQuery, req.query)
+      if (term === undefined) {
+        const answer = await deps.readAs(req, () => reader.read(branches, {}, 'all'))
+        return deps.sendAnswer(req, res, answer, 'user')
+      }
+      await deps.requireUser(req)
+      const found = await reader.query((trx) =>
+        searchBranches(trx, { searchTerm: term, page: wanted.page }),
+      )
+      sendPrivate(res, found, 'search')
+    })
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const branch = await transact(db, async (trx) => {
+        await requireBranchEditor(trx, userId)
+        const id = await insertBranch(trx, parse(newBranch, req.body))
+        return written(await findTinyBranch(trx, id))
+      })
+      sendJson(res, 201, branch)
+    })
+    .all(methodNotAllowed('GET', 'POST'))
+
+  router
+    .route('/agencies/branches/:id')
+    .get(async (req, res) => {
+      const id = parseId(req.params.id, 'Branch')
+      await deps.requireUser(req)
+      const branch = await reader.query((trx) => findBranch(trx, id))
+      if (branch === null) throw notFound('Branch', id)
+      sendPrivate(res, branch)
+    })
+    .put(async (req, res) => {
+      const id = parseId(req.params.id, 'Branch')
+      const { userId } = await deps.requireUser(req)
+      const branch = await transact(db, async (trx) => {
+        await lockBranch(trx, id, userId)
+        await updateBranch(trx, id, parse(branchPatch, req.body))
+        return written(await findTinyBranch(trx, id))
+      })
+      sendJson(res, 200, branch)
+    })
+    .delete(async (req, res) => {
+      const id = parseId(req.params.id, 'Branch')
+      const { userId } = await deps.requireUser(req)
+      await transact(db, async (trx) => {
+        await lockBranch(trx, id, userId)
+        await deleteBranch(trx, id)
+      })
+      sendNoContent(res)
+    })
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
+
+  router
+    .route('/agencies/business_areas')
+    .get(async (req, res) => {
+      const answer = await deps.readAs(req, () => reader.read(businessAreas, {}, 'all'))
+      deps.sendAnswer(req, res, answer, 'user')
+    })
+    .all(methodNotAllowed('GET'))
+
+  return router
+}
+
+const branchQuery = z.object({ searchTerm, page })
+
+type Id = string | null | undefined
+
+const columns = <Sent extends { agency?: Id; manager?: Id }>({
+  agency,
+  manager,
+  ...rest
+}: Sent) => ({
+  ...rest,
+  agency_id: agency,
+  manager_id: manager,
+})
+
+const branchFields = z.object({
+  name: text(140).min(1),
+  agency: reference.nullish(),
+  manager: reference.nullish(),
+})
+const newBranch = branchFields.transform(columns)
+const branchPatch = branchFields.partial().transform(columns)

@@ -1,0 +1,55 @@
+import { z } from 'zod'
+
+const MAX_INTEGER = 2 ** 31 - 1
+const MAX_ID = 2n ** 63n - 1n
+
+/** What Postgres can hold as text: no NUL, and no half of a surrogate pair. */
+export const storable = z
+  .string()
+  .refine((value) => !/[\0\p{Surrogate}]/u.test(value), 'Null characters are not allowed.')
+
+/** Text of at most so many characters, trimmed. */
+export const text = (max = Infinity) =>
+  storable
+    .trim()
+    .refine(
+      (value) => [...value].length <= max,
+      `Ensure this field has no more than ${max} characters.`,
+    )
+
+/** An e-mail address, or blank for none. */
+export const email = text(254).refine(
+  (value) => value === '' || z.regexes.email.test(value),
+  'Enter a valid email address.',
+)
+
+/** A calendar date, such as `2026-02-28`; Postgres has no year 0. */
+export const date = z.iso
+  .date('Date has wrong format. Use one of these formats instead: YYYY-MM-DD.')
+  .refine((value) => !value.startsWith('0000'), 'There is no year 0.')
+
+/** An integer that fits its column. */
+export const integer = (min: number) =>
+  z
+    .int('A valid integer is required.')
+    .min(min, `Ensure this value is greater than or equal to ${min}.`)
+    .max(MAX_INTEGER, `Ensure this value is less than or equal to ${MAX_INTEGER}.`)
+
+/** The id of another row, as canonical decimal text. */
+export const reference = z
+  .union([z.int().nonnegative(), z.string().regex(/^\d{1,19}$/)], 'A valid integer is required.')
+  .transform(BigInt)
+  .refine((id) => id <= MAX_ID, {
+    error: ({ input }) => `Invalid pk "${String(input)}" - object does not exist.`,
+  })
+  .transform(String)
+
+/** An object whose nulls count as not sent, for saves that cannot clear a value. */
+export const ignoringNulls = <S extends z.ZodType>(schema: S) =>
+  z.preprocess(
+    (body) =>
+      typeof body === 'object' && body !== null && !Array.isArray(body)
+        ? Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
+        : body,
+    schema,
+  )

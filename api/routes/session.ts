@@ -1,0 +1,48 @@
+import { Router } from 'express'
+import { z } from 'zod'
+import { PublicError } from '../../shared/errors.ts'
+import type { AppDeps } from '../deps.ts'
+import type { Client } from '../http/client.ts'
+import { sendJson } from '../http/json.ts'
+import { methodNotAllowed } from '../http/problem.ts'
+import { clearSessionCookies, setSessionCookies } from '../session/cookies.ts'
+import { createLogIn } from '../session/log-in.ts'
+import type { Sessions } from '../session/session.ts'
+
+export interface SessionRoutesDeps extends AppDeps {
+  readonly client: Client
+  readonly sessions: Sessions
+}
+
+const credentials = z.object({
+  username: z.string().min(1).max(150),
+  password: z.string().min(1).max(4096),
+})
+
+/** Logging in and out. */
+export function sessionRoutes(deps: SessionRoutesDeps): Router {
+  const router = Router({ strict: true, caseSensitive: true })
+  const logIn = createLogIn(deps)
+
+  router
+    .route('/users/log-in')
+    .post(async (req, res) => {
+      const given = credentials.safeParse(req.body)
+      if (!given.success) throw new PublicError('invalid', 'Username and password are required')
+      const token = await logIn({ ...given.data, network: deps.client.network(req) })
+      setSessionCookies(res, token, deps.client.isSecure(req))
+      sendJson(res, 200, { ok: 'Welcome' })
+    })
+    .all(methodNotAllowed('POST'))
+
+  router
+    .route('/users/log-out')
+    .post(async (req, res) => {
+      await deps.requireUser(req)
+      clearSessionCookies(res, deps.client.isSecure(req))
+      sendJson(res, 200, { ok: 'True' })
+    })
+    .all(methodNotAllowed('POST'))
+
+  return router
+}

@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Kysely, sql } from 'kysely'
+import type { Logger } from 'winston'
+import type { Database } from '../db/schema.ts'
+
+export interface WatchDatabaseDeps {
+  readonly db: Kysely<Database>
+  readonly logger: Logger
+  readonly stopping: AbortSignal
+}
+
+const RETRY_MIN_MS = 250
+const RETRY_MAX_MS = 10_000
+
+/**
+ * Says when Postgres is away and when it is back, once each. Call what it answers at start and
+ * whenever a connection breaks. Requests are served meanwhile, as far as Redis can.
+ */
+export function watchDatabase({ db, logger, stopping }: WatchDatabaseDeps): () => void {
+  let isWatching = false
+
+  async function watch(): Promise<void> {
+    for (let attempt = 0; !stopping.aborted; attempt++) {
+      try {
+        await sql`select 1`.execute(db)
+        if (attempt > 0) logger.info('database reachable')
+        return
+      } catch (error) {
+        if (attempt === 0 && !stopping.aborted) logger.warn('database unreachable', { error })
+      }
+      await pause(attempt)
+    }
+  }
+
+  const pause = (attempt: number) =>
+    sleep(Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** attempt), undefined, {
+      signal: stopping,
+    }).catch(() => {})
+
+  return () => {
+    if (isWatching || stopping.aborted) return
+    isWatching = true
+    void watch().finally(() => {
+      isWatching = false
+    })
+  }
+}

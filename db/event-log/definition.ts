@@ -1,0 +1,22 @@
+/** A table whose changes matter to the cache, and what its triggers report of them. */
+export interface WatchedTable {
+  readonly name: string
+  /** Columns whose change is an event; their order is the order of the bits in `changed`. */
+  readonly watch: readonly string[]
+  /** Columns whose old and new values the event carries; their order is that of each array in `keys`. */
+  readonly keys: readonly string[]
+}
+
+/** What the triggers have to watch, compiled from the rules of all resources. */
+export interface RulesDefinition {
+  readonly tables: readonly WatchedTable[]
+}
+
+/** A watched table as one installed version of the rules knows it. */
+export interface InstalledTable extends WatchedTable {
+  readonly id: number
+  readonly primaryKey: readonly string[]
+}
+
+/** `changed` is a bigint whose sign bit stays free, so that all ones is -1 whatever is watched. */
+export const MAX_WATCHED_COLUMNS = 63

@@ -1,0 +1,52 @@
+-- The functions that every installation shares. Replaced on each install.
+
+-- Wakes a sleeping invalidator. Called only when one sleeps. A transaction that notified cannot be
+-- prepared, and NOTIFY fails when its queue is full: in both cases the invalidator polls instead.
+create or replace function invalidation.ring() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if coalesce(nullif(current_setting('invalidation.bell', true), ''),
+              case when current_setting('max_prepared_transactions') = '0' then 'on' else 'off' end)
+       <> 'off'
+     and pg_notification_queue_usage() < 0.5 then
+    perform pg_notify('invalidation', '');
+  end if;
+end
+$$;
+
+-- Whoever sleeps holds the bell alone. Whoever gets it here, shared and to the end of its
+-- transaction, keeps everybody awake until its commit can be seen.
+create or replace function invalidation.ring_if_asleep() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if not pg_try_advisory_xact_lock_shared(1397771603, 0) then
+    perform invalidation.ring();
+  end if;
+end
+$$;
+
+-- Arguments: version, table id.
+create or replace function invalidation.log_truncate() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into invalidation.event
+  values (extract(epoch from clock_timestamp())::bigint / 300 % 4, pg_current_xact_id(),
+          tg_argv[0]::integer, tg_argv[1]::integer, 'T', -1, null, clock_timestamp());
+  perform invalidation.ring_if_asleep();
+  return null;
+end
+$$;
+
+-- Forgets every entry of a resource ('staff:profile') or of a key pattern ('project:*').
+create or replace function invalidation.flush(pattern text) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  insert into invalidation.event
+  values (extract(epoch from clock_timestamp())::bigint / 300 % 4, pg_current_xact_id(),
+          0, 0, 'F', -1, json_build_array(pattern), clock_timestamp());
+  perform invalidation.ring_if_asleep();
+end
+$$;
+
+-- Triggers run with the owner's rights, so writers need no grants; nobody else may call these.
+revoke all on all functions in schema invalidation from public;

@@ -1,0 +1,135 @@
+import { type ClientBase, DatabaseError } from 'pg'
+import { LOCK, LOCK_CLASS } from './event.ts'
+import { parseSnapshot, type Snapshot } from './snapshot.ts'
+
+/** How often the lowest cursor is noted. */
+const NOTE_INTERVAL_S = 300
+/** How old a note must be before what it has seen may go: the history that a late cursor can count on. */
+const NOTE_AGE_S = 600
+/** A cursor that has not moved for this long no longer holds the ring back; its owner will flush. */
+const CURSOR_AGE_S = 600
+
+/** Where a resource stands at one Redis. */
+export interface Cursor {
+  readonly resource: string
+  readonly snapshot: string
+}
+
+/** Records how far each resource has been applied to a Redis. Few rows, seldom written. */
+export async function noteCursors(
+  client: ClientBase,
+  redis: string,
+  cursors: readonly Cursor[],
+): Promise<void> {
+  await client.query(
+    `insert into invalidation.cursor (redis, resource, snapshot, noted_at)
+     select $1, resource, snapshot, clock_timestamp()
+     from unnest($2::text[], $3::pg_snapshot[]) as c(resource, snapshot)
+     on conflict (redis, resource)
+     do update set snapshot = excluded.snapshot, noted_at = excluded.noted_at`,
+    [redis, cursors.map(({ resource }) => resource), cursors.map(({ snapshot }) => snapshot)],
+  )
+}
+
+/** What a round of housekeeping did. */
+export type HousekeepingResult =
+  'emptied' | 'nothing to empty' | 'still needed' | 'busy' | 'not ours'
+
+export interface HousekeepingOptions {
+  /** Seconds to add to the clock, so that a test need not wait for the ring to turn. */
+  readonly aheadS?: number
+}
+
+/**
+ * Empties the segment after the current one once every cursor has been past it for ten minutes.
+ * One replica at a time does it; it never queues for a lock, so writers never wait behind it.
+ */
+export async function keepHouse(
+  client: ClientBase,
+  { aheadS = 0 }: HousekeepingOptions = {},
+): Promise<HousekeepingResult> {
+  const { rows } = await client.query<{ locked: boolean }>(
+    'select pg_try_advisory_lock($1, $2) as locked',
+    [LOCK_CLASS, LOCK.housekeeping],
+  )
+  if (!rows[0]?.locked) return 'not ours'
+  try {
+    await takeNote(client, aheadS)
+    return await emptyNextSegment(client, aheadS)
+  } finally {
+    await client.query('select pg_advisory_unlock($1, $2)', [LOCK_CLASS, LOCK.housekeeping])
+  }
+}
+
+async function takeNote(client: ClientBase, aheadS: number): Promise<void> {
+  const { rows } = await client.query<{ due: boolean }>(
+    `select coalesce(max(taken_at) < clock_timestamp() + $1 * interval '1 s' - $2 * interval '1 s', true) as due
+     from invalidation.note`,
+    [aheadS, NOTE_INTERVAL_S],
+  )
+  if (!rows[0]?.due) return
+  const cursors = await client.query<{ snapshot: string }>(
+    `select snapshot::text from invalidation.cursor
+     where noted_at > clock_timestamp() - $1 * interval '1 s'`,
+    [CURSOR_AGE_S],
+  )
+  const lowest = cursors.rows
+    .map(({ snapshot }) => parseSnapshot(snapshot))
+    .filter((snapshot) => snapshot !== null)
+    .toSorted(byReach)[0]
+  if (!lowest) return
+  await client.query(
+    `with old as (delete from invalidation.note where taken_at < clock_timestamp() - interval '1 hour')
+     insert into invalidation.note values (clock_timestamp() + $1 * interval '1 s', $2)
+     on conflict do nothing`,
+    [aheadS, lowest.text],
+  )
+}
+
+/** Snapshots of one database are ordered by what they have seen; the one that saw least comes first. */
+function byReach(a: Snapshot, b: Snapshot): number {
+  if (a.xmax !== b.xmax) return a.xmax < b.xmax ? -1 : 1
+  return b.xip.length - a.xip.length
+}
+
+async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<HousekeepingResult> {
+  const { rows } = await client.query<{ segment: number; note: string | null }>(
+    `select (extract(epoch from clock_timestamp() + $1 * interval '1 s')::bigint / 300 + 1) % 4 as segment,
+            (select snapshot::text from invalidation.note
+             where taken_at <= clock_timestamp() + $1 * interval '1 s' - $2 * interval '1 s'
+             order by taken_at desc limit 1) as note`,
+    [aheadS, NOTE_AGE_S],
+  )
+  const { segment, note } = rows[0] as { segment: number; note: string | null }
+  if (note === null) return 'still needed'
+  const table = `invalidation.event_${segment}`
+
+  // READ COMMITTED: the check must see what was committed while the lock was awaited.
+  await client.query('begin isolation level read committed')
+  try {
+    await client.query(`lock table only ${table} in access exclusive mode nowait`)
+    const state = await client.query<{ empty: boolean; seen: boolean }>(
+      `select not exists (select from ${table}) as empty,
+              not exists (select from ${table} e
+                          where not pg_visible_in_snapshot(e.xid, $1::pg_snapshot)
+                            and e.xid < pg_snapshot_xmax(pg_current_snapshot())) as seen`,
+      [note],
+    )
+    const { empty, seen } = state.rows[0] as { empty: boolean; seen: boolean }
+    if (!empty && seen) {
+      await client.query(
+        `insert into invalidation.floor (snapshot) values ($1)
+         on conflict (only_row) do update set snapshot = excluded.snapshot`,
+        [note],
+      )
+      await client.query(`truncate ${table}`)
+    }
+    await client.query('commit')
+    if (empty) return 'nothing to empty'
+    return seen ? 'emptied' : 'still needed'
+  } catch (error) {
+    await client.query('rollback')
+    if (error instanceof DatabaseError && error.code === '55P03') return 'busy'
+    throw error
+  }
+}

@@ -1,0 +1,85 @@
+import { Client } from 'pg'
+import { LOCK, LOCK_CLASS } from './event.ts'
+
+/**
+ * The one connection on which a worker reads windows and holds its locks. A worker that can no
+ * longer read has lost its locks with the connection, so nobody has to decide that it is dead.
+ */
+export interface WorkerSession extends AsyncDisposable {
+  readonly client: Client
+  /** Aborted when the connection is gone. */
+  readonly lost: AbortSignal
+  /** Takes a lock for as long as the session lives, if nobody has it. Never waits. */
+  tryLock(lockClass: number, object: number): Promise<boolean>
+  unlock(lockClass: number, object: number): Promise<void>
+  /** The right to sleep. While it is held alone, every writer rings. */
+  tryBell(): Promise<boolean>
+  releaseBell(): Promise<void>
+  /** False where writers do not ring: then the worker must not rely on being woken. */
+  readonly bellRings: boolean
+}
+
+export interface WorkerSessionOptions {
+  readonly url: string
+  readonly applicationName: string
+  /** A window or lookup that takes longer is given up and started again. */
+  readonly statementTimeoutMs: number
+}
+
+/** Connects. @throws when Postgres cannot be reached or is a standby. */
+export async function openWorkerSession(options: WorkerSessionOptions): Promise<WorkerSession> {
+  const client = new Client({
+    connectionString: options.url,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: 3_000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 5_000,
+    statement_timeout: options.statementTimeoutMs,
+    query_timeout: options.statementTimeoutMs + 1_000,
+    // The window's plan must not depend on statistics, which the ring never has.
+    options: '-c plan_cache_mode=force_generic_plan -c tcp_keepalives_idle=5',
+  })
+  const lost = new AbortController()
+  client.on('error', () => lost.abort())
+  client.on('end', () => lost.abort())
+  await client.connect()
+
+  const { rows } = await client.query<{ standby: boolean; rings: boolean }>(
+    `select pg_is_in_recovery() as standby,
+            coalesce(nullif(current_setting('invalidation.bell', true), ''),
+              case when current_setting('max_prepared_transactions') = '0' then 'on' else 'off' end)
+              <> 'off' as rings`,
+  )
+  if (rows[0]?.standby) {
+    await client.end()
+    throw new Error('this is a standby: the event log is read on the primary')
+  }
+
+  // A crash emptied it: entries and cursors of the life before are not to be trusted.
+  await client.query(
+    'insert into invalidation.incarnation (id) values (gen_random_uuid()) on conflict do nothing',
+  )
+
+  const lockQuery = async (sql: string, values: readonly number[]) => {
+    const { rows } = await client.query<{ locked: boolean }>(sql, [...values])
+    return rows[0]?.locked === true
+  }
+  const tryLock = (lockClass: number, object: number) =>
+    lockQuery('select pg_try_advisory_lock($1, $2) as locked', [lockClass, object])
+  const unlock = async (lockClass: number, object: number) => {
+    await lockQuery('select pg_advisory_unlock($1, $2) as locked', [lockClass, object])
+  }
+
+  return {
+    client,
+    lost: lost.signal,
+    bellRings: rows[0]?.rings === true,
+    tryLock,
+    unlock,
+    tryBell: () => tryLock(LOCK_CLASS, LOCK.bell),
+    releaseBell: () => unlock(LOCK_CLASS, LOCK.bell),
+    [Symbol.asyncDispose]: async () => {
+      await client.end().catch(() => undefined)
+    },
+  }
+}

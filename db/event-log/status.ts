@@ -1,0 +1,89 @@
+import { Client } from 'pg'
+import { isWhole, readInstalledTriggers } from './drift.ts'
+import { readRules } from './rules.ts'
+
+/** What an operator wants to know of the log. */
+export interface LogStatus {
+  /** The version that the triggers write; `null` when nothing is installed. */
+  readonly version: number | null
+  readonly tables: number
+  /** Tables whose triggers are not as their rules ask; `install` repairs them. */
+  readonly damaged: readonly string[]
+  readonly events: number
+  readonly bytes: number
+  readonly segments: readonly { readonly segment: number; readonly events: number }[]
+  /** Now, by Postgres: what the watermarks are compared with. */
+  readonly snapshot: string
+  readonly cursors: readonly {
+    readonly redis: string
+    readonly resource: string
+    readonly ageS: number
+  }[]
+  /** Backends that hold a lock of ours: who sleeps on the bell, and how many owners there are. */
+  readonly sessions: readonly { readonly application: string; readonly locks: number }[]
+}
+
+/** Reads the state of the event log. Harmless at any time. */
+export async function readStatus(url: string): Promise<LogStatus> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
+  await client.connect()
+  try {
+    return await read(client)
+  } finally {
+    await client.end()
+  }
+}
+
+async function read(client: Client): Promise<LogStatus> {
+  const head = await client.query<{ snapshot: string; installed: boolean }>(
+    `select pg_current_snapshot()::text as snapshot,
+            to_regclass('invalidation.floor') is not null as installed`,
+  )
+  const { snapshot, installed } = head.rows[0] as { snapshot: string; installed: boolean }
+  const nothing = { version: null, tables: 0, damaged: [], events: 0, bytes: 0, segments: [] }
+  if (!installed) return { ...nothing, snapshot, cursors: [], sessions: [] }
+
+  const { newest } = await readRules(client)
+  const damaged: string[] = []
+  for (const table of newest?.tables ?? []) {
+    const found = await readInstalledTriggers(client, table.name)
+    if (!isWhole(found, table, newest?.version ?? 0)) damaged.push(table.name)
+  }
+
+  const segments = await client.query<{ segment: number; events: string }>(
+    'select segment, count(*) as events from invalidation.event group by segment order by segment',
+  )
+  const size = await client.query<{ bytes: string }>(
+    `select sum(pg_total_relation_size(inhrelid)) as bytes from pg_inherits
+     where inhparent = 'invalidation.event'::regclass`,
+  )
+  const cursors = await client.query<{ redis: string; resource: string; age_s: string }>(
+    `select redis, resource, extract(epoch from clock_timestamp() - noted_at) as age_s
+     from invalidation.cursor order by redis, resource`,
+  )
+  const sessions = await client.query<{ application: string; locks: string }>(
+    `select a.application_name as application, count(*) as locks
+     from pg_locks l join pg_stat_activity a using (pid)
+     where l.locktype = 'advisory' and l.granted and a.application_name like 'spms-%'
+       and l.database = (select oid from pg_database where datname = current_database())
+     group by a.application_name, l.pid order by 1`,
+  )
+  return {
+    version: newest?.version ?? null,
+    tables: newest?.tables.length ?? 0,
+    damaged,
+    events: segments.rows.reduce((sum, row) => sum + Number(row.events), 0),
+    bytes: Number(size.rows[0]?.bytes ?? 0),
+    segments: segments.rows.map(({ segment, events }) => ({ segment, events: Number(events) })),
+    snapshot,
+    cursors: cursors.rows.map(({ redis, resource, age_s }) => ({
+      redis,
+      resource,
+      ageS: Math.round(Number(age_s)),
+    })),
+    sessions: sessions.rows.map(({ application, locks }) => ({
+      application,
+      locks: Number(locks),
+    })),
+  }
+}

@@ -1,0 +1,227 @@
+import type { InstalledTable } from './definition.ts'
+import { identifier, literal } from './quote.ts'
+
+/** Up to this many rows a statement is one event; above it, chunks of this size. */
+const CHUNK_ROWS = 500
+/** Above this many rows a statement is one `B` event: flushing is cheaper than naming them. */
+const CAP_ROWS = 10_000
+
+export interface TriggerFunction {
+  readonly name: string
+  readonly body: string
+}
+
+export interface Trigger {
+  readonly name: string
+  /** From `after` to `statement`. */
+  readonly firing: string
+  /** Name and arguments. */
+  readonly call: string
+}
+
+export interface TableTriggers {
+  readonly functions: readonly TriggerFunction[]
+  readonly triggers: readonly Trigger[]
+}
+
+/** The triggers that make one table report its changes, and their functions. Pure: it reads nothing. */
+export function tableTriggers(table: InstalledTable, version: number): TableTriggers {
+  const name = (verb: string) => `invalidation.log_${verb}_${table.id}`
+  const trigger = (verb: string, referencing: string, call = `${name(verb)}()`): Trigger => ({
+    name: `zz_invalidation_${verb}`,
+    firing: `after ${verb} on ${identifier(table.name)} ${referencing}for each statement`,
+    call,
+  })
+  return {
+    functions: [
+      { name: name('insert'), body: appearance(table, version, 'I', 'new_rows') },
+      { name: name('update'), body: update(table, version) },
+      { name: name('delete'), body: appearance(table, version, 'D', 'old_rows') },
+    ],
+    triggers: [
+      trigger('insert', 'referencing new table as new_rows '),
+      trigger('update', 'referencing old table as old_rows new table as new_rows '),
+      trigger('delete', 'referencing old table as old_rows '),
+      trigger('truncate', '', `invalidation.log_truncate(${version}, ${table.id})`),
+    ],
+  }
+}
+
+/** Rows that came or went: every watched column counts as changed. */
+function appearance(
+  table: InstalledTable,
+  version: number,
+  op: 'I' | 'D',
+  rows: 'new_rows' | 'old_rows',
+): string {
+  return `
+declare
+  op      "char" := '${op}';
+  keys    json;
+  chunks  json[];
+  moment  timestamptz;
+begin
+  -- Reading the rows may fail, as after a dropped column; logging may not.
+  begin
+    select json_build_array(${keyArray(table, 'r')}) into strict keys from ${rows} r;
+  exception
+    when no_data_found then return null;
+    when too_many_rows then
+      ${unlessBulk(rows)}
+        begin
+          select array_agg(c.keys) into chunks from (
+            select json_agg(k.keys) as keys from (
+              select ${keyArray(table, 'd')} as keys, (row_number() over () - 1) / ${CHUNK_ROWS} as chunk
+              from (select distinct ${keyTexts(table, 'r').join(', ')} from ${rows} r) d
+            ) k group by k.chunk
+          ) c;
+        exception when others then op := 'X';
+        end;
+      end if;
+    when others then op := 'X';
+  end;
+  ${log(table, version, '-1')}
+end
+`
+}
+
+/**
+ * Rows that changed. Images are compared, not values: \`is distinct from\` calls 1.0 and 1.00 equal,
+ * and their JSON differs. A row whose primary key changed counts as deleted and inserted.
+ */
+function update(table: InstalledTable, version: number): string {
+  const columns = [...new Set([...table.primaryKey, ...table.watch, ...table.keys])]
+  const list = columns.map(identifier).join(', ')
+  const samePrimaryKey = (before: string, after: string) =>
+    table.primaryKey
+      .map((column) => `${before}.${identifier(column)} = ${after}.${identifier(column)}`)
+      .join(' and ')
+  const firstOfKey = identifier(table.primaryKey[0] as string)
+  const mask = (before: string, after: string) =>
+    table.watch
+      .map((column, bit) => {
+        const images = `row(${before}.${identifier(column)}), row(${after}.${identifier(column)})`
+        return `case when record_image_ne(${images}) then ${bitValue(bit)}::bigint else 0 end`
+      })
+      .join('\n           | ')
+
+  return `
+declare
+  op      "char" := 'U';
+  mask    bigint := -1;
+  keys    json;
+  chunks  json[];
+  moment  timestamptz;
+  was     record;
+  became  record;
+begin
+  -- One row is nearly all of the traffic, and two plain reads cost less than a join.
+  begin
+    select ${list} into strict was from old_rows;
+    select ${list} into strict became from new_rows;
+    if record_image_eq(was, became) then return null; end if;
+    if ${samePrimaryKey('was', 'became')} then
+      mask := ${mask('was', 'became')};
+      if mask = 0 then return null; end if;
+    end if;
+    if record_image_eq(row(${fields('was', table.keys)}), row(${fields('became', table.keys)})) then
+      keys := json_build_array(${keyArray(table, 'became')});
+    else
+      keys := json_build_array(${keyArray(table, 'was')}, ${keyArray(table, 'became')});
+    end if;
+  exception
+    when no_data_found then return null;
+    when too_many_rows then
+      ${unlessBulk('new_rows')}
+        begin
+          with pair as materialized (
+            select o.${firstOfKey} is not null as has_old, n.${firstOfKey} is not null as has_new,
+              ${[...keyTexts(table, 'o', 'old_'), ...keyTexts(table, 'n', 'new_')].map((text) => `${text},`).join(' ')}
+              case when o.${firstOfKey} is null or n.${firstOfKey} is null then -1 else
+                ${mask('o', 'n')}
+              end as mask
+            from old_rows o full join new_rows n on ${samePrimaryKey('o', 'n')}
+          ), changed as (
+            select * from pair p where p.mask <> 0
+          ), named as (
+            select ${prefixed(table, 'old_')} from changed c where c.has_old
+            union
+            select ${prefixed(table, 'new_')} from changed c where c.has_new
+          )
+          select (select bit_or(c.mask) from changed c),
+                 (select array_agg(g.keys) from (
+                    select json_agg(k.keys) as keys from (
+                      select ${keyArray(table, 'd')} as keys, (row_number() over () - 1) / ${CHUNK_ROWS} as chunk
+                      from named d
+                    ) k group by k.chunk
+                  ) g)
+            into mask, chunks;
+          if mask is null then return null; end if;
+        exception when others then op := 'X'; mask := -1;
+        end;
+      end if;
+    when others then op := 'X'; mask := -1;
+  end;
+  ${log(table, version, 'mask')}
+end
+`
+}
+
+const fields = (row: string, names: readonly string[]) =>
+  names.map((column) => `${row}.${identifier(column)}`).join(', ')
+
+const bitValue = (bit: number) => String(2n ** BigInt(bit))
+
+/** Opens a branch for rows few enough to be named; with more of them, or by request, they are a `B`. */
+const unlessBulk = (rows: string) =>
+  `perform from ${rows} offset ${CAP_ROWS} limit 1;
+      if found or current_setting('invalidation.mode', true) = 'coarse' then op := 'B';
+      else`
+
+/**
+ * The insert itself is not caught: a full disk fails the write rather than lose the event.
+ * A single event goes straight to its segment, which saves the routing of a partitioned insert.
+ */
+function log(table: InstalledTable, version: number, mask: string): string {
+  const values = (segment: string, op: string, keys: string) =>
+    `(${segment}, pg_current_xact_id(), ${version}, ${table.id}, ${op}, ${mask}, ${keys}, moment)`
+  const straight = [0, 1, 2].map(
+    (segment) =>
+      `when ${segment} then insert into invalidation.event_${segment} values ${values(String(segment), 'op', 'keys')};`,
+  )
+  return `moment := clock_timestamp();
+  if chunks is null or op = 'X' then
+    case extract(epoch from moment)::bigint / 300 % 4
+      ${straight.join('\n      ')}
+      else insert into invalidation.event_3 values ${values('3', 'op', 'keys')};
+    end case;
+  else
+    insert into invalidation.event
+    select extract(epoch from moment)::bigint / 300 % 4, pg_current_xact_id(), ${version}, ${table.id},
+           op, ${mask}, chunk, moment
+    from unnest(chunks) chunk;
+  end if;
+  if not pg_try_advisory_xact_lock_shared(1397771603, 0) then perform invalidation.ring(); end if;
+  return null;`
+}
+
+/** As text, so that a bigint keeps all its digits on the way through JSON. */
+const keyArray = (table: InstalledTable, row: string) =>
+  `json_build_array(${table.keys.map((column) => `${row}.${identifier(column)}::text`).join(', ')})`
+
+const keyTexts = (table: InstalledTable, row: string, prefix = '') =>
+  table.keys.map((column) => `${row}.${identifier(column)}::text as ${identifier(prefix + column)}`)
+
+const prefixed = (table: InstalledTable, prefix: string) =>
+  table.keys.map((column) => `c.${identifier(prefix + column)} as ${identifier(column)}`).join(', ')
+
+/** `create or replace` for one of the functions; its body is compared with what is installed. */
+export const createFunction = ({ name, body }: TriggerFunction): string =>
+  `create or replace function ${name}() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as ${literal(body)};
+revoke all on function ${name}() from public;`
+
+/** `enable always`, so that it also fires while `session_replication_role` is `replica`; replacing resets it. */
+export const createTrigger = ({ name, firing, call }: Trigger, table: string): string =>
+  `create or replace trigger ${name} ${firing} execute function ${call};
+alter table ${identifier(table)} enable always trigger ${name};`

@@ -1,0 +1,114 @@
+import type pg from 'pg'
+import type { Event } from './event.ts'
+import { covers, parseSnapshot, type Snapshot } from './snapshot.ts'
+
+/** Above either, events are not read one by one: their tables are flushed. */
+const MAX_EVENTS = 50_000
+const MAX_BYTES = 16 * 1024 * 1024
+
+/** The events that became visible between two snapshots. */
+export interface Window {
+  /** With `coarse`, one for each version, table and op, to be flushed. */
+  readonly events: readonly Event[]
+  readonly coarse: boolean
+  /** How many events there really were. */
+  readonly count: number
+}
+
+/** What a window is read against: the snapshot of this transaction, as one statement saw it. */
+export interface Horizon {
+  readonly snapshot: Snapshot
+  /** The life of the database that the snapshot belongs to. */
+  readonly incarnation: string
+  /** A cursor that does not cover this has lost events to the ring. */
+  readonly floor: Snapshot | null
+}
+
+/**
+ * Opens the transaction in which windows and lookups are read: one snapshot for all of them.
+ *
+ * With `reachingBack`, the ring is locked before the snapshot is taken, because TRUNCATE is not
+ * MVCC: a segment emptied in between would look like one without events.
+ */
+export async function beginReading(client: pg.ClientBase, reachingBack: boolean): Promise<Horizon> {
+  await client.query('begin isolation level repeatable read read only')
+  if (reachingBack) await client.query('lock table invalidation.event in access share mode')
+  const { rows } = await client.query<{
+    snapshot: string
+    incarnation: string | null
+    floor: string | null
+  }>({
+    name: 'invalidation-horizon',
+    // The windows' plans must not depend on statistics: a segment has none worth the name.
+    text: `select pg_current_snapshot()::text as snapshot, set_config('enable_seqscan', 'off', true),
+                  (select id from invalidation.incarnation) as incarnation,
+                  (select snapshot::text from invalidation.floor) as floor`,
+  })
+  const row = rows[0]
+  const snapshot = row && parseSnapshot(row.snapshot)
+  if (!snapshot || row.incarnation === null) throw new Error('this database has no incarnation')
+  return { snapshot, incarnation: row.incarnation, floor: parseSnapshot(row.floor ?? '') }
+}
+
+/** Lets the planner choose freely again for what else runs in this transaction. */
+export async function beginLookups(client: pg.ClientBase): Promise<void> {
+  await client.query(`select set_config('enable_seqscan', 'on', true)`)
+}
+
+/** Whether the ring still holds everything committed after a snapshot. */
+export const isWithinRing = (since: Snapshot, { floor }: Horizon): boolean =>
+  floor === null || covers(since, floor)
+
+/**
+ * Everything committed after `since` and visible in the open transaction.
+ *
+ * `xid >= xmax(P) or xid = any(xip(P))` is exactly "not visible in P", and being returned at all is
+ * "visible in S": no sequence gap, no stall behind a long transaction. The upper bound keeps out
+ * rows of a foreign cluster, such as a restored dump.
+ */
+export async function readWindow(client: pg.ClientBase, since: Snapshot): Promise<Window> {
+  const values = [String(since.xmax), since.xip.map(String)]
+  const sizes = await client.query<{ count: string; bytes: string }>({
+    name: 'invalidation-window-size',
+    text: `select count(*), coalesce(sum(pg_column_size(keys)), 0) as bytes ${SINCE}`,
+    values,
+  })
+  const count = Number(sizes.rows[0]?.count)
+  if (count === 0) return { events: [], coarse: false, count }
+
+  const coarse = count > MAX_EVENTS || Number(sizes.rows[0]?.bytes) > MAX_BYTES
+  const { rows } = await client.query<EventRow>({
+    name: coarse ? 'invalidation-window-coarse' : 'invalidation-window',
+    text: coarse ? COARSE : EVENTS,
+    values,
+  })
+  return { events: rows.map(toEvent), coarse, count }
+}
+
+const SINCE = `from invalidation.event
+  where (xid >= $1::xid8 or xid = any ($2::xid8[])) and xid < pg_snapshot_xmax(pg_current_snapshot())`
+
+const EVENTS = `select version, table_id, op, changed, keys, extract(epoch from at) * 1000 as at_ms ${SINCE}`
+
+/** Flushes on demand keep their patterns; of the rest only the table matters. */
+const COARSE = `select version, table_id, op, -1 as changed, null as keys,
+  extract(epoch from max(at)) * 1000 as at_ms ${SINCE} and op <> 'F' group by version, table_id, op
+  union all ${EVENTS} and op = 'F'`
+
+interface EventRow {
+  readonly version: number
+  readonly table_id: number
+  readonly op: Event['op']
+  readonly changed: string
+  readonly keys: Event['keys']
+  readonly at_ms: string
+}
+
+const toEvent = (row: EventRow): Event => ({
+  version: row.version,
+  tableId: row.table_id,
+  op: row.op,
+  changed: BigInt(row.changed),
+  keys: row.keys,
+  atMs: Number(row.at_ms),
+})

@@ -1,0 +1,65 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { type Kysely, type Migration, Migrator, sql } from 'kysely'
+import { openDatabase } from './database.ts'
+import { ConfigurationError } from './errors.ts'
+import type { Database } from './schema.ts'
+
+const FOLDER = new URL('migrations/', import.meta.url)
+const BOOKKEEPING = 'spms_migration'
+
+/**
+ * Builds the application tables of a fresh database, or brings them up to date. Safe to repeat and
+ * to run twice at once. Returns the names of the migrations that this call ran.
+ * @throws ConfigurationError for a database whose tables something else made.
+ */
+export async function migrate(url: string): Promise<readonly string[]> {
+  const db = openDatabase({ url, poolSize: 2, applicationName: 'spms-migrate' })
+  try {
+    await refuseForeignTables(db)
+    const migrator = new Migrator({
+      db,
+      provider: { getMigrations: readMigrations },
+      migrationTableSchema: 'public',
+      migrationTableName: BOOKKEEPING,
+      migrationLockTableName: `${BOOKKEEPING}_lock`,
+    })
+    const { error, results = [] } = await migrator.migrateToLatest()
+    if (error !== undefined) {
+      const failed = results.find(({ status }) => status === 'Error')?.migrationName
+      throw failed ? new Error(`migration ${failed} failed`, { cause: error }) : error
+    }
+    return results.map(({ migrationName }) => migrationName)
+  } finally {
+    await db.destroy()
+  }
+}
+
+// One statement, so one snapshot: another run commits its tables after its bookkeeping.
+async function refuseForeignTables(db: Kysely<Database>): Promise<void> {
+  const { rows } = await sql<{ name: string }>`
+    select c.relname as name
+    from pg_class c
+    join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'public'
+      and c.relname in ('users_user', 'projects_project', 'agencies_branch', ${BOOKKEEPING})
+  `.execute(db)
+  const names = rows.map(({ name }) => name)
+  if (names.length > 0 && !names.includes(BOOKKEEPING)) {
+    throw new ConfigurationError(
+      'This database has SPMS tables that `migrate` did not create, so it leaves them alone. ' +
+        'To use the database as it is, run `install`.',
+    )
+  }
+}
+
+async function readMigrations(): Promise<Record<string, Migration>> {
+  const files = (await readdir(FOLDER)).filter((file) => file.endsWith('.sql'))
+  const migrations = files.map(async (file): Promise<[string, Migration]> => {
+    const statements = await readFile(new URL(file, FOLDER), 'utf8')
+    return [
+      file.replace('.sql', ''),
+      { up: async (db) => void (await sql.raw(statements).execute(db)) },
+    ]
+  })
+  return Object.fromEntries(await Promise.all(migrations))
+}

@@ -1,0 +1,49 @@
+import { type Expression, expressionBuilder, sql } from 'kysely'
+import { jsonObjectFrom } from 'kysely/helpers/postgres'
+import type { Database } from '../../schema.ts'
+import type { Audience } from './audience.ts'
+import { fileUrl } from './file-url.ts'
+import { jsonObject } from './json-object.ts'
+import { perthTime } from './perth-time.ts'
+
+const eb = expressionBuilder<Database>()
+
+interface Project {
+  readonly id: Expression<string>
+  readonly title: Expression<string>
+}
+
+/** The photo of a project (S.TinyPhoto), or null. */
+export const tinyPhoto = (project: Project, audience: Audience) =>
+  jsonObjectFrom(selectPhotos(project, audience))
+
+/** The photo of a project with its size and times (S.Photo), or null. */
+export const photo = (project: Project, audience: Audience) =>
+  jsonObjectFrom(
+    selectPhotos(project, audience).select((row) => [
+      perthTime(row.ref('photo.created_at')).as('created_at'),
+      perthTime(row.ref('photo.updated_at')).as('updated_at'),
+      'photo.size',
+    ]),
+  )
+
+const selectPhotos = (project: Project, audience: Audience) =>
+  eb
+    .selectFrom('medias_projectphoto as photo')
+    .select((row) => [
+      'photo.id',
+      fileUrl(row.ref('photo.file')).as('file'),
+      jsonObject({ id: project.id, title: project.title }).as('project'),
+      (audience === 'user' ? uploader(row.ref('photo.uploader_id')) : sql`null::json`).as(
+        'uploader',
+      ),
+    ])
+    .where('photo.project_id', '=', project.id)
+
+const uploader = (id: Expression<string | null>) =>
+  jsonObjectFrom(
+    eb
+      .selectFrom('users_user as uploader')
+      .select(['uploader.id', 'uploader.username'])
+      .where('uploader.id', '=', id),
+  )

@@ -1,0 +1,19 @@
+import { expressionBuilder } from 'kysely'
+import type { Database } from '../../schema.ts'
+import { businessArea } from './business-area.ts'
+import { tinyPhoto } from './project-photo.ts'
+
+/** Every project in its short shape for users (S.TinyProject); to be narrowed. */
+export const selectTinyProjects = () =>
+  expressionBuilder<Database>()
+    .selectFrom('projects_project as project')
+    .select((row) => [
+      'project.id',
+      'project.title',
+      'project.status',
+      'project.kind',
+      'project.year',
+      'project.number',
+      businessArea(row.ref('project.business_area_id'), 'user').as('business_area'),
+      tinyPhoto({ id: row.ref('project.id'), title: row.ref('project.title') }, 'user').as('image'),
+    ])

@@ -1,0 +1,41 @@
+import { type Kysely, sql } from 'kysely'
+import type { Database } from '../schema.ts'
+
+export interface LogInCandidate {
+  readonly id: string
+  readonly password: string
+  readonly isActive: boolean
+  /** False: nobody has the name, and this is another user, whose hash costs as much to verify. */
+  readonly isNamed: boolean
+}
+
+/** The user of that name; without a usable one somebody else's hash, so that both take as long. */
+export function findLogInCandidate(
+  db: Kysely<Database>,
+  username: string,
+): Promise<LogInCandidate | undefined> {
+  const candidates = db
+    .selectFrom('users_user')
+    .select([
+      'id',
+      'password',
+      'is_active as isActive',
+      sql<boolean>`username = ${username}`.as('isNamed'),
+    ])
+    .where('password', 'like', 'pbkdf2\\_sha256$%')
+  return candidates
+    .where('username', '=', username)
+    .unionAll((eb) => eb.parens(candidates.orderBy('id', 'desc').limit(1)))
+    .orderBy('isNamed', 'desc')
+    .limit(1)
+    .executeTakeFirst()
+}
+
+/** Notes when a user last logged in, as Django does. */
+export async function recordLogIn(db: Kysely<Database>, userId: string): Promise<void> {
+  await db
+    .updateTable('users_user')
+    .set({ last_login: new Date() })
+    .where('id', '=', userId)
+    .execute()
+}

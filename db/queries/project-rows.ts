@@ -1,0 +1,26 @@
+import { type Kysely, sql } from 'kysely'
+import { jsonArrayFrom } from 'kysely/helpers/postgres'
+import type { Database } from '../schema.ts'
+import { selectProjectRows } from './fragments/project-row.ts'
+import { visibleProfiles } from './fragments/staff-profile.ts'
+
+/**
+ * The projects that the public page of a user's staff profile lists: not those that the user chose
+ * to leave out. Null when the user has no visible profile.
+ */
+export async function findStaffProjects(
+  trx: Kysely<Database>,
+  userId: string,
+): Promise<string | null> {
+  const listed = selectProjectRows(userId, 'anyone').where(
+    (row) =>
+      sql<boolean>`(
+        ${row.ref('member.user_id')} = any(${row.ref('project.hidden_from_staff_profiles')})
+      ) is not true`,
+  )
+  const found = await visibleProfiles(trx)
+    .where('profile.user_id', '=', userId)
+    .select(sql<string>`${jsonArrayFrom(listed)}::text`.as('body'))
+    .executeTakeFirst()
+  return found?.body ?? null
+}

@@ -1,0 +1,149 @@
+import { type Expression, type Kysely, sql } from 'kysely'
+import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
+import type { Database } from '../schema.ts'
+import { fileUrl } from './fragments/file-url.ts'
+import { jsonObject } from './fragments/json-object.ts'
+import {
+  person,
+  profileRow,
+  shownEmail,
+  staffProfiles,
+  visibleProfiles,
+} from './fragments/staff-profile.ts'
+
+/** What everybody may see of a staff profile: all of it, or a section of its page. */
+export type StaffView = 'full' | 'hero' | 'overview' | 'cv'
+
+export interface StaffProfileOptions {
+  /** Finds it also when it is hidden or its owner inactive: for the owner and superusers. */
+  readonly hidden?: boolean
+}
+
+/**
+ * A staff profile, or null. `private` is for its owner and superusers: with its settings, and with
+ * the log-in e-mail where no public one is shown.
+ */
+export async function findStaffProfile(
+  trx: Kysely<Database>,
+  id: string,
+  view: StaffView | 'private',
+  { hidden = view === 'private' }: StaffProfileOptions = {},
+): Promise<string | null> {
+  const profiles = hidden ? staffProfiles(trx) : visibleProfiles(trx)
+  const found = await profiles
+    .where('profile.id', '=', id)
+    .select(sql<string>`${jsonObject(VIEWS[view])}::text`.as('body'))
+    .executeTakeFirst()
+  return found?.body ?? null
+}
+
+const avatar = jsonObjectFrom(
+  profileRow
+    .selectFrom('medias_useravatar as avatar')
+    .select((row) => [
+      'avatar.id',
+      fileUrl(row.ref('avatar.file')).as('file'),
+      jsonObject({ id: row.ref('avatar.user_id') }).as('user'),
+    ])
+    .whereRef('avatar.user_id', '=', 'person.id'),
+)
+
+const businessArea = (id: Expression<string | null>) =>
+  jsonObjectFrom(
+    profileRow
+      .selectFrom('agencies_businessarea as area')
+      .select(['area.id', 'area.name'])
+      .where('area.id', '=', id),
+  )
+
+const work = jsonObjectFrom(
+  profileRow
+    .selectFrom('users_userwork as work')
+    .select((row) => [
+      'work.id',
+      sql`case
+        when ${row.ref('profile.custom_title_on')} and ${row.ref('profile.custom_title')} <> ''
+        then ${row.ref('profile.custom_title')}
+        else ${row.ref('work.role')}
+      end`.as('role'),
+      businessArea(row.ref('work.business_area_id')).as('business_area'),
+    ])
+    .whereRef('work.user_id', '=', 'person.id'),
+)
+
+const keywords = jsonArrayFrom(
+  profileRow
+    .selectFrom('users_publicstaffprofile_keyword_tags as tagged')
+    .innerJoin('users_keywordtag as tag', 'tag.id', 'tagged.keywordtag_id')
+    .select(['tag.id', 'tag.name'])
+    .whereRef('tagged.publicstaffprofile_id', '=', 'profile.id')
+    .orderBy('tag.name'),
+)
+
+// Postgres puts nulls first when it descends: whatever goes on comes before what has ended.
+const employment = jsonArrayFrom(
+  profileRow
+    .selectFrom('users_employmententry as employment')
+    .select([
+      'employment.id',
+      'employment.position_title',
+      'employment.start_year',
+      'employment.end_year',
+      'employment.section',
+      'employment.employer',
+      'employment.public_profile_id as public_profile',
+    ])
+    .whereRef('employment.public_profile_id', '=', 'profile.id')
+    .orderBy('employment.start_year', 'desc')
+    .orderBy('employment.end_year', 'desc')
+    .orderBy('employment.id'),
+)
+
+const education = jsonArrayFrom(
+  profileRow
+    .selectFrom('users_educationentry as education')
+    .select([
+      'education.id',
+      'education.qualification_name',
+      'education.end_year',
+      'education.institution',
+      'education.location',
+      'education.public_profile_id as public_profile',
+    ])
+    .whereRef('education.public_profile_id', '=', 'profile.id')
+    .orderBy('education.end_year', 'desc')
+    .orderBy('education.id'),
+)
+
+const id = profileRow.ref('profile.id')
+const hero = { id, user: person(shownEmail), avatar, work, about: profileRow.ref('profile.about') }
+const overview = { id, expertise: profileRow.ref('profile.expertise'), keywords }
+const cv = { id, employment_entries: employment, education_entries: education }
+
+// Clients expect every key; what is nobody's business has the same value for all.
+const full = {
+  ...hero,
+  ...overview,
+  ...cv,
+  is_hidden: sql.lit(false),
+  custom_title: sql.lit(null),
+  custom_title_on: sql.lit(false),
+  public_email: sql.lit(null),
+  public_email_on: sql.lit(false),
+}
+
+const VIEWS = {
+  full,
+  hero,
+  overview,
+  cv,
+  private: {
+    ...full,
+    user: person(sql`coalesce(${shownEmail}, ${profileRow.ref('person.email')})`),
+    is_hidden: profileRow.ref('profile.is_hidden'),
+    custom_title: profileRow.ref('profile.custom_title'),
+    custom_title_on: profileRow.ref('profile.custom_title_on'),
+    public_email: profileRow.ref('profile.public_email'),
+    public_email_on: profileRow.ref('profile.public_email_on'),
+  },
+}

@@ -1,0 +1,31 @@
+import type { Transaction } from 'kysely'
+import type { Database } from '../schema.ts'
+import { Refusal } from './refusal.ts'
+
+/** Whoever asks for a write, as the database knows them now. */
+export interface Actor {
+  readonly id: string
+  readonly isSuperuser: boolean
+}
+
+/**
+ * Finds who asks for a write. Their row is read, not locked: a demotion that commits after this
+ * could as well have come after the write, and a log-in should not wait for one.
+ * @throws Refusal `unauthenticated` when the account is gone or no longer active.
+ */
+export async function findActor(trx: Transaction<Database>, userId: string): Promise<Actor> {
+  const user = await trx
+    .selectFrom('users_user')
+    .select(['id', 'is_superuser'])
+    .where('id', '=', userId)
+    .where('is_active', '=', true)
+    .executeTakeFirst()
+  if (!user) throw new Refusal('unauthenticated', 'Authentication credentials were not provided.')
+  return { id: user.id, isSuperuser: user.is_superuser }
+}
+
+/** Refuses an actor who is neither entitled by their part in the thing nor a superuser. */
+export function requirePermission({ isSuperuser }: Actor, isEntitled: boolean): void {
+  if (isEntitled || isSuperuser) return
+  throw new Refusal('forbidden', 'You do not have permission to perform this action.')
+}

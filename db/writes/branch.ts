@@ -1,0 +1,113 @@
+import { type Transaction, sql } from 'kysely'
+import type { Database } from '../schema.ts'
+import { findActor, requirePermission } from './actor.ts'
+import { changedAt, differsFrom, type Patch } from './patch.ts'
+import { requireReference } from './reference.ts'
+import { Refusal } from './refusal.ts'
+import { sqlStateOf } from './transact.ts'
+
+/** The columns of a branch that may be changed. */
+export type BranchPatch = Patch<'agencies_branch', 'name' | 'agency_id' | 'manager_id'>
+
+/** A branch as it is first written. */
+export type NewBranch = BranchPatch & { readonly name: string }
+
+/**
+ * Makes sure that branches are changed by superusers only.
+ * @throws Refusal `unauthenticated` or `forbidden`.
+ */
+export async function requireBranchEditor(
+  trx: Transaction<Database>,
+  userId: string,
+): Promise<void> {
+  requirePermission(await findActor(trx, userId), false)
+}
+
+/**
+ * Locks a branch for a change by a superuser.
+ * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ */
+export async function lockBranch(
+  trx: Transaction<Database>,
+  branchId: string,
+  userId: string,
+): Promise<void> {
+  const actor = await findActor(trx, userId)
+  const branch = await trx
+    .selectFrom('agencies_branch')
+    .select('id')
+    .where('id', '=', branchId)
+    .forUpdate()
+    .executeTakeFirst()
+  if (!branch) throw new Refusal('not_found', `Branch ${branchId} not found`)
+  requirePermission(actor, false)
+}
+
+/**
+ * Writes a new branch and returns its id.
+ * @throws Refusal `invalid` for an unknown agency or manager, `conflict` for a name taken there.
+ */
+export async function insertBranch(
+  trx: Transaction<Database>,
+  { name, agency_id = null, manager_id = null }: NewBranch,
+): Promise<string> {
+  await requireReferences(trx, { agency_id, manager_id })
+  const { id } = await trx
+    .insertInto('agencies_branch')
+    .values({ name, agency_id, manager_id, created_at: changedAt, updated_at: changedAt })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+    .catch(refuseTakenName)
+  return id
+}
+
+/**
+ * Writes the columns that were sent, and no other.
+ * @throws Refusal `invalid` for an unknown agency or manager, `conflict` for a name taken there.
+ */
+export async function updateBranch(
+  trx: Transaction<Database>,
+  branchId: string,
+  patch: BranchPatch,
+): Promise<void> {
+  await requireReferences(trx, patch)
+  await trx
+    .updateTable('agencies_branch')
+    .set({ ...patch, updated_at: changedAt })
+    .where('id', '=', branchId)
+    .where(differsFrom(patch))
+    .execute()
+    .catch(refuseTakenName)
+}
+
+/** Deletes a branch and its addresses; who worked there stays, without a branch. */
+export async function deleteBranch(trx: Transaction<Database>, branchId: string): Promise<void> {
+  if (await hasBranchContacts(trx)) {
+    await sql`delete from contacts_branchcontact where branch_id = ${branchId}`.execute(trx)
+  }
+  await trx.deleteFrom('contacts_address').where('branch_id', '=', branchId).execute()
+  await trx
+    .updateTable('users_userwork')
+    .set({ branch_id: null })
+    .where('branch_id', '=', branchId)
+    .execute()
+  await trx.deleteFrom('agencies_branch').where('id', '=', branchId).execute()
+}
+
+// Only a database that Django made has this table; no answer of ours needs it.
+async function hasBranchContacts(trx: Transaction<Database>): Promise<boolean> {
+  const { rows } = await sql<{ exists: boolean }>`
+    select to_regclass('contacts_branchcontact') is not null as exists`.execute(trx)
+  return rows[0]?.exists ?? false
+}
+
+async function requireReferences(trx: Transaction<Database>, branch: BranchPatch): Promise<void> {
+  await requireReference(trx, 'agencies_agency', 'agency', branch.agency_id)
+  await requireReference(trx, 'users_user', 'manager', branch.manager_id)
+}
+
+function refuseTakenName(error: unknown): never {
+  if (sqlStateOf(error) !== '23505') throw error
+  const message = 'The fields agency, name must make a unique set.'
+  throw new Refusal('conflict', message, { fields: { non_field_errors: [message] }, cause: error })
+}

@@ -1,0 +1,81 @@
+import { type Transaction, sql } from 'kysely'
+import type { Database } from '../schema.ts'
+import { findActor, requirePermission } from './actor.ts'
+import { changedAt, differsFrom, type Patch } from './patch.ts'
+import { Refusal } from './refusal.ts'
+
+/** The columns of a staff profile that its owner may change. */
+export type StaffProfilePatch = Patch<
+  'users_publicstaffprofile',
+  | 'about'
+  | 'expertise'
+  | 'is_hidden'
+  | 'custom_title'
+  | 'custom_title_on'
+  | 'public_email'
+  | 'public_email_on'
+>
+
+/**
+ * Locks a profile for a change by its owner or a superuser.
+ * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ */
+export async function lockStaffProfile(
+  trx: Transaction<Database>,
+  profileId: string,
+  userId: string,
+): Promise<void> {
+  const actor = await findActor(trx, userId)
+  const profile = await trx
+    .selectFrom('users_publicstaffprofile')
+    .select('user_id')
+    .where('id', '=', profileId)
+    .forUpdate()
+    .executeTakeFirst()
+  if (!profile) throw new Refusal('not_found', `Profile ${profileId} not found`)
+  requirePermission(actor, profile.user_id === actor.id)
+}
+
+/** Writes the columns that were sent, and no other. */
+export async function updateStaffProfile(
+  trx: Transaction<Database>,
+  profileId: string,
+  patch: StaffProfilePatch,
+): Promise<void> {
+  await trx
+    .updateTable('users_publicstaffprofile')
+    .set({ ...patch, updated_at: changedAt })
+    .where('id', '=', profileId)
+    .where(differsFrom(patch))
+    .execute()
+}
+
+/** Hides a visible profile and shows a hidden one. */
+export async function toggleStaffProfile(
+  trx: Transaction<Database>,
+  profileId: string,
+): Promise<void> {
+  await trx
+    .updateTable('users_publicstaffprofile')
+    .set({ is_hidden: sql`not is_hidden`, updated_at: changedAt })
+    .where('id', '=', profileId)
+    .execute()
+}
+
+/** Deletes a profile and what belongs to it. */
+export async function deleteStaffProfile(
+  trx: Transaction<Database>,
+  profileId: string,
+): Promise<void> {
+  await trx.deleteFrom('users_employmententry').where('public_profile_id', '=', profileId).execute()
+  await trx.deleteFrom('users_educationentry').where('public_profile_id', '=', profileId).execute()
+  await trx
+    .deleteFrom('documents_custompublication')
+    .where('public_profile_id', '=', profileId)
+    .execute()
+  await trx
+    .deleteFrom('users_publicstaffprofile_keyword_tags')
+    .where('publicstaffprofile_id', '=', profileId)
+    .execute()
+  await trx.deleteFrom('users_publicstaffprofile').where('id', '=', profileId).execute()
+}

@@ -1,0 +1,39 @@
+import { DatabaseError } from 'pg'
+import type { Kysely, Transaction } from 'kysely'
+import type { Database } from '../schema.ts'
+import { Refusal, type RefusalReason } from './refusal.ts'
+
+/**
+ * Runs a write in one transaction.
+ * @throws Refusal when it must not be done, or when Postgres would not do it now.
+ */
+export async function transact<T>(
+  db: Kysely<Database>,
+  work: (trx: Transaction<Database>) => Promise<T>,
+): Promise<T> {
+  try {
+    return await db.transaction().execute(work)
+  } catch (error) {
+    throw refusalOf(error) ?? error
+  }
+}
+
+// Writes check what they refer to and what refers to them, so the first two come from rows that
+// they cannot know of: another writer's, or a table that only this database has.
+const REFUSALS: Readonly<Record<string, readonly [RefusalReason, string]>> = {
+  '23503': ['conflict', 'Other rows still refer to this one.'],
+  '23505': ['conflict', 'Another row already has these values.'],
+  '40001': ['unavailable', 'Too many edits at once.'],
+  '40P01': ['unavailable', 'Too many edits at once.'],
+  '55P03': ['unavailable', 'Too many edits at once.'],
+  '57014': ['unavailable', 'The database is too slow.'],
+}
+
+function refusalOf(error: unknown): Refusal | undefined {
+  const [reason, message] = REFUSALS[sqlStateOf(error) ?? ''] ?? []
+  return reason && message ? new Refusal(reason, message, { cause: error }) : undefined
+}
+
+/** The SQLSTATE of what Postgres reported; undefined for any other failure. */
+export const sqlStateOf = (error: unknown) =>
+  error instanceof DatabaseError ? error.code : undefined

@@ -1,0 +1,138 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'winston'
+import { keepHouse, noteCursors } from '../db/event-log/housekeeping.ts'
+import type { Listener } from '../db/event-log/listener.ts'
+import type { WorkerSession } from '../db/event-log/session.ts'
+import type { Ledger } from '../shared/cache/ledger.ts'
+import type { ResourceRules } from '../shared/cache/resource.ts'
+import type { Metrics } from '../shared/metrics.ts'
+import { createOwnership } from './ownership.ts'
+import { createPace } from './pace.ts'
+import type { WakeUp } from './wake-up.ts'
+import { createWorker, type Worker } from './worker.ts'
+
+export interface InvalidatorDeps {
+  readonly openSession: () => Promise<WorkerSession>
+  readonly listener: Pick<Listener, 'hearing'>
+  readonly wakeUp: WakeUp
+  readonly ledger: Ledger
+  readonly catalog: readonly ResourceRules[]
+  readonly prefix: string
+  /** Names the Redis among those that this database invalidates for. */
+  readonly target: string
+  /** How long to sleep at most without a ring. */
+  readonly heartbeatMs: number
+  readonly metrics: Metrics
+  readonly logger: Logger
+  /** Told of each change: whether windows are being applied. */
+  readonly onState?: (working: boolean) => void
+}
+
+const TAKE_EVERY_MS = 2_000
+const CURSOR_EVERY_MS = 10_000
+const HOUSE_EVERY_MS = 15_000
+const BACKOFF_FIRST_MS = 20
+const BACKOFF_MAX_MS = 1_000
+
+/** Applies windows until asked to stop. Postgres or Redis may go away and come back meanwhile. */
+export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSignal): Promise<void> {
+  const trouble = createTrouble(deps, stopping)
+  while (!stopping.aborted) {
+    try {
+      await using session = await deps.openSession()
+      await work(deps, session, trouble, AbortSignal.any([stopping, session.lost]))
+      if (session.lost.aborted && !stopping.aborted)
+        await trouble.meet(new Error('connection lost'))
+    } catch (error) {
+      await trouble.meet(error)
+    }
+  }
+}
+
+async function work(
+  deps: InvalidatorDeps,
+  session: WorkerSession,
+  trouble: Trouble,
+  stopping: AbortSignal,
+): Promise<void> {
+  const ownership = createOwnership(session, deps.catalog, deps.target)
+  const worker = createWorker({ ...deps, session })
+  const pace = createPace({ ...deps, session, stopping })
+  const chores = createChores(deps, session, worker)
+  const takeDue = every(TAKE_EVERY_MS)
+
+  while (!stopping.aborted) {
+    try {
+      if (takeDue()) {
+        const taken = await ownership.takeFree()
+        worker.adopt(taken)
+        if (taken.length > 0) {
+          deps.logger.info('resources taken', { resources: taken.map(({ name }) => name) })
+        }
+      }
+      const events = await worker.applyWindow()
+      trouble.over()
+      await chores()
+      await pace.rest(events)
+    } catch (error) {
+      if (session.lost.aborted) throw error
+      // The window is kept: it begins again where the stored watermark stands.
+      worker.doubt()
+      await trouble.meet(error)
+    }
+  }
+}
+
+/** What is done now and then between windows. */
+function createChores(
+  { target, logger }: InvalidatorDeps,
+  { client }: WorkerSession,
+  worker: Worker,
+): () => Promise<void> {
+  const cursorDue = every(CURSOR_EVERY_MS)
+  const houseDue = every(HOUSE_EVERY_MS)
+  return async () => {
+    if (cursorDue()) await noteCursors(client, target, worker.cursors)
+    if (!houseDue()) return
+    const result = await keepHouse(client)
+    if (result === 'emptied') logger.info('a segment of the event log was emptied')
+  }
+}
+
+interface Trouble {
+  meet(error: unknown): Promise<void>
+  over(): void
+}
+
+/** Says once that something is wrong, waits longer after every failure, and says once that it is over. */
+function createTrouble({ logger, onState }: InvalidatorDeps, stopping: AbortSignal): Trouble {
+  let delayMs = BACKOFF_FIRST_MS
+  let working: boolean | undefined
+  return {
+    async meet(error) {
+      if (stopping.aborted) return
+      if (working !== false) logger.warn('not invalidating, will retry', { error })
+      if (working !== false) onState?.((working = false))
+      const jitteredMs = delayMs * (0.5 + Math.random() / 2)
+      delayMs = Math.min(2 * delayMs, BACKOFF_MAX_MS)
+      await sleep(jitteredMs, undefined, { signal: stopping }).catch(() => undefined)
+    },
+    over() {
+      delayMs = BACKOFF_FIRST_MS
+      if (working === true) return
+      logger.info('invalidating')
+      onState?.((working = true))
+    },
+  }
+}
+
+/** Answers true at once, and then so often. */
+function every(intervalMs: number): () => boolean {
+  let dueAtMs = 0
+  return () => {
+    const nowMs = performance.now()
+    if (nowMs < dueAtMs) return false
+    dueAtMs = nowMs + intervalMs
+    return true
+  }
+}

@@ -1,0 +1,89 @@
+import { openListener } from '../db/event-log/listener.ts'
+import { openWorkerSession } from '../db/event-log/session.ts'
+import { createLedger } from '../shared/cache/ledger.ts'
+import { parseConfig } from '../shared/config.ts'
+import { runService } from '../shared/lifecycle.ts'
+import { configureLogger, createLogger } from '../shared/logger.ts'
+import { createMetrics, createStatusServer } from '../shared/metrics.ts'
+import { exitWithParent } from '../shared/parent-watch.ts'
+import { openRedis } from '../shared/redis.ts'
+import { catalog } from '../shared/resources/index.ts'
+import { closeServer, listen } from '../shared/server.ts'
+import { invalidatorConfig } from './config.ts'
+import { runInvalidator } from './invalidator.ts'
+import { redisTarget } from './ownership.ts'
+import { WakeUp } from './wake-up.ts'
+
+const logger = createLogger('invalidator')
+
+const APPLICATION_NAME = 'spms-invalidator'
+/** A flush's script may take its time; nobody waits for the invalidator's connection. */
+const REDIS_COMMAND_TIMEOUT_MS = 5_000
+const STATEMENT_TIMEOUT_MS = 30_000
+
+await runService(logger, async (service) => {
+  exitWithParent(process.env)
+  const config = parseConfig(invalidatorConfig, process.env)
+  configureLogger(logger, config.log)
+  const { url } = config.database
+  const { prefix, redisUrl } = config
+
+  const metrics = createMetrics()
+  const redis = service.own(
+    openRedis(redisUrl, {
+      name: APPLICATION_NAME,
+      commandTimeoutMs: REDIS_COMMAND_TIMEOUT_MS,
+      onState: (state, error) => logger.info('redis', { state, error }),
+    }),
+    (redis) => redis.disconnect(),
+  )
+  const wakeUp = new WakeUp()
+  const listener = service.own(
+    openListener({
+      url,
+      applicationName: `${APPLICATION_NAME}-listener`,
+      onRing: () => {
+        metrics.bellRings.inc()
+        wakeUp.ring()
+      },
+      onState: (hearing, error) => logger.info('listener', { hearing, error }),
+    }),
+    (listener) => listener[Symbol.asyncDispose](),
+  )
+
+  let working = false
+  const status = service.own(
+    createStatusServer({
+      registry: metrics.registry,
+      isReady: () => working && !service.stopping.aborted,
+    }),
+    closeServer,
+  )
+  const { host, metricsPort } = config
+  const port = await listen(status, { host, port: metricsPort, setting: 'METRICS_PORT' })
+  logger.info('started', { host, metricsPort: port })
+
+  await runInvalidator(
+    {
+      openSession: () =>
+        openWorkerSession({
+          url,
+          applicationName: APPLICATION_NAME,
+          statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+        }),
+      listener,
+      wakeUp,
+      ledger: createLedger(redis, prefix),
+      catalog,
+      prefix,
+      target: redisTarget(redisUrl, prefix),
+      heartbeatMs: config.heartbeatMs,
+      metrics,
+      logger,
+      onState: (state) => {
+        working = state
+      },
+    },
+    service.stopping,
+  )
+})

@@ -1,0 +1,176 @@
+import type { InstalledTable } from '../db/event-log/definition.ts'
+import type { Event } from '../db/event-log/event.ts'
+import type { InstalledRules } from '../db/event-log/rules.ts'
+import { entryKey } from '../shared/cache/key.ts'
+import type { ResourceRules } from '../shared/cache/resource.ts'
+import { isLookup, type DirectRule, type LookupRule } from '../shared/cache/rule.ts'
+import { concerns } from './pattern.ts'
+
+/** What a window makes stale, before lookups have been followed. */
+export interface Mapped {
+  /** Entry keys by resource name. */
+  readonly keys: Map<string, Set<string>>
+  /** Resources to flush, and why. */
+  readonly flush: Map<string, FlushReason>
+  readonly lookups: readonly Lookup[]
+}
+
+export type FlushReason =
+  Event['op'] | 'unknown version' | 'backlog' | 'lookup failed' | 'mapping failed' | 'no cursor'
+
+/** A query to run in the window's snapshot, with the rows of arguments that its events gave. */
+export interface Lookup {
+  readonly resource: ResourceRules
+  readonly rule: LookupRule
+  /** One array per `from` column, as the query takes them. */
+  readonly values: readonly (readonly string[])[]
+}
+
+/** Turns events into entries, by column names, so that it can read what any build's triggers logged. */
+export interface Mapping {
+  map(events: readonly Event[], resources: readonly ResourceRules[], coarse: boolean): Mapped
+}
+
+/** Built for one state of the installed rules. */
+export function createMapping(
+  catalog: readonly ResourceRules[],
+  rules: InstalledRules,
+  prefix: string,
+): Mapping {
+  const routesByEvent = new Map<string, readonly Route[] | null>()
+
+  /** What events of one version and table may concern; `null` when that version is not known. */
+  function routesOf({ version, tableId }: Event): readonly Route[] | null {
+    const id = `${version}/${tableId}`
+    let routes = routesByEvent.get(id)
+    if (routes === undefined) {
+      const table = rules.find(version, tableId)
+      routes = table && catalog.flatMap((resource) => routesInto(resource, table))
+      routesByEvent.set(id, routes)
+    }
+    return routes
+  }
+
+  return {
+    map(events, resources, coarse) {
+      const owned = new Set(resources)
+      const keys = new Map<string, Set<string>>()
+      const flush = new Map<string, FlushReason>()
+      const questions = new Map<Route, Map<string, readonly string[]>>()
+
+      const flushReaders = (event: Event, reason: FlushReason) => {
+        const table = rules.nameOf(event.tableId)
+        for (const resource of owned) {
+          // Of a table that nobody knows, everything may be made.
+          if (table === null || reads(resource, table)) flush.set(resource.name, reason)
+        }
+      }
+
+      for (const event of events) {
+        if (event.op === 'F') {
+          const pattern = String(event.keys?.[0])
+          for (const resource of owned) {
+            if (concerns(pattern, resource)) flush.set(resource.name, 'F')
+          }
+          continue
+        }
+        const routes = routesOf(event)
+        if (routes === null) {
+          flushReaders(event, 'unknown version')
+          continue
+        }
+        if (coarse || event.keys === null) {
+          flushReaders(event, coarse ? 'backlog' : event.op)
+          continue
+        }
+        for (const route of routes) {
+          if (!owned.has(route.resource) || (event.changed & route.bits) === 0n) continue
+          if (route.positions === null) {
+            flush.set(route.resource.name, 'unknown version')
+            continue
+          }
+          for (const row of event.keys as readonly (readonly (string | null)[])[]) {
+            const values = route.positions.map((position) => row[position])
+            if (values.some((value) => value == null)) continue
+            if (isLookup(route.rule)) collect(questions, route, values as string[])
+            else
+              add(keys, route.resource, directKey(route.resource, route.rule, values as string[]))
+          }
+        }
+      }
+
+      const lookups = [...questions]
+        .filter(([{ resource }]) => !flush.has(resource.name))
+        .map(([route, rows]) => toLookup(route, [...rows.values()]))
+      return { keys, flush, lookups }
+    },
+  }
+
+  function directKey(resource: ResourceRules, rule: DirectRule, values: readonly string[]): string {
+    const names = Object.keys(rule.key)
+    return entryKey(
+      prefix,
+      resource,
+      Object.fromEntries(names.map((name, i) => [name, values[i] as string])),
+    )
+  }
+}
+
+/** Whether a resource is made of anything in a table, directly or somewhere on a path. */
+const reads = (resource: ResourceRules, table: string) =>
+  resource.staleWhen.some((rule) => rule.table === table)
+
+/** One rule of one resource, as seen through one version of its table. */
+interface Route {
+  readonly resource: ResourceRules
+  readonly rule: DirectRule | LookupRule
+  /** The event concerns the rule if any of these changed. */
+  readonly bits: bigint
+  /** Where the rule's columns stand in each row of keys; `null` if that version does not report one. */
+  readonly positions: readonly number[] | null
+}
+
+function routesInto(resource: ResourceRules, table: InstalledTable): Route[] {
+  return resource.staleWhen
+    .filter((rule) => rule.table === table.name)
+    .map((rule) => {
+      const columns = isLookup(rule) ? rule.from : Object.values(rule.key)
+      const positions = columns.map((column) => table.keys.indexOf(column))
+      const watched = rule.watch.map((column) => table.watch.indexOf(column))
+      return {
+        resource,
+        rule,
+        // A column that this version did not watch may have changed with any other.
+        bits: watched.includes(-1)
+          ? -1n
+          : watched.reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n),
+        positions: positions.includes(-1) ? null : positions,
+      }
+    })
+}
+
+function collect(
+  all: Map<Route, Map<string, readonly string[]>>,
+  route: Route,
+  values: readonly string[],
+): void {
+  const rows = all.get(route) ?? new Map<string, readonly string[]>()
+  all.set(route, rows)
+  rows.set(JSON.stringify(values), values)
+}
+
+function toLookup({ resource, rule }: Route, rows: readonly (readonly string[])[]): Lookup {
+  const { from } = rule as LookupRule
+  return {
+    resource,
+    rule: rule as LookupRule,
+    values: from.map((_, column) => rows.map((row) => row[column] as string)),
+  }
+}
+
+/** Adds an entry to those that a resource must forget. */
+export function add(keys: Map<string, Set<string>>, { name }: ResourceRules, key: string): void {
+  const known = keys.get(name)
+  if (known) known.add(key)
+  else keys.set(name, new Set([key]))
+}

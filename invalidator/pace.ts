@@ -1,0 +1,71 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Listener } from '../db/event-log/listener.ts'
+import type { WorkerSession } from '../db/event-log/session.ts'
+import type { WakeUp } from './wake-up.ts'
+
+/** When to look again. */
+export interface Pace {
+  /** Waits after a window of `events` events, until there may be another. */
+  rest(events: number): Promise<void>
+}
+
+export interface PaceDeps {
+  readonly session: WorkerSession
+  readonly listener: Pick<Listener, 'hearing'>
+  readonly wakeUp: WakeUp
+  /** How long to sleep at most. Idle owners must go on publishing how fresh they are. */
+  readonly heartbeatMs: number
+  readonly stopping: AbortSignal
+}
+
+/** Above this many events a second writers are not made to ring: polling finds something every time. */
+const BUSY_PER_S = 500
+const POLL_FIRST_MS = 1
+const POLL_MAX_MS = 20
+/** Where writers do not ring at all. */
+const SILENT_POLL_MS = 5
+
+/**
+ * Decides between sleeping and polling.
+ *
+ * Only the holder of the bell sleeps, and only after a window that was read while it held it. So a
+ * commit is either in that window, or its trigger found the bell taken and rings: no wake-up is
+ * lost. A ring during the window is remembered by `wakeUp`.
+ */
+export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }: PaceDeps): Pace {
+  let holding = false
+  let pollMs = POLL_FIRST_MS
+  let perSecond = 0
+  let measuredAt = performance.now()
+
+  /** A rate that forgets within about a second. */
+  function measure(events: number): number {
+    const nowMs = performance.now()
+    perSecond = perSecond * Math.exp((measuredAt - nowMs) / 1000) + events
+    measuredAt = nowMs
+    return perSecond
+  }
+
+  return {
+    async rest(events) {
+      const busy = measure(events) > BUSY_PER_S
+      pollMs = events > 0 ? POLL_FIRST_MS : Math.min(POLL_MAX_MS, 2 * pollMs)
+      if (!session.bellRings) return pause(SILENT_POLL_MS)
+
+      if (holding) {
+        if (!busy) return wakeUp.wait(listener.hearing ? heartbeatMs : POLL_MAX_MS, stopping)
+        await session.releaseBell()
+        holding = false
+      } else if (!busy && events === 0) {
+        holding = await session.tryBell()
+        // Whatever was committed before the bell was ours did not ring: read once more.
+        if (holding) return undefined
+      }
+      return pause(pollMs)
+    },
+  }
+
+  async function pause(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: stopping }).catch(() => undefined)
+  }
+}

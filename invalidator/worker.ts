@@ -1,0 +1,273 @@
+import type { Logger } from 'winston'
+import type { Cursor } from '../db/event-log/housekeeping.ts'
+import { followLinks } from '../db/event-log/lookup.ts'
+import { type InstalledRules, readRules } from '../db/event-log/rules.ts'
+import type { WorkerSession } from '../db/event-log/session.ts'
+import {
+  beginLookups,
+  beginReading,
+  type Horizon,
+  isWithinRing,
+  readWindow,
+  type Window,
+} from '../db/event-log/window.ts'
+import { entryKey } from '../shared/cache/key.ts'
+import type { Advance, AdvanceReport, Ledger } from '../shared/cache/ledger.ts'
+import type { ResourceRules } from '../shared/cache/resource.ts'
+import { decodeWatermark, type Watermark } from '../shared/cache/watermark.ts'
+import type { Metrics } from '../shared/metrics.ts'
+import { add, createMapping, type FlushReason, type Lookup, type Mapping } from './mapping.ts'
+
+export interface WorkerDeps {
+  readonly session: Pick<WorkerSession, 'client' | 'lost'>
+  readonly ledger: Ledger
+  readonly catalog: readonly ResourceRules[]
+  readonly prefix: string
+  readonly metrics: Metrics
+  readonly logger: Logger
+}
+
+/** Applies windows to the resources it has taken on. */
+export interface Worker {
+  /** Goes on where the stored watermark of each stands. */
+  adopt(resources: readonly ResourceRules[]): void
+  /** Reads one window, forgets what it made stale, moves the watermarks. Returns the number of events. */
+  applyWindow(): Promise<number>
+  /** Trust nothing remembered of Redis: read the stored watermarks again. */
+  doubt(): void
+  readonly cursors: readonly Cursor[]
+}
+
+/** A watermark older than this may reach behind what the ring holds. */
+const REACHING_BACK_MS = 60_000
+/** While nothing happens, polling does not move the watermark more often than this. */
+const PUBLISH_EVERY_MS = 50
+
+/** A resource and where it stands. */
+interface Post {
+  readonly resource: ResourceRules
+  /** What is stored, byte for byte; `undefined` when that has to be read first. */
+  stored: string | null | undefined
+  mark: Watermark | null
+  /** `performance.now()` when it was written by us; never, for what was found. */
+  writtenAtMs: number
+}
+
+/** What one reading of the log asks of Redis. */
+interface Findings {
+  readonly horizon: Horizon
+  readonly keys: Map<string, Set<string>>
+  readonly flush: Map<string, FlushReason>
+  readonly windows: readonly Window[]
+}
+
+/**
+ * One sequence of snapshots. Invariant: when a stored watermark says snapshot S, every commit
+ * visible in S has been applied to the entries of that resource, because the window was read since
+ * the stored snapshot, mapped in S itself, and its keys were removed by the script that stored S.
+ * A crash anywhere repeats invalidations, which harms nothing.
+ */
+export function createWorker(deps: WorkerDeps): Worker {
+  const { session, ledger, catalog, prefix, metrics, logger } = deps
+  const posts = new Map<string, Post>()
+  let rules: InstalledRules | undefined
+  let mapping: Mapping | undefined
+  let publishedAtMs = 0
+
+  async function applyWindow(): Promise<number> {
+    if (posts.size === 0) return 0
+    await readStored()
+    // Freshness is what Redis' clock said before the snapshot was taken; progress is the snapshot.
+    const asOfMs = await ledger.time()
+    const findings = await readAndMap(new Set())
+    const count = findings.windows.reduce((sum, window) => sum + window.count, 0)
+
+    const nowMs = performance.now()
+    const idle = count === 0 && findings.flush.size === 0
+    if (idle && nowMs - publishedAtMs < PUBLISH_EVERY_MS) return 0
+
+    const advances = [...posts.values()].map((post) => advanceOf(post, findings, asOfMs))
+    const report = await ledger.apply(advances)
+    publishedAtMs = nowMs
+    settle(advances, report)
+    observe(findings, report)
+    return count
+  }
+
+  async function readStored(): Promise<void> {
+    for (const post of posts.values()) {
+      if (post.stored !== undefined) continue
+      const stored = await ledger.read(post.resource.name)
+      post.stored = stored
+      post.mark = decodeWatermark(stored)
+      post.writtenAtMs = -Infinity
+    }
+  }
+
+  /** A lookup that fails spoils its transaction: its resource is flushed, and the window begun again. */
+  async function readAndMap(failed: Set<string>): Promise<Findings> {
+    const { client, lost } = session
+    const oldestMs = Math.min(...[...posts.values()].map(({ writtenAtMs }) => writtenAtMs))
+    const horizon = await beginReading(client, performance.now() - oldestMs > REACHING_BACK_MS)
+    try {
+      const findings = await read(horizon, failed)
+      await client.query('commit')
+      return findings
+    } catch (error) {
+      if (lost.aborted) throw error
+      await client.query('rollback')
+      if (!(error instanceof LookupFailed)) throw error
+      logger.error('lookup failed, its resource is flushed', { error: error.cause })
+      return readAndMap(failed.add(error.resource))
+    }
+  }
+
+  async function read(horizon: Horizon, failed: ReadonlySet<string>): Promise<Findings> {
+    const keys = new Map<string, Set<string>>()
+    const flush = new Map<string, FlushReason>()
+    const lookups: Lookup[] = []
+    const windows: Window[] = []
+
+    for (const [mark, resources] of standings()) {
+      if (mark === null || !continues(mark, horizon)) {
+        for (const { name } of resources) flush.set(name, 'no cursor')
+        continue
+      }
+      const window = await readWindow(session.client, mark.snapshot)
+      windows.push(window)
+      if (window.count === 0) continue
+      const mapped = await mapWindow(window, resources)
+      for (const [name, reason] of mapped.flush) flush.set(name, reason)
+      for (const [name, found] of mapped.keys) keys.set(name, found)
+      lookups.push(...mapped.lookups)
+    }
+    for (const name of failed) flush.set(name, 'lookup failed')
+    await follow(
+      lookups.filter(({ resource }) => !flush.has(resource.name)),
+      keys,
+    )
+    return { horizon, keys, flush, windows }
+  }
+
+  /** Resources that stand at the same snapshot share a window; after one round that is all of them. */
+  function standings(): [Watermark | null, ResourceRules[]][] {
+    const bySnapshot = new Map<string, [Watermark | null, ResourceRules[]]>()
+    for (const { mark, resource } of posts.values()) {
+      const id = mark ? `${mark.incarnation} ${mark.snapshot.text}` : ''
+      const group = bySnapshot.get(id) ?? [mark, []]
+      bySnapshot.set(id, group)
+      group[1].push(resource)
+    }
+    return [...bySnapshot.values()]
+  }
+
+  async function mapWindow({ events, coarse }: Window, resources: readonly ResourceRules[]) {
+    const known = rules
+    if (!known || events.some((e) => e.op !== 'F' && !known.find(e.version, e.tableId))) {
+      rules = await readRules(session.client)
+      mapping = createMapping(catalog, rules, prefix)
+    }
+    try {
+      return (mapping as Mapping).map(events, resources, coarse)
+    } catch (error) {
+      logger.error('events could not be mapped, everything is flushed', { error })
+      const flush = new Map(resources.map(({ name }) => [name, 'mapping failed' as const]))
+      return { keys: new Map<string, Set<string>>(), flush, lookups: [] }
+    }
+  }
+
+  async function follow(lookups: readonly Lookup[], keys: Map<string, Set<string>>): Promise<void> {
+    if (lookups.length > 0) await beginLookups(session.client)
+    for (const { resource, rule, values } of lookups) {
+      try {
+        for (const params of await followLinks(session.client, rule.query, values)) {
+          add(keys, resource, entryKey(prefix, resource, params))
+        }
+      } catch (error) {
+        throw new LookupFailed(resource.name, error)
+      }
+    }
+  }
+
+  function advanceOf(post: Post, { horizon, keys, flush }: Findings, asOfMs: number): Advance {
+    const { resource, stored } = post
+    return {
+      resource,
+      expected: stored ?? null,
+      keys: keys.get(resource.name) ?? new Set(),
+      flush: flush.has(resource.name),
+      next: {
+        incarnation: horizon.incarnation,
+        snapshot: horizon.snapshot,
+        asOfMs,
+        part: 0,
+        keyVersion: resource.version,
+        fingerprint: `rules-${rules?.newest?.version ?? 0}`,
+      },
+    }
+  }
+
+  function settle(advances: readonly Advance[], { stored }: AdvanceReport): void {
+    for (const { resource, next } of advances) {
+      const post = posts.get(resource.name) as Post
+      const text = stored.get(resource.name)
+      if (text === undefined) {
+        logger.warn('watermark changed underneath, reading it again', { resource: resource.name })
+        post.stored = undefined
+        continue
+      }
+      post.stored = text
+      post.mark = next
+      post.writtenAtMs = performance.now()
+    }
+  }
+
+  function observe({ flush, windows }: Findings, { removed }: AdvanceReport): void {
+    metrics.windows.inc()
+    for (const [resource, count] of removed) metrics.invalidatedKeys.labels(resource).inc(count)
+    for (const [resource, reason] of flush) {
+      metrics.flushes.labels(resource, reason).inc()
+      logger.info('flushed', { resource, reason })
+    }
+    const nowMs = Date.now()
+    for (const { atMs } of windows.flatMap(({ events }) => events)) {
+      metrics.invalidationLagSeconds.observe(Math.max(0, nowMs - atMs) / 1000)
+    }
+  }
+
+  return {
+    applyWindow,
+    adopt(resources) {
+      for (const resource of resources) {
+        posts.set(resource.name, {
+          resource,
+          stored: undefined,
+          mark: null,
+          writtenAtMs: -Infinity,
+        })
+      }
+    },
+    doubt() {
+      for (const post of posts.values()) post.stored = undefined
+    },
+    get cursors() {
+      return [...posts.values()].flatMap(({ resource, mark }) =>
+        mark ? [{ resource: resource.name, snapshot: mark.snapshot.text }] : [],
+      )
+    },
+  }
+}
+
+/** Whether a window since a watermark holds everything that happened after it. */
+const continues = (mark: Watermark, horizon: Horizon): boolean =>
+  mark.incarnation === horizon.incarnation && isWithinRing(mark.snapshot, horizon)
+
+class LookupFailed extends Error {
+  override readonly name = 'LookupFailed'
+  readonly resource: string
+
+  constructor(resource: string, cause: unknown) {
+    super(`a lookup of ${resource} failed`, { cause })
+    this.resource = resource
+  }
+}

@@ -1,0 +1,21 @@
+import { cp, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { root } from './paths.ts'
+import { run } from './servers/run.ts'
+
+const dist = join(root, 'dist')
+await rm(dist, { recursive: true, force: true })
+await run(
+  process.execPath,
+  [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'],
+  {
+    cwd: root,
+  },
+).catch((error: { readonly stdout?: string }) => {
+  console.error(error.stdout ?? error)
+  process.exit(1)
+})
+for (const name of await readdir(join(root, 'db'), { recursive: true })) {
+  if (name.endsWith('.sql')) await cp(join(root, 'db', name), join(dist, 'db', name))
+}
+console.log('built dist/')

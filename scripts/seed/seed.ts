@@ -1,0 +1,154 @@
+import { type Kysely, sql, type Transaction } from 'kysely'
+import { openDatabase } from '../../db/database.ts'
+import type { Database } from '../../db/schema.ts'
+import { ConfigurationError } from '../../shared/errors.ts'
+import { addAgencies } from './agencies.ts'
+import { addCaretakers } from './caretakers.ts'
+import { addDocuments } from './documents.ts'
+import { addMembers } from './members.ts'
+import { ADMIN_USERNAME, addPeople, DEVELOPMENT_PASSWORD } from './people.ts'
+import { addProfiles } from './profiles.ts'
+import { addProjects } from './projects.ts'
+import { createRows, type Rows } from './rows.ts'
+import { sizeOf } from './size.ts'
+import { addTasks } from './tasks.ts'
+import { assembleTeams } from './teams.ts'
+import { addWork } from './work.ts'
+
+export interface SeedOptions {
+  /** So many times the ordinary size; 1 unless told otherwise. */
+  readonly scale?: number
+}
+
+export interface SeedSummary {
+  readonly users: number
+  /** A superuser that can log in. */
+  readonly login: { readonly username: string; readonly password: string }
+  /** A profile that everybody may see, of somebody with expertise. */
+  readonly exampleProfileId: string
+  /** True when an earlier run had made the data, so this one changed nothing. */
+  readonly alreadyThere: boolean
+  /** Rows by table. */
+  readonly counts: Readonly<Record<string, number>>
+}
+
+const MARK = 'made by the seed of SPMS'
+const ROWS_PER_STATEMENT = 2_000
+// Stands in where somebody has since hidden or deleted every profile.
+const FIRST_PROFILE = '1'
+const COUNTED = [
+  'users_user',
+  'users_publicstaffprofile',
+  'agencies_division',
+  'agencies_businessarea',
+  'agencies_branch',
+  'agencies_affiliation',
+  'projects_project',
+  'projects_projectmember',
+  'documents_projectdocument',
+  'caretakers_caretaker',
+] as const
+
+/**
+ * Fills a migrated database with made-up people and projects, always the same ones. Safe to repeat
+ * and to run twice at once.
+ * @throws ConfigurationError for a database with users that are not the seed's.
+ */
+export async function seed(url: string, options: SeedOptions = {}): Promise<SeedSummary> {
+  const db = openDatabase({ url, poolSize: 1, applicationName: 'spms-seed' })
+  try {
+    return await db
+      .transaction()
+      .setIsolationLevel('read committed')
+      .execute(async (trx) => {
+        await sql`select pg_advisory_xact_lock(hashtextextended(${MARK}, 0))`.execute(trx)
+        const alreadyThere = await isSeeded(trx)
+        if (!alreadyThere) await load(trx, makeRows(options.scale ?? 1))
+        return { ...(await summarise(trx)), alreadyThere }
+      })
+  } finally {
+    await db.destroy()
+  }
+}
+
+// The mark is a comment on a table: it needs no table of its own, and goes with dumps and copies.
+async function isSeeded(db: Kysely<Database>): Promise<boolean> {
+  const { rows } = await sql<{ mark: string | null }>`
+    select obj_description(c.oid, 'pg_class') as mark from pg_class c
+    where c.oid = to_regclass('users_user')
+  `.execute(db)
+  const [table] = rows
+  if (table === undefined) {
+    throw new ConfigurationError('This database has no SPMS tables yet. Run `migrate` first.')
+  }
+  const user = await db.selectFrom('users_user').select('id').limit(1).executeTakeFirst()
+  if (user !== undefined && table.mark !== MARK) {
+    throw new ConfigurationError(
+      'This database has users that `seed` did not make, so it leaves it alone.',
+    )
+  }
+  return user !== undefined
+}
+
+function makeRows(scale: number): Rows {
+  const rows = createRows()
+  const size = sizeOf(scale)
+  const people = addPeople(rows, size)
+  const agencies = addAgencies(rows, size, people)
+  addWork(rows, people, agencies)
+  addProfiles(rows, size, people)
+  addCaretakers(rows, size, people)
+  const projects = addProjects(rows, people, agencies, assembleTeams(size, people))
+  addMembers(rows, people, projects)
+  addDocuments(rows, size, people, projects)
+  addTasks(rows, people, projects)
+  return rows
+}
+
+// Foreign keys wait for the commit, so the order of tables does not matter.
+async function load(trx: Transaction<Database>, { tables }: Rows): Promise<void> {
+  for (const [name, rows] of tables) {
+    const table = sql.table(name)
+    const columns = sql.join(Object.keys(rows[0] ?? {}).map((column) => sql.ref(column)))
+    for (let start = 0; start < rows.length; start += ROWS_PER_STATEMENT) {
+      const json = JSON.stringify(rows.slice(start, start + ROWS_PER_STATEMENT))
+      await sql`
+        insert into ${table} (${columns})
+        select ${columns} from json_populate_recordset(null::${table}, ${json})
+      `.execute(trx)
+    }
+    await sql`
+      select setval(pg_get_serial_sequence(${name}, 'id'), ${rows.length})
+    `.execute(trx)
+    await sql`analyze ${table}`.execute(trx)
+  }
+  await sql`comment on table users_user is ${sql.lit(MARK)}`.execute(trx)
+}
+
+async function summarise(db: Kysely<Database>): Promise<Omit<SeedSummary, 'alreadyThere'>> {
+  const counts: Record<string, number> = {}
+  for (const table of COUNTED) {
+    const { count } = await db
+      .selectFrom(table)
+      .select((eb) => eb.fn.countAll().as('count'))
+      .executeTakeFirstOrThrow()
+    counts[table] = Number(count)
+  }
+  const example = await db
+    .selectFrom('users_publicstaffprofile as profile')
+    .innerJoin('users_user as person', 'person.id', 'profile.user_id')
+    .select('profile.id')
+    .where('profile.is_hidden', '=', false)
+    .where('profile.expertise', '<>', '')
+    .where('person.is_active', '=', true)
+    .where('person.is_staff', '=', true)
+    .orderBy('profile.id')
+    .limit(1)
+    .executeTakeFirst()
+  return {
+    users: counts['users_user'] ?? 0,
+    login: { username: ADMIN_USERNAME, password: DEVELOPMENT_PASSWORD },
+    exampleProfileId: example?.id ?? FIRST_PROFILE,
+    counts,
+  }
+}

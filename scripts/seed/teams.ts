@@ -1,0 +1,41 @@
+import type { People } from './people.ts'
+import { createRandom, type Random } from './random.ts'
+import type { Size } from './size.ts'
+
+const MOST_PROJECTS_OF_ONE = 60
+const MOST_PROJECTS_OF_AN_OUTSIDER = 3
+const LONELY_EVERY = 300
+
+/**
+ * The members of each project, as ids of users. Four to six work on a project, nobody on a few;
+ * one member of staff works on sixty, and most on a handful.
+ */
+export function assembleTeams(size: Size, { staff, others }: People): readonly number[][] {
+  const random = createRandom('teams')
+  const places = placesOf(random, size)
+  const teams = places.map((): number[] => [])
+  let open = [...places.keys()].filter((project) => places[project])
+
+  const join = (user: number, wanted: number) => {
+    for (const project of random.sample(open, wanted)) teams[project]?.push(user)
+    open = open.filter((project) => (teams[project]?.length ?? 0) < (places[project] ?? 0))
+  }
+  for (const [rank, user] of random.sample(staff, staff.length).entries()) {
+    join(user, Math.round(MOST_PROJECTS_OF_ONE ** (1 - rank / staff.length)))
+  }
+  for (const user of others) join(user, random.int(1, MOST_PROJECTS_OF_AN_OUTSIDER))
+  return teams
+}
+
+function placesOf(random: Random, { projects, members }: Size): number[] {
+  const few = Math.floor(members / projects)
+  const places = Array.from({ length: projects }, (_, i) => ((i + 1) % LONELY_EVERY ? few : 0))
+  for (let left = members - places.reduce((sum, n) => sum + n, 0); left > 0;) {
+    const project = random.int(0, projects - 1)
+    const taken = places[project] ?? 0
+    if (taken < few || taken > few + 1) continue
+    places[project] = taken + 1
+    left--
+  }
+  return places
+}

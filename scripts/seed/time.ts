@@ -1,0 +1,29 @@
+import type { Random } from './random.ts'
+
+/** The seed's today. Fixed, so that the data is the same whenever it is made. */
+export const TODAY_MS = Date.UTC(2026, 10, 1)
+export const THIS_YEAR = 2026
+export const FIRST_YEAR = 2013
+
+const DAY_MS = 86_400_000
+
+/** A moment between two ages, in days; negative ages lie ahead. Microseconds as Django has them. */
+export function moment(random: Random, oldestDays: number, youngestDays: number): string {
+  const ageMs = (youngestDays + random.next() * (oldestDays - youngestDays)) * DAY_MS
+  const toMillis = new Date(TODAY_MS - Math.floor(ageMs)).toISOString().slice(0, -1)
+  // One in ten is a whole second, which Django prints without a fraction.
+  if (random.chance(0.1)) return `${toMillis.slice(0, -4)}Z`
+  return `${toMillis}${String(random.int(0, 999)).padStart(3, '0')}Z`
+}
+
+/** The two columns that most tables have: made at some time, and saved again since. */
+export function stamps(random: Random, oldestDays = 2500) {
+  const created_at = moment(random, oldestDays, 30)
+  if (random.chance(0.3)) return { created_at, updated_at: created_at }
+  const ageDays = (TODAY_MS - Date.parse(created_at)) / DAY_MS
+  return { created_at, updated_at: moment(random, ageDays, 0) }
+}
+
+/** Such as `2024-03-31`. */
+export const calendarDate = (year: number, month: number, day: number) =>
+  new Date(Date.UTC(year, month - 1, day)).toISOString().slice(0, 10)

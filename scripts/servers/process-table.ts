@@ -1,0 +1,11 @@
+import { readFile } from 'node:fs/promises'
+import { run } from './run.ts'
+
+/** The command line of a running process, or nothing when there is no such process. */
+export async function readCommandLine(pid: number): Promise<string> {
+  if (process.platform === 'linux') {
+    const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
+    return words.replaceAll('\0', ' ')
+  }
+  return run('ps', ['-ww', '-o', 'command=', '-p', `${pid}`]).catch(() => '')
+}

@@ -1,0 +1,75 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { describeFailure } from './describe-failure.ts'
+import { stateDir } from './paths.ts'
+import { type Discovered, discover } from './servers/discover.ts'
+
+const program = new Command('spms')
+  .description('Works on DATABASE_URL, or on the servers of the `npm start` that runs here.')
+  .showHelpAfterError()
+
+program
+  .command('migrate')
+  .description('build a fresh database, or bring one that was built so up to date')
+  .action(async () => {
+    const { runMigrate } = await import('./verbs/migrate.ts')
+    await runMigrate((await find()).databaseUrl)
+  })
+
+program
+  .command('install')
+  .description('add the schema `invalidation` and its triggers to an SPMS database')
+  .option('--print', 'write the SQL for a DBA, and run nothing')
+  .action(async ({ print }: { readonly print?: true }) => {
+    const { runInstall } = await import('./verbs/install.ts')
+    await runInstall((await find()).databaseUrl, { print: print ?? false })
+  })
+
+program
+  .command('uninstall')
+  .description('remove the schema `invalidation` and its triggers')
+  .action(async () => {
+    const { runUninstall } = await import('./verbs/uninstall.ts')
+    await runUninstall((await find()).databaseUrl)
+  })
+
+program
+  .command('status')
+  .description('say what is installed, drift, backlog, lag and the age of the watermarks')
+  .action(async () => {
+    const { runStatus } = await import('./verbs/status.ts')
+    await runStatus(await find())
+  })
+
+program
+  .command('seed')
+  .description('fill a fresh database with example data, the same every time')
+  .option('--scale <n>', 'how many times the usual size', parseScale)
+  .action(async ({ scale }: { readonly scale?: number }) => {
+    const { runSeed } = await import('./verbs/seed.ts')
+    await runSeed((await find()).databaseUrl, scale)
+  })
+
+program
+  .command('sql <statements>')
+  .description('run SQL and print what it answers')
+  .action(async (statements: string) => {
+    const { runSql } = await import('./verbs/sql.ts')
+    await runSql((await find()).databaseUrl, statements)
+  })
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = 1
+  console.error(describeFailure(error))
+}
+
+function find(): Promise<Discovered> {
+  return discover(stateDir, process.env)
+}
+
+function parseScale(text: string): number {
+  const scale = Number(text)
+  if (!(scale > 0)) throw new InvalidArgumentError('must be a number above 0')
+  return scale
+}

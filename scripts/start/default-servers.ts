@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { install } from '../../db/event-log/install.ts'
+import { migrate } from '../../db/migrate.ts'
+import { compileRules } from '../../shared/cache/compile.ts'
+import { ConfigurationError } from '../../shared/errors.ts'
+import { catalog } from '../../shared/resources/index.ts'
+import { errorCode } from '../error-code.ts'
+import { type SeedSummary, seed } from '../seed/seed.ts'
+import { startPostgres } from '../servers/postgres.ts'
+import { startRedis } from '../servers/redis.ts'
+import type { Say } from '../servers/say.ts'
+import {
+  describeServer,
+  endLeftovers,
+  readState,
+  removeState,
+  type State,
+  writeState,
+} from '../servers/state.ts'
+
+/** The embedded default: everything that the services need, made here. */
+export interface DefaultServers {
+  readonly databaseUrl: string
+  readonly redisUrl: string
+  readonly sessionSecrets: string
+  readonly seeded: SeedSummary
+}
+
+export interface DefaultServersOptions {
+  readonly stateDir: string
+  readonly env: NodeJS.ProcessEnv
+  readonly say: Say
+  /** Told how each thing that was started is stopped, as soon as it runs. */
+  readonly onStop: (stop: () => Promise<unknown>) => void
+}
+
+/**
+ * Starts Postgres and Redis, and brings the database up: tables, triggers and a seed, each once.
+ * @throws ConfigurationError while another start runs here.
+ */
+export async function startDefaultServers(options: DefaultServersOptions): Promise<DefaultServers> {
+  const { stateDir, env, say, onStop } = options
+  await mkdir(stateDir, { recursive: true })
+  const previous = await readState(stateDir)
+  if (previous?.running) {
+    throw new ConfigurationError(
+      `npm start is running here already (process ${previous.starterPid}): stop it first`,
+    )
+  }
+  await endLeftovers(stateDir)
+  let state: State = { starterPid: process.pid, servers: [] }
+  const note = async (more: Partial<State>) => {
+    state = { ...state, ...more, servers: [...state.servers, ...(more.servers ?? [])] }
+    await writeState(stateDir, state)
+  }
+  await note({})
+  onStop(() => removeState(stateDir))
+
+  const postgres = await startPostgres({ stateDir, name: 'postgres', durable: true, say })
+  onStop(() => postgres.stop())
+  const databaseUrl = postgres.urlOf('spms')
+  await note({ servers: [describeServer(postgres)] })
+
+  const redisUrl = env.REDIS_URL || (await startOwnRedis())
+  await createDatabase(postgres.urlOf('postgres'), 'spms')
+  const applied = await migrate(databaseUrl)
+  if (applied.length > 0) say(`migrated: ${applied.join(', ')}`)
+  const { version, changed } = await install(databaseUrl, compileRules(catalog))
+  if (changed.length > 0) say(`installed the triggers of rules version ${version}`)
+  const seeded = await seed(databaseUrl)
+  if (!seeded.alreadyThere) say(`seeded ${seeded.users} users and what belongs to them`)
+  // Now that they hold what they should, others may find them.
+  await note({ databaseUrl, redisUrl })
+  return { databaseUrl, redisUrl, seeded, sessionSecrets: await keepSecret(stateDir) }
+
+  async function startOwnRedis(): Promise<string> {
+    const redis = await startRedis({ stateDir, env, say })
+    onStop(() => redis.stop())
+    await note({ servers: [describeServer(redis)] })
+    return redis.url
+  }
+}
+
+async function createDatabase(url: string, name: string): Promise<void> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    await client.query(`create database ${name}`)
+  } catch (error) {
+    if (errorCode(error) !== DUPLICATE_DATABASE) throw error
+  } finally {
+    await client.end()
+  }
+}
+
+const DUPLICATE_DATABASE = '42P04'
+
+/** Signs sessions; kept, so that a restart logs nobody out. */
+async function keepSecret(stateDir: string): Promise<string> {
+  const path = join(stateDir, 'session-secret')
+  const fresh = randomBytes(32).toString('hex')
+  await writeFile(path, fresh, { mode: 0o600, flag: 'wx' }).catch(() => {})
+  return readFile(path, 'utf8')
+}

@@ -1,0 +1,74 @@
+import { LUA_TIMES_OFFSET } from './frame.ts'
+
+/**
+ * The scripts on one entry. An entry is one hash: `variant` -> frame, `~variant` -> lease. Values
+ * and the permissions to fill them share a key, so that one UNLINK forgets the values and withdraws
+ * every fill in flight.
+ *
+ * Time is Redis' own, in milliseconds.
+ */
+
+const PRELUDE = `
+local entry, variant, token = KEYS[1], ARGV[1], ARGV[2]
+local lease_field = '~' .. variant
+
+-- The larger of what is left and what is needed; a key without expiry counts as 0.
+local function keep_for(needed)
+  if redis.call('PTTL', entry) < needed then redis.call('PEXPIRE', entry, needed) end
+end
+
+local function holder(lease) return string.match(lease, '^[^:]+') end
+`
+
+/**
+ * KEYS entry; ARGV variant, token, lease ms, oldest acceptable leased-at, most fields.
+ * Returns a young enough value that has appeared (`hit`), or who holds the lease (`held`), or that
+ * the entry takes no more variants (`full`), or the lease itself (`lease`); and the time.
+ */
+export const LEASE = `${PRELUDE}
+local lease_ms, oldest, most_fields = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local frame = redis.call('HGET', entry, variant)
+if frame and #frame > 58 - 1 then
+  local leased_at, fresh_until = struct.unpack('>dd', frame, ${LUA_TIMES_OFFSET})
+  if fresh_until > now and leased_at >= oldest then return { 'hit', now, frame } end
+end
+
+local lease = redis.call('HGET', entry, lease_field)
+if lease and tonumber(string.match(lease, ':(.+)$')) > now then
+  return { 'held', now, holder(lease) }
+end
+if not lease and redis.call('HLEN', entry) >= most_fields then return { 'full', now } end
+
+redis.call('HSET', entry, lease_field, token .. ':' .. (now + lease_ms))
+keep_for(lease_ms)
+return { 'lease', now }
+`
+
+/**
+ * KEYS entry; ARGV variant, token, frame, keep ms, most variants.
+ * Stores the frame only if the lease is still there: an invalidation in between took it away, and
+ * then what was read may be older than the change.
+ */
+export const FILL = `${PRELUDE}
+local frame, keep_ms, most_variants = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local lease = redis.call('HGET', entry, lease_field)
+if not lease or holder(lease) ~= token then return 'withdrawn' end
+redis.call('HDEL', entry, lease_field)
+if redis.call('HLEN', entry) >= most_variants and redis.call('HEXISTS', entry, variant) == 0 then
+  return 'full'
+end
+redis.call('HSET', entry, variant, frame)
+keep_for(keep_ms)
+return 'stored'
+`
+
+/** KEYS entry; ARGV variant, token. Gives a lease back unused, so that nobody waits for it. */
+export const RELEASE = `${PRELUDE}
+local lease = redis.call('HGET', entry, lease_field)
+if lease and holder(lease) == token then redis.call('HDEL', entry, lease_field) end
+return 0
+`

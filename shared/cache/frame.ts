@@ -1,0 +1,73 @@
+import { hash } from 'node:crypto'
+
+/**
+ * What Redis holds for one variant: a fixed header, then the finished response bytes. A hit is
+ * judged and answered from it without parsing anything.
+ *
+ *      0  format       u8
+ *      1  flags        u8       bit 0: the thing does not exist, and there is no body
+ *      2  incarnation  16 bytes the life of the database it was read in
+ *     18  leasedAt     f64      Redis milliseconds: what it says is at least as young as this
+ *     26  freshUntil   f64
+ *     34  staleUntil   f64      until then it may stand in for a load that failed
+ *     42  etag         16 bytes of the body's SHA-256
+ *     58  body
+ */
+export interface Frame {
+  readonly incarnation: string
+  readonly leasedAtMs: number
+  readonly freshUntilMs: number
+  readonly staleUntilMs: number
+  /** Quoted, as it is sent. */
+  readonly etag: string
+  /** `null`: the thing does not exist. */
+  readonly body: Buffer | null
+}
+
+const FORMAT = 1
+const ABSENT = 1
+const OFFSET = {
+  flags: 1,
+  incarnation: 2,
+  leasedAt: 18,
+  freshUntil: 26,
+  staleUntil: 34,
+  etag: 42,
+  body: 58,
+} as const
+
+/** Where the scripts find `leasedAt` and `freshUntil` behind each other; Lua counts from 1. */
+export const LUA_TIMES_OFFSET = OFFSET.leasedAt + 1
+
+/** The bytes to store. */
+export function encodeFrame(frame: Frame): Buffer {
+  const head = Buffer.alloc(OFFSET.body)
+  head.writeUInt8(FORMAT, 0)
+  head.writeUInt8(frame.body === null ? ABSENT : 0, OFFSET.flags)
+  head.write(frame.incarnation.replaceAll('-', ''), OFFSET.incarnation, 'hex')
+  head.writeDoubleBE(frame.leasedAtMs, OFFSET.leasedAt)
+  head.writeDoubleBE(frame.freshUntilMs, OFFSET.freshUntil)
+  head.writeDoubleBE(frame.staleUntilMs, OFFSET.staleUntil)
+  head.write(frame.etag.slice(1, -1), OFFSET.etag, 'base64url')
+  return frame.body === null ? head : Buffer.concat([head, frame.body])
+}
+
+/** Reads what is stored; `null` for anything that this build did not write. */
+export function decodeFrame(bytes: Buffer | null): Frame | null {
+  if (bytes === null || bytes.length < OFFSET.body || bytes[0] !== FORMAT) return null
+  const absent = ((bytes[OFFSET.flags] as number) & ABSENT) !== 0
+  return {
+    incarnation: bytes.toString('hex', OFFSET.incarnation, OFFSET.leasedAt),
+    leasedAtMs: bytes.readDoubleBE(OFFSET.leasedAt),
+    freshUntilMs: bytes.readDoubleBE(OFFSET.freshUntil),
+    staleUntilMs: bytes.readDoubleBE(OFFSET.staleUntil),
+    etag: `"${bytes.toString('base64url', OFFSET.etag, OFFSET.body)}"`,
+    body: absent ? null : bytes.subarray(OFFSET.body),
+  }
+}
+
+/** A strong validator: equal bytes have equal tags, in every process. */
+export function etagOf(body: Buffer | null): string {
+  const digest = hash('sha256', body ?? '', 'buffer')
+  return `"${digest.toString('base64url', 0, OFFSET.body - OFFSET.etag)}"`
+}

@@ -1,0 +1,31 @@
+import type { Params, ResourceRules } from './resource.ts'
+
+type KeySpace = Pick<ResourceRules, 'key' | 'version'>
+
+/**
+ * `spms:1:staff:profile:42`: prefix, version of the resource, pattern with its parameters.
+ *
+ * Readers build keys from requests, the invalidator builds them from rows. They meet only here.
+ */
+export function entryKey(prefix: string, { key, version }: KeySpace, params: Params): string {
+  const filled = key.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
+    const value = params[name]
+    if (value === undefined) throw new Error(`no parameter ${name} for ${key}`)
+    return value
+  })
+  return `${prefix}:${version}:${filled}`
+}
+
+/** Matches every key of a resource under a prefix, and nothing else: parameters hold no colon. */
+export function keyMatcher(prefix: string, { key, version }: KeySpace): RegExp {
+  const pattern = key
+    .split(/\{\w+\}/)
+    .map(escape)
+    .join('[^:]+')
+  return new RegExp(`^${escape(`${prefix}:${version}:`)}${pattern}$`)
+}
+
+/** The hash that holds the watermark of every resource. */
+export const watermarkKey = (prefix: string) => `${prefix}:watermark`
+
+const escape = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')

@@ -1,0 +1,60 @@
+import { bulkhead, BulkheadRejectedError } from 'cockatiel'
+import { type Kysely, sql, type Transaction } from 'kysely'
+import type { Database } from '../../db/schema.ts'
+import { PublicError } from '../errors.ts'
+import type { Loaded, Params, Resource } from './resource.ts'
+
+export interface LoaderOptions {
+  /** How many loads may run at once, and how many may wait for their turn. */
+  readonly concurrency: number
+  readonly queue: number
+}
+
+/** What a load read, and in which life of the database. */
+export interface Reading {
+  readonly loaded: Loaded | null
+  /** `null` when it was not asked for, or the database has none: then it must not be kept. */
+  readonly incarnation: string | null
+}
+
+/** Reads from Postgres, so many at a time and no more. */
+export interface Loader {
+  /** Loads one variant; with `forKeeping` also what a frame needs to know of the database. */
+  load(resource: Resource, params: Params, variant: string, forKeeping: boolean): Promise<Reading>
+  query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T>
+}
+
+/** A limiter on concurrent loads keeps a flood of misses from taking the database with it. */
+export function createLoader(db: Kysely<Database>, options: LoaderOptions): Loader {
+  const limiter = bulkhead(options.concurrency, options.queue)
+
+  async function query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
+    try {
+      return await limiter.execute(() =>
+        // One snapshot for all of a load's queries: no answer is torn between two states.
+        db
+          .transaction()
+          .setIsolationLevel('repeatable read')
+          .setAccessMode('read only')
+          .execute(work),
+      )
+    } catch (error) {
+      if (!(error instanceof BulkheadRejectedError)) throw error
+      throw new PublicError('unavailable', 'The server is busy.', { retryAfterS: 1, cause: error })
+    }
+  }
+
+  return {
+    query,
+    load: (resource, params, variant, forKeeping) =>
+      query(async (trx) => ({
+        incarnation: forKeeping ? await findIncarnation(trx) : null,
+        loaded: await resource.load(trx, params, variant),
+      })),
+  }
+}
+
+async function findIncarnation(trx: Transaction<Database>): Promise<string | null> {
+  const { rows } = await sql<{ id: string }>`select id from invalidation.incarnation`.execute(trx)
+  return rows[0]?.id ?? null
+}

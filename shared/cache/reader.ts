@@ -1,0 +1,267 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Transaction } from 'kysely'
+import type { Database } from '../../db/schema.ts'
+import type { Metrics } from '../metrics.ts'
+import { isUnavailable } from '../unavailable.ts'
+import type { Answer } from './answer.ts'
+import { Budget } from './budget.ts'
+import { etagOf, type Frame } from './frame.ts'
+import { entryKey } from './key.ts'
+import type { Loader, Reading } from './loader.ts'
+import { Ration } from './ration.ts'
+import type { Params, Resource } from './resource.ts'
+import { type EntryStore, type Place, StoreUnavailable } from './store.ts'
+
+/** Reads through the cache. While Redis is away reads are slower, never wrong. */
+export interface Reader {
+  /**
+   * Answers one variant of one entry.
+   * @throws PublicError `unavailable` when it cannot be loaded now and nothing may stand in for it.
+   */
+  read(resource: Resource, params: Params, variant: string): Promise<Answer>
+  /** Runs a query that is never cached, through the same limiter on concurrent loads. */
+  query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T>
+}
+
+export interface ReaderDeps {
+  /** `null`: the cache is switched off. */
+  readonly store: EntryStore | null
+  readonly loader: Loader
+  readonly prefix: string
+  /** Whether a resource is cached at all. */
+  readonly isCached: (resource: Resource) => boolean
+  readonly metrics: Metrics
+  /** Told of a fill that failed, for the log. */
+  readonly onFillError: (error: unknown) => void
+}
+
+/** Over all commands of one request. */
+const REDIS_BUDGET_MS = 80
+/** How long to wait for somebody else's load. */
+const PATIENCE_MS = 1_000
+const POLL_FIRST_MS = 4
+const POLL_MAX_MS = 64
+const ABSENT_TTL_MS = 60_000
+/** Ids that nobody has are without number; what Redis keeps of them is not. */
+const ABSENT_PER_S = 100
+const ABSENT_BURST = 1_000
+const STALE_IF_ERROR_MS = 5 * 60_000
+/** Entries that were filled together should not expire together. */
+const JITTER = 0.05
+
+/**
+ * The cache engine. Invariants:
+ *
+ * - A load that is to be stored begins after the reply that gave its lease arrived, and is stored
+ *   only if that lease is still there. An invalidation takes leases away with the values, so what
+ *   was read before a change cannot be stored after it.
+ * - A load is shared by lease token, never by key: nobody who arrives after an invalidation joins a
+ *   load that began before it, because the token it is told is then another one.
+ * - Whatever goes wrong with Redis leads to a load from Postgres that is not stored.
+ */
+export function createReader(deps: ReaderDeps): Reader {
+  const { store, loader, prefix, metrics } = deps
+  const flights = new Map<string, Promise<Answer>>()
+  const absentRation = new Ration(ABSENT_PER_S, ABSENT_BURST)
+  const processId = randomBytes(9).toString('base64url')
+  let leases = 0
+
+  async function read(resource: Resource, params: Params, variant: string): Promise<Answer> {
+    const answer = await answerFor(resource, params, variant)
+    metrics.cacheReads.labels(resource.name, answer.outcome).inc()
+    return answer
+  }
+
+  async function answerFor(resource: Resource, params: Params, variant: string): Promise<Answer> {
+    if (store === null || !deps.isCached(resource)) {
+      return bypass(resource, params, variant, 'off')
+    }
+    const place = { key: entryKey(prefix, resource, params), variant }
+    const budget = new Budget(REDIS_BUDGET_MS)
+    let expired: Frame | null = null
+    try {
+      try {
+        const frame = await store.find(place, budget)
+        const nowMs = store.now()
+        if (frame !== null && nowMs < frame.freshUntilMs) return hit(frame, nowMs)
+        expired = frame
+        return await fillOrWait(store, resource, params, place, budget)
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error
+        return await bypass(resource, params, variant, 'redis')
+      }
+    } catch (error) {
+      const stale = resource.staleIfError && isUnavailable(error) ? standIn(store, expired) : null
+      if (stale === null) throw error
+      return stale
+    }
+  }
+
+  /** Takes the lease and loads; or waits for whoever has it; or loads without filling. */
+  async function fillOrWait(
+    store: EntryStore,
+    resource: Resource,
+    params: Params,
+    place: Place,
+    budget: Budget,
+  ): Promise<Answer> {
+    const giveUpAt = performance.now() + PATIENCE_MS
+    for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
+      const token = `${processId}.${++leases}`
+      const reply = await store.lease(place, token, 0, budget)
+      switch (reply.state) {
+        case 'hit':
+          return hit(reply.frame, reply.nowMs)
+        case 'lease':
+          return fly(store, resource, params, place, token, reply.nowMs)
+        case 'full':
+          return miss(await load(resource, params, place.variant, false))
+        case 'held': {
+          const leftMs = giveUpAt - performance.now()
+          if (leftMs <= 0) return miss(await load(resource, params, place.variant, false))
+          const flight = flights.get(reply.token)
+          if (flight) {
+            const answer = await withPatience(flight, leftMs)
+            if (answer) return { ...answer, collapsed: true }
+          } else await sleep(Math.min(pauseMs, leftMs))
+        }
+      }
+    }
+  }
+
+  function fly(
+    store: EntryStore,
+    resource: Resource,
+    params: Params,
+    place: Place,
+    token: string,
+    leasedAtMs: number,
+  ): Promise<Answer> {
+    const flight = loadAndFill(store, resource, params, place, token, leasedAtMs).finally(() =>
+      flights.delete(token),
+    )
+    flights.set(token, flight)
+    return flight
+  }
+
+  async function loadAndFill(
+    store: EntryStore,
+    resource: Resource,
+    params: Params,
+    place: Place,
+    token: string,
+    leasedAtMs: number,
+  ): Promise<Answer> {
+    let reading: Reading
+    try {
+      reading = await load(resource, params, place.variant, true)
+    } catch (error) {
+      settle(store.release(place, token))
+      throw error
+    }
+    const body = bodyOf(reading)
+    const etag = etagOf(body)
+    const ttlMs = ttlOf(resource, reading)
+    if (ttlMs <= 0 || reading.incarnation === null) {
+      settle(store.release(place, token))
+      return { outcome: 'miss', body, etag, ageMs: 0, ttlMs: 0 }
+    }
+    const freshUntilMs = leasedAtMs + ttlMs
+    const staleUntilMs =
+      freshUntilMs + (resource.staleIfError && body !== null ? STALE_IF_ERROR_MS : 0)
+    const frame = {
+      incarnation: reading.incarnation,
+      leasedAtMs,
+      freshUntilMs,
+      staleUntilMs,
+      etag,
+      body,
+    }
+    // The response does not wait for the fill.
+    settle(
+      store.fill(place, token, frame, staleUntilMs - leasedAtMs).then((result) => {
+        metrics.cacheFills.labels(resource.name, result).inc()
+      }),
+    )
+    return { outcome: 'miss', body, etag, ageMs: 0, ttlMs, stored: true }
+  }
+
+  /** How long an answer may be kept by TTL alone; 0 for what is not kept. */
+  function ttlOf(resource: Resource, { loaded }: Reading): number {
+    if (loaded?.keep === false) return 0
+    if (loaded === null && !absentRation.take()) {
+      metrics.cacheFills.labels(resource.name, 'rationed').inc()
+      return 0
+    }
+    const ttlMs = loaded === null ? Math.min(ABSENT_TTL_MS, resource.ttlMs) : resource.ttlMs
+    return Math.min(ttlMs * (1 - JITTER * Math.random()), loaded?.expiresInMs ?? Infinity)
+  }
+
+  async function bypass(
+    resource: Resource,
+    params: Params,
+    variant: string,
+    detail: string,
+  ): Promise<Answer> {
+    const body = bodyOf(await load(resource, params, variant, false))
+    return { outcome: 'bypass', detail, body, etag: etagOf(body), ageMs: 0, ttlMs: 0 }
+  }
+
+  function load(
+    resource: Resource,
+    params: Params,
+    variant: string,
+    forKeeping: boolean,
+  ): Promise<Reading> {
+    metrics.cacheLoads.labels(resource.name).inc()
+    return loader.load(resource, params, variant, forKeeping)
+  }
+
+  function settle(pending: Promise<unknown>): void {
+    pending.catch(deps.onFillError)
+  }
+
+  return { read, query: (work) => loader.query(work) }
+}
+
+const bodyOf = ({ loaded }: Reading): Buffer | null =>
+  loaded === null ? null : Buffer.from(loaded.body)
+
+const hit = (frame: Frame, nowMs: number): Answer => ({
+  outcome: 'hit',
+  body: frame.body,
+  etag: frame.etag,
+  ageMs: Math.max(0, nowMs - frame.leasedAtMs),
+  ttlMs: frame.freshUntilMs - nowMs,
+})
+
+function miss(reading: Reading): Answer {
+  const body = bodyOf(reading)
+  return { outcome: 'miss', body, etag: etagOf(body), ageMs: 0, ttlMs: 0 }
+}
+
+/** An expired entry for a load that failed; `null` when there is none, or it is too old even for that. */
+function standIn(store: EntryStore, expired: Frame | null): Answer | null {
+  if (expired === null) return null
+  try {
+    const nowMs = store.now()
+    if (nowMs >= expired.staleUntilMs) return null
+    return { ...hit(expired, nowMs), outcome: 'stale', detail: 'error' }
+  } catch {
+    return null
+  }
+}
+
+/** The answer, or `null` when patience ran out first. A load that failed fails its joiners too. */
+async function withPatience(flight: Promise<Answer>, leftMs: number): Promise<Answer | null> {
+  const patience = new AbortController()
+  try {
+    return await Promise.race([
+      flight,
+      sleep(leftMs, null, { signal: patience.signal }).catch(() => null),
+    ])
+  } finally {
+    patience.abort()
+  }
+}

@@ -1,0 +1,186 @@
+import {
+  CircuitState,
+  type CircuitBreakerPolicy,
+  circuitBreaker,
+  ConsecutiveBreaker,
+  handleAll,
+} from 'cockatiel'
+import type { Redis } from '../redis.ts'
+import type { Budget } from './budget.ts'
+import { RedisClock } from './clock.ts'
+import { FILL, LEASE, RELEASE } from './entry-scripts.ts'
+import { decodeFrame, encodeFrame, type Frame } from './frame.ts'
+
+/** What asking for a lease may bring. */
+export type LeaseReply =
+  | { readonly state: 'hit'; readonly nowMs: number; readonly frame: Frame }
+  | { readonly state: 'held'; readonly nowMs: number; readonly token: string }
+  | { readonly state: 'full'; readonly nowMs: number }
+  | { readonly state: 'lease'; readonly nowMs: number }
+
+export type FillResult = 'stored' | 'withdrawn' | 'full'
+
+/** One variant of one entry. */
+export interface Place {
+  readonly key: string
+  readonly variant: string
+}
+
+/** The four things that a reader does with Redis. Each throws when Redis is away, slow or not yet known. */
+export interface EntryStore {
+  /** Redis' time now. @throws StoreUnavailable while Redis does not answer. */
+  now(): number
+  find(place: Place, budget: Budget): Promise<Frame | null>
+  lease(place: Place, token: string, oldestMs: number, budget: Budget): Promise<LeaseReply>
+  fill(place: Place, token: string, frame: Frame, keepMs: number): Promise<FillResult>
+  release(place: Place, token: string): Promise<void>
+}
+
+/** Redis cannot be used now; Postgres can. */
+export class StoreUnavailable extends Error {
+  override readonly name = 'StoreUnavailable'
+}
+
+export interface RedisStoreOptions {
+  /** The time-out that the client was opened with. */
+  readonly commandTimeoutMs: number
+  readonly onState?: (usable: boolean) => void
+}
+
+/** How long a reader may take to fill; then another may try. */
+const LEASE_MS = 5_000
+const MAX_VARIANTS = 64
+/** Variants and leases together, so that asking for what is never stored cannot grow an entry. */
+const MAX_FIELDS = 2 * MAX_VARIANTS
+const POLL_MS = 250
+/** So many time-outs in a row, and requests stop trying until a poll has gone through. */
+const FAILURES_TO_OPEN = 5
+const HALF_OPEN_AFTER_MS = 500
+
+/** An entry store on Redis, with a clock of its own and a circuit breaker that only the clock's poll closes. */
+export function createRedisStore(
+  redis: Redis,
+  { commandTimeoutMs, onState }: RedisStoreOptions,
+): EntryStore & Disposable {
+  const clock = new RedisClock()
+  const breaker: CircuitBreakerPolicy = circuitBreaker(handleAll, {
+    halfOpenAfter: HALF_OPEN_AFTER_MS,
+    breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
+  })
+  const scripted = defineScripts(redis)
+
+  let usable = false
+  const become = (next: boolean) => {
+    if (next !== usable) onState?.((usable = next))
+  }
+
+  // Requests never probe: they go to Postgres until this has found Redis answering again.
+  const poll = async () => {
+    const askedAtMs = performance.now()
+    try {
+      const [seconds, micros] = await breaker.execute(() => redis.time())
+      clock.set(Number(seconds) * 1000 + Number(micros) / 1000, askedAtMs)
+      become(true)
+    } catch {
+      if (breaker.state !== CircuitState.Closed) become(false)
+    }
+  }
+  const timer = setInterval(() => void poll(), POLL_MS)
+  timer.unref()
+  const onReady = () => void poll()
+  const onClose = () => {
+    clock.forget()
+    become(false)
+  }
+  redis.on('ready', onReady)
+  redis.on('close', onClose)
+  if (redis.status === 'ready') onReady()
+
+  function now(): number {
+    const nowMs = breaker.state === CircuitState.Closed ? clock.now() : null
+    if (nowMs === null) throw new StoreUnavailable('Redis does not answer')
+    return nowMs
+  }
+
+  async function run<T>(command: () => Promise<T>, budget?: Budget): Promise<T> {
+    now()
+    // Not Redis' fault, so not for the breaker to count.
+    if (budget && budget.leftMs <= 0) throw new StoreUnavailable('no time left for Redis')
+    try {
+      return await breaker.execute(() =>
+        budget ? budget.spend(command, commandTimeoutMs) : command(),
+      )
+    } catch (error) {
+      throw new StoreUnavailable('Redis did not answer in time', { cause: error })
+    }
+  }
+
+  return {
+    now,
+
+    async find({ key, variant }, budget) {
+      return decodeFrame(await run(() => redis.hgetBuffer(key, variant), budget))
+    },
+
+    async lease({ key, variant }, token, oldestMs, budget) {
+      const [state, nowMs, rest] = await run(
+        () => scripted.spmsLeaseBuffer(key, variant, token, LEASE_MS, oldestMs, MAX_FIELDS),
+        budget,
+      )
+      switch (String(state)) {
+        case 'hit': {
+          const frame = decodeFrame(rest as Buffer)
+          return frame ? { state: 'hit', nowMs, frame } : { state: 'full', nowMs }
+        }
+        case 'held':
+          return { state: 'held', nowMs, token: String(rest) }
+        case 'lease':
+          return { state: 'lease', nowMs }
+        default:
+          return { state: 'full', nowMs }
+      }
+    },
+
+    fill: ({ key, variant }, token, frame, keepMs) =>
+      run(() =>
+        scripted.spmsFill(key, variant, token, encodeFrame(frame), Math.ceil(keepMs), MAX_VARIANTS),
+      ),
+
+    async release({ key, variant }, token) {
+      await run(() => scripted.spmsRelease(key, variant, token))
+    },
+
+    [Symbol.dispose]() {
+      clearInterval(timer)
+      redis.off('ready', onReady)
+      redis.off('close', onClose)
+    },
+  }
+}
+
+interface Scripted {
+  spmsLeaseBuffer(
+    key: string,
+    variant: string,
+    token: string,
+    leaseMs: number,
+    oldestMs: number,
+    mostFields: number,
+  ): Promise<[Buffer, number, Buffer?]>
+  spmsFill(
+    key: string,
+    variant: string,
+    token: string,
+    frame: Buffer,
+    keepMs: number,
+    mostVariants: number,
+  ): Promise<FillResult>
+  spmsRelease(key: string, variant: string, token: string): Promise<number>
+}
+
+function defineScripts(redis: Redis): Scripted {
+  redis.defineCommand('spmsLease', { numberOfKeys: 1, lua: LEASE })
+  redis.defineCommand('spmsFill', { numberOfKeys: 1, lua: FILL })
+  redis.defineCommand('spmsRelease', { numberOfKeys: 1, lua: RELEASE })
+  return redis as unknown as Scripted
+}

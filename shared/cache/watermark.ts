@@ -1,0 +1,46 @@
+import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+
+/**
+ * How far a resource has been applied to a Redis. It is stored in that Redis and nowhere else, and
+ * it is the cursor: what a failover or an old file takes back takes the watermark back with it, so
+ * a stored watermark never claims an invalidation that was lost.
+ */
+export interface Watermark {
+  readonly incarnation: string
+  /** Every commit visible in it has been applied. */
+  readonly snapshot: Snapshot
+  /** Redis milliseconds, read before the snapshot was taken: how fresh, not how far. */
+  readonly asOfMs: number
+  /** How many parts of the next window have been applied; they repeat after a crash. */
+  readonly part: number
+  /** The version of the keys that may be read and filled. */
+  readonly keyVersion: number
+  /** Of the triggers, when they were last found whole. */
+  readonly fingerprint: string
+}
+
+/** What a first flush says until it is through: it claims nothing, and reads back as no watermark. */
+export const NOTHING_SEEN: Snapshot = { xmin: 0n, xmax: 0n, xip: [], text: '0:0:' }
+
+/** As stored: fields in a fixed order, so that equal watermarks are equal bytes. */
+export const encodeWatermark = (mark: Watermark): string =>
+  [
+    mark.incarnation,
+    mark.snapshot.text,
+    mark.asOfMs,
+    mark.part,
+    mark.keyVersion,
+    mark.fingerprint,
+  ].join(' ')
+
+/** Reads a stored watermark; `null` for none, or for one that this build cannot read. */
+export function decodeWatermark(text: string | null): Watermark | null {
+  const [incarnation, snapshotText, asOf, part, keyVersion, fingerprint, ...rest] =
+    text?.split(' ') ?? []
+  const snapshot = parseSnapshot(snapshotText ?? '')
+  if (!incarnation || !snapshot || fingerprint === undefined || rest.length > 0) return null
+  if (snapshot.xmax === NOTHING_SEEN.xmax) return null
+  const mark = { asOfMs: Number(asOf), part: Number(part), keyVersion: Number(keyVersion) }
+  if (!Object.values(mark).every(Number.isFinite)) return null
+  return { incarnation, snapshot, ...mark, fingerprint }
+}

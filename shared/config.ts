@@ -1,0 +1,53 @@
+import { z } from 'zod'
+import { ConfigurationError } from './errors.ts'
+import { defaultLogFormat, LOG_FORMATS, LOG_LEVELS } from './logger.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Parses the environment, once, at the top of `main.ts`. Nothing else reads `process.env`.
+ * A variable that is set but empty counts as not set, as compose files write it.
+ * @throws ConfigurationError that names every mistake, and no value.
+ */
+export function parseConfig<S extends z.ZodType>(schema: S, environment: Environment): z.output<S> {
+  const set = Object.entries(environment).filter(([, value]) => value !== '')
+  const parsed = schema.safeParse(Object.fromEntries(set), {
+    error: ({ input }) => (input === undefined ? 'is not set' : undefined),
+  })
+  if (parsed.success) return parsed.data
+  throw new ConfigurationError(
+    parsed.error.issues
+      .map(({ path, message }) => `${path.join('.')}: ${message}`)
+      .toSorted()
+      .join('\n'),
+  )
+}
+
+export const port = z.coerce.number().int().min(0).max(65_535)
+export const wholeNumber = z.coerce.number().int().nonnegative()
+export const positiveNumber = z.coerce.number().int().positive()
+export const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ })
+export const redisUrl = z.url({ protocol: /^rediss?$/ })
+
+/** `a, b` -> `['a', 'b']`. */
+export const list = z
+  .string()
+  .transform((text) => text.split(',').map((item) => item.trim()))
+  .pipe(z.array(z.string().min(1, 'an item is empty')))
+
+/** What both services are told: their servers, and how they speak of themselves. */
+export const commonSettings = z.object({
+  DATABASE_URL: databaseUrl,
+  CACHE_PREFIX: z
+    .string()
+    .regex(/^[\w.-]+$/, 'only letters, digits and _ . -')
+    .default('spms'),
+  HOST: z.string().default('127.0.0.1'),
+  LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+  LOG_FORMAT: z.enum(LOG_FORMATS).default(defaultLogFormat),
+})
+
+export const logConfig = (env: z.output<typeof commonSettings>) => ({
+  level: env.LOG_LEVEL,
+  format: env.LOG_FORMAT,
+})

@@ -1,0 +1,51 @@
+/** The kinds of failure that a client may be told about, and the status each one is sent with. */
+const STATUS = {
+  invalid: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  too_large: 413,
+  unsupported_media_type: 415,
+  throttled: 429,
+  unavailable: 503,
+} as const
+
+export type PublicErrorCode = keyof typeof STATUS
+
+export interface PublicErrorExtras {
+  /** Members sent beside `detail`, such as the messages of each wrong field. */
+  readonly fields?: Readonly<Record<string, unknown>>
+  /** Sent as `Retry-After`. */
+  readonly retryAfterS?: number
+  readonly cause?: unknown
+}
+
+/** A failure that the client may be told about. Anything else that is thrown is a bug. */
+export class PublicError extends Error {
+  override readonly name = 'PublicError'
+  readonly code: PublicErrorCode
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly retryAfterS: number | undefined
+
+  constructor(code: PublicErrorCode, detail: string, extras: PublicErrorExtras = {}) {
+    super(detail, extras.cause === undefined ? undefined : { cause: extras.cause })
+    this.code = code
+    this.fields = extras.fields ?? {}
+    this.retryAfterS = extras.retryAfterS
+  }
+
+  get status(): number {
+    return STATUS[this.code]
+  }
+}
+
+/** The process cannot start with this environment. Restarting will not help. */
+export class ConfigurationError extends Error {
+  override readonly name = 'ConfigurationError'
+}
+
+/** `notFound('Profile', 5)` is a 404 that says `Profile 5 not found`. */
+export const notFound = (thing: string, id: string) =>
+  new PublicError('not_found', `${thing} ${id} not found`)

@@ -1,0 +1,85 @@
+import { Redis } from 'ioredis'
+
+export type { Redis } from 'ioredis'
+
+export interface OpenRedisOptions {
+  /** Shown in `CLIENT LIST`. */
+  readonly name: string
+  /** How long one command may take; it may still run later, so a late write proves nothing. */
+  readonly commandTimeoutMs?: number
+  /** Told of each change of state, not of each attempt. */
+  readonly onState: (state: RedisState, error?: Error) => void
+}
+
+export type RedisState = 'up' | 'down' | 'refused'
+
+const COMMAND_TIMEOUT_MS = 50
+const CONNECT_TIMEOUT_MS = 1_000
+const RETRY_MIN_MS = 50
+const RETRY_MAX_MS = 1_000
+/** A connection on which nothing comes back this long after a command timed out is given up. */
+const SILENCE_MS = 2_000
+
+/**
+ * Connects in the background and for ever; it returns at once, also while Redis is away.
+ * While it is away commands fail at once: none waits in a queue, none is sent a second time.
+ */
+export function openRedis(
+  url: string,
+  { name, commandTimeoutMs = COMMAND_TIMEOUT_MS, onState }: OpenRedisOptions,
+): Redis {
+  const options = {
+    connectionName: name,
+    protocol: 2,
+    commandTimeout: commandTimeoutMs,
+    socketTimeout: commandTimeoutMs + SILENCE_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    // Read by ioredis but not declared: how long a silent peer may take to say goodbye.
+    disconnectTimeout: RETRY_MIN_MS,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    retryStrategy: retryDelayMs,
+    // A failover left us on a replica.
+    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+  } as const
+  const redis = new Redis(url, options)
+
+  let state: RedisState | undefined
+  let lastError: Error | undefined
+  const become = (next: RedisState) => {
+    if (next === state || state === 'refused') return
+    state = next
+    if (next === 'up') lastError = undefined
+    onState(next, lastError)
+  }
+
+  // The scripts take keys of many slots, which a Cluster refuses.
+  const refuse = () => {
+    lastError = new Error('Redis Cluster is not supported')
+    become('refused')
+    redis.disconnect()
+  }
+
+  redis.on('error', (error) => {
+    lastError = error
+  })
+  redis.on('close', () => {
+    // `end` is our own doing: nobody needs to be told.
+    if (redis.status !== 'end') become('down')
+  })
+  redis.on('ready', () => {
+    redis.info('cluster').then(
+      (info) => (info.includes('cluster_enabled:1') ? refuse() : become('up')),
+      // Not permitted, or gone again; the latter is followed by `close`.
+      () => become(redis.status === 'ready' ? 'up' : 'down'),
+    )
+  })
+  return redis
+}
+
+/** Longer after every failure, and never in step with the other processes. */
+function retryDelayMs(attempt: number): number {
+  const ceilingMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(attempt, 10))
+  return ceilingMs * (0.5 + Math.random() / 2)
+}

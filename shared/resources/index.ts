@@ -1,0 +1,23 @@
+import type { ResourceRules } from '../cache/resource.ts'
+import { branches } from './branches.ts'
+import { businessAreas } from './business-areas.ts'
+import { staffList } from './staff-list.ts'
+import { staffProfile } from './staff-profile.ts'
+import { staffProjects } from './staff-projects.ts'
+import { userAccessRules } from './user-access.ts'
+import { userProjects } from './user-projects.ts'
+
+export { branches, businessAreas, staffList, staffProfile, staffProjects, userProjects }
+export { createUserAccess } from './user-access.ts'
+export { staffListVariant } from './staff-list.ts'
+
+/** Every kind of cached answer. One left out is never invalidated, so a test compares it with the folder. */
+export const catalog: readonly ResourceRules[] = [
+  staffList,
+  staffProfile,
+  staffProjects,
+  userProjects,
+  branches,
+  businessAreas,
+  userAccessRules,
+]

@@ -1,0 +1,44 @@
+/**
+ * SQL that leads from a changed row to entries, one step to a function: each takes a query for ids
+ * and returns a query for ids. They are nested from the inside out:
+ * `entries('user_id', membersOfProjects(projectsOfBusinessAreas(given)))`.
+ *
+ * A step reads only the table that holds the link, so it works although the row at either end is
+ * already gone.
+ */
+export type Ids = string
+
+/** The values of a rule's first `from` column: where a lookup sets out. */
+export const given: Ids = 'select unnest($1::text[]::bigint[])'
+
+/** The query of a lookup rule whose last step finds this parameter. */
+export const entries = (param: string, ids: Ids) =>
+  `select distinct id::text as ${param} from (${ids}) as found(id)`
+
+export const businessAreasOfDivisions = (divisions: Ids): Ids =>
+  `select id from agencies_businessarea where division_id in (${divisions})`
+
+/** Divisions with one of these users on their e-mail list. */
+export const divisionsThatWriteTo = (users: Ids): Ids =>
+  `select division_id from agencies_division_directorate_email_list where user_id in (${users})`
+
+export const projectsOfBusinessAreas = (areas: Ids): Ids =>
+  `select id from projects_project where business_area_id in (${areas})`
+
+/** Projects whose photo one of these users has uploaded. */
+export const projectsPicturedBy = (users: Ids): Ids =>
+  `select project_id from medias_projectphoto where uploader_id in (${users})`
+
+export const membersOfProjects = (projects: Ids): Ids =>
+  `select user_id from projects_projectmember where project_id in (${projects})`
+
+export const profilesOfUsers = (users: Ids): Ids =>
+  `select id from users_publicstaffprofile where user_id in (${users})`
+
+export const profilesWithTags = (tags: Ids): Ids =>
+  `select publicstaffprofile_id from users_publicstaffprofile_keyword_tags
+   where keywordtag_id in (${tags})`
+
+/** Users who work in one of these business areas. */
+export const usersOfBusinessAreas = (areas: Ids): Ids =>
+  `select user_id from users_userwork where business_area_id in (${areas})`

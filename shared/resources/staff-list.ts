@@ -1,0 +1,52 @@
+import { STAFF_PAGE_SIZE, findStaffPage } from '../../db/queries/staff-page.ts'
+import { type Load, defineResource } from '../cache/resource.ts'
+
+/** A page of the staff list in its default size. */
+export interface StaffListPage {
+  /** Id of the business area that the people work in; all of them without it. */
+  readonly businessArea?: string
+  /** From 1. */
+  readonly page: number
+}
+
+/** Names the variant of `staffList` that holds a page: `page=3`, `business_area=5;page=1`. */
+export const staffListVariant = ({ businessArea, page }: StaffListPage): string =>
+  businessArea === undefined ? `page=${page}` : `business_area=${businessArea};page=${page}`
+
+const loadPage: Load = async (trx, _params, variant) => {
+  const options = { ...parseVariant(variant), pageSize: STAFF_PAGE_SIZE }
+  const { body, isEmpty } = await findStaffPage(trx, options)
+  return { body, keep: !isEmpty }
+}
+
+/** The staff list as everybody may see it, in pages of the default size. Searches are not kept. */
+export const staffList = defineResource({
+  name: 'staff:list',
+  version: 1,
+  key: 'staff:list',
+  ttlMs: 60 * 60_000,
+  staleIfError: false,
+  load: loadPage,
+  staleWhen: [
+    {
+      table: 'users_publicstaffprofile',
+      watch: ['user_id', 'is_hidden', 'about', 'expertise', 'public_email', 'public_email_on'],
+      key: {},
+    },
+    {
+      table: 'users_user',
+      watch: ['display_first_name', 'display_last_name', 'is_active', 'is_staff'],
+      key: {},
+    },
+    { table: 'medias_useravatar', watch: ['user_id', 'file'], key: {} },
+    { table: 'users_userwork', watch: ['user_id', 'business_area_id'], key: {} },
+    { table: 'agencies_businessarea', watch: ['name'], key: {} },
+  ],
+})
+
+function parseVariant(variant: string): StaffListPage {
+  const { businessArea, page } =
+    /^(business_area=(?<businessArea>\d+);)?page=(?<page>.+)$/.exec(variant)?.groups ?? {}
+  if (page === undefined) throw new Error(`no variant ${variant}`)
+  return { page: Number(page), ...(businessArea !== undefined && { businessArea }) }
+}

@@ -1,0 +1,186 @@
+import { createServer, type Server } from 'node:http'
+import { expect } from 'chai'
+import express, { Router } from 'express'
+import { z } from 'zod'
+import { createClient } from '../../api/http/client.ts'
+import { createFront } from '../../api/http/front.ts'
+import { errorHandler, methodNotAllowed, unknownRoute } from '../../api/http/problem.ts'
+import { currentRequestId } from '../../api/http/request-id.ts'
+import { parse, parseId } from '../../api/parse.ts'
+import { PublicError } from '../../shared/errors.ts'
+import { createLogger } from '../../shared/logger.ts'
+import { portOf } from '../../shared/server.ts'
+
+const logger = createLogger('test', currentRequestId)
+logger.silent = true
+
+const edit = z.object({
+  title: z.string().trim().min(1).max(5),
+  year: z.int(),
+  email: z.email().nullable().optional(),
+  kind: z.enum(['science', 'student']).optional(),
+  hidden: z.boolean().optional(),
+})
+
+describe('problems', () => {
+  let server: Server
+  let url: string
+
+  before((done) => {
+    const app = express()
+    app.use(createFront({ client: createClient(1), logger, rateLimit: { perS: 1, burst: 20 } }))
+    app.use(express.json({ limit: 100 }))
+    const router = Router({ strict: true, caseSensitive: true })
+    router
+      .route('/things/:id')
+      .get((req, res) => void res.end(parseId(req.params.id, 'Thing')))
+      .put((req, res) => void res.end(JSON.stringify(parse(edit, req.body))))
+      .all(methodNotAllowed('GET', 'PUT'))
+    router.get('/id', (_req, res) => void res.end(currentRequestId()))
+    router.get('/bug', () => {
+      throw new Error('select secret from users_user')
+    })
+    router.get('/away', async () => {
+      throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
+    })
+    router.get('/busy', () => {
+      throw new PublicError('unavailable', 'Busy.', { retryAfterS: 3, fields: { queue: 1000 } })
+    })
+    app.use('/api', router)
+    app.use(unknownRoute)
+    app.use(errorHandler(logger))
+    server = createServer(app).listen(0, '127.0.0.1', () => {
+      url = `http://127.0.0.1:${portOf(server)}/api`
+      done()
+    })
+  })
+  after((done) => {
+    server.closeAllConnections()
+    server.close(done)
+  })
+
+  interface Asked extends RequestInit {
+    readonly headers?: Readonly<Record<string, string>>
+  }
+  let address = 0
+  const ask = async (path: string, init: Asked = {}) => {
+    const headers = { 'X-Forwarded-For': `10.0.0.${++address}`, ...init.headers }
+    const res = await fetch(`${url}${path}`, { ...init, headers })
+    const text = await res.text()
+    return { res, text, status: res.status, json: () => JSON.parse(text) as unknown }
+  }
+  const put = (body: string, type = 'application/json') =>
+    ask('/things/1', { method: 'PUT', body, headers: { 'Content-Type': type } })
+
+  it('are problem+json that nothing keeps', async () => {
+    const { res, json } = await ask('/nowhere')
+    expect(res.status).to.equal(404)
+    expect(res.headers.get('content-type')).to.equal('application/problem+json')
+    expect(res.headers.get('cache-control')).to.equal('no-store')
+    expect(json()).to.deep.equal({ title: 'Not Found', status: 404, detail: 'Not found.' })
+  })
+
+  it('carry what the error carries', async () => {
+    const { res, json } = await ask('/busy')
+    expect(res.status).to.equal(503)
+    expect(res.headers.get('retry-after')).to.equal('3')
+    expect(json()).to.include({ detail: 'Busy.', queue: 1000 })
+  })
+
+  it('show nothing of a bug', async () => {
+    const { status, text } = await ask('/bug')
+    expect(status).to.equal(500)
+    expect(text).to.equal(
+      '{"title":"Internal Server Error","status":500,"detail":"Internal server error."}',
+    )
+  })
+
+  it('say that the database is away, not how', async () => {
+    const { res, text } = await ask('/away')
+    expect(res.status).to.equal(503)
+    expect(res.headers.get('retry-after')).to.equal('1')
+    expect(text).not.to.include('ECONN')
+  })
+
+  it('name the methods of a route', async () => {
+    const { res, json } = await ask('/things/1', { method: 'DELETE' })
+    expect(res.status).to.equal(405)
+    expect(res.headers.get('allow')).to.equal('GET, PUT, HEAD')
+    expect(json()).to.include({ detail: 'Method "DELETE" not allowed.' })
+  })
+
+  it('take a wrong id for a thing that is not there', async () => {
+    for (const path of ['/things/x', '/things/-1', '/things/1.5', '/things/1/', '/things/1%20']) {
+      expect((await ask(path)).status, path).to.equal(404)
+    }
+    const { json } = await ask('/things/9223372036854775808')
+    expect(json()).to.include({ detail: 'Thing 9223372036854775808 not found' })
+    expect((await ask(`/things/${'9'.repeat(5000)}`)).status).to.equal(404)
+    expect((await ask('/things/9223372036854775807')).text).to.equal('9223372036854775807')
+    expect((await ask('/things/007')).text).to.equal('7')
+    expect((await ask('/things/000')).text).to.equal('0')
+  })
+
+  it('refuse a malformed path or body', async () => {
+    expect((await ask('/things/%ff')).status).to.equal(400)
+    const { status, text } = await put('{"title":')
+    expect(status).to.equal(400)
+    expect(JSON.parse(text).detail).to.match(/^JSON parse error - /)
+    expect((await put(JSON.stringify({ title: 'x'.repeat(200) }))).status).to.equal(413)
+  })
+
+  it('say of each field what is wrong with it', async () => {
+    const { status, json } = await put(
+      '{"title":" ","email":"x","kind":"other","hidden":"yes","year":null}',
+    )
+    expect(status).to.equal(400)
+    expect(json()).to.deep.equal({
+      title: ['This field may not be blank.'],
+      status: 400,
+      detail: 'title: This field may not be blank.',
+      year: ['This field may not be null.'],
+      email: ['Enter a valid email address.'],
+      kind: ['"other" is not a valid choice.'],
+      hidden: ['Must be a valid boolean.'],
+    })
+    expect((await put('{"title":"toolong","year":1.5}')).json()).to.deep.include({
+      title: ['Ensure this field has no more than 5 characters.'],
+      year: ['A valid integer is required.'],
+    })
+    expect((await put('{}')).json()).to.deep.include({ title: ['This field is required.'] })
+    expect((await put('[]')).json()).to.deep.include({
+      non_field_errors: ['Invalid data. Expected a dictionary.'],
+    })
+  })
+
+  it('turn away a client that asks too often, and nobody else', async () => {
+    const headers = { 'X-Forwarded-For': '2001:db8::1' }
+    const statuses: number[] = []
+    for (let i = 0; i < 25; i++) statuses.push((await ask('/id', { headers })).status)
+    expect(statuses.filter((status) => status === 200).length).to.be.within(20, 21)
+    const refused = await ask('/id', { headers: { 'X-Forwarded-For': '2001:db8::2' } })
+    expect(refused.status).to.equal(429)
+    expect(refused.res.headers.get('retry-after')).to.equal('1')
+    expect(refused.json()).to.include({
+      detail: 'Request was throttled. Expected available in 1 second.',
+    })
+    expect((await ask('/id')).status).to.equal(200)
+  })
+
+  it('come with the request’s id and the headers that keep data from being run', async () => {
+    const own = await ask('/id')
+    expect(own.res.headers.get('x-request-id')).to.equal(own.text).and.to.have.length(36)
+    const given = await ask('/id', { headers: { 'X-Request-Id': 'edge-1' } })
+    expect(given.text).to.equal('edge-1')
+    const forged = await ask('/id', { headers: { 'X-Request-Id': 'a b' } })
+    expect(forged.text).to.have.length(36)
+    expect(Object.fromEntries((await ask('/bug')).res.headers)).to.include({
+      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'SAMEORIGIN',
+      'cross-origin-resource-policy': 'same-origin',
+      'referrer-policy': 'no-referrer',
+      'strict-transport-security': 'max-age=31536000; includeSubDomains',
+    })
+  })
+})

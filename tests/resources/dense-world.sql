@@ -1,0 +1,94 @@
+-- A few rows of every table that a cached answer reads, linked in every way that matters, with
+-- somewhere else for each link to go. Ids of different tables differ, so a rule that takes the
+-- wrong column names an entry that does not exist.
+
+insert into users_user
+  (id, password, is_superuser, is_staff, is_active, date_joined, username, first_name, last_name,
+   email, display_first_name, display_last_name, is_aec)
+values
+  (1, 'hash-1', false, true, true, '2020-01-01', 'ada', 'Ada', 'Lane', 'ada@spms.test', 'Ada', 'Lane', false),
+  (2, 'hash-2', false, true, true, '2020-01-01', 'ben', 'Ben', 'Moor', 'ben@spms.test', 'Ben', 'Moor', false),
+  (3, 'hash-3', true, true, true, '2020-01-01', 'cyd', 'Cyd', 'Nash', 'cyd@spms.test', 'Cyd', 'Nash', false),
+  (4, 'hash-4', false, false, true, '2020-01-01', 'dee', null, null, 'dee@spms.test', null, null, false),
+  (5, 'hash-5', false, true, false, '2020-01-01', 'eli', 'Eli', 'Orr', 'eli@spms.test', 'Eli', 'Orr', false);
+
+insert into agencies_agency (id, name) values (101, 'Agency'), (102, 'Other agency');
+
+insert into agencies_branch (id, agency_id, name, manager_id) values
+  (111, 101, 'Branch', 1), (112, null, 'Other branch', null);
+
+insert into agencies_division (id, name, slug, director_id, approver_id) values
+  (121, 'Division', 'd', 1, 2), (122, 'Other division', 'o', null, null);
+
+insert into agencies_division_directorate_email_list (id, division_id, user_id) values
+  (131, 121, 4), (132, 121, 1), (133, 122, 3);
+
+insert into agencies_businessarea
+  (id, agency_id, name, slug, division_id, published, is_active, leader_id, finance_admin_id,
+   data_custodian_id, caretaker_id, cost_center, focus, introduction)
+values
+  (141, 101, 'Area', 'a', 121, true, true, 1, 2, 3, 4, 7, 'Focus', 'Introduction'),
+  (142, 101, 'Other area', null, 122, true, true, null, null, null, null, null, null, null),
+  (143, 101, 'Area without division', null, null, false, false, 2, null, null, null, null, '', '');
+
+insert into medias_businessareaphoto (id, file, size, business_area_id, uploader_id) values
+  (151, 'business_areas/141.png', 1, 141, 1), (152, null, 0, 142, null);
+
+insert into users_userwork (id, user_id, agency_id, branch_id, business_area_id, role) values
+  (161, 1, 101, 111, 141, 'Admin'), (162, 2, null, null, 142, null), (163, 3, 101, 112, null, 'None');
+
+insert into medias_useravatar (id, file, size, user_id) values
+  (171, 'user_avatars/1.png', 1, 1), (172, '', 0, 4);
+
+insert into users_publicstaffprofile
+  (id, user_id, is_hidden, about, expertise, public_email, public_email_on, custom_title,
+   custom_title_on)
+values
+  (181, 1, false, 'About Ada', 'Owls', 'ada@public.test', true, 'Keeper', true),
+  (182, 2, false, null, null, 'ben@public.test', false, 'Warden', false),
+  (183, 3, true, 'About Cyd', '', null, true, null, true),
+  (185, 5, false, 'About Eli', 'Ants', null, false, null, false);
+
+insert into users_keywordtag (id, name) values (191, 'birds'), (192, 'fish'), (193, 'unused');
+
+insert into users_publicstaffprofile_keyword_tags (id, publicstaffprofile_id, keywordtag_id) values
+  (201, 181, 191), (202, 181, 192), (203, 182, 191);
+
+insert into users_employmententry
+  (id, public_profile_id, position_title, start_year, end_year, section, employer)
+values
+  (211, 181, 'Keeper', 2010, null, 'Section', 'Employer'),
+  (212, 181, 'Helper', 2010, 2011, null, null),
+  (213, 182, 'Warden', 2015, 2016, '', '');
+
+insert into users_educationentry
+  (id, public_profile_id, qualification_name, end_year, institution, location)
+values
+  (221, 181, 'BSc', 2000, 'UWA', 'Perth'), (222, 181, 'PhD', 2005, 'UWA', 'Perth');
+
+insert into projects_project
+  (id, created_at, updated_at, kind, status, year, number, title, description, tagline, keywords,
+   start_date, end_date, business_area_id, deletion_requested, hidden_from_staff_profiles)
+values
+  (231, '2024-01-31 16:00:00.000001+00', '2024-02-01', 'science', 'active', 2024, 1, 'Owls',
+   'About owls', 'Tagline', 'owl', '2024-02-01', '2025-12-31', 141, false, '{}'),
+  (232, '2023-01-01', '2023-01-01', 'external', 'new', 2023, 2, 'Fish', 'About fish', null, null,
+   null, null, 142, false, '{2}'),
+  (233, '2022-01-01', '2022-01-01', null, 'completed', 2022, 3, 'Ants', null, null, null, null,
+   null, null, true, '{}'),
+  (234, '2022-01-01', '2022-01-01', 'external', 'completed', 2022, 4, 'Nothing yet', 'Unseen', null,
+   null, '2022-01-01', null, 143, false, '{}');
+
+insert into projects_externalprojectdetails (id, project_id, description, budget) values
+  (241, 231, 'Seen when the kind changes', '1'), (242, 232, 'From outside', '2');
+
+insert into projects_projectmember (id, project_id, user_id, is_leader, role, position) values
+  (251, 231, 1, true, 'supervising', 1), (252, 231, 2, false, 'research', 2),
+  (253, 232, 1, false, 'technical', 1), (254, 232, 2, true, 'supervising', 1),
+  (255, 233, 3, true, 'supervising', 1), (256, 234, 1, false, 'group', 3),
+  (257, 232, 5, false, 'research', 3), (258, 234, 4, false, 'student', 1);
+
+insert into medias_projectphoto (id, created_at, updated_at, file, size, project_id, uploader_id)
+values
+  (261, '2024-03-01', '2024-03-02', 'projects/231.png', 5, 231, 4),
+  (262, '2024-03-01', '2024-03-02', null, 0, 232, 1);

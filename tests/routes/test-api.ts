@@ -1,0 +1,112 @@
+import { readFile } from 'node:fs/promises'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type Kysely, sql } from 'kysely'
+import { createApp } from '../../api/app.ts'
+import { createSessions } from '../../api/session/session.ts'
+import { openDatabase } from '../../db/database.ts'
+import type { Database } from '../../db/schema.ts'
+import { createLogger } from '../../shared/logger.ts'
+import { createTestDatabase, type TestDatabaseOptions } from '../support/database.ts'
+import { createUncachedReader } from '../support/uncached-reader.ts'
+
+export interface TestRequest {
+  /** Id of the user who asks, with their session and CSRF token; anonymous without it. */
+  readonly as?: number
+  /** Sent as JSON; text is sent as it is. */
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface TestResponse {
+  readonly status: number
+  readonly headers: Readonly<Record<string, unknown>>
+  /** The body as JSON; as text when it is none. */
+  readonly body: unknown
+}
+
+/** The API without a cache, over a database of its own that holds `world.sql`. */
+export interface TestApi extends AsyncDisposable {
+  readonly db: Kysely<Database>
+  /** Sends a request, such as `send('PUT', 'projects/51', { as: 1, body: {} })`. */
+  send(method: string, path: string, request?: TestRequest): Promise<TestResponse>
+}
+
+const CSRF = 'csrf-token'
+const SECRET = 'a secret of the tests, of 32 characters'
+const WORLD = new URL('world.sql', import.meta.url)
+
+/** Starts it on a free port. Users have the ids 1 to 5, and `hash-<id>` for a password hash. */
+export async function startTestApi(options: TestDatabaseOptions = {}): Promise<TestApi> {
+  const database = await createTestDatabase(options)
+  const db = openDatabase({ url: database.url, poolSize: 8, applicationName: 'spms-test-api' })
+  await sql.raw(await readFile(WORLD, 'utf8')).execute(db)
+
+  const logger = createLogger('test')
+  logger.silent = true
+  const app = createApp({
+    config: {
+      sessionSecrets: [SECRET],
+      trustProxy: false,
+      rateLimit: { perS: 0, burst: 0 },
+      edgeMaxAgeS: 0,
+      bodyLimitBytes: 10_000,
+    },
+    reader: createUncachedReader(db),
+    db,
+    logger,
+    isReady: () => true,
+  })
+  const server = createServer(app)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const sessions = createSessions([SECRET])
+
+  async function headersOf({ as, body, headers }: TestRequest): Promise<Record<string, string>> {
+    const session = as && (await sessions.issue(String(as), `hash-${as}`))
+    return {
+      ...(session && {
+        Cookie: `spms_session=${session}; spmscsrf=${CSRF}`,
+        'X-CSRFToken': CSRF,
+      }),
+      ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      ...headers,
+    }
+  }
+
+  return {
+    db,
+
+    async send(method, path, sent = {}) {
+      const headers = await headersOf(sent)
+      return new Promise((resolve, reject) => {
+        // Not fetch: it would normalise paths and headers that a test sends on purpose.
+        const outgoing = request({ port, method, path: `/api/v1/${path}`, headers }, (res) => {
+          let text = ''
+          res.setEncoding('utf8')
+          res.on('data', (chunk: string) => (text += chunk))
+          res.on('end', () =>
+            resolve({ status: res.statusCode ?? 0, headers: res.headers, body: parsed(text) }),
+          )
+        })
+        outgoing.on('error', reject)
+        outgoing.end(typeof sent.body === 'string' ? sent.body : JSON.stringify(sent.body))
+      })
+    },
+
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      server.close()
+      await db.destroy()
+      await database[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}

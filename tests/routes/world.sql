@@ -1,0 +1,68 @@
+-- A few rows of every table that a write touches. Every column is named: where Django made the
+-- tables, none has a default.
+
+insert into users_user
+  (id, password, is_superuser, is_staff, is_active, date_joined, username, first_name, last_name,
+   email, display_first_name, display_last_name, is_aec)
+values
+  (1, 'hash-1', false, true, true, '2020-01-01', 'lea', 'Lea', 'Ash', 'lea@spms.test', 'Lea', 'Ash', false),
+  (2, 'hash-2', false, true, true, '2020-01-01', 'mel', 'Mel', 'Birch', 'mel@spms.test', 'Mel', 'Birch', false),
+  (3, 'hash-3', true, true, true, '2020-01-01', 'sue', 'Sue', 'Cedar', 'sue@spms.test', 'Sue', 'Cedar', false),
+  (4, 'hash-4', false, true, true, '2020-01-01', 'out', 'Out', 'Elm', 'out@spms.test', 'Out', 'Elm', false),
+  (5, 'hash-5', true, true, false, '2020-01-01', 'old', 'Old', 'Fir', 'old@spms.test', 'Old', 'Fir', false);
+
+insert into agencies_agency (id, created_at, updated_at, name, is_active) values
+  (11, '2020-01-01', '2020-01-01', 'DBCA', true), (12, '2020-01-01', '2020-01-01', 'UWA', true);
+
+insert into agencies_branch (id, created_at, updated_at, agency_id, name, manager_id) values
+  (21, '2020-01-01', '2020-01-01', 11, 'Perth', 1),
+  (22, '2020-01-01', '2020-01-01', 11, 'Albany 100%', null),
+  (23, '2020-01-01', '2020-01-01', null, 'Broome', null);
+
+insert into contacts_address (id, created_at, updated_at, branch_id, street, city, zipcode, state, country)
+values (24, '2020-01-01', '2020-01-01', 21, '1 Street', 'Perth', 6000, 'WA', 'Australia');
+
+insert into agencies_businessarea (id, created_at, updated_at, agency_id, name, published, is_active)
+values
+  (31, '2020-01-01', '2020-01-01', 11, 'Ecology', true, true),
+  (32, '2020-01-01', '2020-01-01', 11, 'Marine', true, true);
+
+insert into users_userwork (id, created_at, updated_at, user_id, branch_id, business_area_id, role) values
+  (33, '2020-01-01', '2020-01-01', 1, 21, 31, 'Admin'),
+  (34, '2020-01-01', '2020-01-01', 2, 22, 31, 'None');
+
+insert into users_publicstaffprofile
+  (id, created_at, updated_at, user_id, is_hidden, about, expertise, public_email, public_email_on,
+   custom_title, custom_title_on)
+values
+  (41, '2020-01-01', '2020-01-01', 1, false, 'About Lea', 'Orchids', 'lea@public.test', true, null, false),
+  (42, '2020-01-01', '2020-01-01', 2, true, 'About Mel', 'Moss', null, false, 'Warden', true);
+
+insert into users_employmententry (id, public_profile_id, position_title, start_year) values
+  (43, 41, 'Keeper', 2010), (44, 42, 'Helper', 2011);
+insert into users_educationentry
+  (id, public_profile_id, qualification_name, end_year, institution, location)
+values (45, 41, 'BSc', 2000, 'UWA', 'Perth');
+insert into documents_custompublication (id, public_profile_id, year, title) values
+  (46, 41, 2020, 'On orchids');
+insert into users_keywordtag (id, name) values (47, 'flora');
+insert into users_publicstaffprofile_keyword_tags (id, publicstaffprofile_id, keywordtag_id) values
+  (48, 41, 47);
+
+insert into projects_project
+  (id, created_at, updated_at, kind, status, year, number, title, description, tagline, keywords,
+   start_date, end_date, business_area_id, deletion_requested, hidden_from_staff_profiles)
+values
+  (51, '2020-01-01', '2020-01-01', 'science', 'active', 2020, 1, 'Orchids', 'About orchids',
+   'Tagline', 'orchid', '2020-02-01', '2025-12-31', 31, false, '{}'),
+  (52, '2020-01-01', '2020-01-01', 'science', 'active', 2020, 2, 'Leaderless', null,
+   null, null, null, null, null, false, '{}');
+
+insert into projects_projectmember
+  (id, created_at, updated_at, project_id, user_id, is_leader, role, time_allocation, position,
+   short_code, comments)
+values
+  (53, '2020-01-01', '2020-01-01', 51, 1, true, 'supervising', 0.5, 1, 'S1', 'First'),
+  (54, '2020-01-01', '2020-01-01', 51, 2, false, 'research', 0, 2, null, null),
+  (55, '2020-01-01', '2020-01-01', 51, 5, true, 'research', 0, 3, null, null),
+  (56, '2020-01-01', '2020-01-01', 52, 2, false, 'research', 0, 1, null, null);

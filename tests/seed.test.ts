@@ -1,0 +1,211 @@
+import { pbkdf2Sync } from 'node:crypto'
+import { expect } from 'chai'
+import { Client } from 'pg'
+import { seed } from '../scripts/seed/seed.ts'
+import { createTestDatabase } from './support/database.ts'
+
+describe('seed', () => {
+  let seeded: World
+  before(async () => {
+    seeded = await openSeeded()
+  })
+  after(() => seeded[Symbol.asyncDispose]())
+
+  it('makes as much of everything as a real SPMS holds', async () => {
+    expect(await seed(seeded.url)).to.deep.include({
+      users: 1_200,
+      alreadyThere: true,
+      counts: {
+        users_user: 1_200,
+        users_publicstaffprofile: 300,
+        agencies_division: 4,
+        agencies_businessarea: 20,
+        agencies_branch: 60,
+        agencies_affiliation: 200,
+        projects_project: 1_500,
+        projects_projectmember: 7_000,
+        documents_projectdocument: 6_000,
+        caretakers_caretaker: 40,
+      },
+    })
+    const [facts] = await seeded.query(`
+      select
+        (select count(*)::int from users_user where is_staff) as staff,
+        (select count(*)::int from users_publicstaffprofile where is_hidden) as hidden,
+        (select min(n)::int from (
+          select count(*) n from agencies_division_directorate_email_list group by division_id
+        ) e) as emails_of_a_division,
+        (select count(*)::int from users_user u join users_publicstaffprofile p on p.user_id = u.id
+          where p.public_email = u.email) as public_log_in_emails
+    `)
+    expect(facts).to.deep.equal({
+      staff: 400,
+      hidden: 50,
+      emails_of_a_division: 5,
+      public_log_in_emails: 0,
+    })
+  })
+
+  it('gives one member of staff sixty projects and half of them fewer than ten', async () => {
+    const [spread] = await seeded.query(`
+      select max(n)::int, min(n)::int, percentile_disc(0.5) within group (order by n)::int as median
+      from (
+        select count(m.id) n from users_user u join projects_projectmember m on m.user_id = u.id
+        where u.is_staff group by u.id
+      ) memberships
+    `)
+    expect(spread).to.include({ max: 60, min: 1 })
+    expect(spread?.['median']).to.be.below(10)
+  })
+
+  it('writes texts of the lengths that people write', async () => {
+    const [lengths] = await seeded.query(`
+      select
+        percentile_disc(0.5) within group (order by length(about)) filter (where about <> '')
+          as about_median,
+        percentile_disc(0.95) within group (order by length(about)) filter (where about <> '')
+          as about_p95,
+        percentile_disc(0.5) within group (order by length(expertise))
+          filter (where expertise <> '') as expertise_median
+      from users_publicstaffprofile
+    `)
+    expect(lengths?.['about_median']).to.be.closeTo(344, 50)
+    expect(lengths?.['about_p95']).to.be.closeTo(1_940, 350)
+    expect(lengths?.['expertise_median']).to.be.closeTo(219, 30)
+  })
+
+  it('lets caretakers end long ago, in decades or never, and covers one through another', async () => {
+    const [facts] = await seeded.query(`
+      with recursive chain as (
+        select caretaker_id, 1 as length from caretakers_caretaker where end_date is null
+          or end_date > now()
+        union all
+        select next.caretaker_id, chain.length + 1
+        from chain join caretakers_caretaker next on next.user_id = chain.caretaker_id
+        where length < 5 and (next.end_date is null or next.end_date > now())
+      )
+      select
+        count(*) filter (where end_date < '2026-11-01') > 0 as some_ended,
+        count(*) filter (where end_date is null) > 0 as some_never_end,
+        count(*) filter (where end_date between '2026-11-01' and '2050-01-01') as ending_soon,
+        (select max(length) from chain) as longest_chain
+      from caretakers_caretaker
+    `)
+    expect(facts).to.deep.equal({
+      some_ended: true,
+      some_never_end: true,
+      ending_soon: '0',
+      longest_chain: 5,
+    })
+  })
+
+  it('names an example that everybody may see', async () => {
+    const { exampleProfileId } = await seed(seeded.url)
+    const [profile] = await seeded.query(
+      `select p.is_hidden, u.is_active, u.is_staff, length(p.expertise) > 0 as has_expertise
+       from users_publicstaffprofile p join users_user u on u.id = p.user_id where p.id = $1`,
+      [exampleProfileId],
+    )
+    expect(profile).to.deep.equal({
+      is_hidden: false,
+      is_active: true,
+      is_staff: true,
+      has_expertise: true,
+    })
+  })
+
+  it('names a log-in whose password is the one that is stored', async () => {
+    const { login } = await seed(seeded.url)
+    const [user] = await seeded.query(
+      'select password, is_superuser from users_user where username = $1',
+      [login.username],
+    )
+    const [scheme, rounds, salt = '', hash] = String(user?.['password']).split('$')
+    expect(scheme).to.equal('pbkdf2_sha256')
+    expect(hash).to.equal(
+      pbkdf2Sync(login.password, salt, Number(rounds), 32, 'sha256').toString('base64'),
+    )
+    expect(user).to.have.property('is_superuser', true)
+  })
+
+  it('makes the same rows in every database, one without defaults included', async () => {
+    await using djangos = await openSeeded({ madeByDjango: true })
+    expect(await digest(djangos)).to.deep.equal(await digest(seeded))
+  })
+
+  it('changes nothing the second time, also when what it made was edited', async () => {
+    await using world = await openSeeded()
+    await world.query(`update users_publicstaffprofile set expertise = 'changed' where id = 1`)
+    const before = await digest(world)
+    expect(await seed(world.url, { scale: 2 })).to.include({ alreadyThere: true })
+    expect(await digest(world)).to.deep.equal(before)
+  })
+
+  it('runs once when two are started together', async () => {
+    await using database = await createTestDatabase()
+    const runs = await Promise.all([0, 1].map(() => seed(database.url, { scale: 0.05 })))
+    expect(runs.map(({ alreadyThere }) => alreadyThere)).to.have.members([true, false])
+    expect(new Set(runs.map(({ users }) => users))).to.deep.equal(new Set([60]))
+  })
+
+  it('leaves the next id of every table free', async () => {
+    await using world = await openSeeded()
+    const [branch] = await world.query(
+      `insert into agencies_branch (name) values ('New branch') returning id`,
+    )
+    expect(branch).to.deep.equal({ id: '61' })
+  })
+
+  it('refuses a database with users that it did not make', async () => {
+    await using database = await createTestDatabase()
+    await using world = await open(database.url)
+    await world.query(`insert into users_user (password, username) values ('!', 'somebody')`)
+    const error = await seed(database.url).catch((reason: unknown) => reason)
+    expect(error).to.have.property('name', 'ConfigurationError')
+    const users = await world.query('select username from users_user')
+    expect(users).to.deep.equal([{ username: 'somebody' }])
+  })
+})
+
+interface World extends AsyncDisposable {
+  readonly url: string
+  query(text: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>
+}
+
+async function openSeeded(options: { readonly madeByDjango?: boolean } = {}): Promise<World> {
+  const database = await createTestDatabase({ seeded: true, ...options })
+  const world = await open(database.url)
+  return {
+    ...world,
+    [Symbol.asyncDispose]: async () => {
+      await world[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function open(url: string): Promise<World> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  return {
+    url,
+    query: async (text, values = []) => (await client.query(text, [...values])).rows,
+    [Symbol.asyncDispose]: () => client.end(),
+  }
+}
+
+/** A hash of the rows of each table. */
+async function digest(world: World): Promise<Record<string, unknown>> {
+  const tables = await world.query(`
+    select tablename as name from pg_tables
+    where schemaname = 'public' and tablename not like 'spms_migration%' order by 1
+  `)
+  const hashes: Record<string, unknown> = {}
+  for (const name of tables.map((table) => String(table['name']))) {
+    const [row] = await world.query(
+      `select md5(string_agg(t::text, '' order by t::text)) as hash from ${name} t`,
+    )
+    hashes[name] = row?.['hash']
+  }
+  return hashes
+}

@@ -1,0 +1,43 @@
+import { chmod, cp, lstat, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { root, stateDir } from '../../scripts/paths.ts'
+import { removeElsewhere } from '../../scripts/servers/place.ts'
+import { run } from '../../scripts/servers/run.ts'
+
+/** A folder like a fresh clone of the working tree, with its packages installed. */
+export interface Checkout extends AsyncDisposable {
+  readonly dir: string
+}
+
+/** Copies what git would, committed or not, and an unpacked Redis, so that none is fetched again. */
+export async function copyCheckout(): Promise<Checkout> {
+  const dir = await mkdtemp(join(tmpdir(), 'spms-checkout-'))
+  // Postgres runs as another user where we are root.
+  await chmod(dir, 0o755)
+  const listed = ['ls-files', '-z', '--cached', '--others', '--exclude-standard']
+  for (const name of (await run('git', listed, { cwd: root })).split('\0')) {
+    if (name !== '' && (await exists(join(root, name)))) {
+      await mkdir(dirname(join(dir, name)), { recursive: true })
+      await cp(join(root, name), join(dir, name))
+    }
+  }
+  await symlink(join(root, 'node_modules'), join(dir, 'node_modules'))
+  const redis = join(stateDir, 'redis')
+  if (await exists(redis)) {
+    await cp(redis, join(dir, '.spms/redis'), { recursive: true, verbatimSymlinks: true })
+  }
+  return {
+    dir,
+    async [Symbol.asyncDispose]() {
+      await removeElsewhere(join(dir, '.spms'))
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+const exists = (path: string) =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  )

@@ -1,0 +1,74 @@
+import { CompiledQuery, Kysely, PostgresDialect } from 'kysely'
+import { Pool } from 'pg'
+import type { Database } from '../../db/schema.ts'
+import type { Params, Resource } from '../../shared/cache/resource.ts'
+import { isLookup } from '../../shared/cache/rule.ts'
+
+/** One cached answer of a resource, to be loaded. */
+export interface Example {
+  readonly params: Params
+  readonly variant: string
+}
+
+/** The tables from which the answers of a resource are made, as Postgres plans to read them. */
+export async function tablesLoaded(
+  url: string,
+  resource: Resource,
+  examples: readonly Example[],
+): Promise<Set<string>> {
+  const statements: CompiledQuery[] = []
+  await using db = open(url, (query) => statements.push(query))
+  await db.transaction().execute(async (trx) => {
+    for (const { params, variant } of examples) await resource.load(trx, params, variant)
+  })
+  return tablesIn(
+    url,
+    statements.filter(({ sql }) => !/^(begin|commit)/.test(sql)),
+  )
+}
+
+/** The tables through which the lookup rules of a resource go. */
+export function tablesLookedUp(url: string, { staleWhen }: Resource): Promise<Set<string>> {
+  const lookups = staleWhen.filter(isLookup).map(({ query, from }) =>
+    CompiledQuery.raw(
+      query,
+      from.map(() => ['1']),
+    ),
+  )
+  return tablesIn(url, lookups)
+}
+
+/** The tables that a loader or a lookup of a resource reads although no rule of it watches them. */
+export async function unwatchedTables(
+  url: string,
+  resource: Resource,
+  examples: readonly Example[],
+): Promise<string[]> {
+  const watched = new Set(resource.staleWhen.map(({ table }) => table))
+  const read = [
+    ...(await tablesLoaded(url, resource, examples)),
+    ...(await tablesLookedUp(url, resource)),
+  ]
+  return [...new Set(read)].filter((table) => !watched.has(table)).toSorted()
+}
+
+async function tablesIn(url: string, statements: readonly CompiledQuery[]): Promise<Set<string>> {
+  const tables = new Set<string>()
+  await using db = open(url)
+  for (const { sql, parameters } of statements) {
+    const explain = CompiledQuery.raw(`explain (verbose, format json) ${sql}`, [...parameters])
+    const { rows } = await db.executeQuery(explain)
+    for (const [, table] of JSON.stringify(rows).matchAll(/"Relation Name":"(\w+)"/g)) {
+      if (table !== undefined) tables.add(table)
+    }
+  }
+  return tables
+}
+
+function open(url: string, onQuery?: (query: CompiledQuery) => void) {
+  const db = new Kysely<Database>({
+    dialect: new PostgresDialect({ pool: new Pool({ connectionString: url, max: 1 }) }),
+    log: ({ query }) => onQuery?.(query),
+  })
+  return Object.assign(db, { [Symbol.asyncDispose]: () => db.destroy() })
+}

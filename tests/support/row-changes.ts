@@ -1,0 +1,89 @@
+import { CompiledQuery, type Kysely, sql } from 'kysely'
+import type { Database } from '../../db/schema.ts'
+import { entryKey } from '../../shared/cache/key.ts'
+import type { Params, ResourceRules } from '../../shared/cache/resource.ts'
+import { isLookup, type Rule } from '../../shared/cache/rule.ts'
+
+type Row = Readonly<Record<string, unknown>>
+
+/** One row before and after: null where it did not exist. */
+export interface RowChange {
+  readonly table: string
+  readonly before: Row | null
+  readonly after: Row | null
+}
+
+/** Every row of some tables, by table and id. */
+export type Image = ReadonlyMap<string, Omit<RowChange, 'before' | 'after'> & { readonly row: Row }>
+
+/** Takes the image of these tables, as the transaction sees them. */
+export async function takeImage(db: Kysely<Database>, tables: Iterable<string>): Promise<Image> {
+  const parts = [...tables].map(
+    (table) => sql`
+      select ${sql.lit(table)} as "table", id::text as id, to_jsonb(t) as row
+      from ${sql.table(table)} as t`,
+  )
+  const { rows } = await sql<{ table: string; id: string; row: Row }>`
+    ${sql.join(parts, sql` union all `)}
+  `.execute(db)
+  return new Map(rows.map(({ table, id, row }) => [`${table} ${id}`, { table, row }]))
+}
+
+/** What changed between two images. Whatever cascades is seen too; another id is another row. */
+export function changesBetween(before: Image, after: Image): RowChange[] {
+  return [...new Set([...before.keys(), ...after.keys()])].flatMap((key) => {
+    const [old, now] = [before.get(key), after.get(key)]
+    if (JSON.stringify(old) === JSON.stringify(now)) return []
+    return { table: (old ?? now)?.table ?? '', before: old?.row ?? null, after: now?.row ?? null }
+  })
+}
+
+/** The same changes, undone. */
+export const undo = (changes: readonly RowChange[]): RowChange[] =>
+  changes.map(({ table, before, after }) => ({ table, before: after, after: before }))
+
+/**
+ * The keys of the entries that the rules of a resource name for these changes. Written from what
+ * rules mean, without the triggers and the invalidator; lookups see what the transaction sees.
+ */
+export async function entriesNamed(
+  db: Kysely<Database>,
+  resource: ResourceRules,
+  changes: readonly RowChange[],
+): Promise<Set<string>> {
+  const named = new Set<string>()
+  for (const rule of resource.staleWhen) {
+    const values = changes.filter((change) => concerns(rule, change)).flatMap(imagesOf)
+    for (const params of await paramsNamed(db, rule, values)) {
+      named.add(entryKey('test', resource, params))
+    }
+  }
+  return named
+}
+
+function concerns({ table, watch }: Rule, change: RowChange): boolean {
+  const { before, after } = change
+  if (change.table !== table) return false
+  if (before === null || after === null) return true
+  return watch.some((column) => JSON.stringify(before[column]) !== JSON.stringify(after[column]))
+}
+
+const imagesOf = ({ before, after }: RowChange): Row[] =>
+  [before, after].filter((row) => row !== null)
+
+async function paramsNamed(
+  db: Kysely<Database>,
+  rule: Rule,
+  rows: readonly Row[],
+): Promise<readonly Params[]> {
+  if (!isLookup(rule)) {
+    return rows.flatMap((row) => {
+      const params = Object.entries(rule.key).map(([param, column]) => [param, row[column]])
+      return params.some(([, value]) => value === null) ? [] : Object.fromEntries(params)
+    })
+  }
+  const complete = rows.filter((row) => rule.from.every((column) => row[column] !== null))
+  if (complete.length === 0) return []
+  const parameters = rule.from.map((column) => complete.map((row) => String(row[column])))
+  return (await db.executeQuery(CompiledQuery.raw(rule.query, parameters))).rows
+}
