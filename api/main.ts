@@ -14,6 +14,7 @@ import { closeServer, listen } from '../shared/server.ts'
 import { createApp } from './app.ts'
 import { type ApiConfig, apiConfig } from './config.ts'
 import { currentRequestId } from './http/request-id.ts'
+import { overrideTtls } from './override-ttls.ts'
 import { watchDatabase } from './watch-database.ts'
 
 const logger = createLogger('api', currentRequestId)
@@ -52,7 +53,13 @@ await runService(logger, async (service) => {
 
   let isListening = false
   const isReady = () => isListening && !stopping.aborted
-  const app = createApp({ config: config.http, reader, db, logger, isReady })
+  const app = createApp({
+    config: config.http,
+    reader: overrideTtls(reader, config.cache.ttlOverridesMs),
+    db,
+    logger,
+    isReady,
+  })
   const { host } = config
 
   const status = service.own(

@@ -2,6 +2,7 @@ import { Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import type { Database } from './schema.ts'
 
+/** How a program of ours connects. */
 export interface DatabaseOptions {
   readonly url: string
   readonly poolSize: number

@@ -17,24 +17,21 @@ type NullableTimestamp = ColumnType<Date | null, Time | null | undefined, Time |
 type CalendarDate = Timestamp
 type NullableCalendarDate = NullableTimestamp
 
-// Optional on insert because our migrations give it a default. An SPMS database that Django made
-// has no defaults at all, so the writes of the API name these columns too.
-type Defaulted<T> = ColumnType<T, T | undefined, T>
-type DefaultedTimestamp = ColumnType<Date, Time | undefined, Time>
-
+// What our migrations give a default is required on insert all the same: an SPMS database that
+// Django made has no defaults, so every write names every column.
 interface Timestamps {
-  readonly created_at: DefaultedTimestamp
-  readonly updated_at: DefaultedTimestamp
+  readonly created_at: Timestamp
+  readonly updated_at: Timestamp
 }
 
 interface UserTable {
   readonly id: Id
   readonly password: string
   readonly last_login: NullableTimestamp
-  readonly is_superuser: Defaulted<boolean>
-  readonly is_staff: Defaulted<boolean>
-  readonly is_active: Defaulted<boolean>
-  readonly date_joined: DefaultedTimestamp
+  readonly is_superuser: boolean
+  readonly is_staff: boolean
+  readonly is_active: boolean
+  readonly date_joined: Timestamp
   readonly username: string
   readonly first_name: string | null
   readonly last_name: string | null
@@ -42,7 +39,7 @@ interface UserTable {
   readonly old_pk: NullableReference
   readonly display_first_name: string | null
   readonly display_last_name: string | null
-  readonly is_aec: Defaulted<boolean>
+  readonly is_aec: boolean
 }
 
 interface UserGroupTable {
@@ -64,7 +61,7 @@ interface UserWorkTable extends Timestamps {
   readonly branch_id: NullableReference
   readonly business_area_id: NullableReference
   readonly affiliation_id: NullableReference
-  readonly role: Defaulted<string | null>
+  readonly role: string | null
 }
 
 interface UserProfileTable extends Timestamps {
@@ -78,14 +75,14 @@ interface UserProfileTable extends Timestamps {
 interface PublicStaffProfileTable extends Timestamps {
   readonly id: Id
   readonly user_id: Reference
-  readonly is_hidden: Defaulted<boolean>
+  readonly is_hidden: boolean
   readonly about: string | null
   readonly expertise: string | null
   readonly title: string | null
   readonly public_email: string | null
-  readonly public_email_on: Defaulted<boolean>
+  readonly public_email_on: boolean
   readonly custom_title: string | null
-  readonly custom_title_on: Defaulted<boolean>
+  readonly custom_title_on: boolean
   readonly it_asset_id: number | null
   readonly employee_id: string | null
   readonly aucode: string | null
@@ -136,7 +133,7 @@ interface AgencyTable extends Timestamps {
   readonly id: Id
   readonly name: string
   readonly key_stakeholder_id: NullableReference
-  readonly is_active: Defaulted<boolean>
+  readonly is_active: boolean
 }
 
 interface BranchTable extends Timestamps {
@@ -166,8 +163,8 @@ interface BusinessAreaTable extends Timestamps {
   readonly name: string
   readonly slug: string | null
   readonly division_id: NullableReference
-  readonly published: Defaulted<boolean>
-  readonly is_active: Defaulted<boolean>
+  readonly published: boolean
+  readonly is_active: boolean
   readonly leader_id: NullableReference
   readonly finance_admin_id: NullableReference
   readonly data_custodian_id: NullableReference
@@ -189,7 +186,7 @@ interface DepartmentalServiceTable extends Timestamps {
 interface ProjectTable extends Timestamps {
   readonly id: Id
   readonly kind: string | null
-  readonly status: Defaulted<string>
+  readonly status: string
   readonly year: number
   readonly number: number
   readonly title: string
@@ -199,9 +196,9 @@ interface ProjectTable extends Timestamps {
   readonly start_date: NullableCalendarDate
   readonly end_date: NullableCalendarDate
   readonly business_area_id: NullableReference
-  readonly deletion_requested: Defaulted<boolean>
+  readonly deletion_requested: boolean
   /** Ids of users, without a foreign key. */
-  readonly hidden_from_staff_profiles: Defaulted<number[]>
+  readonly hidden_from_staff_profiles: number[]
 }
 
 interface ProjectDetailTable extends Timestamps {
@@ -220,17 +217,17 @@ interface ProjectAreaTable extends Timestamps {
   readonly id: Id
   readonly project_id: Reference
   /** Ids of `locations_area`, without a foreign key. */
-  readonly areas: Defaulted<number[]>
+  readonly areas: number[]
 }
 
 interface ProjectMemberTable extends Timestamps {
   readonly id: Id
   readonly project_id: Reference
   readonly user_id: Reference
-  readonly is_leader: Defaulted<boolean>
+  readonly is_leader: boolean
   readonly role: string
-  readonly time_allocation: Defaulted<number | null>
-  readonly position: Defaulted<number | null>
+  readonly time_allocation: number | null
+  readonly position: number | null
   readonly short_code: string | null
   readonly comments: string | null
 }
@@ -238,7 +235,7 @@ interface ProjectMemberTable extends Timestamps {
 interface StudentProjectDetailsTable {
   readonly id: Id
   readonly project_id: Reference
-  readonly level: Defaulted<string | null>
+  readonly level: string | null
   readonly organisation: string | null
 }
 
@@ -257,11 +254,11 @@ interface ProjectDocumentTable extends Timestamps {
   readonly creator_id: NullableReference
   readonly modifier_id: NullableReference
   readonly kind: string | null
-  readonly status: Defaulted<string>
-  readonly project_lead_approval_granted: Defaulted<boolean>
-  readonly business_area_lead_approval_granted: Defaulted<boolean>
-  readonly directorate_approval_granted: Defaulted<boolean>
-  readonly pdf_generation_in_progress: Defaulted<boolean>
+  readonly status: string
+  readonly project_lead_approval_granted: boolean
+  readonly business_area_lead_approval_granted: boolean
+  readonly directorate_approval_granted: boolean
+  readonly pdf_generation_in_progress: boolean
 }
 
 interface ConceptPlanTable {
@@ -299,7 +296,7 @@ interface ProgressReportTable {
   readonly project_id: Reference
   readonly report_id: Reference
   readonly year: number
-  readonly is_final_report: Defaulted<boolean>
+  readonly is_final_report: boolean
   readonly context: string | null
   readonly aims: string | null
   readonly progress: string | null
@@ -320,7 +317,7 @@ interface ProjectClosureTable {
   readonly id: Id
   readonly document_id: Reference
   readonly project_id: Reference
-  readonly intended_outcome: Defaulted<string | null>
+  readonly intended_outcome: string | null
   readonly reason: string | null
   readonly scientific_outputs: string | null
   readonly knowledge_transfer: string | null
@@ -332,8 +329,8 @@ interface ProjectClosureTable {
 interface EndorsementTable {
   readonly id: Id
   readonly project_plan_id: Reference
-  readonly ae_endorsement_required: Defaulted<boolean>
-  readonly ae_endorsement_provided: Defaulted<boolean>
+  readonly ae_endorsement_required: boolean
+  readonly ae_endorsement_provided: boolean
   readonly no_specimens: string | null
   readonly data_management: string | null
 }
@@ -351,8 +348,8 @@ interface AnnualReportTable extends Timestamps {
   readonly publications: string | null
   readonly date_open: CalendarDate
   readonly date_closed: CalendarDate
-  readonly pdf_generation_in_progress: Defaulted<boolean>
-  readonly is_published: Defaulted<boolean>
+  readonly pdf_generation_in_progress: boolean
+  readonly is_published: boolean
 }
 
 interface CustomPublicationTable {
@@ -367,7 +364,7 @@ interface MediaTable extends Timestamps {
   /** A path below the media root. */
   readonly file: string | null
   /** In bytes. */
-  readonly size: Defaulted<number>
+  readonly size: number
 }
 
 interface UserAvatarTable extends MediaTable {
@@ -445,8 +442,8 @@ interface CaretakerTable extends Timestamps {
 
 interface AdminTaskTable extends Timestamps {
   readonly id: Id
-  readonly action: Defaulted<string>
-  readonly status: Defaulted<string>
+  readonly action: string
+  readonly status: string
   readonly project_id: NullableReference
   readonly requester_id: NullableReference
   readonly primary_user_id: NullableReference
@@ -464,8 +461,8 @@ interface CommentTable extends Timestamps {
   readonly document_id: Reference
   readonly text: string
   readonly ip_address: string | null
-  readonly is_public: Defaulted<boolean>
-  readonly is_removed: Defaulted<boolean>
+  readonly is_public: boolean
+  readonly is_removed: boolean
 }
 
 interface ReactionTable extends Timestamps {
@@ -477,20 +474,20 @@ interface ReactionTable extends Timestamps {
 }
 
 interface ContentTypeTable {
-  readonly id: Defaulted<number>
+  readonly id: number
   readonly app_label: string
   readonly model: string
 }
 
 interface PermissionTable {
-  readonly id: Defaulted<number>
+  readonly id: number
   readonly name: string
   readonly content_type_id: number
   readonly codename: string
 }
 
 interface GroupTable {
-  readonly id: Defaulted<number>
+  readonly id: number
   readonly name: string
 }
 
@@ -501,8 +498,8 @@ interface GroupPermissionTable {
 }
 
 interface AdminLogTable {
-  readonly id: Defaulted<number>
-  readonly action_time: DefaultedTimestamp
+  readonly id: number
+  readonly action_time: Timestamp
   readonly object_id: string | null
   readonly object_repr: string
   readonly action_flag: number

@@ -37,7 +37,7 @@ program
   .description('say what is installed, drift, backlog, lag and the age of the watermarks')
   .action(async () => {
     const { runStatus } = await import('./verbs/status.ts')
-    await runStatus(await find())
+    await runStatus(await find(), process.env.CACHE_PREFIX || 'spms')
   })
 
 program

@@ -7,9 +7,12 @@ import { checkGivenDatabase } from './start/given-database.ts'
 import { instructions } from './start/instructions.ts'
 import { type Service, startService, untilReady } from './start/service.ts'
 
+const UNTIL_CACHED_MS = 5000
+
 const stops: (() => Promise<unknown>)[] = []
 const onStop = (stop: () => Promise<unknown>) => void stops.push(stop)
 const say = (line: string) => console.log(line)
+const isCached = ({ headers }: Response) => !headers.get('cache-status')?.includes('bypass')
 
 /** Resolves when we are asked to stop. Again is not more: a terminal and npm both pass a Ctrl-C on. */
 const asked = new Promise<void>((resolve) => {
@@ -62,8 +65,15 @@ async function runUntilServiceEnds(): Promise<never> {
     Promise.all(ready.map((url) => untilReady(`${url}/readyz`, giveUp.signal))),
     ended.finally(() => giveUp.abort()),
   ])
+  if (made && config.cacheEnabled) await untilCached(api)
   say(instructions({ api, apiMetrics, invalidatorMetrics, databaseUrl, redisUrl }, made))
   return ended
+}
+
+/** A started api may not have met its Redis yet; the first command to try should show the cache. */
+function untilCached(api: string): Promise<void> {
+  const patience = AbortSignal.timeout(UNTIL_CACHED_MS)
+  return untilReady(`${api}/api/v1/users/staffprofiles`, patience, isCached)
 }
 
 /** Without a Redis there is nothing to invalidate. */

@@ -1,3 +1,5 @@
+export { ConfigurationError } from '../db/errors.ts'
+
 /** The kinds of failure that a client may be told about, and the status each one is sent with. */
 const STATUS = {
   invalid: 400,
@@ -39,11 +41,6 @@ export class PublicError extends Error {
   get status(): number {
     return STATUS[this.code]
   }
-}
-
-/** The process cannot start with this environment. Restarting will not help. */
-export class ConfigurationError extends Error {
-  override readonly name = 'ConfigurationError'
 }
 
 /** `notFound('Profile', 5)` is a 404 that says `Profile 5 not found`. */

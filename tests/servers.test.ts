@@ -33,7 +33,7 @@ describe('servers', function () {
     await chmod(folder, 0o700)
     const stateDir = join(folder, '.spms')
     await mkdir(stateDir)
-    for (const _time of ['first', 'second']) {
+    for (let time = 1; time <= 2; time++) {
       const postgres = await startPostgres({ stateDir, name: 'postgres', durable: false, say })
       expect(postgres.dataDir).to.match(/^\/var\/lib\/spms-/)
       await postgres.stop()
@@ -63,7 +63,7 @@ describe('servers', function () {
     if (!tools.every((tool) => findProgram([tool], process.env.PATH))) this.skip()
     const stateDir = join(folder, '.spms')
     const env = { PATH: '' }
-    for (const _time of ['first', 'second']) {
+    for (let time = 1; time <= 2; time++) {
       const redis = await startRedis({ stateDir, env, say })
       const client = new Redis(redis.url)
       expect(await client.config('GET', 'maxmemory-policy')).to.include('volatile-lru')

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 
 const MAX_INTEGER = 2 ** 31 - 1
+const NOT_AN_INTEGER = 'A valid integer is required.'
 const MAX_ID = 2n ** 63n - 1n
 
 /** What Postgres can hold as text: no NUL, and no half of a surrogate pair. */
@@ -31,13 +32,19 @@ export const date = z.iso
 /** An integer that fits its column. */
 export const integer = (min: number) =>
   z
-    .int('A valid integer is required.')
+    .int(NOT_AN_INTEGER)
     .min(min, `Ensure this value is greater than or equal to ${min}.`)
     .max(MAX_INTEGER, `Ensure this value is less than or equal to ${MAX_INTEGER}.`)
 
 /** The id of another row, as canonical decimal text. */
 export const reference = z
-  .union([z.int().nonnegative(), z.string().regex(/^\d{1,19}$/)], 'A valid integer is required.')
+  .union(
+    [
+      z.int(NOT_AN_INTEGER).nonnegative(NOT_AN_INTEGER),
+      z.string().regex(/^\d{1,19}$/, NOT_AN_INTEGER),
+    ],
+    NOT_AN_INTEGER,
+  )
   .transform(BigInt)
   .refine((id) => id <= MAX_ID, {
     error: ({ input }) => `Invalid pk "${String(input)}" - object does not exist.`,

@@ -5,14 +5,18 @@ import { storable } from './field.ts'
 export const parameter = <S extends z.ZodType>(schema: S) =>
   z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value) || undefined, schema)
 
-const positive = (max: number) =>
-  z.string().regex(/^\d+$/).transform(Number).pipe(z.number().min(1).max(max))
+/** Digits for 1 and more; beyond what a number holds exactly there is nothing to count. */
+const positive = z
+  .string()
+  .regex(/^0*[1-9]\d*$/)
+  .transform((digits) => Math.min(Number(digits), Number.MAX_SAFE_INTEGER))
 
 /** What to search for. */
 export const searchTerm = parameter(storable.optional())
 
 /** The number of a page, from 1; whatever is no such number is 1. */
-export const page = parameter(positive(Number.MAX_SAFE_INTEGER).catch(1))
+export const page = parameter(positive.catch(1))
 
 /** How many items a page holds, up to 100; whatever is no such number is the default. */
-export const pageSize = (byDefault: number) => parameter(positive(100).catch(byDefault))
+export const pageSize = (byDefault: number) =>
+  parameter(positive.pipe(z.number().max(100)).catch(byDefault))

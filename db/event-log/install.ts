@@ -9,6 +9,7 @@ import {
   type WatchedTable,
 } from './definition.ts'
 import { identifier, literal } from './quote.ts'
+import { ConfigurationError } from '../errors.ts'
 import { isWhole, readInstalledTriggers } from './drift.ts'
 import { createFunction, createTrigger, tableTriggers } from './triggers.ts'
 
@@ -22,11 +23,6 @@ export interface InstallReport {
 export interface InstallOptions {
   /** Receives the SQL instead of the database: for a DBA to read and run. */
   readonly print?: (sql: string) => void
-}
-
-/** A reason not to install that the operator can do something about. */
-export class InstallError extends Error {
-  override readonly name = 'InstallError'
 }
 
 /** Serialises installers. Ours by class; 0 in the same class is the bell. */
@@ -54,7 +50,7 @@ const KEY_TYPES = new Set([
  * One table per transaction, with a short lock time-out and retries, so that it never deadlocks with
  * a live system nor makes writers queue behind it.
  *
- * @throws InstallError for a table or column that is missing or cannot be watched.
+ * @throws ConfigurationError for a table or column that is missing or cannot be watched.
  */
 export async function install(
   url: string,
@@ -184,27 +180,30 @@ async function inspectTable(
     [identifier(table.name)],
   )
   const kind = rows[0]?.kind
-  if (kind === undefined) throw new InstallError(`there is no table ${table.name}`)
-  if (kind !== 'r') throw new InstallError(`${table.name} is not an ordinary table: not supported`)
+  if (kind === undefined) throw new ConfigurationError(`there is no table ${table.name}`)
+  if (kind !== 'r')
+    throw new ConfigurationError(`${table.name} is not an ordinary table: not supported`)
 
   const types = new Map(rows.map(({ column, type }) => [column, type]))
   for (const column of [...table.watch, ...table.keys]) {
-    if (!types.has(column)) throw new InstallError(`${table.name} has no column ${column}`)
+    if (!types.has(column)) throw new ConfigurationError(`${table.name} has no column ${column}`)
   }
   for (const column of table.keys) {
     const type = types.get(column) as string
     if (!KEY_TYPES.has(type)) {
-      throw new InstallError(`${table.name}.${column} cannot be a key: ${type} has no stable text`)
+      throw new ConfigurationError(
+        `${table.name}.${column} cannot be a key: ${type} has no stable text`,
+      )
     }
   }
   if (table.watch.length > MAX_WATCHED_COLUMNS) {
-    throw new InstallError(`${table.name}: more than ${MAX_WATCHED_COLUMNS} watched columns`)
+    throw new ConfigurationError(`${table.name}: more than ${MAX_WATCHED_COLUMNS} watched columns`)
   }
   const primaryKey = rows
     .filter(({ key_position }) => key_position !== null)
     .toSorted((a, b) => (a.key_position as number) - (b.key_position as number))
     .map(({ column }) => column)
-  if (primaryKey.length === 0) throw new InstallError(`${table.name} has no primary key`)
+  if (primaryKey.length === 0) throw new ConfigurationError(`${table.name} has no primary key`)
   const keys = table.keys.length > 0 ? table.keys : primaryKey
   return { id, name: table.name, watch: table.watch, keys, primaryKey }
 }

@@ -1,6 +1,7 @@
 import { Client } from 'pg'
 import { isWhole, readInstalledTriggers } from './drift.ts'
 import { readRules } from './rules.ts'
+import type { Snapshot } from './snapshot.ts'
 
 /** What an operator wants to know of the log. */
 export interface LogStatus {
@@ -24,11 +25,33 @@ export interface LogStatus {
 }
 
 /** Reads the state of the event log. Harmless at any time. */
-export async function readStatus(url: string): Promise<LogStatus> {
+export const readStatus = (url: string): Promise<LogStatus> => withClient(url, read)
+
+/** What waits behind a watermark: how many events, and how long the oldest has. */
+export interface Backlog {
+  readonly events: number
+  readonly oldestMs: number
+}
+
+/** Counts what was committed after a snapshot. */
+export const readBacklog = (url: string, since: Snapshot): Promise<Backlog> =>
+  withClient(url, async (client) => {
+    const { rows } = await client.query<{ events: string; oldest_ms: string }>(
+      `select count(*) as events,
+              coalesce(extract(epoch from clock_timestamp() - min(at)) * 1000, 0) as oldest_ms
+       from invalidation.event
+       where (xid >= $1::xid8 or xid = any ($2::xid8[]))
+         and xid < pg_snapshot_xmax(pg_current_snapshot())`,
+      [String(since.xmax), since.xip.map(String)],
+    )
+    return { events: Number(rows[0]?.events), oldestMs: Number(rows[0]?.oldest_ms) }
+  })
+
+async function withClient<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
   await client.connect()
   try {
-    return await read(client)
+    return await work(client)
   } finally {
     await client.end()
   }

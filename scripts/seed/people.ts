@@ -14,6 +14,7 @@ export interface People {
 
 /** Opens every account of the seed. For development only. */
 export const DEVELOPMENT_PASSWORD = 'spms'
+/** The only superuser. */
 export const ADMIN_USERNAME = 'admin'
 
 // Names that ordering, JSON and HTML have to get right.

@@ -82,7 +82,7 @@ export const KEYWORDS = [...TOPICS, ...METHODS, 'taxonomy', 'botany', 'herpetolo
 )
 
 /** A plain sentence such as `This work maps fire ecology of karri in the Pilbara with ...`. */
-export function sentence(random: Random): string {
+function sentence(random: Random): string {
   const subject = random.pick(['This work', 'The project', 'Our team', 'A new study'])
   const core = `${random.pick(VERBS)} ${random.pick(TOPICS)} of ${random.pick(SPECIES)}`
   const where = `in ${random.pick(PLACES)} with ${random.pick(METHODS)}`
@@ -122,4 +122,5 @@ export function title(random: Random): string {
   return random.chance(0.5) ? `<p>${plain}</p>`.replace('&', '&amp;') : plain
 }
 
+/** For what starts a line. */
 export const capitalise = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)

@@ -15,11 +15,13 @@ import { addTasks } from './tasks.ts'
 import { assembleTeams } from './teams.ts'
 import { addWork } from './work.ts'
 
+/** What may be chosen; everything else is always the same. */
 export interface SeedOptions {
   /** So many times the ordinary size; 1 unless told otherwise. */
   readonly scale?: number
 }
 
+/** What a caller shows people, so that they can begin. */
 export interface SeedSummary {
   readonly users: number
   /** A superuser that can log in. */

@@ -1,8 +1,10 @@
 import type { Random } from './random.ts'
 
 /** The seed's today. Fixed, so that the data is the same whenever it is made. */
-export const TODAY_MS = Date.UTC(2026, 10, 1)
+const TODAY_MS = Date.UTC(2026, 10, 1)
+/** The year of that day. */
 export const THIS_YEAR = 2026
+/** Of the oldest project and the first annual report. */
 export const FIRST_YEAR = 2013
 
 const DAY_MS = 86_400_000

@@ -25,6 +25,7 @@ export interface StartConfig {
   readonly invalidatorMetricsPort: number
   readonly databaseUrl: string | undefined
   readonly redisUrl: string | undefined
+  readonly cacheEnabled: boolean
 }
 
 /** @throws ConfigurationError for wrong values and for ports that are taken. */
@@ -45,5 +46,6 @@ export async function readStartConfig(environment: NodeJS.ProcessEnv): Promise<S
     invalidatorMetricsPort: env.INVALIDATOR_METRICS_PORT ?? (await findFreePort()),
     databaseUrl: env.DATABASE_URL,
     redisUrl: env.REDIS_URL,
+    cacheEnabled: env.CACHE_ENABLED,
   }
 }

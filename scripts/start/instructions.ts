@@ -41,7 +41,7 @@ export function instructions(addresses: Addresses, made: DefaultServers | undefi
 /** The same curl before and after a change. It asks twice, and shows how and with what each was answered. */
 function tryThese(api: string, profileId: string): readonly string[] {
   const url = `${api}/api/v1/users/staffprofiles/${profileId}/overview`
-  const look = `curl -si -w '\\n' ${url} ${url} | grep -iE '^cache-status|expertise'`
+  const look = `curl -si -w '\\n' ${url} ${url} | grep -iE '^cache-status|expertise' | cut -c -100`
   const change =
     'npm run --silent spms -- sql "update users_publicstaffprofile ' +
     `set expertise = 'changed by SQL at ' || localtime(0) where id = ${profileId}"`

@@ -52,13 +52,17 @@ export async function startService({ name, main, colour, env }: ServiceOptions):
   }
 }
 
-/** Waits until an address answers 200. */
-export async function untilReady(url: string, signal: AbortSignal): Promise<void> {
+/** Waits until an address answers 200, and with what is asked of it. */
+export async function untilReady(
+  url: string,
+  signal: AbortSignal,
+  isEnough: (response: Response) => boolean = () => true,
+): Promise<void> {
   while (!signal.aborted) {
     const ready = await fetch(url, { signal: AbortSignal.timeout(2000) }).then(
       async (response) => {
         await response.arrayBuffer()
-        return response.ok
+        return response.ok && isEnough(response)
       },
       () => false,
     )

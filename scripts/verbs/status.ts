@@ -1,9 +1,75 @@
-import { readStatus } from '../../db/event-log/status.ts'
+import { type LogStatus, readBacklog, readStatus } from '../../db/event-log/status.ts'
+import { createLedger } from '../../shared/cache/ledger.ts'
+import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import { openRedis } from '../../shared/redis.ts'
+import { catalog } from '../../shared/resources/index.ts'
 import { maskUrl } from '../mask-url.ts'
 import type { Discovered } from '../servers/discover.ts'
 
-/** Prints what is installed, and how far behind it is. */
-export async function runStatus({ databaseUrl }: Discovered): Promise<void> {
-  console.log(maskUrl(databaseUrl))
-  console.dir(await readStatus(databaseUrl), { depth: null })
+const REDIS_PATIENCE_MS = 2_000
+
+/** Prints what is installed, what is damaged, how much waits, and how fresh each resource is. */
+export async function runStatus(
+  { databaseUrl, redisUrl }: Discovered,
+  prefix: string,
+): Promise<void> {
+  const status = await readStatus(databaseUrl)
+  console.log(`database     ${maskUrl(databaseUrl)}`)
+  for (const line of describeLog(status)) console.log(line)
+  if (status.version !== null && redisUrl !== undefined) {
+    console.log(`redis        ${maskUrl(redisUrl)}, prefix ${prefix}`)
+    for (const line of await describeWatermarks(redisUrl, prefix, databaseUrl)) console.log(line)
+  }
+}
+
+function describeLog(status: LogStatus): string[] {
+  if (status.version === null) return ['event log    not installed: npm run spms -- install']
+  const { damaged } = status
+  return [
+    `rules        version ${status.version}, ${status.tables} tables watched`,
+    damaged.length === 0
+      ? 'triggers     whole'
+      : `triggers     DAMAGED on ${damaged.join(', ')}: npm run spms -- install`,
+    `event log    ${status.events} events, ${Math.ceil(status.bytes / 1024)} KiB`,
+    ...(status.sessions.length === 0
+      ? ['invalidator  NONE is running: nothing is invalidated']
+      : status.sessions.map(
+          ({ application, locks }) => `invalidator  ${application}, ${locks} locks`,
+        )),
+  ]
+}
+
+async function describeWatermarks(
+  redisUrl: string,
+  prefix: string,
+  databaseUrl: string,
+): Promise<string[]> {
+  let connected = () => {}
+  const up = new Promise<boolean>((resolve) => {
+    connected = () => resolve(true)
+    setTimeout(() => resolve(false), REDIS_PATIENCE_MS).unref()
+  })
+  const redis = openRedis(redisUrl, {
+    name: 'spms-status',
+    commandTimeoutMs: REDIS_PATIENCE_MS,
+    onState: (state) => state === 'up' && connected(),
+  })
+  try {
+    if (!(await up)) return ['             does not answer']
+    const ledger = createLedger(redis, prefix)
+    const nowMs = await ledger.time()
+    return await Promise.all(
+      catalog.map(async ({ name }) => {
+        const mark = decodeWatermark(await ledger.read(name))
+        if (!mark) return `  ${name.padEnd(24)} no watermark`
+        const ageS = ((nowMs - mark.asOfMs) / 1000).toFixed(1)
+        const { events, oldestMs } = await readBacklog(databaseUrl, mark.snapshot)
+        const lag =
+          events === 0 ? 'nothing waits' : `${events} events wait, ${oldestMs.toFixed(0)} ms`
+        return `  ${name.padEnd(24)} watermark ${ageS} s old, ${lag}`
+      }),
+    )
+  } finally {
+    redis.disconnect()
+  }
 }

@@ -7,10 +7,12 @@ import { seed } from '../../scripts/seed/seed.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
+/** One test owns it, and disposing drops it. */
 export interface TestDatabase extends AsyncDisposable {
   readonly url: string
 }
 
+/** What the database holds from the start. */
 export interface TestDatabaseOptions {
   /** With the seed and the triggers, instead of bare tables. */
   readonly seeded?: boolean

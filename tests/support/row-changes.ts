@@ -76,14 +76,14 @@ async function paramsNamed(
   rule: Rule,
   rows: readonly Row[],
 ): Promise<readonly Params[]> {
-  if (!isLookup(rule)) {
-    return rows.flatMap((row) => {
-      const params = Object.entries(rule.key).map(([param, column]) => [param, row[column]])
-      return params.some(([, value]) => value === null) ? [] : Object.fromEntries(params)
-    })
-  }
+  if (!isLookup(rule)) return rows.flatMap((row) => paramsIn(row, Object.entries(rule.key)))
   const complete = rows.filter((row) => rule.from.every((column) => row[column] !== null))
   if (complete.length === 0) return []
   const parameters = rule.from.map((column) => complete.map((row) => String(row[column])))
-  return (await db.executeQuery(CompiledQuery.raw(rule.query, parameters))).rows
+  return (await db.executeQuery<Params>(CompiledQuery.raw(rule.query, parameters))).rows
+}
+
+function paramsIn(row: Row, key: readonly (readonly [string, string])[]): Params[] {
+  if (key.some(([, column]) => row[column] === null)) return []
+  return [Object.fromEntries(key.map(([param, column]) => [param, String(row[column])]))]
 }

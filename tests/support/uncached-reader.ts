@@ -6,11 +6,7 @@ import type { Reader } from '../../shared/cache/reader.ts'
 /** A reader without a cache: everything it answers comes from Postgres. */
 export function createUncachedReader(db: Kysely<Database>): Reader {
   const query: Reader['query'] = (work) =>
-    db
-      .transaction()
-      .setIsolationLevel('repeatable read')
-      .setAccessMode('read only')
-      .execute(work)
+    db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(work)
 
   return {
     query,

@@ -1,0 +1,134 @@
+import { Redis } from 'ioredis'
+import { stateDir } from '../scripts/paths.ts'
+import { findWrk } from '../scripts/servers/load-programs.ts'
+import { type Arm, type ArmName, openArms } from './arms.ts'
+import type { Part } from './bench.ts'
+import { pin } from './cores.ts'
+import { shown } from './figure.ts'
+import { openLoop } from './open-loop.ts'
+import { cpuRatioOf, over, ratioOf, type Round } from './rounds.ts'
+import { quantile, seededRandom, shuffled } from './statistics.ts'
+import { table } from './table.ts'
+import { runWrk, type WrkRun } from './wrk.ts'
+
+const LATENCY_PER_S = 200
+/** Of an arm's answers: an arm that answers otherwise measures something else. */
+const AS_EXPECTED = 0.99
+
+/** How many requests a second are answered as hit, 304, miss and without a cache, beside constant bytes. */
+export const http: Part = async (bench) => {
+  const { servers, cores, quick, say } = bench
+  const wrk = await findWrk({ stateDir, env: process.env, say })
+  const stops: (() => Promise<unknown>)[] = []
+  const redis = new Redis(servers.redisUrl)
+  const clients = [process.pid, ...servers.pids]
+  if (cores) await Promise.all(clients.map((pid) => pin(pid, cores.others)))
+  try {
+    const arms = await openArms({ ...bench, onStop: (stop) => void stops.push(stop) }, redis)
+    const measure = (arm: Arm, seconds: number) =>
+      during(arm, () =>
+        runWrk({
+          wrk,
+          origin: arm.service.origin,
+          paths: arm.paths,
+          headers: arm.headers ?? {},
+          serverPid: arm.service.pid,
+          seconds,
+          cores: cores?.others,
+        }),
+      )
+
+    const seconds = quick ? 1 : 3
+    for (const arm of arms) await measure(arm, seconds)
+    const random = seededRandom(1)
+    const rounds: Round[] = []
+    for (let round = 1; round <= (quick ? 3 : 7); round++) {
+      say(`http: round ${round}`)
+      const runs = new Map<ArmName, WrkRun>()
+      for (const arm of shuffled(arms, random)) {
+        runs.set(arm.name, await asExpected(arm, () => measure(arm, seconds)))
+      }
+      rounds.push(runs)
+    }
+    say(throughputTable(arms, rounds))
+
+    const latencies: string[][] = []
+    for (const arm of arms.filter(({ name }) => ['hit', 'miss', 'uncached'].includes(name))) {
+      const options = { ...arm, origin: arm.service.origin, perS: LATENCY_PER_S }
+      const ms = await during(arm, () => openLoop({ ...options, seconds: quick ? 3 : 15 }))
+      latencies.push([arm.name, ...[0.5, 0.95, 0.99].map((share) => shown(quantile(ms, share)))])
+    }
+    say(table([`ms at ${LATENCY_PER_S} requests/s`, 'p50', 'p95', 'p99'], latencies))
+
+    const ratio = ratioOf(rounds, 'hit', 'Express')
+    const byCpu = `by processor time ${shown(cpuRatioOf(rounds, 'hit', 'Express'))}`
+    return [
+      {
+        what: 'hit, against Express with the same constant bytes',
+        value: typeof ratio === 'number' ? ratio : null,
+        unit: '',
+        budget: { atLeast: 0.9 },
+        note: typeof ratio === 'number' ? byCpu : `${ratio}; ${byCpu}`,
+      },
+    ]
+  } finally {
+    redis.disconnect()
+    for (const stop of stops.toReversed()) await stop()
+    if (cores) await Promise.all(clients.map((pid) => pin(pid, cores.all)))
+  }
+}
+
+/** Measures an arm in the state that it needs. */
+async function during<T>(arm: Arm, measure: () => Promise<T>): Promise<T> {
+  await fetch(`${arm.service.origin}${arm.paths[0]}`, { headers: { ...arm.headers } })
+  const end = arm.meanwhile?.()
+  try {
+    return await measure()
+  } finally {
+    end?.()
+  }
+}
+
+/** @throws when our API answered otherwise than this arm is called. */
+async function asExpected<T>(arm: Arm, measure: () => Promise<T>): Promise<T> {
+  const { service, expected } = arm
+  if (!expected) return measure()
+  const { resource, outcome } = expected
+  const count = async () => [
+    await service.count('spms_cache_reads_total', { resource, outcome }),
+    await service.count('spms_cache_reads_total', { resource }),
+  ]
+  const [meantBefore = 0, allBefore = 0] = await count()
+  const result = await measure()
+  const [meant = 0, all = 0] = await count()
+  const share = (meant - meantBefore) / (all - allBefore)
+  if (!(share >= AS_EXPECTED)) {
+    throw new Error(`only ${shown(100 * share)} % of the answers of '${arm.name}' were ${outcome}`)
+  }
+  return result
+}
+
+function throughputTable(arms: readonly Arm[], rounds: readonly Round[]): string {
+  const ratio = (arm: ArmName, base: ArmName) => {
+    if (arm === base) return '1'
+    const value = ratioOf(rounds, arm, base)
+    return typeof value === 'number' ? shown(value) : value
+  }
+  const percent = (share: number) => `${Math.round(100 * share)} %`
+  return table(
+    ['', 'requests/s', 'x Express', 'x node:http', 'CPU us', 'x Express by CPU', 'server', 'wrk'],
+    arms.map(({ name }) => {
+      const base = name === 'hit, logged in' ? 'Express, projects' : 'Express'
+      return [
+        name,
+        shown(over(rounds, name, ({ perS }) => perS)),
+        ratio(name, base),
+        ratio(name, 'node:http'),
+        shown(over(rounds, name, ({ cpuUs }) => cpuUs)),
+        shown(cpuRatioOf(rounds, name, base)),
+        percent(over(rounds, name, ({ server }) => server.busy)),
+        percent(over(rounds, name, ({ client }) => client.busy)),
+      ]
+    }),
+  )
+}

@@ -1,0 +1,62 @@
+import { cpus, loadavg } from 'node:os'
+import { Command, Option } from 'commander'
+import { describeFailure } from '../scripts/describe-failure.ts'
+import type { Part } from './bench.ts'
+import { build } from './build.ts'
+import { shareOutCores } from './cores.ts'
+import { budgetTable, type Figure } from './figure.ts'
+import { http } from './http.ts'
+import { openServers } from './servers.ts'
+
+const parts: Readonly<Record<string, Part>> = { http }
+
+const program = new Command('bench')
+  .description('Measures this checkout on servers of its own, beside its budgets.')
+  .option('--quick', 'short rounds, for a look')
+  .addOption(new Option('--only <part>', 'one part').choices(Object.keys(parts)))
+  .showHelpAfterError()
+  .action((options: Options) => run(options))
+
+interface Options {
+  readonly quick?: true
+  readonly only?: string
+}
+
+const say = (line: string) => console.log(line)
+const stops: (() => Promise<unknown>)[] = []
+const asked = new Promise<void>((resolve) => {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => resolve())
+})
+
+try {
+  await Promise.race([program.parseAsync(), asked])
+} catch (error) {
+  process.exitCode = 1
+  console.error(describeFailure(error))
+}
+for (const stop of stops.toReversed()) {
+  await stop().catch((error: unknown) => {
+    process.exitCode = 1
+    console.error(error)
+  })
+}
+// What was still being measured ends with us.
+process.exit()
+
+async function run({ quick = false, only }: Options): Promise<void> {
+  const onStop = (stop: () => Promise<unknown>) => void stops.push(stop)
+  const [cpu] = cpus()
+  say(`${cpus().length} x ${cpu?.model ?? 'processor'}, Node ${process.version}`)
+  say(
+    `load average ${loadavg()[0]?.toFixed(1)}: ratios within a run count, not numbers between runs`,
+  )
+  await build()
+  const servers = await openServers({ env: process.env, say, onStop })
+  const bench = { servers, cores: await shareOutCores(), quick, say, onStop }
+
+  const figures: Figure[] = []
+  for (const [name, part] of Object.entries(parts)) {
+    if (only === undefined || only === name) figures.push(...(await part(bench)))
+  }
+  say(`\n${budgetTable(figures)}`)
+}

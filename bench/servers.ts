@@ -1,0 +1,98 @@
+import { rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Redis } from 'ioredis'
+import { Client } from 'pg'
+import { install } from '../db/event-log/install.ts'
+import { migrate } from '../db/migrate.ts'
+import { stateDir } from '../scripts/paths.ts'
+import { type SeedSummary, seed } from '../scripts/seed/seed.ts'
+import { startPostgres } from '../scripts/servers/postgres.ts'
+import { startRedis } from '../scripts/servers/redis.ts'
+import type { Say } from '../scripts/servers/say.ts'
+import { compileRules } from '../shared/cache/compile.ts'
+import { catalog } from '../shared/resources/index.ts'
+
+/** What a run works on: databases and a key prefix of its own, and what serves them. */
+export interface Servers {
+  /** Seeded, with our triggers. */
+  readonly databaseUrl: string
+  /** Seeded the same, without them. */
+  readonly bareUrl: string
+  readonly redisUrl: string
+  readonly prefix: string
+  readonly seeded: SeedSummary
+  /** The processes that were started here, to be kept off the core of what is measured. */
+  readonly pids: readonly number[]
+}
+
+export interface ServersOptions {
+  readonly env: NodeJS.ProcessEnv
+  readonly say: Say
+  readonly onStop: (stop: () => Promise<unknown>) => void
+}
+
+/** Starts Postgres and Redis, except what `DATABASE_URL` and `REDIS_URL` give; no row or key of theirs is touched. */
+export async function openServers({ env, say, onStop }: ServersOptions): Promise<Servers> {
+  const pids: number[] = []
+  const postgresUrl = env.DATABASE_URL || (await startOwnPostgres())
+  const redisUrl = env.REDIS_URL || (await startOwnRedis())
+  const name = `spms_bench_${process.pid}`
+  const prefix = `spms-bench-${process.pid}`
+  onStop(() => removeKeys(redisUrl, prefix))
+
+  say('making two seeded databases, one of them with triggers')
+  const bareUrl = await createDatabase(`${name}_bare`)
+  await migrate(bareUrl)
+  const seeded = await seed(bareUrl)
+  const databaseUrl = await createDatabase(name, `${name}_bare`)
+  await install(databaseUrl, compileRules(catalog))
+  return { databaseUrl, bareUrl, redisUrl, prefix, seeded, pids }
+
+  async function startOwnPostgres(): Promise<string> {
+    const postgres = await startPostgres({ stateDir, name: 'bench-postgres', durable: true, say })
+    onStop(async () => {
+      await postgres.stop()
+      await rm(dirname(postgres.dataDir), { recursive: true, force: true })
+      await rm(join(stateDir, 'bench-postgres.log'), { force: true })
+    })
+    pids.push(postgres.process.pid)
+    return postgres.url
+  }
+
+  async function startOwnRedis(): Promise<string> {
+    const redis = await startRedis({ stateDir, env, say })
+    onStop(() => redis.stop())
+    pids.push(redis.process.pid)
+    return redis.url
+  }
+
+  async function createDatabase(database: string, template = 'template0'): Promise<string> {
+    await query(postgresUrl, `create database ${database} template ${template}`)
+    onStop(() => query(postgresUrl, `drop database if exists ${database} with (force)`))
+    const url = new URL(postgresUrl)
+    url.pathname = `/${database}`
+    return url.href
+  }
+}
+
+/** Runs one statement on a connection of its own. */
+async function query(url: string, statement: string): Promise<void> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    await client.query(statement)
+  } finally {
+    await client.end()
+  }
+}
+
+async function removeKeys(url: string, prefix: string): Promise<void> {
+  const redis = new Redis(url)
+  try {
+    for await (const keys of redis.scanStream({ match: `${prefix}*`, count: 1000 })) {
+      if (keys.length > 0) await redis.unlink(...(keys as string[]))
+    }
+  } finally {
+    redis.disconnect()
+  }
+}

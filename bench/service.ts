@@ -1,0 +1,79 @@
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { stateDir } from '../scripts/paths.ts'
+import { findFreePort } from '../scripts/servers/port.ts'
+import { startProcess } from '../scripts/servers/server-process.ts'
+import { untilReady } from '../scripts/start/service.ts'
+import { built } from './build.ts'
+
+/** A compiled process of ours. */
+export interface Service {
+  readonly pid: number
+  /** Where it listens. */
+  readonly origin: string
+  /** The sum of a counter over all its series with these labels. */
+  count(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
+  stop(): Promise<void>
+}
+
+export interface ServiceOptions {
+  readonly env: NodeJS.ProcessEnv
+  /** Cores to keep it on. */
+  readonly cores?: string | undefined
+  /** What to ask until it answers 200; below the origin, or below that of the metrics. */
+  readonly ready: { readonly path: string } | 'metrics'
+}
+
+/** Starts it on free ports and waits until it is ready. @throws with its log when it ends instead. */
+export async function startService(
+  source: string,
+  { env, cores, ready }: ServiceOptions,
+): Promise<Service> {
+  const [port, metricsPort] = [await findFreePort(), await findFreePort()]
+  const origin = `http://127.0.0.1:${port}`
+  const metrics = `http://127.0.0.1:${metricsPort}`
+  await mkdir(join(stateDir, 'bench'), { recursive: true })
+  const logPath = join(stateDir, 'bench', `${source.replaceAll(/\W+/g, '-')}.log`)
+  const command = [
+    ...(cores === undefined ? [] : ['taskset', '--cpu-list', cores]),
+    process.execPath,
+    built(source),
+  ]
+  const started = await startProcess({
+    command: command[0] as string,
+    args: command.slice(1),
+    deathSignal: 'KILL',
+    env: {
+      ...process.env,
+      NODE_ENV: 'production',
+      LOG_LEVEL: 'warn',
+      PORT: `${port}`,
+      METRICS_PORT: `${metricsPort}`,
+      ...env,
+    },
+    logPath,
+  })
+
+  const giveUp = new AbortController()
+  const ended = started.ended.then(async () => {
+    giveUp.abort()
+    throw new Error(`${source} ended:\n${(await readFile(logPath, 'utf8')).slice(-2000)}`)
+  })
+  ended.catch(() => {})
+  const url = ready === 'metrics' ? `${metrics}/readyz` : `${origin}${ready.path}`
+  await Promise.race([untilReady(url, giveUp.signal), ended])
+  return {
+    pid: started.pid,
+    origin,
+    stop: () => started.stop('SIGTERM'),
+    async count(name, labels = {}) {
+      const text = await (await fetch(`${metrics}/metrics`)).text()
+      const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)
+      return text
+        .split('\n')
+        .filter((line) => new RegExp(`^${name}[{ ]`).test(line))
+        .filter((line) => wanted.every((label) => line.includes(label)))
+        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+    },
+  }
+}

@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { text } from 'node:stream/consumers'
+import { z } from 'zod'
+import type { PackagedProgram } from '../scripts/servers/packaged-program.ts'
+import { type CpuUse, cpuBetween, readCpu } from './cpu.ts'
+
+export interface WrkOptions {
+  readonly wrk: PackagedProgram
+  readonly origin: string
+  /** Asked for one after the other. */
+  readonly paths: readonly string[]
+  readonly headers: Readonly<Record<string, string>>
+  /** The process that answers. */
+  readonly serverPid: number
+  readonly seconds: number
+  /** Cores for the client. */
+  readonly cores: string | undefined
+}
+
+/** As much as a server answers, and who was busy meanwhile. */
+export interface WrkRun {
+  readonly perS: number
+  readonly client: CpuUse
+  readonly server: CpuUse
+  /** Microseconds of the server's processors for each request. */
+  readonly cpuUs: number
+}
+
+const CONNECTIONS = 64
+/** Connecting and saying goodbye are not part of it. */
+const EDGE_MS = 200
+
+const summarySchema = z.object({
+  requests: z.number(),
+  durationUs: z.number(),
+  errors: z.number(),
+})
+
+/** Asks for as much as one thread can, over 64 connections. @throws when any answer was an error. */
+export async function runWrk(options: WrkOptions): Promise<WrkRun> {
+  const { wrk, origin, paths, headers, serverPid, seconds, cores } = options
+  const script = fileURLToPath(new URL('wrk.lua', import.meta.url))
+  const words = [
+    ...(cores === undefined ? [] : ['taskset', '--cpu-list', cores]),
+    wrk.command,
+    ...['--threads', '1', '--connections', `${CONNECTIONS}`, '--duration', `${seconds}s`],
+    ...Object.entries(headers).flatMap(([name, value]) => ['--header', `${name}: ${value}`]),
+    ...['--script', script, origin, '--', ...paths],
+  ]
+  const child = spawn(words[0] as string, words.slice(1), {
+    env: { ...process.env, ...wrk.env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const output = text(child.stdout)
+  await once(child, 'spawn')
+
+  const both = () => Promise.all([readCpu(child.pid ?? 0), readCpu(serverPid)])
+  await sleep(EDGE_MS)
+  const before = await both()
+  await sleep(seconds * 1000 - 2 * EDGE_MS)
+  const after = await both()
+
+  const summary = summarySchema.parse(JSON.parse(/^\{.*\}$/m.exec(await output)?.[0] ?? 'null'))
+  if (summary.errors > 0) throw new Error(`${origin}${paths[0]}: ${summary.errors} errors`)
+  const perS = summary.requests / (summary.durationUs / 1e6)
+  const server = cpuBetween(before[1], after[1])
+  return {
+    perS,
+    client: cpuBetween(before[0], after[0]),
+    server,
+    cpuUs: (server.ranMs * 1000) / (perS * (server.overMs / 1000)),
+  }
+}

@@ -1,0 +1,67 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ConfigurationError } from '../../shared/errors.ts'
+import { type PackagedProgram, unpackProgram } from './packaged-program.ts'
+import { findProgram } from './path-search.ts'
+import { succeeds } from './run.ts'
+import type { Say } from './say.ts'
+
+export interface LoadProgramOptions {
+  readonly stateDir: string
+  readonly env: NodeJS.ProcessEnv
+  readonly say: Say
+}
+
+/**
+ * Finds wrk on PATH, else unpacks the distribution's package.
+ * @throws ConfigurationError when neither works.
+ */
+export async function findWrk(options: LoadProgramOptions): Promise<PackagedProgram> {
+  const command = findProgram(['wrk'], options.env.PATH)
+  if (command) return { command, env: {} }
+  return unpackOrExplain(options, {
+    name: 'wrk',
+    packages: ['wrk'],
+    candidates: async (folder) => [join(folder, 'usr/bin/wrk')],
+  })
+}
+
+/**
+ * Finds pgbench where Debian keeps it, then on PATH, else unpacks the distribution's package.
+ * @throws ConfigurationError when nothing works.
+ */
+export async function findPgbench(options: LoadProgramOptions): Promise<PackagedProgram> {
+  const onPath = findProgram(['pgbench'], options.env.PATH)
+  // On Debian the one on PATH is a wrapper, and may stand there without what it wraps.
+  for (const command of [...(await pgbenchesBelow('/')), ...(onPath ? [onPath] : [])]) {
+    if (await succeeds(command, ['--version'])) return { command, env: {} }
+  }
+  return unpackOrExplain(options, {
+    name: 'pgbench',
+    packages: ['postgresql'],
+    candidates: pgbenchesBelow,
+  })
+}
+
+/** Debian keeps one for each major version; the newest comes first. */
+async function pgbenchesBelow(folder: string): Promise<string[]> {
+  const versions = join(folder, 'usr/lib/postgresql')
+  const names = await readdir(versions).catch(() => [])
+  return names
+    .toSorted((a, b) => Number(b) - Number(a))
+    .map((version) => join(versions, version, 'bin/pgbench'))
+}
+
+async function unpackOrExplain(
+  options: LoadProgramOptions,
+  program: Pick<Parameters<typeof unpackProgram>[0], 'name' | 'packages' | 'candidates'>,
+): Promise<PackagedProgram> {
+  try {
+    return await unpackProgram({ ...options, ...program })
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error)
+    throw new ConfigurationError(
+      `${program.name} is neither installed nor could it be unpacked (${reason}): install it`,
+    )
+  }
+}

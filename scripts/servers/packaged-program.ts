@@ -1,0 +1,116 @@
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { findProgram } from './path-search.ts'
+import { run } from './run.ts'
+import type { Say } from './say.ts'
+
+/** A program outside the system's folders, and the environment that finds its libraries. */
+export interface PackagedProgram {
+  readonly command: string
+  readonly env: NodeJS.ProcessEnv
+}
+
+export interface PackagedProgramOptions {
+  readonly stateDir: string
+  /** What it is called, and the folder it is unpacked into. */
+  readonly name: string
+  readonly packages: readonly string[]
+  /** Where it stands below the folder; the first that runs is taken. */
+  readonly candidates: (folder: string) => Promise<readonly string[]>
+  readonly env: NodeJS.ProcessEnv
+  readonly say: Say
+}
+
+/**
+ * Fetches packages of the distribution and unpacks them, as any user. Nothing is installed: apt
+ * works on folders of ours and reads the system's state only to know which libraries are there.
+ */
+export async function unpackProgram(options: PackagedProgramOptions): Promise<PackagedProgram> {
+  const { stateDir, name, packages, env, say } = options
+  const folder = join(stateDir, name)
+  const unpacked = await findIn(folder, options)
+  if (unpacked) return unpacked
+
+  // The system's tools may stand where an ordinary user's PATH does not look.
+  const tools = { ...env, PATH: `${env.PATH ?? ''}:/usr/bin:/bin:/usr/sbin:/sbin`, LC_ALL: 'C' }
+  if (!findProgram(['apt-get'], tools.PATH)) throw new Error('there is no apt-get')
+  say(`no ${name} on PATH: unpacking the distribution's package into ${folder} (not installed)`)
+
+  await mkdir(stateDir, { recursive: true })
+  const fresh = await mkdtemp(`${folder}-`)
+  try {
+    const archives = await download(join(fresh, 'apt'), packages, tools)
+    const root = join(fresh, 'root')
+    for (const archive of archives) {
+      await run('dpkg-deb', ['--extract', archive, root], { env: tools })
+    }
+    await rm(folder, { recursive: true, force: true })
+    await rename(root, folder)
+  } finally {
+    await rm(fresh, { recursive: true, force: true })
+  }
+
+  const found = await findIn(folder, options)
+  if (!found) throw new Error(`the unpacked ${name} does not run`)
+  return found
+}
+
+async function download(
+  folder: string,
+  packages: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<string[]> {
+  const [state, cache] = [join(folder, 'state'), join(folder, 'cache')]
+  const archives = join(cache, 'archives')
+  await mkdir(join(state, 'lists/partial'), { recursive: true })
+  await mkdir(join(archives, 'partial'), { recursive: true })
+  const options = [
+    `Dir::State=${state}`,
+    'Dir::State::status=/var/lib/dpkg/status',
+    `Dir::Cache=${cache}`,
+    `Dir::Log=${folder}`,
+    'Debug::NoLocking=true',
+    'Acquire::Languages=none',
+    // Root would hand the download to a user who cannot enter these folders.
+    ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : []),
+  ].flatMap((option) => ['-o', option])
+
+  await run('apt-get', [...options, '--quiet', '--quiet', 'update'], { env })
+  const install = ['install', '--download-only', '--reinstall', '--no-install-recommends', '--yes']
+  await run('apt-get', [...options, '--quiet', ...install, ...packages], { env })
+  const names = (await readdir(archives)).filter((name) => name.endsWith('.deb'))
+  // apt calls it a success when it has not found what it was asked for again.
+  if (names.length === 0) throw new Error('apt-get could not download it')
+  return names.map((name) => join(archives, name))
+}
+
+async function findIn(
+  folder: string,
+  { candidates, env }: PackagedProgramOptions,
+): Promise<PackagedProgram | undefined> {
+  const libraries = { LD_LIBRARY_PATH: (await findLibraryFolders(folder)).join(':') }
+  for (const command of await candidates(folder)) {
+    if (await starts(command, { ...env, ...libraries })) return { command, env: libraries }
+  }
+  return undefined
+}
+
+/** Whether it is there with all its libraries. Some end badly after they have told their version. */
+async function starts(command: string, env: NodeJS.ProcessEnv): Promise<boolean> {
+  return run(command, ['--version'], { env }).then(
+    () => true,
+    ({ code }: { readonly code?: unknown }) => typeof code === 'number' && code !== NOT_LOADED,
+  )
+}
+
+const NOT_LOADED = 127
+
+/** `usr/lib` and, in it, the folders of an architecture: `x86_64-linux-gnu`. */
+async function findLibraryFolders(folder: string): Promise<string[]> {
+  const lists = ['usr/lib', 'lib'].map(async (name) => {
+    const path = join(folder, name)
+    const found = await readdir(path).catch(() => [])
+    return [path, ...found.filter((it) => it.includes('-linux-')).map((it) => join(path, it))]
+  })
+  return (await Promise.all(lists)).flat()
+}

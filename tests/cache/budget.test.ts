@@ -1,0 +1,25 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import { Budget, BudgetSpent } from '../../shared/cache/budget.ts'
+
+const COMMAND_TIMEOUT_MS = 50
+
+describe('a budget', () => {
+  it('charges what a command took, also one that failed', async () => {
+    const budget = new Budget(1_000)
+    expect(await budget.spend(() => sleep(20, 'answer'), COMMAND_TIMEOUT_MS)).to.equal('answer')
+    const failure = new Error('refused')
+    const failed = budget.spend(() => sleep(20).then(() => Promise.reject(failure)), 50)
+    expect(await failed.catch((error: unknown) => error)).to.equal(failure)
+    expect(budget.leftMs).to.be.at.most(1_000 - 38)
+  })
+
+  it('ends a command when the rest has passed, and lets what comes later go unheard', async () => {
+    const budget = new Budget(30)
+    const late = sleep(60).then(() => Promise.reject(new Error('late')))
+    const spent = await budget.spend(() => late, COMMAND_TIMEOUT_MS).catch((e: unknown) => e)
+    expect(spent).to.be.instanceOf(BudgetSpent)
+    expect(budget.leftMs).to.be.at.most(1)
+    await late.catch(() => {})
+  })
+})

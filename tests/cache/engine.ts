@@ -1,0 +1,167 @@
+import { randomBytes } from 'node:crypto'
+import { type Kysely, sql } from 'kysely'
+import { openDatabase } from '../../db/database.ts'
+import { install } from '../../db/event-log/install.ts'
+import type { Database } from '../../db/schema.ts'
+import { createLoader } from '../../shared/cache/loader.ts'
+import { createReader, type Reader } from '../../shared/cache/reader.ts'
+import { defineResource, type Loaded, type Resource } from '../../shared/cache/resource.ts'
+import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
+import { createMetrics } from '../../shared/metrics.ts'
+import { openRedis, type Redis } from '../../shared/redis.ts'
+import { createEmptyDatabase } from '../support/database.ts'
+import { until } from '../support/until.ts'
+
+/** The engine over a real Postgres and a real Redis, and a table of things to cache. */
+export interface Engine extends AsyncDisposable {
+  readonly db: Kysely<Database>
+  /** The test's own connection: what it sees and does is not the engine's doing. */
+  readonly redis: Redis
+  readonly prefix: string
+  /** A reader with connections of its own, like another process. */
+  openReader(options?: ReaderOptions): Promise<TestReader>
+  /** The key of one thing's entry. */
+  keyOf(id: string): string
+}
+
+export interface ReaderOptions {
+  readonly redisUrl?: string
+  /** Stands between the reader and its store. */
+  readonly wrap?: (store: EntryStore) => EntryStore | null
+  readonly isCached?: (resource: Resource) => boolean
+  /** Do not wait until Redis has been found. */
+  readonly isAlone?: boolean
+}
+
+export interface TestReader {
+  readonly reader: Reader
+  readonly store: EntryStore
+  readonly redis: Redis
+  /** How many loads it has begun. */
+  loads(): Promise<number>
+  /** How many of its fills came to this. */
+  fills(result: string): Promise<number>
+  readonly fillErrors: readonly unknown[]
+}
+
+/** How a resource over `thing` differs from the plain one. */
+export interface ThingOptions {
+  readonly ttlMs?: number
+  readonly staleIfError?: boolean
+  /** What the loader says besides the body. */
+  readonly extras?: Partial<Omit<Loaded, 'body'>>
+  /** Between the loader's SELECT and its end. */
+  readonly afterSelect?: () => unknown
+}
+
+/** The row of `thing`, as JSON with the variant. */
+export function defineThing({
+  ttlMs = 60_000,
+  staleIfError = false,
+  extras = {},
+  afterSelect = () => {},
+}: ThingOptions = {}): Resource {
+  return defineResource({
+    name: 'thing',
+    version: 1,
+    key: 'thing:{id}',
+    ttlMs,
+    staleIfError,
+    staleWhen: [],
+    async load(trx, { id = '' }, variant) {
+      const { rows } = await sql<{ body: string }>`
+        select json_build_object('body', body, 'variant', ${variant}::text)::text as body
+        from thing where id = ${id}
+      `.execute(trx)
+      await afterSelect()
+      return rows[0] ? { ...rows[0], ...extras } : null
+    },
+  })
+}
+
+/** Opens an engine with the things `1` to `9`; each one's body is `first`. */
+export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
+  const closers: (() => unknown)[] = []
+  const database = await createEmptyDatabase()
+  closers.push(() => database[Symbol.asyncDispose]())
+  await install(database.url, { tables: [] })
+  const db = openDatabase({ url: database.url, poolSize: 8, applicationName: 'engine-test' })
+  closers.push(() => db.destroy())
+  await sql`create table thing (id text primary key, body text)`.execute(db)
+  await sql`insert into thing select i, 'first' from generate_series(1, 9) i`.execute(db)
+
+  const prefix = `test-${randomBytes(6).toString('hex')}`
+  const connect = (url: string, name: string) => {
+    const redis = openRedis(url, { name, onState: () => {} })
+    redis.on('error', () => {})
+    closers.push(() => redis.disconnect())
+    return redis
+  }
+  const redis = connect(redisUrl, 'engine-test')
+  await until('Redis is connected', () => redis.status === 'ready')
+
+  return {
+    db,
+    redis,
+    prefix,
+    keyOf: (id) => `${prefix}:1:thing:${id}`,
+
+    async openReader(options = {}) {
+      const own = connect(options.redisUrl ?? redisUrl, 'engine-test-reader')
+      const store = createRedisStore(own, { commandTimeoutMs: 50 })
+      closers.push(() => store[Symbol.dispose]())
+      const metrics = createMetrics()
+      const fillErrors: unknown[] = []
+      const reader = createReader({
+        store: options.wrap ? options.wrap(store) : store,
+        loader: createLoader(db, { concurrency: 8, queue: 1000 }),
+        prefix,
+        isCached: options.isCached ?? (() => true),
+        metrics,
+        onFillError: (error) => fillErrors.push(error),
+      })
+      if (!options.isAlone) await until('the store knows the time', () => isUsable(store))
+      return {
+        reader,
+        store,
+        redis: own,
+        loads: () => total(metrics.cacheLoads, {}),
+        fills: (result) => total(metrics.cacheFills, { result }),
+        fillErrors,
+      }
+    },
+
+    async [Symbol.asyncDispose]() {
+      const keys = await redis.keys(`${prefix}:*`).catch(() => [])
+      if (keys.length > 0) await redis.unlink(keys)
+      for (const close of closers.toReversed()) await close()
+    },
+  }
+}
+
+/** Whether a store would try to use Redis now. */
+export function isUsable(store: EntryStore): boolean {
+  try {
+    return store.now() > 0
+  } catch {
+    return false
+  }
+}
+
+/** The Redis of the test run. */
+export function testRedisUrl(): string {
+  const url = process.env.TEST_REDIS_URL
+  if (!url) throw new Error('TEST_REDIS_URL is not set: run tests by mocha')
+  return url
+}
+
+interface Counted {
+  get(): Promise<{ values: { labels: object; value: number }[] }>
+}
+
+async function total(counter: Counted, labels: Readonly<Record<string, string>>): Promise<number> {
+  const { values } = await counter.get()
+  return values
+    .filter((it) => Object.entries(labels).every(([k, v]) => Object(it.labels)[k] === v))
+    .reduce((sum, { value }) => sum + value, 0)
+}

@@ -1,0 +1,48 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { decodeFrame, encodeFrame, etagOf, type Frame } from '../../shared/cache/frame.ts'
+
+const time = fc.double({ min: 0, max: 4e12, noNaN: true })
+
+describe('a frame', () => {
+  it('says after the way through bytes what it said before', () => {
+    const body = fc.option(fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)))
+    fc.assert(
+      fc.property(body, time, time, time, (bytes, leasedAtMs, freshUntilMs, staleUntilMs) => {
+        const frame: Frame = {
+          incarnation: randomUUID().replaceAll('-', ''),
+          leasedAtMs,
+          freshUntilMs,
+          staleUntilMs,
+          etag: etagOf(bytes),
+          body: bytes,
+        }
+        expect(decodeFrame(encodeFrame(frame))).to.deep.equal(frame)
+      }),
+      { seed: 1 },
+    )
+  })
+
+  it('is nothing when it is missing, cut short or of another format', () => {
+    const whole = encodeFrame({
+      incarnation: randomUUID(),
+      leasedAtMs: 1,
+      freshUntilMs: 2,
+      staleUntilMs: 3,
+      etag: etagOf(null),
+      body: null,
+    })
+    expect(decodeFrame(whole)).to.not.equal(null)
+    expect(decodeFrame(null)).to.equal(null)
+    expect(decodeFrame(Buffer.alloc(0))).to.equal(null)
+    expect(decodeFrame(whole.subarray(0, -1))).to.equal(null)
+    expect(decodeFrame(Buffer.concat([Buffer.from([99]), whole.subarray(1)]))).to.equal(null)
+  })
+
+  it('has an etag that depends on the body alone', () => {
+    expect(etagOf(Buffer.from('a'))).to.match(/^"[\w-]{22}"$/)
+    expect(etagOf(Buffer.from('a'))).to.equal(etagOf(Buffer.from('a')))
+    expect(etagOf(Buffer.from('a'))).to.not.equal(etagOf(Buffer.from('b')))
+  })
+})

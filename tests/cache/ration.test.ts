@@ -1,0 +1,21 @@
+import { expect } from 'chai'
+import { Ration } from '../../shared/cache/ration.ts'
+
+describe('a ration', () => {
+  it('gives a burst at once, then so many a second, and saves up no more than the burst', () => {
+    let nowMs = 0
+    const ration = new Ration(10, 3, () => nowMs)
+    const takeAll = () => {
+      let taken = 0
+      while (ration.take()) taken++
+      return taken
+    }
+    expect(takeAll()).to.equal(3)
+    nowMs += 99
+    expect(takeAll()).to.equal(0)
+    nowMs += 101
+    expect(takeAll()).to.equal(2)
+    nowMs += 60_000
+    expect(takeAll()).to.equal(3)
+  })
+})

@@ -1,0 +1,206 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import { Budget } from '../../shared/cache/budget.ts'
+import { encodeFrame, etagOf, type Frame } from '../../shared/cache/frame.ts'
+import type { EntryStore } from '../../shared/cache/store.ts'
+import { type Engine, openEngine } from './engine.ts'
+
+const MINUTE_MS = 60_000
+
+describe('the entry store', () => {
+  let engine: Engine
+  let store: EntryStore
+  let key: string
+  let entries = 0
+
+  before(async function () {
+    this.timeout(60_000)
+    engine = await openEngine()
+    ;({ store } = await engine.openReader())
+  })
+  after(() => engine[Symbol.asyncDispose]())
+  beforeEach(() => {
+    key = engine.keyOf(`store-${++entries}`)
+  })
+
+  const at = (variant = 'v') => ({ key, variant })
+  const budget = () => new Budget(10_000)
+  const lease = (token: string, variant?: string, oldestMs = 0) =>
+    store.lease(at(variant), token, oldestMs, budget())
+  const stateOf = async (token: string, variant?: string, oldestMs?: number) =>
+    (await lease(token, variant, oldestMs)).state
+  const ttlMs = () => engine.redis.pttl(key)
+
+  function frameOf(text: string | null, leasedAtMs = store.now(), freshMs = MINUTE_MS): Frame {
+    const body = text === null ? null : Buffer.from(text)
+    return {
+      incarnation: randomUUID().replaceAll('-', ''),
+      leasedAtMs,
+      freshUntilMs: leasedAtMs + freshMs,
+      staleUntilMs: leasedAtMs + 2 * freshMs,
+      etag: etagOf(body),
+      body,
+    }
+  }
+
+  async function fill(token: string, variant?: string, frame = frameOf('body'), keepMs = MINUTE_MS) {
+    return store.fill(at(variant), token, frame, keepMs)
+  }
+
+  it('finds nothing where nothing was stored, and what was stored byte for byte', async () => {
+    expect(await store.find(at(), budget())).to.equal(null)
+    for (const text of ['{"name":"Ngurra \u0000 ✓"}', '', null]) {
+      const frame = frameOf(text)
+      const variant = `text ${text}`
+      expect(await stateOf('t', variant)).to.equal('lease')
+      expect(await fill('t', variant, frame)).to.equal('stored')
+      expect(await store.find(at(variant), budget())).to.deep.equal(frame)
+    }
+  })
+
+  it('takes what it cannot read for nothing', async () => {
+    await engine.redis.hset(key, 'v', 'not a frame')
+    expect(await store.find(at(), budget())).to.equal(null)
+    expect(await stateOf('t')).to.equal('lease')
+  })
+
+  it('gives a lease once, and says who holds it', async () => {
+    expect(await stateOf('first.1')).to.equal('lease')
+    expect(await lease('second.1')).to.include({ state: 'held', token: 'first.1' })
+    expect(await stateOf('second.2', 'another variant')).to.equal('lease')
+  })
+
+  it('gives a lease again after its deadline, and the first holder can no longer fill', async () => {
+    await lease('slow.1')
+    await engine.redis.hset(key, '~v', 'slow.1:1')
+    expect(await stateOf('next.1')).to.equal('lease')
+    expect(await fill('slow.1')).to.equal('withdrawn')
+    expect(await fill('next.1')).to.equal('stored')
+  })
+
+  it('tells the time with every reply', async () => {
+    const { nowMs } = await lease('t')
+    expect(nowMs).to.be.closeTo(store.now(), 1_000)
+  })
+
+  it('answers a request for a lease with the value that has appeared', async () => {
+    await lease('a')
+    const frame = frameOf('appeared')
+    await fill('a', 'v', frame)
+    const reply = await lease('b')
+    expect(reply).to.deep.include({ state: 'hit', frame })
+  })
+
+  it('gives a lease where the value has expired or is older than the asker takes', async () => {
+    const nowMs = store.now()
+    await lease('a')
+    await fill('a', 'v', frameOf('old', nowMs - 1_000, 900))
+    expect(await stateOf('b')).to.equal('lease')
+    await fill('b', 'v', frameOf('young', nowMs))
+    expect(await stateOf('c', 'v', nowMs + 1)).to.equal('lease')
+    expect(await stateOf('d', 'v', nowMs)).to.equal('hit')
+  })
+
+  it('refuses a fill whose entry was invalidated', async () => {
+    await lease('t')
+    await engine.redis.unlink(key)
+    expect(await fill('t')).to.equal('withdrawn')
+    expect(await engine.redis.exists(key)).to.equal(0)
+  })
+
+  it('refuses a fill after an invalidation although another holds the lease by now', async () => {
+    await lease('before')
+    await engine.redis.unlink(key)
+    expect(await stateOf('after')).to.equal('lease')
+    expect(await fill('before')).to.equal('withdrawn')
+    expect(await fill('after')).to.equal('stored')
+  })
+
+  it('takes a lease for one fill only', async () => {
+    await lease('t')
+    expect(await fill('t')).to.equal('stored')
+    expect(await fill('t')).to.equal('withdrawn')
+  })
+
+  it('takes back a lease that is its own, and leaves no key behind', async () => {
+    await lease('t')
+    await store.release(at(), 'another')
+    expect(await stateOf('u')).to.equal('held')
+    await store.release(at(), 't')
+    expect(await engine.redis.exists(key)).to.equal(0)
+    expect(await fill('t')).to.equal('withdrawn')
+  })
+
+  it('does not mistake one token for another that begins like it', async () => {
+    await lease('p.1')
+    expect(await fill('p')).to.equal('withdrawn')
+    expect(await fill('p.11')).to.equal('withdrawn')
+    expect(await fill('p.1')).to.equal('stored')
+  })
+
+  it('holds at most 64 variants of an entry, and goes on refreshing those', async () => {
+    for (let i = 1; i <= 64; i++) {
+      await lease('t', `v${i}`)
+      expect(await fill('t', `v${i}`)).to.equal('stored')
+    }
+    expect(await stateOf('t', 'v65')).to.equal('lease')
+    expect(await fill('t', 'v65')).to.equal('full')
+    expect(await engine.redis.hlen(key)).to.equal(64)
+
+    const later = store.now() + 1
+    expect(await stateOf('t', 'v1', later)).to.equal('lease')
+    expect(await fill('t', 'v1')).to.equal('stored')
+    expect(await engine.redis.hlen(key)).to.equal(64)
+  })
+
+  it('does not let leases of others keep a variant out while there is room', async () => {
+    for (let i = 1; i <= 100; i++) await lease('t', `v${i}`)
+    expect(await fill('t', 'v100')).to.equal('stored')
+  })
+
+  it('gives no more leases than an entry may have fields', async () => {
+    for (let i = 1; i <= 128; i++) expect(await stateOf('t', `v${i}`)).to.equal('lease')
+    expect(await stateOf('t', 'v129')).to.equal('full')
+    expect(await stateOf('u', 'v128')).to.equal('held')
+    await store.release(at('v1'), 't')
+    expect(await stateOf('t', 'v129')).to.equal('lease')
+  })
+
+  describe('expiry', () => {
+    it('lasts as long as a lease does', async () => {
+      await lease('t')
+      expect(await ttlMs()).to.be.within(3_000, 5_000)
+    })
+
+    it('lasts as long as a value is of use', async () => {
+      await lease('t')
+      await fill('t', 'v', frameOf('body'), MINUTE_MS)
+      expect(await ttlMs()).to.be.within(MINUTE_MS - 3_000, MINUTE_MS)
+    })
+
+    it('is never shortened, neither by a lease nor by a value of shorter use', async () => {
+      await lease('t')
+      await fill('t', 'v', frameOf('body'), 10 * MINUTE_MS)
+      await lease('t', 'w')
+      expect(await ttlMs()).to.be.above(9 * MINUTE_MS)
+      await fill('t', 'w', frameOf('body'), MINUTE_MS)
+      expect(await ttlMs()).to.be.above(9 * MINUTE_MS)
+    })
+
+    it('is given to a key that somehow has none', async () => {
+      await engine.redis.hset(key, 'w', 'stray')
+      await lease('t')
+      expect(await ttlMs()).to.be.within(3_000, 5_000)
+      await engine.redis.persist(key)
+      await fill('t')
+      expect(await ttlMs()).to.be.within(MINUTE_MS - 3_000, MINUTE_MS)
+    })
+  })
+
+  it('stores what can be read without it', async () => {
+    const frame = frameOf('body')
+    await lease('t')
+    await fill('t', 'v', frame)
+    expect(await engine.redis.hgetBuffer(key, 'v')).to.deep.equal(encodeFrame(frame))
+  })
+})

@@ -1,0 +1,35 @@
+import { expect } from 'chai'
+import { hashPassword, isPasswordHash, verifyPassword } from '../../api/session/password.ts'
+
+// As Django's own tests have it.
+const DJANGO = 'pbkdf2_sha256$20000$seasalt$oBSd886ysm3AqYun62DOdin8YcfbU1z9cksZSuLP9r0='
+
+describe('password', () => {
+  it('is verified against what Django wrote', async () => {
+    expect(await verifyPassword('lètmein', DJANGO)).to.be.true
+    expect(await verifyPassword('letmein', DJANGO)).to.be.false
+    expect(await verifyPassword('', DJANGO)).to.be.false
+  })
+
+  it('is written as Django writes it', async () => {
+    const hash = await hashPassword('lètmein', 1000)
+    expect(hash).to.match(/^pbkdf2_sha256\$1000\$[0-9a-f]{32}\$/)
+    expect(await verifyPassword('lètmein', hash)).to.be.true
+    expect(await hashPassword('lètmein', 1000)).not.to.equal(hash)
+  })
+
+  it('matches nothing that is no hash of ours', async () => {
+    for (const stored of [
+      '',
+      '!unusable',
+      'lètmein',
+      'argon2$x$y$z',
+      `${DJANGO}=`,
+      'pbkdf2_sha256$0$s$x',
+    ]) {
+      expect(isPasswordHash(stored), stored).to.be.false
+      expect(await verifyPassword('lètmein', stored), stored).to.be.false
+    }
+    expect(isPasswordHash(DJANGO)).to.be.true
+  })
+})

@@ -1,0 +1,347 @@
+import { createServer, type Server } from 'node:http'
+import { parseCookie } from 'cookie'
+import { expect } from 'chai'
+import { type Kysely, sql } from 'kysely'
+import { createApp } from '../../api/app.ts'
+import type { HttpConfig } from '../../api/config.ts'
+import { hashPassword } from '../../api/session/password.ts'
+import { createSessions } from '../../api/session/session.ts'
+import { openDatabase } from '../../db/database.ts'
+import type { Database } from '../../db/schema.ts'
+import { createLogger } from '../../shared/logger.ts'
+import { createUserAccess } from '../../shared/resources/user-access.ts'
+import { sessionKeys } from '../../shared/session-key.ts'
+import { portOf } from '../../shared/server.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { createUncachedReader } from '../support/uncached-reader.ts'
+
+const [OLD_SECRET, SECRET] = ['o'.repeat(32), 's'.repeat(32)]
+const PASSWORD = 'correct horse'
+
+const logger = createLogger('test')
+logger.silent = true
+
+/** An API on a free port, and a browser that does what it is told. */
+async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) {
+  const app = createApp({
+    config: {
+      sessionSecrets: [SECRET],
+      trustProxy: 1,
+      rateLimit: { perS: 0, burst: 0 },
+      edgeMaxAgeS: 0,
+      bodyLimitBytes: 10_000,
+      ...config,
+    },
+    reader: createUncachedReader(db),
+    db,
+    logger,
+    isReady: () => true,
+  })
+  const server: Server = createServer(app)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const url = `http://127.0.0.1:${portOf(server)}/api/v1`
+
+  const send = async (
+    method: string,
+    path: string,
+    { body, headers }: { body?: object; headers?: Record<string, string> } = {},
+  ) => {
+    const res = await fetch(`${url}/${path}`, {
+      method,
+      headers: { ...(body && { 'Content-Type': 'application/json' }), ...headers },
+      ...(body && { body: JSON.stringify(body) }),
+    })
+    const text = await res.text()
+    return {
+      status: res.status,
+      headers: res.headers,
+      text,
+      setCookies: res.headers.getSetCookie(),
+    }
+  }
+  return {
+    send,
+    /** Logs in from an address of its own; answers the headers to come back with. */
+    async logIn(username: string) {
+      const { status, setCookies } = await send('POST', 'users/log-in', {
+        body: { username, password: PASSWORD },
+      })
+      expect(status).to.equal(200)
+      const cookies = parseCookie(setCookies.map((cookie) => cookie.split(';')[0]).join('; '))
+      return {
+        Cookie: `spms_session=${cookies['spms_session']}; spmscsrf=${cookies['spmscsrf']}`,
+        'X-CSRFToken': cookies['spmscsrf'] ?? '',
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+describe('sessions', () => {
+  let database: TestDatabase
+  let db: Kysely<Database>
+  let api: Awaited<ReturnType<typeof startApi>>
+
+  before(async () => {
+    database = await createTestDatabase()
+    db = openDatabase({ url: database.url, poolSize: 4, applicationName: 'test' })
+  })
+  after(async () => {
+    await db.destroy()
+    await database[Symbol.asyncDispose]()
+  })
+  beforeEach(async () => {
+    await sql`truncate users_user cascade`.execute(db)
+    const password = await hashPassword(PASSWORD, 1000)
+    const people = { ann: {}, bob: { is_active: false }, eve: { password: '!unusable' } }
+    for (const [username, given] of Object.entries(people)) {
+      await db
+        .insertInto('users_user')
+        .values({
+          username,
+          password,
+          is_active: true,
+          is_staff: true,
+          date_joined: new Date(),
+          is_superuser: false,
+          is_aec: false,
+          ...given,
+        })
+        .execute()
+    }
+    api = await startApi(db)
+  })
+  afterEach(() => api[Symbol.asyncDispose]())
+
+  const set = (change: object) =>
+    db.updateTable('users_user').set(change).where('username', '=', 'ann').execute()
+  const attempt = (username: string, password: string, from = '10.0.0.1') =>
+    api.send('POST', 'users/log-in', {
+      body: { username, password },
+      headers: { 'X-Forwarded-For': from },
+    })
+
+  describe('logging in', () => {
+    it('welcomes with a cookie for us and one for scripts', async () => {
+      const { status, text, headers, setCookies } = await attempt('ann', PASSWORD)
+      expect(status).to.equal(200)
+      expect(text).to.equal('{"ok":"Welcome"}')
+      expect(headers.get('cache-control')).to.equal('no-store')
+      expect(setCookies).to.have.length(2)
+      expect(setCookies[0]).to.match(
+        /^spms_session=[\w.-]+; Max-Age=1209600; Path=\/; HttpOnly; SameSite=Lax$/,
+      )
+      expect(setCookies[1]).to.match(/^spmscsrf=[\w-]{32}; Max-Age=1209600; Path=\/; SameSite=Lax$/)
+    })
+
+    it('marks the cookies Secure over TLS', async () => {
+      const { setCookies } = await api.send('POST', 'users/log-in', {
+        body: { username: 'ann', password: PASSWORD },
+        headers: { 'X-Forwarded-Proto': 'https' },
+      })
+      for (const cookie of setCookies) expect(cookie).to.include('; Secure')
+    })
+
+    it('notes when', async () => {
+      await attempt('ann', PASSWORD)
+      const { last_login } = await db
+        .selectFrom('users_user')
+        .select('last_login')
+        .where('username', '=', 'ann')
+        .executeTakeFirstOrThrow()
+      expect(Date.now() - Number(last_login)).to.be.within(0, 10_000)
+    })
+
+    it('says the same of every way to fail', async () => {
+      const failures = await Promise.all([
+        attempt('ann', 'wrong'),
+        attempt('nobody', PASSWORD),
+        attempt('bob', PASSWORD),
+        attempt('eve', PASSWORD),
+        attempt('ANN', PASSWORD),
+      ])
+      for (const { status, text, setCookies } of failures) {
+        expect(status).to.equal(401)
+        expect(JSON.parse(text)).to.include({
+          error: 'Incorrect password',
+          detail: 'Incorrect password',
+        })
+        expect(setCookies).to.be.empty
+      }
+    })
+
+    it('takes as long for a name that nobody has', async () => {
+      const password = await hashPassword(PASSWORD, 200_000)
+      await db.updateTable('users_user').set({ password }).where('username', '!=', 'eve').execute()
+      const time = async (username: string) => {
+        const startedAt = performance.now()
+        await attempt(username, 'wrong')
+        return performance.now() - startedAt
+      }
+      const known = await time('ann')
+      for (const username of ['nobody', 'eve']) {
+        expect(await time(username), username).to.be.greaterThan(known / 3)
+      }
+    })
+
+    it('needs both, as JSON', async () => {
+      for (const body of [
+        {},
+        { username: 'ann' },
+        { password: 'x' },
+        { username: 1, password: 2 },
+      ]) {
+        const { status, text } = await api.send('POST', 'users/log-in', { body })
+        expect(status).to.equal(400)
+        expect(JSON.parse(text).detail).to.equal('Username and password are required')
+      }
+      const form = await api.send('POST', 'users/log-in', {
+        headers: { 'Content-Type': 'application/x-www-form-urlencoded', 'Content-Length': '0' },
+      })
+      expect(form.status).to.equal(400)
+    })
+
+    it('is refused to a name after ten failures, wherever they come from', async () => {
+      for (let i = 0; i < 10; i++) {
+        expect((await attempt('ann', 'wrong', `10.0.1.${i}`)).status).to.equal(401)
+      }
+      const { status, headers } = await attempt('ann', PASSWORD, '10.0.2.1')
+      expect(status).to.equal(429)
+      expect(Number(headers.get('retry-after'))).to.be.within(1, 10)
+    })
+
+    it('is refused to an address after thirty failures, whatever the name', async () => {
+      for (let i = 0; i < 30; i++) {
+        expect((await attempt(`name ${i}`, 'wrong')).status).to.equal(401)
+      }
+      expect((await attempt('ann', PASSWORD)).status).to.equal(429)
+      expect((await attempt('ann', PASSWORD, '10.0.0.2')).status).to.equal(200)
+    })
+
+    it('may succeed any number of times', async () => {
+      for (let i = 0; i < 35; i++) expect((await attempt('ann', PASSWORD)).status).to.equal(200)
+    })
+
+    it('is a POST', async () => {
+      const { status, headers } = await api.send('GET', 'users/log-in')
+      expect(status).to.equal(405)
+      expect(headers.get('allow')).to.equal('POST')
+    })
+  })
+
+  describe('a session', () => {
+    const mine = (headers: Record<string, string>) => api.send('GET', 'projects/mine', { headers })
+
+    it('lets its user in, and nobody without one', async () => {
+      const session = await api.logIn('ann')
+      expect((await mine(session)).status).to.equal(200)
+      const { status, text } = await mine({})
+      expect(status).to.equal(401)
+      expect(JSON.parse(text).detail).to.equal('Authentication credentials were not provided.')
+      expect((await api.send('HEAD', 'projects/mine')).status).to.equal(401)
+    })
+
+    it('ends when its user is deactivated, deleted, or has another password', async () => {
+      const session = await api.logIn('ann')
+      await set({ is_active: false })
+      expect((await mine(session)).status).to.equal(401)
+      await set({ is_active: true })
+      expect((await mine(session)).status).to.equal(200)
+      await set({ password: await hashPassword(PASSWORD, 1000) })
+      expect((await mine(session)).status).to.equal(401)
+      await db.deleteFrom('users_user').where('username', '=', 'ann').execute()
+      expect((await mine(session)).status).to.equal(401)
+    })
+
+    it('outlives the secret it was signed with while that is still listed', async () => {
+      await using before = await startApi(db, { sessionSecrets: [OLD_SECRET] })
+      const session = await before.logIn('ann')
+      await using during = await startApi(db, { sessionSecrets: [SECRET, OLD_SECRET] })
+      const ask = (of: typeof api) => of.send('GET', 'projects/mine', { headers: session })
+      expect((await ask(during)).status).to.equal(200)
+      expect((await ask(api)).status).to.equal(401)
+    })
+
+    it('cannot be forged', async () => {
+      const { id, password } = await db
+        .selectFrom('users_user')
+        .select(['id', 'password'])
+        .where('username', '=', 'ann')
+        .executeTakeFirstOrThrow()
+      const good = await createSessions([SECRET]).issue(id, password)
+      const foreign = await createSessions([OLD_SECRET]).issue(id, password)
+      const [header, payload, signature] = good.split('.')
+      const none = Buffer.from('{"alg":"none"}').toString('base64url')
+      const other = Buffer.from('{"sub":"1"}').toString('base64url')
+      const ask = async (token: string) => (await mine({ Cookie: `spms_session=${token}` })).status
+      expect(await ask(good)).to.equal(200)
+      for (const token of [
+        '',
+        'x',
+        foreign,
+        `${header}.${payload}.`,
+        `${none}.${payload}.`,
+        `${none}.${payload}.${signature}`,
+        `${header}.${other}.${signature}`,
+      ]) {
+        expect(await ask(token), token).to.equal(401)
+      }
+    })
+
+    it('keeps the password hash out of what is cached', async () => {
+      const { id, password } = await db
+        .selectFrom('users_user')
+        .select(['id', 'password'])
+        .where('username', '=', 'ann')
+        .executeTakeFirstOrThrow()
+      const access = createUserAccess([SECRET])
+      const [{ id: keyId } = { id: '' }] = sessionKeys([SECRET])
+      const { body } = await createUncachedReader(db).read(access, { user_id: id }, keyId)
+      expect(JSON.parse(String(body))).to.have.all.keys(
+        'is_active',
+        'is_staff',
+        'is_superuser',
+        'fingerprint',
+      )
+      expect(String(body)).not.to.include(password.split('$')[3])
+      const other = await createUncachedReader(db).read(access, { user_id: id }, 'unknown key')
+      expect(other.body).to.be.null
+    })
+
+    it('needs its CSRF token for what is not safe', async () => {
+      const { Cookie, 'X-CSRFToken': token } = await api.logIn('ann')
+      const logOut = (headers: Record<string, string>) =>
+        api.send('POST', 'users/log-out', { headers: { Cookie, ...headers } })
+      for (const headers of [{}, { 'X-CSRFToken': '' }, { 'X-CSRFToken': 'other' }]) {
+        const { status, text } = await logOut(headers)
+        expect(status).to.equal(403)
+        expect(JSON.parse(text).detail).to.match(/^CSRF Failed: /)
+      }
+      const { status, text, setCookies } = await logOut({ 'X-CSRFToken': token })
+      expect(status).to.equal(200)
+      expect(text).to.equal('{"ok":"True"}')
+      expect(setCookies.map((cookie) => cookie.split(';').slice(0, 2))).to.deep.equal([
+        ['spms_session=', ' Max-Age=0'],
+        ['spmscsrf=', ' Max-Age=0'],
+      ])
+      expect((await api.send('POST', 'users/log-out')).status).to.equal(401)
+    })
+
+    it('is neither granted nor denied while the database is away', async () => {
+      const session = await api.logIn('ann')
+      const away = openDatabase({
+        url: 'postgres://nobody@127.0.0.1:1/none',
+        poolSize: 1,
+        applicationName: 'test',
+      })
+      await using blind = await startApi(away)
+      const { status, headers } = await blind.send('GET', 'projects/mine', { headers: session })
+      expect(status).to.equal(503)
+      expect(headers.get('retry-after')).to.equal('1')
+      await away.destroy()
+    })
+  })
+})

@@ -1,0 +1,60 @@
+import { Writable } from 'node:stream'
+import { expect } from 'chai'
+import winston from 'winston'
+import { currentRequestId, withRequestId } from '../../api/http/request-id.ts'
+import { configureLogger, createLogger, type LogConfig } from '../../shared/logger.ts'
+
+/** A logger that writes here and not to the console. */
+function setup(config: LogConfig) {
+  const logger = createLogger('test', currentRequestId)
+  const lines: string[] = []
+  const stream = new Writable({
+    write(chunk, _encoding, done) {
+      lines.push(String(chunk).trimEnd())
+      done()
+    },
+  })
+  logger.clear().add(new winston.transports.Stream({ stream }))
+  configureLogger(logger, config)
+  return { logger, lines }
+}
+
+describe('logger', () => {
+  it('writes a line of JSON, with the id of the request on whose behalf it was', () => {
+    const { logger, lines } = setup({ level: 'info', format: 'json' })
+    withRequestId('r1', () => logger.child({ part: 'cache' }).info('filled', { key: 'k' }))
+    logger.debug('not this')
+    expect(lines).to.have.length(1)
+    expect(JSON.parse(lines[0] ?? '')).to.deep.include({
+      level: 'info',
+      message: 'filled',
+      service: 'test',
+      requestId: 'r1',
+      part: 'cache',
+      key: 'k',
+    })
+  })
+
+  it('describes errors with their causes, and nothing that a driver hung on them', () => {
+    const { logger, lines } = setup({ level: 'info', format: 'json' })
+    const cause = Object.assign(new Error('refused'), {
+      code: '28P01',
+      command: { name: 'auth', args: ['hunter2'] },
+    })
+    logger.error('failed', { error: new AggregateError([cause], 'both', { cause }) })
+    const { error } = JSON.parse(lines[0] ?? '')
+    expect(error.message).to.equal('both')
+    expect(error.stack).to.include('logger.test.ts')
+    expect(error.cause).to.include({ message: 'refused', code: '28P01' })
+    expect(error.errors[0]).to.include({ message: 'refused', code: '28P01' })
+    expect(lines[0]).not.to.include('hunter2')
+  })
+
+  it('writes for a terminal when asked to', () => {
+    const { logger, lines } = setup({ level: 'debug', format: 'text' })
+    logger.debug('listening', { port: 8000 })
+    logger.warn('away', { error: new Error('no route') })
+    expect(lines[0]).to.match(/^\d\d:\d\d:\d\d\.\d{3} debug listening port=8000$/)
+    expect(lines[1]).to.match(/ warn {2}away error=no route\nError: no route\n +at /)
+  })
+})

@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import { findFreePort } from '../../scripts/servers/port.ts'
+import { openRedis, type RedisState } from '../../shared/redis.ts'
+import { startPrivateRedis } from '../support/private-redis.ts'
+
+/** A client that remembers what it was told. */
+function open(url: string) {
+  const states: RedisState[] = []
+  let changed = () => {}
+  const redis = openRedis(url, {
+    name: 'test',
+    onState(state) {
+      states.push(state)
+      changed()
+    },
+  })
+  return {
+    redis,
+    states,
+    async untilState(state: RedisState) {
+      while (states.at(-1) !== state) await new Promise<void>((resolve) => (changed = resolve))
+    },
+    [Symbol.dispose]: () => redis.disconnect(),
+  }
+}
+
+const timed = async (command: () => Promise<unknown>) => {
+  const startedAt = performance.now()
+  const error = await command().then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  return { error, tookMs: performance.now() - startedAt }
+}
+
+describe('Redis client', () => {
+  it('is picked up when it comes, is lost, and comes again; each is said once', async () => {
+    const port = await findFreePort()
+    using client = open(`redis://127.0.0.1:${port}`)
+    await client.untilState('down')
+    // Some attempts fail, and nothing is said of them.
+    await sleep(400)
+    expect((await timed(() => client.redis.ping())).tookMs).to.be.below(20)
+
+    await using server = await startPrivateRedis(port)
+    await client.untilState('up')
+    expect(await client.redis.ping()).to.equal('PONG')
+    await server.stop()
+    await client.untilState('down')
+    const { error, tookMs } = await timed(() => client.redis.ping())
+    expect(error).to.be.an('error')
+    expect(tookMs).to.be.below(20)
+    await server.start()
+    await client.untilState('up')
+    expect(client.states).to.deep.equal(['down', 'up', 'down', 'up'])
+  })
+
+  it('waits 50 ms for an answer, gives a silent connection up, and finds the next', async () => {
+    await using server = await startPrivateRedis()
+    using client = open(server.url)
+    await client.untilState('up')
+    await server.freeze()
+    const { error, tookMs } = await timed(() => client.redis.ping())
+    expect(error).to.be.an('error')
+    expect(tookMs).to.be.within(45, 200)
+    await client.untilState('down')
+    await server.thaw()
+    await client.untilState('up')
+    expect(await client.redis.ping()).to.equal('PONG')
+  })
+
+  it('sends nothing a second time', async () => {
+    await using server = await startPrivateRedis()
+    using client = open(server.url)
+    await client.untilState('up')
+    await server.freeze()
+    const lost = timed(() => client.redis.incr('counter'))
+    await server.stop()
+    expect((await lost).error).to.be.an('error')
+    await server.start()
+    await client.untilState('up')
+    expect(await client.redis.get('counter')).to.be.null
+  })
+})

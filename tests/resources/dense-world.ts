@@ -1,0 +1,59 @@
+import { readFile } from 'node:fs/promises'
+import { type Kysely, sql } from 'kysely'
+import type { Database } from '../../db/schema.ts'
+import type { Resource } from '../../shared/cache/resource.ts'
+import {
+  branches,
+  businessAreas,
+  createUserAccess,
+  staffList,
+  staffProfile,
+  staffProjects,
+  userProjects,
+} from '../../shared/resources/index.ts'
+import { sessionKeys } from '../../shared/session-key.ts'
+import type { Example } from '../support/closure.ts'
+
+const FILE = new URL('dense-world.sql', import.meta.url)
+const SECRETS = ['a secret of thirty-two characters']
+
+// Of each thing one more than there is: an entry that says so must learn when it comes to be.
+const USERS = ['1', '2', '3', '4', '5', '1001']
+const PROFILES = ['181', '182', '183', '185', '1181']
+
+/** Every resource, with all of its entries in the dense world. */
+export const worldEntries: readonly { resource: Resource; examples: readonly Example[] }[] = [
+  {
+    resource: staffList,
+    examples: ['page=1', ...['141', '142', '143'].map((id) => `business_area=${id};page=1`)].map(
+      (variant) => ({ params: {}, variant }),
+    ),
+  },
+  {
+    resource: staffProfile,
+    examples: [
+      ...PROFILES.map((profile_id) => ({ params: { profile_id }, variant: 'full' })),
+      ...['hero', 'overview', 'cv'].map((variant) => ({
+        params: { profile_id: '181' },
+        variant,
+      })),
+    ],
+  },
+  { resource: staffProjects, examples: ofUsers('rows') },
+  { resource: userProjects, examples: ofUsers('mine') },
+  { resource: branches, examples: [{ params: {}, variant: 'all' }] },
+  { resource: businessAreas, examples: [{ params: {}, variant: 'all' }] },
+  {
+    resource: createUserAccess(SECRETS),
+    examples: sessionKeys(SECRETS).flatMap(({ id }) => ofUsers(id)),
+  },
+]
+
+/** Fills an empty database with the dense world. */
+export async function buildDenseWorld(db: Kysely<Database>): Promise<void> {
+  await sql.raw(await readFile(FILE, 'utf8')).execute(db)
+}
+
+function ofUsers(variant: string): Example[] {
+  return USERS.map((user_id) => ({ params: { user_id }, variant }))
+}

@@ -1,0 +1,175 @@
+import { expect } from 'chai'
+import { array, assert, asyncProperty, constantFrom } from 'fast-check'
+import { type Kysely, sql, type Transaction } from 'kysely'
+import { openDatabase } from '../../db/database.ts'
+import type { Database } from '../../db/schema.ts'
+import { entryKey } from '../../shared/cache/key.ts'
+import { tablesLoaded } from '../support/closure.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { applyMutation, listMutations, type Mutation } from '../support/mutations.ts'
+import {
+  changesBetween,
+  entriesNamed,
+  type Image,
+  type RowChange,
+  takeImage,
+  undo,
+} from '../support/row-changes.ts'
+import { buildDenseWorld, worldEntries } from './dense-world.ts'
+
+interface Kept {
+  readonly resource: string
+  readonly key: string
+  readonly body: string | null
+}
+
+/** What the cache would hold, by entry and variant. */
+type Cache = ReadonlyMap<string, Kept>
+
+interface State {
+  readonly image: Image
+  readonly cache: Cache
+}
+
+const RANDOM_RUNS = 100
+
+// Every change runs in a transaction that is rolled back, so all of them start from one world.
+describe('rules', function () {
+  this.timeout(180_000)
+
+  let database: TestDatabase
+  let db: Kysely<Database>
+  let mutations: readonly Mutation[]
+  const loaded = new Map<string, ReadonlySet<string>>()
+  const rules = worldEntries.flatMap(({ resource: { name, staleWhen } }) =>
+    staleWhen.map((rule) => ({ ...rule, resource: name })),
+  )
+  const watched = new Set(rules.map(({ table }) => table))
+
+  before(async () => {
+    database = await createTestDatabase()
+    db = openDatabase({ url: database.url, poolSize: 1, applicationName: 'mutation-test' })
+    await buildDenseWorld(db)
+    for (const { resource, examples } of worldEntries) {
+      loaded.set(resource.name, await tablesLoaded(database.url, resource, examples))
+    }
+    mutations = await listMutations(db, await takeImage(db, watched))
+  })
+
+  after(async () => {
+    await db.destroy()
+    await database[Symbol.asyncDispose]()
+  })
+
+  it('name each entry whose answer a change turns into another, and watch nothing in vain', async () => {
+    const missed: string[] = []
+    const effects = new Set<string>()
+    await inRolledBack(async (trx) => {
+      const start = await noteState(trx)
+      for (const mutation of mutations) {
+        await sql`savepoint mutation`.execute(trx)
+        const end = (await isDone(trx, mutation)) ? await noteState(trx, start) : start
+        const changes = changesBetween(start.image, end.image)
+        const named = await namedBy(trx, changes)
+        await sql`rollback to savepoint mutation`.execute(trx)
+        const namedBack = await namedBy(trx, undo(changes))
+
+        const title = JSON.stringify(mutation)
+        for (const { key, resource } of changedIn(start.cache, end.cache)) {
+          effects.add(`${resource} ${mutation.table} ${mutation.column}`)
+          if (!named.has(key)) missed.push(`${key} after ${title}`)
+        }
+        for (const { key } of changedIn(end.cache, start.cache)) {
+          if (!namedBack.has(key)) missed.push(`${key} after the undoing of ${title}`)
+        }
+      }
+    })
+    expect(missed).to.deep.equal([])
+    const inVain = rules.flatMap(({ resource, table, watch }) =>
+      watch
+        .map((column) => `${resource} ${table} ${column}`)
+        .filter((column) => !effects.has(column)),
+    )
+    expect(inVain).to.deep.equal([])
+  })
+
+  it('name them too when several changes are seen at once', async () => {
+    await assert(
+      asyncProperty(array(constantFrom(...mutations), { minLength: 2, maxLength: 4 }), (several) =>
+        inRolledBack(async (trx) => {
+          const states = [await noteState(trx)]
+          for (const mutation of several) {
+            if (await isDone(trx, mutation)) states.push(await noteState(trx, states.at(-1)))
+          }
+          const end = states.at(-1) as State
+          // What was filled in any of these states meets all later changes in one window.
+          let changes: RowChange[] = []
+          for (const [at, state] of [...states.entries()].toReversed()) {
+            changes = [...changesBetween(state.image, (states[at + 1] ?? state).image), ...changes]
+            const named = await namedBy(trx, changes)
+            const missed = changedIn(state.cache, end.cache).filter(({ key }) => !named.has(key))
+            expect(missed).to.deep.equal([])
+          }
+        }),
+      ),
+      { numRuns: RANDOM_RUNS },
+    )
+  })
+
+  /** Loads what may differ from a known state; everything without one. */
+  async function noteState(trx: Transaction<Database>, known?: State): Promise<State> {
+    const image = await takeImage(trx, watched)
+    const tables = known && changesBetween(known.image, image).map(({ table }) => table)
+    const cache = new Map(known?.cache)
+    for (const { resource, examples } of worldEntries) {
+      if (tables && !tables.some((table) => loaded.get(resource.name)?.has(table))) continue
+      for (const { params, variant } of examples) {
+        const answer = await resource.load(trx, params, variant)
+        const key = entryKey('test', resource, params)
+        if (answer?.keep === false) cache.delete(`${key} ${variant}`)
+        else
+          cache.set(`${key} ${variant}`, {
+            resource: resource.name,
+            key,
+            body: answer?.body ?? null,
+          })
+      }
+    }
+    return { image, cache }
+  }
+
+  async function inRolledBack(work: (trx: Transaction<Database>) => Promise<void>): Promise<void> {
+    const trx = await db.startTransaction().execute()
+    try {
+      await work(trx)
+    } finally {
+      await trx.rollback().execute()
+    }
+  }
+})
+
+/** Whether the database allowed the change. */
+async function isDone(trx: Transaction<Database>, mutation: Mutation): Promise<boolean> {
+  await sql`savepoint attempt`.execute(trx)
+  try {
+    await applyMutation(trx, mutation)
+    return true
+  } catch {
+    await sql`rollback to savepoint attempt`.execute(trx)
+    return false
+  }
+}
+
+async function namedBy(
+  trx: Transaction<Database>,
+  changes: readonly RowChange[],
+): Promise<Set<string>> {
+  const named = new Set<string>()
+  for (const { resource } of worldEntries) {
+    for (const key of await entriesNamed(trx, resource, changes)) named.add(key)
+  }
+  return named
+}
+
+const changedIn = (before: Cache, after: Cache): Kept[] =>
+  [...before].filter(([id, { body }]) => after.get(id)?.body !== body).map(([, kept]) => kept)

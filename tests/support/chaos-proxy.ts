@@ -1,0 +1,61 @@
+import { connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { portOf } from '../../shared/server.ts'
+
+/** A server's address that may be missing, or slow to answer. */
+export interface Proxy extends AsyncDisposable {
+  /** The server's URL with the proxy's port. */
+  readonly url: string
+  /** Holds back every reply for so long. */
+  delayMs: number
+  /** Accepts connections; before this they are refused. */
+  listen(): Promise<void>
+}
+
+/** Stands before a server on loopback; refuses connections until it is told to listen. */
+export async function createProxy(target: string): Promise<Proxy> {
+  const address = new URL(target)
+  const sockets = new Set<Socket>()
+  const server = createServer((client) => {
+    const upstream = connect(Number(address.port), address.hostname)
+    for (const socket of [client, upstream]) {
+      sockets.add(socket)
+      socket.setNoDelay(true)
+      socket.on('error', () => {})
+      socket.on('close', () => {
+        sockets.delete(socket)
+        client.destroy()
+        upstream.destroy()
+      })
+    }
+    client.pipe(upstream)
+    upstream.on('data', (bytes) => {
+      // Timers of one length end in the order in which they began.
+      if (proxy.delayMs === 0) client.write(bytes)
+      else void sleep(proxy.delayMs).then(() => client.destroyed || client.write(bytes))
+    })
+  })
+  const listen = (port: number) =>
+    new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, '127.0.0.1', resolve)
+    })
+
+  // Learn a free port, then close it again.
+  await listen(0)
+  const port = portOf(server)
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  const url = new URL(target)
+  url.port = String(port)
+
+  const proxy: Proxy = {
+    url: url.href,
+    delayMs: 0,
+    listen: () => listen(port),
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      if (server.listening) await new Promise<void>((resolve) => server.close(() => resolve()))
+    },
+  }
+  return proxy
+}

@@ -1,0 +1,119 @@
+import { type Kysely, sql } from 'kysely'
+import type { Database } from '../../db/schema.ts'
+import type { Image } from './row-changes.ts'
+
+/** A change of one column of a row; the end of the row where there is no column. */
+export interface Mutation {
+  readonly table: string
+  readonly id: string
+  readonly column: string | null
+  readonly type: string
+  readonly value: string | null
+}
+
+interface Column {
+  readonly table: string
+  readonly name: string
+  readonly type: string
+  readonly nullable: boolean
+  /** The ids that a foreign key may hold instead; null for other columns. */
+  readonly targets: string[] | null
+}
+
+/** Every row's deletion, and for each of its columns the values that may make a difference. */
+export async function listMutations(db: Kysely<Database>, image: Image): Promise<Mutation[]> {
+  const rows = [...image.values()]
+  const columns = await readColumns(
+    db,
+    rows.map(({ table }) => table),
+  )
+  return rows.flatMap(({ table, row }) => {
+    const id = String(row['id'])
+    const updates = columns
+      .filter((column) => column.table === table)
+      .flatMap((column) => {
+        const others = rows
+          .filter((other) => other.table === table)
+          .map((other) => other.row[column.name])
+        return valuesFor(column, row[column.name], others).map((value) => ({
+          table,
+          id,
+          column: column.name,
+          type: column.type,
+          value,
+        }))
+      })
+    return [{ table, id, column: null, type: '', value: null }, ...updates]
+  })
+}
+
+/** Makes the change. Rejects when the database does not allow it. */
+export async function applyMutation(
+  db: Kysely<Database>,
+  { table, id, column, type, value }: Mutation,
+): Promise<void> {
+  const statement =
+    column === null
+      ? sql`delete from ${sql.table(table)} where id = ${id}`
+      : sql`update ${sql.table(table)} set ${sql.ref(column)} = ${value}::text::${sql.raw(type)}
+          where id = ${id}`
+  await statement.execute(db)
+}
+
+function valuesFor(
+  { name, type, nullable, targets }: Column,
+  value: unknown,
+  others: readonly unknown[],
+): (string | null)[] {
+  const values = new Set<string | null>(targets ?? newValues(name, type, value, others))
+  if (nullable) values.add(null)
+  return [...values].filter((other) => other !== (value === null ? null : JSON.stringify(value)))
+}
+
+function newValues(
+  name: string,
+  type: string,
+  value: unknown,
+  others: readonly unknown[],
+): string[] {
+  if (name === 'id') return [String(Number(value) + 1000)]
+  if (type === 'boolean') return [String(value !== true)]
+  if (type === 'integer[]') return ['{}', '{1,2,3,4,5}']
+  if (type === 'date') return ['2021-05-05']
+  if (type.startsWith('timestamp')) return ['2021-05-05T05:05:05.000005Z']
+  if (!type.startsWith('character') && type !== 'text') return [String(Number(value) + 1)]
+  // What another row holds may mean something, such as a kind.
+  const known = others.find((other) => typeof other === 'string' && other !== value)
+  const texts = [`${typeof value === 'string' ? value : ''}~`, '']
+  return typeof known === 'string' ? [...texts, known] : texts
+}
+
+async function readColumns(db: Kysely<Database>, tables: string[]): Promise<Column[]> {
+  const { rows } = await sql<Omit<Column, 'targets'> & { references: string | null }>`
+    select
+      c.relname as table,
+      a.attname as name,
+      format_type(a.atttypid, a.atttypmod) as type,
+      not a.attnotnull as nullable,
+      f.confrelid::regclass::text as references
+    from pg_class c
+    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    left join pg_constraint f
+      on f.conrelid = c.oid and f.contype = 'f' and f.conkey = array[a.attnum]
+    where c.relname = any(${[...new Set(tables)]}) and c.relnamespace = 'public'::regnamespace
+    order by c.relname, a.attnum
+  `.execute(db)
+  return Promise.all(
+    rows.map(async ({ references, ...column }) => ({
+      ...column,
+      targets: references === null ? null : await idsIn(db, references),
+    })),
+  )
+}
+
+async function idsIn(db: Kysely<Database>, table: string): Promise<string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select id::text as id from ${sql.table(table)}
+  `.execute(db)
+  return rows.map(({ id }) => id)
+}

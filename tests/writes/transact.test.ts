@@ -1,0 +1,130 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { lockBranch } from '../../db/writes/branch.ts'
+import { lockMember } from '../../db/writes/member.ts'
+import { lockProject, updateProject } from '../../db/writes/project.ts'
+import { Refusal } from '../../db/writes/refusal.ts'
+import { lockStaffProfile, updateStaffProfile } from '../../db/writes/staff-profile.ts'
+import { transact } from '../../db/writes/transact.ts'
+import { startTestApi, type TestApi } from '../routes/test-api.ts'
+
+describe('a write in its transaction', () => {
+  let api: TestApi
+
+  before(async () => {
+    api = await startTestApi({ madeByDjango: true })
+  })
+  after(() => api[Symbol.asyncDispose]())
+  beforeEach(() => api.reset())
+
+  it('asks the database who acts, whatever their session says', async () => {
+    const locks = [
+      (userId: string) => transact(api.db, (trx) => lockStaffProfile(trx, '41', userId)),
+      (userId: string) => transact(api.db, (trx) => lockProject(trx, '51', userId)),
+      (userId: string) => transact(api.db, (trx) => lockBranch(trx, '21', userId)),
+      (userId: string) =>
+        transact(api.db, (trx) => lockMember(trx, { projectId: '51', memberId: '2' }, userId)),
+    ]
+    for (const lock of locks) {
+      await lock('3')
+      expect((await refusalOf(lock('4'))).reason).to.equal('forbidden')
+      // Deactivated, although a superuser and a leader; and one that is gone.
+      expect((await refusalOf(lock('5'))).reason).to.equal('unauthenticated')
+      expect((await refusalOf(lock('999'))).reason).to.equal('unauthenticated')
+    }
+    await sql`update users_user set is_superuser = false where id = 3`.execute(api.db)
+    for (const lock of locks) {
+      expect((await refusalOf(lock('3'))).reason).to.equal('forbidden')
+    }
+  })
+
+  it('leaves nothing behind when it is refused late', async () => {
+    const work = transact(api.db, async (trx) => {
+      await lockStaffProfile(trx, '41', '1')
+      await updateStaffProfile(trx, '41', { about: 'x' })
+      await updateProject(trx, '51', { title: 'x', business_area_id: '999' })
+    })
+    const { reason, message, fields } = await refusalOf(work)
+    expect({ reason, message, fields }).to.deep.equal({
+      reason: 'invalid',
+      message: 'Invalid pk "999" - object does not exist.',
+      fields: { business_area: ['Invalid pk "999" - object does not exist.'] },
+    })
+    const { about } = await api.db
+      .selectFrom('users_publicstaffprofile')
+      .select('about')
+      .where('id', '=', '41')
+      .executeTakeFirstOrThrow()
+    expect(about).to.equal('About Lea')
+  })
+
+  it('keeps what it refers to until it commits', async () => {
+    const update = transact(api.db, async (trx) => {
+      await updateProject(trx, '51', { business_area_id: '32' })
+      const removal = sql`delete from agencies_businessarea where id = 32`.execute(api.db)
+      const outcome = await Promise.race([
+        removal.then(() => 'removed'),
+        sql`select pg_sleep(0.2)`.execute(trx).then(() => 'waiting'),
+      ])
+      expect(outcome).to.equal('waiting')
+      return {
+        removal: removal.then(
+          () => undefined,
+          (error: unknown) => error,
+        ),
+      }
+    })
+    const { removal } = await update
+    expect(await removal).to.have.property('code', '23503')
+  })
+
+  it('passes on what is no refusal', async () => {
+    const bug = await transact(api.db, (trx) => sql`select nothing`.execute(trx)).catch(
+      (error: unknown) => error,
+    )
+    expect(bug).to.have.property('code', '42703')
+  })
+
+  it('is put off when another holds its row for too long', async () => {
+    await api.db.transaction().execute(async (other) => {
+      await sql`select from projects_project where id = 51 for update`.execute(other)
+      const refusal = await refusalOf(
+        transact(api.db, async (trx) => {
+          await sql`set local lock_timeout = '50ms'`.execute(trx)
+          await lockProject(trx, '51', '1')
+        }),
+      )
+      expect(refusal.reason).to.equal('unavailable')
+    })
+  })
+
+  it('is put off, and says for how long, when two wait for each other', async () => {
+    await sql`
+      create function wait_for_the_other() returns trigger language plpgsql as $$
+      begin
+        perform pg_advisory_xact_lock(case when new.title = 'a' then 1 else 2 end);
+        perform pg_sleep(0.2);
+        perform pg_advisory_xact_lock(case when new.title = 'a' then 2 else 1 end);
+        return new;
+      end $$;
+      create trigger wait_for_the_other before update on projects_project
+      for each row execute function wait_for_the_other()`.execute(api.db)
+    try {
+      const answers = await Promise.all([
+        api.send('PUT', 'projects/51', { as: 3, body: { title: 'a' } }),
+        api.send('PUT', 'projects/52', { as: 3, body: { title: 'b' } }),
+      ])
+      expect(answers.map(({ status }) => status)).to.have.members([200, 503])
+      const refused = answers.find(({ status }) => status === 503)
+      expect(refused?.headers).to.include({ 'retry-after': '1' })
+    } finally {
+      await sql`drop trigger wait_for_the_other on projects_project`.execute(api.db)
+    }
+  })
+})
+
+async function refusalOf(work: Promise<unknown>): Promise<Refusal> {
+  const outcome = await work.catch((error: unknown) => error)
+  expect(outcome).to.be.instanceOf(Refusal)
+  return outcome as Refusal
+}
