@@ -55,12 +55,21 @@ return { 'lease', now }
 export const FILL = `${PRELUDE}
 local frame, keep_ms, most_variants = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 
+-- Counted one by one only where there may be too many: what others have leased is not stored.
+local function is_full()
+  if redis.call('HLEN', entry) < most_variants then return false end
+  if redis.call('HEXISTS', entry, variant) == 1 then return false end
+  local stored = 0
+  for _, field in ipairs(redis.call('HKEYS', entry)) do
+    if string.sub(field, 1, 1) ~= '~' then stored = stored + 1 end
+  end
+  return stored >= most_variants
+end
+
 local lease = redis.call('HGET', entry, lease_field)
 if not lease or holder(lease) ~= token then return 'withdrawn' end
 redis.call('HDEL', entry, lease_field)
-if redis.call('HLEN', entry) >= most_variants and redis.call('HEXISTS', entry, variant) == 0 then
-  return 'full'
-end
+if is_full() then return 'full' end
 redis.call('HSET', entry, variant, frame)
 keep_for(keep_ms)
 return 'stored'

@@ -43,7 +43,12 @@ describe('the entry store', () => {
     }
   }
 
-  async function fill(token: string, variant?: string, frame = frameOf('body'), keepMs = MINUTE_MS) {
+  async function fill(
+    token: string,
+    variant?: string,
+    frame = frameOf('body'),
+    keepMs = MINUTE_MS,
+  ) {
     return store.fill(at(variant), token, frame, keepMs)
   }
 

@@ -1,0 +1,371 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import type { Answer } from '../../shared/cache/answer.ts'
+import { Budget } from '../../shared/cache/budget.ts'
+import type { Resource } from '../../shared/cache/resource.ts'
+import { type EntryStore, StoreUnavailable } from '../../shared/cache/store.ts'
+import { until } from '../support/until.ts'
+import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+
+const MINUTE_MS = 60_000
+
+describe('the reader', function () {
+  this.timeout(60_000)
+
+  let engine: Engine
+  let one: TestReader
+  let two: TestReader
+  const thing = defineThing()
+
+  before(async () => {
+    engine = await openEngine()
+    one = await engine.openReader()
+    two = await engine.openReader()
+  })
+  after(() => engine[Symbol.asyncDispose]())
+  beforeEach(async () => {
+    await sql`update thing set body = 'first'`.execute(engine.db)
+    await invalidate()
+  })
+
+  const read = (from: TestReader, resource: Resource = thing, id = '1', variant = 'v') =>
+    from.reader.read(resource, { id }, variant)
+  const textOf = ({ body }: Answer) => body?.toString()
+  const change = (body: string) => sql`update thing set body = ${body}`.execute(engine.db)
+  const invalidate = async () => {
+    const keys = await engine.redis.keys(engine.keyOf('*'))
+    if (keys.length > 0) await engine.redis.unlink(keys)
+  }
+  const fieldsOf = (id = '1') => engine.redis.hkeys(engine.keyOf(id))
+  const stored = (id = '1', variant = 'v') =>
+    until('it is stored', () => engine.redis.hexists(engine.keyOf(id), variant))
+  const first = '{"body" : "first", "variant" : "v"}'
+  const second = '{"body" : "second", "variant" : "v"}'
+
+  /** A thing whose loader stops between its SELECT and its end until it is let go. */
+  function pausedThing(options: Parameters<typeof defineThing>[0] = {}) {
+    let selected = 0
+    let letGo = () => {}
+    const gate = new Promise<void>((resolve) => (letGo = resolve))
+    const afterSelect = () => {
+      selected++
+      return gate
+    }
+    return {
+      resource: defineThing({ ...options, afterSelect }),
+      letGo,
+      untilSelected: (count = 1) => until('the loader has selected', () => selected >= count),
+    }
+  }
+
+  it('loads what is missing, keeps it, and answers from Redis from then on', async () => {
+    const loads = await one.loads()
+    const miss = await read(one)
+    expect(textOf(miss)).to.equal(first)
+    expect(miss).to.include({ outcome: 'miss', stored: true, ageMs: 0 })
+    await stored()
+    await change('second')
+    for (const reader of [one, two]) {
+      const hit = await read(reader)
+      expect(textOf(hit)).to.equal(first)
+      expect(hit).to.include({ outcome: 'hit', etag: miss.etag })
+      expect(hit.ageMs).to.be.within(0, 5_000)
+      expect(hit.ttlMs).to.be.within(0.95 * MINUTE_MS - 5_000, MINUTE_MS)
+    }
+    expect(await one.loads()).to.equal(loads + 1)
+  })
+
+  it('keeps variants apart, and forgets them together', async () => {
+    await read(one, thing, '1', 'v')
+    await read(one, thing, '1', 'w')
+    await stored('1', 'v')
+    await stored('1', 'w')
+    expect(textOf(await read(two, thing, '1', 'w'))).to.contain('"w"')
+    await change('second')
+    await invalidate()
+    expect(textOf(await read(two, thing, '1', 'v'))).to.equal(second)
+    expect(textOf(await read(two, thing, '1', 'w'))).to.contain('second')
+  })
+
+  it('keeps that a thing does not exist, for a minute at most', async () => {
+    const long = defineThing({ ttlMs: 60 * MINUTE_MS })
+    const miss = await read(one, long, 'nobody')
+    expect(miss).to.include({ outcome: 'miss', body: null, stored: true })
+    await stored('nobody')
+    const loads = await two.loads()
+    expect(await read(two, long, 'nobody')).to.include({ outcome: 'hit', body: null })
+    expect(await two.loads()).to.equal(loads)
+    expect(await engine.redis.pttl(engine.keyOf('nobody'))).to.be.at.most(MINUTE_MS)
+  })
+
+  it('keeps no more absent things than it is rationed', async () => {
+    const reader = await engine.openReader()
+    const ids = Array.from({ length: 1_300 }, (_, i) => `absent-${i}`)
+    const startedAtMs = performance.now()
+    for (let at = 0; at < ids.length; at += 50) {
+      await Promise.all(ids.slice(at, at + 50).map((id) => read(reader, thing, id)))
+    }
+    const tookS = (performance.now() - startedAtMs) / 1_000
+    await until('all fills are counted', async () => {
+      const counts = await Promise.all(['stored', 'rationed'].map(reader.fills))
+      return counts.reduce((sum, count) => sum + count, 0) === ids.length
+    })
+    expect(await reader.fills('stored')).to.be.within(1_000, 1_001 + 100 * tookS)
+    expect(await engine.redis.keys(engine.keyOf('absent-*'))).to.have.length(
+      await reader.fills('stored'),
+    )
+  })
+
+  it('lets expiries drift apart by a few per cent, downwards', async () => {
+    const ttls: number[] = []
+    for (let i = 0; i < 64; i++) {
+      const { ttlMs } = await read(one, thing, '1', `jitter ${i}`)
+      ttls.push(ttlMs)
+    }
+    expect(Math.max(...ttls)).to.be.at.most(MINUTE_MS)
+    expect(Math.min(...ttls)).to.be.above(0.95 * MINUTE_MS - 1)
+    expect(new Set(ttls).size).to.be.above(32)
+  })
+
+  it('keeps an answer no longer than its loader says it is right', async () => {
+    const brief = defineThing({ extras: { expiresInMs: 30 } })
+    expect((await read(one, brief)).ttlMs).to.be.at.most(30)
+    await stored()
+    await change('second')
+    await until('it has expired', async () => textOf(await read(two, brief)) === second)
+
+    const over = defineThing({ extras: { expiresInMs: 0 } })
+    const answer = await read(one, over, '2')
+    expect(answer).to.include({ outcome: 'miss', ttlMs: 0 })
+    expect(answer).to.not.have.property('stored')
+  })
+
+  it('serves without keeping what is not to be kept, and leaves no lease behind', async () => {
+    const fleeting = defineThing({ extras: { keep: false } })
+    const answer = await read(one, fleeting)
+    expect(textOf(answer)).to.equal(first)
+    expect(answer).to.include({ outcome: 'miss', ttlMs: 0 })
+    expect(answer).to.not.have.property('stored')
+    await until('the lease is given back', async () => (await fieldsOf()).length === 0)
+  })
+
+  it('gives the lease back when a load fails', async () => {
+    const broken = defineThing({ afterSelect: () => Promise.reject(new Error('broken')) })
+    const error = await read(one, broken).catch((e: unknown) => e)
+    expect(error).to.be.instanceOf(Error).with.property('message', 'broken')
+    await until('the lease is given back', async () => (await fieldsOf()).length === 0)
+  })
+
+  it('neither asks nor fills Redis when it is switched off or does not cache the resource', async () => {
+    const off = await engine.openReader({ wrap: () => null })
+    const partial = await engine.openReader({ isCached: ({ name }) => name !== 'thing' })
+    await read(one)
+    await stored()
+    await change('second')
+    for (const reader of [off, partial]) {
+      const answer = await read(reader)
+      expect(textOf(answer)).to.equal(second)
+      expect(answer).to.include({ outcome: 'bypass', detail: 'off' })
+      await read(reader, thing, '2')
+    }
+    expect(await fieldsOf('2')).to.deep.equal([])
+  })
+
+  describe('when many ask at once', () => {
+    it('loads once in a process, and everybody else joins', async () => {
+      const { resource, letGo, untilSelected } = pausedThing()
+      const loads = await one.loads()
+      const answers = Array.from({ length: 50 }, () => read(one, resource))
+      await untilSelected()
+      letGo()
+      const outcomes = await Promise.all(answers)
+      expect(new Set(outcomes.map(textOf))).to.deep.equal(new Set([first]))
+      expect(outcomes.filter(({ collapsed }) => !collapsed)).to.have.length(1)
+      expect(await one.loads()).to.equal(loads + 1)
+    })
+
+    it('waits for the load of another process', async () => {
+      const { resource, letGo, untilSelected } = pausedThing()
+      const loads = [await one.loads(), await two.loads()] as const
+      const holder = read(one, resource)
+      await untilSelected()
+      const waiting = [read(two, resource), read(two, resource)]
+      letGo()
+      expect(textOf(await holder)).to.equal(first)
+      for (const answer of await Promise.all(waiting)) {
+        expect(textOf(answer)).to.equal(first)
+        expect(answer.outcome).to.equal('hit')
+      }
+      expect([await one.loads(), await two.loads()]).to.deep.equal([loads[0] + 1, loads[1]])
+    })
+
+    it('loads for itself, and fills nothing, when another takes longer than a second', async () => {
+      await engine.redis.hset(engine.keyOf('1'), '~v', 'dead.1:99999999999999')
+      const startedAtMs = performance.now()
+      const answer = await read(one)
+      expect(performance.now() - startedAtMs).to.be.within(950, 3_000)
+      expect(textOf(answer)).to.equal(first)
+      expect(answer.outcome).to.equal('miss')
+      expect(await fieldsOf()).to.deep.equal(['~v'])
+    })
+
+    it('takes over where a holder has died', async () => {
+      await engine.redis.hset(engine.keyOf('1'), '~v', 'dead.1:1')
+      expect(await read(one)).to.include({ outcome: 'miss', stored: true })
+      await stored()
+    })
+
+    it('fails those who joined a load that fails, and loads anew for the next', async () => {
+      let fail = true
+      const { resource, letGo, untilSelected } = pausedThing()
+      const failing: Resource = {
+        ...resource,
+        async load(...args) {
+          const loaded = await resource.load(...args)
+          if (fail) throw new Error('broken')
+          return loaded
+        },
+      }
+      const answers = Promise.allSettled([read(one, failing), read(one, failing)])
+      await untilSelected()
+      letGo()
+      for (const answer of await answers) expect(answer.status).to.equal('rejected')
+      fail = false
+      expect(textOf(await read(one, failing))).to.equal(first)
+    })
+  })
+
+  describe('when a change is applied during a load', () => {
+    it('serves what was read and does not store it', async () => {
+      const { resource, letGo, untilSelected } = pausedThing()
+      const before = read(one, resource)
+      await untilSelected()
+      await change('second')
+      await invalidate()
+      const withdrawn = await one.fills('withdrawn')
+      letGo()
+      expect(textOf(await before)).to.equal(first)
+      await until('the fill is refused', async () => (await one.fills('withdrawn')) > withdrawn)
+      expect(await fieldsOf()).to.deep.equal([])
+      expect(textOf(await read(one))).to.equal(second)
+    })
+
+    it('joins nobody who comes afterwards to the older load', async () => {
+      const { resource, letGo, untilSelected } = pausedThing()
+      const before = read(one, resource)
+      await untilSelected()
+      await change('second')
+      await invalidate()
+      const after = read(one, resource)
+      await untilSelected(2)
+      letGo()
+      expect(textOf(await before)).to.equal(first)
+      expect(textOf(await after)).to.equal(second)
+      await stored()
+      expect(textOf(await read(two))).to.equal(second)
+    })
+  })
+
+  describe('when Redis does not keep up', () => {
+    it('loads and does not fill when the lease came too late to be believed', async () => {
+      let fills = 0
+      const late = await engine.openReader({
+        wrap: (store) => ({
+          ...store,
+          async lease(...args) {
+            const reply = await store.lease(...args)
+            expect(reply.state).to.equal('lease')
+            throw new StoreUnavailable('too late')
+          },
+          fill: (...args) => {
+            fills++
+            return store.fill(...args)
+          },
+        }),
+      })
+      const answer = await read(late)
+      expect(textOf(answer)).to.equal(first)
+      expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
+      expect(answer).to.not.have.property('stored')
+      expect(fills).to.equal(0)
+      expect(await engine.redis.hexists(engine.keyOf('1'), 'v')).to.equal(0)
+    })
+
+    it('answers although the fill fails, and says so', async () => {
+      const failure = new StoreUnavailable('gone')
+      const reader = await engine.openReader({
+        wrap: (store) => ({ ...store, fill: () => Promise.reject(failure) }),
+      })
+      expect(textOf(await read(reader))).to.equal(first)
+      await until('it is told', () => reader.fillErrors.length > 0)
+      expect(reader.fillErrors).to.deep.equal([failure])
+    })
+  })
+
+  describe('when a load fails', () => {
+    const unavailable = Object.assign(new Error('connection lost'), { code: '08006' })
+    const failWith = (staleIfError: boolean, failure?: Error) =>
+      defineThing({
+        staleIfError,
+        extras: { expiresInMs: 20 },
+        afterSelect: () => (failure ? Promise.reject(failure) : undefined),
+      })
+
+    /** Fills an entry, and waits until it is no longer fresh. */
+    async function fillAndExpire(staleIfError: boolean) {
+      await read(one, failWith(staleIfError))
+      await stored()
+      const { freshUntilMs } = (await find(one.store)) ?? { freshUntilMs: 0 }
+      await until('it has expired', () => one.store.now() > freshUntilMs)
+    }
+    const find = (store: EntryStore) =>
+      engine.redis
+        .hgetBuffer(engine.keyOf('1'), 'v')
+        .then(() => store.find({ key: engine.keyOf('1'), variant: 'v' }, new Budget(10_000)))
+
+    it('serves an expired entry where that is allowed and Postgres is away', async () => {
+      await fillAndExpire(true)
+      const answer = await read(one, failWith(true, unavailable))
+      expect(textOf(answer)).to.equal(first)
+      expect(answer).to.include({ outcome: 'stale', detail: 'error' })
+      expect(answer.ttlMs).to.be.below(0)
+    })
+
+    it('serves no expired entry where that is not allowed', async () => {
+      await fillAndExpire(false)
+      const error = await read(one, failWith(false, unavailable)).catch((e: unknown) => e)
+      expect(error).to.equal(unavailable)
+    })
+
+    it('serves no expired entry for a query that Postgres refuses', async () => {
+      await fillAndExpire(true)
+      const error = await read(one, {
+        ...failWith(true),
+        async load(trx) {
+          await sql`select dropped_column from thing`.execute(trx)
+          return null
+        },
+      }).catch((e: unknown) => e)
+      expect(error).to.have.property('code', '42703')
+    })
+
+    it('serves no expired entry that was invalidated', async () => {
+      await fillAndExpire(true)
+      await invalidate()
+      const error = await read(one, failWith(true, unavailable)).catch((e: unknown) => e)
+      expect(error).to.equal(unavailable)
+    })
+
+    it('keeps an expired entry for five minutes where it may stand in, else not', async () => {
+      await read(one, failWith(true))
+      await stored()
+      expect(await engine.redis.pttl(engine.keyOf('1'))).to.be.within(
+        4 * MINUTE_MS,
+        5 * MINUTE_MS + 20,
+      )
+      await read(one, failWith(false), '2')
+      await stored('2')
+      expect(await engine.redis.pttl(engine.keyOf('2'))).to.be.at.most(5_000)
+    })
+  })
+})

@@ -1,0 +1,125 @@
+import pg from 'pg'
+import type { RulesDefinition } from '../../db/event-log/definition.ts'
+import { install, type InstallReport } from '../../db/event-log/install.ts'
+import { createEmptyDatabase } from '../support/database.ts'
+
+/** What the log says of one statement, with names for numbers. */
+export interface Entry {
+  readonly table: string
+  readonly op: string
+  /** The watched columns that differ; `all` for all ones. */
+  readonly changed: string
+  readonly keys: readonly (readonly (string | null)[])[] | readonly string[] | null
+}
+
+/** A database of one test's own with an event log, and a connection to write on. */
+export interface EventLog extends AsyncDisposable {
+  readonly url: string
+  /** A superuser's connection. */
+  readonly client: pg.Client
+  connect(role?: string): Promise<pg.Client>
+  install(definition?: RulesDefinition): Promise<InstallReport>
+  /** What has been logged since the last time, oldest first. */
+  entries(): Promise<Entry[]>
+  /** Runs a statement, and says what it logged: `bird U name [["1","7"]]`. */
+  logged(sql: string, client?: pg.Client): Promise<string[]>
+}
+
+/** Makes the tables and installs the triggers. */
+export async function openEventLog(ddl: string, definition: RulesDefinition): Promise<EventLog> {
+  const database = await createEmptyDatabase()
+  const { url } = database
+  const clients: pg.Client[] = []
+
+  async function connect(role?: string): Promise<pg.Client> {
+    const client = new pg.Client({ connectionString: url, application_name: 'spms-test-writer' })
+    // Connections that a test left open end with the database.
+    client.on('error', () => {})
+    await client.connect()
+    clients.push(client)
+    if (role) await client.query(`set session authorization ${pg.escapeIdentifier(role)}`)
+    return client
+  }
+
+  const client = await connect()
+  const reader = await connect()
+  await client.query(ddl)
+  await install(url, definition)
+
+  async function entries(): Promise<Entry[]> {
+    const { rows } = await reader.query<Omit<Entry, 'changed'> & { mask: string; watch: string[] }>(
+      `with gone as (delete from invalidation.event returning *)
+       select coalesce(t.name, '-') as table, op, changed as mask, keys,
+              coalesce((select array_agg(column_name order by place)
+                        from invalidation.rules r, jsonb_array_elements(r.definition->'tables') d,
+                             jsonb_array_elements_text(d->'watch') with ordinality w (column_name, place)
+                        where r.version = gone.version and (d->>'id')::int = gone.table_id), '{}') as watch
+       from gone left join invalidation.watched_table t on t.id = gone.table_id
+       order by xid, at`,
+    )
+    return rows.map(({ table, op, mask, watch, keys }) => ({
+      table,
+      op,
+      changed:
+        mask === '-1'
+          ? 'all'
+          : watch.filter((_, bit) => (BigInt(mask) >> BigInt(bit)) & 1n).join(','),
+      keys,
+    }))
+  }
+
+  return {
+    url,
+    client,
+    connect,
+    install: (changed = definition) => install(url, changed),
+    entries,
+    async logged(sql, writer = client) {
+      await entries()
+      await writer.query(sql)
+      return (await entries()).map(describe)
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(clients.map((one) => one.end().catch(() => undefined)))
+      await database[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** The keys are sorted: their order within an event means nothing. */
+function describe({ table, op, changed, keys }: Entry): string {
+  const sorted = keys && [...keys].map((key) => JSON.stringify(key)).toSorted()
+  return `${table} ${op} ${changed}${sorted ? ` [${sorted.join()}]` : ''}`
+}
+
+/** Birds that sit in nests, and the rings on their legs: enough for every kind of statement. */
+export const AVIARY = `
+  create table nest (
+    id    bigint primary key,
+    place text
+  );
+  create table bird (
+    id        bigint primary key,
+    name      text,
+    weight    numeric,
+    notes     jsonb,
+    nest_id   bigint references nest on delete cascade,
+    last_seen timestamptz
+  );
+  create table ring (
+    bird_id bigint references bird on delete cascade on update cascade,
+    code    text,
+    colour  text,
+    primary key (bird_id, code)
+  );
+  insert into nest select id, 'oak' from generate_series(1, 5) id;
+`
+
+/** Of a bird everything is watched but when it was last seen. */
+export const AVIARY_RULES: RulesDefinition = {
+  tables: [
+    { name: 'bird', watch: ['name', 'nest_id', 'notes', 'weight'], keys: ['id', 'nest_id'] },
+    { name: 'nest', watch: ['place'], keys: ['id'] },
+    { name: 'ring', watch: ['colour'], keys: ['bird_id'] },
+  ],
+}
