@@ -18,7 +18,7 @@ const program = new Command('bench')
   .action((options: Options) => run(options))
 
 interface Options {
-  readonly quick?: true
+  readonly quick?: boolean
   readonly only?: string
 }
 

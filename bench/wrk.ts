@@ -29,7 +29,7 @@ export interface WrkRun {
   readonly cpuUs: number
 }
 
-const CONNECTIONS = 64
+const CONNECTIONS = 32
 /** Connecting and saying goodbye are not part of it. */
 const EDGE_MS = 200
 
@@ -39,7 +39,7 @@ const summarySchema = z.object({
   errors: z.number(),
 })
 
-/** Asks for as much as one thread can, over 64 connections. @throws when any answer was an error. */
+/** Asks for as much as one thread can, over 32 connections. @throws when any answer was an error. */
 export async function runWrk(options: WrkOptions): Promise<WrkRun> {
   const { wrk, origin, paths, headers, serverPid, seconds, cores } = options
   const script = fileURLToPath(new URL('wrk.lua', import.meta.url))

@@ -7,7 +7,8 @@ const MAX_ID = 2n ** 63n - 1n
 /** What Postgres can hold as text: no NUL, and no half of a surrogate pair. */
 export const storable = z
   .string()
-  .refine((value) => !/[\0\p{Surrogate}]/u.test(value), 'Null characters are not allowed.')
+  .refine((value) => !value.includes('\0'), 'Null characters are not allowed.')
+  .refine((value) => !/\p{Surrogate}/u.test(value), 'Surrogate characters are not allowed.')
 
 /** Text of at most so many characters, trimmed. */
 export const text = (max = Infinity) =>

@@ -36,12 +36,8 @@ export function staffProfileRoutes(deps: AppDeps): Router {
       const { search, business_area, ...wanted } = parse(listQuery, req.query)
       const chosen = { page: wanted.page, ...(business_area && { businessArea: business_area }) }
       if (search === undefined && wanted.page_size === STAFF_PAGE_SIZE) {
-        return sendAnswer(
-          req,
-          res,
-          await reader.read(staffList, {}, staffListVariant(chosen)),
-          'anyone',
-        )
+        const answer = await reader.read(staffList, {}, staffListVariant(chosen))
+        return sendAnswer(req, res, answer, 'anyone')
       }
       const options = { ...chosen, pageSize: wanted.page_size, ...(search && { search }) }
       const { body } = await reader.query((trx) => findStaffPage(trx, options))

@@ -34,8 +34,9 @@ export function openListener({ url, applicationName, onRing, onState }: Listener
       hearing = state
       onState(state, error)
     }
-    // Rings from before are lost: whatever they announced must be looked for.
-    if (state) onRing()
+    // Hearing again: rings from before are lost, and what they announced must be looked for.
+    // Deaf: whoever sleeps must know that nothing will wake it.
+    onRing()
   }
 
   const connect = async (): Promise<void> => {
@@ -50,7 +51,8 @@ export function openListener({ url, applicationName, onRing, onState }: Listener
         return
       } catch (error) {
         become(false, error)
-        await subscriber.close().catch(() => undefined)
+        // Not awaited: it may be saying goodbye to a server that is not there.
+        subscriber.close().catch(() => undefined)
         await sleep(retryDelayMs(attempt), undefined, { signal: stop.signal }).catch(
           () => undefined,
         )
@@ -70,19 +72,14 @@ export function openListener({ url, applicationName, onRing, onState }: Listener
       {
         // A payload is anybody's text; the default parser would make an error of it.
         parse: (text: string) => text,
-        // 0 switches off the default of giving up for good after three seconds.
-        retryTimeout: 0,
-        retryInterval: retryDelayMs,
+        // It counts from one and stops before the limit, so this means never: its own reconnecting
+        // cannot be stopped once begun, nor told from a connection that no longer listens.
+        retryLimit: 1,
         paranoidChecking: 5_000,
       },
     )
     subscriber.notifications.on(BELL_CHANNEL, () => onRing())
-    subscriber.events.on('reconnect', () => become(false))
-    // Emitted after LISTEN on a reconnect.
-    subscriber.events.on('connected', () => {
-      if (subscriber === current) become(true)
-    })
-    // It gave up, or could not LISTEN again: begin anew.
+    // The connection is gone, or does not answer the check any more: begin anew.
     subscriber.events.on('error', (error) => {
       if (subscriber !== current || stop.signal.aborted) return
       become(false, error)

@@ -9,8 +9,9 @@ export interface Actor {
 }
 
 /**
- * Finds who asks for a write. Their row is read, not locked: a demotion that commits after this
- * could as well have come after the write, and a log-in should not wait for one.
+ * Finds who asks for a write; to be called once its rows are locked, since much may happen while
+ * it waits for them. The actor's row is only read: a demotion that commits after this could as
+ * well have come after the write, and a log-in should not wait for one.
  * @throws Refusal `unauthenticated` when the account is gone or no longer active.
  */
 export async function findActor(trx: Transaction<Database>, userId: string): Promise<Actor> {
@@ -24,8 +25,8 @@ export async function findActor(trx: Transaction<Database>, userId: string): Pro
   return { id: user.id, isSuperuser: user.is_superuser }
 }
 
-/** Refuses an actor who is neither entitled by their part in the thing nor a superuser. */
-export function requirePermission({ isSuperuser }: Actor, isEntitled: boolean): void {
-  if (isEntitled || isSuperuser) return
+/** @throws Refusal `forbidden` unless permission is given. */
+export function requirePermission(isGiven: boolean): void {
+  if (isGiven) return
   throw new Refusal('forbidden', 'You do not have permission to perform this action.')
 }

@@ -20,7 +20,8 @@ export async function requireBranchEditor(
   trx: Transaction<Database>,
   userId: string,
 ): Promise<void> {
-  requirePermission(await findActor(trx, userId), false)
+  const actor = await findActor(trx, userId)
+  requirePermission(actor.isSuperuser)
 }
 
 /**
@@ -32,15 +33,15 @@ export async function lockBranch(
   branchId: string,
   userId: string,
 ): Promise<void> {
-  const actor = await findActor(trx, userId)
   const branch = await trx
     .selectFrom('agencies_branch')
     .select('id')
     .where('id', '=', branchId)
     .forUpdate()
     .executeTakeFirst()
+  const actor = await findActor(trx, userId)
   if (!branch) throw new Refusal('not_found', `Branch ${branchId} not found`)
-  requirePermission(actor, false)
+  requirePermission(actor.isSuperuser)
 }
 
 /**

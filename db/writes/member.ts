@@ -26,7 +26,6 @@ export async function lockMember(
   { projectId, memberId }: MemberKey,
   userId: string,
 ): Promise<void> {
-  const actor = await findActor(trx, userId)
   await lockProjectRow(trx, projectId)
   const member = await trx
     .selectFrom('projects_projectmember')
@@ -35,6 +34,7 @@ export async function lockMember(
     .where('user_id', '=', memberId)
     .forUpdate()
     .executeTakeFirst()
+  const actor = await findActor(trx, userId)
   if (!member) {
     const message = `Member not found for project ${projectId} and user ${memberId}`
     throw new Refusal('not_found', message)

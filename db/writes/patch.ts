@@ -9,8 +9,8 @@ export type Patch<
   readonly [C in Column]?: Updateable<Database[Table]>[C] | undefined
 }
 
-/** The moment of the change. Not the transaction's start, which may lie before another's commit. */
-export const changedAt = sql<Date>`clock_timestamp()`
+/** The moment of a change. Not `now()`: before it got its lock, a transaction may have waited. */
+export const changedAt = sql<Date>`statement_timestamp()`
 
 /**
  * Whether a row holds other values than these. An update under this condition leaves a row alone

@@ -32,10 +32,9 @@ export async function lockProject(
   projectId: string,
   userId: string,
 ): Promise<void> {
+  const isFound = await lockProjectRow(trx, projectId)
   const actor = await findActor(trx, userId)
-  if (!(await lockProjectRow(trx, projectId))) {
-    throw new Refusal('not_found', `Project ${projectId} not found`)
-  }
+  if (!isFound) throw new Refusal('not_found', `Project ${projectId} not found`)
   await requireLeader(trx, projectId, actor)
 }
 
@@ -69,7 +68,7 @@ export async function requireLeader(
     .where('user_id', '=', actor.id)
     .where('is_leader', '=', true)
     .executeTakeFirst()
-  requirePermission(actor, leadership !== undefined)
+  requirePermission(actor.isSuperuser || leadership !== undefined)
 }
 
 /**

@@ -25,15 +25,15 @@ export async function lockStaffProfile(
   profileId: string,
   userId: string,
 ): Promise<void> {
-  const actor = await findActor(trx, userId)
   const profile = await trx
     .selectFrom('users_publicstaffprofile')
     .select('user_id')
     .where('id', '=', profileId)
     .forUpdate()
     .executeTakeFirst()
+  const actor = await findActor(trx, userId)
   if (!profile) throw new Refusal('not_found', `Profile ${profileId} not found`)
-  requirePermission(actor, profile.user_id === actor.id)
+  requirePermission(actor.isSuperuser || profile.user_id === actor.id)
 }
 
 /** Writes the columns that were sent, and no other. */

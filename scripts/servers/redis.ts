@@ -61,13 +61,12 @@ async function launch(
   const url = `redis://127.0.0.1:${port}`
   if (program.image !== undefined) {
     const container = `spms-redis-${process.pid}-${port}`
-    const published = `127.0.0.1:${port}:6379`
-    const server = [program.image, 'redis-server', ...SETTINGS]
-    const args = ['run', '--rm', '--name', container, '--publish', published, ...server]
-    // The client hands TERM on to the container, which then removes itself.
-    const client = { command: 'docker', args, deathSignal: 'TERM', env, logPath } as const
+    const published = ['--publish', `127.0.0.1:${port}:6379`]
+    const server = [program.image, 'redis-server', '--protected-mode', 'no', ...SETTINGS]
+    const args = ['-c', RUN_CONTAINER, container, ...published, ...server]
+    const shell = { command: 'sh', args, deathSignal: 'TERM', env, logPath } as const
     const docker = (...words: string[]) => run('docker', words, { env }).then(() => {})
-    const started = await startProcess(client)
+    const started = await startProcess(shell)
     return {
       url,
       port,
@@ -105,6 +104,15 @@ async function launch(
     thaw: async () => started.signal('SIGCONT'),
   }
 }
+
+/**
+ * Docker's client leaves the container behind when it is sent the death signal, which comes once
+ * for every thread of ours. The shell heeds it once.
+ */
+const RUN_CONTAINER = `
+  trap 'trap "" TERM; docker rm --force "$0"; exit' TERM
+  docker run --rm --name "$0" "$@" &
+  wait $!`
 
 /** As `volatile-lru` asks: what has no expiry (the watermark) is never evicted. */
 const SETTINGS = [

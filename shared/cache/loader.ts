@@ -46,13 +46,25 @@ export function createLoader(db: Kysely<Database>, options: LoaderOptions): Load
 
   return {
     query,
-    load: (resource, params, variant, forKeeping) =>
-      query(async (trx) => ({
-        incarnation: forKeeping ? await findIncarnation(trx) : null,
-        loaded: await resource.load(trx, params, variant),
-      })),
+    async load(resource, params, variant, forKeeping) {
+      const load = (keep: boolean) =>
+        query(async (trx) => ({
+          incarnation: keep ? await findIncarnation(trx) : null,
+          loaded: await resource.load(trx, params, variant),
+        }))
+      try {
+        return await load(forKeeping)
+      } catch (error) {
+        // Without an event log nothing would be invalidated: serve, but keep nothing.
+        if (forKeeping && isMissingTable(error)) return load(false)
+        throw error
+      }
+    },
   }
 }
+
+const isMissingTable = (error: unknown) =>
+  error instanceof Error && 'code' in error && error.code === '42P01'
 
 async function findIncarnation(trx: Transaction<Database>): Promise<string | null> {
   const { rows } = await sql<{ id: string }>`select id from invalidation.incarnation`.execute(trx)

@@ -366,7 +366,7 @@ for (const madeByDjango of [false, true]) {
           [{ about: 5 }, 'about', 'Not a valid string.'],
           [{ about: ['x'] }, 'about', 'Not a valid string.'],
           [{ about: 'a\0b' }, 'about', 'Null characters are not allowed.'],
-          [{ expertise: '\ud800' }, 'expertise', 'Null characters are not allowed.'],
+          [{ expertise: '\ud800' }, 'expertise', 'Surrogate characters are not allowed.'],
           [
             { custom_title: 'x'.repeat(51) },
             'custom_title',

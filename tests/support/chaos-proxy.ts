@@ -1,4 +1,4 @@
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket, type Server } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { portOf } from '../../shared/server.ts'
 
@@ -16,7 +16,7 @@ export interface Proxy extends AsyncDisposable {
 export async function createProxy(target: string): Promise<Proxy> {
   const address = new URL(target)
   const sockets = new Set<Socket>()
-  const server = createServer((client) => {
+  const server: Server = createServer((client) => {
     const upstream = connect(Number(address.port), address.hostname)
     for (const socket of [client, upstream]) {
       sockets.add(socket)

@@ -61,31 +61,32 @@ export async function applyMutation(
 }
 
 function valuesFor(
-  { name, type, nullable, targets }: Column,
+  column: Column,
   value: unknown,
   others: readonly unknown[],
-): (string | null)[] {
-  const values = new Set<string | null>(targets ?? newValues(name, type, value, others))
-  if (nullable) values.add(null)
-  return [...values].filter((other) => other !== (value === null ? null : JSON.stringify(value)))
+): readonly (string | null)[] {
+  const values = column.targets ?? newValues(column, value, others)
+  return column.nullable && value !== null ? [...values, null] : values
 }
 
 function newValues(
-  name: string,
-  type: string,
+  { name, type, nullable }: Column,
   value: unknown,
   others: readonly unknown[],
-): string[] {
+): readonly string[] {
   if (name === 'id') return [String(Number(value) + 1000)]
   if (type === 'boolean') return [String(value !== true)]
   if (type === 'integer[]') return ['{}', '{1,2,3,4,5}']
   if (type === 'date') return ['2021-05-05']
   if (type.startsWith('timestamp')) return ['2021-05-05T05:05:05.000005Z']
   if (!type.startsWith('character') && type !== 'text') return [String(Number(value) + 1)]
-  // What another row holds may mean something, such as a kind.
+  // What another row holds may mean something, such as a kind; so may text that is empty.
   const known = others.find((other) => typeof other === 'string' && other !== value)
-  const texts = [`${typeof value === 'string' ? value : ''}~`, '']
-  return typeof known === 'string' ? [...texts, known] : texts
+  return [
+    `${typeof value === 'string' ? value : ''}~`,
+    ...(typeof known === 'string' ? [known] : []),
+    ...(nullable ? [''] : []),
+  ]
 }
 
 async function readColumns(db: Kysely<Database>, tables: string[]): Promise<Column[]> {

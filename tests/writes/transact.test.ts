@@ -38,6 +38,17 @@ describe('a write in its transaction', () => {
     }
   })
 
+  it('counts a demotion that it waited through', async () => {
+    const [lock] = await api.db.transaction().execute(async (other) => {
+      await sql`select from projects_project where id = 51 for update`.execute(other)
+      const waiting = refusalOf(transact(api.db, (trx) => lockProject(trx, '51', '3')))
+      await sql`select pg_sleep(0.1)`.execute(other)
+      await sql`update users_user set is_superuser = false where id = 3`.execute(api.db)
+      return [waiting]
+    })
+    expect((await lock).reason).to.equal('forbidden')
+  })
+
   it('leaves nothing behind when it is refused late', async () => {
     const work = transact(api.db, async (trx) => {
       await lockStaffProfile(trx, '41', '1')
