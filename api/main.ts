@@ -87,7 +87,8 @@ function openStore({ enabled, redisUrl, commandTimeoutMs }: ApiConfig['cache'], 
   const redis = service.own(
     openRedis(redisUrl, {
       name: 'spms-api',
-      commandTimeoutMs,
+      // The store's comes first, and tells a slow Redis from a busy process.
+      commandTimeoutMs: 4 * commandTimeoutMs,
       onState(state, error) {
         if (state === 'up') logger.info('Redis connected')
         else if (state === 'down') logger.warn('Redis unreachable', { error })

@@ -6,10 +6,12 @@ export interface Figure {
   /** `null`: refused, and `note` says why. */
   readonly value: number | null
   readonly unit: '' | 'ms' | 'bytes' | 'events/s'
-  /** What it should be at most, or at least. */
-  readonly budget: { readonly atMost: number } | { readonly atLeast: number }
+  /** What it should be at most, or at least; `null` where the design asks nothing. */
+  readonly budget: Budget | null
   readonly note?: string
 }
+
+type Budget = { readonly atMost: number } | { readonly atLeast: number }
 
 /** The figures beside their budgets. */
 export const budgetTable = (figures: readonly Figure[]): string =>
@@ -18,14 +20,19 @@ export const budgetTable = (figures: readonly Figure[]): string =>
     figures.map(({ what, value, unit, budget, note }) => [
       what,
       value === null ? 'refused' : withUnit(value, unit),
-      'atMost' in budget
-        ? `<= ${withUnit(budget.atMost, unit)}`
-        : `>= ${withUnit(budget.atLeast, unit)}`,
-      [value === null ? undefined : verdict(value, budget), note].filter(Boolean).join(', '),
+      budget === null ? '' : bound(budget, unit),
+      [value !== null && budget !== null && verdict(value, budget), note]
+        .filter(Boolean)
+        .join(', '),
     ]),
   )
 
-const verdict = (value: number, budget: Figure['budget']) =>
+const bound = (budget: Budget, unit: Figure['unit']) =>
+  'atMost' in budget
+    ? `<= ${withUnit(budget.atMost, unit)}`
+    : `>= ${withUnit(budget.atLeast, unit)}`
+
+const verdict = (value: number, budget: Budget) =>
   ('atMost' in budget ? value <= budget.atMost : value >= budget.atLeast) ? 'met' : 'missed'
 
 const withUnit = (value: number, unit: Figure['unit']) => `${shown(value)} ${unit}`.trim()

@@ -5,10 +5,14 @@ import type { Part } from './bench.ts'
 import { build } from './build.ts'
 import { shareOutCores } from './cores.ts'
 import { budgetTable, type Figure } from './figure.ts'
+import { drain } from './drain.ts'
 import { http } from './http.ts'
+import { lag } from './lag.ts'
+import { memory } from './memory.ts'
 import { openServers } from './servers.ts'
+import { writers } from './writers.ts'
 
-const parts: Readonly<Record<string, Part>> = { http }
+const parts: Readonly<Record<string, Part>> = { http, writers, lag, memory, drain }
 
 const program = new Command('bench')
   .description('Measures this checkout on servers of its own, beside its budgets.')
@@ -22,6 +26,8 @@ interface Options {
   readonly only?: string
 }
 
+// What was started does not keep us alive, and neither does waiting for it to end.
+setInterval(() => undefined, 1_000)
 const say = (line: string) => console.log(line)
 const stops: (() => Promise<unknown>)[] = []
 const asked = new Promise<void>((resolve) => {

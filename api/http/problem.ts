@@ -76,7 +76,10 @@ function send(res: ServerResponse, status: number, body: string): void {
 function translate(thrown: unknown): PublicError | undefined {
   if (thrown instanceof PublicError) return thrown
   if (thrown instanceof Refusal) {
-    return new PublicError(thrown.reason, thrown.message, { fields: thrown.fields })
+    return new PublicError(thrown.reason, thrown.message, {
+      fields: thrown.fields,
+      ...(thrown.reason === 'unavailable' && { retryAfterS: 1 }),
+    })
   }
   if (!(thrown instanceof Error)) return undefined
   const type = 'type' in thrown ? thrown.type : undefined

@@ -91,7 +91,6 @@ end
  */
 function update(table: InstalledTable, version: number): string {
   const columns = [...new Set([...table.primaryKey, ...table.watch, ...table.keys])]
-  const list = columns.map(identifier).join(', ')
   const samePrimaryKey = (before: string, after: string) =>
     table.primaryKey
       .map((column) => `${before}.${identifier(column)} = ${after}.${identifier(column)}`)
@@ -117,8 +116,8 @@ declare
 begin
   -- One row is nearly all of the traffic, and two plain reads cost less than a join.
   begin
-    select ${list} into strict was from old_rows;
-    select ${list} into strict became from new_rows;
+    select ${fields('o', columns)} into strict was from old_rows o;
+    select ${fields('n', columns)} into strict became from new_rows n;
     if record_image_eq(was, became) then return null; end if;
     if ${samePrimaryKey('was', 'became')} then
       mask := ${mask('was', 'became')};
@@ -131,7 +130,8 @@ begin
     end if;
   exception
     when no_data_found then return null;
-    when too_many_rows then
+    -- A mismatch: this session has compiled the lines above for a type that a column no longer has.
+    when too_many_rows or datatype_mismatch then
       ${unlessBulk('new_rows')}
         begin
           with pair as materialized (

@@ -10,6 +10,7 @@ import type { Budget } from './budget.ts'
 import { RedisClock } from './clock.ts'
 import { FILL, LEASE, RELEASE } from './entry-scripts.ts'
 import { decodeFrame, encodeFrame, type Frame } from './frame.ts'
+import { withTimeout } from './with-timeout.ts'
 
 /** What asking for a lease may bring. */
 export type LeaseReply =
@@ -42,7 +43,7 @@ export class StoreUnavailable extends Error {
 }
 
 export interface RedisStoreOptions {
-  /** The time-out that the client was opened with. */
+  /** How long one command may take. The client's own time-out should be longer: it hears no late reply. */
   readonly commandTimeoutMs: number
   readonly onState?: (usable: boolean) => void
 }
@@ -78,7 +79,9 @@ export function createRedisStore(
   const poll = async () => {
     const askedAtMs = performance.now()
     try {
-      const [seconds, micros] = await breaker.execute(() => redis.time())
+      const [seconds, micros] = await breaker.execute(() =>
+        withTimeout(redis.time(), commandTimeoutMs),
+      )
       clock.set(Number(seconds) * 1000 + Number(micros) / 1000, askedAtMs)
       become(true)
     } catch {
@@ -108,7 +111,7 @@ export function createRedisStore(
     if (budget && budget.leftMs <= 0) throw new StoreUnavailable('no time left for Redis')
     try {
       return await breaker.execute(() =>
-        budget ? budget.spend(command, commandTimeoutMs) : command(),
+        budget ? budget.spend(command, commandTimeoutMs) : withTimeout(command(), commandTimeoutMs),
       )
     } catch (error) {
       throw new StoreUnavailable('Redis did not answer in time', { cause: error })

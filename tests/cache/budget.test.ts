@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { Budget, BudgetSpent } from '../../shared/cache/budget.ts'
+import { Budget } from '../../shared/cache/budget.ts'
+import { TimedOut } from '../../shared/cache/with-timeout.ts'
 
 const COMMAND_TIMEOUT_MS = 50
 
@@ -18,7 +19,7 @@ describe('a budget', () => {
     const budget = new Budget(30)
     const late = sleep(60).then(() => Promise.reject(new Error('late')))
     const spent = await budget.spend(() => late, COMMAND_TIMEOUT_MS).catch((e: unknown) => e)
-    expect(spent).to.be.instanceOf(BudgetSpent)
+    expect(spent).to.be.instanceOf(TimedOut)
     expect(budget.leftMs).to.be.at.most(1)
     await late.catch(() => {})
   })

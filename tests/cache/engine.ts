@@ -92,7 +92,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
 
   const prefix = `test-${randomBytes(6).toString('hex')}`
   const connect = (url: string, name: string) => {
-    const redis = openRedis(url, { name, onState: () => {} })
+    const redis = openRedis(url, { name, commandTimeoutMs: 200, onState: () => {} })
     redis.on('error', () => {})
     closers.push(() => redis.disconnect())
     return redis

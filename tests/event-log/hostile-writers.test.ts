@@ -151,7 +151,7 @@ describe('writers that know nothing of the log, or little good', () => {
         for (const sql of WRITES) faults.push(await log.logged(sql))
         for (const [index, events] of faults.entries()) {
           // An insert or a delete does not need a column that is only watched.
-          expect(events, WRITES[index]).to.be.oneOf([exact[index], ['bird X all']])
+          expect(events.join(), WRITES[index]).to.be.oneOf([exact[index]?.join(), 'bird X all'])
         }
         expect(faults[2], 'many rows').to.eql(['bird X all'])
         expect(faults[3], 'one row').to.eql(['bird X all'])
@@ -190,7 +190,7 @@ describe('writers that know nothing of the log, or little good', () => {
   })
 
   it('a serializable writer is not disturbed', async () => {
-    await log.client.query('insert into bird select id from generate_series(1, 8) id')
+    await log.logged('insert into bird select id from generate_series(1, 8) id')
     const writers = await Promise.all(Array.from({ length: 4 }, () => log.connect()))
     await Promise.all(
       writers.map(async (client, index) => {
@@ -200,12 +200,13 @@ describe('writers that know nothing of the log, or little good', () => {
         }
       }),
     )
-    expect(await log.entries()).to.have.lengthOf(41)
+    expect(await log.entries()).to.have.lengthOf(40)
     await Promise.all(writers.map((client) => client.end()))
   })
 
   it('a statement that is cancelled within our trigger fails as any other would', async () => {
     const client = await log.connect()
+    await log.entries()
     await client.query(`set statement_timeout = '1ms'`)
     const error = await client
       .query('insert into bird select id from generate_series(1, 200000) id')

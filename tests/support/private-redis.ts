@@ -33,7 +33,7 @@ export async function startPrivateRedis(port?: number): Promise<PrivateRedis> {
 const start = (port: number | undefined): Promise<RedisServer> =>
   startRedis({
     stateDir,
-    env: process.env,
+    env: { ...process.env, REDIS_IMAGE: process.env.TEST_REDIS_IMAGE ?? process.env.REDIS_IMAGE },
     ...(port !== undefined && { port }),
     say: (line) => void process.stderr.write(`${line}\n`),
   })

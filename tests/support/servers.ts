@@ -21,7 +21,11 @@ export async function mochaGlobalSetup(): Promise<void> {
   const { env } = process
   if (env.TEST_DATABASE_URL && env.TEST_REDIS_URL) return
   const start = env.TEST_SERVICES === 'containers' ? startContainers : startEmbedded
-  const { databaseUrl, redisUrl } = await start(env)
+  const { databaseUrl, redisUrl } = await start(env).catch(async (error: unknown) => {
+    // Mocha tears down only what was set up.
+    await mochaGlobalTeardown()
+    throw error
+  })
   env.TEST_DATABASE_URL = databaseUrl
   env.TEST_REDIS_URL = redisUrl
 }

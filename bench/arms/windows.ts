@@ -1,0 +1,97 @@
+import pg from 'pg'
+import { openWorkerSession } from '../../db/event-log/session.ts'
+import { createWorker } from '../../invalidator/worker.ts'
+import { entryKey } from '../../shared/cache/key.ts'
+import { createLedger } from '../../shared/cache/ledger.ts'
+import { createLogger } from '../../shared/logger.ts'
+import { createMetrics } from '../../shared/metrics.ts'
+import { openRedis } from '../../shared/redis.ts'
+import { catalog, staffProfile } from '../../shared/resources/index.ts'
+
+// The invalidator's worker alone, driven by hand: what windows cost when nobody waits for them.
+const { DATABASE_URL: url = '', REDIS_URL: redisUrl = '', CACHE_PREFIX: prefix = '' } = process.env
+const windows = Number(process.env.WINDOWS)
+const drains = Number(process.env.DRAINS)
+const BACKLOG = 50_000
+
+const redis = openRedis(redisUrl, {
+  name: 'bench',
+  commandTimeoutMs: 60_000,
+  onState: () => undefined,
+})
+await new Promise((resolve) => redis.once('ready', resolve))
+const session = await openWorkerSession({
+  url,
+  applicationName: 'bench',
+  statementTimeoutMs: 60_000,
+})
+const metrics = createMetrics()
+const logger = createLogger('bench')
+const ledger = createLedger(redis, prefix)
+const worker = createWorker({ session, ledger, catalog, prefix, metrics, logger })
+const writer = new pg.Client({ connectionString: url })
+await writer.connect()
+worker.adopt(catalog)
+// The first finds no watermark and flushes; the second has everything compiled and planned.
+for (let i = 0; i < 200; i++) await change(i).then(worker.applyWindow)
+
+const emptyMs = await times(windows, () => timed(worker.applyWindow))
+const singleMs = await times(windows, async (i) => {
+  await change(i)
+  return timed(worker.applyWindow)
+})
+const drainMs = await times(drains, async () => {
+  await pileUp()
+  let applied = 0
+  const ms = await timed(async () => {
+    while (applied < BACKLOG) applied += await worker.applyWindow()
+  })
+  const left = await redis.exists(keyOf(1), keyOf(BACKLOG))
+  if (left > 0) throw new Error('the backlog was applied and its entries are still there')
+  return ms
+})
+process.stdout.write(`${JSON.stringify({ emptyMs, singleMs, drainMs, backlog: BACKLOG })}\n`)
+process.exit()
+
+async function times(count: number, measure: (i: number) => Promise<number>): Promise<number[]> {
+  const all: number[] = []
+  for (let i = 0; i < count; i++) all.push(await measure(i))
+  return all
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const startedMs = performance.now()
+  await work()
+  return performance.now() - startedMs
+}
+
+async function change(i: number): Promise<void> {
+  await writer.query({
+    name: 'change',
+    text: `update users_publicstaffprofile set expertise = 'window ' || $1 where id = $2`,
+    values: [i, (i % 300) + 1],
+  })
+}
+
+/** As many events as one window takes key by key, each like a real one but of another profile, and an entry for each. */
+async function pileUp(): Promise<void> {
+  await change(Math.random() * 1e9)
+  // The pattern goes first, so that the window holds what was piled up and no more.
+  await worker.applyWindow()
+  await writer.query(
+    `insert into invalidation.event
+     select e.segment, pg_current_xact_id(), e.version, e.table_id, e.op, e.changed,
+            json_build_array((select json_agg(n::text) from json_array_elements(e.keys -> 0))), e.at
+     from (select * from invalidation.event order by xid desc limit 1) e, generate_series(1, $1) n`,
+    [BACKLOG],
+  )
+  for (let from = 1; from <= BACKLOG; from += 1000) {
+    const pipeline = redis.pipeline()
+    for (let n = from; n < from + 1000; n++) pipeline.hset(keyOf(n), 'bench', '1')
+    await pipeline.exec()
+  }
+}
+
+function keyOf(n: number): string {
+  return entryKey(prefix, staffProfile, { profile_id: String(n) })
+}

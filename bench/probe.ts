@@ -1,0 +1,88 @@
+import { Redis } from 'ioredis'
+import { Client } from 'pg'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { profileKey } from './profiles.ts'
+import { seededRandom } from './statistics.ts'
+
+export interface ProbeOptions {
+  readonly databaseUrl: string
+  readonly redisUrl: string
+  readonly prefix: string
+  readonly ids: readonly string[]
+  readonly perS: number
+  readonly seconds: number
+}
+
+const INVALIDATED = '__redis__:invalidate'
+/** After which a change counts as never applied. */
+const LOST_MS = 5_000
+
+/**
+ * Commits changes of one row at random moments, `perS` a second on average, and answers with how
+ * long each entry outlived the commit: from the moment the writer was told of the commit to the
+ * moment that Redis said that the entry was gone, in milliseconds on one clock.
+ *
+ * Redis is not polled, which on few cores would slow what is measured: it reports keys that others
+ * change (client tracking). Its report travels as far as a reader's answer would, so the figure is
+ * never too small by more than the time that this process takes to look.
+ *
+ * @throws when an entry was not invalidated within 5 s.
+ */
+export async function probe(options: ProbeOptions): Promise<number[]> {
+  const { databaseUrl, redisUrl, prefix, ids, perS, seconds } = options
+  const writer = new Client({ connectionString: databaseUrl })
+  await writer.connect()
+  const [redis, reports] = [new Redis(redisUrl), new Redis(redisUrl)]
+  const outcomes = new Map<string, (goneAtMs: number) => void>()
+  try {
+    const reporter = await reports.client('ID')
+    await reports.subscribe(INVALIDATED)
+    reports.on('message', (_channel, keys) => {
+      const nowMs = performance.now()
+      for (const key of String(keys).split(',')) {
+        outcomes.get(key)?.(nowMs)
+        outcomes.delete(key)
+      }
+    })
+    // What this connection does itself, such as filling entries, is not reported.
+    const where = [
+      'REDIRECT',
+      reporter,
+      'BCAST',
+      'PREFIX',
+      profileKey(prefix, ''),
+      'NOLOOP',
+    ] as const
+    await redis.call('CLIENT', 'TRACKING', 'ON', ...where)
+
+    const random = seededRandom(2)
+    const lags: Promise<number>[] = []
+    let dueMs = performance.now()
+    for (let i = 0; i < perS * seconds; i++) {
+      dueMs += (-Math.log(1 - random()) * 1000) / perS
+      const leftMs = dueMs - performance.now()
+      if (leftMs > 0) await sleep(leftMs)
+      const id = ids[i % ids.length] as string
+      const key = profileKey(prefix, id)
+      await redis.hset(key, 'bench', '1')
+      await redis.pexpire(key, 60_000)
+      const gone = new Promise<number>((resolve) => outcomes.set(key, resolve))
+      await writer.query({
+        name: 'probe',
+        text: `update users_publicstaffprofile set expertise = 'probe ' || $1 where id = $2`,
+        values: [i, id],
+      })
+      const committedMs = performance.now()
+      lags.push(gone.then((goneAtMs) => Math.max(0, goneAtMs - committedMs)))
+    }
+    const lost = sleep(LOST_MS, undefined, { ref: false }).then(() => {
+      throw new Error(`${outcomes.size} changes were not applied within ${LOST_MS} ms`)
+    })
+    lost.catch(() => {})
+    return await Promise.race([Promise.all(lags), lost])
+  } finally {
+    redis.disconnect()
+    reports.disconnect()
+    await writer.end()
+  }
+}

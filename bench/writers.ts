@@ -1,0 +1,64 @@
+import { stateDir } from '../scripts/paths.ts'
+import { findPgbench } from '../scripts/servers/load-programs.ts'
+import type { Part } from './bench.ts'
+import { type Figure, shown } from './figure.ts'
+import { startInvalidator } from './invalidator.ts'
+import { runPgbench } from './pgbench.ts'
+import { median, quantile } from './statistics.ts'
+import { table } from './table.ts'
+
+const CLIENTS = [1, 16]
+
+interface Round {
+  readonly bare: number
+  readonly watched: number
+  /** Notifications for each commit. */
+  readonly rang: number
+}
+
+/** What the triggers cost a writer of single rows, with an invalidator at work. */
+export const writers: Part = async (bench) => {
+  const { servers, quick, say } = bench
+  const pgbench = await findPgbench({ stateDir, env: process.env, say })
+  const invalidator = await startInvalidator(bench)
+  const seconds = quick ? 2 : 5
+  const rings = () => invalidator.count('spms_bell_rings_total')
+
+  const measure = async (clients: number, swapped: boolean): Promise<Round> => {
+    const bareRun = () => runPgbench({ pgbench, url: servers.bareUrl, clients, seconds })
+    // The first of two runs finds a cooler machine, so they take turns.
+    const first = swapped ? undefined : await bareRun()
+    const before = await rings()
+    const watched = await runPgbench({ pgbench, url: servers.databaseUrl, clients, seconds })
+    const rang = ((await rings()) - before) / (watched * seconds)
+    return { bare: first ?? (await bareRun()), watched, rang }
+  }
+
+  const rounds = new Map(CLIENTS.map((clients): [number, Round[]] => [clients, []]))
+  for (let round = 0; round < (quick ? 3 : 7); round++) {
+    say(`writers: round ${round + 1}`)
+    for (const [clients, done] of rounds) done.push(await measure(clients, round % 2 === 1))
+  }
+  await invalidator.stop()
+
+  const ratios = (done: readonly Round[]) => done.map(({ bare, watched }) => watched / bare)
+  say(
+    table(
+      ['writers', 'TPS without', 'TPS with', 'ratio', 'of rounds', 'commits that rang'],
+      [...rounds].map(([clients, done]) => [
+        `${clients}`,
+        shown(median(done.map(({ bare }) => bare))),
+        shown(median(done.map(({ watched }) => watched))),
+        shown(median(ratios(done))),
+        `${shown(quantile(ratios(done), 0))} to ${shown(quantile(ratios(done), 1))}`,
+        `${shown(100 * median(done.map(({ rang }) => rang)))} %`,
+      ]),
+    ),
+  )
+  return [...rounds].map(([clients, done]): Figure => ({
+    what: `TPS of ${clients} ${clients === 1 ? 'writer' : 'writers'}, against no trigger`,
+    value: median(ratios(done)),
+    unit: '',
+    budget: clients === 1 ? null : { atLeast: 0.65 },
+  }))
+}

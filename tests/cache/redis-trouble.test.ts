@@ -1,0 +1,206 @@
+import { expect } from 'chai'
+import type { Answer } from '../../shared/cache/answer.ts'
+import type { EntryStore } from '../../shared/cache/store.ts'
+import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
+import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
+import { until } from '../support/until.ts'
+import { defineThing, type Engine, isUsable, openEngine, type TestReader } from './engine.ts'
+
+const COMMAND_MS = 50
+const BUDGET_MS = 80
+/** What a busy machine may add to any wait. */
+const SLACK_MS = 60
+
+describe('the engine with a Redis in trouble', function () {
+  this.timeout(60_000)
+
+  let redis: PrivateRedis
+  let engine: Engine
+
+  before(async () => {
+    redis = await startPrivateRedis()
+    engine = await openEngine(redis.url)
+  })
+  after(async () => {
+    await engine[Symbol.asyncDispose]()
+    await redis[Symbol.asyncDispose]()
+  })
+  beforeEach(async () => {
+    await until('Redis is connected', () => engine.redis.status === 'ready')
+    await engine.redis.flushall()
+  })
+
+  const first = '{"body" : "first", "variant" : "v"}'
+  const read = ({ reader }: TestReader, id = '1', thing = defineThing()) =>
+    reader.read(thing, { id }, 'v')
+
+  /** Reads, and says how long it was from the question to the start of the load. */
+  async function timeToLoad(from: TestReader): Promise<{ answer: Answer; tookMs: number }> {
+    const askedAtMs = performance.now()
+    let selectedAtMs = 0
+    const thing = defineThing({ afterSelect: () => (selectedAtMs = performance.now()) })
+    const answer = await read(from, '1', thing)
+    return { answer, tookMs: selectedAtMs - askedAtMs }
+  }
+
+  /** Counts what is sent. */
+  function counting(sent: Record<'find' | 'lease' | 'fill', number>) {
+    return (store: EntryStore): EntryStore => ({
+      ...store,
+      find: (...args) => (sent.find++, store.find(...args)),
+      lease: (...args) => (sent.lease++, store.lease(...args)),
+      fill: (...args) => (sent.fill++, store.fill(...args)),
+    })
+  }
+
+  it('never takes a late reply for that of a later command', async () => {
+    const { redis: client } = await engine.openReader()
+    await engine.redis.mset('a', 'of a', 'b', 'of b')
+    await redis.freeze()
+    const late = await Promise.allSettled(Array.from({ length: 20 }, () => client.get('a')))
+    expect(late.map(({ status }) => status)).to.deep.equal(Array(20).fill('rejected'))
+    await redis.thaw()
+    expect(client.status).to.equal('ready')
+    expect(await client.get('b')).to.equal('of b')
+    expect(await client.get('a')).to.equal('of a')
+  })
+
+  it('does not fill under a lease that Redis gave after the reader had gone on', async () => {
+    const sent = { find: 0, lease: 0, fill: 0 }
+    const one = await engine.openReader({ wrap: counting(sent) })
+    // Reads go through, scripts wait: the lease is taken when nobody expects it any more.
+    await engine.redis.client('PAUSE', 2 * COMMAND_MS, 'WRITE')
+    const answer = await read(one)
+    expect(answer.body?.toString()).to.equal(first)
+    expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
+    expect(sent).to.deep.equal({ find: 1, lease: 1, fill: 0 })
+    await until('Redis goes on', () => engine.redis.set('probe', ''))
+    expect(await engine.redis.hexists(engine.keyOf('1'), 'v')).to.equal(0)
+  })
+
+  it('leaves nobody waiting for a lease that came too late', async () => {
+    const one = await engine.openReader()
+    await engine.redis.client('PAUSE', 2 * COMMAND_MS, 'WRITE')
+    await read(one)
+    await until('Redis goes on', () => engine.redis.set('probe', ''))
+    const two = await engine.openReader()
+    const { answer, tookMs } = await timeToLoad(two)
+    expect(answer).to.include({ outcome: 'miss', stored: true })
+    expect(tookMs).to.be.below(500)
+  })
+
+  it('takes an answer that came while this process was busy for an answer in time', async () => {
+    const one = await engine.openReader()
+    await read(one)
+    await until('it is stored', () => engine.redis.exists(engine.keyOf('1')))
+    const answers = Array.from({ length: 10 }, () => read(one))
+    await new Promise(setImmediate)
+    const busyUntilMs = performance.now() + 2 * COMMAND_MS
+    while (performance.now() < busyUntilMs);
+    for (const { outcome } of await Promise.all(answers)) expect(outcome).to.equal('hit')
+    expect(isUsable(one.store)).to.equal(true)
+  })
+
+  describe('that is slow', () => {
+    let proxy: Proxy
+    before(async () => {
+      proxy = await createProxy(redis.url)
+      await proxy.listen()
+    })
+    after(() => proxy[Symbol.asyncDispose]())
+    beforeEach(() => {
+      proxy.delayMs = 0
+    })
+
+    it('waits for one command no longer than its time-out', async () => {
+      const one = await engine.openReader({ redisUrl: proxy.url })
+      proxy.delayMs = 4 * COMMAND_MS
+      const { answer, tookMs } = await timeToLoad(one)
+      expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
+      expect(tookMs).to.be.within(COMMAND_MS - 2, COMMAND_MS + SLACK_MS)
+    })
+
+    it('waits for all commands of a read no longer than its budget', async () => {
+      const sent = { find: 0, lease: 0, fill: 0 }
+      const one = await engine.openReader({ redisUrl: proxy.url, wrap: counting(sent) })
+      await engine.redis.hset(engine.keyOf('1'), '~v', 'somebody.1:99999999999999')
+      proxy.delayMs = 25
+      const { answer, tookMs } = await timeToLoad(one)
+      expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
+      // A budget for each command would let it ask for the lease until its patience ends.
+      expect(sent.find + sent.lease).to.be.within(3, 1 + Math.ceil(BUDGET_MS / proxy.delayMs))
+      expect(tookMs).to.be.below(BUDGET_MS + 3 * 16 + SLACK_MS)
+    })
+
+    it('uses it while it answers in time', async () => {
+      const one = await engine.openReader({ redisUrl: proxy.url })
+      proxy.delayMs = 20
+      expect(await read(one)).to.include({ outcome: 'miss', stored: true })
+      await until('it is stored', () => engine.redis.hexists(engine.keyOf('1'), 'v'))
+      expect(await read(one)).to.include({ outcome: 'hit' })
+    })
+  })
+
+  describe('that does not answer', () => {
+    it('soon stops asking, and comes back by itself', async () => {
+      const one = await engine.openReader()
+      await redis.freeze()
+      const waits: number[] = []
+      await until('it stops asking', async () => {
+        const { answer, tookMs } = await timeToLoad(one)
+        expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
+        waits.push(tookMs)
+        return !isUsable(one.store)
+      })
+      expect(waits.length).to.be.at.most(5)
+      for (let i = 0; i < 20; i++) waits.push((await timeToLoad(one)).tookMs)
+      expect(Math.max(...waits)).to.be.below(BUDGET_MS + SLACK_MS)
+      expect(waits.filter((ms) => ms >= COMMAND_MS).length).to.be.at.most(6)
+
+      await redis.thaw()
+      await until('it is used again', async () => (await read(one)).outcome === 'hit')
+    })
+
+    it('takes nothing from before that an invalidation took away meanwhile', async () => {
+      const one = await engine.openReader()
+      await read(one)
+      await until('it is stored', () => engine.redis.exists(engine.keyOf('1')))
+      await redis.freeze()
+      const gone = engine.redis.unlink(engine.keyOf('1')).catch(() => 'timed out')
+      await until('it stops asking', async () => (await read(one), !isUsable(one.store)))
+      await redis.thaw()
+      await gone
+      await until('it asks again', () => isUsable(one.store))
+      expect(await read(one)).to.not.include({ outcome: 'hit' })
+    })
+  })
+
+  describe('that is gone', () => {
+    it('loses no answer, neither when it goes nor when it comes', async () => {
+      const one = await engine.openReader()
+      await read(one)
+      const answers: Answer[] = []
+      let go = true
+      const reading = (async () => {
+        while (go) answers.push(await read(one))
+      })()
+      const seen = (outcome: Answer['outcome']) => answers.at(-1)?.outcome === outcome
+      await until('it is used', () => seen('hit'))
+      await redis.stop()
+      await until('it is gone', () => seen('bypass'))
+      await redis.start()
+      await until('it is used again', () => seen('hit'))
+      go = false
+      await reading
+      expect(new Set(answers.map(({ body }) => body?.toString()))).to.deep.equal(new Set([first]))
+    })
+
+    it('is taken up when it comes, though it was not there at the start', async () => {
+      await redis.stop()
+      const one = await engine.openReader({ isAlone: true })
+      expect(await read(one)).to.include({ outcome: 'bypass', detail: 'redis' })
+      await redis.start()
+      await until('it is used', async () => (await read(one)).outcome === 'hit')
+    })
+  })
+})
