@@ -3,7 +3,7 @@ import { findPgbench } from '../scripts/servers/load-programs.ts'
 import type { Part } from './bench.ts'
 import { type Figure, shown } from './figure.ts'
 import { startInvalidator } from './invalidator.ts'
-import { runPgbench } from './pgbench.ts'
+import { LAST_WRITTEN_ID, runPgbench } from './pgbench.ts'
 import { probe } from './probe.ts'
 import { findProfileIds } from './profiles.ts'
 import { quantile } from './statistics.ts'
@@ -17,7 +17,8 @@ export const lag: Part = async (bench) => {
   const { servers, quick, say } = bench
   const pgbench = await findPgbench({ stateDir, env: process.env, say })
   const invalidator = await startInvalidator(bench)
-  const ids = await findProfileIds(servers.databaseUrl)
+  // Not those that the load beside it changes: their invalidation would be taken for ours.
+  const ids = (await findProfileIds(servers.databaseUrl)).filter((id) => +id > LAST_WRITTEN_ID)
   const seconds = quick ? 4 : 20
   const at = (perS: number, forS = seconds) => probe({ ...servers, ids, perS, seconds: forS })
 

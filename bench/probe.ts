@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { Redis } from 'ioredis'
 import { Client } from 'pg'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -32,7 +33,9 @@ export async function probe(options: ProbeOptions): Promise<number[]> {
   const { databaseUrl, redisUrl, prefix, ids, perS, seconds } = options
   const writer = new Client({ connectionString: databaseUrl })
   await writer.connect()
-  const [redis, reports] = [new Redis(redisUrl), new Redis(redisUrl)]
+  const redis = new Redis(redisUrl)
+  // Under the newer protocol the client keeps such reports to itself.
+  const reports = new Redis(redisUrl, { protocol: 2 })
   const outcomes = new Map<string, (goneAtMs: number) => void>()
   try {
     const reporter = await reports.client('ID')
@@ -58,19 +61,28 @@ export async function probe(options: ProbeOptions): Promise<number[]> {
     const random = seededRandom(2)
     const lags: Promise<number>[] = []
     let dueMs = performance.now()
+    let turn = 0
+    const nextFree = () => {
+      for (const _ of ids) {
+        const id = ids[turn++ % ids.length] as string
+        if (!outcomes.has(profileKey(prefix, id))) return id
+      }
+      throw new Error(`${ids.length} changes at once are not applied`)
+    }
     for (let i = 0; i < perS * seconds; i++) {
       dueMs += (-Math.log(1 - random()) * 1000) / perS
       const leftMs = dueMs - performance.now()
       if (leftMs > 0) await sleep(leftMs)
-      const id = ids[i % ids.length] as string
+      const id = nextFree()
       const key = profileKey(prefix, id)
       await redis.hset(key, 'bench', '1')
       await redis.pexpire(key, 60_000)
       const gone = new Promise<number>((resolve) => outcomes.set(key, resolve))
       await writer.query({
         name: 'probe',
-        text: `update users_publicstaffprofile set expertise = 'probe ' || $1 where id = $2`,
-        values: [i, id],
+        text: `update users_publicstaffprofile set expertise = $1 where id = $2`,
+        // Always another text: a change to what was there before is none.
+        values: [randomUUID(), id],
       })
       const committedMs = performance.now()
       lags.push(gone.then((goneAtMs) => Math.max(0, goneAtMs - committedMs)))

@@ -19,5 +19,3 @@ export const invalidatorConfig = z
     /** How long to sleep at most: an idle invalidator still says how fresh the cache is. */
     heartbeatMs: env.HEARTBEAT_MS,
   }))
-
-export type InvalidatorConfig = z.output<typeof invalidatorConfig>

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
 import { keepHouse, noteCursors } from '../db/event-log/housekeeping.ts'
 import type { Listener } from '../db/event-log/listener.ts'
-import type { WorkerSession } from '../db/event-log/session.ts'
+import { isSilence, type WorkerSession } from '../db/event-log/session.ts'
 import type { Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import type { Metrics } from '../shared/metrics.ts'
@@ -70,12 +70,18 @@ async function work(
           deps.logger.info('resources taken', { resources: taken.map(({ name }) => name) })
         }
       }
+      if (ownership.isEmpty) {
+        // Standing by. Whoever works needs the bell, and lets it go under load.
+        trouble.over()
+        await pause(TAKE_EVERY_MS, stopping)
+        continue
+      }
       const events = await worker.applyWindow()
       trouble.over()
       await chores()
       await pace.rest(events)
     } catch (error) {
-      if (session.lost.aborted) throw error
+      if (session.lost.aborted || isSilence(error)) throw error
       // The window is kept: it begins again where the stored watermark stands.
       worker.doubt()
       await trouble.meet(error)
@@ -115,7 +121,7 @@ function createTrouble({ logger, onState }: InvalidatorDeps, stopping: AbortSign
       if (working !== false) onState?.((working = false))
       const jitteredMs = delayMs * (0.5 + Math.random() / 2)
       delayMs = Math.min(2 * delayMs, BACKOFF_MAX_MS)
-      await sleep(jitteredMs, undefined, { signal: stopping }).catch(() => undefined)
+      await pause(jitteredMs, stopping)
     },
     over() {
       delayMs = BACKOFF_FIRST_MS
@@ -124,6 +130,10 @@ function createTrouble({ logger, onState }: InvalidatorDeps, stopping: AbortSign
       onState?.((working = true))
     },
   }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => undefined)
 }
 
 /** Answers true at once, and then so often. */

@@ -16,7 +16,13 @@ export interface Mapped {
 }
 
 export type FlushReason =
-  Event['op'] | 'unknown version' | 'backlog' | 'lookup failed' | 'mapping failed' | 'no cursor'
+  | Event['op']
+  | 'unknown version'
+  | 'backlog'
+  | 'lookup failed'
+  | 'mapping failed'
+  | 'no cursor'
+  | 'key version'
 
 /** A query to run in the window's snapshot, with the rows of arguments that its events gave. */
 export interface Lookup {
@@ -84,7 +90,7 @@ export function createMapping(
           continue
         }
         for (const route of routes) {
-          if (!owned.has(route.resource) || (event.changed & route.bits) === 0n) continue
+          if (!owned.has(route.resource) || !isConcerned(route, event)) continue
           if (route.positions === null) {
             flush.set(route.resource.name, 'unknown version')
             continue
@@ -137,17 +143,25 @@ function routesInto(resource: ResourceRules, table: InstalledTable): Route[] {
       const columns = isLookup(rule) ? rule.from : Object.values(rule.key)
       const positions = columns.map((column) => table.keys.indexOf(column))
       const watched = rule.watch.map((column) => table.watch.indexOf(column))
+      // A row that moves to another entry concerns both; a moved primary key sets every bit.
+      const moving = columns.map((column) => table.watch.indexOf(column)).filter((bit) => bit >= 0)
       return {
         resource,
         rule,
         // A column that this version did not watch may have changed with any other.
         bits: watched.includes(-1)
-          ? -1n
-          : watched.reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n),
+          ? ALL
+          : [...watched, ...moving].reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n),
         positions: positions.includes(-1) ? null : positions,
       }
     })
 }
+
+/** The mask of rows that came or went. */
+const ALL = -1n
+
+const isConcerned = ({ bits }: Route, { changed }: Event) =>
+  changed === ALL || (changed & bits) !== 0n
 
 function collect(
   all: Map<Route, Map<string, readonly string[]>>,

@@ -6,6 +6,7 @@ import type { ResourceRules } from '../shared/cache/resource.ts'
 export interface Ownership {
   /** Takes every resource that nobody has; returns the ones that are new. */
   takeFree(): Promise<readonly ResourceRules[]>
+  readonly isEmpty: boolean
 }
 
 /** Owners are told apart by Redis target: each Redis has its own sequence of windows. */
@@ -22,11 +23,14 @@ export function createOwnership(
       const taken: ResourceRules[] = []
       for (const resource of catalog) {
         if (owned.has(resource)) continue
-        if (!(await session.tryLock(lockClass, hash32(resource.name)))) continue
-        owned.add(resource)
-        taken.push(resource)
+        if (await session.tryLock(lockClass, hash32(resource.name))) taken.push(resource)
       }
+      // Only now: what was taken before a failure has not been told to anybody, and is taken again.
+      for (const resource of taken) owned.add(resource)
       return taken
+    },
+    get isEmpty() {
+      return owned.size === 0
     },
   }
 }

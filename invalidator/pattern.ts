@@ -12,13 +12,22 @@ const tokensOf = (key: string) =>
   key.split(/(\{\w+\})/).flatMap((part) => (part.startsWith('{') ? [PARAMETER] : [...part]))
 
 /** Whether some text matches both a glob and a key pattern. */
-function overlap(glob: readonly string[], key: readonly string[]): boolean {
+function overlap(
+  glob: readonly string[],
+  key: readonly string[],
+  tried = new Set<string>(),
+): boolean {
+  // What is left of both says where we are; a place that led nowhere is not tried again.
+  const place = `${glob.length}/${key.length}`
+  if (tried.has(place)) return false
+  tried.add(place)
   const [g, ...globRest] = glob
   const [k, ...keyRest] = key
   if (g === undefined && k === undefined) return true
-  if (g === '*') return overlap(globRest, key) || (k !== undefined && overlap(glob, keyRest))
+  const go = (glob: readonly string[], key: readonly string[]) => overlap(glob, key, tried)
+  if (g === '*') return go(globRest, key) || (k !== undefined && go(glob, keyRest))
   if (k === PARAMETER) {
-    return overlap(glob, keyRest) || (g !== undefined && g !== ':' && overlap(globRest, key))
+    return go(glob, keyRest) || (g !== undefined && g !== ':' && go(globRest, key))
   }
-  return g !== undefined && g === k && overlap(globRest, keyRest)
+  return g !== undefined && g === k && go(globRest, keyRest)
 }

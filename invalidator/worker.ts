@@ -14,6 +14,7 @@ import {
 import { entryKey } from '../shared/cache/key.ts'
 import type { Advance, AdvanceReport, Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
+import { covers } from '../db/event-log/snapshot.ts'
 import { decodeWatermark, type Watermark } from '../shared/cache/watermark.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import { add, createMapping, type FlushReason, type Lookup, type Mapping } from './mapping.ts'
@@ -72,6 +73,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   const posts = new Map<string, Post>()
   let rules: InstalledRules | undefined
   let mapping: Mapping | undefined
+  let incarnation: string | undefined
   let publishedAtMs = 0
 
   async function applyWindow(): Promise<number> {
@@ -108,8 +110,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   async function readAndMap(failed: Set<string>): Promise<Findings> {
     const { client, lost } = session
     const oldestMs = Math.min(...[...posts.values()].map(({ writtenAtMs }) => writtenAtMs))
-    const horizon = await beginReading(client, performance.now() - oldestMs > REACHING_BACK_MS)
     try {
+      const horizon = await beginReading(client, performance.now() - oldestMs > REACHING_BACK_MS)
       const findings = await read(horizon, failed)
       await client.query('commit')
       return findings
@@ -128,6 +130,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     const lookups: Lookup[] = []
     const windows: Window[] = []
 
+    // An installation that was removed and made again begins its numbers again.
+    if (horizon.incarnation !== incarnation) await learnRules()
+    incarnation = horizon.incarnation
     for (const [mark, resources] of standings()) {
       if (mark === null || !continues(mark, horizon)) {
         for (const { name } of resources) flush.set(name, 'no cursor')
@@ -142,6 +147,10 @@ export function createWorker(deps: WorkerDeps): Worker {
       lookups.push(...mapped.lookups)
     }
     for (const name of failed) flush.set(name, 'lookup failed')
+    // While another build named its own version, nobody invalidated entries of this one.
+    for (const { resource, mark } of posts.values()) {
+      if (mark && mark.keyVersion !== resource.version) flush.set(resource.name, 'key version')
+    }
     await follow(
       lookups.filter(({ resource }) => !flush.has(resource.name)),
       keys,
@@ -161,12 +170,13 @@ export function createWorker(deps: WorkerDeps): Worker {
     return [...bySnapshot.values()]
   }
 
+  async function learnRules(): Promise<void> {
+    rules = await readRules(session.client)
+    mapping = createMapping(catalog, rules, prefix)
+  }
+
   async function mapWindow({ events, coarse }: Window, resources: readonly ResourceRules[]) {
-    const known = rules
-    if (!known || events.some((e) => e.op !== 'F' && !known.find(e.version, e.tableId))) {
-      rules = await readRules(session.client)
-      mapping = createMapping(catalog, rules, prefix)
-    }
+    if (events.some((e) => e.op !== 'F' && !rules?.find(e.version, e.tableId))) await learnRules()
     try {
       return (mapping as Mapping).map(events, resources, coarse)
     } catch (error) {
@@ -258,9 +268,14 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 }
 
-/** Whether a window since a watermark holds everything that happened after it. */
+/**
+ * Whether a window since a watermark holds everything that happened after it. A watermark that has
+ * seen more than the present did not come from this life of the database.
+ */
 const continues = (mark: Watermark, horizon: Horizon): boolean =>
-  mark.incarnation === horizon.incarnation && isWithinRing(mark.snapshot, horizon)
+  mark.incarnation === horizon.incarnation &&
+  covers(horizon.snapshot, mark.snapshot) &&
+  isWithinRing(mark.snapshot, horizon)
 
 class LookupFailed extends Error {
   override readonly name = 'LookupFailed'

@@ -2,7 +2,7 @@ import type { Logger } from 'winston'
 import { ConfigurationError } from './errors.ts'
 
 export interface Service {
-  /** Aborted when the process has been asked to stop. */
+  /** Aborted when the process has been asked to stop, and in any case before things are closed. */
   readonly stopping: AbortSignal
   /** Keeps a resource for the life of the service, and says how it is closed. */
   own<T>(resource: T, close: (resource: T) => unknown): T
@@ -47,6 +47,8 @@ export async function runService(
     else logger.error('service failed', { error })
   }
 
+  // It may have ended by itself, or by an error, while something else still waits for this.
+  stop.abort()
   exitIfStuck()
   for (const close of closers.toReversed()) {
     try {

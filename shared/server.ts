@@ -1,4 +1,5 @@
-import type { Server } from 'node:http'
+import type { Server as HttpServer } from 'node:http'
+import type { Server } from 'node:net'
 import { ConfigurationError } from './errors.ts'
 
 export interface ListenOptions {
@@ -38,7 +39,7 @@ export function portOf(server: Server): number {
 const IDLE_SWEEP_MS = 50
 
 /** Accepts no more, lets running requests finish, and closes connections as they fall idle. */
-export function closeServer(server: Server): Promise<void> {
+export function closeServer(server: HttpServer): Promise<void> {
   server.prependListener('request', (_req, res) => res.setHeader('Connection', 'close'))
   // A keep-alive connection that was busy when `close` ran would otherwise stay for its time-out.
   const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS)

@@ -23,18 +23,20 @@ export interface SendAnswerOptions {
 }
 
 export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer {
-  const kept = {
-    anyone: `public, max-age=0, s-maxage=${edgeMaxAgeS}, must-revalidate`,
-    user: 'private, no-cache',
-  }
+  // An edge counts `s-maxage` from the age that an answer arrives with.
+  const kept = (audience: Audience, ageS: number): string =>
+    audience === 'user'
+      ? 'private, no-cache'
+      : `public, max-age=0, s-maxage=${edgeMaxAgeS && ageS + edgeMaxAgeS}, must-revalidate`
   const notKept = { anyone: 'no-store', user: 'private, no-store' }
 
   return (req, res, answer, audience, absent = 'Not found.') => {
     const { body, etag, outcome } = answer
+    const ageS = Math.max(0, Math.floor(answer.ageMs / 1000))
     const headers: OutgoingHttpHeaders = {
       'Cache-Status': cacheStatus(answer),
-      'Cache-Control': (outcome === 'bypass' ? notKept : kept)[audience],
-      Age: Math.max(0, Math.floor(answer.ageMs / 1000)),
+      'Cache-Control': outcome === 'bypass' ? notKept[audience] : kept(audience, ageS),
+      Age: ageS,
     }
     if (audience === 'anyone') headers['Vary'] = 'Cookie, Authorization'
 

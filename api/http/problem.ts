@@ -73,6 +73,9 @@ function send(res: ServerResponse, status: number, body: string): void {
     .end(body)
 }
 
+/** The SQLSTATE for U+0000, which JSON and URLs can carry and Postgres cannot. */
+const UNSTORABLE_CHARACTER = '22021'
+
 function translate(thrown: unknown): PublicError | undefined {
   if (thrown instanceof PublicError) return thrown
   if (thrown instanceof Refusal) {
@@ -90,6 +93,9 @@ function translate(thrown: unknown): PublicError | undefined {
   }
   if (status === 415) return new PublicError('unsupported_media_type', 'Unsupported encoding.')
   if (status === 400) return new PublicError('invalid', 'The request is malformed.')
+  if ('code' in thrown && thrown.code === UNSTORABLE_CHARACTER) {
+    return new PublicError('invalid', 'Text must not contain null characters.')
+  }
   if (isUnavailable(thrown)) {
     return new PublicError('unavailable', 'The database cannot be reached. Try again soon.', {
       retryAfterS: 1,

@@ -57,16 +57,23 @@ export function createLogIn({
     const waitMs = networks.take(network) || names.take(username)
     if (waitMs > 0) throw throttled(waitMs)
 
-    const user = await findLogInCandidate(db, username)
-    const isRight = user !== undefined && (await verify(password, user.password))
-    if (!isRight || !user.isNamed || !user.isActive) {
-      throw new PublicError('unauthenticated', 'Incorrect password', {
-        fields: { error: 'Incorrect password' },
-      })
+    let isWrong = false
+    try {
+      const user = await findLogInCandidate(db, username)
+      const isRight = user !== undefined && (await verify(password, user.password))
+      if (!isRight || !user.isNamed || !user.isActive) {
+        isWrong = true
+        throw new PublicError('unauthenticated', 'Incorrect password', {
+          fields: { error: 'Incorrect password' },
+        })
+      }
+      await recordLogIn(db, user.id)
+      return await sessions.issue(user.id, user.password)
+    } finally {
+      if (!isWrong) {
+        networks.giveBack(network)
+        names.giveBack(username)
+      }
     }
-    networks.giveBack(network)
-    names.giveBack(username)
-    await recordLogIn(db, user.id)
-    return sessions.issue(user.id, user.password)
   }
 }

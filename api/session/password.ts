@@ -7,9 +7,6 @@ const derive = promisify(pbkdf2)
 const FORMAT = /^pbkdf2_sha256\$([1-9]\d{0,8})\$([^$]+)\$([A-Za-z0-9+/]{43}=)$/
 const HASH_BYTES = 32
 
-/** Whether a stored value can be the hash of a password; accounts without one hold other text. */
-export const isPasswordHash = (stored: string): boolean => FORMAT.test(stored)
-
 /** Whether a password is the one that was hashed. What cannot be a hash matches nothing. */
 export async function verifyPassword(password: string, stored: string): Promise<boolean> {
   const [, iterations, salt, hash] = FORMAT.exec(stored) ?? []

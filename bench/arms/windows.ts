@@ -75,13 +75,14 @@ async function change(i: number): Promise<void> {
 
 /** As many events as one window takes key by key, each like a real one but of another profile, and an entry for each. */
 async function pileUp(): Promise<void> {
-  await change(Math.random() * 1e9)
+  await change(Date.now())
   // The pattern goes first, so that the window holds what was piled up and no more.
   await worker.applyWindow()
   await writer.query(
     `insert into invalidation.event
      select e.segment, pg_current_xact_id(), e.version, e.table_id, e.op, e.changed,
-            json_build_array((select json_agg(n::text) from json_array_elements(e.keys -> 0))), e.at
+            (select json_build_array(json_agg(k.key))
+             from (select n::text as key from json_array_elements(e.keys -> 0)) k), e.at
      from (select * from invalidation.event order by xid desc limit 1) e, generate_series(1, $1) n`,
     [BACKLOG],
   )

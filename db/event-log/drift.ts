@@ -10,9 +10,13 @@ export interface CatalogTrigger {
   readonly enabled: string
   /** `pg_trigger.tgtype`: 4 insert, 8 delete, 16 update, 32 truncate, each after and for each statement. */
   readonly type: number
+  /** False when a condition or a column list keeps it from firing. */
+  readonly unconditional: boolean
   readonly function: string
   readonly args: string
   readonly body: string
+  /** Runs with the owner's rights and finds nothing but built-in objects by bare names. */
+  readonly guarded: boolean
 }
 
 const TYPE_OF = { insert: 4, delete: 8, update: 16, truncate: 32 } as const
@@ -25,6 +29,8 @@ export async function readInstalledTriggers(
   const { rows } = await client.query<CatalogTrigger>(
     `select t.tgname as name, t.tgenabled as enabled, t.tgtype as type, p.prosrc as body,
             n.nspname || '.' || p.proname as function,
+            t.tgqual is null and t.tgattr::text = '' as unconditional,
+            p.prosecdef and p.proconfig = '{"search_path=pg_catalog, pg_temp"}' as guarded,
             replace(encode(t.tgargs, 'escape'), '\\000', ',') as args
      from pg_trigger t
      join pg_proc p on p.oid = t.tgfoid
@@ -49,6 +55,8 @@ export function isWhole(
     return (
       found?.enabled === 'A' &&
       found.type === TYPE_OF[verb] &&
+      found.unconditional &&
+      found.guarded &&
       (wanted === undefined
         ? found.function === 'invalidation.log_truncate' && found.args === `${version},${table.id},`
         : found.function === wanted.name && found.body === wanted.body)

@@ -9,6 +9,9 @@ const NOTE_AGE_S = 600
 /** A cursor that has not moved for this long no longer holds the ring back; its owner will flush. */
 const CURSOR_AGE_S = 600
 
+/** Not ahead of the present, as what came with a dump of another cluster may be. */
+const OURS = 'pg_snapshot_xmax(snapshot) <= pg_snapshot_xmax(pg_current_snapshot())'
+
 /** Where a resource stands at one Redis. */
 export interface Cursor {
   readonly resource: string
@@ -70,7 +73,7 @@ async function takeNote(client: ClientBase, aheadS: number): Promise<void> {
   if (!rows[0]?.due) return
   const cursors = await client.query<{ snapshot: string }>(
     `select snapshot::text from invalidation.cursor
-     where noted_at > clock_timestamp() - $1 * interval '1 s'`,
+     where noted_at > clock_timestamp() - $1 * interval '1 s' and ${OURS}`,
     [CURSOR_AGE_S],
   )
   const lowest = cursors.rows
@@ -96,7 +99,7 @@ async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<Hou
   const { rows } = await client.query<{ segment: number; note: string | null }>(
     `select (extract(epoch from clock_timestamp() + $1 * interval '1 s')::bigint / 300 + 1) % 4 as segment,
             (select snapshot::text from invalidation.note
-             where taken_at <= clock_timestamp() + $1 * interval '1 s' - $2 * interval '1 s'
+             where taken_at <= clock_timestamp() + $1 * interval '1 s' - $2 * interval '1 s' and ${OURS}
              order by taken_at desc limit 1) as note`,
     [aheadS, NOTE_AGE_S],
   )

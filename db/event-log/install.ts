@@ -165,12 +165,16 @@ async function inspectTable(
   id: number,
 ): Promise<InstalledTable> {
   const { rows } = await client.query<{
-    kind: string
+    ordinary: boolean
     column: string
     type: string
+    virtual: boolean
     key_position: number | null
   }>(
-    `select c.relkind as kind, a.attname as column, t.typname as type,
+    // Statement triggers fire for the table that a statement names, not for its parents or children.
+    `select c.relkind = 'r' and not exists (
+              select from pg_inherits i where c.oid in (i.inhrelid, i.inhparent)) as ordinary,
+            a.attname as column, t.typname as type, a.attgenerated = 'v' as virtual,
             array_position(i.indkey::int2[], a.attnum) as key_position
      from pg_class c
      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -179,14 +183,19 @@ async function inspectTable(
      where c.oid = to_regclass($1)`,
     [identifier(table.name)],
   )
-  const kind = rows[0]?.kind
-  if (kind === undefined) throw new ConfigurationError(`there is no table ${table.name}`)
-  if (kind !== 'r')
-    throw new ConfigurationError(`${table.name} is not an ordinary table: not supported`)
+  if (rows[0] === undefined) throw new ConfigurationError(`there is no table ${table.name}`)
+  if (!rows[0].ordinary) {
+    throw new ConfigurationError(
+      `${table.name} is not an ordinary table (a view, partitions, inheritance): not supported`,
+    )
+  }
 
   const types = new Map(rows.map(({ column, type }) => [column, type]))
   for (const column of [...table.watch, ...table.keys]) {
     if (!types.has(column)) throw new ConfigurationError(`${table.name} has no column ${column}`)
+    if (rows.some((row) => row.column === column && row.virtual)) {
+      throw new ConfigurationError(`${table.name}.${column} is virtual: triggers are not shown it`)
+    }
   }
   for (const column of table.keys) {
     const type = types.get(column) as string
@@ -204,6 +213,12 @@ async function inspectTable(
     .toSorted((a, b) => (a.key_position as number) - (b.key_position as number))
     .map(({ column }) => column)
   if (primaryKey.length === 0) throw new ConfigurationError(`${table.name} has no primary key`)
+  for (const column of table.keys) {
+    if (table.watch.includes(column) || primaryKey.includes(column)) continue
+    throw new ConfigurationError(
+      `${table.name}.${column} leads to entries: its own change has to be watched`,
+    )
+  }
   const keys = table.keys.length > 0 ? table.keys : primaryKey
   return { id, name: table.name, watch: table.watch, keys, primaryKey }
 }

@@ -36,14 +36,34 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
     keepAliveInitialDelayMillis: 5_000,
     statement_timeout: options.statementTimeoutMs,
     query_timeout: options.statementTimeoutMs + 1_000,
-    // The window's plan must not depend on statistics, which the ring never has.
-    options: '-c plan_cache_mode=force_generic_plan -c tcp_keepalives_idle=5',
+    options: SETTINGS.map((setting) => `-c ${setting}`).join(' '),
   })
   const lost = new AbortController()
   client.on('error', () => lost.abort())
   client.on('end', () => lost.abort())
   await client.connect()
+  try {
+    return await prepare(client, lost.signal)
+  } catch (error) {
+    await client.end()
+    throw error
+  }
+}
 
+const SETTINGS = [
+  // The window's plan must not depend on statistics, which the ring never has.
+  'plan_cache_mode=force_generic_plan',
+  'tcp_keepalives_idle=5',
+  // A process that was stopped between its snapshot and its window must not go on with them after
+  // the ring has turned.
+  'idle_in_transaction_session_timeout=5s',
+]
+
+/** Whether an error says that the server did not answer at all: the connection is worth nothing. */
+export const isSilence = (error: unknown): boolean =>
+  error instanceof Error && error.message === 'Query read timeout'
+
+async function prepare(client: Client, lost: AbortSignal): Promise<WorkerSession> {
   const { rows } = await client.query<{ standby: boolean; rings: boolean }>(
     `select pg_is_in_recovery() as standby,
             coalesce(nullif(current_setting('invalidation.bell', true), ''),
@@ -51,7 +71,6 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
               <> 'off' as rings`,
   )
   if (rows[0]?.standby) {
-    await client.end()
     throw new Error('this is a standby: the event log is read on the primary')
   }
 
@@ -72,7 +91,7 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
 
   return {
     client,
-    lost: lost.signal,
+    lost,
     bellRings: rows[0]?.rings === true,
     tryLock,
     unlock,

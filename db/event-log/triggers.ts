@@ -102,7 +102,7 @@ function update(table: InstalledTable, version: number): string {
         const images = `row(${before}.${identifier(column)}), row(${after}.${identifier(column)})`
         return `case when record_image_ne(${images}) then ${bitValue(bit)}::bigint else 0 end`
       })
-      .join('\n           | ')
+      .join('\n           | ') || '0'
 
   return `
 declare

@@ -55,9 +55,12 @@ export async function beginLookups(client: pg.ClientBase): Promise<void> {
   await client.query(`select set_config('enable_seqscan', 'on', true)`)
 }
 
-/** Whether the ring still holds everything committed after a snapshot. */
-export const isWithinRing = (since: Snapshot, { floor }: Horizon): boolean =>
-  floor === null || covers(since, floor)
+/**
+ * Whether the ring still holds everything committed after a snapshot. A floor ahead of the present
+ * came with a dump of another cluster and means nothing here.
+ */
+export const isWithinRing = (since: Snapshot, { floor, snapshot }: Horizon): boolean =>
+  floor === null || floor.xmax > snapshot.xmax || covers(since, floor)
 
 /**
  * Everything committed after `since` and visible in the open transaction.

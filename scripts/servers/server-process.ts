@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import type { OsUser } from './os-user.ts'
+import { findProgram } from './path-search.ts'
 import { succeeds } from './run.ts'
 
 /** How a server is run. */
@@ -32,14 +33,15 @@ export interface ServerProcess {
  */
 export async function startProcess(launch: Launch): Promise<ServerProcess> {
   const log = openSync(launch.logPath, 'a', 0o600)
-  const [command, args] = (await hasDeathSignal()) ? withDeathSignal(launch) : plain(launch)
+  const setpriv = await findSetpriv()
+  const [command, args] = setpriv ? withDeathSignal(setpriv, launch) : plain(launch)
   const child = spawn(command, args, {
     // A folder that every user may enter.
     cwd: '/',
     env: launch.env,
     stdio: ['ignore', log, log],
     detached: true,
-    ...(launch.user && !(await hasDeathSignal()) && { uid: launch.user.uid, gid: launch.user.gid }),
+    ...(launch.user && !setpriv && { uid: launch.user.uid, gid: launch.user.gid }),
   })
   closeSync(log)
   const ended = new Promise<void>((resolve) => {
@@ -74,18 +76,26 @@ export async function asUser(
   args: readonly string[],
 ): Promise<[string, string[]]> {
   if (!user) return [command, [...args]]
-  if (await hasDeathSignal()) return ['setpriv', [...become(user), command, ...args]]
+  const setpriv = await findSetpriv()
+  if (setpriv) return [setpriv, [...become(user), command, ...args]]
   return ['su', [user.name, '-s', '/bin/sh', '-c', 'exec "$0" "$@"', '--', command, ...args]]
 }
 
-function withDeathSignal({ command, args, deathSignal, user }: Launch): [string, string[]] {
-  return ['setpriv', [...(user ? become(user) : []), '--pdeathsig', deathSignal, command, ...args]]
+function withDeathSignal(setpriv: string, launch: Launch): [string, string[]] {
+  const { command, args, deathSignal, user } = launch
+  return [setpriv, [...(user ? become(user) : []), '--pdeathsig', deathSignal, command, ...args]]
 }
 
 const plain = ({ command, args }: Launch): [string, string[]] => [command, [...args]]
 
 const become = ({ uid, gid }: OsUser) => [`--reuid=${uid}`, `--regid=${gid}`, '--init-groups']
 
-let deathSignal: Promise<boolean> | undefined
+let lookedFor: Promise<string | undefined> | undefined
 
-const hasDeathSignal = () => (deathSignal ??= succeeds('setpriv', ['--pdeathsig', 'TERM', 'true']))
+/** The full path of a setpriv that knows death signals, for launches whose PATH is another. */
+const findSetpriv = () => (lookedFor ??= lookForSetpriv())
+
+async function lookForSetpriv(): Promise<string | undefined> {
+  const found = findProgram(['setpriv'], process.env.PATH)
+  return found && (await succeeds(found, ['--pdeathsig', 'TERM', 'true'])) ? found : undefined
+}

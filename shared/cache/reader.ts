@@ -11,7 +11,7 @@ import { entryKey } from './key.ts'
 import type { Loader, Reading } from './loader.ts'
 import { Ration } from './ration.ts'
 import type { Params, Resource } from './resource.ts'
-import { type EntryStore, type Place, StoreUnavailable } from './store.ts'
+import { type EntryStore, type LeaseReply, type Place, StoreUnavailable } from './store.ts'
 
 /** Reads through the cache. While Redis is away reads are slower, never wrong. */
 export interface Reader {
@@ -109,7 +109,7 @@ export function createReader(deps: ReaderDeps): Reader {
     const giveUpAt = performance.now() + PATIENCE_MS
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
       const token = `${processId}.${++leases}`
-      const reply = await store.lease(place, token, 0, budget)
+      const reply = await ask(store, place, token, budget)
       switch (reply.state) {
         case 'hit':
           return hit(reply.frame, reply.nowMs)
@@ -127,6 +127,22 @@ export function createReader(deps: ReaderDeps): Reader {
           } else await sleep(Math.min(pauseMs, leftMs))
         }
       }
+    }
+  }
+
+  /** Asks for the lease; one that comes too late is given back, or others would wait for nobody. */
+  async function ask(
+    store: EntryStore,
+    place: Place,
+    token: string,
+    budget: Budget,
+  ): Promise<LeaseReply> {
+    try {
+      return await store.lease(place, token, 0, budget)
+    } catch (error) {
+      // Commands of one connection run in their order, so this one finds the late lease.
+      settle(store.release(place, token))
+      throw error
     }
   }
 

@@ -8,37 +8,42 @@
  */
 export type Ids = string
 
-/** The values of a rule's first `from` column: where a lookup sets out. */
+/** Where a lookup sets out: the values of its rule's first `from` column. */
 export const given: Ids = 'select unnest($1::text[]::bigint[])'
 
-/** The query of a lookup rule whose last step finds this parameter. */
+/** Where a lookup ends: the ids that it found, as the parameter that they are. */
 export const entries = (param: string, ids: Ids) =>
   `select distinct id::text as ${param} from (${ids}) as found(id)`
 
+/** The business areas of these divisions. */
 export const businessAreasOfDivisions = (divisions: Ids): Ids =>
   `select id from agencies_businessarea where division_id in (${divisions})`
 
-/** Divisions with one of these users on their e-mail list. */
+/** The divisions with one of these users on their e-mail list. */
 export const divisionsThatWriteTo = (users: Ids): Ids =>
   `select division_id from agencies_division_directorate_email_list where user_id in (${users})`
 
+/** The projects of these business areas. */
 export const projectsOfBusinessAreas = (areas: Ids): Ids =>
   `select id from projects_project where business_area_id in (${areas})`
 
-/** Projects whose photo one of these users has uploaded. */
+/** The projects whose photo one of these users has uploaded. */
 export const projectsPicturedBy = (users: Ids): Ids =>
   `select project_id from medias_projectphoto where uploader_id in (${users})`
 
+/** The users who are members of one of these projects. */
 export const membersOfProjects = (projects: Ids): Ids =>
   `select user_id from projects_projectmember where project_id in (${projects})`
 
+/** The users who work in one of these business areas. */
+export const usersOfBusinessAreas = (areas: Ids): Ids =>
+  `select user_id from users_userwork where business_area_id in (${areas})`
+
+/** The staff profiles of these users. */
 export const profilesOfUsers = (users: Ids): Ids =>
   `select id from users_publicstaffprofile where user_id in (${users})`
 
+/** The staff profiles with one of these keyword tags. */
 export const profilesWithTags = (tags: Ids): Ids =>
   `select publicstaffprofile_id from users_publicstaffprofile_keyword_tags
    where keywordtag_id in (${tags})`
-
-/** Users who work in one of these business areas. */
-export const usersOfBusinessAreas = (areas: Ids): Ids =>
-  `select user_id from users_userwork where business_area_id in (${areas})`

@@ -98,7 +98,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
     return redis
   }
   const redis = connect(redisUrl, 'engine-test')
-  await until('Redis is connected', () => redis.status === 'ready')
+  await until(() => redis.status === 'ready')
 
   return {
     db,
@@ -120,7 +120,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
         metrics,
         onFillError: (error) => fillErrors.push(error),
       })
-      if (!options.isAlone) await until('the store knows the time', () => isUsable(store))
+      if (!options.isAlone) await until(() => isUsable(store))
       return {
         reader,
         store,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { decodeFrame, encodeFrame, etagOf, type Frame } from '../../shared/cache/frame.ts'
 
 const time = fc.double({ min: 0, max: 4e12, noNaN: true })

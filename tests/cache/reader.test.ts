@@ -1,13 +1,39 @@
+import { EventEmitter, once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import type { Answer } from '../../shared/cache/answer.ts'
 import { Budget } from '../../shared/cache/budget.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
-import { type EntryStore, StoreUnavailable } from '../../shared/cache/store.ts'
+import { StoreUnavailable } from '../../shared/cache/store.ts'
 import { until } from '../support/until.ts'
 import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
 
 const MINUTE_MS = 60_000
+
+const textOf = ({ body }: Answer) => body?.toString()
+
+/** A thing whose loader stops between its SELECT and its end until it is let go. */
+function pausedThing(options: Parameters<typeof defineThing>[0] = {}) {
+  let selected = 0
+  const gate = new EventEmitter()
+  const opened = once(gate, 'open')
+  const afterSelect = () => {
+    selected++
+    return opened
+  }
+  return {
+    resource: defineThing({ ...options, afterSelect }),
+    letGo: () => gate.emit('open'),
+    untilSelected: (count = 1) => until(() => selected >= count),
+  }
+}
+
+const failWith = (staleIfError: boolean, failure?: Error) =>
+  defineThing({
+    staleIfError,
+    extras: { expiresInMs: 20 },
+    afterSelect: () => (failure ? Promise.reject(failure) : undefined),
+  })
 
 describe('the reader', function () {
   this.timeout(60_000)
@@ -30,7 +56,6 @@ describe('the reader', function () {
 
   const read = (from: TestReader, resource: Resource = thing, id = '1', variant = 'v') =>
     from.reader.read(resource, { id }, variant)
-  const textOf = ({ body }: Answer) => body?.toString()
   const change = (body: string) => sql`update thing set body = ${body}`.execute(engine.db)
   const invalidate = async () => {
     const keys = await engine.redis.keys(engine.keyOf('*'))
@@ -38,24 +63,17 @@ describe('the reader', function () {
   }
   const fieldsOf = (id = '1') => engine.redis.hkeys(engine.keyOf(id))
   const stored = (id = '1', variant = 'v') =>
-    until('it is stored', () => engine.redis.hexists(engine.keyOf(id), variant))
+    until(async () => (await engine.redis.hexists(engine.keyOf(id), variant)) === 1)
   const first = '{"body" : "first", "variant" : "v"}'
   const second = '{"body" : "second", "variant" : "v"}'
 
-  /** A thing whose loader stops between its SELECT and its end until it is let go. */
-  function pausedThing(options: Parameters<typeof defineThing>[0] = {}) {
-    let selected = 0
-    let letGo = () => {}
-    const gate = new Promise<void>((resolve) => (letGo = resolve))
-    const afterSelect = () => {
-      selected++
-      return gate
-    }
-    return {
-      resource: defineThing({ ...options, afterSelect }),
-      letGo,
-      untilSelected: (count = 1) => until('the loader has selected', () => selected >= count),
-    }
+  /** Fills an entry, and waits until it is no longer fresh. */
+  async function fillAndExpire(staleIfError: boolean) {
+    await read(one, failWith(staleIfError))
+    await stored()
+    const place = { key: engine.keyOf('1'), variant: 'v' }
+    const frame = await one.store.find(place, new Budget(10_000))
+    await until(() => frame !== null && one.store.now() > frame.freshUntilMs)
   }
 
   it('loads what is missing, keeps it, and answers from Redis from then on', async () => {
@@ -106,8 +124,8 @@ describe('the reader', function () {
       await Promise.all(ids.slice(at, at + 50).map((id) => read(reader, thing, id)))
     }
     const tookS = (performance.now() - startedAtMs) / 1_000
-    await until('all fills are counted', async () => {
-      const counts = await Promise.all(['stored', 'rationed'].map(reader.fills))
+    await until(async () => {
+      const counts = await Promise.all(['stored', 'rationed'].map((result) => reader.fills(result)))
       return counts.reduce((sum, count) => sum + count, 0) === ids.length
     })
     expect(await reader.fills('stored')).to.be.within(1_000, 1_001 + 100 * tookS)
@@ -132,7 +150,7 @@ describe('the reader', function () {
     expect((await read(one, brief)).ttlMs).to.be.at.most(30)
     await stored()
     await change('second')
-    await until('it has expired', async () => textOf(await read(two, brief)) === second)
+    await until(async () => textOf(await read(two, brief)) === second)
 
     const over = defineThing({ extras: { expiresInMs: 0 } })
     const answer = await read(one, over, '2')
@@ -146,14 +164,14 @@ describe('the reader', function () {
     expect(textOf(answer)).to.equal(first)
     expect(answer).to.include({ outcome: 'miss', ttlMs: 0 })
     expect(answer).to.not.have.property('stored')
-    await until('the lease is given back', async () => (await fieldsOf()).length === 0)
+    await until(async () => (await fieldsOf()).length === 0)
   })
 
   it('gives the lease back when a load fails', async () => {
     const broken = defineThing({ afterSelect: () => Promise.reject(new Error('broken')) })
     const error = await read(one, broken).catch((e: unknown) => e)
     expect(error).to.be.instanceOf(Error).with.property('message', 'broken')
-    await until('the lease is given back', async () => (await fieldsOf()).length === 0)
+    await until(async () => (await fieldsOf()).length === 0)
   })
 
   it('neither asks nor fills Redis when it is switched off or does not cache the resource', async () => {
@@ -245,7 +263,7 @@ describe('the reader', function () {
       const withdrawn = await one.fills('withdrawn')
       letGo()
       expect(textOf(await before)).to.equal(first)
-      await until('the fill is refused', async () => (await one.fills('withdrawn')) > withdrawn)
+      await until(async () => (await one.fills('withdrawn')) > withdrawn)
       expect(await fieldsOf()).to.deep.equal([])
       expect(textOf(await read(one))).to.equal(second)
     })
@@ -297,32 +315,13 @@ describe('the reader', function () {
         wrap: (store) => ({ ...store, fill: () => Promise.reject(failure) }),
       })
       expect(textOf(await read(reader))).to.equal(first)
-      await until('it is told', () => reader.fillErrors.length > 0)
+      await until(() => reader.fillErrors.length > 0)
       expect(reader.fillErrors).to.deep.equal([failure])
     })
   })
 
   describe('when a load fails', () => {
     const unavailable = Object.assign(new Error('connection lost'), { code: '08006' })
-    const failWith = (staleIfError: boolean, failure?: Error) =>
-      defineThing({
-        staleIfError,
-        extras: { expiresInMs: 20 },
-        afterSelect: () => (failure ? Promise.reject(failure) : undefined),
-      })
-
-    /** Fills an entry, and waits until it is no longer fresh. */
-    async function fillAndExpire(staleIfError: boolean) {
-      await read(one, failWith(staleIfError))
-      await stored()
-      const { freshUntilMs } = (await find(one.store)) ?? { freshUntilMs: 0 }
-      await until('it has expired', () => one.store.now() > freshUntilMs)
-    }
-    const find = (store: EntryStore) =>
-      engine.redis
-        .hgetBuffer(engine.keyOf('1'), 'v')
-        .then(() => store.find({ key: engine.keyOf('1'), variant: 'v' }, new Budget(10_000)))
-
     it('serves an expired entry where that is allowed and Postgres is away', async () => {
       await fillAndExpire(true)
       const answer = await read(one, failWith(true, unavailable))

@@ -11,6 +11,30 @@ const BUDGET_MS = 80
 /** What a busy machine may add to any wait. */
 const SLACK_MS = 60
 
+const first = '{"body" : "first", "variant" : "v"}'
+
+const read = ({ reader }: TestReader, id = '1', thing = defineThing()) =>
+  reader.read(thing, { id }, 'v')
+
+/** Counts what is sent. */
+function counting(sent: Record<'find' | 'lease' | 'fill', number>) {
+  return (store: EntryStore): EntryStore => ({
+    ...store,
+    find: (...args) => (sent.find++, store.find(...args)),
+    lease: (...args) => (sent.lease++, store.lease(...args)),
+    fill: (...args) => (sent.fill++, store.fill(...args)),
+  })
+}
+
+/** Reads, and says how long it was from the question to the start of the load. */
+async function timeToLoad(from: TestReader): Promise<{ answer: Answer; tookMs: number }> {
+  const askedAtMs = performance.now()
+  let selectedAtMs = 0
+  const thing = defineThing({ afterSelect: () => (selectedAtMs = performance.now()) })
+  const answer = await read(from, '1', thing)
+  return { answer, tookMs: selectedAtMs - askedAtMs }
+}
+
 describe('the engine with a Redis in trouble', function () {
   this.timeout(60_000)
 
@@ -26,32 +50,9 @@ describe('the engine with a Redis in trouble', function () {
     await redis[Symbol.asyncDispose]()
   })
   beforeEach(async () => {
-    await until('Redis is connected', () => engine.redis.status === 'ready')
+    await until(() => engine.redis.status === 'ready')
     await engine.redis.flushall()
   })
-
-  const first = '{"body" : "first", "variant" : "v"}'
-  const read = ({ reader }: TestReader, id = '1', thing = defineThing()) =>
-    reader.read(thing, { id }, 'v')
-
-  /** Reads, and says how long it was from the question to the start of the load. */
-  async function timeToLoad(from: TestReader): Promise<{ answer: Answer; tookMs: number }> {
-    const askedAtMs = performance.now()
-    let selectedAtMs = 0
-    const thing = defineThing({ afterSelect: () => (selectedAtMs = performance.now()) })
-    const answer = await read(from, '1', thing)
-    return { answer, tookMs: selectedAtMs - askedAtMs }
-  }
-
-  /** Counts what is sent. */
-  function counting(sent: Record<'find' | 'lease' | 'fill', number>) {
-    return (store: EntryStore): EntryStore => ({
-      ...store,
-      find: (...args) => (sent.find++, store.find(...args)),
-      lease: (...args) => (sent.lease++, store.lease(...args)),
-      fill: (...args) => (sent.fill++, store.fill(...args)),
-    })
-  }
 
   it('never takes a late reply for that of a later command', async () => {
     const { redis: client } = await engine.openReader()
@@ -74,7 +75,7 @@ describe('the engine with a Redis in trouble', function () {
     expect(answer.body?.toString()).to.equal(first)
     expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
     expect(sent).to.deep.equal({ find: 1, lease: 1, fill: 0 })
-    await until('Redis goes on', () => engine.redis.set('probe', ''))
+    await engine.redis.set('probe', '')
     expect(await engine.redis.hexists(engine.keyOf('1'), 'v')).to.equal(0)
   })
 
@@ -82,7 +83,7 @@ describe('the engine with a Redis in trouble', function () {
     const one = await engine.openReader()
     await engine.redis.client('PAUSE', 2 * COMMAND_MS, 'WRITE')
     await read(one)
-    await until('Redis goes on', () => engine.redis.set('probe', ''))
+    await engine.redis.set('probe', '')
     const two = await engine.openReader()
     const { answer, tookMs } = await timeToLoad(two)
     expect(answer).to.include({ outcome: 'miss', stored: true })
@@ -92,7 +93,7 @@ describe('the engine with a Redis in trouble', function () {
   it('takes an answer that came while this process was busy for an answer in time', async () => {
     const one = await engine.openReader()
     await read(one)
-    await until('it is stored', () => engine.redis.exists(engine.keyOf('1')))
+    await until(async () => (await engine.redis.exists(engine.keyOf('1'))) === 1)
     const answers = Array.from({ length: 10 }, () => read(one))
     await new Promise(setImmediate)
     const busyUntilMs = performance.now() + 2 * COMMAND_MS
@@ -136,7 +137,7 @@ describe('the engine with a Redis in trouble', function () {
       const one = await engine.openReader({ redisUrl: proxy.url })
       proxy.delayMs = 20
       expect(await read(one)).to.include({ outcome: 'miss', stored: true })
-      await until('it is stored', () => engine.redis.hexists(engine.keyOf('1'), 'v'))
+      await until(async () => (await engine.redis.hexists(engine.keyOf('1'), 'v')) === 1)
       expect(await read(one)).to.include({ outcome: 'hit' })
     })
   })
@@ -146,7 +147,7 @@ describe('the engine with a Redis in trouble', function () {
       const one = await engine.openReader()
       await redis.freeze()
       const waits: number[] = []
-      await until('it stops asking', async () => {
+      await until(async () => {
         const { answer, tookMs } = await timeToLoad(one)
         expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
         waits.push(tookMs)
@@ -158,19 +159,19 @@ describe('the engine with a Redis in trouble', function () {
       expect(waits.filter((ms) => ms >= COMMAND_MS).length).to.be.at.most(6)
 
       await redis.thaw()
-      await until('it is used again', async () => (await read(one)).outcome === 'hit')
+      await until(async () => (await read(one)).outcome === 'hit')
     })
 
     it('takes nothing from before that an invalidation took away meanwhile', async () => {
       const one = await engine.openReader()
       await read(one)
-      await until('it is stored', () => engine.redis.exists(engine.keyOf('1')))
+      await until(async () => (await engine.redis.exists(engine.keyOf('1'))) === 1)
       await redis.freeze()
       const gone = engine.redis.unlink(engine.keyOf('1')).catch(() => 'timed out')
-      await until('it stops asking', async () => (await read(one), !isUsable(one.store)))
+      await until(async () => (await read(one), !isUsable(one.store)))
       await redis.thaw()
       await gone
-      await until('it asks again', () => isUsable(one.store))
+      await until(() => isUsable(one.store))
       expect(await read(one)).to.not.include({ outcome: 'hit' })
     })
   })
@@ -180,17 +181,17 @@ describe('the engine with a Redis in trouble', function () {
       const one = await engine.openReader()
       await read(one)
       const answers: Answer[] = []
-      let go = true
+      const enough = new AbortController()
       const reading = (async () => {
-        while (go) answers.push(await read(one))
+        while (!enough.signal.aborted) answers.push(await read(one))
       })()
       const seen = (outcome: Answer['outcome']) => answers.at(-1)?.outcome === outcome
-      await until('it is used', () => seen('hit'))
+      await until(() => seen('hit'))
       await redis.stop()
-      await until('it is gone', () => seen('bypass'))
+      await until(() => seen('bypass'))
       await redis.start()
-      await until('it is used again', () => seen('hit'))
-      go = false
+      await until(() => seen('hit'))
+      enough.abort()
       await reading
       expect(new Set(answers.map(({ body }) => body?.toString()))).to.deep.equal(new Set([first]))
     })
@@ -200,7 +201,7 @@ describe('the engine with a Redis in trouble', function () {
       const one = await engine.openReader({ isAlone: true })
       expect(await read(one)).to.include({ outcome: 'bypass', detail: 'redis' })
       await redis.start()
-      await until('it is used', async () => (await read(one)).outcome === 'hit')
+      await until(async () => (await read(one)).outcome === 'hit')
     })
   })
 })

@@ -6,6 +6,7 @@ import type { EntryStore } from '../../shared/cache/store.ts'
 import { type Engine, openEngine } from './engine.ts'
 
 const MINUTE_MS = 60_000
+const budget = () => new Budget(10_000)
 
 describe('the entry store', () => {
   let engine: Engine
@@ -24,7 +25,6 @@ describe('the entry store', () => {
   })
 
   const at = (variant = 'v') => ({ key, variant })
-  const budget = () => new Budget(10_000)
   const lease = (token: string, variant?: string, oldestMs = 0) =>
     store.lease(at(variant), token, oldestMs, budget())
   const stateOf = async (token: string, variant?: string, oldestMs?: number) =>

@@ -1,4 +1,4 @@
-import pg from 'pg'
+import { Client, escapeIdentifier } from 'pg'
 import type { RulesDefinition } from '../../db/event-log/definition.ts'
 import { install, type InstallReport } from '../../db/event-log/install.ts'
 import { createEmptyDatabase } from '../support/database.ts'
@@ -16,28 +16,28 @@ export interface Entry {
 export interface EventLog extends AsyncDisposable {
   readonly url: string
   /** A superuser's connection. */
-  readonly client: pg.Client
-  connect(role?: string): Promise<pg.Client>
+  readonly client: Client
+  connect(role?: string): Promise<Client>
   install(definition?: RulesDefinition): Promise<InstallReport>
   /** What has been logged since the last time, oldest first. */
   entries(): Promise<Entry[]>
   /** Runs a statement, and says what it logged: `bird U name [["1","7"]]`. */
-  logged(sql: string, client?: pg.Client): Promise<string[]>
+  logged(sql: string, client?: Client): Promise<string[]>
 }
 
 /** Makes the tables and installs the triggers. */
 export async function openEventLog(ddl: string, definition: RulesDefinition): Promise<EventLog> {
   const database = await createEmptyDatabase()
   const { url } = database
-  const clients: pg.Client[] = []
+  const clients: Client[] = []
 
-  async function connect(role?: string): Promise<pg.Client> {
-    const client = new pg.Client({ connectionString: url, application_name: 'spms-test-writer' })
+  async function connect(role?: string): Promise<Client> {
+    const client = new Client({ connectionString: url, application_name: 'spms-test-writer' })
     // Connections that a test left open end with the database.
     client.on('error', () => {})
     await client.connect()
     clients.push(client)
-    if (role) await client.query(`set session authorization ${pg.escapeIdentifier(role)}`)
+    if (role) await client.query(`set session authorization ${escapeIdentifier(role)}`)
     return client
   }
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type pg from 'pg'
+import type { Client } from 'pg'
 import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
 
 describe('writers that know nothing of the log, or little good', () => {
@@ -11,7 +11,7 @@ describe('writers that know nothing of the log, or little good', () => {
   after(() => log[Symbol.asyncDispose]())
   beforeEach(() => log.client.query('truncate bird, ring'))
 
-  async function as(role: string, sql: string, work: (client: pg.Client) => Promise<void>) {
+  async function as(role: string, sql: string, work: (client: Client) => Promise<void>) {
     const name = `${role}_${process.pid}`
     await log.client.query(`create role ${name}; ${sql.replaceAll('$role', name)}`)
     const client = await log.connect(name)
@@ -65,9 +65,9 @@ describe('writers that know nothing of the log, or little good', () => {
       set quote_all_identifiers = on; set standard_conforming_strings = off;
       set enable_hashjoin = off; set enable_mergejoin = off; set row_security = off;
       set default_transaction_isolation = 'serializable'; set plan_cache_mode = force_generic_plan`)
-    expect(await log.logged('insert into bird values (1234567, $$a$$), (2, $$b$$)', client)).to.eql([
-      'bird I all [["1234567",null],["2",null]]',
-    ])
+    expect(await log.logged('insert into bird values (1234567, $$a$$), (2, $$b$$)', client)).to.eql(
+      ['bird I all [["1234567",null],["2",null]]'],
+    )
     expect(await log.logged('update bird set nest_id = 1', client)).to.eql([
       'bird U nest_id [["1234567","1"],["1234567",null],["2","1"],["2",null]]',
     ])
@@ -86,9 +86,14 @@ describe('writers that know nothing of the log, or little good', () => {
       create operator decoy.= (leftarg = bigint, rightarg = bigint, function = decoy.same);
       set search_path = decoy, pg_temp, pg_catalog, public`)
     try {
-      expect(await log.logged('insert into public.bird values (1), (2)', client)).to.have.lengthOf(1)
+      expect(await log.logged('insert into public.bird values (1), (2)', client)).to.have.lengthOf(
+        1,
+      )
       expect(
-        await log.logged(`update public.bird set name = 'x' where id operator(pg_catalog.=) 2`, client),
+        await log.logged(
+          `update public.bird set name = 'x' where id operator(pg_catalog.=) 2`,
+          client,
+        ),
       ).to.eql(['bird U name [["2",null]]'])
       expect(await log.logged(`update public.bird set weight = 2`, client)).to.eql([
         'bird U weight [["1",null],["2",null]]',
@@ -108,12 +113,16 @@ describe('writers that know nothing of the log, or little good', () => {
     await log.install({
       tables: [
         ...AVIARY_RULES.tables,
-        { name: 'odd', watch: [...columns, 'Select "x"'], keys: ['id', 'op', 'keys', 'Select "x"'] },
+        {
+          name: 'odd',
+          watch: [...columns, 'Select "x"'],
+          keys: ['id', 'op', 'keys', 'Select "x"'],
+        },
       ],
     })
-    expect(
-      await log.logged(`insert into odd (id, op) values (1, 'a')`),
-    ).to.eql(['odd I all [["1","a",null,null]]'])
+    expect(await log.logged(`insert into odd (id, op) values (1, 'a')`)).to.eql([
+      'odd I all [["1","a",null,null]]',
+    ])
     expect(await log.logged(`update odd set mask = 'm', was = 'w'`)).to.eql([
       'odd U mask,was [["1","a",null,null]]',
     ])
@@ -139,7 +148,11 @@ describe('writers that know nothing of the log, or little good', () => {
       ['watched, renamed', 'rename name to title', 'rename title to name'],
       ['watched, dropped', 'drop column name', 'add column name text'],
       ['a key, renamed', 'rename nest_id to home', 'rename home to nest_id'],
-      ['a key, dropped', 'drop column nest_id', 'add column nest_id bigint references nest on delete cascade'],
+      [
+        'a key, dropped',
+        'drop column nest_id',
+        'add column nest_id bigint references nest on delete cascade',
+      ],
     ] as const) {
       it(`lets the write through, and it is exact again when it is back: ${what}`, async () => {
         const exact: string[][] = []
@@ -172,7 +185,10 @@ describe('writers that know nothing of the log, or little good', () => {
   it('a column that changes its type is followed by sessions that knew the old one', async () => {
     await log.client.query('create table egg (id int primary key, bird_id int, size int)')
     await log.install({
-      tables: [...AVIARY_RULES.tables, { name: 'egg', watch: ['bird_id', 'size'], keys: ['bird_id'] }],
+      tables: [
+        ...AVIARY_RULES.tables,
+        { name: 'egg', watch: ['bird_id', 'size'], keys: ['bird_id'] },
+      ],
     })
     const write = async () => [
       await log.logged('insert into egg values (1, 5, 1)'),

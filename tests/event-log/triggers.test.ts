@@ -30,9 +30,9 @@ describe('what a statement logs', () => {
     it('says which watched columns an update changed', async () => {
       await birds(1, 1)
       expect(await log.logged(`update bird set name = 'tit'`)).to.eql(['bird U name [["1","1"]]'])
-      expect(await log.logged(`update bird set weight = 3, notes = '[]', last_seen = now()`)).to.eql(
-        ['bird U notes,weight [["1","1"]]'],
-      )
+      expect(
+        await log.logged(`update bird set weight = 3, notes = '[]', last_seen = now()`),
+      ).to.eql(['bird U notes,weight [["1","1"]]'])
       expect(await log.logged('update bird set name = null')).to.eql(['bird U name [["1","1"]]'])
     })
 
@@ -119,16 +119,12 @@ describe('what a statement logs', () => {
         const entries = await log.entries()
         expect(entries.map(({ op }) => op)).to.eql(Array(3).fill(verb[0]?.toUpperCase()))
         expect(entries.map((entry) => entry.changed)).to.eql(Array(3).fill(changed))
-        expect(entries.map(({ keys }) => keys?.length).toSorted()).to.eql([200, 500, 500])
+        expect(entries.map(({ keys }) => keys?.length)).to.have.members([200, 500, 500])
         const ids = entries.flatMap(({ keys }) => keys?.map(([id]) => id) ?? [])
         expect(new Set(ids)).to.have.lengthOf(1200)
       })
 
       it(`are named up to 10,000 and one bulk event above: ${verb}`, async () => {
-        const sized = (rows: number) =>
-          verb === 'insert'
-            ? `insert into bird select id from generate_series(1, ${rows}) id`
-            : sql
         for (const [rows, events] of [
           [10_000, 20],
           [10_001, 1],
@@ -136,7 +132,7 @@ describe('what a statement logs', () => {
           await log.client.query('truncate bird, ring')
           if (verb !== 'insert') await birds(1, rows)
           await log.entries()
-          await log.client.query(sized(rows))
+          await log.client.query(sql.replace('10001, 11200', `1, ${rows}`))
           const entries = await log.entries()
           expect(entries).to.have.lengthOf(events)
           if (events > 1) continue
@@ -203,7 +199,9 @@ describe('what a statement logs', () => {
     it('upsert: what it inserted, and what it updated', async () => {
       expect(await log.logged(UPSERT)).to.eql(['bird I all [["1",null],["2",null]]'])
       expect(await log.logged(UPSERT)).to.eql([])
-      await log.client.query(`update bird set name = 'tit' where id = 2; delete from bird where id = 1`)
+      await log.client.query(
+        `update bird set name = 'tit' where id = 2; delete from bird where id = 1`,
+      )
       expect((await log.logged(UPSERT)).toSorted()).to.eql([
         'bird I all [["1",null]]',
         'bird U name [["2",null]]',
@@ -212,9 +210,7 @@ describe('what a statement logs', () => {
 
     it('upsert that does nothing logs nothing', async () => {
       await birds(1, 1)
-      expect(
-        await log.logged(`insert into bird values (1, 'x') on conflict do nothing`),
-      ).to.eql([])
+      expect(await log.logged(`insert into bird values (1, 'x') on conflict do nothing`)).to.eql([])
     })
 
     it('merge: each of its actions', async () => {
@@ -232,7 +228,9 @@ describe('what a statement logs', () => {
 
     it('copy', async () => {
       expect(
-        await log.logged(`copy bird (id, nest_id) from program 'printf "1\\t2\\n2\\t\\\\\\\\N\\n"'`),
+        await log.logged(
+          `copy bird (id, nest_id) from program 'printf "1\\t2\\n2\\t\\\\\\\\N\\n"'`,
+        ),
       ).to.eql(['bird I all [["1","2"],["2",null]]'])
     })
 

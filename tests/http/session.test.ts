@@ -176,15 +176,14 @@ describe('sessions', () => {
     it('takes as long for a name that nobody has', async () => {
       const password = await hashPassword(PASSWORD, 200_000)
       await db.updateTable('users_user').set({ password }).where('username', '!=', 'eve').execute()
-      const time = async (username: string) => {
+      const tookMs: number[] = []
+      for (const username of ['ann', 'nobody', 'eve']) {
         const startedAt = performance.now()
         await attempt(username, 'wrong')
-        return performance.now() - startedAt
+        tookMs.push(performance.now() - startedAt)
       }
-      const known = await time('ann')
-      for (const username of ['nobody', 'eve']) {
-        expect(await time(username), username).to.be.greaterThan(known / 3)
-      }
+      const [known = 0, ...others] = tookMs
+      for (const other of others) expect(other).to.be.greaterThan(known / 3)
     })
 
     it('needs both, as JSON', async () => {
@@ -202,6 +201,10 @@ describe('sessions', () => {
         headers: { 'Content-Type': 'application/x-www-form-urlencoded', 'Content-Length': '0' },
       })
       expect(form.status).to.equal(400)
+    })
+
+    it('is for names that a database can hold', async () => {
+      expect((await attempt('a\u0000b', PASSWORD)).status).to.equal(400)
     })
 
     it('is refused to a name after ten failures, wherever they come from', async () => {
@@ -232,9 +235,9 @@ describe('sessions', () => {
     })
   })
 
-  describe('a session', () => {
-    const mine = (headers: Record<string, string>) => api.send('GET', 'projects/mine', { headers })
+  const mine = (headers: Record<string, string>) => api.send('GET', 'projects/mine', { headers })
 
+  describe('a session', () => {
     it('lets its user in, and nobody without one', async () => {
       const session = await api.logIn('ann')
       expect((await mine(session)).status).to.equal(200)
@@ -276,8 +279,7 @@ describe('sessions', () => {
       const [header, payload, signature] = good.split('.')
       const none = Buffer.from('{"alg":"none"}').toString('base64url')
       const other = Buffer.from('{"sub":"1"}').toString('base64url')
-      const ask = async (token: string) => (await mine({ Cookie: `spms_session=${token}` })).status
-      expect(await ask(good)).to.equal(200)
+      expect((await mine({ Cookie: `spms_session=${good}` })).status).to.equal(200)
       for (const token of [
         '',
         'x',
@@ -287,7 +289,7 @@ describe('sessions', () => {
         `${none}.${payload}.${signature}`,
         `${header}.${other}.${signature}`,
       ]) {
-        expect(await ask(token), token).to.equal(401)
+        expect((await mine({ Cookie: `spms_session=${token}` })).status, token).to.equal(401)
       }
     })
 

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { findFreePort } from '../../scripts/servers/port.ts'
 import { root } from '../../scripts/paths.ts'
+import { listen } from '../../shared/server.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { plainEnv } from '../support/npm-start.ts'
 
@@ -45,8 +46,10 @@ async function startApi(given: NodeJS.ProcessEnv) {
   }
 }
 
+const forwarders: Server[] = []
+
 /** Passes everything on to another address, from a port that was closed until now. */
-async function forward(port: number, url: string): Promise<Server> {
+async function forward(port: number, url: string): Promise<void> {
   const { hostname, port: target } = new URL(url)
   const server = createServer((inbound) => {
     const outbound = connect(Number(target), hostname)
@@ -54,8 +57,8 @@ async function forward(port: number, url: string): Promise<Server> {
     inbound.on('error', () => outbound.destroy())
     outbound.on('error', () => inbound.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-  return server
+  forwarders.push(server)
+  await listen(server, { host: '127.0.0.1', port, setting: '' })
 }
 
 const SESSION_SECRETS = 's'.repeat(32)
@@ -67,7 +70,10 @@ describe('the API process', function () {
   before(async () => {
     database = await createTestDatabase({ seeded: true })
   })
-  after(() => database[Symbol.asyncDispose]())
+  after(async () => {
+    for (const server of forwarders) server.close()
+    await database[Symbol.asyncDispose]()
+  })
 
   it('names every mistake in its environment and ends with 1', async () => {
     await using api = await startApi({ PORT: 'x', TRUST_PROXY: 'true' })
@@ -79,18 +85,16 @@ describe('the API process', function () {
   })
 
   it('says so when its port is taken', async () => {
-    const taken = createHttpServer().listen(0, '127.0.0.1')
-    const address = taken.address()
-    const port = typeof address === 'object' ? `${address?.port}` : ''
+    await using taken = createHttpServer()
+    const port = await listen(taken, { host: '127.0.0.1', port: 0, setting: 'PORT' })
     await using api = await startApi({
       DATABASE_URL: database.url,
       CACHE_ENABLED: 'false',
       SESSION_SECRETS,
-      PORT: port,
+      PORT: `${port}`,
     })
     expect(await api.ended).to.equal(1)
     expect(api.output()).to.include(`PORT: port ${port} on 127.0.0.1 is taken`)
-    taken.close()
   })
 
   it('starts without Redis and without Postgres, says each once, and takes both up', async () => {
@@ -117,19 +121,18 @@ describe('the API process', function () {
     expect(api.output().match(/database unreachable/g)).to.have.length(1)
     expect(api.output().match(/Redis unreachable/g)).to.have.length(1)
 
-    const postgres = await forward(postgresPort, database.url)
+    await forward(postgresPort, database.url)
     await api.untilSaid('database reachable')
     expect(await statusOf('/health/')).to.equal(200)
     expect(await cacheStatus()).to.equal('spms; fwd=bypass; detail=redis')
 
-    const redis = await forward(redisPort, process.env.TEST_REDIS_URL ?? '')
+    await forward(redisPort, process.env.TEST_REDIS_URL ?? '')
     await api.untilSaid('cache in use')
     expect(await cacheStatus()).to.match(/fwd=miss|hit/)
 
     api.stop()
     expect(await api.ended).to.equal(0)
     expect(api.output()).to.include('stopped')
-    for (const server of [postgres, redis]) server.close()
   })
 
   it('finishes what it is answering when asked to stop, and takes nothing new', async () => {

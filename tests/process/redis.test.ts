@@ -7,12 +7,12 @@ import { startPrivateRedis } from '../support/private-redis.ts'
 /** A client that remembers what it was told. */
 function open(url: string) {
   const states: RedisState[] = []
-  let changed = () => {}
+  let changed: (() => void) | undefined
   const redis = openRedis(url, {
     name: 'test',
     onState(state) {
       states.push(state)
-      changed()
+      changed?.()
     },
   })
   return {

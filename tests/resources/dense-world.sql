@@ -34,8 +34,14 @@ values
 insert into medias_businessareaphoto (id, file, size, business_area_id, uploader_id) values
   (151, 'business_areas/141.png', 1, 141, 1), (152, null, 0, 142, null);
 
-insert into users_userwork (id, user_id, agency_id, branch_id, business_area_id, role) values
-  (161, 1, 101, 111, 141, 'Admin'), (162, 2, null, null, 142, null), (163, 3, 101, 112, null, 'None');
+insert into agencies_affiliation (id, created_at, updated_at, name) values
+  (271, '2024-04-01 00:00+00', '2024-04-02 00:00+00', 'Affiliation');
+
+insert into users_userwork
+  (id, user_id, agency_id, branch_id, business_area_id, affiliation_id, role)
+values
+  (161, 1, 101, 111, 141, 271, 'Admin'), (162, 2, null, null, 142, null, null),
+  (163, 3, 101, 112, null, null, 'None');
 
 insert into medias_useravatar (id, file, size, user_id) values
   (171, 'user_avatars/1.png', 1, 1), (172, '', 0, 4);
@@ -92,3 +98,12 @@ insert into medias_projectphoto (id, created_at, updated_at, file, size, project
 values
   (261, '2024-03-01', '2024-03-02', 'projects/231.png', 5, 231, 4),
   (262, '2024-03-01', '2024-03-02', null, 0, 232, 1);
+
+insert into locations_area (id, name, area_type) values
+  (281, 'Kimberley', 'dbcaregion'), (282, 'Pilbara', 'dbcaregion');
+
+insert into projects_projectarea (id, project_id, areas) values (291, 231, '{282,281,999}');
+
+insert into adminoptions_admintask (id, action, status, project_id) values
+  (301, 'deleteproject', 'rejected', 231), (302, 'deleteproject', 'pending', 231),
+  (303, 'deleteproject', 'pending', 231), (304, 'setcaretaker', 'pending', 233);

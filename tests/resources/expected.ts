@@ -1,6 +1,7 @@
 import type { Row, Tables } from '../support/tables.ts'
 
 type Value = Row[string] | undefined
+type Audience = 'anyone' | 'user'
 
 /** The tables that `createExpected` joins. */
 export const EXPECTED_TABLES = [
@@ -23,31 +24,15 @@ export const EXPECTED_TABLES = [
   'users_userwork',
 ] as const
 
+const PREFIXES = new Map<Value, string>([
+  ['core_function', 'CF'],
+  ['science', 'SP'],
+  ['student', 'STP'],
+  ['external', 'EXT'],
+])
+
 /** What answers must say, joined in memory from whole tables: a second opinion on the loaders. */
 export function createExpected({ all, one, every }: Tables) {
-  const businessArea = (id: Value, audience: 'anyone' | 'user') => {
-    const area = one('agencies_businessarea', 'id', id)
-    if (!area) return null
-    const division = one('agencies_division', 'id', area['division_id'])
-    const image = one('medias_businessareaphoto', 'business_area_id', id)
-    return {
-      ...pick(area, 'id', 'name', 'slug', 'focus', 'introduction', 'is_active'),
-      division: division
-        ? {
-            ...pick(division, 'id', 'name', 'slug'),
-            director: division['director_id'],
-            approver: division['approver_id'],
-            directorate_email_list: audience === 'user' ? emailList(division['id']) : [],
-          }
-        : null,
-      image: image ? { id: image['id'], file: url(image['file']) } : null,
-      leader: area['leader_id'],
-      caretaker: area['caretaker_id'],
-      finance_admin: area['finance_admin_id'],
-      data_custodian: area['data_custodian_id'],
-    }
-  }
-
   const emailList = (divisionId: Value) =>
     all('agencies_division_directorate_email_list', 'division_id', divisionId).map((listed) => {
       const user = one('users_user', 'id', listed['user_id'])
@@ -59,22 +44,57 @@ export function createExpected({ all, one, every }: Tables) {
       }
     })
 
-  const photo = (project: Row, audience: 'anyone' | 'user') => {
-    const found = one('medias_projectphoto', 'project_id', project['id'])
-    if (!found) return null
-    const uploader =
-      audience === 'user' ? one('users_user', 'id', found['uploader_id']) : undefined
+  const division = (id: Value, audience: Audience) => {
+    const found = one('agencies_division', 'id', id)
+    return found
+      ? {
+          ...pick(found, 'id', 'name', 'slug'),
+          director: found['director_id'],
+          approver: found['approver_id'],
+          directorate_email_list: audience === 'user' ? emailList(id) : [],
+        }
+      : null
+  }
+
+  const businessArea = (area: Row, audience: Audience) => {
+    const image = one('medias_businessareaphoto', 'business_area_id', area['id'])
     return {
-      id: found['id'],
-      file: url(found['file']),
+      ...pick(area, 'id', 'name', 'slug', 'focus', 'introduction', 'is_active'),
+      division: division(area['division_id'], audience),
+      image: image ? { id: image['id'], file: url(image['file']) } : null,
+      leader: area['leader_id'],
+      caretaker: area['caretaker_id'],
+      finance_admin: area['finance_admin_id'],
+      data_custodian: area['data_custodian_id'],
+    }
+  }
+
+  const businessAreaOf = (project: Row, audience: Audience) => {
+    const area = one('agencies_businessarea', 'id', project['business_area_id'])
+    return area ? businessArea(area, audience) : null
+  }
+
+  const tinyPhoto = (project: Row, photo: Row) => {
+    const uploader = one('users_user', 'id', photo['uploader_id'])
+    return {
+      id: photo['id'],
+      file: url(photo['file']),
       project: pick(project, 'id', 'title'),
       uploader: uploader ? pick(uploader, 'id', 'username') : null,
-      ...(audience === 'anyone' && {
-        created_at: time(found['created_at']),
-        updated_at: time(found['updated_at']),
-        size: found['size'],
-      }),
     }
+  }
+
+  const publicPhoto = (project: Row, photo: Row) => ({
+    ...tinyPhoto(project, photo),
+    uploader: null,
+    created_at: time(photo['created_at']),
+    updated_at: time(photo['updated_at']),
+    size: photo['size'],
+  })
+
+  const photoOf = <T>(project: Row, shape: (project: Row, photo: Row) => T) => {
+    const photo = one('medias_projectphoto', 'project_id', project['id'])
+    return photo ? shape(project, photo) : null
   }
 
   const memberships = (userId: Value) =>
@@ -83,11 +103,13 @@ export function createExpected({ all, one, every }: Tables) {
         const project = one('projects_project', 'id', member['project_id'])
         return project ? { member, project } : []
       })
-      .toSorted((a, b) => by(b, a, 'year') || by(a, b, 'id'))
+      .toSorted(({ project: a }, { project: b }) => compare(b, a, 'year') || compare(a, b, 'id'))
 
-  const isVisible = (profile: Row) =>
-    profile['is_hidden'] === false &&
-    one('users_user', 'id', profile['user_id'])?.['is_active'] === true
+  const description = (project: Row) => {
+    if (project['kind'] !== 'external') return project['description']
+    const external = one('projects_externalprojectdetails', 'project_id', project['id'])
+    return external ? external['description'] : ''
+  }
 
   const person = (profile: Row) => {
     const user = one('users_user', 'id', profile['user_id'])
@@ -95,32 +117,43 @@ export function createExpected({ all, one, every }: Tables) {
       id: profile['user_id'],
       first_name: user?.['display_first_name'],
       last_name: user?.['display_last_name'],
-      email: profile['public_email_on'] === true ? profile['public_email'] || null : null,
+      email: (profile['public_email_on'] === true && profile['public_email']) || null,
     }
   }
 
-  const work = (profile: Row) => {
-    const found = one('users_userwork', 'user_id', profile['user_id'])
-    const area = one('agencies_businessarea', 'id', found?.['business_area_id'])
-    const title = profile['custom_title_on'] === true ? profile['custom_title'] : null
-    return found
-      ? {
-          id: found['id'],
-          role: title || found['role'],
-          business_area: area ? pick(area, 'id', 'name') : null,
-        }
+  const areaOf = (work: Row | undefined) => {
+    const area = one('agencies_businessarea', 'id', work?.['business_area_id'])
+    return area ? pick(area, 'id', 'name') : null
+  }
+
+  const workOf = (profile: Row) => {
+    const work = one('users_userwork', 'user_id', profile['user_id'])
+    const title = profile['custom_title_on'] === true && profile['custom_title']
+    return work
+      ? { id: work['id'], role: title || work['role'], business_area: areaOf(work) }
       : null
   }
 
+  const avatarOf = (profile: Row) => one('medias_useravatar', 'user_id', profile['user_id'])
+
+  const entries = (
+    table: 'users_employmententry' | 'users_educationentry',
+    profile: Row,
+    column: string,
+  ) =>
+    all(table, 'public_profile_id', profile['id'])
+      .toSorted((a, b) => compare(b, a, column) || end(b) - end(a) || compare(a, b, 'id'))
+      .map(({ public_profile_id, ...entry }) => ({ ...entry, public_profile: public_profile_id }))
+
   const hero = (profile: Row) => {
-    const avatar = one('medias_useravatar', 'user_id', profile['user_id'])
+    const avatar = avatarOf(profile)
     return {
       id: profile['id'],
       user: person(profile),
       avatar: avatar
         ? { id: avatar['id'], file: url(avatar['file']), user: { id: profile['user_id'] } }
         : null,
-      work: work(profile),
+      work: workOf(profile),
       about: profile['about'],
     }
   }
@@ -128,31 +161,102 @@ export function createExpected({ all, one, every }: Tables) {
   const overview = (profile: Row) => ({
     id: profile['id'],
     expertise: profile['expertise'],
-    keywords: all(
-      'users_publicstaffprofile_keyword_tags',
-      'publicstaffprofile_id',
-      profile['id'],
-    ).map((tagged) => one('users_keywordtag', 'id', tagged['keywordtag_id'])),
+    keywords: all('users_publicstaffprofile_keyword_tags', 'publicstaffprofile_id', profile['id'])
+      .map((tagged) => one('users_keywordtag', 'id', tagged['keywordtag_id']))
+      .toSorted((a, b) => (text(a?.['name']) < text(b?.['name']) ? -1 : 1)),
   })
 
-  const cv = (profile: Row) => {
-    const entries = (table: 'users_employmententry' | 'users_educationentry') =>
-      all(table, 'public_profile_id', profile['id']).map(({ public_profile_id, ...entry }) => ({
-        ...entry,
-        public_profile: public_profile_id,
-      }))
-    return {
-      id: profile['id'],
-      employment_entries: entries('users_employmententry').toSorted(
-        (a, b) =>
-          by({ project: b }, { project: a }, 'start_year') ||
-          Number(b['end_year'] ?? Infinity) - Number(a['end_year'] ?? Infinity),
-      ),
-      education_entries: entries('users_educationentry'),
-    }
-  }
+  const cv = (profile: Row) => ({
+    id: profile['id'],
+    employment_entries: entries('users_employmententry', profile, 'start_year'),
+    education_entries: entries('users_educationentry', profile, 'end_year'),
+  })
 
   return {
-    businessArea,
+    isVisible: (profile: Row) =>
+      profile['is_hidden'] === false &&
+      one('users_user', 'id', profile['user_id'])?.['is_active'] === true,
+
+    isListed: (profile: Row) => one('users_user', 'id', profile['user_id'])?.['is_staff'] === true,
+
+    worksIn: (profile: Row) =>
+      one('users_userwork', 'user_id', profile['user_id'])?.['business_area_id'],
+
+    staffRow: (profile: Row) => ({
+      ...pick(profile, 'id', 'about', 'expertise'),
+      user: person(profile),
+      image: url(avatarOf(profile)?.['file'] ?? null),
+      business_area: areaOf(one('users_userwork', 'user_id', profile['user_id'])),
+      is_hidden: false,
+    }),
+
+    hero,
+    overview,
+    cv,
+    full: (profile: Row) => ({
+      ...hero(profile),
+      ...overview(profile),
+      ...cv(profile),
+      is_hidden: false,
+      custom_title: null,
+      custom_title_on: false,
+      public_email: null,
+      public_email_on: false,
+    }),
+
+    projectRows: (userId: Value) =>
+      memberships(userId)
+        .filter(({ project }) => !numbers(project['hidden_from_staff_profiles']).has(userId))
+        .map(({ project, member }) => ({
+          ...pick(project, 'id', 'title', 'kind', 'status'),
+          role: member['role'],
+          tag: [
+            PREFIXES.get(project['kind']) ?? 'UNKNOWN',
+            text(project['year']),
+            text(project['number']),
+          ].join('-'),
+          image: photoOf(project, publicPhoto),
+          created_at: time(project['created_at']),
+          business_area: businessAreaOf(project, 'anyone'),
+          description: description(project),
+          start_date: year(project['start_date']),
+          end_date: year(project['end_date']),
+        })),
+
+    tinyProjects: (userId: Value) =>
+      memberships(userId).map(({ project }) => ({
+        ...pick(project, 'id', 'title', 'status', 'kind', 'year', 'number'),
+        business_area: businessAreaOf(project, 'user'),
+        image: photoOf(project, tinyPhoto),
+      })),
+
+    branches: () =>
+      every('agencies_branch').map((branch) => ({
+        ...pick(branch, 'id', 'name'),
+        agency: branch['agency_id'],
+        manager: branch['manager_id'],
+      })),
+
+    businessAreas: () => every('agencies_businessarea').map((area) => businessArea(area, 'user')),
   }
 }
+
+const pick = (row: Row, ...columns: string[]) =>
+  Object.fromEntries(columns.map((column) => [column, row[column]]))
+
+const text = (value: Value) => String(value)
+
+const compare = (a: Row, b: Row, column: string) => Number(a[column]) - Number(b[column])
+
+// What goes on ends last. Not infinity, whose difference to itself is no number.
+const end = (row: Row) => Number(row['end_year'] ?? 9999)
+
+const url = (path: Value) => (path ? `/files/${text(path)}` : null)
+
+const year = (date: Value) => (typeof date === 'string' ? Number(date.slice(0, 4)) : null)
+
+// Postgres leaves out zeros at the end of a fraction.
+const time = (instant: Value) =>
+  text(instant).replace(/\.\d+/, (fraction) => fraction.padEnd('.000000'.length, '0'))
+
+const numbers = (value: Value): ReadonlySet<Value> => new Set(Array.isArray(value) ? value : [])

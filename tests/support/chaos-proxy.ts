@@ -1,6 +1,5 @@
-import { connect, createServer, type Socket, type Server } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { portOf } from '../../shared/server.ts'
 
 /** A server's address that may be missing, or slow to answer. */
 export interface Proxy extends AsyncDisposable {
@@ -16,7 +15,7 @@ export interface Proxy extends AsyncDisposable {
 export async function createProxy(target: string): Promise<Proxy> {
   const address = new URL(target)
   const sockets = new Set<Socket>()
-  const server: Server = createServer((client) => {
+  const server = createServer((client) => {
     const upstream = connect(Number(address.port), address.hostname)
     for (const socket of [client, upstream]) {
       sockets.add(socket)
@@ -43,7 +42,7 @@ export async function createProxy(target: string): Promise<Proxy> {
 
   // Learn a free port, then close it again.
   await listen(0)
-  const port = portOf(server)
+  const port = (server.address() as AddressInfo).port
   await new Promise<void>((resolve) => server.close(() => resolve()))
   const url = new URL(target)
   url.port = String(port)

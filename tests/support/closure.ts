@@ -28,7 +28,7 @@ export async function tablesLoaded(
 }
 
 /** The tables through which the lookup rules of a resource go. */
-export function tablesLookedUp(url: string, { staleWhen }: Resource): Promise<Set<string>> {
+function tablesLookedUp(url: string, { staleWhen }: Resource): Promise<Set<string>> {
   const lookups = staleWhen.filter(isLookup).map(({ query, from }) =>
     CompiledQuery.raw(
       query,

@@ -9,6 +9,8 @@ export interface Mutation {
   readonly column: string | null
   readonly type: string
   readonly value: string | null
+  /** The rows that this one referred to and, by the change, may not any more; as an image names them. */
+  readonly cuts: readonly string[]
 }
 
 interface Column {
@@ -16,7 +18,8 @@ interface Column {
   readonly name: string
   readonly type: string
   readonly nullable: boolean
-  /** The ids that a foreign key may hold instead; null for other columns. */
+  /** The table that a foreign key refers to, with all its ids; null for other columns. */
+  readonly references: string | null
   readonly targets: string[] | null
 }
 
@@ -32,18 +35,22 @@ export async function listMutations(db: Kysely<Database>, image: Image): Promise
     const updates = columns
       .filter((column) => column.table === table)
       .flatMap((column) => {
+        const value = row[column.name]
         const others = rows
           .filter((other) => other.table === table)
           .map((other) => other.row[column.name])
-        return valuesFor(column, row[column.name], others).map((value) => ({
+        const cuts = column.references === null ? [] : [`${column.references} ${String(value)}`]
+        return valuesFor(column, value, others).map((instead) => ({
           table,
           id,
           column: column.name,
           type: column.type,
-          value,
+          value: instead,
+          cuts,
         }))
       })
-    return [{ table, id, column: null, type: '', value: null }, ...updates]
+    const links = new Set(updates.flatMap(({ cuts }) => cuts))
+    return [{ table, id, column: null, type: '', value: null, cuts: [...links] }, ...updates]
   })
 }
 
@@ -90,7 +97,7 @@ function newValues(
 }
 
 async function readColumns(db: Kysely<Database>, tables: string[]): Promise<Column[]> {
-  const { rows } = await sql<Omit<Column, 'targets'> & { references: string | null }>`
+  const { rows } = await sql<Omit<Column, 'targets'>>`
     select
       c.relname as table,
       a.attname as name,
@@ -105,9 +112,9 @@ async function readColumns(db: Kysely<Database>, tables: string[]): Promise<Colu
     order by c.relname, a.attnum
   `.execute(db)
   return Promise.all(
-    rows.map(async ({ references, ...column }) => ({
+    rows.map(async (column) => ({
       ...column,
-      targets: references === null ? null : await idsIn(db, references),
+      targets: column.references === null ? null : await idsIn(db, column.references),
     })),
   )
 }

@@ -11,11 +11,11 @@ type Table = keyof Database
 /** Whole tables in memory, for a test that joins them by itself. */
 export interface Tables {
   /** The rows that hold this value in a column, by id. */
-  all(table: Table, column: string, value: Value | undefined): readonly Row[]
-  /** The only such row. */
-  one(table: Table, column: string, value: Value | undefined): Row | undefined
+  readonly all: (table: Table, column: string, value: Value | undefined) => readonly Row[]
+  /** The first of them. */
+  readonly one: (table: Table, column: string, value: Value | undefined) => Row | undefined
   /** Every row, by id. */
-  every(table: Table): readonly Row[]
+  readonly every: (table: Table) => readonly Row[]
 }
 
 /** Reads these tables as they are now. */

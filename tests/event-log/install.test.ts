@@ -1,0 +1,409 @@
+import { expect } from 'chai'
+import { Client } from 'pg'
+import type { RulesDefinition, WatchedTable } from '../../db/event-log/definition.ts'
+import { ConfigurationError } from '../../db/errors.ts'
+import { install, uninstall } from '../../db/event-log/install.ts'
+import { repeat } from '../support/repeat.ts'
+import { until } from '../support/until.ts'
+import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
+import { AVIARY, AVIARY_RULES } from './event-log.ts'
+
+describe('install and uninstall', () => {
+  let database: TestDatabase
+  let client: Client
+
+  before(async () => {
+    database = await createEmptyDatabase()
+    client = await connect()
+  })
+  after(async () => {
+    await client.end()
+    await database[Symbol.asyncDispose]()
+  })
+  beforeEach(async () => {
+    await uninstall(database.url)
+    await client.query(`drop schema public cascade; create schema public; ${AVIARY}`)
+  })
+
+  async function connect(): Promise<Client> {
+    const one = new Client({ connectionString: database.url })
+    one.on('error', () => {})
+    await one.connect()
+    return one
+  }
+
+  /** Everything that an installation consists of, but the random id of the database's life. */
+  async function installation(): Promise<unknown[]> {
+    const { rows } = await client.query<{ what: string }>(
+      `select format('%s %s', pg_get_triggerdef(oid), tgenabled) as what from pg_trigger
+         where not tgisinternal
+       union all
+       select pg_get_functiondef(oid) || coalesce(proacl::text, '') from pg_proc
+         where pronamespace = to_regnamespace('invalidation')
+       union all
+       select format('%s %s %s %s', c.relname, c.relkind, c.relpersistence, c.reloptions)
+         from pg_class c where relnamespace = to_regnamespace('invalidation')
+       union all
+       select format('%s.%s %s %s', c.relname, a.attname, a.atttypid::regtype, a.attnotnull)
+         from pg_class c join pg_attribute a on a.attrelid = c.oid
+         where relnamespace = to_regnamespace('invalidation') and attnum > 0
+       order by 1`,
+    )
+    const data = await client
+      .query('select version, digest, definition from invalidation.rules order by version')
+      .then(
+        ({ rows }) => rows,
+        () => [],
+      )
+    return [...rows.map(({ what }) => what), data]
+  }
+
+  const logs = async (sql: string) => {
+    const count = async () =>
+      Number((await client.query('select count(*) as n from invalidation.event')).rows[0].n)
+    const before = await count()
+    await client.query(sql)
+    return (await count()) - before
+  }
+
+  it('can be repeated, and then changes nothing', async () => {
+    const first = await install(database.url, AVIARY_RULES)
+    expect(first).to.eql({ version: 1, tables: 3, changed: ['bird', 'nest', 'ring'] })
+    const installed = await installation()
+    const life = await client.query('select id from invalidation.incarnation')
+
+    const second = await install(database.url, AVIARY_RULES)
+    expect(second).to.eql({ version: 1, tables: 3, changed: [] })
+    expect(await installation()).to.eql(installed)
+    expect((await client.query('select id from invalidation.incarnation')).rows).to.eql(life.rows)
+  })
+
+  it('can run several times at once', async () => {
+    const reports = await Promise.all(
+      Array.from({ length: 4 }, () => install(database.url, AVIARY_RULES)),
+    )
+    expect(reports.map(({ version }) => version)).to.eql([1, 1, 1, 1])
+    expect(reports.flatMap(({ changed }) => changed).toSorted()).to.eql(['bird', 'nest', 'ring'])
+    expect(await logs('insert into bird values (1)')).to.equal(1)
+  })
+
+  it('prints SQL that gives the same installation', async () => {
+    const printed: string[] = []
+    await install(database.url, AVIARY_RULES, { print: (sql) => printed.push(sql) })
+    expect(await installation(), 'printing installs nothing').to.eql([[]])
+    for (const sql of printed) await client.query(sql)
+    const byHand = await installation()
+
+    await uninstall(database.url)
+    await install(database.url, AVIARY_RULES)
+    expect(await installation()).to.eql(byHand)
+    expect((await install(database.url, AVIARY_RULES)).changed).to.eql([])
+  })
+
+  describe('repairs', () => {
+    beforeEach(() => install(database.url, AVIARY_RULES))
+
+    for (const [what, sql] of [
+      ['a disabled trigger', 'alter table bird disable trigger zz_invalidation_update'],
+      ['all triggers disabled', 'alter table bird disable trigger all'],
+      ['one that fires for origin only', 'alter table bird enable trigger zz_invalidation_delete'],
+      ['a dropped trigger', 'drop trigger zz_invalidation_insert on bird'],
+      ['a dropped truncate trigger', 'drop trigger zz_invalidation_truncate on bird'],
+      ['a dropped function', 'drop function invalidation.log_update_1() cascade'],
+      [
+        'a replaced function',
+        `create or replace function invalidation.log_update_1() returns trigger language plpgsql
+           security definer as 'begin return null; end'`,
+      ],
+      [
+        'a function without its own search path',
+        'alter function invalidation.log_update_1() reset search_path',
+      ],
+      [
+        'a function with the rights of the writer',
+        'alter function invalidation.log_update_1() security invoker',
+      ],
+      [
+        'a trigger that calls another function',
+        `create or replace trigger zz_invalidation_update after update on bird
+           referencing old table as old_rows new table as new_rows
+           for each statement execute function invalidation.log_update_2();
+         alter table bird enable always trigger zz_invalidation_update`,
+      ],
+      [
+        'a trigger that never fires',
+        `create or replace trigger zz_invalidation_delete after delete on bird
+           referencing old table as old_rows
+           for each statement when (false) execute function invalidation.log_delete_1();
+         alter table bird enable always trigger zz_invalidation_delete`,
+      ],
+      [
+        'a truncate trigger that tells of another table',
+        `create or replace trigger zz_invalidation_truncate after truncate on bird
+           for each statement execute function invalidation.log_truncate(1, 2);
+         alter table bird enable always trigger zz_invalidation_truncate`,
+      ],
+    ] as const) {
+      it(what, async () => {
+        const installed = await installation()
+        await client.query(sql)
+        expect((await install(database.url, AVIARY_RULES)).changed).to.eql(['bird'])
+        expect(await installation()).to.eql(installed)
+        expect(await logs(`insert into bird values (1, 'a'); update bird set name = 'b'`)).to.equal(
+          2,
+        )
+        expect(await logs('delete from bird; truncate ring')).to.equal(2)
+      })
+    }
+
+    it('a table that was dropped and made again', async () => {
+      await client.query('create table made_again (like ring including all)')
+      await client.query('drop table ring; alter table made_again rename to ring')
+      expect((await install(database.url, AVIARY_RULES)).changed).to.eql(['ring'])
+      expect(await logs(`insert into ring values (1, 'x')`)).to.equal(1)
+    })
+
+    it('triggers that the rules no longer ask for', async () => {
+      const fewer = { tables: AVIARY_RULES.tables.filter(({ name }) => name !== 'nest') }
+      const report = await install(database.url, fewer)
+      expect(report.version).to.equal(2)
+      expect(report.changed).to.include('nest')
+      expect(await logs('update nest set place = $$x$$')).to.equal(0)
+      expect((await install(database.url, AVIARY_RULES)).version).to.equal(1)
+      expect(await logs('update nest set place = $$y$$')).to.equal(1)
+    })
+  })
+
+  it('gives a new version to other rules and never uses an id twice', async () => {
+    await install(database.url, AVIARY_RULES)
+    await client.query('create table egg (id int primary key)')
+    const egg: WatchedTable = { name: 'egg', watch: ['id'], keys: ['id'] }
+    const [bird, , ring] = AVIARY_RULES.tables as [WatchedTable, WatchedTable, WatchedTable]
+    const report = await install(database.url, {
+      tables: [egg, { ...bird, watch: ['name', 'nest_id'] }, ring],
+    })
+    expect(report.version).to.equal(2)
+    const { rows } = await client.query<{ id: number; name: string }>(
+      'select id, name from invalidation.watched_table order by id',
+    )
+    expect(rows.map(({ name }) => name)).to.eql(['bird', 'nest', 'ring', 'egg'])
+  })
+
+  it('takes a table of 63 columns, and one of which no column is watched', async () => {
+    const names = Array.from({ length: 63 }, (_, i) => `c${i}`)
+    await client.query(`create table wide (id int primary key, ${names.map((n) => `${n} int`).join()});
+      insert into wide values (1)`)
+    await install(database.url, {
+      tables: [
+        { name: 'nest', watch: [], keys: ['id'] },
+        { name: 'wide', watch: names, keys: ['id'] },
+      ],
+    })
+    await client.query(
+      `update wide set ${names.map((n) => `${n} = 1`).join()}; update wide set c62 = 2`,
+    )
+    await client.query(`update nest set place = 'x'; update nest set id = 9 where id = 1`)
+    const { rows } = await client.query(
+      'select op, changed from invalidation.event order by xid, at',
+    )
+    expect(rows).to.eql([
+      { op: 'U', changed: String(2n ** 63n - 1n) },
+      { op: 'U', changed: String(2n ** 62n) },
+      { op: 'U', changed: '-1' },
+    ])
+  })
+
+  it('neither blocks writers nor deadlocks with one that is idle in its transaction', async () => {
+    const idle = await connect()
+    await idle.query(`begin; insert into bird values (-1)`)
+    const installing = install(database.url, AVIARY_RULES)
+
+    const writers = await Promise.all([connect(), connect()])
+    // Postgres itself fails a write that waits for long behind the installer.
+    await Promise.all(writers.map((writer) => writer.query(`set lock_timeout = '250ms'`)))
+    const writing = writers.map((writer, index) =>
+      repeat((round) => writer.query('insert into bird values ($1)', [10 * round + index])),
+    )
+    for (let times = 0; times < 3; times++) {
+      await until(async () => await isWaitedFor('bird'))
+      await until(async () => !(await isWaitedFor('bird')))
+    }
+    await idle.query(`insert into nest values (50); insert into ring values (-1, 'x'); commit`)
+    const report = await installing
+    await Promise.all(writing.map((one) => one.stop()))
+    expect(report.changed).to.eql(['bird', 'nest', 'ring'])
+    await Promise.all([idle, ...writers].map((one) => one.end()))
+  })
+
+  it('tears nothing apart: a write that runs meanwhile is logged by the old triggers or the new', async () => {
+    await install(database.url, AVIARY_RULES)
+    const other = {
+      tables: AVIARY_RULES.tables.map((table) => ({ ...table, watch: table.watch.slice(0, 2) })),
+    }
+    const writer = await connect()
+    await using writing = repeat((round) => writer.query(`insert into bird (id) values ($1)`, [round]))
+    for (const definition of [other, AVIARY_RULES, other, AVIARY_RULES]) {
+      await install(database.url, definition)
+    }
+    const written = await writing.stop()
+    await writer.end()
+    const { rows } = await client.query(
+      `select count(distinct keys::text)::int as logged from invalidation.event`,
+    )
+    expect(rows).to.eql([{ logged: written }])
+  })
+
+  it('is removed without a trace, as often as asked', async () => {
+    const everything = async () =>
+      (
+        await client.query(
+          `select 'class ' || relname as name from pg_class where oid >= 16384 and relnamespace <> 'pg_toast'::regnamespace
+           union all select 'function ' || proname from pg_proc where oid >= 16384
+           union all select 'schema ' || nspname from pg_namespace where nspname not like 'pg\\_%'
+           union all select 'trigger ' || tgname || tgrelid::regclass from pg_trigger where not tgisinternal
+           union all select 'type ' || typname from pg_type where oid >= 16384
+           order by 1`,
+        )
+      ).rows
+    const before = await everything()
+    await install(database.url, AVIARY_RULES)
+    await client.query('insert into bird values (1)')
+    expect((await everything()).length).to.be.greaterThan(before.length)
+    await uninstall(database.url)
+    expect(await everything()).to.eql(before)
+    await uninstall(database.url)
+    await Promise.all([uninstall(database.url), uninstall(database.url)])
+    expect(await everything()).to.eql(before)
+    await client.query('insert into bird values (2)')
+  })
+
+  it('can be removed and installed while somebody writes', async () => {
+    const writer = await connect()
+    await using writing = repeat(async (round) => {
+      await writer.query(`insert into bird (id) values ($1)`, [round])
+      await writer.query(`update bird set name = 'x' where id = $1`, [round])
+    })
+    for (let round = 0; round < 3; round++) {
+      await install(database.url, AVIARY_RULES)
+      await uninstall(database.url)
+    }
+    await writing.stop()
+    await writer.end()
+  })
+
+  async function isWaitedFor(table: string): Promise<boolean> {
+    const { rowCount } = await client.query(
+      `select from pg_locks where relation = $1::regclass and not granted`,
+      [table],
+    )
+    return rowCount !== 0
+  }
+})
+
+describe('install refuses, and says why', () => {
+  let database: TestDatabase
+  let client: Client
+
+  before(async () => {
+    database = await createEmptyDatabase()
+    client = new Client({ connectionString: database.url })
+    await client.connect()
+    await client.query(AVIARY)
+    await client.query(OTHER_TABLES)
+  })
+  after(async () => {
+    await client.end()
+    await database[Symbol.asyncDispose]()
+  })
+
+  const OTHER_TABLES = `
+      create table keyless (id int, name text);
+      create table timed (id int primary key, at timestamptz, price numeric, kind "char");
+      create table flock (id int primary key, year int) partition by range (id);
+      create table flock_1 partition of flock for values from (0) to (9);
+      create table parrot (extra int, primary key (id)) inherits (bird);
+      create view sky as select * from bird;
+      create table wide (id int primary key, ${Array.from({ length: 64 }, (_, i) => `c${i} int`).join()});
+    `
+  const cases: [string, WatchedTable, RegExp][] = [
+    ['a missing table', { name: 'eagle', watch: ['id'], keys: ['id'] }, /no table eagle/],
+    [
+      'a missing column',
+      { name: 'nest', watch: ['wings'], keys: ['id'] },
+      /nest has no column wings/,
+    ],
+    [
+      'a missing key column',
+      { name: 'nest', watch: ['place'], keys: ['tag'] },
+      /nest has no column tag/,
+    ],
+    [
+      'a table without a primary key',
+      { name: 'keyless', watch: ['name'], keys: ['id'] },
+      /keyless has no primary key/,
+    ],
+    [
+      'a key whose text depends on a setting',
+      { name: 'timed', watch: ['id'], keys: ['at'] },
+      /timed\.at cannot be a key: timestamptz/,
+    ],
+    [
+      'a key that has many texts',
+      { name: 'timed', watch: ['id'], keys: ['price'] },
+      /timed\.price cannot be a key: numeric/,
+    ],
+    [
+      'a partitioned table',
+      { name: 'flock', watch: ['year'], keys: ['id'] },
+      /flock .*not supported/,
+    ],
+    ['a partition', { name: 'flock_1', watch: ['year'], keys: ['id'] }, /flock_1 .*not supported/],
+    [
+      'a table that others inherit from',
+      { name: 'bird', watch: ['name'], keys: ['id'] },
+      /bird .*not supported/,
+    ],
+    [
+      'a table that inherits',
+      { name: 'parrot', watch: ['name'], keys: ['id'] },
+      /parrot .*not supported/,
+    ],
+    ['a view', { name: 'sky', watch: ['name'], keys: ['id'] }, /sky .*not supported/],
+    [
+      'a key whose own change is not watched',
+      { name: 'nest', watch: [], keys: ['place'] },
+      /nest\.place leads to entries/,
+    ],
+    [
+      'too many columns',
+      { name: 'wide', watch: Array.from({ length: 64 }, (_, i) => `c${i}`), keys: ['id'] },
+      /wide: more than 63/,
+    ],
+  ]
+  for (const [what, table, message] of cases) {
+    it(what, async () => {
+      const error = await refusal({ tables: [table] })
+      expect(error).to.be.an.instanceof(ConfigurationError)
+      expect(String(error)).to.match(message)
+      const { rows } = await client.query(`select from pg_trigger where tgname like 'zz\\_%'`)
+      expect(rows, 'no table is touched').to.eql([])
+    })
+  }
+
+  it('a virtual column, whose changes no trigger is shown', async function () {
+    const { rows } = await client.query<{ v: string }>('show server_version_num')
+    if (Number(Object.values(rows[0] ?? {})[0]) < 180_000) this.skip()
+    await client.query(
+      'create table v (id int primary key, a int, b int generated always as (a + 1) virtual)',
+    )
+    expect(String(await refusal({ tables: [{ name: 'v', watch: ['b'], keys: ['id'] }] }))).to.match(
+      /v\.b .*virtual/,
+    )
+  })
+
+  const refusal = (definition: RulesDefinition) =>
+    install(database.url, definition).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+})

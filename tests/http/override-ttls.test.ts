@@ -1,0 +1,21 @@
+import { expect } from 'chai'
+import { overrideTtls } from '../../api/override-ttls.ts'
+import type { Reader } from '../../shared/cache/reader.ts'
+import { branches, staffList } from '../../shared/resources/index.ts'
+
+describe('TTL overrides', () => {
+  it('change the TTL of the resources they name, and no other', async () => {
+    const seen: Record<string, number> = {}
+    const reader: Reader = {
+      query: () => Promise.reject(new Error('not asked for')),
+      async read({ name, ttlMs }) {
+        seen[name] = ttlMs
+        return { outcome: 'miss', body: null, etag: '', ageMs: 0, ttlMs }
+      },
+    }
+    const overridden = overrideTtls(reader, new Map([[staffList.name, 5_000]]))
+    await overridden.read(staffList, {}, 'page')
+    await overridden.read(branches, {}, 'all')
+    expect(seen).to.deep.equal({ [staffList.name]: 5_000, [branches.name]: branches.ttlMs })
+  })
+})

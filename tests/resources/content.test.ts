@@ -1,0 +1,222 @@
+import { expect } from 'chai'
+import { type Kysely, sql, type Transaction } from 'kysely'
+import { z } from 'zod'
+import { openDatabase } from '../../db/database.ts'
+import type { Database } from '../../db/schema.ts'
+import type { Params, Resource } from '../../shared/cache/resource.ts'
+import {
+  branches,
+  businessAreas,
+  staffList,
+  staffListVariant,
+  staffProfile,
+  staffProjects,
+  userProjects,
+} from '../../shared/resources/index.ts'
+import { branch } from '../../shared/shapes/branch.ts'
+import { businessArea } from '../../shared/shapes/business-area.ts'
+import { publicProjectRow } from '../../shared/shapes/project-row.ts'
+import * as shapes from '../../shared/shapes/staff-profile.ts'
+import { tinyProject } from '../../shared/shapes/tiny-project.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { readTables, type Row, type Tables } from '../support/tables.ts'
+import { createExpected, EXPECTED_TABLES } from './expected.ts'
+
+const PAGE_SIZE = 24
+const EVERY_NTH_USER = 20
+
+describe('content', function () {
+  this.timeout(60_000)
+
+  let database: TestDatabase
+  let db: Kysely<Database>
+  let tables: Tables
+  let expected: ReturnType<typeof createExpected>
+
+  before(async () => {
+    database = await createTestDatabase({ seeded: true })
+    db = openDatabase({ url: database.url, poolSize: 1, applicationName: 'content-test' })
+    tables = await readTables(db, EXPECTED_TABLES)
+    expected = createExpected(tables)
+  })
+
+  after(async () => {
+    await db.destroy()
+    await database[Symbol.asyncDispose]()
+  })
+
+  it('of the staff list is every visible member of staff once, in the order of names', async () => {
+    const listed = await listedInOrder()
+    const pages = await readPages({}, listed.length)
+    expect(pages).to.deep.equal(listed.map(expected.staffRow))
+  })
+
+  it('of the staff list by business area is those who work there', async () => {
+    const listed = await listedInOrder()
+    for (const area of tables.every('agencies_businessarea')) {
+      const colleagues = listed.filter((profile) => expected.worksIn(profile) === area['id'])
+      const pages = await readPages({ businessArea: String(area['id']) }, colleagues.length)
+      expect(pages).to.deep.equal(colleagues.map(expected.staffRow))
+    }
+  })
+
+  it('of a page past the end, or of an area without staff, is empty and not kept', async () => {
+    for (const [variant, total] of [
+      ['page=1000', (await listedInOrder()).length],
+      [`page=${Number.MAX_VALUE}`, (await listedInOrder()).length],
+      ['business_area=9223372036854775807;page=1', 0],
+    ] as const) {
+      const answer = await load(staffList, {}, variant)
+      expect(answer).to.have.property('keep', false)
+      expect(JSON.parse(answer?.body ?? '')).to.deep.equal({
+        profiles: [],
+        total_results: total,
+        total_pages: Math.ceil(total / PAGE_SIZE),
+      })
+    }
+  })
+
+  for (const [variant, shape] of [
+    ['full', shapes.staffProfile],
+    ['hero', shapes.staffHero],
+    ['overview', shapes.staffOverview],
+    ['cv', shapes.staffCv],
+  ] as const) {
+    it(`of staff profiles (${variant}) is what the tables say, and none where hidden`, async () => {
+      for (const profile of tables.every('users_publicstaffprofile')) {
+        const body = await read(staffProfile, { profile_id: String(profile['id']) }, variant)
+        expect(body).to.deep.equal(expected.isVisible(profile) ? expected[variant](profile) : null)
+        if (body !== null) shape.parse(body)
+      }
+    })
+  }
+
+  it('of public projects is what the tables say, and none without a visible profile', async () => {
+    const visible = tables.every('users_publicstaffprofile').filter(expected.isVisible)
+    const users = someUsers()
+    const shown = users.filter(({ id }) => visible.some((profile) => profile['user_id'] === id))
+    expect(shown.length).to.be.within(1, users.length - 1)
+    for (const user of users) {
+      const body = await read(staffProjects, { user_id: String(user['id']) }, 'rows')
+      expect(body).to.deep.equal(shown.includes(user) ? expected.projectRows(user['id']) : null)
+      if (body !== null) z.array(publicProjectRow).parse(body)
+    }
+  })
+
+  it("of a user's projects is what the tables say", async () => {
+    for (const user of someUsers()) {
+      const body = await read(userProjects, { user_id: String(user['id']) }, 'mine')
+      expect(body).to.deep.equal(expected.tinyProjects(user['id']))
+      z.array(tinyProject).parse(body)
+    }
+  })
+
+  it('of branches and business areas is all of them by name', async () => {
+    const branchBody = z.array(branch).parse(await read(branches, {}, 'all'))
+    expect(branchBody).to.have.deep.members(expected.branches())
+    expect(idsOf(branchBody)).to.deep.equal(await idsByName('agencies_branch'))
+    const areaBody = z.array(businessArea).parse(await read(businessAreas, {}, 'all'))
+    expect(areaBody).to.have.deep.members(expected.businessAreas())
+    expect(idsOf(areaBody)).to.deep.equal(await idsByName('agencies_businessarea'))
+  })
+
+  it('for everybody never holds the log-in name or e-mail of anybody', async () => {
+    const secrets = tables
+      .every('users_user')
+      .flatMap(({ username, email }) => [username, email])
+      .filter((secret) => typeof secret === 'string' && secret.includes('@'))
+    expect(secrets).to.have.length.above(100)
+    const bodies = [await load(staffList, {}, 'page=1')]
+    for (const { id, user_id } of tables.every('users_publicstaffprofile').slice(0, 50)) {
+      bodies.push(await load(staffProfile, { profile_id: String(id) }, 'full'))
+      bodies.push(await load(staffProjects, { user_id: String(user_id) }, 'rows'))
+    }
+    const text = bodies.map((answer) => answer?.body ?? '').join('\n')
+    expect(secrets.filter((secret) => text.includes(String(secret)))).to.deep.equal([])
+  })
+
+  it('has the same bytes under any settings of a session', async () => {
+    const profile = tables
+      .every('users_publicstaffprofile')
+      .find((row) => expected.isVisible(row) && expected.projectRows(row['user_id']).length > 0)
+    const params = { user_id: String(profile?.['user_id']) }
+    const loadRows = (trx: Transaction<Database>) => staffProjects.load(trx, params, 'rows')
+
+    const plain = await db.transaction().execute(loadRows)
+    const strange = await db.transaction().execute(async (trx) => {
+      await sql`set local time zone 'America/New_York'`.execute(trx)
+      await sql`set local datestyle to 'SQL, DMY'`.execute(trx)
+      return loadRows(trx)
+    })
+    expect(plain?.body).to.match(/"created_at":"\d{4}-/)
+    expect(strange).to.deep.equal(plain)
+  })
+
+  it('keeps every digit of an id', async () => {
+    const answer = await db.transaction().execute(async (trx) => {
+      await sql`
+        insert into agencies_branch (id, name, created_at, updated_at)
+        values (9007199254740993, 'Far away', now(), now())
+      `.execute(trx)
+      const found = await branches.load(trx, {}, 'all')
+      await sql`delete from agencies_branch where id = 9007199254740993`.execute(trx)
+      return found
+    })
+    expect(answer?.body).to.include('{"id":9007199254740993,"name":"Far away"')
+  })
+
+  async function load(resource: Resource, params: Params, variant: string) {
+    return db.transaction().execute((trx) => resource.load(trx, params, variant))
+  }
+
+  async function read(resource: Resource, params: Params, variant: string): Promise<unknown> {
+    const answer = await load(resource, params, variant)
+    return answer && JSON.parse(answer.body)
+  }
+
+  /** The rows of all pages, each of which must say that there are `total`. */
+  async function readPages(filter: { businessArea?: string }, total: number): Promise<unknown[]> {
+    const pages = Array.from({ length: Math.ceil(total / PAGE_SIZE) }, async (_, index) => {
+      const variant = staffListVariant({ ...filter, page: index + 1 })
+      const page = shapes.staffPage.parse(await read(staffList, {}, variant))
+      expect(page.total_results).to.equal(total)
+      expect(page.total_pages).to.equal(Math.ceil(total / PAGE_SIZE))
+      return page.profiles
+    })
+    return (await Promise.all(pages)).flat()
+  }
+
+  /** The profiles of the staff list. Names are ordered by Postgres, which knows the collation. */
+  async function listedInOrder(): Promise<Row[]> {
+    const { rows } = await sql<{ id: number }>`
+      select p.id::int as id
+      from users_publicstaffprofile p
+      join users_user u on u.id = p.user_id
+      order by u.display_last_name, u.display_first_name, p.id
+    `.execute(db)
+    return rows
+      .flatMap(({ id }) => tables.all('users_publicstaffprofile', 'id', id))
+      .filter((profile) => expected.isVisible(profile) && expected.isListed(profile))
+  }
+
+  async function idsByName(table: 'agencies_branch' | 'agencies_businessarea') {
+    const { rows } = await sql<{ id: number }>`
+      select id::int as id from ${sql.table(table)} order by name, id
+    `.execute(db)
+    return idsOf(rows)
+  }
+
+  /** Users with many projects, with few and with none; with a profile and without. */
+  function someUsers(): Row[] {
+    const count = new Map<unknown, number>()
+    for (const { user_id } of tables.every('projects_projectmember')) {
+      count.set(user_id, (count.get(user_id) ?? 0) + 1)
+    }
+    return tables
+      .every('users_user')
+      .toSorted((a, b) => (count.get(b['id']) ?? 0) - (count.get(a['id']) ?? 0))
+      .filter((_, index) => index % EVERY_NTH_USER === 0)
+  }
+})
+
+const idsOf = (rows: readonly { readonly id: number }[]) => rows.map(({ id }) => id)
