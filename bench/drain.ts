@@ -27,7 +27,7 @@ export const drain: Part = async ({ servers, quick, say }) => {
       DRAINS: quick ? '3' : '7',
     },
   })
-  const { emptyMs, singleMs, drainMs, backlog } = reportSchema.parse(JSON.parse(output))
+  const { emptyMs, singleMs, drainMs, backlog } = reportSchema.parse(JSON.parse(lastLine(output)))
   const rate = backlog / (median(drainMs) / 1000)
   const row = (name: string, ms: readonly number[]) => [
     name,
@@ -53,3 +53,6 @@ export const drain: Part = async ({ servers, quick, say }) => {
     },
   ]
 }
+
+/** What comes before it is the log. */
+const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? ''

@@ -40,6 +40,7 @@ const singleMs = await times(windows, async (i) => {
   await change(i)
   return timed(worker.applyWindow)
 })
+const flushesBefore = await countFlushes()
 const drainMs = await times(drains, async () => {
   await pileUp()
   let applied = 0
@@ -50,8 +51,14 @@ const drainMs = await times(drains, async () => {
   if (left > 0) throw new Error('the backlog was applied and its entries are still there')
   return ms
 })
+if ((await countFlushes()) > flushesBefore) throw new Error('flushed instead of key by key')
 process.stdout.write(`${JSON.stringify({ emptyMs, singleMs, drainMs, backlog: BACKLOG })}\n`)
 process.exit()
+
+async function countFlushes(): Promise<number> {
+  const { values } = await metrics.flushes.get()
+  return values.reduce((sum, { value }) => sum + value, 0)
+}
 
 async function times(count: number, measure: (i: number) => Promise<number>): Promise<number[]> {
   const all: number[] = []

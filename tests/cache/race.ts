@@ -34,9 +34,9 @@ export interface Racers {
   readonly writes: readonly ((n: number) => string)[]
 }
 
-const MOST_READS = 8
-const MOST_WRITES = 4
-const MOST_WINDOWS = 4
+const MOST_READS = 4
+const MOST_WRITES = 2
+const MOST_WINDOWS = 2
 
 /**
  * Prepares a race; what it returns runs one schedule, in which each number picks the next move. A

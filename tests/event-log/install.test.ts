@@ -241,7 +241,9 @@ describe('install and uninstall', () => {
       tables: AVIARY_RULES.tables.map((table) => ({ ...table, watch: table.watch.slice(0, 2) })),
     }
     const writer = await connect()
-    await using writing = repeat((round) => writer.query(`insert into bird (id) values ($1)`, [round]))
+    await using writing = repeat((round) =>
+      writer.query(`insert into bird (id) values ($1)`, [round]),
+    )
     for (const definition of [other, AVIARY_RULES, other, AVIARY_RULES]) {
       await install(database.url, definition)
     }

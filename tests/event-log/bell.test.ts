@@ -1,0 +1,222 @@
+import { rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { expect } from 'chai'
+import { Client } from 'pg'
+import { install } from '../../db/event-log/install.ts'
+import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
+import { stateDir } from '../../scripts/paths.ts'
+import { type PostgresServer, startPostgres } from '../../scripts/servers/postgres.ts'
+import { until } from '../support/until.ts'
+import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
+
+const sessionOptions = (url: string) => ({
+  url,
+  applicationName: 'spms-test-sleeper',
+  statementTimeoutMs: 10_000,
+})
+
+/** Listens on a connection of its own; tells how often the bell rang since it was last asked. */
+async function openEar(url: string) {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  await client.query('listen invalidation')
+  let heard: (string | undefined)[] = []
+  client.on('notification', ({ payload }) => heard.push(payload))
+  return {
+    client,
+    async rings(): Promise<number> {
+      // Notifications arrive in the order of their commits: all that were before this one are here.
+      await client.query(`notify invalidation, 'asked'`)
+      await until(() => heard.at(-1) === 'asked')
+      const rings = heard.length - 1
+      heard = []
+      return rings
+    },
+    [Symbol.asyncDispose]: () => client.end(),
+  }
+}
+
+describe('the bell', () => {
+  let log: EventLog
+  let sleeper: WorkerSession
+
+  before(async () => {
+    log = await openEventLog(AVIARY, AVIARY_RULES)
+  })
+  after(() => log[Symbol.asyncDispose]())
+  beforeEach(async () => {
+    await log.client.query('truncate bird, ring')
+    sleeper = await openWorkerSession(sessionOptions(log.url))
+  })
+  afterEach(() => sleeper[Symbol.asyncDispose]())
+
+  it('stays silent while nobody sleeps', async () => {
+    await using ear = await openEar(log.url)
+    await log.client.query(`insert into bird values (1); update bird set name = 'x'; truncate ring`)
+    expect(await ear.rings()).to.equal(0)
+  })
+
+  it('rings once for each transaction that changed something, once it can be seen', async () => {
+    await using ear = await openEar(log.url)
+    expect(await sleeper.tryBell()).to.be.true
+    for (const sql of [
+      'insert into bird values (1)',
+      'begin; insert into bird values (2); update bird set weight = 2; delete from bird where id = 2; commit',
+      'insert into bird select id from generate_series(10, 1000) id',
+      'truncate bird cascade',
+      `select invalidation.flush('x')`,
+      'begin; savepoint s; insert into bird values (3); rollback to s; insert into bird values (4); commit',
+    ]) {
+      await log.client.query(sql)
+      expect(await ear.rings(), sql).to.equal(1)
+    }
+    for (const sql of [
+      'begin; insert into bird values (5); rollback',
+      'begin; savepoint s; insert into bird values (5); rollback to s; commit',
+      'update bird set last_seen = now()',
+      'delete from bird where false',
+    ]) {
+      await log.client.query(sql)
+      expect(await ear.rings(), sql).to.equal(0)
+    }
+    await sleeper.releaseBell()
+    await log.client.query('insert into bird values (6)')
+    expect(await ear.rings()).to.equal(0)
+  })
+
+  it('cannot be taken while a transaction that found nobody asleep is still open', async () => {
+    const writer = await log.connect()
+    await writer.query('begin; insert into bird values (1)')
+    expect(await sleeper.tryBell()).to.be.false
+    await writer.query('savepoint s; insert into bird values (2); rollback to s')
+    expect(await sleeper.tryBell()).to.be.false
+    await writer.query('commit')
+    expect(await sleeper.tryBell()).to.be.true
+    await writer.end()
+  })
+
+  it('can be taken when all that such a transaction wrote was rolled back, and the next write rings', async () => {
+    await using ear = await openEar(log.url)
+    const writer = await log.connect()
+    await writer.query('begin; savepoint s; insert into bird values (1); rollback to s')
+    expect(await sleeper.tryBell()).to.be.true
+    await writer.query('insert into bird values (2); commit')
+    expect(await ear.rings()).to.equal(1)
+    await writer.end()
+  })
+
+  it('is free again when its sleeper is gone', async () => {
+    expect(await sleeper.tryBell()).to.be.true
+    const other = await openWorkerSession(sessionOptions(log.url))
+    expect(await other.tryBell()).to.be.false
+    await log.client.query(
+      'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and pid <> $2',
+      [
+        'spms-test-sleeper',
+        Number((await other.client.query('select pg_backend_pid() as pid')).rows[0].pid),
+      ],
+    )
+    await until(() => sleeper.lost.aborted)
+    await until(() => other.tryBell())
+    await other[Symbol.asyncDispose]()
+  })
+
+  it('does not ring where it is switched off, and the sleeper knows', async () => {
+    await using ear = await openEar(log.url)
+    expect(sleeper.bellRings).to.be.true
+    expect(await sleeper.tryBell()).to.be.true
+    await log.client.query(
+      `alter database ${new URL(log.url).pathname.slice(1)} set invalidation.bell = 'off'`,
+    )
+    const writer = await log.connect()
+    await writer.query('insert into bird values (1)')
+    expect(await ear.rings()).to.equal(0)
+    const informed = await openWorkerSession(sessionOptions(log.url))
+    expect(informed.bellRings).to.be.false
+    await informed[Symbol.asyncDispose]()
+    await writer.query(`set invalidation.bell = 'on'; update bird set name = 'x'`)
+    expect(await ear.rings()).to.equal(1)
+    await writer.end()
+    await log.client.query(
+      `alter database ${new URL(log.url).pathname.slice(1)} reset invalidation.bell`,
+    )
+  })
+})
+
+describe('the bell on a server with prepared transactions and a short queue', function () {
+  this.timeout(60_000)
+  const name = `bell-${process.pid}`
+  let server: PostgresServer
+  let url: string
+  let client: Client
+
+  before(async () => {
+    server = await startPostgres({
+      stateDir,
+      name,
+      durable: false,
+      settings: { max_prepared_transactions: 2, max_notify_queue_pages: 64 },
+      say: () => {},
+    })
+    url = server.url
+    client = new Client({ connectionString: url })
+    await client.connect()
+    await client.query(AVIARY)
+    await install(url, AVIARY_RULES)
+  })
+  after(async () => {
+    await client?.end()
+    await server?.stop()
+    await rm(join(stateDir, `${name}.log`), { force: true })
+    await rm(dirname(server.dataDir), { recursive: true, force: true })
+  })
+
+  it('lets a transaction be prepared, keeps everybody awake meanwhile, and logs it when it commits', async () => {
+    await using sleeper = await openWorkerSession(sessionOptions(url))
+    expect(sleeper.bellRings).to.be.false
+    await client.query(`begin; insert into bird values (1); prepare transaction 'p'`)
+    expect(await sleeper.tryBell()).to.be.false
+    await client.query(`commit prepared 'p'`)
+    expect(await sleeper.tryBell()).to.be.true
+
+    await client.query(`begin; insert into bird values (2); prepare transaction 'q'`)
+    await client.query(`commit prepared 'q'`)
+    const { rows } = await client.query('select keys from invalidation.event order by xid')
+    expect(rows).to.eql([{ keys: [['1', null]] }, { keys: [['2', null]] }])
+  })
+
+  it('does not ring into a queue that is half full, and no write fails', async () => {
+    await using sleeper = await openWorkerSession(sessionOptions(url))
+    await using ear = await openEar(url)
+    await client.query(`set invalidation.bell = 'on'`)
+    expect(await sleeper.tryBell()).to.be.true
+    await client.query('insert into bird values (10)')
+    expect(await ear.rings()).to.equal(1)
+
+    // A listener in a transaction holds on to everything that is in the queue.
+    await ear.client.query('begin')
+    const text = 'x'.repeat(7_900)
+    for (let sent = 0; sent < 40; sent++) await client.query(`notify other, '${text}${sent}'`)
+    const { rows } = await client.query<{ usage: number }>(
+      'select pg_notification_queue_usage() as usage',
+    )
+    expect(rows[0]?.usage).to.be.greaterThan(0.5)
+    await client.query('insert into bird values (11)')
+    // Until it is full.
+    const full = await (async () => {
+      for (;;) await client.query(`notify other, '${text}${Math.random()}'`)
+    })().catch(String)
+    expect(full).to.include('too many notifications')
+    await client.query('insert into bird values (12)')
+    await ear.client.query('commit')
+    await until(async () => {
+      const { rows } = await client.query<{ usage: number }>(
+        'select pg_notification_queue_usage() as usage',
+      )
+      return rows[0]?.usage === 0
+    })
+    expect(await ear.rings()).to.equal(0)
+    await client.query('insert into bird values (13)')
+    expect(await ear.rings()).to.equal(1)
+  })
+})

@@ -1,0 +1,255 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import type { Client } from 'pg'
+import { keepHouse, noteCursors } from '../../db/event-log/housekeeping.ts'
+import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
+import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { beginReading, isWithinRing, readWindow } from '../../db/event-log/window.ts'
+import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
+
+const MINUTE_S = 60
+
+describe('housekeeping', () => {
+  let log: EventLog
+  let session: WorkerSession
+  /** How far the clock of the test is ahead; it only ever goes forward. */
+  let aheadS: number
+
+  before(async () => {
+    log = await openEventLog(AVIARY, AVIARY_RULES)
+    session = await openWorkerSession({
+      url: log.url,
+      applicationName: 'spms-test-housekeeper',
+      statementTimeoutMs: 10_000,
+    })
+  })
+  after(async () => {
+    await session[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+  beforeEach(async () => {
+    aheadS = 0
+    await log.client.query(`truncate invalidation.event, invalidation.cursor, invalidation.note,
+      invalidation.floor`)
+  })
+
+  const keep = (client: Client = session.client) => keepHouse(client, { aheadS })
+
+  /** What a minute of housekeeping after another does, for so many minutes. */
+  async function pass(minutes: number, note?: () => Promise<void>): Promise<string[]> {
+    const results: string[] = []
+    for (let minute = 0; minute < minutes; minute++) {
+      aheadS += MINUTE_S
+      await note?.()
+      results.push(await keep())
+    }
+    return results
+  }
+
+  /** An event in the segment of the clock of the test. */
+  const write = (id: number, client: Client = log.client) =>
+    client.query(
+      `insert into invalidation.event values (
+         (extract(epoch from clock_timestamp() + $1 * interval '1 s')::bigint / 300) % 4,
+         pg_current_xact_id(), 1, 1, 'I', -1, json_build_array(json_build_array($2::text)), now())`,
+      [aheadS, id],
+    )
+
+  async function snapshot(): Promise<string> {
+    const { rows } = await log.client.query<{ now: string }>(
+      `select pg_current_snapshot()::text as now`,
+    )
+    return rows[0]?.now as string
+  }
+
+  const count = async () =>
+    Number((await log.client.query('select count(*) as n from invalidation.event')).rows[0].n)
+
+  const stand = async (resource: string, at?: string) =>
+    noteCursors(log.client, 'redis', [{ resource, snapshot: at ?? (await snapshot()) }])
+
+  const standHere = () => stand('a')
+
+  it('empties what every cursor has been past for ten minutes, and raises the floor', async () => {
+    await write(1)
+    const results = await pass(25, standHere)
+    expect(results.filter((result) => result === 'emptied')).to.have.lengthOf(1)
+    expect(await count()).to.equal(0)
+    const { rows } = await log.client.query<{ snapshot: string }>(
+      'select snapshot from invalidation.floor',
+    )
+    const floor = parseSnapshot(rows[0]?.snapshot ?? '') as Snapshot
+    expect(covers(parseSnapshot(await snapshot()) as Snapshot, floor)).to.be.true
+  })
+
+  it('keeps at least ten minutes', async () => {
+    for (let minute = 0; minute < 60; minute++) {
+      await write(minute)
+      await pass(1, standHere)
+      const { rows } = await log.client.query<{ ids: number[] }>(
+        'select array_agg((keys->0->>0)::int) as ids from invalidation.event',
+      )
+      const youngest = Array.from({ length: Math.min(minute + 1, 10) }, (_, i) => minute - i)
+      expect(rows[0]?.ids).to.include.members(youngest)
+      expect(rows[0]?.ids.length).to.be.at.most(25)
+    }
+  })
+
+  it('keeps what one cursor has not seen, until it has', async () => {
+    await stand('slow')
+    await write(1)
+    expect(await pass(45, standHere)).not.to.include('emptied')
+    expect(await count()).to.equal(1)
+    const both = async () => {
+      await standHere()
+      await stand('slow')
+    }
+    expect(await pass(45, both)).to.include('emptied')
+    expect(await count()).to.equal(0)
+  })
+
+  it('keeps what was written long ago and committed only now', async () => {
+    const long = await log.connect()
+    await long.query('begin')
+    await write(1, long)
+    // The segment itself is held by the writer.
+    expect(await pass(30, standHere))
+      .to.include('busy')
+      .and.not.include('emptied')
+    await long.query('commit')
+    expect(await pass(9)).not.to.include('emptied')
+    expect(await count()).to.equal(1)
+    await long.end()
+  })
+
+  it('never waits for a writer', async () => {
+    await write(1)
+    await pass(14, standHere)
+    const writer = await log.connect()
+    await writer.query('begin; lock table invalidation.event in row exclusive mode')
+    expect(await pass(6, standHere))
+      .to.include('busy')
+      .and.not.include('emptied')
+    await writer.query('commit')
+    await writer.end()
+  })
+
+  it('does nothing while another replica does it', async () => {
+    const other = await log.connect()
+    await other.query('select pg_advisory_lock(1397771603, 2)')
+    expect(await keep()).to.equal('not ours')
+    await other.query('select pg_advisory_unlock(1397771603, 2)')
+    expect(await keep()).not.to.equal('not ours')
+    await other.end()
+  })
+
+  it('without any cursor keeps everything', async () => {
+    await write(1)
+    expect(new Set(await pass(45))).to.eql(new Set(['still needed']))
+    expect(await count()).to.equal(1)
+  })
+
+  it('is not held back by a cursor that has not moved for ten minutes', async () => {
+    await stand('dead')
+    await write(1)
+    await log.client.query(
+      `update invalidation.cursor set noted_at = now() - interval '11 minutes'`,
+    )
+    expect(await pass(25, standHere)).to.include('emptied')
+    expect(await count()).to.equal(0)
+  })
+
+  it('heeds no cursor and no note that came from another cluster with a dump', async () => {
+    const foreign = '900000000000:900000000000:'
+    await stand('a')
+    await log.client.query(
+      `insert into invalidation.note values (now() - interval '1 hour', '${foreign}')`,
+    )
+    await stand('elsewhere', foreign)
+    await write(1)
+    expect(await pass(45)).not.to.include('emptied')
+    expect(await count()).to.equal(1)
+  })
+
+  it('counts events of another cluster as seen', async () => {
+    await log.client.query(`insert into invalidation.event values (
+      (extract(epoch from now())::bigint / 300) % 4, '900000000000', 1, 1, 'I', -1, '[["1"]]', now())`)
+    expect(await pass(25, standHere)).to.include('emptied')
+  })
+
+  it('takes nothing from a reader, whatever happens in whatever order', async function () {
+    this.timeout(60_000)
+    const writers = await Promise.all([log.connect(), log.connect(), log.connect()])
+    const writer = fc.nat(writers.length - 1)
+    const step = fc.oneof(
+      { weight: 4, arbitrary: fc.tuple(fc.constant('write' as const), writer) },
+      { weight: 3, arbitrary: fc.tuple(fc.constant('commit' as const), writer) },
+      { weight: 1, arbitrary: fc.tuple(fc.constant('rollback' as const), writer) },
+      { weight: 3, arbitrary: fc.tuple(fc.constant('read' as const), fc.nat(1)) },
+      {
+        weight: 6,
+        arbitrary: fc.tuple(fc.constant('pass' as const), fc.integer({ min: 20, max: 400 })),
+      },
+    )
+    let emptied = 0
+    let id = 0
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 120 }), async (schedule) => {
+        await log.client.query(`truncate invalidation.event, invalidation.cursor, invalidation.note,
+          invalidation.floor`)
+        const start = await snapshot()
+        const readers = ['a', 'b'].map((name) => ({
+          name,
+          since: parseSnapshot(start) as Snapshot,
+          unread: [] as number[],
+        }))
+        for (const { name } of readers) await stand(name, start)
+        const open = new Map<number, number[]>()
+
+        const end = async (by: number, how: 'commit' | 'rollback') => {
+          const ids = open.get(by)
+          if (!ids) return
+          open.delete(by)
+          await writers[by]?.query(how)
+          if (how === 'commit') for (const reader of readers) reader.unread.push(...ids)
+        }
+        const read = async (reader: (typeof readers)[number]) => {
+          const horizon = await beginReading(session.client, true)
+          const { events } = await readWindow(session.client, reader.since)
+          await session.client.query('commit')
+          expect(isWithinRing(reader.since, horizon)).to.be.true
+          expect(events.flatMap(({ keys }) => keys?.map((key) => Number(key[0])))).to.have.members(
+            reader.unread,
+          )
+          reader.since = horizon.snapshot
+          reader.unread = []
+          await stand(reader.name, horizon.snapshot.text)
+        }
+
+        for (const [what, number] of schedule) {
+          if (what === 'write') {
+            const client = writers[number] as Client
+            if (!open.has(number)) await client.query('begin')
+            const ids = open.get(number) ?? []
+            open.set(number, ids)
+            ids.push(++id)
+            await write(id, client)
+          } else if (what === 'read') {
+            await read(readers[number] as (typeof readers)[number])
+          } else if (what === 'pass') {
+            aheadS += number
+            if ((await keep()) === 'emptied') emptied++
+          } else {
+            await end(number, what)
+          }
+        }
+        for (const by of open.keys()) await end(by, 'commit')
+        for (const reader of readers) await read(reader)
+      }),
+      { seed: 3, numRuns: 20 },
+    )
+    expect(emptied).to.be.greaterThan(8)
+    await Promise.all(writers.map((client) => client.end()))
+  })
+})

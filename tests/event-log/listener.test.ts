@@ -1,0 +1,144 @@
+import { expect } from 'chai'
+import { type Listener, openListener } from '../../db/event-log/listener.ts'
+import { createProxy } from '../support/chaos-proxy.ts'
+import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
+import { until } from '../support/until.ts'
+import { Client } from 'pg'
+
+describe('the listener', () => {
+  const applicationName = 'spms-test-listener'
+  let database: TestDatabase
+  let client: Client
+  let rings: number
+  let states: boolean[]
+
+  before(async () => {
+    database = await createEmptyDatabase()
+    client = new Client({ connectionString: database.url })
+    client.on('error', () => {})
+    await client.connect()
+  })
+  after(async () => {
+    await client.end()
+    await database[Symbol.asyncDispose]()
+  })
+  beforeEach(() => {
+    rings = 0
+    states = []
+  })
+
+  const open = (url = database.url): Listener =>
+    openListener({
+      url,
+      applicationName,
+      onRing: () => rings++,
+      onState: (hearing) => states.push(hearing),
+    })
+
+  async function connections(): Promise<number> {
+    const { rowCount } = await client.query(
+      'select from pg_stat_activity where application_name = $1 and datname = current_database()',
+      [applicationName],
+    )
+    return rowCount ?? 0
+  }
+
+  const terminate = () =>
+    client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where application_name = $1 and datname = current_database()`,
+      [applicationName],
+    )
+
+  async function heard(): Promise<void> {
+    const before = rings
+    await client.query('notify invalidation')
+    await until(() => rings > before)
+  }
+
+  it('hears each ring, and counts its own beginning as one', async () => {
+    await using listener = open()
+    expect(listener.hearing).to.be.false
+    await until(() => listener.hearing)
+    expect(rings).to.equal(1)
+    await heard()
+    expect(states).to.eql([true])
+  })
+
+  it("takes anybody's payload for a ring and nothing more", async () => {
+    await using listener = open()
+    await until(() => listener.hearing)
+    const before = rings
+    for (const payload of ['{', 'null', '"', 'drop table', 'x'.repeat(7999)]) {
+      await client.query('select pg_notify($1, $2)', ['invalidation', payload])
+    }
+    await client.query(`notify something_else`)
+    await until(() => rings === before + 5)
+    await heard()
+  })
+
+  it('says at once that it is deaf, and rings, since a sleeper relies on it', async () => {
+    await using proxy = await createProxy(database.url)
+    await proxy.listen()
+    await using listener = open(proxy.url)
+    await until(() => listener.hearing)
+    const before = rings
+    await proxy[Symbol.asyncDispose]()
+    await until(() => !listener.hearing)
+    expect(rings).to.be.greaterThan(before)
+    await proxy.listen()
+    await until(() => listener.hearing)
+    await heard()
+    expect(states).to.eql([true, false, true])
+  })
+
+  it('comes back after every loss with one connection, and rings for what it missed', async () => {
+    await using listener = open()
+    for (let loss = 1; loss <= 4; loss++) {
+      await until(() => listener.hearing)
+      const before = rings
+      await terminate()
+      await until(() => !listener.hearing)
+      await until(() => listener.hearing)
+      expect(rings).to.be.greaterThan(before + 1)
+      await heard()
+    }
+    expect(await connections()).to.equal(1)
+  })
+
+  it('waits for a server that is not there yet, and then has one connection', async () => {
+    await using proxy = await createProxy(database.url)
+    await using listener = open(proxy.url)
+    let tries = 0
+    await until(() => (tries = rings) >= 3)
+    expect(tries).to.be.at.least(3)
+    expect(states).to.eql([])
+    await proxy.listen()
+    await until(() => listener.hearing)
+    await heard()
+    expect(await connections()).to.equal(1)
+  })
+
+  it('hears again when the LISTEN itself was refused', async () => {
+    // Connections are taken, and end before the LISTEN is through.
+    await using listener = open()
+    await until(() => listener.hearing)
+    for (let time = 0; time < 10; time++) await terminate()
+    await until(() => listener.hearing)
+    await heard()
+    expect(await connections()).to.equal(1)
+  })
+
+  it('ends at once, also while it is looking for a server', async () => {
+    await using proxy = await createProxy(database.url)
+    const listener = open(proxy.url)
+    await until(() => rings >= 2)
+    await listener[Symbol.asyncDispose]()
+    await proxy.listen()
+    const hearing = open()
+    await until(() => hearing.hearing)
+    expect(await connections()).to.equal(1)
+    await hearing[Symbol.asyncDispose]()
+    await until(async () => (await connections()) === 0)
+  })
+})

@@ -1,0 +1,92 @@
+import { expect } from 'chai'
+import { isSilence, openWorkerSession } from '../../db/event-log/session.ts'
+import { createProxy } from '../support/chaos-proxy.ts'
+import { createEmptyDatabase } from '../support/database.ts'
+import { until } from '../support/until.ts'
+import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
+
+describe('a worker session', () => {
+  const applicationName = 'spms-test-session'
+  let log: EventLog
+
+  before(async () => {
+    log = await openEventLog(AVIARY, AVIARY_RULES)
+  })
+  after(() => log[Symbol.asyncDispose]())
+
+  const open = (url = log.url, statementTimeoutMs = 10_000) =>
+    openWorkerSession({ url, applicationName, statementTimeoutMs })
+
+  it('says that it is lost when its connection is', async () => {
+    await using session = await open()
+    expect(session.lost.aborted).to.be.false
+    await log.client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1`,
+      [applicationName],
+    )
+    await until(() => session.lost.aborted)
+  })
+
+  it('gives its locks back when it ends', async () => {
+    const session = await open()
+    expect(await session.tryLock(5, 6)).to.be.true
+    await using other = await open()
+    expect(await other.tryLock(5, 6)).to.be.false
+    await session[Symbol.asyncDispose]()
+    await until(() => other.tryLock(5, 6))
+  })
+
+  it('leaves no connection behind when nothing is installed', async () => {
+    await using empty = await createEmptyDatabase()
+    const database = new URL(empty.url).pathname.slice(1)
+    const error = await open(empty.url).catch((error: unknown) => error)
+    expect(String(error)).to.include('invalidation.incarnation')
+    await until(async () => {
+      const { rowCount } = await log.client.query(
+        'select from pg_stat_activity where datname = $1',
+        [database],
+      )
+      return rowCount === 0
+    })
+  })
+
+  it('begins a new life where a crash has emptied the old one', async () => {
+    const lives = async () =>
+      (await log.client.query<{ id: string }>('select id from invalidation.incarnation')).rows
+    const before = await lives()
+    await (await open())[Symbol.asyncDispose]()
+    expect(await lives()).to.eql(before)
+    await log.client.query('truncate invalidation.incarnation')
+    await Promise.all(
+      [open(), open(), open()].map(async (one) => (await one)[Symbol.asyncDispose]()),
+    )
+    const after = await lives()
+    expect(after).to.have.lengthOf(1)
+    expect(after).not.to.eql(before)
+  })
+
+  it('cannot go on with a snapshot after it was stopped for long', async function () {
+    this.timeout(20_000)
+    await using session = await open()
+    const { rows } = await session.client.query<{ ms: string }>(
+      `select setting as ms from pg_settings where name = 'idle_in_transaction_session_timeout'`,
+    )
+    expect(Number(rows[0]?.ms)).to.be.within(1, 10_000)
+    await session.client.query(`set idle_in_transaction_session_timeout = '100ms'`)
+    await session.client.query('begin isolation level repeatable read')
+    await until(() => session.lost.aborted)
+  })
+
+  it('tells silence from any other failure, and can be left behind', async () => {
+    await using proxy = await createProxy(log.url)
+    await proxy.listen()
+    const session = await open(proxy.url, 100)
+    const slow = await session.client.query('select pg_sleep(1)').catch((error: unknown) => error)
+    expect(isSilence(slow), 'the server did answer').to.be.false
+    expect(String(slow)).to.include('statement timeout')
+    proxy.delayMs = 5_000
+    const silent = await session.client.query('select 1').catch((error: unknown) => error)
+    expect(isSilence(silent)).to.be.true
+    await session[Symbol.asyncDispose]()
+  })
+})

@@ -1,0 +1,295 @@
+import { expect } from 'chai'
+import fc from 'fast-check'
+import type { Client } from 'pg'
+import { noteCursors, keepHouse } from '../../db/event-log/housekeeping.ts'
+import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
+import { covers, type Snapshot } from '../../db/event-log/snapshot.ts'
+import {
+  beginReading,
+  type Horizon,
+  isWithinRing,
+  readWindow,
+  type Window,
+} from '../../db/event-log/window.ts'
+import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
+
+describe('a window', () => {
+  let log: EventLog
+  let session: WorkerSession
+
+  before(async () => {
+    log = await openEventLog(AVIARY, AVIARY_RULES)
+    session = await openWorkerSession({
+      url: log.url,
+      applicationName: 'spms-test-reader',
+      statementTimeoutMs: 10_000,
+    })
+  })
+  after(async () => {
+    await session[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+  beforeEach(() =>
+    log.client.query(
+      'truncate bird, ring; truncate invalidation.event; delete from invalidation.floor',
+    ),
+  )
+
+  interface Reading extends Horizon {
+    readonly window: Window
+  }
+
+  async function read(since?: Snapshot, reachingBack = false): Promise<Reading> {
+    const horizon = await beginReading(session.client, reachingBack)
+    const window = await readWindow(session.client, since ?? horizon.snapshot)
+    await session.client.query('commit')
+    return { ...horizon, window }
+  }
+
+  const idsOf = ({ window }: Reading) =>
+    window.events.flatMap(({ keys }) => keys?.map((key) => Number(key[0])) ?? [])
+
+  it('holds what was committed after one snapshot and can be seen in the next', async () => {
+    const first = await read()
+    expect(first.window).to.eql({ events: [], coarse: false, count: 0 })
+    await log.client.query(`insert into bird values (1, 'wren')`)
+    const second = await read(first.snapshot)
+    expect(second.window.count).to.equal(1)
+    expect(second.window.events[0]).to.include({ version: 1, tableId: 1, op: 'I', changed: -1n })
+    expect(second.window.events[0]?.keys).to.eql([['1', null]])
+    expect(Date.now() - (second.window.events[0]?.atMs ?? 0)).to.be.within(-60_000, 60_000)
+    expect((await read(second.snapshot)).window.count).to.equal(0)
+  })
+
+  it('is not held up by a long transaction, nor forgets it when it ends at last', async () => {
+    const long = await log.connect()
+    await long.query('begin; insert into bird values (1)')
+    const first = await read()
+    await log.client.query('insert into bird values (2)')
+    const second = await read(first.snapshot)
+    expect(idsOf(second)).to.eql([2])
+    const third = await read(second.snapshot)
+    expect(third.window.count).to.equal(0)
+    await long.query('insert into bird values (3); commit')
+    expect(idsOf(await read(third.snapshot))).to.have.members([1, 3])
+    await long.end()
+  })
+
+  it('sees every committed event exactly once, however transactions overlap', async function () {
+    this.timeout(60_000)
+    const writers = await Promise.all(Array.from({ length: 5 }, () => log.connect()))
+    const writer = fc.nat(writers.length - 1)
+    const action = fc.oneof(
+      { weight: 6, arbitrary: fc.record({ do: fc.constant('write' as const), by: writer }) },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('write many' as const), by: writer }) },
+      { weight: 3, arbitrary: fc.record({ do: fc.constant('commit' as const), by: writer }) },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('rollback' as const), by: writer }) },
+      { weight: 2, arbitrary: fc.record({ do: fc.constant('savepoint' as const), by: writer }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({ do: fc.constant('back to savepoint' as const), by: writer }),
+      },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('write alone' as const), by: writer }) },
+      { weight: 4, arbitrary: fc.constant({ do: 'read' as const }) },
+    )
+    let id = 0
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { minLength: 10, maxLength: 60 }), async (schedule) => {
+        /** What each open transaction has written, and how much of that before its savepoints. */
+        const open = new Map<number, { ids: number[]; savepoints: number[] }>()
+        let committed: number[] = []
+        let { snapshot } = await read()
+
+        const check = async () => {
+          const reading = await read(snapshot)
+          expect(covers(reading.snapshot, snapshot), 'snapshots only move forward').to.be.true
+          expect(idsOf(reading)).to.have.members(committed)
+          snapshot = reading.snapshot
+          committed = []
+        }
+        const begin = async (by: number, client: Client) => {
+          const transaction = open.get(by) ?? { ids: [], savepoints: [] }
+          if (!open.has(by)) await client.query('begin')
+          open.set(by, transaction)
+          return transaction
+        }
+        const end = async (by: number, client: Client, how: 'commit' | 'rollback') => {
+          const transaction = open.get(by)
+          if (!transaction) return
+          await client.query(how)
+          open.delete(by)
+          if (how === 'commit') committed.push(...transaction.ids)
+        }
+        const steps = {
+          async write(by: number, client: Client) {
+            const { ids } = await begin(by, client)
+            ids.push(++id)
+            await client.query('insert into bird values ($1)', [id])
+          },
+          async 'write many'(by: number, client: Client) {
+            const { ids } = await begin(by, client)
+            const first = id + 1
+            id += 700
+            for (let one = first; one <= id; one++) ids.push(one)
+            await client.query('insert into bird select generate_series($1::int, $2::int)', [
+              first,
+              id,
+            ])
+          },
+          async 'write alone'(by: number, client: Client) {
+            if (open.has(by)) return
+            committed.push(++id)
+            await client.query('insert into bird values ($1)', [id])
+          },
+          async savepoint(by: number, client: Client) {
+            const { ids, savepoints } = await begin(by, client)
+            await client.query(`savepoint s${savepoints.length}`)
+            savepoints.push(ids.length)
+          },
+          async 'back to savepoint'(by: number, client: Client) {
+            const transaction = open.get(by)
+            const length = transaction?.savepoints.pop()
+            if (!transaction || length === undefined) return
+            await client.query(`rollback to s${transaction.savepoints.length}`)
+            transaction.ids.length = length
+          },
+          commit: (by: number, client: Client) => end(by, client, 'commit'),
+          rollback: (by: number, client: Client) => end(by, client, 'rollback'),
+        }
+
+        for (const step of schedule) {
+          if (step.do === 'read') await check()
+          else await steps[step.do](step.by, writers[step.by] as Client)
+        }
+        for (const [by, client] of writers.entries()) {
+          await end(by, client, by % 2 === 0 ? 'commit' : 'rollback')
+        }
+        await check()
+      }),
+      { seed: 2, numRuns: 60 },
+    )
+    await Promise.all(writers.map((client) => client.end()))
+  })
+
+  it('leaves out what came from another cluster with a dump', async () => {
+    const { snapshot } = await read()
+    await log.client.query(`insert into invalidation.event
+      values (0, '999999999999', 1, 1, 'I', -1, '[["1"]]', now())`)
+    expect((await read(snapshot)).window.count).to.equal(0)
+  })
+
+  it('is read by index however many events the ring holds', async () => {
+    await insertEvents(20_000)
+    const { snapshot } = await read()
+    await log.client.query('insert into bird values (1)')
+    await read(snapshot)
+    await session.client.query(`begin; set local enable_seqscan = off`)
+    for (const name of ['invalidation-window-size', 'invalidation-window']) {
+      const { rows } = await session.client.query<{ 'QUERY PLAN': string }>(
+        `explain (analyze, buffers) execute "${name}"('${snapshot.xmax}', '{${snapshot.xip.join()}}')`,
+      )
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+      expect(plan).not.to.match(/Seq Scan/)
+      const pages = Number(/Buffers: shared hit=(\d+)/.exec(plan)?.[1])
+      expect(pages, plan).to.be.below(60)
+    }
+    await session.client.query('rollback')
+  })
+
+  describe('that is too large to be read one by one', () => {
+    it('is read event by event up to 50,000', async () => {
+      const { snapshot } = await read()
+      await insertEvents(50_000)
+      const { window } = await read(snapshot)
+      expect(window).to.include({ coarse: false, count: 50_000 })
+      expect(window.events).to.have.lengthOf(50_000)
+    })
+
+    it('names each table once above that, and keeps every flush on demand', async () => {
+      const { snapshot } = await read()
+      await insertEvents(49_998)
+      await log.client.query(`insert into nest values (9); delete from nest where id = 9;
+        select invalidation.flush('a'); select invalidation.flush('b')`)
+      const { window } = await read(snapshot)
+      expect(window).to.include({ coarse: true, count: 50_002 })
+      const facts = window.events.map(({ tableId, op, changed, keys }) => [
+        tableId,
+        op,
+        changed,
+        keys,
+      ])
+      expect(facts).to.have.deep.members([
+        [1, 'U', -1n, null],
+        [2, 'I', -1n, null],
+        [2, 'D', -1n, null],
+        [0, 'F', -1n, ['a']],
+        [0, 'F', -1n, ['b']],
+      ])
+    })
+
+    it('is too large from 16 MB of keys, too', async () => {
+      const { snapshot } = await read()
+      await log.client.query(
+        `insert into invalidation.event
+         select 0, pg_current_xact_id(), 1, 1, 'U', 1, json_build_array(json_build_array(
+           (select string_agg(md5(n::text || i), '') from generate_series(1, 400) i))), now()
+         from generate_series(1, 1400) n`,
+      )
+      const { window } = await read(snapshot)
+      expect(window).to.include({ coarse: true, count: 1400 })
+      expect(window.events).to.have.lengthOf(1)
+    })
+  })
+
+  async function insertEvents(count: number): Promise<void> {
+    await log.client.query(
+      `insert into invalidation.event
+       select n % 4, pg_current_xact_id(), 1, 1, 'U', 1, '[["1","2"]]', now() from generate_series(1, $1::int) n`,
+      [count],
+    )
+  }
+
+  describe('that begins before what the ring still holds', () => {
+    /** Empties the segment that holds everything written until now, as if twenty minutes had passed. */
+    async function turnTheRing(): Promise<void> {
+      for (let aheadS = 0; aheadS <= 2400; aheadS += 60) {
+        await noteCursors(log.client, 'r', [
+          { resource: 'x', snapshot: (await read()).snapshot.text },
+        ])
+        await keepHouse(log.client, { aheadS })
+      }
+    }
+
+    it('is refused', async () => {
+      const old = await read()
+      await log.client.query('insert into bird values (1)')
+      await turnTheRing()
+      const now = await read(undefined, true)
+      expect((await read(old.snapshot)).window.count, 'the event is gone').to.equal(0)
+      expect(isWithinRing(old.snapshot, now)).to.be.false
+      expect(isWithinRing(now.snapshot, now)).to.be.true
+    })
+
+    it('is not refused because of a floor that came from another cluster with a dump', async () => {
+      const before = await read()
+      await log.client.query(
+        `insert into invalidation.floor values (true, '900000000000:900000000000:')`,
+      )
+      const now = await read(undefined, true)
+      expect(now.floor?.xmax).to.equal(900000000000n)
+      expect(isWithinRing(before.snapshot, now)).to.be.true
+    })
+
+    it('keeps the ring still while it looks', async () => {
+      await insertEvents(1)
+      await beginReading(session.client, true)
+      const error = await log.client
+        .query(`begin; lock table only invalidation.event_2 in access exclusive mode nowait`)
+        .catch((error: unknown) => error)
+      await log.client.query('rollback')
+      await session.client.query('commit')
+      expect(String(error)).to.include('could not obtain lock')
+    })
+  })
+})

@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto'
+import { openListener } from '../../db/event-log/listener.ts'
+import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
+import { runInvalidator } from '../../invalidator/invalidator.ts'
+import { redisTarget } from '../../invalidator/ownership.ts'
+import { WakeUp } from '../../invalidator/wake-up.ts'
+import { createWorker, type Worker } from '../../invalidator/worker.ts'
+import { createLedger, type Ledger } from '../../shared/cache/ledger.ts'
+import type { ResourceRules } from '../../shared/cache/resource.ts'
+import { createLogger } from '../../shared/logger.ts'
+import { createMetrics, type Metrics } from '../../shared/metrics.ts'
+import { openRedis, type Redis } from '../../shared/redis.ts'
+
+export interface TestInvalidatorOptions {
+  readonly databaseUrl: string
+  readonly catalog: readonly ResourceRules[]
+  /** By default the Redis of the test run. */
+  readonly redisUrl?: string
+  /** By default one of this invalidator's own. */
+  readonly prefix?: string
+  /** How long to sleep at most without a ring; by default as in production, `Infinity` is for ever. */
+  readonly heartbeatMs?: number
+  /** What `pg_stat_activity` calls the worker; its listener has `-listener` behind it. */
+  readonly applicationName?: string
+  /** May stand between the worker and Redis. */
+  readonly wrapLedger?: (ledger: Ledger) => Ledger
+  /** May stand between the worker and Postgres. */
+  readonly wrapSession?: (session: WorkerSession) => WorkerSession
+}
+
+interface Opened {
+  readonly prefix: string
+  readonly redis: Redis
+  /** Unwrapped. */
+  readonly ledger: Ledger
+  readonly metrics: Metrics
+}
+
+/** A whole invalidator in this process. */
+export interface TestInvalidator extends Opened, AsyncDisposable {
+  /** Whether windows are being applied. */
+  readonly working: boolean
+  readonly hearing: boolean
+  /** How often it was woken by its listener. */
+  readonly rings: number
+}
+
+/** Runs an invalidator as its `main.ts` does, until it is disposed of. */
+export function startInvalidator(options: TestInvalidatorOptions): TestInvalidator {
+  const { databaseUrl, catalog, heartbeatMs = 500, applicationName = 'spms-test' } = options
+  const { wrapLedger = (ledger) => ledger, wrapSession = (session) => session } = options
+  const opened = open(options)
+  const { redis, prefix, ledger, metrics } = opened
+  const stopping = new AbortController()
+  const wakeUp = new WakeUp()
+  let rings = 0
+  let working = false
+
+  const listener = openListener({
+    url: databaseUrl,
+    applicationName: `${applicationName}-listener`,
+    onRing() {
+      rings++
+      wakeUp.ring()
+    },
+    onState: () => {},
+  })
+  const running = runInvalidator(
+    {
+      openSession: async () =>
+        wrapSession(
+          await openWorkerSession({ url: databaseUrl, applicationName, statementTimeoutMs: 10_000 }),
+        ),
+      listener,
+      wakeUp,
+      ledger: wrapLedger(ledger),
+      catalog,
+      prefix,
+      target: redisTarget(options.redisUrl ?? testRedisUrl(), prefix),
+      heartbeatMs,
+      metrics,
+      logger: silentLogger(),
+      onState: (state) => (working = state),
+    },
+    stopping.signal,
+  )
+
+  return {
+    ...opened,
+    get working() {
+      return working
+    },
+    get hearing() {
+      return listener.hearing
+    },
+    get rings() {
+      return rings
+    },
+    async [Symbol.asyncDispose]() {
+      stopping.abort()
+      await running
+      await listener[Symbol.asyncDispose]()
+      redis.disconnect()
+    },
+  }
+}
+
+/** A worker that does one window at a time, when it is told to. */
+export interface TestWorker extends Worker, Opened, AsyncDisposable {
+  readonly session: WorkerSession
+}
+
+/** Opens a worker on a session of its own, owning nothing yet. */
+export async function openWorker(options: TestInvalidatorOptions): Promise<TestWorker> {
+  const { databaseUrl, catalog, applicationName = 'spms-test-worker' } = options
+  const { wrapLedger = (ledger) => ledger } = options
+  const session = await openWorkerSession({
+    url: databaseUrl,
+    applicationName,
+    statementTimeoutMs: 10_000,
+  })
+  const opened = open(options)
+  const { prefix, ledger, metrics, redis } = opened
+  // One that is lost in the middle of a test must not end the run.
+  const logger = silentLogger()
+  const worker = createWorker({
+    session,
+    ledger: wrapLedger(ledger),
+    catalog,
+    prefix,
+    metrics,
+    logger,
+  })
+  return {
+    ...opened,
+    session,
+    adopt: worker.adopt,
+    applyWindow: worker.applyWindow,
+    doubt: worker.doubt,
+    get cursors() {
+      return worker.cursors
+    },
+    async [Symbol.asyncDispose]() {
+      await session[Symbol.asyncDispose]()
+      redis.disconnect()
+    },
+  }
+}
+
+function open({ redisUrl = testRedisUrl(), prefix = newPrefix() }: TestInvalidatorOptions): Opened {
+  const redis = openRedis(redisUrl, {
+    name: 'spms-test-invalidator',
+    commandTimeoutMs: 5_000,
+    onState: () => {},
+  })
+  return { prefix, redis, ledger: createLedger(redis, prefix), metrics: createMetrics() }
+}
+
+/** A key prefix that no other test uses. */
+export const newPrefix = () => `test-${randomBytes(4).toString('hex')}`
+
+/** The Redis of the test run. */
+export function testRedisUrl(): string {
+  const url = process.env.TEST_REDIS_URL
+  if (!url) throw new Error('TEST_REDIS_URL is not set: run tests by mocha')
+  return url
+}
+
+function silentLogger() {
+  const logger = createLogger('test')
+  logger.silent = true
+  return logger
+}
