@@ -1,6 +1,7 @@
 import type { InstalledTable } from '../db/event-log/definition.ts'
 import type { Event } from '../db/event-log/event.ts'
 import type { InstalledRules } from '../db/event-log/rules.ts'
+import { columnsOf } from '../shared/cache/compile.ts'
 import { entryKey } from '../shared/cache/key.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { isLookup, type DirectRule, type LookupRule } from '../shared/cache/rule.ts'
@@ -140,7 +141,7 @@ function routesInto(resource: ResourceRules, table: InstalledTable): Route[] {
   return resource.staleWhen
     .filter((rule) => rule.table === table.name)
     .map((rule) => {
-      const columns = isLookup(rule) ? rule.from : Object.values(rule.key)
+      const columns = columnsOf(rule)
       const positions = columns.map((column) => table.keys.indexOf(column))
       const watched = rule.watch.map((column) => table.watch.indexOf(column))
       // A row that moves to another entry concerns both; a moved primary key sets every bit.

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { type LogStatus, readBacklog, readStatus } from '../../db/event-log/status.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
@@ -44,18 +45,17 @@ async function describeWatermarks(
   prefix: string,
   databaseUrl: string,
 ): Promise<string[]> {
-  let connected = () => {}
-  const up = new Promise<boolean>((resolve) => {
-    connected = () => resolve(true)
-    setTimeout(() => resolve(false), REDIS_PATIENCE_MS).unref()
-  })
   const redis = openRedis(redisUrl, {
     name: 'spms-status',
     commandTimeoutMs: REDIS_PATIENCE_MS,
-    onState: (state) => state === 'up' && connected(),
+    onState: () => undefined,
   })
   try {
-    if (!(await up)) return ['             does not answer']
+    try {
+      await once(redis, 'ready', { signal: AbortSignal.timeout(REDIS_PATIENCE_MS) })
+    } catch {
+      return ['             does not answer']
+    }
     const ledger = createLedger(redis, prefix)
     const nowMs = await ledger.time()
     return await Promise.all(

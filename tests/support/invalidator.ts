@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { openListener } from '../../db/event-log/listener.ts'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
 import { runInvalidator } from '../../invalidator/invalidator.ts'
@@ -69,7 +70,11 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
     {
       openSession: async () =>
         wrapSession(
-          await openWorkerSession({ url: databaseUrl, applicationName, statementTimeoutMs: 10_000 }),
+          await openWorkerSession({
+            url: databaseUrl,
+            applicationName,
+            statementTimeoutMs: 10_000,
+          }),
         ),
       listener,
       wakeUp,
@@ -121,15 +126,14 @@ export async function openWorker(options: TestInvalidatorOptions): Promise<TestW
   })
   const opened = open(options)
   const { prefix, ledger, metrics, redis } = opened
-  // One that is lost in the middle of a test must not end the run.
-  const logger = silentLogger()
+  if (redis.status !== 'ready') await once(redis, 'ready')
   const worker = createWorker({
     session,
     ledger: wrapLedger(ledger),
     catalog,
     prefix,
     metrics,
-    logger,
+    logger: silentLogger(),
   })
   return {
     ...opened,
