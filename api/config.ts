@@ -21,6 +21,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       ...commonSettings.shape,
       REDIS_URL: redisUrl.optional(),
       REDIS_TIMEOUT_MS: positiveNumber.default(50),
+      REDIS_BUDGET_MS: positiveNumber.default(80),
       CACHE_ENABLED: z.stringbool().default(true),
       CACHE_RESOURCES: list
         .pipe(z.array(knownName(resourceNames)))
@@ -57,6 +58,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
         enabled: env.CACHE_ENABLED,
         redisUrl: env.REDIS_URL,
         commandTimeoutMs: env.REDIS_TIMEOUT_MS,
+        budgetMs: env.REDIS_BUDGET_MS,
         prefix: env.CACHE_PREFIX,
         resources: env.CACHE_RESOURCES,
         ttlOverridesMs: env.CACHE_TTL_OVERRIDES,

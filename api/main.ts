@@ -48,6 +48,7 @@ await runService(logger, async (service) => {
     prefix,
     isCached: ({ name }) => resources.has(name),
     metrics,
+    redisBudgetMs: config.cache.budgetMs,
     onFillError: (error) => logger.debug('cache not filled', { error }),
   })
 

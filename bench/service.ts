@@ -62,6 +62,8 @@ export async function startService(
   ended.catch(() => {})
   const url = ready === 'metrics' ? `${metrics}/readyz` : `${origin}${ready.path}`
   await Promise.race([untilReady(url, giveUp.signal), ended])
+  // It also stops waiting when there is nothing to wait for.
+  if (giveUp.signal.aborted) await ended
   return {
     pid: started.pid,
     origin,

@@ -17,11 +17,13 @@ export class Budget {
 
   /** Waits for a command and charges the wait. @throws TimedOut when it, or the budget, has had its time. */
   async spend<T>(command: () => Promise<T>, commandTimeoutMs: number): Promise<T> {
+    const allowedMs = Math.min(this.#leftMs, commandTimeoutMs)
     const sentAt = performance.now()
     try {
-      return await withTimeout(command(), Math.min(this.#leftMs, commandTimeoutMs))
+      return await withTimeout(command(), allowedMs)
     } finally {
-      this.#leftMs -= performance.now() - sentAt
+      // What goes beyond is a pause of this process, and not Redis' doing.
+      this.#leftMs -= Math.min(allowedMs, performance.now() - sentAt)
     }
   }
 }

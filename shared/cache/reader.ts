@@ -32,11 +32,12 @@ export interface ReaderDeps {
   /** Whether a resource is cached at all. */
   readonly isCached: (resource: Resource) => boolean
   readonly metrics: Metrics
+  /** How long one request may wait for Redis, over all its commands. */
+  readonly redisBudgetMs?: number
   /** Told of a fill that failed, for the log. */
   readonly onFillError: (error: unknown) => void
 }
 
-/** Over all commands of one request. */
 const REDIS_BUDGET_MS = 80
 /** How long to wait for somebody else's load. */
 const PATIENCE_MS = 1_000
@@ -78,7 +79,7 @@ export function createReader(deps: ReaderDeps): Reader {
       return bypass(resource, params, variant, 'off')
     }
     const place = { key: entryKey(prefix, resource, params), variant }
-    const budget = new Budget(REDIS_BUDGET_MS)
+    const budget = new Budget(deps.redisBudgetMs ?? REDIS_BUDGET_MS)
     let expired: Frame | null = null
     try {
       try {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import { openDatabase } from '../../db/database.ts'
 import { install } from '../../db/event-log/install.ts'
@@ -10,6 +9,7 @@ import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
 import { createMetrics } from '../../shared/metrics.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import { createEmptyDatabase } from '../support/database.ts'
+import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 
 /** The engine over a real Postgres and a real Redis, and a table of things to cache. */
@@ -90,7 +90,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
   await sql`create table thing (id text primary key, body text)`.execute(db)
   await sql`insert into thing select i, 'first' from generate_series(1, 9) i`.execute(db)
 
-  const prefix = `test-${randomBytes(6).toString('hex')}`
+  const prefix = newPrefix()
   const connect = (url: string, name: string) => {
     const redis = openRedis(url, { name, commandTimeoutMs: 200, onState: () => {} })
     redis.on('error', () => {})
@@ -146,13 +146,6 @@ export function isUsable(store: EntryStore): boolean {
   } catch {
     return false
   }
-}
-
-/** The Redis of the test run. */
-export function testRedisUrl(): string {
-  const url = process.env.TEST_REDIS_URL
-  if (!url) throw new Error('TEST_REDIS_URL is not set: run tests by mocha')
-  return url
 }
 
 interface Counted {

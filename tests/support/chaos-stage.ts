@@ -2,31 +2,33 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { EventEmitter, once } from 'node:events'
 import { setImmediate as immediate } from 'node:timers/promises'
 
-/** A step that somebody would take now. */
-export interface Move {
-  readonly name: string
-  take(): void
+/** Anything asynchronous that goes on only when it is let. */
+export type Actor = symbol
+
+/** An actor that waits to be let on, in one of some directions; the first is the ordinary one. */
+export interface Cue {
+  readonly actor: Actor
+  readonly directions: readonly [string, ...string[]]
+  give(direction: string): void
 }
 
-/**
- * Lets one actor at a time take one step, in an order that the test chooses. An actor is anything
- * asynchronous; before each step that others may come before, it waits for its cue.
- */
-export class Stage {
-  readonly #running = new Set<object>()
-  readonly #parked: { readonly moves: readonly Move[] }[] = []
-  readonly #events = new EventEmitter()
-  readonly #actor = new AsyncLocalStorage<object>()
+// One for all stages: each further one would cost every promise something.
+const acting = new AsyncLocalStorage<Actor>()
 
-  /** Whatever may be done next; each takes one actor to its next cue or to its end. */
-  get moves(): readonly Move[] {
-    return this.#parked.flatMap(({ moves }) => moves)
+/** Lets one actor at a time take one step, in an order that the test chooses. */
+export class Stage {
+  readonly #running = new Set<Actor>()
+  readonly #cues = new Set<Cue>()
+  readonly #events = new EventEmitter()
+
+  /** Whoever waits to be let on, longest first. */
+  get cues(): readonly Cue[] {
+    return [...this.#cues]
   }
 
   /** Runs an actor. What it calls runs as the same one, unless it acts on its own. */
-  act<T>(work: () => Promise<T>): Promise<T> {
-    const actor = {}
-    return this.#actor.run(actor, async () => {
+  act<T>(work: () => Promise<T>, actor: Actor = Symbol('actor')): Promise<T> {
+    return acting.run(actor, async () => {
       this.#running.add(actor)
       try {
         return await work()
@@ -36,31 +38,30 @@ export class Stage {
     })
   }
 
-  /** Parks the actor until the test lets it go on, in one of some directions. */
-  cue<Direction extends string>(...directions: readonly Direction[]): Promise<Direction> {
-    const actor = this.#self()
+  /** Makes the actor wait until it is let on, and tells it in which direction. */
+  cue<Direction extends string>(...directions: [Direction, ...Direction[]]): Promise<Direction> {
+    const actor = self()
     return new Promise((resolve) => {
-      const parked = {
-        moves: directions.map((name) => ({
-          name,
-          take: () => {
-            this.#parked.splice(this.#parked.indexOf(parked), 1)
-            this.#running.add(actor)
-            resolve(name)
-          },
-        })),
+      const cue: Cue = {
+        actor,
+        directions,
+        give: (direction) => {
+          this.#cues.delete(cue)
+          this.#running.add(actor)
+          resolve(direction as Direction)
+        },
       }
-      this.#parked.push(parked)
+      this.#cues.add(cue)
       this.#leave(actor)
     })
   }
 
   /** Says that the actor now waits for another one. */
   follow(): void {
-    this.#leave(this.#self())
+    this.#leave(self())
   }
 
-  /** Waits until every actor is parked, follows another, or has ended. */
+  /** Waits until every actor waits or has ended. */
   async settled(): Promise<void> {
     do {
       if (this.#running.size > 0) await once(this.#events, 'idle')
@@ -69,13 +70,13 @@ export class Stage {
     } while (this.#running.size > 0)
   }
 
-  #self(): object {
-    const actor = this.#actor.getStore()
-    if (actor === undefined) throw new Error('only an actor can do this')
-    return actor
-  }
-
-  #leave(actor: object): void {
+  #leave(actor: Actor): void {
     if (this.#running.delete(actor) && this.#running.size === 0) this.#events.emit('idle')
   }
+}
+
+function self(): Actor {
+  const actor = acting.getStore()
+  if (actor === undefined) throw new Error('only an actor can do this')
+  return actor
 }

@@ -11,6 +11,7 @@ import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createMetrics, type Metrics } from '../../shared/metrics.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
+import { until } from './until.ts'
 
 export interface TestInvalidatorOptions {
   readonly databaseUrl: string
@@ -27,6 +28,8 @@ export interface TestInvalidatorOptions {
   readonly wrapLedger?: (ledger: Ledger) => Ledger
   /** May stand between the worker and Postgres. */
   readonly wrapSession?: (session: WorkerSession) => WorkerSession
+  /** Begins to work only when the bell can be heard; else that rings once for itself. */
+  readonly listenFirst?: boolean
 }
 
 interface Opened {
@@ -68,14 +71,15 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
   })
   const running = runInvalidator(
     {
-      openSession: async () =>
-        wrapSession(
-          await openWorkerSession({
-            url: databaseUrl,
-            applicationName,
-            statementTimeoutMs: 10_000,
-          }),
-        ),
+      async openSession() {
+        if (options.listenFirst) await until(() => listener.hearing || stopping.signal.aborted)
+        const session = await openWorkerSession({
+          url: databaseUrl,
+          applicationName,
+          statementTimeoutMs: 10_000,
+        })
+        return wrapSession(session)
+      },
       listener,
       wakeUp,
       ledger: wrapLedger(ledger),
@@ -111,7 +115,8 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
 }
 
 /** A worker that does one window at a time, when it is told to. */
-export interface TestWorker extends Worker, Opened, AsyncDisposable {
+export interface TestWorker extends Opened, AsyncDisposable {
+  readonly worker: Worker
   readonly session: WorkerSession
 }
 
@@ -138,12 +143,7 @@ export async function openWorker(options: TestInvalidatorOptions): Promise<TestW
   return {
     ...opened,
     session,
-    adopt: worker.adopt,
-    applyWindow: worker.applyWindow,
-    doubt: worker.doubt,
-    get cursors() {
-      return worker.cursors
-    },
+    worker,
     async [Symbol.asyncDispose]() {
       await session[Symbol.asyncDispose]()
       redis.disconnect()
@@ -174,4 +174,30 @@ function silentLogger() {
   const logger = createLogger('test')
   logger.silent = true
   return logger
+}
+
+/** Notes the keys that a ledger has forgotten, and how often it flushed. */
+export function recordKeys(): {
+  readonly wrapLedger: (ledger: Ledger) => Ledger
+  readonly applied: Set<string>
+  readonly flushed: string[]
+} {
+  const applied = new Set<string>()
+  const flushed: string[] = []
+  return {
+    applied,
+    flushed,
+    wrapLedger: (ledger) => ({
+      ...ledger,
+      async apply(advances) {
+        const report = await ledger.apply(advances)
+        for (const { resource, keys, flush } of advances) {
+          if (!report.stored.has(resource.name)) continue
+          if (flush) flushed.push(resource.name)
+          for (const key of keys) applied.add(key)
+        }
+        return report
+      },
+    }),
+  }
 }

@@ -1,0 +1,75 @@
+import { compileRules } from '../../shared/cache/compile.ts'
+import { entryKey } from '../../shared/cache/key.ts'
+import type { ResourceRules } from '../../shared/cache/resource.ts'
+import type { Redis } from '../../shared/redis.ts'
+import { AVIARY, type EventLog, openEventLog } from '../event-log/event-log.ts'
+
+/** A bird and where it lives: one table by key, the other by a lookup. */
+export const bird: ResourceRules = {
+  name: 'bird',
+  version: 1,
+  key: 'bird:{id}',
+  staleWhen: [
+    { table: 'bird', watch: ['name', 'nest_id', 'weight'], key: { id: 'id' } },
+    {
+      table: 'nest',
+      watch: ['place'],
+      from: ['id'],
+      query: 'select id from bird where nest_id = any ($1::text[]::bigint[])',
+    },
+  ],
+}
+
+/** Who lives in a nest. */
+export const nest: ResourceRules = {
+  name: 'nest',
+  version: 1,
+  key: 'nest:{id}:birds',
+  staleWhen: [{ table: 'bird', watch: ['name', 'nest_id'], key: { id: 'nest_id' } }],
+}
+
+/** How heavy they all are. */
+export const census: ResourceRules = {
+  name: 'census',
+  version: 1,
+  key: 'census',
+  staleWhen: [{ table: 'bird', watch: ['weight'], key: {} }],
+}
+
+export const BIRDS = [bird, nest, census]
+
+/** An aviary with the triggers for these resources. */
+export const openBirds = (catalog: readonly ResourceRules[] = BIRDS): Promise<EventLog> =>
+  openEventLog(AVIARY, compileRules(catalog))
+
+/** Entries of one prefix, as markers without content. */
+export interface Entries {
+  key(resource: ResourceRules, id?: number | string): string
+  /** Puts some there, and does what may forget them; answers which are gone. */
+  gone(keys: readonly string[], act: () => Promise<unknown>): Promise<string[]>
+  put(keys: readonly string[]): Promise<void>
+  /** Those that are still there. */
+  left(keys: readonly string[]): Promise<string[]>
+}
+
+export function entriesOf(redis: Redis, prefix: string): Entries {
+  const entries: Entries = {
+    key: (resource, id = '') => entryKey(prefix, resource, { id: String(id) }),
+    async gone(keys, act) {
+      await entries.put(keys)
+      await act()
+      const left = new Set(await entries.left(keys))
+      return keys.filter((key) => !left.has(key))
+    },
+    async put(keys) {
+      const pipeline = redis.pipeline()
+      for (const key of keys) pipeline.hset(key, 'v', '1')
+      await pipeline.exec()
+    },
+    async left(keys) {
+      const found = await Promise.all(keys.map((key) => redis.exists(key)))
+      return keys.filter((_, index) => found[index] === 1)
+    },
+  }
+  return entries
+}

@@ -1,0 +1,356 @@
+import { once } from 'node:events'
+import { expect } from 'chai'
+import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { type Advance, createLedger, type Ledger } from '../../shared/cache/ledger.ts'
+import type { ResourceRules } from '../../shared/cache/resource.ts'
+import { decodeWatermark, encodeWatermark, type Watermark } from '../../shared/cache/watermark.ts'
+import { openRedis, type Redis } from '../../shared/redis.ts'
+import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
+
+const bird: ResourceRules = { name: 'bird', version: 1, key: 'bird:{id}', staleWhen: [] }
+const nest: ResourceRules = { name: 'nest', version: 2, key: 'nest:{id}:birds', staleWhen: [] }
+const census: ResourceRules = { name: 'census', version: 1, key: 'census', staleWhen: [] }
+
+const at = (xid: number): Snapshot => parseSnapshot(`${xid}:${xid}:`) as Snapshot
+const mark = (xid: number, fields: Partial<Watermark> = {}): Watermark => ({
+  incarnation: 'life',
+  snapshot: at(xid),
+  asOfMs: xid,
+  part: 0,
+  keyVersion: 1,
+  fingerprint: 'rules-1',
+  ...fields,
+})
+
+describe('a watermark', () => {
+  it('reads back as it was written', () => {
+    for (const one of [
+      mark(3),
+      mark(9, { snapshot: parseSnapshot('5:9:5,7') as Snapshot, part: 4 }),
+    ]) {
+      expect(decodeWatermark(encodeWatermark(one))).to.eql(one)
+    }
+  })
+
+  it('is none when it is nothing, says nothing, or was not written by this build', () => {
+    const { snapshot: _, ...rest } = mark(3)
+    const nothing = encodeWatermark({ ...rest, snapshot: at(0) })
+    for (const text of [
+      null,
+      '',
+      'x',
+      nothing,
+      'life 3:3: 1 0 1',
+      'life 3:3: 1 0 1 f more',
+      'life x 1 0 1 f',
+      'life 3:3: x 0 1 f',
+    ]) {
+      expect(decodeWatermark(text), String(text)).to.equal(null)
+    }
+  })
+})
+
+describe('the ledger', () => {
+  let redis: Redis
+  let ledger: Ledger
+  let prefix: string
+
+  before(async () => {
+    redis = await connect()
+  })
+  after(() => redis.disconnect())
+  beforeEach(() => {
+    prefix = newPrefix()
+    ledger = createLedger(redis, prefix)
+  })
+  afterEach(async () => {
+    const keys = await redis.keys('*')
+    const ours = keys.filter((key) => key.includes(prefix))
+    if (ours.length > 0) await redis.del(ours)
+  })
+
+  async function connect(): Promise<Redis> {
+    const one = openRedis(testRedisUrl(), {
+      name: 'spms-test-ledger',
+      commandTimeoutMs: 5_000,
+      onState: () => {},
+    })
+    await once(one, 'ready')
+    return one
+  }
+
+  const key = (resource: ResourceRules, id: number | string) =>
+    `${prefix}:${resource.version}:${resource.key.replace('{id}', String(id))}`
+
+  async function fill(keys: readonly string[]): Promise<void> {
+    const pipeline = redis.pipeline()
+    for (const one of keys) pipeline.hset(one, 'v', '1')
+    await pipeline.exec()
+  }
+  const left = async (keys: readonly string[]) =>
+    (await Promise.all(keys.map(async (one) => ((await redis.exists(one)) ? [one] : [])))).flat()
+  const ids = (count: number) => Array.from({ length: count }, (_, id) => id)
+
+  const advance = (resource: ResourceRules, fields: Partial<Advance>): Advance => ({
+    resource,
+    expected: null,
+    next: mark(10),
+    keys: new Set(),
+    flush: false,
+    ...fields,
+  })
+
+  it("tells Redis' own time", async () => {
+    const before = await ledger.time()
+    expect(before).to.be.within(Date.now() - 60_000, Date.now() + 60_000)
+    expect(await ledger.time()).to.be.at.least(before)
+  })
+
+  it('forgets entries and moves the watermark in one step', async () => {
+    await fill([key(bird, 1), key(bird, 2), key(nest, 1)])
+    const report = await ledger.apply([
+      advance(bird, { keys: new Set([key(bird, 1), key(bird, 9)]) }),
+      advance(nest, {}),
+    ])
+    expect(await left([key(bird, 1), key(bird, 2), key(nest, 1)])).to.eql([
+      key(bird, 2),
+      key(nest, 1),
+    ])
+    expect(Object.fromEntries(report.removed)).to.eql({ bird: 1, nest: 0 })
+    const text = encodeWatermark(mark(10))
+    expect(Object.fromEntries(report.stored)).to.eql({ bird: text, nest: text })
+    expect(await ledger.read('bird')).to.equal(text)
+    expect(await ledger.read('census')).to.equal(null)
+  })
+
+  it('does nothing where the watermark is not what this owner knows', async () => {
+    await ledger.apply([advance(bird, {}), advance(nest, {})])
+    const stored = await ledger.read('bird')
+    await fill([key(bird, 1), key(nest, 1)])
+    const others = encodeWatermark(mark(10, { asOfMs: 11 }))
+    for (const expected of [null, '', 'x', others]) {
+      const report = await ledger.apply([
+        advance(bird, { expected, next: mark(12), keys: new Set([key(bird, 1)]) }),
+        advance(nest, { expected: stored, next: mark(10), keys: new Set([key(nest, 1)]) }),
+      ])
+      expect([...report.stored.keys()], String(expected)).to.eql(['nest'])
+      expect(await ledger.read('bird')).to.equal(stored)
+      expect(await left([key(bird, 1)])).to.have.lengthOf(1)
+    }
+    expect(await left([key(nest, 1)])).to.eql([])
+  })
+
+  it('does nothing where a watermark is missing that was there, in any size and in a flush', async () => {
+    const expected = encodeWatermark(mark(5))
+    const many = ids(5_000).map((id) => key(bird, id))
+    await fill([...many, key(nest, 1), key(census, '')])
+    const report = await ledger.apply([
+      advance(bird, { expected, keys: new Set(many) }),
+      advance(nest, { expected, flush: true }),
+      advance(census, { expected, keys: new Set([key(census, '')]) }),
+    ])
+    expect([...report.stored]).to.eql([])
+    expect(await redis.exists(`${prefix}:watermark`)).to.equal(0)
+    expect(await left([...many, key(nest, 1), key(census, '')])).to.have.lengthOf(5_002)
+  })
+
+  describe('with more keys than a script should carry', () => {
+    const COUNT = 7_001
+
+    async function start() {
+      const before = await ledger.apply([advance(bird, { next: mark(5) })])
+      const keys = ids(COUNT).map((id) => key(bird, id))
+      await fill(keys)
+      return { keys, expected: before.stored.get('bird') as string }
+    }
+
+    it('works in parts, each of which leaves the old snapshot and another text', async () => {
+      const { keys, expected } = await start()
+      const texts: (string | null)[] = [expected]
+      const report = await withHook(async () => texts.push(await ledger.read('bird'))).apply([
+        advance(bird, { expected, next: mark(20), keys: new Set(keys) }),
+      ])
+      expect(await left(keys)).to.eql([])
+      expect(report.removed.get('bird')).to.equal(COUNT)
+      expect(report.stored.get('bird')).to.equal(encodeWatermark(mark(20)))
+      expect(await ledger.read('bird')).to.equal(encodeWatermark(mark(20)))
+      const marks = texts.map((text) => decodeWatermark(text))
+      expect(marks.map((one) => one?.part)).to.eql([0, 1, 2, 3, 4, 0])
+      expect(marks.slice(0, -1).map((one) => one?.snapshot.text)).to.eql(Array(5).fill('5:5:'))
+    })
+
+    for (const when of ['before it arrives', 'after it was done'] as const) {
+      for (const broken of [1, 2, 4, 5]) {
+        it(`a crash in part ${broken}, ${when}: the next owner does it all again`, async () => {
+          const { keys, expected } = await start()
+          const one = advance(bird, { expected, next: mark(20), keys: new Set(keys) })
+          const failure = await withCrash(broken, when).apply([one]).catch(String)
+          expect(failure).to.equal('Error: crash')
+
+          const found = await ledger.read('bird')
+          const { snapshot, part } = decodeWatermark(found) as Watermark
+          const done = when === 'after it was done' ? broken : broken - 1
+          // The fifth is the one that stores the new snapshot.
+          expect([snapshot.text, part]).to.eql(done === 5 ? ['20:20:', 0] : ['5:5:', done])
+
+          await fill(keys.slice(0, 10))
+          const owner = createLedger(redis, prefix)
+          const report = await owner.apply([{ ...one, expected: found, next: mark(21) }])
+          expect(report.stored.get('bird')).to.equal(encodeWatermark(mark(21)))
+          expect(await left(keys)).to.eql([])
+        })
+      }
+    }
+
+    it('gives up in the middle when another owner has moved the watermark', async () => {
+      const { keys, expected } = await start()
+      let parts = 0
+      const report = await withHook(async () => {
+        if (++parts === 2)
+          await redis.hset(`${prefix}:watermark`, 'bird', encodeWatermark(mark(30)))
+      }).apply([advance(bird, { expected, next: mark(20), keys: new Set(keys) })])
+      expect([...report.stored]).to.eql([])
+      expect(await ledger.read('bird')).to.equal(encodeWatermark(mark(30)))
+      expect((await left(keys)).length).to.equal(COUNT - 4_000)
+    })
+
+    it('does not let the parts of a first flush claim anything', async () => {
+      const keys = ids(COUNT).map((id) => key(bird, id))
+      await fill(keys)
+      const failure = await withCrash(3, 'after it was done')
+        .apply([advance(bird, { next: mark(20), flush: true })])
+        .catch(String)
+      expect(failure).to.equal('Error: crash')
+      const text = await ledger.read('bird')
+      expect(text).to.be.a('string')
+      expect(decodeWatermark(text)).to.equal(null)
+      const report = await ledger.apply([
+        advance(bird, { expected: text, next: mark(21), flush: true }),
+      ])
+      expect(report.stored.get('bird')).to.equal(encodeWatermark(mark(21)))
+      expect(await left(keys)).to.eql([])
+    })
+
+    /** A ledger on whose scripts something is done each time one has run. */
+    function withHook(after: () => Promise<unknown>): Ledger {
+      const scripted = redis.duplicate() as Redis & Scripts
+      const hooked = createLedger(scripted, prefix)
+      const run = scripted.spmsAdvance.bind(scripted)
+      scripted.spmsAdvance = async (...args) => {
+        if (scripted.status !== 'ready') await once(scripted, 'ready')
+        const reply = await run(...args)
+        await after()
+        return reply
+      }
+      return ready(scripted, hooked)
+    }
+
+    function withCrash(script: number, when: 'before it arrives' | 'after it was done'): Ledger {
+      const scripted = redis.duplicate() as Redis & Scripts
+      const crashing = createLedger(scripted, prefix)
+      const run = scripted.spmsAdvance.bind(scripted)
+      let count = 0
+      scripted.spmsAdvance = async (...args) => {
+        const crashes = ++count === script
+        if (crashes && when === 'before it arrives') throw new Error('crash')
+        const reply = await run(...args)
+        if (crashes) throw new Error('crash')
+        return reply
+      }
+      return ready(scripted, crashing)
+    }
+
+    interface Scripts {
+      spmsAdvance(...args: unknown[]): Promise<unknown>
+    }
+
+    /** Connects first, and goes when it is done. */
+    const ready = (client: Redis, inner: Ledger): Ledger => ({
+      ...inner,
+      async apply(advances) {
+        if (client.status !== 'ready') await once(client, 'ready')
+        return inner.apply(advances).finally(() => client.disconnect())
+      },
+    })
+  })
+
+  describe('a flush', () => {
+    it('forgets every entry of the resource and nothing else', async () => {
+      const theirs = ids(2_500).map((id) => key(bird, id))
+      const others = [
+        key(nest, 1),
+        key(census, ''),
+        `${prefix}:2:bird:1`,
+        `${prefix}:11:bird:1`,
+        `${prefix}:1:bird:1:photo`,
+        `${prefix}:1:bird:`,
+        `${prefix}:1:birds:1`,
+        `${prefix}:1:bird`,
+        `${prefix}:1:a:bird:1`,
+        `${prefix}x:1:bird:1`,
+        `x${prefix}:1:bird:1`,
+      ]
+      await fill([...theirs, ...others])
+      await ledger.apply([advance(bird, {}), advance(nest, {})])
+      const expected = await ledger.read('bird')
+
+      const report = await ledger.apply([
+        advance(bird, { expected, next: mark(20), flush: true }),
+        advance(nest, { expected, next: mark(20) }),
+      ])
+      expect(await left(theirs)).to.eql([])
+      expect(await left(others)).to.eql(others)
+      expect(report.removed.get('bird')).to.equal(2_500)
+      expect(report.stored.size).to.equal(2)
+    })
+
+    it('of several resources is one pass, and one that is lost does not stop the others', async () => {
+      await fill([key(bird, 1), key(nest, 1), key(census, '')])
+      await ledger.apply([advance(bird, {})])
+      const report = await ledger.apply([
+        advance(bird, { expected: 'x', flush: true }),
+        advance(nest, { flush: true }),
+        advance(census, { flush: true }),
+      ])
+      expect([...report.stored.keys()]).to.have.members(['nest', 'census'])
+      expect(await left([key(bird, 1), key(nest, 1), key(census, '')])).to.eql([key(bird, 1)])
+    })
+
+    it('finds its entries under a prefix with characters that mean something to SCAN', async () => {
+      const strange = String.raw`[${prefix}]*?\^`
+      const odd = createLedger(redis, strange)
+      const keys = [`${strange}:1:bird:1`, `${strange}:1:bird:2`]
+      const other = `${prefix}:1:bird:1`
+      await fill([...keys, other])
+      await odd.apply([advance(bird, { flush: true })])
+      expect(await left([...keys, other])).to.eql([other])
+    })
+  })
+
+  it('lets two owners alternate: each goes on where the other stands', async () => {
+    const owners = [createLedger(redis, prefix), createLedger(redis, prefix)]
+    const known: (string | null)[] = [null, null]
+    for (let round = 1; round <= 20; round++) {
+      const me = round % 3 === 0 ? 0 : 1
+      const owner = owners[me] as Ledger
+      await fill([key(bird, round)])
+      const attempt = () =>
+        owner.apply([
+          advance(bird, {
+            expected: known[me] ?? null,
+            next: mark(round + 100),
+            keys: new Set([key(bird, round)]),
+          }),
+        ])
+      let report = await attempt()
+      if (!report.stored.has('bird')) {
+        expect(await left([key(bird, round)])).to.have.lengthOf(1)
+        known[me] = await owner.read('bird')
+        report = await attempt()
+      }
+      known[me] = report.stored.get('bird') ?? null
+      expect(await left([key(bird, round)])).to.eql([])
+      expect(await ledger.read('bird')).to.equal(encodeWatermark(mark(round + 100)))
+    }
+  })
+})

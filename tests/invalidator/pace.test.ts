@@ -1,0 +1,262 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import fc from 'fast-check'
+import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
+import { WakeUp } from '../../invalidator/wake-up.ts'
+import type { Ledger } from '../../shared/cache/ledger.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import { newPrefix, openWorker, recordKeys, startInvalidator } from '../support/invalidator.ts'
+import { until } from '../support/until.ts'
+import { bird, BIRDS, entriesOf, openBirds } from './birds.ts'
+
+describe('a wait for a ring', () => {
+  const never = new AbortController().signal
+
+  it('ends with the ring', async () => {
+    const wakeUp = new WakeUp()
+    const waiting = wakeUp.wait(Infinity, never)
+    wakeUp.ring()
+    await waiting
+  })
+
+  it('ends at once when it has rung before, and only once for however many rings', async () => {
+    const wakeUp = new WakeUp()
+    wakeUp.ring()
+    wakeUp.ring()
+    await wakeUp.wait(Infinity, never)
+    expect(await Promise.race([wakeUp.wait(Infinity, never), sleep(20, 'asleep')])).to.equal(
+      'asleep',
+    )
+  })
+
+  it('ends by itself after its time, or when asked to stop', async () => {
+    const wakeUp = new WakeUp()
+    await wakeUp.wait(5, never)
+    const stop = new AbortController()
+    const waiting = wakeUp.wait(Infinity, stop.signal)
+    stop.abort()
+    await waiting
+    await wakeUp.wait(Infinity, stop.signal)
+  })
+})
+
+describe('an invalidator that sleeps without any fallback', () => {
+  let log: EventLog
+  let id = 0
+  /** Where all of them go on, so that none of them begins with a flush. */
+  const prefix = newPrefix()
+
+  before(async () => {
+    log = await openBirds()
+    await using first = await openWorker({ databaseUrl: log.url, catalog: BIRDS, prefix })
+    first.worker.adopt(BIRDS)
+    await first.worker.applyWindow()
+  })
+  after(() => log[Symbol.asyncDispose]())
+
+  /** Calls back wherever it passes between one step of its work and the next. */
+  function startWatched(reached: () => Promise<void>) {
+    const record = recordKeys()
+    const wrapSession = (session: WorkerSession): WorkerSession => {
+      const query = session.client.query.bind(session.client) as (
+        ...args: unknown[]
+      ) => Promise<unknown>
+      session.client.query = (async (...args: unknown[]) => {
+        await reached()
+        return query(...args)
+      }) as typeof session.client.query
+      return {
+        ...session,
+        async tryBell() {
+          const taken = await session.tryBell()
+          await reached()
+          return taken
+        },
+        async releaseBell() {
+          await session.releaseBell()
+          await reached()
+        },
+      }
+    }
+    const wrapLedger = (inner: Ledger): Ledger => {
+      const ledger = record.wrapLedger(inner)
+      return {
+        ...ledger,
+        async time() {
+          await reached()
+          return ledger.time()
+        },
+        async apply(advances) {
+          await reached()
+          const report = await ledger.apply(advances)
+          await reached()
+          return report
+        },
+      }
+    }
+    const invalidator = startInvalidator({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      prefix,
+      heartbeatMs: Infinity,
+      listenFirst: true,
+      wrapSession,
+      wrapLedger,
+    })
+    const { key } = entriesOf(invalidator.redis, invalidator.prefix)
+    return {
+      invalidator,
+      applied: record.applied,
+      key: (one: number) => key(bird, one),
+      [Symbol.asyncDispose]: () => invalidator[Symbol.asyncDispose](),
+    }
+  }
+
+  /** The bell is held by somebody alone. */
+  async function isAsleep(): Promise<boolean> {
+    const { rowCount } = await log.client.query(
+      `select from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
+         and classid = 1397771603 and objid = 0
+         and database = (select oid from pg_database where datname = current_database())`,
+    )
+    return rowCount === 1
+  }
+
+  // From its first step to its first sleep it passes about twenty.
+  const STEPS = [1, 3, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 24, 30]
+
+  it('misses no commit, wherever its steps fall between the write and the commit', async function () {
+    this.timeout(120_000)
+    let metAsleep = 0
+    for (const writeAt of STEPS) {
+      for (const commitAt of STEPS.filter((step) => step >= writeAt)) {
+        const mine = ++id
+        const writer = await log.connect()
+        let step = 0
+        let progressAtMs = performance.now()
+        const write = once(() => writer.query(`begin; insert into bird values (${mine})`))
+        const commit = once(() => writer.query('commit'))
+        await using watched = startWatched(async () => {
+          step++
+          progressAtMs = performance.now()
+          if (step >= writeAt) await write()
+          if (step >= commitAt) await commit()
+        })
+        const { applied, key } = watched
+        // It may fall asleep before; then what is left is done while it sleeps.
+        await until(() => step >= commitAt || (step > 0 && performance.now() - progressAtMs > 40))
+        if (step < commitAt) metAsleep++
+        await write()
+        await commit()
+        await until(() => applied.has(key(mine)))
+        await writer.end()
+      }
+    }
+    expect(metAsleep).to.be.greaterThan(5)
+  })
+
+  it('misses no commit while everything takes its time at random', async function () {
+    this.timeout(60_000)
+    const random = fc.sample(fc.nat(4), { seed: 4, numRuns: 5_000 })
+    let next = 0
+    const dawdle = async () => {
+      const ms = random[next++ % random.length] as number
+      if (ms > 0) await sleep(ms)
+    }
+    await using watched = startWatched(dawdle)
+    const { applied, key } = watched
+    const committed: number[] = []
+    const writers = await Promise.all(Array.from({ length: 4 }, () => log.connect()))
+    await Promise.all(
+      writers.map(async (writer, index) => {
+        for (let round = 0; round < 40; round++) {
+          const mine = ++id
+          await writer.query(`begin; insert into bird values (${mine})`)
+          await dawdle()
+          const kept = (round + index) % 5 !== 0
+          await writer.query(kept ? 'commit' : 'rollback')
+          if (kept) committed.push(mine)
+          // Now and then long enough for it to fall asleep.
+          if (round % 4 === 0) await until(isAsleep)
+        }
+      }),
+    )
+    await until(() => committed.every((one) => applied.has(key(one))))
+    expect(applied.size).to.equal(committed.length)
+    await Promise.all(writers.map((writer) => writer.end()))
+  })
+
+  it('is woken for each commit by the bell alone', async () => {
+    await using watched = startWatched(async () => {})
+    const { invalidator, applied, key } = watched
+    for (let round = 0; round < 50; round++) {
+      await until(isAsleep)
+      await log.client.query(`insert into bird values (${++id})`)
+      await until(() => applied.has(key(id)))
+    }
+    expect(invalidator.rings).to.be.at.least(50)
+  })
+
+  it('polls while it is deaf, or cannot get the bell', async () => {
+    await using other = await openWorkerSession({
+      url: log.url,
+      applicationName: 'spms-test-other',
+      statementTimeoutMs: 10_000,
+    })
+    expect(await other.tryBell()).to.be.true
+    await using watched = startWatched(async () => {})
+    const { invalidator, applied, key } = watched
+    await until(() => invalidator.working)
+    for (let round = 0; round < 5; round++) {
+      await log.client.query(`insert into bird values (${++id})`)
+      await until(() => applied.has(key(id)))
+    }
+    await other.releaseBell()
+    await until(isAsleep)
+  })
+
+  it('polls where writers do not ring', async () => {
+    const database = new URL(log.url).pathname.slice(1)
+    await log.client.query(`alter database ${database} set invalidation.bell = 'off'`)
+    await using watched = startWatched(async () => {})
+    const { invalidator, applied, key } = watched
+    await until(() => invalidator.working)
+    const writer = await log.connect()
+    for (let round = 0; round < 5; round++) {
+      await writer.query(`insert into bird values (${++id})`)
+      await until(() => applied.has(key(id)))
+    }
+    expect(await isAsleep()).to.be.false
+    await writer.end()
+    await log.client.query(`alter database ${database} reset invalidation.bell`)
+  })
+
+  it('leaves the bell to the one that works, while it stands by', async () => {
+    await using watched = startWatched(async () => {})
+    const { invalidator, applied, key } = watched
+    await until(isAsleep)
+    await using standby = startInvalidator({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      prefix,
+      heartbeatMs: Infinity,
+    })
+    await until(() => standby.working && standby.hearing)
+    for (let round = 0; round < 5; round++) {
+      await log.client.query(`insert into bird values (${++id})`)
+      await until(() => applied.has(key(id)))
+      await until(isAsleep)
+    }
+    // Takes over, and what was there before is applied.
+    await watched[Symbol.asyncDispose]()
+    const { put, left } = entriesOf(standby.redis, standby.prefix)
+    await put([key(id + 1)])
+    await log.client.query(`insert into bird values (${++id})`)
+    await until(async () => (await left([key(id)])).length === 0)
+  })
+})
+
+function once(act: () => Promise<unknown>): () => Promise<unknown> {
+  let done: Promise<unknown> | undefined
+  return () => (done ??= act())
+}

@@ -1,0 +1,497 @@
+import { expect } from 'chai'
+import type { Client } from 'pg'
+import { uninstall } from '../../db/event-log/install.ts'
+import { keepHouse, noteCursors } from '../../db/event-log/housekeeping.ts'
+import { compileRules } from '../../shared/cache/compile.ts'
+import type { Ledger } from '../../shared/cache/ledger.ts'
+import type { ResourceRules } from '../../shared/cache/resource.ts'
+import { decodeWatermark, encodeWatermark, type Watermark } from '../../shared/cache/watermark.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import { openWorker, type TestInvalidatorOptions, type TestWorker } from '../support/invalidator.ts'
+import { until } from '../support/until.ts'
+import { bird, BIRDS, census, type Entries, entriesOf, nest, openBirds } from './birds.ts'
+
+describe('the worker', () => {
+  let log: EventLog
+  let opened: AsyncDisposable[]
+
+  before(async () => {
+    log = await openBirds()
+  })
+  after(() => log[Symbol.asyncDispose]())
+  beforeEach(async () => {
+    opened = []
+    await log.client.query('truncate bird, ring; truncate invalidation.event')
+  })
+  afterEach(async () => {
+    for (const one of opened) await one[Symbol.asyncDispose]()
+  })
+
+  interface Settled extends TestWorker, Entries {
+    apply(): Promise<number>
+    mark(resource: ResourceRules): Promise<Watermark | null>
+    flushes(): Promise<Record<string, number>>
+  }
+
+  /** A worker that has taken everything on, and has applied its first window unless told not to. */
+  async function start(
+    options: Partial<TestInvalidatorOptions> & {
+      readonly idle?: boolean
+      readonly owned?: readonly ResourceRules[]
+    } = {},
+  ): Promise<Settled> {
+    const one = await openWorker({ databaseUrl: log.url, catalog: BIRDS, ...options })
+    opened.push(one)
+    one.worker.adopt(options.owned ?? options.catalog ?? BIRDS)
+    if (!options.idle) await one.worker.applyWindow()
+    return {
+      ...one,
+      ...entriesOf(one.redis, one.prefix),
+      apply: () => one.worker.applyWindow(),
+      mark: async ({ name }) => decodeWatermark(await one.ledger.read(name)),
+      async flushes() {
+        const { values } = await one.metrics.flushes.get()
+        one.metrics.flushes.reset()
+        return Object.fromEntries(
+          values.map(({ labels, value }) => [`${labels.resource}: ${labels.reason}`, value]),
+        )
+      },
+    }
+  }
+
+  const write = (sql: string) => log.client.query(sql)
+
+  const A_BIRD = `insert into bird values (1, 'wren', 9, '{}', 2)`
+
+  it('flushes what has no watermark yet, and then says how far it is', async () => {
+    await write(A_BIRD)
+    const one = await start({ idle: true })
+    const keys = [one.key(bird, 1), one.key(bird, 77), one.key(nest, 5), one.key(census)]
+    expect(await one.gone(keys, () => one.apply())).to.eql(keys)
+    expect(await one.flushes()).to.eql({
+      'bird: no cursor': 1,
+      'nest: no cursor': 1,
+      'census: no cursor': 1,
+    })
+    const { rows } = await log.client.query<{ seen: boolean; id: string }>(
+      `select bool_and(pg_visible_in_snapshot(xid, $1)) as seen,
+              (select id from invalidation.incarnation) as id from invalidation.event`,
+      [(await one.mark(bird))?.snapshot.text],
+    )
+    expect(rows[0]?.seen).to.be.true
+    expect(await one.mark(bird)).to.include({ incarnation: rows[0]?.id, part: 0, keyVersion: 1 })
+    expect((await one.mark(bird))?.fingerprint).to.equal('rules-1')
+  })
+
+  it('forgets what changed, by key and along links, and nothing else', async () => {
+    await write(`${A_BIRD}; insert into bird values (3, 'owl', 9, '{}', 2), (4, 'tit', 9, '{}', 5)`)
+    const one = await start()
+    await one.flushes()
+    const keys = [1, 3, 4, 5].flatMap((id) => [one.key(bird, id), one.key(nest, id)])
+    keys.push(one.key(nest, 2), one.key(census))
+    const gone = (sql: string) =>
+      one.gone(keys, async () => {
+        await write(sql)
+        expect(await one.apply()).to.equal(1)
+      })
+
+    expect(await gone(`update bird set name = 'x' where id = 1`)).to.have.members([
+      one.key(bird, 1),
+      one.key(nest, 2),
+    ])
+    expect(await gone(`update bird set nest_id = 5 where id = 1`)).to.have.members([
+      one.key(bird, 1),
+      one.key(nest, 2),
+      one.key(nest, 5),
+    ])
+    expect(await gone(`update nest set place = 'x' where id = 5`)).to.have.members([
+      one.key(bird, 1),
+      one.key(bird, 4),
+    ])
+    expect(await gone(`update bird set weight = 3 where id = 4`)).to.have.members([
+      one.key(bird, 4),
+      one.key(census),
+    ])
+    expect(await one.gone(keys, () => one.apply())).to.eql([])
+    expect(await one.flushes()).to.eql({})
+  })
+
+  for (const [what, sql, flushes] of [
+    ['truncated', 'truncate bird cascade', { 'bird: T': 1, 'nest: T': 1, 'census: T': 1 }],
+    [
+      'changed in bulk',
+      `update bird set weight = 1`,
+      { 'bird: B': 1, 'nest: B': 1, 'census: B': 1 },
+    ],
+    ['flushed on demand', `select invalidation.flush('nest:*')`, { 'nest: F': 1 }],
+  ] as const) {
+    it(`flushes all that reads a table that was ${what}`, async () => {
+      await write(`insert into bird select id from generate_series(1, 10001) id`)
+      const one = await start()
+      await one.flushes()
+      const keys = { bird: one.key(bird, 123456), nest: one.key(nest, 9), census: one.key(census) }
+      const gone = await one.gone(Object.values(keys), async () => {
+        await write(sql)
+        await one.apply()
+      })
+      expect(await one.flushes()).to.eql(flushes)
+      expect(gone).to.eql(
+        Object.entries(keys).flatMap(([name, key]) =>
+          Object.keys(flushes).some((flush) => flush.startsWith(name)) ? [key] : [],
+        ),
+      )
+    })
+  }
+
+  it('flushes all that reads a table with a missing column, and is exact when it is back', async () => {
+    await write(A_BIRD)
+    const one = await start()
+    await one.flushes()
+    await write('alter table bird rename weight to mass')
+    await write(`update bird set name = 'x'`)
+    await one.apply()
+    expect(await one.flushes()).to.eql({ 'bird: X': 1, 'nest: X': 1, 'census: X': 1 })
+    await write('alter table bird rename mass to weight')
+    const keys = [one.key(bird, 1), one.key(bird, 2)]
+    const gone = await one.gone(keys, async () => {
+      await write(`update bird set name = 'y'`)
+      await one.apply()
+    })
+    expect(gone).to.eql([one.key(bird, 1)])
+    expect(await one.flushes()).to.eql({})
+  })
+
+  it('flushes instead of reading a backlog that is too large', async () => {
+    const one = await start()
+    await one.flushes()
+    await write(`insert into invalidation.event select 0, pg_current_xact_id(), 1, id, 'U', -1, '[["1"]]', now()
+      from invalidation.watched_table, generate_series(1, 50001) where name = 'nest'`)
+    expect(await one.apply()).to.equal(50_001)
+    expect(await one.flushes()).to.eql({ 'bird: backlog': 1 })
+  })
+
+  it('takes on a resource later, from where that one stands', async () => {
+    const one = await start({ owned: [bird], idle: true })
+    await one.apply()
+    await write(A_BIRD)
+    one.worker.adopt([nest])
+    const keys = [one.key(bird, 1), one.key(nest, 2), one.key(nest, 4)]
+    expect(await one.gone(keys, () => one.apply())).to.eql(keys)
+    expect((await one.mark(nest))?.snapshot).to.eql((await one.mark(bird))?.snapshot)
+    await write(`update bird set name = 'x'`)
+    expect(await one.gone(keys, () => one.apply())).to.eql([one.key(bird, 1), one.key(nest, 2)])
+    expect(one.worker.cursors.map(({ resource }) => resource)).to.eql(['bird', 'nest'])
+  })
+
+  it('says how fresh it is while nothing happens, and where it is as soon as something does', async () => {
+    const one = await start()
+    const first = await one.mark(bird)
+    await until(async () => {
+      await one.apply()
+      return ((await one.mark(bird))?.asOfMs ?? 0) > (first?.asOfMs ?? 0)
+    })
+    await write(A_BIRD)
+    await one.apply()
+    const { rows } = await log.client.query<{ seen: boolean }>(
+      'select pg_visible_in_snapshot(xid, $1) as seen from invalidation.event',
+      [(await one.mark(bird))?.snapshot.text],
+    )
+    expect(rows).to.eql([{ seen: true }])
+  })
+
+  it('names a time that was before its snapshot', async () => {
+    const one = await start({
+      wrapLedger: (ledger) => ({
+        ...ledger,
+        async time() {
+          const time = await ledger.time()
+          // Whatever is written from here on may be in the window, and is not promised.
+          await write('insert into bird values ((select coalesce(max(id), 0) + 1 from bird))')
+          return time
+        },
+      }),
+    })
+    const keys = [one.key(bird, 2), one.key(bird, 3)]
+    expect(await one.gone(keys, () => one.apply())).to.eql([one.key(bird, 2)])
+  })
+
+  describe('a lookup', () => {
+    it('sees exactly what the watermark says, and what is committed meanwhile comes with the next window', async () => {
+      await write(A_BIRD)
+      const one = await start()
+      const keys = [one.key(bird, 1), one.key(bird, 2)]
+      beforeQuery(one.session.client, /nest_id = any/, () =>
+        write(`insert into bird values (2, 'late', 1, '{}', 2)`),
+      )
+      await write(`update nest set place = 'x' where id = 2`)
+      expect(await one.gone(keys, () => one.apply())).to.eql([one.key(bird, 1)])
+      expect(await one.gone(keys, () => one.apply())).to.eql([one.key(bird, 2)])
+    })
+
+    it('that fails flushes its resource, the others go on exactly, and so does the next window', async () => {
+      await write(A_BIRD)
+      const one = await start()
+      await one.flushes()
+      const keys = [one.key(bird, 1), one.key(bird, 7), one.key(nest, 2), one.key(nest, 7)]
+      beforeQuery(one.session.client, /nest_id = any/, () => Promise.reject(new Error('no')))
+      const first = await one.mark(nest)
+      const gone = await one.gone(keys, async () => {
+        await write(`update nest set place = 'y' where id = 2; update bird set name = 'y'`)
+        await one.apply()
+      })
+      expect(gone).to.eql([one.key(bird, 1), one.key(bird, 7), one.key(nest, 2)])
+      expect(await one.flushes()).to.eql({ 'bird: lookup failed': 1 })
+      expect((await one.mark(nest))?.snapshot.text).not.to.equal(first?.snapshot.text)
+      expect(await one.gone(keys, () => one.apply())).to.eql([])
+    })
+
+    for (const [what, query] of [
+      ['is wrong SQL', 'select no_such_column from bird where id = any ($1::text[]::bigint[])'],
+      ['finds no parameter', 'select 1 as something_else where $1::text[] is not null'],
+      ['cannot read its arguments', `select ($1::text[])[1]::json->>'x' as id`],
+    ] as const) {
+      it(`that ${what} flushes its resource, each time, and nothing stops`, async () => {
+        const broken: ResourceRules = {
+          ...bird,
+          staleWhen: [{ table: 'nest', watch: ['place'], from: ['place'], query }],
+        }
+        await using other = await openBirds([broken, nest])
+        const one = await start({ databaseUrl: other.url, catalog: [broken, nest] })
+        await one.flushes()
+        for (let round = 0; round < 2; round++) {
+          await other.client.query(`update nest set place = 'p${round}' where id = 2`)
+          await one.apply()
+          expect(await one.flushes()).to.eql({ 'bird: lookup failed': 1 })
+          await one.apply()
+          expect(await one.flushes()).to.eql({})
+        }
+        await other.client.query(`insert into bird values (1, 'a', 1, '{}', 2)`)
+        expect(await one.gone([one.key(nest, 2)], () => one.apply())).to.have.lengthOf(1)
+      })
+    }
+  })
+
+  describe('goes on from what is stored in Redis', () => {
+    it('when it is what another owner wrote', async () => {
+      const one = await start()
+      const other = await start({ prefix: one.prefix })
+      const keys = [one.key(bird, 1), one.key(bird, 2)]
+      await write(A_BIRD)
+      expect(await one.gone(keys, () => other.apply())).to.eql([one.key(bird, 1)])
+      await write('insert into bird values (2)')
+      await one.flushes()
+      // The first finds that it is not alone, reads again, and repeats at most.
+      expect(await one.gone(keys, () => one.apply())).to.eql([])
+      expect(await one.gone(keys, () => one.apply())).to.eql([one.key(bird, 2)])
+      expect(await one.flushes()).to.eql({})
+    })
+
+    it('when Redis was taken back to an older state', async () => {
+      const one = await start()
+      const old = await one.redis.hgetall(`${one.prefix}:watermark`)
+      await write(A_BIRD)
+      await one.apply()
+      await one.flushes()
+      await one.redis.hset(`${one.prefix}:watermark`, old)
+      const gone = await one.gone([one.key(bird, 1), one.key(bird, 2)], async () => {
+        await until(async () => (await one.apply()) > 0)
+      })
+      expect(gone).to.eql([one.key(bird, 1)])
+      expect(await one.flushes()).to.eql({})
+    })
+
+    it('when Redis has lost everything: it flushes', async () => {
+      const one = await start()
+      await one.flushes()
+      await one.redis.del(`${one.prefix}:watermark`)
+      await until(async () => {
+        await one.apply()
+        return (await one.mark(census)) !== null
+      })
+      expect(Object.keys(await one.flushes())).to.have.members(
+        BIRDS.map(({ name }) => `${name}: no cursor`),
+      )
+      expect(await one.mark(bird)).not.to.equal(null)
+    })
+
+    it('for one resource alone, if only that one was touched', async () => {
+      const one = await start()
+      await one.flushes()
+      await one.redis.hdel(`${one.prefix}:watermark`, 'nest')
+      const keys = [one.key(bird, 9), one.key(nest, 9)]
+      await one.put(keys)
+      await until(async () => {
+        await one.apply()
+        return (await one.mark(nest)) !== null
+      })
+      expect(await one.flushes()).to.eql({ 'nest: no cursor': 1 })
+      expect(await one.left(keys)).to.eql([one.key(bird, 9)])
+    })
+
+    for (const [what, change] of [
+      ['of another life of the database', (mark: Watermark) => ({ ...mark, incarnation: 'other' })],
+      [
+        'of a database that had come further',
+        (mark: Watermark) => {
+          const xmax = mark.snapshot.xmax + 1_000_000n
+          return { ...mark, snapshot: { ...mark.snapshot, text: `${xmax}:${xmax}:` } }
+        },
+      ],
+      ['of another version of the keys', (mark: Watermark) => ({ ...mark, keyVersion: 2 })],
+    ] as const) {
+      it(`but flushes when it is the watermark ${what}`, async () => {
+        const one = await start()
+        const found = (await one.mark(bird)) as Watermark
+        await one.redis.hset(`${one.prefix}:watermark`, 'bird', encodeWatermark(change(found)))
+        const next = await start({ prefix: one.prefix, idle: true })
+        const keys = [next.key(bird, 9), next.key(nest, 9)]
+        expect(await next.gone(keys, () => next.apply())).to.eql([next.key(bird, 9)])
+        expect(await next.mark(bird)).to.include({
+          incarnation: found.incarnation,
+          keyVersion: 1,
+        })
+        expect(await next.gone(keys, () => next.apply())).to.eql([])
+      })
+    }
+
+    it('but flushes when the ring no longer holds what came after', async () => {
+      const one = await start()
+      await write(A_BIRD)
+      const ahead = await start()
+      for (let aheadS = 0; aheadS <= 2400; aheadS += 60) {
+        await noteCursors(log.client, 'r', ahead.worker.cursors)
+        await keepHouse(log.client, { aheadS })
+      }
+      const { rows } = await log.client.query('select from invalidation.event')
+      expect(rows).to.eql([])
+      const next = await start({ prefix: one.prefix, idle: true })
+      const keys = [next.key(bird, 1), next.key(nest, 9)]
+      expect(await next.gone(keys, () => next.apply())).to.eql(keys)
+      await log.client.query('truncate invalidation.floor, invalidation.note, invalidation.cursor')
+    })
+  })
+
+  describe('when Redis fails in the middle', () => {
+    const failing = (when: 'before' | 'after'): [(ledger: Ledger) => Ledger, { fail: boolean }] => {
+      const state = { fail: false }
+      return [
+        (ledger) => ({
+          ...ledger,
+          async apply(advances) {
+            if (state.fail && when === 'before') throw new Error('Redis is away')
+            const report = await ledger.apply(advances)
+            if (state.fail) throw new Error('Redis is away')
+            return report
+          },
+        }),
+        state,
+      ]
+    }
+
+    for (const when of ['before', 'after'] as const) {
+      it(`keeps the window, and repeats it: ${when} it was stored`, async () => {
+        const [wrapLedger, state] = failing(when)
+        const one = await start({ wrapLedger })
+        const keys = [one.key(bird, 1), one.key(bird, 2)]
+        state.fail = true
+        await write(A_BIRD)
+        await one.put(keys)
+        expect(await one.apply().catch(String)).to.equal('Error: Redis is away')
+        one.worker.doubt()
+        await write('insert into bird values (3)')
+        expect(await one.apply().catch(String)).to.equal('Error: Redis is away')
+        one.worker.doubt()
+        state.fail = false
+        await write('insert into bird values (2)')
+        await one.apply()
+        expect(await one.left(keys)).to.eql([])
+        expect(Object.keys(await one.flushes())).to.have.lengthOf(3)
+      })
+    }
+
+    it('reads again those that a report leaves out, and repeats only theirs', async () => {
+      let hide = false
+      const one = await start({
+        wrapLedger: (ledger) => ({
+          ...ledger,
+          async apply(advances) {
+            if (!hide) return ledger.apply(advances)
+            hide = false
+            return ledger.apply(advances.filter(({ resource }) => resource.name !== 'bird'))
+          },
+        }),
+      })
+      await one.flushes()
+      hide = true
+      await write(A_BIRD)
+      const keys = [one.key(bird, 1), one.key(nest, 2)]
+      expect(await one.gone(keys, () => one.apply())).to.eql([one.key(nest, 2)])
+      expect(await one.gone(keys, () => one.apply())).to.eql([one.key(bird, 1)])
+      expect(await one.flushes()).to.eql({})
+    })
+  })
+
+  describe('when Postgres fails in the middle', () => {
+    it('goes on with the same connection after an error in a window', async () => {
+      const one = await start()
+      await write(A_BIRD)
+      beforeQuery(one.session.client, /invalidation.event/, () => Promise.reject(new Error('no')))
+      expect(await one.apply().catch(String)).to.equal('Error: no')
+      expect(await one.gone([one.key(bird, 1)], () => one.apply())).to.have.lengthOf(1)
+    })
+
+    it('survives that the log is removed and made anew with other rules, on the same connection', async () => {
+      await using other = await openBirds()
+      const one = await start({ databaseUrl: other.url })
+      await other.client.query(A_BIRD)
+      await one.apply()
+      await uninstall(other.url)
+      expect(await one.apply().catch(String)).to.include('does not exist')
+      one.worker.doubt()
+      expect(await one.apply().catch(String)).to.include('does not exist')
+      one.worker.doubt()
+      // The same numbers now mean other tables, and other columns.
+      const { tables } = compileRules(BIRDS)
+      await other.install({
+        tables: [
+          { name: 'ring', watch: ['colour'], keys: ['bird_id'] },
+          ...tables.toReversed().map((table) => ({
+            ...table,
+            keys: table.keys.toReversed(),
+            watch: table.watch.toReversed(),
+          })),
+        ],
+      })
+      await one.flushes()
+      await one.apply()
+      expect(await one.flushes()).to.eql({
+        'bird: no cursor': 1,
+        'nest: no cursor': 1,
+        'census: no cursor': 1,
+      })
+      const keys = [1, 2, 3, 5].flatMap((id) => [one.key(bird, id), one.key(nest, id)])
+      keys.push(one.key(census))
+      const gone = await one.gone(keys, async () => {
+        await other.client.query(`insert into ring values (1, 'x'); update bird set nest_id = 5`)
+        await one.apply()
+      })
+      expect(gone).to.have.members([one.key(bird, 1), one.key(nest, 2), one.key(nest, 5)])
+      expect(await one.flushes()).to.eql({})
+    })
+  })
+})
+
+/** Runs something before the next query that matches; its failure is the query's. */
+function beforeQuery(client: Client, pattern: RegExp, act: () => Promise<unknown>): void {
+  const query = client.query.bind(client)
+  const run = query as (...args: unknown[]) => Promise<unknown>
+  client.query = (async (...args: unknown[]) => {
+    const [first] = args
+    const text = typeof first === 'string' ? first : (first as { text: string }).text
+    if (pattern.test(text)) {
+      client.query = query
+      await act()
+    }
+    return run(...args)
+  }) as typeof query
+}

@@ -1,0 +1,156 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { Client } from 'pg'
+import { root } from '../../scripts/paths.ts'
+import { findFreePort } from '../../scripts/servers/port.ts'
+import { createTestDatabase } from './database.ts'
+import { newPrefix, testRedisUrl } from './invalidator.ts'
+import { until } from './until.ts'
+
+export interface SystemOptions {
+  /** How many API processes. */
+  readonly apis?: number
+  /** By default the Redis of the test run. */
+  readonly redisUrl?: string
+  /** More environment for the API. */
+  readonly env?: NodeJS.ProcessEnv
+}
+
+/** API processes and an invalidator on a seeded database of their own, as `npm start` runs them. */
+export interface System extends AsyncDisposable {
+  readonly databaseUrl: string
+  readonly prefix: string
+  /** Base addresses of the APIs, without `/api/v1`. */
+  readonly apis: readonly string[]
+  /** A connection that a DBA could have. */
+  readonly sql: Client
+  /** Reads a path under `/api/v1`, by default from the first API. */
+  get(path: string, headers?: Record<string, string>, api?: number): Promise<Reply>
+  /** The sum of a metric's samples over all APIs, those whose labels contain `labels`. */
+  metric(name: string, labels?: string): Promise<number>
+}
+
+export interface Reply {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** The first word of `Cache-Status` after our name: `hit`, `fwd=miss`, ... */
+  readonly cache: string | undefined
+}
+
+/** Starts a system and waits until its cache is in use. */
+export async function startSystem(options: SystemOptions = {}): Promise<System> {
+  const closers: (() => Promise<unknown>)[] = []
+  const close = async () => {
+    for (const closer of closers.toReversed()) await closer()
+  }
+  try {
+    return await start(options, closers, close)
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function start(
+  { apis: count = 1, redisUrl = testRedisUrl(), env = {} }: SystemOptions,
+  closers: (() => Promise<unknown>)[],
+  close: () => Promise<void>,
+): Promise<System> {
+  const database = await createTestDatabase({ seeded: true })
+  closers.push(async () => database[Symbol.asyncDispose]())
+  const sql = new Client({ connectionString: database.url })
+  await sql.connect()
+  closers.push(() => sql.end())
+
+  const prefix = newPrefix()
+  const common = {
+    ...process.env,
+    DATABASE_URL: database.url,
+    REDIS_URL: redisUrl,
+    CACHE_PREFIX: prefix,
+    SESSION_SECRETS: 'a secret that only the tests know of and no other',
+    RATE_LIMIT_PER_S: '0',
+    LOG_LEVEL: 'error',
+    NODE_ENV: 'production',
+    ...env,
+  }
+  const services = await Promise.all(
+    [...Array.from({ length: count }, () => 'api/main.ts'), 'invalidator/main.ts'].map((main) =>
+      startOne(main, common),
+    ),
+  )
+  closers.push(() => Promise.all(services.map(({ stop }) => stop())))
+  await Promise.all(
+    services.map(({ metrics, failed }) =>
+      Promise.race([until(() => answers(`${metrics}/readyz`)), failed]),
+    ),
+  )
+
+  const apis = services.slice(0, count)
+  const get: System['get'] = async (path, headers = {}, api = 0) => {
+    const response = await fetch(`${apis[api]?.address}/api/v1/${path}`, { headers })
+    return {
+      status: response.status,
+      headers: response.headers,
+      text: await response.text(),
+      cache: response.headers.get('cache-status')?.split('; ')[1],
+    }
+  }
+  for (const [api] of apis.entries()) {
+    await until(async () => {
+      const { headers } = await get('users/staffprofiles', {}, api)
+      return !headers.get('cache-status')?.includes('detail=redis')
+    })
+  }
+  return {
+    databaseUrl: database.url,
+    prefix,
+    apis: apis.map(({ address }) => address),
+    sql,
+    get,
+    async metric(name, labels = '') {
+      const texts = await Promise.all(
+        apis.map(async ({ metrics }) => (await fetch(`${metrics}/metrics`)).text()),
+      )
+      return texts
+        .flatMap((text) => text.split('\n'))
+        .filter((line) => line.startsWith(`${name}{`) && line.includes(labels))
+        .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+    },
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+async function startOne(main: string, env: NodeJS.ProcessEnv) {
+  const [port, metricsPort] = [await findFreePort(), await findFreePort()]
+  const child = spawn(process.execPath, ['--import', 'tsx', main], {
+    cwd: root,
+    env: { ...env, PORT: `${port}`, METRICS_PORT: `${metricsPort}`, SPMS_PARENT_FD: '3' },
+    // Their log goes nowhere: some tests cause errors on purpose.
+    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+  })
+  child.stdio[3]?.on('error', () => {})
+  const ended = once(child, 'exit')
+  let stopping = false
+  const failed = ended.then(() => {
+    if (!stopping) throw new Error(`${main} ended`)
+  })
+  failed.catch(() => {})
+  return {
+    failed,
+    address: `http://127.0.0.1:${port}`,
+    metrics: `http://127.0.0.1:${metricsPort}`,
+    async stop() {
+      stopping = true
+      if (child.exitCode === null) child.kill('SIGTERM')
+      await ended
+    },
+  }
+}
+
+const answers = (url: string) =>
+  fetch(url).then(
+    (response) => response.ok,
+    () => false,
+  )
