@@ -22,6 +22,7 @@ const logger = createLogger('api', currentRequestId)
 // Longer than proxies keep an idle connection, or they would send a request into a closing one.
 const KEEP_ALIVE_MS = 65_000
 const REQUEST_MS = 30_000
+const REDIS_BACKSTOP_MS = 2_000
 
 await runService(logger, async (service) => {
   exitWithParent(process.env)
@@ -88,8 +89,8 @@ function openStore({ enabled, redisUrl, commandTimeoutMs }: ApiConfig['cache'], 
   const redis = service.own(
     openRedis(redisUrl, {
       name: 'spms-api',
-      // The store's comes first, and tells a slow Redis from a busy process.
-      commandTimeoutMs: 4 * commandTimeoutMs,
+      // The store's time-out comes first: it tells a silent Redis from a busy process.
+      commandTimeoutMs: REDIS_BACKSTOP_MS + commandTimeoutMs,
       onState(state, error) {
         if (state === 'up') logger.info('Redis connected')
         else if (state === 'down') logger.warn('Redis unreachable', { error })

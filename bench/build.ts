@@ -11,7 +11,7 @@ export async function build(): Promise<void> {
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   await run(process.execPath, [tsc, '-p', join(root, 'bench/tsconfig.json')], { cwd: root }).catch(
     (error: { readonly stdout?: string }) => {
-      throw new Error(`what is to be measured does not compile:\n${error.stdout ?? String(error)}`)
+      throw new Error(`what is to be measured does not compile:\n${error.stdout ?? 'no output'}`)
     },
   )
 }

@@ -42,7 +42,7 @@ export async function probe(options: ProbeOptions): Promise<number[]> {
     await reports.subscribe(INVALIDATED)
     reports.on('message', (_channel, keys) => {
       const nowMs = performance.now()
-      for (const key of String(keys).split(',')) {
+      for (const key of keys.split(',')) {
         outcomes.get(key)?.(nowMs)
         outcomes.delete(key)
       }

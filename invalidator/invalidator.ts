@@ -31,6 +31,8 @@ export interface InvalidatorDeps {
 const TAKE_EVERY_MS = 2_000
 const CURSOR_EVERY_MS = 10_000
 const HOUSE_EVERY_MS = 15_000
+/** Two who take themselves for the owner of one Redis must not spin. */
+const REPEAT_MS = 1
 const BACKOFF_FIRST_MS = 20
 const BACKOFF_MAX_MS = 1_000
 
@@ -79,7 +81,8 @@ async function work(
       const events = await worker.applyWindow()
       trouble.over()
       await chores()
-      await pace.rest(events)
+      if (worker.mustRepeat) await pause(REPEAT_MS, stopping)
+      else await pace.rest(events)
     } catch (error) {
       if (session.lost.aborted || isSilence(error)) throw error
       // The window is kept: it begins again where the stored watermark stands.

@@ -20,6 +20,10 @@ export interface PaceDeps {
 
 /** Above this many events a second writers are not made to ring: polling finds something every time. */
 const BUSY_PER_S = 500
+/** Below this it sleeps again; apart, so that a pause of the writers does not make them ring. */
+const CALM_PER_S = 250
+/** How far back the rate looks: every commit of that long rings before a load is known as one. */
+const MEMORY_S = 0.25
 const POLL_FIRST_MS = 1
 const POLL_MAX_MS = 20
 /** Where writers do not ring at all. */
@@ -35,20 +39,20 @@ const SILENT_POLL_MS = 5
 export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }: PaceDeps): Pace {
   let holding = false
   let pollMs = POLL_FIRST_MS
-  let perSecond = 0
-  let measuredAt = performance.now()
+  let recent = 0
+  let measuredAtMs = performance.now()
 
-  /** A rate that forgets within about a second. */
+  /** Events a second, of late. */
   function measure(events: number): number {
     const nowMs = performance.now()
-    perSecond = perSecond * Math.exp((measuredAt - nowMs) / 1000) + events
-    measuredAt = nowMs
-    return perSecond
+    recent = recent * Math.exp((measuredAtMs - nowMs) / 1000 / MEMORY_S) + events
+    measuredAtMs = nowMs
+    return recent / MEMORY_S
   }
 
   return {
     async rest(events) {
-      const busy = measure(events) > BUSY_PER_S
+      const busy = measure(events) > (holding ? BUSY_PER_S : CALM_PER_S)
       pollMs = events > 0 ? POLL_FIRST_MS : Math.min(POLL_MAX_MS, 2 * pollMs)
       if (!session.bellRings) return pause(SILENT_POLL_MS)
 

@@ -34,6 +34,8 @@ export interface Worker {
   adopt(resources: readonly ResourceRules[]): void
   /** Reads one window, forgets what it made stale, moves the watermarks. Returns the number of events. */
   applyWindow(): Promise<number>
+  /** A watermark was not what it should have been: for its resource the window has to begin again. */
+  readonly mustRepeat: boolean
   /** Trust nothing remembered of Redis: read the stored watermarks again. */
   doubt(): void
   readonly cursors: readonly Cursor[]
@@ -256,6 +258,9 @@ export function createWorker(deps: WorkerDeps): Worker {
           writtenAtMs: -Infinity,
         })
       }
+    },
+    get mustRepeat() {
+      return [...posts.values()].some(({ stored }) => stored === undefined)
     },
     doubt() {
       for (const post of posts.values()) post.stored = undefined

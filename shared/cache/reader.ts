@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
+import { PublicError } from '../errors.ts'
 import type { Metrics } from '../metrics.ts'
 import { isUnavailable } from '../unavailable.ts'
 import type { Answer } from './answer.ts'
@@ -93,7 +94,7 @@ export function createReader(deps: ReaderDeps): Reader {
         return await bypass(resource, params, variant, 'redis')
       }
     } catch (error) {
-      const stale = resource.staleIfError && isUnavailable(error) ? standIn(store, expired) : null
+      const stale = resource.staleIfError && mayPass(error) ? standIn(store, expired) : null
       if (stale === null) throw error
       return stale
     }
@@ -239,8 +240,12 @@ export function createReader(deps: ReaderDeps): Reader {
     pending.catch(deps.onFillError)
   }
 
-  return { read, query: (work) => loader.query(work) }
+  return { read, query: loader.query }
 }
+
+/** Whether another time the load may succeed: Postgres is away, or there are too many loads. */
+const mayPass = (error: unknown) =>
+  error instanceof PublicError ? error.code === 'unavailable' : isUnavailable(error)
 
 const bodyOf = ({ loaded }: Reading): Buffer | null =>
   loaded === null ? null : Buffer.from(loaded.body)

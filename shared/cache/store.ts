@@ -6,11 +6,10 @@ import {
   handleAll,
 } from 'cockatiel'
 import type { Redis } from '../redis.ts'
-import type { Budget } from './budget.ts'
+import { Budget } from './budget.ts'
 import { RedisClock } from './clock.ts'
 import { FILL, LEASE, RELEASE } from './entry-scripts.ts'
 import { decodeFrame, encodeFrame, type Frame } from './frame.ts'
-import { withTimeout } from './with-timeout.ts'
 
 /** What asking for a lease may bring. */
 export type LeaseReply =
@@ -79,9 +78,7 @@ export function createRedisStore(
   const poll = async () => {
     const askedAtMs = performance.now()
     try {
-      const [seconds, micros] = await breaker.execute(() =>
-        withTimeout(redis.time(), commandTimeoutMs),
-      )
+      const [seconds, micros] = await breaker.execute(() => within(() => redis.time()))
       clock.set(Number(seconds) * 1000 + Number(micros) / 1000, askedAtMs)
       become(true)
     } catch {
@@ -105,14 +102,15 @@ export function createRedisStore(
     return nowMs
   }
 
+  const within = <T>(command: () => Promise<T>, budget = new Budget(commandTimeoutMs)) =>
+    budget.spend(command, commandTimeoutMs)
+
   async function run<T>(command: () => Promise<T>, budget?: Budget): Promise<T> {
     now()
     // Not Redis' fault, so not for the breaker to count.
     if (budget && budget.leftMs <= 0) throw new StoreUnavailable('no time left for Redis')
     try {
-      return await breaker.execute(() =>
-        budget ? budget.spend(command, commandTimeoutMs) : withTimeout(command(), commandTimeoutMs),
-      )
+      return await breaker.execute(() => within(command, budget))
     } catch (error) {
       throw new StoreUnavailable('Redis did not answer in time', { cause: error })
     }

@@ -92,7 +92,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
 
   const prefix = newPrefix()
   const connect = (url: string, name: string) => {
-    const redis = openRedis(url, { name, commandTimeoutMs: 200, onState: () => {} })
+    const redis = openRedis(url, { name, commandTimeoutMs: 2_050, onState: () => {} })
     redis.on('error', () => {})
     closers.push(() => redis.disconnect())
     return redis

@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import type { Answer } from '../../shared/cache/answer.ts'
 import { Budget } from '../../shared/cache/budget.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
+import { PublicError } from '../../shared/errors.ts'
 import { StoreUnavailable } from '../../shared/cache/store.ts'
 import { until } from '../support/until.ts'
 import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
@@ -328,6 +329,12 @@ describe('the reader', function () {
       expect(textOf(answer)).to.equal(first)
       expect(answer).to.include({ outcome: 'stale', detail: 'error' })
       expect(answer.ttlMs).to.be.below(0)
+    })
+
+    it('serves an expired entry where that is allowed and there are too many loads', async () => {
+      await fillAndExpire(true)
+      const busy = new PublicError('unavailable', 'The server is busy.')
+      expect(await read(one, failWith(true, busy))).to.include({ outcome: 'stale' })
     })
 
     it('serves no expired entry where that is not allowed', async () => {

@@ -44,12 +44,12 @@ export const openBirds = (catalog: readonly ResourceRules[] = BIRDS): Promise<Ev
 
 /** Entries of one prefix, as markers without content. */
 export interface Entries {
-  key(resource: ResourceRules, id?: number | string): string
+  readonly key: (resource: ResourceRules, id?: number | string) => string
   /** Puts some there, and does what may forget them; answers which are gone. */
-  gone(keys: readonly string[], act: () => Promise<unknown>): Promise<string[]>
-  put(keys: readonly string[]): Promise<void>
+  readonly gone: (keys: readonly string[], act: () => Promise<unknown>) => Promise<string[]>
+  readonly put: (keys: readonly string[]) => Promise<void>
   /** Those that are still there. */
-  left(keys: readonly string[]): Promise<string[]>
+  readonly left: (keys: readonly string[]) => Promise<string[]>
 }
 
 export function entriesOf(redis: Redis, prefix: string): Entries {

@@ -1,0 +1,264 @@
+import { expect } from 'chai'
+import { uninstall } from '../../db/event-log/install.ts'
+import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import { createProxy } from '../support/chaos-proxy.ts'
+import { startPrivateRedis } from '../support/private-redis.ts'
+import {
+  recordKeys,
+  startInvalidator,
+  type TestInvalidator,
+  type TestInvalidatorOptions,
+} from '../support/invalidator.ts'
+import { until } from '../support/until.ts'
+import { bird, BIRDS, type Entries, entriesOf, nest, openBirds } from './birds.ts'
+
+describe('an invalidator that loses what it works with', function () {
+  this.timeout(30_000)
+  let log: EventLog
+  let id = 0
+
+  beforeEach(async () => {
+    log = await openBirds()
+  })
+  afterEach(() => log[Symbol.asyncDispose]())
+
+  type Started = TestInvalidator & { readonly entries: Entries }
+
+  /** Never wakes up without a ring, unless told so. */
+  function start(options: Partial<TestInvalidatorOptions> = {}): Started {
+    const invalidator = startInvalidator({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      heartbeatMs: Infinity,
+      ...options,
+    })
+    // Spread, its getters would be asked once.
+    return Object.assign(invalidator, { entries: entriesOf(invalidator.redis, invalidator.prefix) })
+  }
+
+  const write = () => log.client.query(`insert into bird values (${++id})`)
+
+  /** An entry is there, its row changes, and it is gone: the whole way works, and exactly. */
+  async function works({ entries, redis }: Started): Promise<void> {
+    const [stale, fresh] = [entries.key(bird, id + 1), entries.key(bird, 'other')]
+    await until(() => redis.status === 'ready')
+    await until(async () => (await redis.hlen(watermarkOf(entries))) === BIRDS.length)
+    await until(async () => {
+      await entries.put([stale, fresh])
+      return (await entries.left([fresh])).length === 1
+    })
+    await write()
+    await until(async () => (await entries.left([stale])).length === 0)
+    expect(await entries.left([fresh])).to.eql([fresh])
+  }
+
+  const watermarkOf = ({ key }: Entries) => key(bird).replace(/:1:bird:$/, ':watermark')
+
+  const terminate = (applicationName: string) =>
+    log.client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where application_name = $1 and datname = current_database()`,
+      [applicationName],
+    )
+
+  async function connections(): Promise<number> {
+    const { rowCount } = await log.client.query(
+      `select from pg_stat_activity
+       where application_name like 'spms-test%' and application_name <> 'spms-test-writer'
+         and datname = current_database()`,
+    )
+    return rowCount ?? 0
+  }
+
+  it('its own connection: it opens another and goes on where it stood', async () => {
+    const record = recordKeys()
+    await using invalidator = start({ wrapLedger: record.wrapLedger })
+    await works(invalidator)
+    const { length } = record.flushed
+    for (let round = 0; round < 3; round++) {
+      await terminate('spms-test')
+      await write()
+      await until(() => record.applied.has(invalidator.entries.key(bird, id)))
+      await works(invalidator)
+    }
+    expect(record.flushed).to.have.lengthOf(length)
+    expect(await connections()).to.equal(2)
+  })
+
+  it("its listener's connection: what rang meanwhile is found", async () => {
+    const record = recordKeys()
+    await using invalidator = start({ wrapLedger: record.wrapLedger })
+    await works(invalidator)
+    for (let round = 0; round < 3; round++) {
+      await terminate('spms-test-listener')
+      await write()
+      await until(() => record.applied.has(invalidator.entries.key(bird, id)))
+    }
+    await until(() => invalidator.hearing)
+    await works(invalidator)
+    expect(await connections()).to.equal(2)
+  })
+
+  it('Postgres, from the start: it waits, and begins by itself', async () => {
+    await using proxy = await createProxy(log.url)
+    await using invalidator = start({ databaseUrl: proxy.url })
+    await until(() => invalidator.rings >= 3)
+    expect(invalidator.working).to.be.false
+    await proxy.listen()
+    await works(invalidator)
+    expect(await connections()).to.equal(2)
+  })
+
+  it('Postgres, in the middle: it goes on where it stood', async () => {
+    const record = recordKeys()
+    await using proxy = await createProxy(log.url)
+    await proxy.listen()
+    await using invalidator = start({ databaseUrl: proxy.url, wrapLedger: record.wrapLedger })
+    await works(invalidator)
+    const { length } = record.flushed
+    await proxy[Symbol.asyncDispose]()
+    await until(() => !invalidator.working)
+    await write()
+    await proxy.listen()
+    await until(() => record.applied.has(invalidator.entries.key(bird, id)))
+    expect(record.flushed).to.have.lengthOf(length)
+    await works(invalidator)
+  })
+
+  it('a Postgres that nothing is installed in yet: it begins when that is done', async () => {
+    await uninstall(log.url)
+    await using invalidator = start()
+    await until(() => invalidator.hearing)
+    // It tries again and again, and leaves no connection behind.
+    await until(() => invalidator.redis.status === 'ready')
+    const before = performance.now()
+    await until(() => performance.now() - before > 1_000)
+    expect(await connections()).to.be.at.most(2)
+    await log.install()
+    await works(invalidator)
+  })
+
+  it('its log, removed and installed anew while it works', async () => {
+    await using invalidator = start({ heartbeatMs: 50 })
+    await works(invalidator)
+    await uninstall(log.url)
+    await until(() => !invalidator.working)
+    await log.install()
+    await until(() => invalidator.working)
+    await works(invalidator)
+  })
+
+  it('Redis, from the start: it begins when Redis is there', async () => {
+    await using redis = await startPrivateRedis()
+    await redis.stop()
+    await using invalidator = start({ redisUrl: redis.url })
+    await until(async () => (await connections()) === 2)
+    await write()
+    await redis.start()
+    await works(invalidator)
+  })
+
+  it('Redis, which comes back empty: it flushes, and goes on', async () => {
+    const record = recordKeys()
+    await using redis = await startPrivateRedis()
+    await using invalidator = start({ redisUrl: redis.url, wrapLedger: record.wrapLedger })
+    await works(invalidator)
+    await redis.stop()
+    await write()
+    await until(() => !invalidator.working)
+    const { length } = record.flushed
+    await redis.start()
+    await works(invalidator)
+    expect(record.flushed.length).to.equal(length + BIRDS.length)
+  })
+
+  it('everything in Redis: it flushes, and goes on', async () => {
+    const record = recordKeys()
+    await using redis = await startPrivateRedis()
+    await using invalidator = start({ redisUrl: redis.url, wrapLedger: record.wrapLedger })
+    await works(invalidator)
+    const { length } = record.flushed
+    await invalidator.redis.flushall()
+    await write()
+    await works(invalidator)
+    expect(record.flushed.length).to.equal(length + BIRDS.length)
+  })
+
+  it('Redis, which stands still for a while: nothing is skipped', async () => {
+    await using redis = await startPrivateRedis()
+    await using invalidator = start({ redisUrl: redis.url })
+    await works(invalidator)
+    const { entries } = invalidator
+    const keys = [entries.key(bird, id + 1), entries.key(bird, id + 2)]
+    await entries.put(keys)
+    await redis.freeze()
+    await write()
+    await write()
+    // Longer than a command may take.
+    await until(() => !invalidator.working)
+    await redis.thaw()
+    await until(async () => (await entries.left(keys).catch(() => keys)).length === 0)
+    await works(invalidator)
+  })
+
+  it('a lookup: its resource is flushed, and all else goes on', async () => {
+    const broken = {
+      ...bird,
+      staleWhen: bird.staleWhen.map((rule) =>
+        'query' in rule
+          ? { ...rule, query: 'select 1 / 0 as id where $1::text[] is not null' }
+          : rule,
+      ),
+    }
+    const record = recordKeys()
+    await using invalidator = start({ catalog: [broken, nest], wrapLedger: record.wrapLedger })
+    const { key, put, left } = invalidator.entries
+    await until(() => record.flushed.length === 2)
+    await put([key(bird, 'any'), key(nest, 1)])
+    await log.client.query(`update nest set place = 'x' where id = 1`)
+    await until(async () => (await left([key(bird, 'any')])).length === 0)
+    expect(await left([key(nest, 1)])).to.have.lengthOf(1)
+    await log.client.query(`insert into bird values (${++id}, 'x', 1, '{}', 1)`)
+    await until(async () => (await left([key(nest, 1)])).length === 0)
+    expect(invalidator.working).to.be.true
+  })
+
+  it('a column: readers of its table are flushed, and it is exact when the column is back', async () => {
+    await using invalidator = start()
+    await works(invalidator)
+    const { key, put, left } = invalidator.entries
+    await log.client.query('alter table bird rename name to title')
+    await put([key(bird, 'any')])
+    await log.client.query(`update bird set weight = 17`)
+    await until(async () => (await left([key(bird, 'any')])).length === 0)
+    await log.client.query('alter table bird rename title to name')
+    await works(invalidator)
+  })
+
+  it('its reason to be: it ends at once, whatever is away', async () => {
+    await using proxy = await createProxy(log.url)
+    for (const databaseUrl of [log.url, proxy.url]) {
+      const invalidator = start({ databaseUrl })
+      if (databaseUrl === log.url) await until(() => invalidator.working)
+      else await until(() => invalidator.rings >= 2)
+      await invalidator[Symbol.asyncDispose]()
+    }
+    await using redis = await startPrivateRedis()
+    const invalidator = start({ redisUrl: redis.url })
+    await until(() => invalidator.working)
+    await redis.freeze()
+    await write()
+    await invalidator[Symbol.asyncDispose]()
+    await redis.thaw()
+    await until(async () => (await connections()) === 0)
+  })
+
+  it('nothing, but keeps its watermarks young while nothing happens', async () => {
+    await using invalidator = start({ heartbeatMs: 100 })
+    await works(invalidator)
+    const asOf = async () => decodeWatermark(await invalidator.ledger.read('bird'))?.asOfMs ?? 0
+    const first = await asOf()
+    await until(async () => (await asOf()) > first + 300)
+  })
+})
