@@ -19,7 +19,7 @@ const AS_EXPECTED = 0.99
 
 /** Why nothing can be concluded from a run about its server; nothing when something can. */
 function refusal({ client, server, asExpected }: ArmRun): string | undefined {
-  if (asExpected < AS_EXPECTED) return 'other answers'
+  if (!(asExpected >= AS_EXPECTED)) return 'other answers'
   if (client.busy > CLIENT_BUSY) return 'client-bound'
   if (server.busy < SERVER_BUSY) return 'not server-bound'
   return undefined

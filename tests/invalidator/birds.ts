@@ -1,3 +1,4 @@
+import type { Client } from 'pg'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { entryKey } from '../../shared/cache/key.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
@@ -41,6 +42,16 @@ export const BIRDS = [bird, nest, census]
 /** An aviary with the triggers for these resources. */
 export const openBirds = (catalog: readonly ResourceRules[] = BIRDS): Promise<EventLog> =>
   openEventLog(AVIARY, compileRules(catalog))
+
+/** Whether the bell is held by somebody alone. */
+export async function sleepsAnybody(client: Client): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `select from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
+       and classid = 1397771603 and objid = 0
+       and database = (select oid from pg_database where datname = current_database())`,
+  )
+  return rowCount === 1
+}
 
 /** Entries of one prefix, as markers without content. */
 export interface Entries {

@@ -8,7 +8,7 @@ import type { Ledger } from '../../shared/cache/ledger.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { newPrefix, openWorker, recordKeys, startInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
-import { bird, BIRDS, entriesOf, openBirds } from './birds.ts'
+import { bird, BIRDS, entriesOf, openBirds, sleepsAnybody } from './birds.ts'
 
 describe('a wait for a ring', () => {
   const never = new AbortController().signal
@@ -113,15 +113,7 @@ describe('an invalidator that sleeps without any fallback', () => {
     }
   }
 
-  /** The bell is held by somebody alone. */
-  async function isAsleep(client = log.client): Promise<boolean> {
-    const { rowCount } = await client.query(
-      `select from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
-         and classid = 1397771603 and objid = 0
-         and database = (select oid from pg_database where datname = current_database())`,
-    )
-    return rowCount === 1
-  }
+  const isAsleep = (client = log.client) => sleepsAnybody(client)
 
   /** Writes at one step of the watched and commits at a later one; it sleeps when no step comes. */
   function schedule(writer: Client, mine: number, writeAt: number, commitAt: number) {

@@ -11,7 +11,7 @@ import {
   type TestInvalidatorOptions,
 } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
-import { bird, BIRDS, type Entries, entriesOf, nest, openBirds } from './birds.ts'
+import { bird, BIRDS, type Entries, entriesOf, nest, openBirds, sleepsAnybody } from './birds.ts'
 
 describe('an invalidator that loses what it works with', function () {
   this.timeout(30_000)
@@ -107,6 +107,7 @@ describe('an invalidator that loses what it works with', function () {
     expect(invalidator.working).to.be.false
     await proxy.listen()
     await works(invalidator)
+    await until(() => invalidator.hearing)
     expect(await connections()).to.equal(2)
   })
 
@@ -179,6 +180,7 @@ describe('an invalidator that loses what it works with', function () {
     await using invalidator = start({ redisUrl: redis.url, wrapLedger: record.wrapLedger })
     await works(invalidator)
     const { length } = record.flushed
+    await until(() => sleepsAnybody(log.client))
     await invalidator.redis.flushall()
     await write()
     await works(invalidator)

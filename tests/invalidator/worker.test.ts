@@ -282,7 +282,9 @@ describe('the worker', () => {
       await one.flushes()
       // The first finds that it is not alone, reads again, and repeats at most.
       expect(await one.gone(keys, () => one.apply())).to.eql([])
+      expect(one.worker.mustRepeat).to.be.true
       expect(await one.gone(keys, () => one.apply())).to.eql([one.key(bird, 2)])
+      expect(one.worker.mustRepeat).to.be.false
       expect(await one.flushes()).to.eql({})
     })
 
