@@ -19,7 +19,9 @@ describe('a flood of anonymous requests', function () {
   before(async () => {
     redis = await startPrivateRedis()
     client = openRedis(redis.url, { name: 'spms-test', commandTimeoutMs: 5_000, onState() {} })
-    system = await startSystem({ redisUrl: redis.url })
+    // Redis counts as answering for as long as this machine may be busy with something else.
+    const env = { REDIS_TIMEOUT_MS: '2000', REDIS_BUDGET_MS: '4000' }
+    system = await startSystem({ redisUrl: redis.url, env })
   })
   after(async () => {
     client.disconnect()

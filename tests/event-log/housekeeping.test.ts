@@ -117,7 +117,7 @@ describe('housekeeping', () => {
       .to.include('busy')
       .and.not.include('emptied')
     await long.query('commit')
-    expect(await pass(9)).not.to.include('emptied')
+    expect(await pass(9, standHere)).not.to.include('emptied')
     expect(await count()).to.equal(1)
     await long.end()
   })

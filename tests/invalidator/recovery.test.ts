@@ -18,10 +18,10 @@ describe('an invalidator that loses what it works with', function () {
   let log: EventLog
   let id = 0
 
-  beforeEach(async () => {
+  before(async () => {
     log = await openBirds()
   })
-  afterEach(() => log[Symbol.asyncDispose]())
+  after(() => log[Symbol.asyncDispose]())
 
   type Started = TestInvalidator & { readonly entries: Entries }
 

@@ -72,7 +72,11 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
   const running = runInvalidator(
     {
       async openSession() {
-        if (options.listenFirst) await until(() => listener.hearing || stopping.signal.aborted)
+        if (options.listenFirst) {
+          await until(() => listener.hearing || stopping.signal.aborted)
+          // Its own ring for having begun would hide that another is missing.
+          await wakeUp.wait(0, stopping.signal)
+        }
         const session = await openWorkerSession({
           url: databaseUrl,
           applicationName,
