@@ -127,6 +127,19 @@ describe('an invalidator that loses what it works with', function () {
     await works(invalidator)
   })
 
+  it('an answer from Postgres: it leaves the silent connection behind', async () => {
+    await using proxy = await createProxy(log.url)
+    await proxy.listen()
+    const databaseUrl = proxy.url
+    await using invalidator = start({ databaseUrl, heartbeatMs: 50, statementTimeoutMs: 100 })
+    await works(invalidator)
+    proxy.delayMs = 4_000
+    await until(() => !invalidator.working)
+    proxy.delayMs = 0
+    await until(() => invalidator.working)
+    await works(invalidator)
+  })
+
   it('a Postgres that nothing is installed in yet: it begins when that is done', async () => {
     await uninstall(log.url)
     await using invalidator = start()

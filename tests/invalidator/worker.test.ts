@@ -455,14 +455,11 @@ describe('the worker', () => {
       // The same numbers now mean other tables, and other columns.
       const { tables } = compileRules(BIRDS)
       await other.install({
-        tables: [
-          { name: 'ring', watch: ['colour'], keys: ['bird_id'] },
-          ...tables.toReversed().map((table) => ({
-            ...table,
-            keys: table.keys.toReversed(),
-            watch: table.watch.toReversed(),
-          })),
-        ],
+        tables: tables.toReversed().map((table) => ({
+          ...table,
+          keys: table.keys.toReversed(),
+          watch: table.watch.toReversed(),
+        })),
       })
       await one.flushes()
       await one.apply()
@@ -474,7 +471,7 @@ describe('the worker', () => {
       const keys = [1, 2, 3, 5].flatMap((id) => [one.key(bird, id), one.key(nest, id)])
       keys.push(one.key(census))
       const gone = await one.gone(keys, async () => {
-        await other.client.query(`insert into ring values (1, 'x'); update bird set nest_id = 5`)
+        await other.client.query(`update bird set nest_id = 5`)
         await one.apply()
       })
       expect(gone).to.have.members([one.key(bird, 1), one.key(nest, 2), one.key(nest, 5)])

@@ -22,6 +22,8 @@ export interface TestInvalidatorOptions {
   readonly prefix?: string
   /** How long to sleep at most without a ring; by default as in production, `Infinity` is for ever. */
   readonly heartbeatMs?: number
+  /** Ten seconds by default. */
+  readonly statementTimeoutMs?: number
   /** What `pg_stat_activity` calls the worker; its listener has `-listener` behind it. */
   readonly applicationName?: string
   /** May stand between the worker and Redis. */
@@ -80,7 +82,7 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
         const session = await openWorkerSession({
           url: databaseUrl,
           applicationName,
-          statementTimeoutMs: 10_000,
+          statementTimeoutMs: options.statementTimeoutMs ?? 10_000,
         })
         return wrapSession(session)
       },
