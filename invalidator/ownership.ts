@@ -41,5 +41,5 @@ const hash32 = (text: string) => createHash('sha256').update(text).digest().read
 /** Names the Redis that a URL and a prefix lead to: the same for all who write there, and no secret. */
 export function redisTarget(redisUrl: string, prefix: string): string {
   const { hostname, port, pathname } = new URL(redisUrl)
-  return `${hostname}:${port || 6379}${pathname === '' ? '/0' : pathname}#${prefix}`
+  return `${hostname}:${port || 6379}/${pathname.slice(1) || 0}#${prefix}`
 }
