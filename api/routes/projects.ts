@@ -5,9 +5,10 @@ import { findProject } from '../../db/queries/project.ts'
 import { deleteMember, lockMember, updateMember } from '../../db/writes/member.ts'
 import { lockProject, updateProject } from '../../db/writes/project.ts'
 import { transact } from '../../db/writes/transact.ts'
+import { PublicError } from '../../shared/errors.ts'
 import { userProjects } from '../../shared/resources/index.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent } from '../http/json.ts'
+import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { parse, parseId } from '../parse.ts'
 import { date, ignoringNulls, integer, reference, text } from './field.ts'
@@ -44,6 +45,16 @@ export function projectRoutes(deps: AppDeps): Router {
 
   router
     .route('/projects/project_members/:project/:user')
+    .get(async (req, res) => {
+      const { projectId, memberId } = parseMember(req.params)
+      await deps.requireUser(req)
+      const member = await reader.query((trx) => findMember(trx, projectId, memberId))
+      if (member === null) {
+        const detail = `Member not found for project ${projectId} and user ${memberId}`
+        throw new PublicError('not_found', detail)
+      }
+      sendPrivate(res, member)
+    })
     .put(async (req, res) => {
       const member = parseMember(req.params)
       const { userId } = await deps.requireUser(req)
@@ -63,7 +74,7 @@ export function projectRoutes(deps: AppDeps): Router {
       })
       sendNoContent(res)
     })
-    .all(methodNotAllowed('PUT', 'DELETE'))
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
 
   return router
 }

@@ -1,11 +1,7 @@
-import { type Expression, type Kysely, expressionBuilder } from 'kysely'
-import { jsonObjectFrom } from 'kysely/helpers/postgres'
+import type { Kysely } from 'kysely'
 import type { Database } from '../schema.ts'
-import { selectTinyProjects } from './fragments/tiny-project.ts'
-import { selectTinyUsers } from './fragments/tiny-user.ts'
-import { findObject } from './text.ts'
-
-const eb = expressionBuilder<Database>()
+import { selectTinyMembers } from './fragments/tiny-member.ts'
+import { findArray, findObject } from './text.ts'
 
 /** A user's part in a project (S.TinyMember), or null. */
 export const findMember = (
@@ -15,25 +11,28 @@ export const findMember = (
 ): Promise<string | null> =>
   findObject(
     trx,
-    eb
-      .selectFrom('projects_projectmember as member')
-      .select((row) => [
-        'member.id',
-        user(row.ref('member.user_id')).as('user'),
-        project(row.ref('member.project_id')).as('project'),
-        'member.is_leader',
-        'member.role',
-        'member.time_allocation',
-        'member.position',
-        'member.comments',
-        'member.short_code',
-      ])
+    selectTinyMembers()
       .where('member.project_id', '=', projectId)
       .where('member.user_id', '=', userId),
   )
 
-const user = (id: Expression<string>) =>
-  jsonObjectFrom(selectTinyUsers().where('person.id', '=', id))
+/** Everybody on a project (S.TinyMember), in the order that its leader gave them. */
+export const findTeam = (trx: Kysely<Database>, projectId: string): Promise<string> =>
+  findArray(
+    trx,
+    selectTinyMembers()
+      .where('member.project_id', '=', projectId)
+      .orderBy('member.position')
+      .orderBy('member.id'),
+  )
 
-const project = (id: Expression<string>) =>
-  jsonObjectFrom(selectTinyProjects().where('project.id', '=', id))
+/** Who leads a project (S.TinyMember), or null; of several the one who came first. */
+export const findLeader = (trx: Kysely<Database>, projectId: string): Promise<string | null> =>
+  findObject(
+    trx,
+    selectTinyMembers()
+      .where('member.project_id', '=', projectId)
+      .where('member.is_leader', '=', true)
+      .orderBy('member.id')
+      .limit(1),
+  )

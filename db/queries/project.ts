@@ -1,62 +1,8 @@
-import { type Expression, type Kysely, expressionBuilder, sql } from 'kysely'
-import { jsonArrayFrom } from 'kysely/helpers/postgres'
+import type { Kysely } from 'kysely'
 import type { Database } from '../schema.ts'
-import { businessArea } from './fragments/business-area.ts'
-import { calendarDate } from './fragments/calendar-date.ts'
-import { perthTime } from './fragments/perth-time.ts'
-import { photo } from './fragments/project-photo.ts'
+import { selectProjects } from './fragments/project.ts'
 import { findObject } from './text.ts'
-
-const eb = expressionBuilder<Database>()
 
 /** A project in its full shape for users (S.Project), or null. */
 export const findProject = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(trx, selectProjects().where('project.id', '=', id))
-
-const selectProjects = () =>
-  eb
-    .selectFrom('projects_project as project')
-    .select((row) => [
-      'project.id',
-      photo({ id: row.ref('project.id'), title: row.ref('project.title') }, 'user').as('image'),
-      businessArea(row.ref('project.business_area_id'), 'user').as('business_area'),
-      deletionRequestId(row.ref('project.id')).as('deletion_request_id'),
-      areas(row.ref('project.id')).as('areas'),
-      perthTime(row.ref('project.created_at')).as('created_at'),
-      perthTime(row.ref('project.updated_at')).as('updated_at'),
-      'project.kind',
-      'project.status',
-      'project.year',
-      'project.number',
-      'project.title',
-      'project.description',
-      'project.tagline',
-      'project.keywords',
-      calendarDate(row.ref('project.start_date')).as('start_date'),
-      calendarDate(row.ref('project.end_date')).as('end_date'),
-      'project.deletion_requested',
-      'project.hidden_from_staff_profiles',
-    ])
-
-const deletionRequestId = (projectId: Expression<string>) =>
-  eb
-    .selectFrom('adminoptions_admintask as task')
-    .select(({ fn }) => fn.min('task.id').as('id'))
-    .where('task.project_id', '=', projectId)
-    .where('task.action', '=', 'deleteproject')
-    .where('task.status', '=', 'pending')
-
-// In the order in which they were chosen; one that no longer exists is left out.
-const areas = (projectId: Expression<string>) =>
-  jsonArrayFrom(
-    eb
-      .selectFrom('projects_projectarea as chosen')
-      .innerJoin('locations_area as area', (join) =>
-        join.on((row) => sql<boolean>`${row.ref('area.id')} = any(${row.ref('chosen.areas')})`),
-      )
-      .select(['area.id', 'area.name', 'area.area_type'])
-      .where('chosen.project_id', '=', projectId)
-      .orderBy(
-        (row) => sql`array_position(${row.ref('chosen.areas')}, ${row.ref('area.id')}::integer)`,
-      ),
-  )

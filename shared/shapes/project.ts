@@ -1,9 +1,8 @@
 import { z } from 'zod'
+import { area } from './area.ts'
 import { businessArea } from './business-area.ts'
 import { photo } from './project-photo.ts'
 import { calendarDate, id, perthTime } from './values.ts'
-
-const area = z.strictObject({ id, name: z.string(), area_type: z.string() })
 
 /** A project in its full shape. */
 export const project = z.strictObject({

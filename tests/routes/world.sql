@@ -66,3 +66,14 @@ values
   (54, '2020-01-01', '2020-01-01', 51, 2, false, 'research', 0, 2, null, null),
   (55, '2020-01-01', '2020-01-01', 51, 5, true, 'research', 0, 3, null, null),
   (56, '2020-01-01', '2020-01-01', 52, 2, false, 'research', 0, 1, null, null);
+
+insert into documents_projectdocument
+  (id, created_at, updated_at, project_id, creator_id, modifier_id, kind, status,
+   project_lead_approval_granted, business_area_lead_approval_granted,
+   directorate_approval_granted, pdf_generation_in_progress)
+values
+  (57, '2020-01-01', '2020-01-01', 51, 1, 2, 'concept', 'approved', true, true, true, false),
+  (58, '2020-02-01', '2020-02-01', 51, null, null, 'projectplan', 'new', false, false, false, false);
+
+insert into medias_projectdocumentpdf (id, created_at, updated_at, file, size, document_id, project_id)
+values (59, '2020-01-01', '2020-01-01', 'project_documents/57.pdf', 1, 57, 51);

@@ -1,4 +1,5 @@
-import { expressionBuilder } from 'kysely'
+import { type Expression, expressionBuilder } from 'kysely'
+import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../../schema.ts'
 import { businessArea } from './business-area.ts'
 import { tinyPhoto } from './project-photo.ts'
@@ -17,3 +18,7 @@ export const selectTinyProjects = () =>
       businessArea(row.ref('project.business_area_id'), 'user').as('business_area'),
       tinyPhoto({ id: row.ref('project.id'), title: row.ref('project.title') }, 'user').as('image'),
     ])
+
+/** The project with this id in its short shape. */
+export const tinyProject = (id: Expression<string>) =>
+  jsonObjectFrom(selectTinyProjects().where('project.id', '=', id))

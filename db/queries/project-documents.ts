@@ -1,0 +1,14 @@
+import type { Kysely } from 'kysely'
+import type { Database } from '../schema.ts'
+import { selectDocuments } from './fragments/document.ts'
+import { findArray } from './text.ts'
+
+/** The documents of a project (S.Doc), newest first. */
+export const findProjectDocuments = (trx: Kysely<Database>, projectId: string): Promise<string> =>
+  findArray(
+    trx,
+    selectDocuments()
+      .where('document.project_id', '=', projectId)
+      .orderBy('document.created_at', 'desc')
+      .orderBy('document.id', 'desc'),
+  )

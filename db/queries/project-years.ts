@@ -1,0 +1,11 @@
+import { type Kysely, sql } from 'kysely'
+import type { Database } from '../schema.ts'
+
+/** The years that projects are of, newest first. */
+export async function findProjectYears(trx: Kysely<Database>): Promise<string> {
+  const years = trx.selectFrom('projects_project').select('year').distinct().orderBy('year', 'desc')
+  const { body } = await trx
+    .selectNoFrom(sql<string>`to_json(array(${years}))::text`.as('body'))
+    .executeTakeFirstOrThrow()
+  return body
+}

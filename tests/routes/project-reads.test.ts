@@ -1,0 +1,106 @@
+import { expect } from 'chai'
+import { z } from 'zod'
+import { projectDocument } from '../../shared/shapes/document.ts'
+import { tinyMember } from '../../shared/shapes/member.ts'
+import { startTestApi, type TestApi } from './test-api.ts'
+
+const [LEA, MEL, OUT, OLD] = [1, 2, 4, 5]
+const TOO_BIG = '9223372036854775808'
+
+describe('what belongs to projects, over HTTP', () => {
+  let api: TestApi
+
+  before(async () => {
+    api = await startTestApi()
+    await api.reset()
+  })
+  after(() => api[Symbol.asyncDispose]())
+
+  const get = (path: string, as = OUT) => api.send('GET', path, { as })
+
+  it('is read by anybody who is logged in, and nobody else', async () => {
+    for (const path of [
+      'projects/listofyears',
+      'projects/51/project_docs',
+      'projects/51/team',
+      'projects/project_members/51/1',
+      'projects/project_members/51/leader',
+    ]) {
+      const { status, headers } = await get(path)
+      expect(status, path).to.equal(200)
+      expect(headers).to.include({ 'cache-control': 'private, no-store' })
+      expect((await api.send('HEAD', path, { as: OUT })).status).to.equal(200)
+      expect((await api.send('GET', path)).status).to.equal(401)
+      expect((await get(path, OLD)).status).to.equal(401)
+      expect((await get(`${path}/`)).status).to.equal(404)
+      expect((await api.send('PATCH', path, { as: OUT, body: {} })).status).to.equal(405)
+    }
+  })
+
+  it('T62 are the years, newest first and each once', async () => {
+    await api.db
+      .updateTable('projects_project')
+      .set({ year: 2022 })
+      .where('id', '=', '52')
+      .execute()
+    expect((await get('projects/listofyears')).body).to.deep.equal([2022, 2020])
+    await api.reset()
+    expect((await get('projects/listofyears')).body).to.deep.equal([2020])
+  })
+
+  it('T64 are its documents, newest first', async () => {
+    const { body } = await get('projects/51/project_docs')
+    const [plan, concept, ...others] = z.array(projectDocument).parse(body)
+    expect(others).to.deep.equal([])
+    expect(plan).to.deep.include({ id: 58, kind: 'projectplan', creator: null, pdf: null })
+    expect(concept).to.deep.include({
+      id: 57,
+      creator: 1,
+      modifier: 2,
+      status: 'approved',
+      created_at: '2020-01-01T08:00:00+08:00',
+      pdf: { id: 59, file: '/files/project_documents/57.pdf', document: 57, project: 51 },
+    })
+    expect(concept?.project.title).to.equal('Orchids')
+    expect((await get('projects/52/project_docs')).body).to.deep.equal([])
+    expect((await get('projects/999/project_docs')).body).to.deep.equal([])
+  })
+
+  it('T56 is its team, in its order', async () => {
+    const team = z.array(tinyMember).parse((await get('projects/51/team')).body)
+    expect(team.map(({ user }) => user.id)).to.deep.equal([LEA, MEL, OLD])
+    expect(team[0]).to.deep.include({ id: 53, role: 'supervising', time_allocation: 0.5 })
+    expect((await get('projects/999/team')).body).to.deep.equal([])
+  })
+
+  it('T55 is the part of one member', async () => {
+    const member = tinyMember.parse((await get('projects/project_members/51/2')).body)
+    expect(member).to.include({ id: 54, is_leader: false, role: 'research' })
+    expect(member.user.id).to.equal(MEL)
+    const { status, body } = await get('projects/project_members/51/4')
+    expect(status).to.equal(404)
+    expect(body).to.include({ detail: 'Member not found for project 51 and user 4' })
+  })
+
+  it('T56 is its leader; of several the first; none where nobody leads', async () => {
+    const leader = tinyMember.parse((await get('projects/project_members/51/leader')).body)
+    expect(leader).to.include({ id: 53, is_leader: true })
+    const { status, body } = await get('projects/project_members/52/leader')
+    expect(status).to.equal(404)
+    expect(body).to.include({ detail: 'Leader not found for project 52' })
+  })
+
+  it('is not found by what can be no id', async () => {
+    for (const id of [TOO_BIG, 'x', '-1']) {
+      for (const path of [
+        `projects/${id}/project_docs`,
+        `projects/${id}/team`,
+        `projects/project_members/${id}/1`,
+        `projects/project_members/51/${id}`,
+        `projects/project_members/${id}/leader`,
+      ]) {
+        expect((await get(path)).status, path).to.equal(404)
+      }
+    }
+  })
+})
