@@ -18,6 +18,7 @@ import { projectReadRoutes } from './routes/project-reads.ts'
 import { projectRoutes } from './routes/projects.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { staffProfileRoutes } from './routes/staff-profiles.ts'
+import { createBearer } from './session/bearer.ts'
 import { createSessions } from './session/session.ts'
 
 export interface AppOptions {
@@ -39,7 +40,12 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
     db,
     logger,
     sendAnswer: createSendAnswer(config),
-    ...createAuthentication({ reader, sessions, userAccess }),
+    ...createAuthentication({
+      reader,
+      sessions,
+      userAccess,
+      readBearerToken: config.bearer && createBearer(config.bearer, { reader, logger }),
+    }),
   }
 
   const app = express()

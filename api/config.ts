@@ -10,6 +10,7 @@ import {
   wholeNumber,
 } from '../shared/config.ts'
 import type { TrustProxy } from './http/client.ts'
+import { bearerConfig, issuerSettings, neededWithTheOthers } from './issuer-config.ts'
 
 /**
  * The api's environment. `resourceNames` are those of every cached resource; another name in
@@ -33,6 +34,8 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       SESSION_SECRETS: list.pipe(
         z.array(z.string().min(32, 'each secret needs at least 32 characters')),
       ),
+      ...issuerSettings.shape,
+      CORS_ORIGINS: list.pipe(z.array(origin)).default([]),
       TRUST_PROXY: trustProxy.default(false),
       RATE_LIMIT_PER_S: wholeNumber.default(100),
       RATE_LIMIT_BURST: wholeNumber.default(400),
@@ -48,6 +51,9 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       // Said together with whatever else is wrong.
       when: ({ issues }) => !issues.some(({ path }) => path?.[0] === 'REDIS_URL'),
     })
+    .refine(...neededWithTheOthers('JWT_ISSUER'))
+    .refine(...neededWithTheOthers('JWT_AUDIENCE'))
+    .refine(...neededWithTheOthers('JWT_JWKS_URL'))
     .transform((env) => ({
       host: env.HOST,
       port: env.PORT,
@@ -66,6 +72,8 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       loads: { concurrency: env.LOAD_CONCURRENCY, queue: env.LOAD_QUEUE },
       http: {
         sessionSecrets: env.SESSION_SECRETS,
+        bearer: bearerConfig(env),
+        corsOrigins: env.CORS_ORIGINS,
         trustProxy: env.TRUST_PROXY,
         rateLimit: { perS: env.RATE_LIMIT_PER_S, burst: env.RATE_LIMIT_BURST },
         edgeMaxAgeS: env.EDGE_MAX_AGE_S,
@@ -75,6 +83,14 @@ export const apiConfig = (resourceNames: readonly string[]) =>
 
 export type ApiConfig = z.output<ReturnType<typeof apiConfig>>
 export type HttpConfig = ApiConfig['http']
+
+/** As browsers write it, since it is compared to the letter. */
+const origin = z
+  .string()
+  .refine(
+    (text) => URL.canParse(text) && new URL(text).origin === text,
+    'is a scheme, a host, and a port unless it is the usual one, such as https://spms.example',
+  )
 
 const knownName = (names: readonly string[]) =>
   z.enum(names, { error: ({ input }) => `no resource is called ${String(input)}` })

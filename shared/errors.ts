@@ -21,6 +21,8 @@ export interface PublicErrorExtras {
   readonly fields?: Readonly<Record<string, unknown>>
   /** Sent as `Retry-After`. */
   readonly retryAfterS?: number
+  /** Sent as `WWW-Authenticate`. */
+  readonly challenge?: string
   readonly cause?: unknown
 }
 
@@ -30,12 +32,14 @@ export class PublicError extends Error {
   readonly code: PublicErrorCode
   readonly fields: Readonly<Record<string, unknown>>
   readonly retryAfterS: number | undefined
+  readonly challenge: string | undefined
 
   constructor(code: PublicErrorCode, detail: string, extras: PublicErrorExtras = {}) {
     super(detail, extras.cause === undefined ? undefined : { cause: extras.cause })
     this.code = code
     this.fields = extras.fields ?? {}
     this.retryAfterS = extras.retryAfterS
+    this.challenge = extras.challenge
   }
 
   get status(): number {

@@ -29,6 +29,8 @@ describe('configuration', () => {
       trustProxy: false,
       rateLimit: { perS: 100, burst: 400 },
       edgeMaxAgeS: 0,
+      bearer: null,
+      corsOrigins: [],
     })
     expect([...config.cache.resources]).to.deep.equal(names)
   })
@@ -83,6 +85,50 @@ describe('configuration', () => {
     ])
     expect(config.http.sessionSecrets).to.have.length(2)
     expect(config.http.trustProxy).to.deep.equal(['loopback', '10.0.0.0/8'])
+  })
+
+  it('takes an issuer of tokens whole or not at all', () => {
+    const issuer = {
+      JWT_ISSUER: 'https://login.example/',
+      JWT_AUDIENCE: 'spms, api',
+      JWT_JWKS_URL: 'https://login.example/keys',
+    }
+    expect(parse({ ...needed, ...issuer }).http.bearer).to.deep.equal({
+      issuer: 'https://login.example/',
+      audiences: ['spms', 'api'],
+      jwksUrl: 'https://login.example/keys',
+      algorithms: ['RS256', 'ES256'],
+      userClaim: 'email',
+    })
+    for (const name of Object.keys(issuer)) {
+      const mistake = `${name}: is needed with the other settings of the token issuer`
+      expect(mistakesIn({ ...needed, ...issuer, [name]: undefined })).to.equal(mistake)
+      // Also beside another mistake.
+      const { SESSION_SECRETS: _, ...less } = needed
+      expect(mistakesIn({ ...less, ...issuer, [name]: '' })).to.include(mistake)
+    }
+    for (const [name, value] of [
+      ['JWT_ALGORITHMS', 'RS256,HS256'],
+      ['JWT_ALGORITHMS', 'none'],
+      ['JWT_USER_CLAIM', 'preferred_username'],
+      ['JWT_JWKS_URL', 'file:///keys'],
+      ['JWT_AUDIENCE', 'spms,'],
+    ] as const) {
+      expect(mistakesIn({ ...needed, ...issuer, [name]: value }), value).to.match(
+        new RegExp(`^${name}[.:]`),
+      )
+    }
+  })
+
+  it('takes origins only as browsers write them', () => {
+    const origins = 'https://spms.example, http://127.0.0.1:3000'
+    expect(parse({ ...needed, CORS_ORIGINS: origins }).http.corsOrigins).to.deep.equal([
+      'https://spms.example',
+      'http://127.0.0.1:3000',
+    ])
+    for (const wrong of ['*', 'spms.example', 'https://spms.example/', 'https://a.b:443', 'null']) {
+      expect(mistakesIn({ ...needed, CORS_ORIGINS: wrong }), wrong).to.match(/^CORS_ORIGINS/)
+    }
   })
 
   it('reads a number of proxies', () => {

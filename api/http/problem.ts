@@ -19,6 +19,7 @@ export function problemBody(
 /** Tells the client what went wrong. Nothing may keep it. */
 export function sendProblem(res: ServerResponse, error: PublicError): void {
   if (error.retryAfterS !== undefined) res.setHeader('Retry-After', error.retryAfterS)
+  if (error.challenge !== undefined) res.setHeader('WWW-Authenticate', error.challenge)
   send(res, error.status, problemBody(error.status, error.message, error.fields))
 }
 

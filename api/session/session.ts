@@ -10,6 +10,8 @@ export interface Claim {
 }
 
 export interface Sessions {
+  /** The secret that signs now, by its short name. */
+  readonly currentKeyId: string
   /** A token for a user whose password was just verified. */
   issue(userId: string, passwordHash: string): Promise<string>
   /** Reads a token; `null` when it is not ours, was changed, or has expired. */
@@ -30,6 +32,8 @@ export function createSessions(secrets: readonly string[]): Sessions {
   const verified = new RecentMap<Claim & { readonly expiresAtS: number }>(REMEMBERED_TOKENS)
 
   return {
+    currentKeyId: current.id,
+
     issue: (userId, passwordHash) =>
       new SignJWT({ fp: fingerprint(current, userId, passwordHash) })
         .setProtectedHeader({ alg: 'HS256', kid: current.id })

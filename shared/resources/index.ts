@@ -5,11 +5,21 @@ import { staffList } from './staff-list.ts'
 import { staffProfile } from './staff-profile.ts'
 import { staffProjects } from './staff-projects.ts'
 import { userAccessRules } from './user-access.ts'
+import { userByEmail } from './user-by-email.ts'
 import { userProjects } from './user-projects.ts'
 
-export { branches, businessAreas, staffList, staffProfile, staffProjects, userProjects }
+export {
+  branches,
+  businessAreas,
+  staffList,
+  staffProfile,
+  staffProjects,
+  userByEmail,
+  userProjects,
+}
 export { createUserAccess } from './user-access.ts'
 export { staffListVariant } from './staff-list.ts'
+export { type UserIdentity, userByEmailParams } from './user-by-email.ts'
 
 /** Every kind of cached answer. One left out is never invalidated, so a test compares it with the folder. */
 export const catalog: readonly ResourceRules[] = [
@@ -20,4 +30,5 @@ export const catalog: readonly ResourceRules[] = [
   branches,
   businessAreas,
   userAccessRules,
+  userByEmail,
 ]

@@ -26,6 +26,8 @@ async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) 
   const app = createApp({
     config: {
       sessionSecrets: [SECRET],
+      bearer: null,
+      corsOrigins: [],
       trustProxy: 1,
       rateLimit: { perS: 0, burst: 0 },
       edgeMaxAgeS: 0,

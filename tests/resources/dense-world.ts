@@ -9,6 +9,8 @@ import {
   staffList,
   staffProfile,
   staffProjects,
+  userByEmail,
+  userByEmailParams,
   userProjects,
 } from '../../shared/resources/index.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
@@ -46,6 +48,13 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
   {
     resource: createUserAccess(SECRETS),
     examples: sessionKeys(SECRETS).flatMap(({ id }) => ofUsers(id)),
+  },
+  {
+    resource: userByEmail,
+    examples: ['ada', 'ben', 'nobody'].map((name) => ({
+      params: userByEmailParams(`${name}@spms.test`),
+      variant: 'id',
+    })),
   },
 ]
 

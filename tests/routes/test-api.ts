@@ -3,6 +3,7 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Kysely, sql } from 'kysely'
 import { createApp } from '../../api/app.ts'
+import type { HttpConfig } from '../../api/config.ts'
 import { createSessions } from '../../api/session/session.ts'
 import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
@@ -16,6 +17,11 @@ export interface TestRequest {
   /** Sent as JSON; text is sent as it is. */
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Its database, and what differs from a plain configuration. */
+export interface TestApiOptions extends TestDatabaseOptions {
+  readonly http?: Partial<HttpConfig>
 }
 
 export interface TestResponse {
@@ -39,7 +45,7 @@ const SECRET = 'a secret of the tests, of 32 characters'
 const WORLD = new URL('world.sql', import.meta.url)
 
 /** Starts it on a free port. Users have the ids 1 to 5, and `hash-<id>` for a password hash. */
-export async function startTestApi(options: TestDatabaseOptions = {}): Promise<TestApi> {
+export async function startTestApi({ http, ...options }: TestApiOptions = {}): Promise<TestApi> {
   const database = await createTestDatabase(options)
   const db = openDatabase({ url: database.url, poolSize: 8, applicationName: 'spms-test-api' })
   const world = await readFile(WORLD, 'utf8')
@@ -49,10 +55,13 @@ export async function startTestApi(options: TestDatabaseOptions = {}): Promise<T
   const app = createApp({
     config: {
       sessionSecrets: [SECRET],
+      bearer: null,
+      corsOrigins: [],
       trustProxy: false,
       rateLimit: { perS: 0, burst: 0 },
       edgeMaxAgeS: 0,
       bodyLimitBytes: 10_000,
+      ...http,
     },
     reader: createUncachedReader(db),
     db,

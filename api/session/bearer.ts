@@ -1,0 +1,157 @@
+import { createRemoteJWKSet, errors, jwtVerify, type JWTVerifyGetKey } from 'jose'
+import type { Logger } from 'winston'
+import { z } from 'zod'
+import type { Reader } from '../../shared/cache/reader.ts'
+import { PublicError } from '../../shared/errors.ts'
+import { type UserIdentity, userByEmail, userByEmailParams } from '../../shared/resources/index.ts'
+
+/** The issuer whose tokens stand for our users. */
+export interface BearerConfig {
+  readonly issuer: string
+  /** A token must be meant for one of these. */
+  readonly audiences: readonly string[]
+  readonly jwksUrl: string
+  /** Asymmetric ones only: with a shared secret, whoever can verify can forge. */
+  readonly algorithms: readonly string[]
+  /** Which claim names the user: their verified `email`, or `sub`, which is then their id here. */
+  readonly userClaim: UserClaim
+}
+
+export const USER_CLAIMS = ['email', 'sub'] as const
+export type UserClaim = (typeof USER_CLAIMS)[number]
+
+export const TOKEN_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const
+
+/**
+ * The id of the user whom a token names.
+ * @throws PublicError `unauthenticated` for a token that does not count, `unavailable` while the
+ * issuer's keys cannot be had.
+ */
+export type ReadBearerToken = (token: string) => Promise<string>
+
+export interface BearerDeps {
+  readonly reader: Reader
+  readonly logger: Logger
+  /** For how long the issuer's keys are kept. */
+  readonly keysLiveMs?: number
+  /** How often at most tokens that name unknown keys make us ask the issuer for new ones. */
+  readonly askAgainMs?: number
+}
+
+const KEYS_LIVE_MS = 10 * 60_000
+const ASK_AGAIN_MS = 30_000
+const FETCH_MS = 2_000
+const CLOCKS_DIFFER_S = 5
+
+export function createBearer(config: BearerConfig, deps: BearerDeps): ReadBearerToken {
+  const keyOf = createKeySource(config.jwksUrl, deps)
+  const options = {
+    issuer: config.issuer,
+    audience: [...config.audiences],
+    algorithms: [...config.algorithms],
+    requiredClaims: ['exp'],
+    clockTolerance: CLOCKS_DIFFER_S,
+  }
+  const idOf: Readonly<Record<UserClaim, (payload: unknown) => Promise<string> | string>> = {
+    sub: (payload) => bySubject.safeParse(payload).data?.sub ?? refuse('names no user by id'),
+    async email(payload) {
+      const { email } =
+        byEmail.safeParse(payload).data ?? refuse('holds no verified e-mail address')
+      const { body } = await deps.reader.read(userByEmail, userByEmailParams(email), 'id')
+      if (body === null) return refuse('names nobody who is a user here')
+      const { user_id }: UserIdentity = JSON.parse(body.toString())
+      return user_id
+    },
+  }
+
+  return async (token) => {
+    const { payload } = await jwtVerify(token, keyOf, options).catch((error: unknown) => {
+      if (error instanceof errors.JOSEError) return refuse(reasonOf(error))
+      throw error
+    })
+    return idOf[config.userClaim](payload)
+  }
+}
+
+/** The ids that a row can have, written as we write them: `07` must not be another name of 7. */
+const bySubject = z.object({ sub: z.string().regex(/^[1-9]\d{0,17}$/) })
+
+/** An issuer lets people enter any address; only one that it has verified says who they are. */
+const byEmail = z.object({
+  email: z.string().regex(/^[^\0\p{Surrogate}]{1,254}$/u),
+  email_verified: z.literal(true),
+})
+
+/** Says that a bearer token is needed, or what is wrong with the one that was sent (RFC 6750). */
+export function challenge(problem?: string): string {
+  const realm = 'Bearer realm="spms"'
+  return problem === undefined
+    ? realm
+    : `${realm}, error="invalid_token", error_description="${problem}"`
+}
+
+function refuse(problem: string): never {
+  const detail = `The token ${problem}.`
+  throw new PublicError('unauthenticated', detail, { challenge: challenge(detail) })
+}
+
+function reasonOf(error: errors.JOSEError): string {
+  if (error instanceof errors.JWTExpired) return 'has expired'
+  // Its claims are public; a quotation mark in one would end ours.
+  if (error instanceof errors.JWTClaimValidationFailed && /^[a-z]+$/.test(error.claim)) {
+    return `has a wrong ${error.claim}`
+  }
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'is signed in a way that is not accepted'
+  return 'is not valid'
+}
+
+/** The issuer's keys, kept for a while. What is wrong with them is no fault of a token. */
+function createKeySource(
+  url: string,
+  { logger, keysLiveMs = KEYS_LIVE_MS, askAgainMs = ASK_AGAIN_MS }: BearerDeps,
+): JWTVerifyGetKey {
+  const keys = createRemoteJWKSet(new URL(url), {
+    timeoutDuration: FETCH_MS,
+    cacheMaxAge: keysLiveMs,
+    cooldownDuration: askAgainMs,
+  })
+  let isAway = false
+  const note = (away: boolean, error?: unknown) => {
+    if (away === isAway) return
+    isAway = away
+    if (away) logger.warn('keys of the token issuer cannot be had', { error })
+    else logger.info('keys of the token issuer can be had again')
+  }
+
+  return async (header, token) => {
+    try {
+      const key = await keys(header, token)
+      note(false)
+      return key
+    } catch (error) {
+      if (FAULTS_OF_TOKENS.some((fault) => error instanceof fault)) throw error
+      note(true, error)
+      throw new PublicError('unavailable', 'The token cannot be checked now. Try again soon.', {
+        retryAfterS: 1,
+        cause: error,
+      })
+    }
+  }
+}
+
+const FAULTS_OF_TOKENS = [
+  errors.JWKSNoMatchingKey,
+  errors.JWKSMultipleMatchingKeys,
+  errors.JOSENotSupported,
+]

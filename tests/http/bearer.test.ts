@@ -1,0 +1,322 @@
+import { expect } from 'chai'
+import { generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { type BearerConfig, createBearer } from '../../api/session/bearer.ts'
+import { createLogger } from '../../shared/logger.ts'
+import { startTestApi, type TestApi } from '../routes/test-api.ts'
+import { type Issuer, startIssuer } from '../support/issuer.ts'
+import { createUncachedReader } from '../support/uncached-reader.ts'
+
+const [LEA, SUE, OLD] = [1, 3, 5]
+
+const logger = createLogger('test')
+logger.silent = true
+
+const configOf = ({ issuer, jwksUrl }: Issuer, more: Partial<BearerConfig> = {}): BearerConfig => ({
+  issuer,
+  jwksUrl,
+  audiences: ['other', 'spms'],
+  algorithms: ['ES256'],
+  userClaim: 'email',
+  ...more,
+})
+
+describe('bearer tokens', () => {
+  let issuer: Issuer
+  let api: TestApi
+
+  before(async () => {
+    issuer = await startIssuer()
+    api = await startTestApi({ http: { bearer: configOf(issuer) } })
+  })
+  after(async () => {
+    await api[Symbol.asyncDispose]()
+    await issuer[Symbol.asyncDispose]()
+  })
+  beforeEach(async () => {
+    await api.reset()
+    issuer.answer('keys')
+  })
+
+  const emailOf = async (id: number) => {
+    const { email } = await api.db
+      .selectFrom('users_user')
+      .select('email')
+      .where('id', '=', String(id))
+      .executeTakeFirstOrThrow()
+    return email ?? expect.fail('a user of the world has no e-mail address')
+  }
+  const signFor = async (id: number, claims: JWTPayload = {}) =>
+    issuer.sign({ claims: { email: await emailOf(id), email_verified: true, ...claims } })
+  const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
+  const mine = (token: string) => api.send('GET', 'projects/mine', { headers: bearer(token) })
+
+  it('let in the user whose verified e-mail address they hold', async () => {
+    const own = await api.send('GET', 'projects/mine', { as: LEA })
+    const { status, headers, body } = await mine(await signFor(LEA))
+    expect(status).to.equal(200)
+    expect(body).to.deep.equal(own.body)
+    expect(headers['cache-control']).to.equal('private, no-store')
+    const lower = await api.send('GET', 'projects/mine', {
+      headers: { Authorization: `bearer ${await signFor(LEA)}` },
+    })
+    expect(lower.status).to.equal(200)
+  })
+
+  it('need no CSRF token, with or without a cookie', async () => {
+    const path = 'agencies/branches/21'
+    const headers = bearer(await signFor(SUE))
+    const sent = { headers, body: { name: 'Kensington' } }
+    expect((await api.send('PUT', path, sent)).status).to.equal(200)
+    const withCookie = { as: LEA, headers: { ...headers, 'X-CSRFToken': '' }, body: {} }
+    expect((await api.send('PUT', path, withCookie)).status).to.equal(200)
+  })
+
+  it('stand before a cookie, and no cookie stands in for one', async () => {
+    const path = 'agencies/branches/21'
+    const asLea = { as: SUE, headers: bearer(await signFor(LEA)), body: {} }
+    expect((await api.send('PUT', path, asLea)).status).to.equal(403)
+    for (const token of ['', 'x', 'a.b.c', await signFor(LEA, { aud: 'another' })]) {
+      const { status, headers } = await api.send('GET', 'projects/mine', {
+        as: LEA,
+        headers: bearer(token),
+      })
+      expect(status, token).to.equal(401)
+      expect(headers['www-authenticate']).to.match(/^Bearer realm="spms", error="invalid_token", /)
+    }
+  })
+
+  it('that do not count are refused on pages for everybody too', async () => {
+    const { status, headers } = await api.send('GET', 'users/staffprofiles/1', {
+      headers: bearer('x'),
+    })
+    expect(status).to.equal(401)
+    expect(headers['www-authenticate']).to.include('error="invalid_token"')
+  })
+
+  it('of other schemes are none, and an anonymous request is told what it may send', async () => {
+    const { status } = await api.send('GET', 'projects/mine', {
+      as: LEA,
+      headers: { Authorization: 'Basic eDp5' },
+    })
+    expect(status).to.equal(200)
+    const anonymous = await api.send('GET', 'projects/mine')
+    expect(anonymous.status).to.equal(401)
+    expect(anonymous.headers['www-authenticate']).to.equal('Bearer realm="spms"')
+  })
+
+  it('count from this issuer, for this audience, and until they expire', async () => {
+    const email = await emailOf(LEA)
+    const nowS = Math.floor(Date.now() / 1000)
+    for (const [wrong, reason] of [
+      [{ iss: 'http://elsewhere.test/' }, 'has a wrong iss'],
+      [{ aud: 'another' }, 'has a wrong aud'],
+      [{ aud: undefined }, 'has a wrong aud'],
+      [{ exp: nowS - 60 }, 'has expired'],
+      [{ exp: undefined }, 'has a wrong exp'],
+      [{ nbf: nowS + 60 }, 'has a wrong nbf'],
+    ] as const) {
+      const claims: Record<string, unknown> = { email, email_verified: true, ...wrong }
+      const { status, body } = await mine(await issuer.sign({ claims }))
+      expect(status, reason).to.equal(401)
+      expect(body).to.include({ detail: `The token ${reason}.` })
+    }
+  })
+
+  it('cannot be forged', async () => {
+    const good = await signFor(SUE)
+    const [header = '', payload = '', signature = ''] = good.split('.')
+    const encoded = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const { privateKey } = await generateKeyPair('ES256')
+    const claims: JWTPayload = JSON.parse(Buffer.from(payload, 'base64url').toString())
+    const { kid } = JSON.parse(Buffer.from(header, 'base64url').toString()) as { kid: string }
+    const keys = await (await fetch(issuer.jwksUrl)).text()
+    for (const forged of [
+      `${header}.${payload}.`,
+      `${header}.${encoded({ ...claims, email: await emailOf(LEA) })}.${signature}`,
+      `${encoded({ alg: 'none' })}.${payload}.`,
+      `${encoded({ alg: 'none', kid })}.${payload}.${signature}`,
+      // Signed with what everybody knows, as if it were a shared secret.
+      await new SignJWT(claims).setProtectedHeader({ alg: 'HS256', kid }).sign(Buffer.from(keys)),
+      await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid }).sign(privateKey),
+      await new SignJWT(claims)
+        .setProtectedHeader({ alg: 'ES256', kid: 'nobody’s' })
+        .sign(privateKey),
+      await new SignJWT(claims).setProtectedHeader({ alg: 'ES256' }).sign(privateKey),
+    ]) {
+      expect((await mine(forged)).status, forged).to.equal(401)
+    }
+    expect((await mine(good)).status).to.equal(200)
+  })
+
+  it('name nobody but by an address that the issuer has verified, to the letter', async () => {
+    const email = await emailOf(LEA)
+    for (const claims of [
+      { email },
+      { email, email_verified: false },
+      { email, email_verified: 'true' },
+      { email: email.toUpperCase(), email_verified: true },
+      { email: ` ${email}`, email_verified: true },
+      { email: `${email}\0`, email_verified: true },
+      { email: '', email_verified: true },
+      { email: '%', email_verified: true },
+      { email: [email], email_verified: true },
+      { email: 'nobody@spms.test', email_verified: true },
+      { sub: String(LEA) },
+      { preferred_username: email, email_verified: true },
+    ]) {
+      const { status } = await mine(await issuer.sign({ claims }))
+      expect(status, JSON.stringify(claims)).to.equal(401)
+    }
+  })
+
+  it('end with their user’s access', async () => {
+    const token = await signFor(LEA)
+    expect((await mine(await signFor(OLD))).status).to.equal(401)
+    expect((await mine(token)).status).to.equal(200)
+    const set = (change: object) =>
+      api.db.updateTable('users_user').set(change).where('id', '=', String(LEA)).execute()
+    // A password is nothing to the issuer.
+    await set({ password: 'another' })
+    expect((await mine(token)).status).to.equal(200)
+    await set({ is_active: false })
+    const { status, headers } = await mine(token)
+    expect(status).to.equal(401)
+    expect(headers['www-authenticate']).to.equal('Bearer realm="spms"')
+    expect(
+      (await api.send('GET', 'users/staffprofiles/1', { headers: bearer(token) })).status,
+    ).to.equal(401)
+  })
+
+  it('follow the address to its next owner', async () => {
+    const token = await signFor(LEA)
+    const email = await emailOf(LEA)
+    const give = (id: number, to: string | null) =>
+      api.db.updateTable('users_user').set({ email: to }).where('id', '=', String(id)).execute()
+    await give(LEA, null)
+    expect((await mine(token)).status).to.equal(401)
+    await give(SUE, email)
+    const sent = { headers: bearer(token), body: {} }
+    expect((await api.send('PUT', 'agencies/branches/21', sent)).status).to.equal(200)
+  })
+
+  it('may name their user by id instead', async () => {
+    await using byId = await startTestApi({
+      http: { bearer: configOf(issuer, { userClaim: 'sub' }) },
+    })
+    await byId.reset()
+    const status = async (claims: JWTPayload) => {
+      const headers = bearer(await issuer.sign({ claims }))
+      return (await byId.send('GET', 'projects/mine', { headers })).status
+    }
+    expect(await status({ sub: String(LEA) })).to.equal(200)
+    const email = await emailOf(LEA)
+    for (const sub of [
+      '01',
+      ' 1',
+      '1.0',
+      '1e0',
+      '-1',
+      '',
+      '0',
+      '999',
+      '9'.repeat(18),
+      '9'.repeat(99),
+    ]) {
+      expect(await status({ sub, email, email_verified: true }), sub).to.equal(401)
+    }
+    expect(await status({ email, email_verified: true })).to.equal(401)
+  })
+
+  it('cannot be checked while the issuer is away, which is nothing to anybody else', async () => {
+    const token = await signFor(LEA)
+    for (const how of ['error', 'nonsense'] as const) {
+      issuer.answer(how)
+      await using fresh = await startTestApi({ http: { bearer: configOf(issuer) } })
+      await fresh.reset()
+      const { status, headers } = await fresh.send('GET', 'projects/mine', {
+        as: LEA,
+        headers: bearer(token),
+      })
+      expect(status).to.equal(503)
+      expect(headers['retry-after']).to.equal('1')
+      expect((await fresh.send('GET', 'projects/mine', { as: LEA })).status).to.equal(200)
+      expect((await fresh.send('GET', 'users/staffprofiles')).status).to.equal(200)
+      // What no key could make good needs no key.
+      const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.`
+      expect((await fresh.send('GET', 'projects/mine', { headers: bearer(none) })).status).to.equal(
+        401,
+      )
+      issuer.answer('keys')
+      const again = await fresh.send('GET', 'projects/mine', { headers: bearer(token) })
+      expect(again.status).to.equal(200)
+    }
+  })
+
+  it('mean nothing where no issuer is configured', async () => {
+    await using plain = await startTestApi()
+    await plain.reset()
+    const headers = bearer(await signFor(SUE))
+    expect((await plain.send('GET', 'projects/mine', { headers })).status).to.equal(401)
+    const { status } = await plain.send('PUT', 'agencies/branches/21', {
+      as: SUE,
+      headers: { ...headers, 'X-CSRFToken': '' },
+      body: {},
+    })
+    expect(status).to.equal(403)
+  })
+
+  describe('keys', () => {
+    const reading = (options: { keysLiveMs?: number; askAgainMs?: number }) =>
+      createBearer(configOf(issuer), { reader: createUncachedReader(api.db), logger, ...options })
+
+    it('are asked for once, whatever the tokens say', async () => {
+      const read = reading({})
+      const before = issuer.asked()
+      const tokens = await Promise.all(Array.from({ length: 20 }, () => signFor(LEA)))
+      const ids = await Promise.all(tokens.map(read))
+      expect(new Set(ids)).to.have.all.keys(String(LEA))
+      const { privateKey } = await generateKeyPair('ES256')
+      for (let i = 0; i < 20; i++) {
+        const forged = await new SignJWT({})
+          .setProtectedHeader({ alg: 'ES256', kid: `${i}` })
+          .sign(privateKey)
+        expect(await read(forged).catch(({ code }: { code: string }) => code)).to.equal(
+          'unauthenticated',
+        )
+      }
+      expect(issuer.asked() - before).to.equal(1)
+    })
+
+    it('may be replaced: the new one is fetched when a token names it, the old one is forgotten', async () => {
+      const read = reading({ askAgainMs: 0 })
+      const old = await signFor(LEA)
+      expect(await read(old)).to.equal(String(LEA))
+      await issuer.rotate()
+      expect(await read(await signFor(LEA))).to.equal(String(LEA))
+      expect(await read(old).catch(({ code }: { code: string }) => code)).to.equal(
+        'unauthenticated',
+      )
+    })
+
+    it('that are old are not used when they cannot be had again', async () => {
+      const read = reading({ keysLiveMs: 0 })
+      const token = await signFor(LEA)
+      expect(await read(token)).to.equal(String(LEA))
+      issuer.answer('error')
+      expect(await read(token).catch(({ code }: { code: string }) => code)).to.equal('unavailable')
+      issuer.answer('keys')
+      expect(await read(token)).to.equal(String(LEA))
+    })
+  })
+
+  it('may be signed with RSA', async () => {
+    await using rsa = await startIssuer('RS256')
+    const token = await rsa.sign({ claims: { sub: '3' } })
+    const deps = { reader: createUncachedReader(api.db), logger }
+    const config = configOf(rsa, { userClaim: 'sub' })
+    const read = createBearer({ ...config, algorithms: ['RS256'] }, deps)
+    expect(await read(token)).to.equal('3')
+    const code = await createBearer(config, deps)(token).catch(({ code }: { code: string }) => code)
+    expect(code).to.equal('unauthenticated')
+  })
+})
