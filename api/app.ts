@@ -14,6 +14,7 @@ import { createFront } from './http/front.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import { agencyRoutes } from './routes/agencies.ts'
 import { healthRoutes } from './routes/health.ts'
+import { profileEntryRoutes } from './routes/profile-entries.ts'
 import { projectReadRoutes } from './routes/project-reads.ts'
 import { projectRoutes } from './routes/projects.ts'
 import { sessionRoutes } from './routes/session.ts'
@@ -57,7 +58,7 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
   app.use(createFront({ client, logger, rateLimit: config.rateLimit }))
   app.use('/api/v1', requireJson, express.json({ limit: config.bodyLimitBytes }))
   app.use('/api/v1', sessionRoutes({ ...deps, client, sessions }))
-  app.use('/api/v1', staffProfileRoutes(deps), agencyRoutes(deps))
+  app.use('/api/v1', staffProfileRoutes(deps), profileEntryRoutes(deps), agencyRoutes(deps))
   app.use('/api/v1', projectReadRoutes(deps), projectRoutes(deps))
   app.use(unknownRoute)
   app.use(errorHandler(logger))

@@ -1,13 +1,8 @@
 import { Router } from 'express'
 import { z } from 'zod'
 import { findBranch, findTinyBranch, searchBranches } from '../../db/queries/branches.ts'
-import {
-  deleteBranch,
-  insertBranch,
-  lockBranch,
-  requireBranchEditor,
-  updateBranch,
-} from '../../db/writes/branch.ts'
+import { deleteBranch, insertBranch, lockBranch, updateBranch } from '../../db/writes/branch.ts'
+import { requireSuperuser } from '../../db/writes/superuser.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { notFound } from '../../shared/errors.ts'
 import { branches, businessAreas } from '../../shared/resources/index.ts'
@@ -41,7 +36,7 @@ export function agencyRoutes(deps: AppDeps): Router {
     .post(async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const branch = await transact(db, async (trx) => {
-        await requireBranchEditor(trx, userId)
+        await requireSuperuser(trx, userId)
         const id = await insertBranch(trx, parse(newBranch, req.body))
         return written(await findTinyBranch(trx, id))
       })

@@ -4,6 +4,10 @@ const MAX_INTEGER = 2 ** 31 - 1
 const NOT_AN_INTEGER = 'A valid integer is required.'
 const MAX_ID = 2n ** 63n - 1n
 
+/** What is missing or null is called that. */
+const notAnInteger = ({ input }: { readonly input?: unknown }) =>
+  input == null ? undefined : NOT_AN_INTEGER
+
 /** What Postgres can hold as text: no NUL, and no half of a surrogate pair. */
 export const storable = z
   .string()
@@ -33,7 +37,7 @@ export const date = z.iso
 /** An integer that fits its column. */
 export const integer = (min: number) =>
   z
-    .int(NOT_AN_INTEGER)
+    .int({ error: notAnInteger })
     .min(min, `Ensure this value is greater than or equal to ${min}.`)
     .max(MAX_INTEGER, `Ensure this value is less than or equal to ${MAX_INTEGER}.`)
 
@@ -44,7 +48,7 @@ export const reference = z
       z.int(NOT_AN_INTEGER).nonnegative(NOT_AN_INTEGER),
       z.string().regex(/^\d{1,19}$/, NOT_AN_INTEGER),
     ],
-    NOT_AN_INTEGER,
+    { error: notAnInteger },
   )
   .transform(BigInt)
   .refine((id) => id <= MAX_ID, {

@@ -6,6 +6,7 @@ import { findStaffPage, STAFF_PAGE_SIZE } from '../../db/queries/staff-page.ts'
 import { findStaffProfile, type StaffView } from '../../db/queries/staff-profile.ts'
 import {
   deleteStaffProfile,
+  insertStaffProfile,
   lockStaffProfile,
   toggleStaffProfile,
   updateStaffProfile,
@@ -43,7 +44,15 @@ export function staffProfileRoutes(deps: AppDeps): Router {
       const { body } = await reader.query((trx) => findStaffPage(trx, options))
       sendPrivate(res, body, search === undefined ? 'page-size' : 'search')
     })
-    .all(methodNotAllowed('GET'))
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const profile = await transact(db, async (trx) => {
+        const id = await insertStaffProfile(trx, userId, parse(newProfile, req.body))
+        return written(await findStaffProfile(trx, id, 'private'))
+      })
+      sendJson(res, 201, profile)
+    })
+    .all(methodNotAllowed('GET', 'POST'))
 
   router
     .route('/users/staffprofiles/:id')
@@ -141,5 +150,8 @@ const profilePatch = z
     public_email_on: z.boolean(),
   })
   .partial()
+
+// Clients also send a user, which is ignored: everybody makes their own.
+const newProfile = profilePatch.pick({ about: true, expertise: true, is_hidden: true })
 
 const NO_PROJECTS = { body: Buffer.from('[]'), etag: '"none"' }

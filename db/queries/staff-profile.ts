@@ -3,6 +3,7 @@ import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../schema.ts'
 import { fileUrl } from './fragments/file-url.ts'
 import { jsonObject } from './fragments/json-object.ts'
+import { selectEducation, selectEmployment } from './fragments/profile-entry.ts'
 import {
   person,
   profileRow,
@@ -80,39 +81,12 @@ const keywords = jsonArrayFrom(
     .orderBy('tag.name'),
 )
 
-// Postgres puts nulls first when it descends: whatever goes on comes before what has ended.
 const employment = jsonArrayFrom(
-  profileRow
-    .selectFrom('users_employmententry as employment')
-    .select([
-      'employment.id',
-      'employment.position_title',
-      'employment.start_year',
-      'employment.end_year',
-      'employment.section',
-      'employment.employer',
-      'employment.public_profile_id as public_profile',
-    ])
-    .whereRef('employment.public_profile_id', '=', 'profile.id')
-    .orderBy('employment.start_year', 'desc')
-    .orderBy('employment.end_year', 'desc')
-    .orderBy('employment.id'),
+  selectEmployment().where('entry.public_profile_id', '=', profileRow.ref('profile.id')),
 )
 
 const education = jsonArrayFrom(
-  profileRow
-    .selectFrom('users_educationentry as education')
-    .select([
-      'education.id',
-      'education.qualification_name',
-      'education.end_year',
-      'education.institution',
-      'education.location',
-      'education.public_profile_id as public_profile',
-    ])
-    .whereRef('education.public_profile_id', '=', 'profile.id')
-    .orderBy('education.end_year', 'desc')
-    .orderBy('education.id'),
+  selectEducation().where('entry.public_profile_id', '=', profileRow.ref('profile.id')),
 )
 
 const id = profileRow.ref('profile.id')

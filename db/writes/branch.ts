@@ -1,10 +1,9 @@
 import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
-import { findActor, requirePermission } from './actor.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
 import { requireReference } from './reference.ts'
-import { Refusal } from './refusal.ts'
-import { sqlStateOf } from './transact.ts'
+import { lockForSuperuser } from './superuser.ts'
+import { refuseDuplicate } from './unique.ts'
 
 /** The columns of a branch that may be changed. */
 export type BranchPatch = Patch<'agencies_branch', 'name' | 'agency_id' | 'manager_id'>
@@ -13,36 +12,15 @@ export type BranchPatch = Patch<'agencies_branch', 'name' | 'agency_id' | 'manag
 export type NewBranch = BranchPatch & { readonly name: string }
 
 /**
- * Makes sure that branches are changed by superusers only.
- * @throws Refusal `unauthenticated` or `forbidden`.
- */
-export async function requireBranchEditor(
-  trx: Transaction<Database>,
-  userId: string,
-): Promise<void> {
-  const actor = await findActor(trx, userId)
-  requirePermission(actor.isSuperuser)
-}
-
-/**
  * Locks a branch for a change by a superuser.
  * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
  */
-export async function lockBranch(
+export const lockBranch = (
   trx: Transaction<Database>,
   branchId: string,
   userId: string,
-): Promise<void> {
-  const branch = await trx
-    .selectFrom('agencies_branch')
-    .select('id')
-    .where('id', '=', branchId)
-    .forUpdate()
-    .executeTakeFirst()
-  const actor = await findActor(trx, userId)
-  if (!branch) throw new Refusal('not_found', `Branch ${branchId} not found`)
-  requirePermission(actor.isSuperuser)
-}
+): Promise<void> =>
+  lockForSuperuser(trx, { table: 'agencies_branch', thing: 'Branch', id: branchId }, userId)
 
 /**
  * Writes a new branch and returns its id.
@@ -107,8 +85,4 @@ async function requireReferences(trx: Transaction<Database>, branch: BranchPatch
   await requireReference(trx, 'users_user', 'manager', branch.manager_id)
 }
 
-function refuseTakenName(error: unknown): never {
-  if (sqlStateOf(error) !== '23505') throw error
-  const message = 'The fields agency, name must make a unique set.'
-  throw new Refusal('conflict', message, { fields: { non_field_errors: [message] }, cause: error })
-}
+const refuseTakenName = refuseDuplicate('agency', 'name')

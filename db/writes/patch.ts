@@ -12,6 +12,10 @@ export type Patch<
 /** The moment of a change. Not `now()`: before it got its lock, a transaction may have waited. */
 export const changedAt = sql<Date>`statement_timestamp()`
 
+/** Whether no column was sent at all; SQL has no update of none. */
+export const isEmpty = (patch: Readonly<Record<string, unknown>>): boolean =>
+  Object.values(patch).every((value) => value === undefined)
+
 /**
  * Whether a row holds other values than these. An update under this condition leaves a row alone
  * that a save would not change, as well as the columns that were not sent.

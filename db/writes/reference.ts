@@ -9,7 +9,13 @@ import { Refusal } from './refusal.ts'
  */
 export async function requireReference(
   trx: Transaction<Database>,
-  table: 'agencies_agency' | 'agencies_businessarea' | 'users_user',
+  table:
+    | 'agencies_affiliation'
+    | 'agencies_agency'
+    | 'agencies_branch'
+    | 'agencies_businessarea'
+    | 'agencies_division'
+    | 'users_user',
   field: string,
   id: string | number | null | undefined,
 ): Promise<void> {
@@ -20,7 +26,11 @@ export async function requireReference(
     .where('id', '=', String(id))
     .forKeyShare()
     .executeTakeFirst()
-  if (row) return
+  if (!row) refuseReference(field, String(id))
+}
+
+/** Says that a field names a row that does not exist. */
+function refuseReference(field: string, id: string): never {
   const message = `Invalid pk "${id}" - object does not exist.`
   throw new Refusal('invalid', message, { fields: { [field]: [message] } })
 }

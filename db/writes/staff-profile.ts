@@ -36,6 +36,44 @@ export async function lockStaffProfile(
   requirePermission(actor.isSuperuser || profile.user_id === actor.id)
 }
 
+/** A profile as its owner first writes it. */
+export type NewStaffProfile = Pick<StaffProfilePatch, 'about' | 'expertise' | 'is_hidden'>
+
+/**
+ * Writes the profile of whoever asks, and returns its id.
+ * @throws Refusal `unauthenticated`, or `conflict` when they have one.
+ */
+export async function insertStaffProfile(
+  trx: Transaction<Database>,
+  userId: string,
+  { about = '', expertise = '', is_hidden = false }: NewStaffProfile,
+): Promise<string> {
+  const { id: user_id } = await findActor(trx, userId)
+  const inserted = await trx
+    .insertInto('users_publicstaffprofile')
+    .values({
+      user_id,
+      about,
+      expertise,
+      is_hidden,
+      title: null,
+      public_email: null,
+      public_email_on: false,
+      custom_title: null,
+      custom_title_on: false,
+      it_asset_id: null,
+      employee_id: null,
+      aucode: null,
+      created_at: changedAt,
+      updated_at: changedAt,
+    })
+    .onConflict((conflict) => conflict.column('user_id').doNothing())
+    .returning('id')
+    .executeTakeFirst()
+  if (!inserted) throw new Refusal('conflict', 'Profile already exists for this user')
+  return inserted.id
+}
+
 /** Writes the columns that were sent, and no other. */
 export async function updateStaffProfile(
   trx: Transaction<Database>,

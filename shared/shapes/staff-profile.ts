@@ -20,7 +20,8 @@ const work = z.strictObject({
 
 const keyword = z.strictObject({ id, name: z.string() })
 
-const employment = z.strictObject({
+/** A job on a CV. */
+export const employment = z.strictObject({
   id,
   position_title: z.string(),
   start_year: z.int().nonnegative(),
@@ -30,7 +31,8 @@ const employment = z.strictObject({
   public_profile: id,
 })
 
-const education = z.strictObject({
+/** A qualification on a CV. */
+export const education = z.strictObject({
   id,
   qualification_name: z.string(),
   end_year: z.int().nonnegative(),

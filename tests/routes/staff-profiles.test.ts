@@ -127,6 +127,56 @@ for (const madeByDjango of [false, true]) {
       })
     })
 
+    describe('a new profile', () => {
+      const post = (body: unknown, as = OUT) =>
+        api.send('POST', 'users/staffprofiles', { as, body })
+      const profileOf = (user: number) =>
+        api.db
+          .selectFrom('users_publicstaffprofile')
+          .selectAll()
+          .where('user_id', '=', String(user))
+          .executeTakeFirst()
+
+      it('is made for whoever asks, whatever user they name (T31)', async () => {
+        const { status, headers, body } = await post({ user: LEA, about: ' Here ', id: 41 })
+        expect(status).to.equal(201)
+        expect(headers['cache-control']).to.equal('no-store')
+        const made = privateStaffProfile.parse(body)
+        expect(made).to.deep.include({ about: 'Here', expertise: '', is_hidden: false })
+        expect(made.user).to.include({ id: OUT, first_name: 'Out' })
+
+        const row = await profileOf(OUT)
+        expect(row).to.include({ id: String(made.id), about: 'Here', public_email_on: false })
+        expect(row?.created_at.getTime()).to.be.closeTo(Date.now(), 60_000)
+        expect((await api.send('GET', `users/staffprofiles/${made.id}`)).status).to.equal(200)
+      })
+
+      it('is one’s only one (T31)', async () => {
+        const taken = await post({}, LEA)
+        expect(taken.status).to.equal(409)
+        expect(taken.body).to.include({ detail: 'Profile already exists for this user' })
+
+        const answers = await Promise.all([post({ is_hidden: true }), post({ is_hidden: true })])
+        expect(answers.map(({ status }) => status)).to.have.members([201, 409])
+        expect(await profileOf(OUT)).to.include({ is_hidden: true })
+      })
+
+      it('needs a session, and what it may say', async () => {
+        expect((await api.send('POST', 'users/staffprofiles', { body: {} })).status).to.equal(401)
+        expect((await post({}, OLD)).status).to.equal(401)
+        for (const [body, field, message] of [
+          [{ about: 5 }, 'about', 'Not a valid string.'],
+          [{ expertise: '\0' }, 'expertise', 'Null characters are not allowed.'],
+          [{ is_hidden: 'no' }, 'is_hidden', 'Must be a valid boolean.'],
+        ] as const) {
+          const { status, body: problem } = await post(body)
+          expect(status).to.equal(400)
+          expect(problem).to.have.property(field).that.deep.equals([message])
+        }
+        expect(await profileOf(OUT)).to.equal(undefined)
+      })
+    })
+
     describe('one profile', () => {
       it('is public, with its sections', async () => {
         for (const [path, shape] of [
@@ -219,7 +269,7 @@ for (const madeByDjango of [false, true]) {
           expect(head.headers['content-length']).to.equal(get.headers['content-length'])
         }
         for (const [method, path, allow] of [
-          ['POST', 'users/staffprofiles', 'GET, HEAD'],
+          ['PUT', 'users/staffprofiles', 'GET, POST, HEAD'],
           ['PATCH', VISIBLE, 'GET, PUT, DELETE, HEAD'],
           ['PUT', `${VISIBLE}/hero`, 'GET, HEAD'],
           ['GET', `${VISIBLE}/toggle_visibility`, 'POST'],

@@ -31,7 +31,7 @@ export interface TestResponse {
   readonly body: unknown
 }
 
-/** The API without a cache, over a database of its own that holds `world.sql`. */
+/** The API without a cache, over a database of its own with the triggers and `world.sql`. */
 export interface TestApi extends AsyncDisposable {
   readonly db: Kysely<Database>
   /** Makes it hold what `world.sql` says, and nothing else. */
@@ -46,7 +46,7 @@ const WORLD = new URL('world.sql', import.meta.url)
 
 /** Starts it on a free port. Users have the ids 1 to 5, and `hash-<id>` for a password hash. */
 export async function startTestApi({ http, ...options }: TestApiOptions = {}): Promise<TestApi> {
-  const database = await createTestDatabase(options)
+  const database = await createTestDatabase({ installed: true, ...options })
   const db = openDatabase({ url: database.url, poolSize: 8, applicationName: 'spms-test-api' })
   const world = await readFile(WORLD, 'utf8')
 

@@ -16,6 +16,8 @@ export interface TestDatabase extends AsyncDisposable {
 export interface TestDatabaseOptions {
   /** With the seed and the triggers, instead of bare tables. */
   readonly seeded?: boolean
+  /** With the triggers; what is seeded always has them. */
+  readonly installed?: boolean
   /** With the tables as Django leaves them: no defaults, no delete rules, no bookkeeping of ours. */
   readonly madeByDjango?: boolean
 }
@@ -25,10 +27,12 @@ const templates = new Map<string, Promise<string>>()
 /** A database of one test's own: a copy of one that is made once for the whole run. */
 export async function createTestDatabase({
   seeded = false,
+  installed = seeded,
   madeByDjango = false,
 }: TestDatabaseOptions = {}): Promise<TestDatabase> {
-  const kind = `${seeded ? 'seeded' : 'bare'}_${madeByDjango ? 'django' : 'ours'}`
-  const template = templates.get(kind) ?? createTemplate(kind, seeded, madeByDjango)
+  const content = seeded ? 'seeded' : installed ? 'installed' : 'bare'
+  const kind = `${content}_${madeByDjango ? 'django' : 'ours'}`
+  const template = templates.get(kind) ?? createTemplate(kind, { seeded, installed, madeByDjango })
   templates.set(kind, template)
   return copyOf(await template)
 }
@@ -38,18 +42,15 @@ export const createEmptyDatabase = (): Promise<TestDatabase> => copyOf('template
 
 async function createTemplate(
   kind: string,
-  seeded: boolean,
-  madeByDjango: boolean,
+  { seeded, installed, madeByDjango }: Required<TestDatabaseOptions>,
 ): Promise<string> {
   const name = `spms_template_${kind}_${process.pid}`
   await runAsSuperuser(`create database ${name} template template0`)
   const url = urlOf(name)
   await migrate(url)
   if (madeByDjango) await reshape(url)
-  if (seeded) {
-    await seed(url)
-    await install(url, compileRules(catalog))
-  }
+  if (seeded) await seed(url)
+  if (installed) await install(url, compileRules(catalog))
   return name
 }
 

@@ -12,6 +12,22 @@ export const staffProfiles = (trx: Kysely<Database>) =>
 export const visibleProfiles = (trx: Kysely<Database>) =>
   staffProfiles(trx).where('profile.is_hidden', '=', false).where('person.is_active', '=', true)
 
+/** Who asks to see a profile. */
+export interface Viewer {
+  readonly userId: string
+  readonly isSuperuser: boolean
+}
+
+/** The staff profiles that somebody may see: those of all, and hidden ones that are theirs. */
+export const profilesSeenBy = (trx: Kysely<Database>, { userId, isSuperuser }: Viewer) =>
+  staffProfiles(trx).where((row) =>
+    row.or([
+      row.lit(isSuperuser),
+      row('profile.user_id', '=', userId),
+      row.and([row('profile.is_hidden', '=', false), row('person.is_active', '=', true)]),
+    ]),
+  )
+
 /** For expressions over a row of `staffProfiles`. */
 export const profileRow = expressionBuilder<
   Database & {

@@ -1,0 +1,126 @@
+import { Router } from 'express'
+import type { Transaction } from 'kysely'
+import { z } from 'zod'
+import { type EntryKind, findEntries, findEntry } from '../../db/queries/profile-entry.ts'
+import type { Database } from '../../db/schema.ts'
+import {
+  deleteEntry,
+  insertEducation,
+  insertEmployment,
+  lockEntry,
+  updateEducation,
+  updateEmployment,
+} from '../../db/writes/profile-entry.ts'
+import { lockStaffProfile } from '../../db/writes/staff-profile.ts'
+import { transact } from '../../db/writes/transact.ts'
+import { notFound } from '../../shared/errors.ts'
+import type { AppDeps } from '../deps.ts'
+import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { methodNotAllowed } from '../http/problem.ts'
+import { parse, parseId } from '../parse.ts'
+import { integer, text } from './field.ts'
+import { written } from './written.ts'
+
+/** The two lists of a CV: what their owners put on it, change and take off. */
+export function profileEntryRoutes(deps: AppDeps): Router {
+  const router = Router({ strict: true, caseSensitive: true })
+  for (const list of [EMPLOYMENT, EDUCATION]) addList(router, deps, list)
+  return router
+}
+
+interface EntryList {
+  readonly kind: EntryKind
+  readonly path: string
+  readonly thing: string
+  readonly insert: (trx: Transaction<Database>, profileId: string, body: unknown) => Promise<string>
+  readonly update: (trx: Transaction<Database>, id: string, body: unknown) => Promise<void>
+}
+
+function addList(router: Router, deps: AppDeps, list: EntryList): void {
+  const { db, reader } = deps
+  const { kind, path, thing } = list
+
+  router
+    .route(`/users/profiles/:profileId/${path}`)
+    .get(async (req, res) => {
+      const profileId = parseId(req.params.profileId, 'Profile')
+      const user = await deps.requireUser(req)
+      sendPrivate(res, await reader.query((trx) => findEntries(trx, kind, profileId, user)))
+    })
+    .post(async (req, res) => {
+      const profileId = parseId(req.params.profileId, 'Profile')
+      const { userId } = await deps.requireUser(req)
+      const entry = await transact(db, async (trx) => {
+        await lockStaffProfile(trx, profileId, userId)
+        const id = await list.insert(trx, profileId, req.body)
+        return written(await findEntry(trx, kind, id))
+      })
+      sendJson(res, 201, entry)
+    })
+    .all(methodNotAllowed('GET', 'POST'))
+
+  router
+    .route(`/users/${path}/:id`)
+    .get(async (req, res) => {
+      const id = parseId(req.params.id, thing)
+      const user = await deps.requireUser(req)
+      const entry = await reader.query((trx) => findEntry(trx, kind, id, user))
+      if (entry === null) throw notFound(thing, id)
+      sendPrivate(res, entry)
+    })
+    .put(async (req, res) => {
+      const id = parseId(req.params.id, thing)
+      const { userId } = await deps.requireUser(req)
+      const entry = await transact(db, async (trx) => {
+        await lockEntry(trx, { kind, id }, userId)
+        await list.update(trx, id, req.body)
+        return written(await findEntry(trx, kind, id))
+      })
+      sendJson(res, 200, entry)
+    })
+    .delete(async (req, res) => {
+      const id = parseId(req.params.id, thing)
+      const { userId } = await deps.requireUser(req)
+      await transact(db, async (trx) => {
+        await lockEntry(trx, { kind, id }, userId)
+        await deleteEntry(trx, { kind, id })
+      })
+      sendNoContent(res)
+    })
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
+}
+
+// What clients send as `public_profile` is ignored: the path says whose CV it is.
+const newEmployment = z.object({
+  position_title: text(200).min(1),
+  start_year: integer(0),
+  end_year: integer(0).nullish(),
+  section: text(200).nullish(),
+  employer: text(200).nullable(),
+})
+
+const newEducation = z.object({
+  qualification_name: text(200).min(1),
+  end_year: integer(0),
+  institution: text(200).min(1),
+  location: text(200).optional(),
+})
+
+const employmentPatch = newEmployment.partial()
+const educationPatch = newEducation.partial()
+
+const EMPLOYMENT: EntryList = {
+  kind: 'employment',
+  path: 'employment_entries',
+  thing: 'Employment entry',
+  insert: (trx, profileId, body) => insertEmployment(trx, profileId, parse(newEmployment, body)),
+  update: (trx, id, body) => updateEmployment(trx, id, parse(employmentPatch, body)),
+}
+
+const EDUCATION: EntryList = {
+  kind: 'education',
+  path: 'education_entries',
+  thing: 'Education entry',
+  insert: (trx, profileId, body) => insertEducation(trx, profileId, parse(newEducation, body)),
+  update: (trx, id, body) => updateEducation(trx, id, parse(educationPatch, body)),
+}

@@ -1,0 +1,130 @@
+import type { Transaction } from 'kysely'
+import type { Database } from '../schema.ts'
+import { findActor, requirePermission } from './actor.ts'
+import { differsFrom, isEmpty, type Patch } from './patch.ts'
+import { Refusal } from './refusal.ts'
+
+/** The columns of a job on a CV that its owner may change. */
+export type EmploymentPatch = Patch<
+  'users_employmententry',
+  'position_title' | 'start_year' | 'end_year' | 'section' | 'employer'
+>
+
+/** A job as it is first written. */
+export type NewEmployment = EmploymentPatch & {
+  readonly position_title: string
+  readonly start_year: number
+}
+
+/** The columns of a qualification on a CV that its owner may change. */
+export type EducationPatch = Patch<
+  'users_educationentry',
+  'qualification_name' | 'end_year' | 'institution' | 'location'
+>
+
+/** A qualification as it is first written. */
+export type NewEducation = EducationPatch & {
+  readonly qualification_name: string
+  readonly end_year: number
+  readonly institution: string
+}
+
+/** One entry of a CV. */
+export interface EntryKey {
+  readonly kind: 'employment' | 'education'
+  readonly id: string
+}
+
+const TABLES = { employment: 'users_employmententry', education: 'users_educationentry' } as const
+const THINGS = { employment: 'Employment entry', education: 'Education entry' } as const
+
+/**
+ * Locks an entry for a change by the owner of its profile or a superuser.
+ * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ */
+export async function lockEntry(
+  trx: Transaction<Database>,
+  { kind, id }: EntryKey,
+  userId: string,
+): Promise<void> {
+  const entry = await trx
+    .selectFrom(TABLES[kind])
+    .select('public_profile_id')
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirst()
+  const actor = await findActor(trx, userId)
+  if (!entry) throw new Refusal('not_found', `${THINGS[kind]} ${id} not found`)
+  const profile = await trx
+    .selectFrom('users_publicstaffprofile')
+    .select('user_id')
+    .where('id', '=', entry.public_profile_id)
+    .executeTakeFirst()
+  requirePermission(actor.isSuperuser || profile?.user_id === actor.id)
+}
+
+/** Writes a job on the CV of a profile that is locked, and returns its id. */
+export async function insertEmployment(
+  trx: Transaction<Database>,
+  profileId: string,
+  { end_year = null, section = '', employer = null, ...rest }: NewEmployment,
+): Promise<string> {
+  const { id } = await trx
+    .insertInto('users_employmententry')
+    .values({ ...rest, end_year, section, employer, public_profile_id: profileId })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  return id
+}
+
+/** Writes a qualification on the CV of a profile that is locked, and returns its id. */
+export async function insertEducation(
+  trx: Transaction<Database>,
+  profileId: string,
+  { location = '', ...rest }: NewEducation,
+): Promise<string> {
+  const { id } = await trx
+    .insertInto('users_educationentry')
+    .values({ ...rest, location, public_profile_id: profileId })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  return id
+}
+
+/** Writes the columns that were sent, and no other. */
+export async function updateEmployment(
+  trx: Transaction<Database>,
+  id: string,
+  patch: EmploymentPatch,
+): Promise<void> {
+  if (isEmpty(patch)) return
+  await trx
+    .updateTable('users_employmententry')
+    .set(patch)
+    .where('id', '=', id)
+    .where(differsFrom(patch))
+    .execute()
+}
+
+/** Writes the columns that were sent, and no other. */
+export async function updateEducation(
+  trx: Transaction<Database>,
+  id: string,
+  patch: EducationPatch,
+): Promise<void> {
+  if (isEmpty(patch)) return
+  await trx
+    .updateTable('users_educationentry')
+    .set(patch)
+    .where('id', '=', id)
+    .where(differsFrom(patch))
+    .execute()
+}
+
+/** Takes an entry off its CV. */
+export async function deleteEntry(
+  trx: Transaction<Database>,
+  { kind, id }: EntryKey,
+): Promise<void> {
+  await trx.deleteFrom(TABLES[kind]).where('id', '=', id).execute()
+}
