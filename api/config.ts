@@ -23,6 +23,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       REDIS_URL: redisUrl.optional(),
       REDIS_TIMEOUT_MS: positiveNumber.default(50),
       REDIS_BUDGET_MS: positiveNumber.default(80),
+      MAX_STALENESS_MS: positiveNumber.default(10_000),
       CACHE_ENABLED: z.stringbool().default(true),
       CACHE_RESOURCES: list
         .pipe(z.array(knownName(resourceNames)))
@@ -65,6 +66,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
         redisUrl: env.REDIS_URL,
         commandTimeoutMs: env.REDIS_TIMEOUT_MS,
         budgetMs: env.REDIS_BUDGET_MS,
+        maxStalenessMs: env.MAX_STALENESS_MS,
         prefix: env.CACHE_PREFIX,
         resources: env.CACHE_RESOURCES,
         ttlOverridesMs: env.CACHE_TTL_OVERRIDES,

@@ -1,6 +1,8 @@
 import { createServer } from 'node:http'
 import { openDatabase } from '../db/database.ts'
+import { createGuard } from '../shared/cache/guard.ts'
 import { createLoader } from '../shared/cache/loader.ts'
+import { OwnLife, watchOwnLife } from '../shared/cache/own-life.ts'
 import { createReader } from '../shared/cache/reader.ts'
 import { createRedisStore } from '../shared/cache/store.ts'
 import { parseConfig } from '../shared/config.ts'
@@ -42,10 +44,14 @@ await runService(logger, async (service) => {
   checkDatabase()
 
   const metrics = createMetrics()
-  const { prefix, resources } = config.cache
+  const { prefix, resources, maxStalenessMs } = config.cache
+  const life = new OwnLife()
+  const store = openStore(config.cache, service)
+  if (store) void watchOwnLife(db, life, stopping)
   const reader = createReader({
-    store: openStore(config.cache, service),
-    loader: createLoader(db, config.loads),
+    store,
+    loader: createLoader(db, { ...config.loads, life }),
+    guard: createGuard({ maxStalenessMs, life }),
     prefix,
     isCached: ({ name }) => resources.has(name),
     metrics,
@@ -84,7 +90,10 @@ await runService(logger, async (service) => {
   await untilStopped(stopping)
 })
 
-function openStore({ enabled, redisUrl, commandTimeoutMs }: ApiConfig['cache'], service: Service) {
+function openStore(
+  { enabled, redisUrl, prefix, commandTimeoutMs }: ApiConfig['cache'],
+  service: Service,
+) {
   if (!enabled || redisUrl === undefined) return null
   const redis = service.own(
     openRedis(redisUrl, {
@@ -101,6 +110,7 @@ function openStore({ enabled, redisUrl, commandTimeoutMs }: ApiConfig['cache'], 
   )
   return service.own(
     createRedisStore(redis, {
+      prefix,
       commandTimeoutMs,
       onState: (isUsable) => logger.info(isUsable ? 'cache in use' : 'cache not in use'),
     }),

@@ -1,11 +1,15 @@
-/** A `pg_snapshot`: which transactions could be seen. Printed as `xmin:xmax:xip,xip`. */
-export interface Snapshot {
-  /** Everything below has ended. */
-  readonly xmin: bigint
+/** Which transactions could be seen. */
+export interface Visibility {
   /** Nothing at or above can be seen, even if it has ended. */
   readonly xmax: bigint
   /** Still in progress below `xmax`. */
   readonly xip: readonly bigint[]
+}
+
+/** A `pg_snapshot`, printed as `xmin:xmax:xip,xip`. */
+export interface Snapshot extends Visibility {
+  /** Everything below has ended. */
+  readonly xmin: bigint
   readonly text: string
 }
 
@@ -25,7 +29,7 @@ export function parseSnapshot(text: string): Snapshot | null {
 }
 
 /** Whether everything that could be seen in `earlier` can be seen in `later`. */
-export function covers(later: Snapshot, earlier: Snapshot): boolean {
+export function covers(later: Visibility, earlier: Visibility): boolean {
   if (later.xmax < earlier.xmax) return false
   const earlierInProgress = new Set(earlier.xip)
   return later.xip.every((xid) => xid >= earlier.xmax || earlierInProgress.has(xid))

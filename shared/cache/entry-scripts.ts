@@ -1,4 +1,4 @@
-import { LUA_TIMES_OFFSET } from './frame.ts'
+import { LUA } from './frame.ts'
 
 /**
  * The scripts on one entry. An entry is one hash: `variant` -> frame, `~variant` -> lease. Values
@@ -21,19 +21,24 @@ local function holder(lease) return string.match(lease, '^[^:]+') end
 `
 
 /**
- * KEYS entry; ARGV variant, token, lease ms, oldest acceptable leased-at, most fields.
- * Returns a young enough value that has appeared (`hit`), or who holds the lease (`held`), or that
+ * KEYS entry; ARGV variant, token, lease ms, oldest acceptable leased-at, most fields, the 16 bytes
+ * of the incarnation that a value must be of (none will do: empty).
+ * Returns an acceptable value that has appeared (`hit`), or who holds the lease (`held`), or that
  * the entry takes no more variants (`full`), or the lease itself (`lease`); and the time.
  */
 export const LEASE = `${PRELUDE}
 local lease_ms, oldest, most_fields = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local incarnation = ARGV[6]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 local frame = redis.call('HGET', entry, variant)
-if frame and #frame > 58 - 1 then
-  local leased_at, fresh_until = struct.unpack('>dd', frame, ${LUA_TIMES_OFFSET})
-  if fresh_until > now and leased_at >= oldest then return { 'hit', now, frame } end
+if frame and #frame >= ${LUA.shortest} then
+  local leased_at, fresh_until = struct.unpack('>dd', frame, ${LUA.times})
+  local of_this_life = string.sub(frame, ${LUA.incarnation}, ${LUA.incarnationEnd}) == incarnation
+  if of_this_life and fresh_until > now and leased_at >= oldest then
+    return { 'hit', now, frame }
+  end
 end
 
 local lease = redis.call('HGET', entry, lease_field)

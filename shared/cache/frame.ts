@@ -36,15 +36,24 @@ const OFFSET = {
   body: 58,
 } as const
 
-/** Where the scripts find `leasedAt` and `freshUntil` behind each other; Lua counts from 1. */
-export const LUA_TIMES_OFFSET = OFFSET.leasedAt + 1
+/** Where the scripts find what they judge a frame by; Lua counts from 1. */
+export const LUA = {
+  shortest: OFFSET.body,
+  incarnation: OFFSET.incarnation + 1,
+  incarnationEnd: OFFSET.leasedAt,
+  /** `leasedAt` and `freshUntil` behind each other. */
+  times: OFFSET.leasedAt + 1,
+} as const
+
+/** A UUID as frames have it, and by which they are compared: 32 hexadecimal digits. */
+export const bareUuid = (uuid: string) => uuid.replaceAll('-', '')
 
 /** The bytes to store. */
 export function encodeFrame(frame: Frame): Buffer {
   const head = Buffer.alloc(OFFSET.body)
   head.writeUInt8(FORMAT, 0)
   head.writeUInt8(frame.body === null ? ABSENT : 0, OFFSET.flags)
-  head.write(frame.incarnation.replaceAll('-', ''), OFFSET.incarnation, 'hex')
+  head.write(bareUuid(frame.incarnation), OFFSET.incarnation, 'hex')
   head.writeDoubleBE(frame.leasedAtMs, OFFSET.leasedAt)
   head.writeDoubleBE(frame.freshUntilMs, OFFSET.freshUntil)
   head.writeDoubleBE(frame.staleUntilMs, OFFSET.staleUntil)

@@ -1,13 +1,17 @@
 import { bulkhead, BulkheadRejectedError } from 'cockatiel'
-import { type Kysely, sql, type Transaction } from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
+import { findIncarnation } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
 import { PublicError } from '../errors.ts'
+import { OwnLife } from './own-life.ts'
 import type { Loaded, Params, Resource } from './resource.ts'
 
 export interface LoaderOptions {
   /** How many loads may run at once, and how many may wait for their turn. */
   readonly concurrency: number
   readonly queue: number
+  /** Told which life of the database a load saw. */
+  readonly life?: Pick<OwnLife, 'saw'>
 }
 
 /** What a load read, and in which life of the database. */
@@ -25,8 +29,18 @@ export interface Loader {
 }
 
 /** A limiter on concurrent loads keeps a flood of misses from taking the database with it. */
-export function createLoader(db: Kysely<Database>, options: LoaderOptions): Loader {
-  const limiter = bulkhead(options.concurrency, options.queue)
+export function createLoader(
+  db: Kysely<Database>,
+  { concurrency, queue, life = new OwnLife() }: LoaderOptions,
+): Loader {
+  const limiter = bulkhead(concurrency, queue)
+
+  async function seenIncarnation(trx: Transaction<Database>): Promise<string | null> {
+    const askedAtMs = performance.now()
+    const incarnation = await findIncarnation(trx)
+    life.saw(incarnation, askedAtMs)
+    return incarnation
+  }
 
   async function query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
     try {
@@ -49,7 +63,7 @@ export function createLoader(db: Kysely<Database>, options: LoaderOptions): Load
     async load(resource, params, variant, forKeeping) {
       const load = (keep: boolean) =>
         query(async (trx) => ({
-          incarnation: keep ? await findIncarnation(trx) : null,
+          incarnation: keep ? await seenIncarnation(trx) : null,
           loaded: await resource.load(trx, params, variant),
         }))
       try {
@@ -65,8 +79,3 @@ export function createLoader(db: Kysely<Database>, options: LoaderOptions): Load
 
 const isMissingTable = (error: unknown) =>
   error instanceof Error && 'code' in error && error.code === '42P01'
-
-async function findIncarnation(trx: Transaction<Database>): Promise<string | null> {
-  const { rows } = await sql<{ id: string }>`select id from invalidation.incarnation`.execute(trx)
-  return rows[0]?.id ?? null
-}

@@ -8,11 +8,14 @@ import { isUnavailable } from '../unavailable.ts'
 import type { Answer } from './answer.ts'
 import { Budget } from './budget.ts'
 import { etagOf, type Frame } from './frame.ts'
+import type { Demand, Guard } from './guard.ts'
 import { entryKey } from './key.ts'
 import type { Loader, Reading } from './loader.ts'
 import { Ration } from './ration.ts'
 import type { Params, Resource } from './resource.ts'
 import { type EntryStore, type LeaseReply, type Place, StoreUnavailable } from './store.ts'
+import type { Token } from './token.ts'
+import type { Watermark } from './watermark.ts'
 
 /** Reads through the cache. While Redis is away reads are slower, never wrong. */
 export interface Reader {
@@ -29,6 +32,10 @@ export interface ReaderDeps {
   /** `null`: the cache is switched off. */
   readonly store: EntryStore | null
   readonly loader: Loader
+  /** Judges what comes out of Redis. */
+  readonly guard: Guard
+  /** What the request on whose behalf this runs wants to see again. By default nothing. */
+  readonly tokens?: () => readonly Token[]
   readonly prefix: string
   /** Whether a resource is cached at all. */
   readonly isCached: (resource: Resource) => boolean
@@ -60,11 +67,12 @@ const JITTER = 0.05
  *   was read before a change cannot be stored after it.
  * - A load is shared by lease token, never by key: nobody who arrives after an invalidation joins a
  *   load that began before it, because the token it is told is then another one.
+ * - What comes out of Redis is judged by the watermark that was held when the command was sent.
  * - Whatever goes wrong with Redis leads to a load from Postgres that is not stored.
  */
 export function createReader(deps: ReaderDeps): Reader {
-  const { store, loader, prefix, metrics } = deps
-  const flights = new Map<string, Promise<Answer>>()
+  const { store, loader, guard, prefix, metrics, tokens: tokensBrought = () => [] } = deps
+  const flights = new Map<string, Flight>()
   const absentRation = new Ration(ABSENT_PER_S, ABSENT_BURST)
   const processId = randomBytes(9).toString('base64url')
   let leases = 0
@@ -81,23 +89,59 @@ export function createReader(deps: ReaderDeps): Reader {
     }
     const place = { key: entryKey(prefix, resource, params), variant }
     const budget = new Budget(deps.redisBudgetMs ?? REDIS_BUDGET_MS)
-    let expired: Frame | null = null
+    const tokens = tokensBrought()
+    const mark = store.watermark(resource.name)
+    let refused: Frame | null = null
     try {
       try {
+        const refusal = refusalOf(store, resource, mark, tokens)
+        if (refusal !== undefined) return await bypass(resource, params, variant, refusal)
         const frame = await store.find(place, budget)
         const nowMs = store.now()
-        if (frame !== null && nowMs < frame.freshUntilMs) return hit(frame, nowMs)
-        expired = frame
-        return await fillOrWait(store, resource, params, place, budget)
+        const demand = guard.demand(mark, nowMs)
+        const isExpired = frame === null || nowMs >= frame.freshUntilMs
+        if (!isExpired && meets(demand, frame) && guard.covers(mark, tokens, nowMs)) {
+          return hit(frame, nowMs)
+        }
+        if (frame?.incarnation === demand.incarnation) refused = frame
+        const answer = await fillOrWait(store, resource, params, place, tokens, budget)
+        const isGuarded = refused !== null && !isExpired && answer.outcome === 'miss'
+        return isGuarded ? { ...answer, detail: 'guard' } : answer
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error
         return await bypass(resource, params, variant, 'redis')
       }
     } catch (error) {
-      const stale = resource.staleIfError && mayPass(error) ? standIn(store, expired) : null
+      const mayStandIn = resource.staleIfError && mayPass(error)
+      const stale = mayStandIn ? standIn(store, refused, mark, tokens) : null
       if (stale === null) throw error
       return stale
     }
+  }
+
+  /** What is no longer fresh, for a load that failed; `null` when there is none, or it is too old even for that. */
+  function standIn(
+    store: EntryStore,
+    refused: Frame | null,
+    mark: Watermark | null,
+    tokens: readonly Token[],
+  ): Answer | null {
+    const nowMs = timeOf(store)
+    if (refused === null || nowMs === null || nowMs >= refused.staleUntilMs) return null
+    if (!guard.covers(mark, tokens, nowMs)) return null
+    return { ...hit(refused, nowMs), outcome: 'stale', detail: 'error' }
+  }
+
+  /** Why neither an entry nor another's load will do, and nothing may be stored. */
+  function refusalOf(
+    store: EntryStore,
+    resource: Resource,
+    mark: Watermark | null,
+    tokens: readonly Token[],
+  ): string | undefined {
+    const refusal = guard.refusal(resource, mark)
+    if (refusal !== undefined) return refusal
+    return guard.covers(mark, tokens, store.now()) ? undefined : 'token'
   }
 
   /** Takes the lease and loads; or waits for whoever has it; or loads without filling. */
@@ -106,15 +150,25 @@ export function createReader(deps: ReaderDeps): Reader {
     resource: Resource,
     params: Params,
     place: Place,
+    tokens: readonly Token[],
     budget: Budget,
   ): Promise<Answer> {
     const giveUpAt = performance.now() + PATIENCE_MS
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
+      const mark = store.watermark(resource.name)
+      const refusal = refusalOf(store, resource, mark, tokens)
+      if (refusal !== undefined) return bypass(resource, params, place.variant, refusal)
+      const demand = guard.demand(mark, store.now())
       const token = `${processId}.${++leases}`
-      const reply = await ask(store, place, token, budget)
+      const reply = await ask(store, place, token, demand, budget)
       switch (reply.state) {
-        case 'hit':
+        case 'hit': {
+          // The script looked when it ran; the watermark may have grown too old since.
+          const nowMs = store.now()
+          if (!meets(guard.demand(mark, nowMs), reply.frame)) break
+          if (!guard.covers(mark, tokens, nowMs)) break
           return hit(reply.frame, reply.nowMs)
+        }
         case 'lease':
           return fly(store, resource, params, place, token, reply.nowMs)
         case 'full':
@@ -123,8 +177,8 @@ export function createReader(deps: ReaderDeps): Reader {
           const leftMs = giveUpAt - performance.now()
           if (leftMs <= 0) return miss(await load(resource, params, place.variant, false))
           const flight = flights.get(reply.token)
-          if (flight) {
-            const answer = await withPatience(flight, leftMs)
+          if (flight && flight.leasedAtMs >= demand.oldestMs) {
+            const answer = await withPatience(flight.answer, leftMs)
             if (answer) return { ...answer, collapsed: true }
           } else await sleep(Math.min(pauseMs, leftMs))
         }
@@ -137,10 +191,11 @@ export function createReader(deps: ReaderDeps): Reader {
     store: EntryStore,
     place: Place,
     token: string,
+    demand: Demand,
     budget: Budget,
   ): Promise<LeaseReply> {
     try {
-      return await store.lease(place, token, 0, budget)
+      return await store.lease(place, token, demand, budget)
     } catch (error) {
       // Commands of one connection run in their order, so this one finds the late lease.
       settle(store.release(place, token))
@@ -156,11 +211,11 @@ export function createReader(deps: ReaderDeps): Reader {
     token: string,
     leasedAtMs: number,
   ): Promise<Answer> {
-    const flight = loadAndFill(store, resource, params, place, token, leasedAtMs).finally(() =>
+    const answer = loadAndFill(store, resource, params, place, token, leasedAtMs).finally(() =>
       flights.delete(token),
     )
-    flights.set(token, flight)
-    return flight
+    flights.set(token, { leasedAtMs, answer })
+    return answer
   }
 
   async function loadAndFill(
@@ -243,6 +298,12 @@ export function createReader(deps: ReaderDeps): Reader {
   return { read, query: loader.query }
 }
 
+/** A load under way, and what it is at least as young as. */
+interface Flight {
+  readonly leasedAtMs: number
+  readonly answer: Promise<Answer>
+}
+
 /** Whether another time the load may succeed: Postgres is away, or there are too many loads. */
 const mayPass = (error: unknown) =>
   error instanceof PublicError ? error.code === 'unavailable' : isUnavailable(error)
@@ -263,13 +324,13 @@ function miss(reading: Reading): Answer {
   return { outcome: 'miss', body, etag: etagOf(body), ageMs: 0, ttlMs: 0 }
 }
 
-/** An expired entry for a load that failed; `null` when there is none, or it is too old even for that. */
-function standIn(store: EntryStore, expired: Frame | null): Answer | null {
-  if (expired === null) return null
+const meets = ({ incarnation, oldestMs }: Demand, frame: Frame): boolean =>
+  frame.leasedAtMs >= oldestMs && frame.incarnation === incarnation
+
+/** Redis' time; `null` while nobody can tell. */
+function timeOf(store: EntryStore): number | null {
   try {
-    const nowMs = store.now()
-    if (nowMs >= expired.staleUntilMs) return null
-    return { ...hit(expired, nowMs), outcome: 'stale', detail: 'error' }
+    return store.now()
   } catch {
     return null
   }

@@ -7,9 +7,12 @@ import {
 } from 'cockatiel'
 import type { Redis } from '../redis.ts'
 import { Budget } from './budget.ts'
-import { RedisClock } from './clock.ts'
 import { FILL, LEASE, RELEASE } from './entry-scripts.ts'
 import { decodeFrame, encodeFrame, type Frame } from './frame.ts'
+import type { Demand } from './guard.ts'
+import { watermarkKey } from './key.ts'
+import { parsePoll, POLL, type PollReply, Sight } from './sight.ts'
+import type { Watermark } from './watermark.ts'
 
 /** What asking for a lease may bring. */
 export type LeaseReply =
@@ -30,8 +33,10 @@ export interface Place {
 export interface EntryStore {
   /** Redis' time now. @throws StoreUnavailable while Redis does not answer. */
   now(): number
+  /** How far Redis has been brought, as this connection last saw it: to judge by what is asked now. */
+  watermark(resource: string): Watermark | null
   find(place: Place, budget: Budget): Promise<Frame | null>
-  lease(place: Place, token: string, oldestMs: number, budget: Budget): Promise<LeaseReply>
+  lease(place: Place, token: string, demand: Demand, budget: Budget): Promise<LeaseReply>
   fill(place: Place, token: string, frame: Frame, keepMs: number): Promise<FillResult>
   release(place: Place, token: string): Promise<void>
 }
@@ -42,6 +47,8 @@ export class StoreUnavailable extends Error {
 }
 
 export interface RedisStoreOptions {
+  /** Of every key. */
+  readonly prefix: string
   /** How long one command may take. The client's own time-out should be longer: it hears no late reply. */
   readonly commandTimeoutMs: number
   readonly onState?: (usable: boolean) => void
@@ -57,12 +64,12 @@ const POLL_MS = 250
 const FAILURES_TO_OPEN = 5
 const HALF_OPEN_AFTER_MS = 500
 
-/** An entry store on Redis, with a clock of its own and a circuit breaker that only the clock's poll closes. */
+/** An entry store on Redis, with a poll of its own and a circuit breaker that only the poll closes. */
 export function createRedisStore(
   redis: Redis,
-  { commandTimeoutMs, onState }: RedisStoreOptions,
+  { prefix, commandTimeoutMs, onState }: RedisStoreOptions,
 ): EntryStore & Disposable {
-  const clock = new RedisClock()
+  const sight = new Sight()
   const breaker: CircuitBreakerPolicy = circuitBreaker(handleAll, {
     halfOpenAfter: HALF_OPEN_AFTER_MS,
     breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
@@ -76,10 +83,12 @@ export function createRedisStore(
 
   // Requests never probe: they go to Postgres until this has found Redis answering again.
   const poll = async () => {
-    const askedAtMs = performance.now()
+    const sentAtMs = performance.now()
     try {
-      const [seconds, micros] = await breaker.execute(() => within(() => redis.time()))
-      clock.set(Number(seconds) * 1000 + Number(micros) / 1000, askedAtMs)
+      const reply = await breaker.execute(() =>
+        within(() => scripted.spmsPoll(watermarkKey(prefix))),
+      )
+      sight.set(parsePoll(reply), sentAtMs)
       become(true)
     } catch {
       if (breaker.state !== CircuitState.Closed) become(false)
@@ -89,7 +98,7 @@ export function createRedisStore(
   timer.unref()
   const onReady = () => void poll()
   const onClose = () => {
-    clock.forget()
+    sight.forget()
     become(false)
   }
   redis.on('ready', onReady)
@@ -97,7 +106,7 @@ export function createRedisStore(
   if (redis.status === 'ready') onReady()
 
   function now(): number {
-    const nowMs = breaker.state === CircuitState.Closed ? clock.now() : null
+    const nowMs = breaker.state === CircuitState.Closed ? sight.now() : null
     if (nowMs === null) throw new StoreUnavailable('Redis does not answer')
     return nowMs
   }
@@ -118,14 +127,16 @@ export function createRedisStore(
 
   return {
     now,
+    watermark: (resource) => sight.watermark(resource),
 
     async find({ key, variant }, budget) {
       return decodeFrame(await run(() => redis.hgetBuffer(key, variant), budget))
     },
 
-    async lease({ key, variant }, token, oldestMs, budget) {
+    async lease({ key, variant }, token, { incarnation, oldestMs }, budget) {
+      const life = Buffer.from(incarnation ?? '', 'hex')
       const [state, nowMs, rest] = await run(
-        () => scripted.spmsLeaseBuffer(key, variant, token, LEASE_MS, oldestMs, MAX_FIELDS),
+        () => scripted.spmsLeaseBuffer(key, variant, token, LEASE_MS, oldestMs, MAX_FIELDS, life),
         budget,
       )
       switch (String(state)) {
@@ -160,6 +171,7 @@ export function createRedisStore(
 }
 
 interface Scripted {
+  spmsPoll(watermarks: string): Promise<PollReply>
   spmsLeaseBuffer(
     key: string,
     variant: string,
@@ -167,6 +179,7 @@ interface Scripted {
     leaseMs: number,
     oldestMs: number,
     mostFields: number,
+    incarnation: Buffer,
   ): Promise<[Buffer, number, Buffer?]>
   spmsFill(
     key: string,
@@ -180,6 +193,7 @@ interface Scripted {
 }
 
 function defineScripts(redis: Redis): Scripted {
+  redis.defineCommand('spmsPoll', { numberOfKeys: 1, lua: POLL })
   redis.defineCommand('spmsLease', { numberOfKeys: 1, lua: LEASE })
   redis.defineCommand('spmsFill', { numberOfKeys: 1, lua: FILL })
   redis.defineCommand('spmsRelease', { numberOfKeys: 1, lua: RELEASE })

@@ -13,11 +13,14 @@ export interface Watermark {
   readonly asOfMs: number
   /** How many parts of the next window have been applied; they repeat after a crash. */
   readonly part: number
-  /** The version of the keys that may be read and filled. */
+  /** The version of the keys that may be read and filled; `UNNAMED` while none may. */
   readonly keyVersion: number
   /** Of the triggers, when they were last found whole. */
   readonly fingerprint: string
 }
+
+/** Named instead of a key version while nothing can be trusted: triggers are damaged or missing. */
+export const UNNAMED = 0
 
 /** What a first flush says until it is through: it claims nothing, and reads back as no watermark. */
 export const NOTHING_SEEN: Snapshot = { xmin: 0n, xmax: 0n, xip: [], text: '0:0:' }

@@ -1,11 +1,15 @@
 import { type Kysely, sql } from 'kysely'
 import { openDatabase } from '../../db/database.ts'
 import { install } from '../../db/event-log/install.ts'
+import { findIncarnation } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
+import { createGuard, type Guard } from '../../shared/cache/guard.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
+import { OwnLife } from '../../shared/cache/own-life.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import { defineResource, type Loaded, type Resource } from '../../shared/cache/resource.ts'
 import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
+import type { Token } from '../../shared/cache/token.ts'
 import { createMetrics } from '../../shared/metrics.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import { createEmptyDatabase } from '../support/database.ts'
@@ -29,6 +33,11 @@ export interface ReaderOptions {
   /** Stands between the reader and its store. */
   readonly wrap?: (store: EntryStore) => EntryStore | null
   readonly isCached?: (resource: Resource) => boolean
+  /** Ten seconds by default, as in production. */
+  readonly maxStalenessMs?: number
+  /** Stands between the reader and its guard. */
+  readonly wrapGuard?: (guard: Guard) => Guard
+  readonly tokens?: () => readonly Token[]
   /** Do not wait until Redis has been found. */
   readonly isAlone?: boolean
 }
@@ -37,6 +46,8 @@ export interface TestReader {
   readonly reader: Reader
   readonly store: EntryStore
   readonly redis: Redis
+  /** Which life of the database its loads have seen. */
+  readonly life: OwnLife
   /** How many loads it has begun. */
   loads(): Promise<number>
   /** How many of its fills came to this. */
@@ -108,23 +119,29 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
 
     async openReader(options = {}) {
       const own = connect(options.redisUrl ?? redisUrl, 'engine-test-reader')
-      const store = createRedisStore(own, { commandTimeoutMs: 50 })
+      const store = createRedisStore(own, { prefix, commandTimeoutMs: 50 })
       closers.push(() => store[Symbol.dispose]())
       const metrics = createMetrics()
       const fillErrors: unknown[] = []
+      const life = new OwnLife()
+      const guard = createGuard({ maxStalenessMs: options.maxStalenessMs ?? 10_000, life })
       const reader = createReader({
         store: options.wrap ? options.wrap(store) : store,
-        loader: createLoader(db, { concurrency: 8, queue: 1000 }),
+        loader: createLoader(db, { concurrency: 8, queue: 1000, life }),
+        guard: options.wrapGuard ? options.wrapGuard(guard) : guard,
+        ...(options.tokens && { tokens: options.tokens }),
         prefix,
         isCached: options.isCached ?? (() => true),
         metrics,
         onFillError: (error) => fillErrors.push(error),
       })
+      life.saw(await findIncarnation(db), performance.now())
       if (!options.isAlone) await until(() => isUsable(store))
       return {
         reader,
         store,
         redis: own,
+        life,
         loads: () => total(metrics.cacheLoads, {}),
         fills: (result) => total(metrics.cacheFills, { result }),
         fillErrors,

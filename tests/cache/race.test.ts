@@ -5,6 +5,7 @@ import { install } from '../../db/event-log/install.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { encodeFrame } from '../../shared/cache/frame.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
+import { OwnLife } from '../../shared/cache/own-life.ts'
 import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import {
@@ -20,7 +21,7 @@ import {
 import { sessionKeys } from '../../shared/session-key.ts'
 import { buildDenseWorld } from '../resources/dense-world.ts'
 import { createTestDatabase } from '../support/database.ts'
-import { testRedisUrl } from '../support/invalidator.ts'
+import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 import { isUsable } from './engine.ts'
 import { openRace, type Racers, StaleAnswer, type Track } from './race.ts'
@@ -107,7 +108,7 @@ describe('races', function () {
   before(async () => {
     redis = connect()
     const stores = [connect(), connect()].map((client) =>
-      createRedisStore(client, { commandTimeoutMs: COMMAND_TIMEOUT_MS }),
+      createRedisStore(client, { prefix: newPrefix(), commandTimeoutMs: COMMAND_TIMEOUT_MS }),
     )
     for (const store of stores) {
       closers.push(() => store[Symbol.dispose]())
@@ -185,7 +186,9 @@ describe('races', function () {
     closers.push(() => db.destroy())
     await buildDenseWorld(db)
     await install(databaseUrl, compileRules(catalog))
-    return { databaseUrl, db, loader: createLoader(db, { concurrency: 4, queue: 100 }), stores }
+    const life = new OwnLife()
+    const loader = createLoader(db, { concurrency: 4, queue: 100, life })
+    return { databaseUrl, db, loader, life, stores }
   }
 })
 

@@ -2,7 +2,9 @@ import { type Kysely, sql } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import { decodeFrame } from '../../shared/cache/frame.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
+import { createGuard } from '../../shared/cache/guard.ts'
 import type { Loader } from '../../shared/cache/loader.ts'
+import type { OwnLife } from '../../shared/cache/own-life.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { type EntryStore, StoreUnavailable } from '../../shared/cache/store.ts'
@@ -16,6 +18,8 @@ export interface Track {
   readonly databaseUrl: string
   readonly db: Kysely<Database>
   readonly loader: Loader
+  /** What the loader has seen of the database's life. */
+  readonly life: OwnLife
   /** One for each process that reads. */
   readonly stores: readonly EntryStore[]
 }
@@ -39,6 +43,8 @@ export interface Pick {
 }
 
 const MOST = { reads: 5, writes: 2, windows: 2 }
+/** Far more than a schedule takes: what keeps answers right here is the lease alone. */
+const MAX_STALENESS_MS = 60_000
 /** One step in so many goes wrong, where it can. */
 const TROUBLE_EVERY = 5
 
@@ -53,7 +59,7 @@ export interface Race extends AsyncDisposable {
 
 /** Prepares a race with an invalidator and a key prefix of its own. */
 export async function openRace(
-  { databaseUrl, db, loader, stores }: Track,
+  { databaseUrl, db, loader, life, stores }: Track,
   { resource, examples, writes }: Racers,
 ): Promise<Race> {
   let stage = new Stage()
@@ -86,6 +92,7 @@ export async function openRace(
     createReader({
       store,
       loader: stagedLoader(() => stage, loader),
+      guard: createGuard({ maxStalenessMs: MAX_STALENESS_MS, life }),
       prefix,
       isCached: () => true,
       metrics,
@@ -236,6 +243,7 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
 
   return {
     now: () => store.now(),
+    watermark: (resource) => store.watermark(resource),
 
     async find(place, budget) {
       await stage.cue('find')
@@ -244,17 +252,17 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
       return frame
     },
 
-    async lease(place, token, oldestMs, budget) {
+    async lease(place, token, demand, budget) {
       if ((await stage.cue('ask for the lease', 'it is lost')) === 'it is lost') {
         // Redis gets it all the same, some time.
         void stage.act(async () => {
           await stage.cue('the lost one arrives')
-          await store.lease(place, token, oldestMs, budget)
+          await store.lease(place, token, demand, budget)
         })
         throw tooLate()
       }
       for (;;) {
-        const reply = await store.lease(place, token, oldestMs, budget)
+        const reply = await store.lease(place, token, demand, budget)
         if (reply.state === 'held') {
           if (flying.has(reply.token)) {
             stage.follow()

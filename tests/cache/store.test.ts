@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { Budget } from '../../shared/cache/budget.ts'
-import { encodeFrame, etagOf, type Frame } from '../../shared/cache/frame.ts'
+import { bareUuid, encodeFrame, etagOf, type Frame } from '../../shared/cache/frame.ts'
 import type { EntryStore } from '../../shared/cache/store.ts'
 import { type Engine, openEngine } from './engine.ts'
 
 const MINUTE_MS = 60_000
 const budget = () => new Budget(10_000)
+const incarnation = bareUuid(randomUUID())
 
 describe('the entry store', () => {
   let engine: Engine
@@ -25,16 +26,15 @@ describe('the entry store', () => {
   })
 
   const at = (variant = 'v') => ({ key, variant })
-  const lease = (token: string, variant?: string, oldestMs = 0) =>
-    store.lease(at(variant), token, oldestMs, budget())
-  const stateOf = async (token: string, variant?: string, oldestMs?: number) =>
-    (await lease(token, variant, oldestMs)).state
+  const lease = (token: string, variant?: string, oldestMs = 0, life = incarnation) =>
+    store.lease(at(variant), token, { incarnation: life, oldestMs }, budget())
+  const stateOf = async (...args: Parameters<typeof lease>) => (await lease(...args)).state
   const ttlMs = () => engine.redis.pttl(key)
 
   function frameOf(text: string | null, leasedAtMs = store.now(), freshMs = MINUTE_MS): Frame {
     const body = text === null ? null : Buffer.from(text)
     return {
-      incarnation: randomUUID().replaceAll('-', ''),
+      incarnation,
       leasedAtMs,
       freshUntilMs: leasedAtMs + freshMs,
       staleUntilMs: leasedAtMs + 2 * freshMs,
@@ -104,6 +104,16 @@ describe('the entry store', () => {
     await fill('b', 'v', frameOf('young', nowMs))
     expect(await stateOf('c', 'v', nowMs + 1)).to.equal('lease')
     expect(await stateOf('d', 'v', nowMs)).to.equal('hit')
+  })
+
+  it('gives a lease where the value is of another life of the database than the asker takes', async () => {
+    await lease('a')
+    await fill('a', 'v', frameOf('of this life'))
+    expect(await stateOf('b', 'v', 0, bareUuid(randomUUID()))).to.equal('lease')
+    await store.release(at(), 'b')
+    expect(await stateOf('c')).to.equal('hit')
+    const { state } = await store.lease(at(), 'd', { incarnation: null, oldestMs: 0 }, budget())
+    expect(state).to.equal('lease')
   })
 
   it('refuses a fill whose entry was invalidated', async () => {

@@ -1,0 +1,66 @@
+import { covers } from '../../db/event-log/snapshot.ts'
+import type { OwnLife } from './own-life.ts'
+import type { ResourceRules } from './resource.ts'
+import type { Token } from './token.ts'
+import { UNNAMED, type Watermark } from './watermark.ts'
+
+/**
+ * What may be taken from Redis, judged by the watermark that was held when the question was *sent*:
+ * a newer one would speak of a later state than the answer's. Only the clock is read at the decision.
+ */
+export interface Guard {
+  /** Why nothing of a resource may be taken or stored; `undefined` when it may. */
+  refusal(resource: ResourceRules, mark: Watermark | null): 'version' | 'unnamed' | undefined
+  /** What a frame must be to count. */
+  demand(mark: Watermark | null, nowMs: number): Demand
+  /** Whether what Redis holds is at or past everything that these tokens stand for. */
+  covers(mark: Watermark | null, tokens: readonly Token[], nowMs: number): boolean
+}
+
+export interface Demand {
+  /** A frame of another life of the database is as good as absent; `null`: every frame is. */
+  readonly incarnation: string | null
+  /** A frame that was leased before this may be too old, whatever its TTL says. */
+  readonly oldestMs: number
+}
+
+export interface GuardOptions {
+  /** Nothing that was superseded longer ago than this is fresh, whatever has died or stopped. */
+  readonly maxStalenessMs: number
+  readonly life: Pick<OwnLife, 'incarnation'>
+}
+
+/**
+ * While a watermark says that every commit has been applied up to some moment not long ago, entries
+ * live as long as their TTL. Without one, or when it has stopped, or when it speaks of another life
+ * of the database than our own connections see, an entry is fresh only while it is young itself.
+ * So each is loaded again once per bound, and load stays absorbed.
+ */
+export function createGuard({ maxStalenessMs, life }: GuardOptions): Guard {
+  /** What is not known yet cannot contradict. */
+  const isOurs = (mark: Watermark | null): mark is Watermark =>
+    mark !== null && (life.incarnation === undefined || mark.incarnation === life.incarnation)
+
+  const isTrusted = (mark: Watermark | null, nowMs: number): mark is Watermark =>
+    isOurs(mark) && nowMs - mark.asOfMs <= maxStalenessMs
+
+  return {
+    refusal({ version }, mark) {
+      if (mark === null || mark.keyVersion === version) return undefined
+      return mark.keyVersion === UNNAMED ? 'unnamed' : 'version'
+    },
+
+    demand: (mark, nowMs) => ({
+      incarnation: isOurs(mark) ? mark.incarnation : (life.incarnation ?? null),
+      oldestMs: isTrusted(mark, nowMs) ? 0 : nowMs - maxStalenessMs,
+    }),
+
+    covers: (mark, tokens, nowMs) =>
+      tokens.length === 0 ||
+      (isTrusted(mark, nowMs) &&
+        tokens.every(
+          ({ incarnation, snapshot }) =>
+            incarnation === mark.incarnation && covers(mark.snapshot, snapshot),
+        )),
+  }
+}

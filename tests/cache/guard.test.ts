@@ -1,0 +1,420 @@
+import { randomUUID } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { findIncarnation } from '../../db/queries/incarnation.ts'
+import type { Answer } from '../../shared/cache/answer.ts'
+import { bareUuid, decodeFrame, encodeFrame, etagOf } from '../../shared/cache/frame.ts'
+import { createGuard, type Guard } from '../../shared/cache/guard.ts'
+import { watermarkKey } from '../../shared/cache/key.ts'
+import { OwnLife } from '../../shared/cache/own-life.ts'
+import type { Resource } from '../../shared/cache/resource.ts'
+import type { EntryStore } from '../../shared/cache/store.ts'
+import type { Token } from '../../shared/cache/token.ts'
+import { encodeWatermark, UNNAMED, type Watermark } from '../../shared/cache/watermark.ts'
+import { until } from '../support/until.ts'
+import {
+  defineThing,
+  type Engine,
+  openEngine,
+  type ReaderOptions,
+  type TestReader,
+} from './engine.ts'
+
+const BOUND_MS = 10_000
+const MINUTE_MS = 60_000
+const OLD = '{"body" : "old"}'
+const FRESH = '{"body" : "first", "variant" : "v"}'
+const thing = defineThing()
+const unavailable = Object.assign(new Error('connection lost'), { code: '08006' })
+const broken = defineThing({ staleIfError: true, afterSelect: () => Promise.reject(unavailable) })
+
+const textOf = ({ body }: Answer) => body?.toString()
+
+describe('the guard', function () {
+  this.timeout(60_000)
+
+  let engine: Engine
+  let ours: string
+  let snapshot: Snapshot
+  let things = 0
+  let id: string
+
+  before(async () => {
+    engine = await openEngine()
+    ours = (await findIncarnation(engine.db)) ?? ''
+    snapshot = await currentSnapshot()
+  })
+  after(() => engine[Symbol.asyncDispose]())
+  beforeEach(async () => {
+    id = `guarded-${++things}`
+    await sql`insert into thing values (${id}, 'first')`.execute(engine.db)
+    await engine.redis.unlink(watermarkKey(engine.prefix))
+  })
+
+  async function currentSnapshot(): Promise<Snapshot> {
+    const { rows } = await sql<{ text: string }>`
+      select pg_current_snapshot()::text as text`.execute(engine.db)
+    return parseSnapshot(rows[0]?.text ?? '') as Snapshot
+  }
+
+  const redisNow = async () => {
+    const [seconds, micros] = await engine.redis.time()
+    return Number(seconds) * 1000 + Number(micros) / 1000
+  }
+
+  /** Stores a watermark whose `asOf` was so long ago. */
+  async function publish(agoMs: number, change: Partial<Watermark> = {}): Promise<Watermark> {
+    const asOfMs = (await redisNow()) - agoMs
+    const part = { part: 0, keyVersion: 1, fingerprint: 'rules-1' }
+    const mark = { incarnation: ours, snapshot, asOfMs, ...part, ...change }
+    await engine.redis.hset(watermarkKey(engine.prefix), 'thing', encodeWatermark(mark))
+    return mark
+  }
+
+  /** Puts an answer there that is no longer true, leased so long ago. */
+  async function putOld(agoMs: number, incarnation = ours): Promise<void> {
+    const leasedAtMs = (await redisNow()) - agoMs
+    const freshUntilMs = leasedAtMs + 10 * MINUTE_MS
+    const body = Buffer.from(OLD)
+    const times = { leasedAtMs, freshUntilMs, staleUntilMs: freshUntilMs }
+    const frame = encodeFrame({ incarnation, ...times, etag: etagOf(body), body })
+    await engine.redis.hset(engine.keyOf(id), 'v', frame)
+  }
+
+  const heldBy = ({ store }: TestReader) => store.watermark('thing')
+
+  /** Opens a reader and waits until it has heard of what is published. */
+  async function open(options: ReaderOptions = {}, mark?: Watermark): Promise<TestReader> {
+    const reader = await engine.openReader({ maxStalenessMs: BOUND_MS, ...options })
+    if (mark) await untilHeld(reader, mark)
+    return reader
+  }
+  const untilHeld = (reader: TestReader, mark: Watermark) =>
+    until(() => heldBy(reader)?.asOfMs === mark.asOfMs)
+
+  const read = (from: TestReader, resource: Resource = thing) =>
+    from.reader.read(resource, { id }, 'v')
+  const stored = async () => {
+    const frame = decodeFrame(await engine.redis.hgetBuffer(engine.keyOf(id), 'v'))
+    return frame?.body?.toString() ?? null
+  }
+
+  describe('while the watermark moves', () => {
+    it('trusts an entry of any age', async () => {
+      const reader = await open({}, await publish(BOUND_MS / 2))
+      await putOld(9 * MINUTE_MS)
+      expect(await read(reader)).to.include({ outcome: 'hit' })
+      expect(await reader.loads()).to.equal(0)
+    })
+
+    it('takes an entry of another life for absent, and replaces it', async () => {
+      const reader = await open({}, await publish(0))
+      await putOld(0, randomUUID())
+      const answer = await read(reader)
+      expect(textOf(answer)).to.equal(FRESH)
+      expect(answer).to.include({ outcome: 'miss', stored: true })
+      await until(async () => (await stored()) === FRESH)
+      expect(await read(reader)).to.include({ outcome: 'hit' })
+    })
+
+    it('does not let an entry of another life stand in for a load that fails', async () => {
+      const reader = await open({}, await publish(0))
+      await putOld(0, randomUUID())
+      expect(await read(reader, broken).catch((e: unknown) => e)).to.equal(unavailable)
+    })
+  })
+
+  const silences = [
+    { when: 'the watermark has stopped', publishIt: () => publish(BOUND_MS + 1_000) },
+    { when: 'there is no watermark', publishIt: () => Promise.resolve(undefined) },
+  ]
+  for (const { when, publishIt } of silences) {
+    describe(`while ${when}`, () => {
+      it('trusts an entry that is younger than the bound', async () => {
+        const reader = await open({}, await publishIt())
+        await putOld(BOUND_MS - 2_000)
+        expect(await read(reader)).to.include({ outcome: 'hit' })
+      })
+
+      it('has an older one loaded again, once for all processes, and says why', async () => {
+        const mark = await publishIt()
+        const readers = [await open({}, mark), await open({}, mark)]
+        await putOld(BOUND_MS + 1)
+        const answers = await Promise.all(
+          Array.from({ length: 40 }, (_, n) => read(readers[n % 2] as TestReader)),
+        )
+        expect(new Set(answers.map(textOf))).to.deep.equal(new Set([FRESH]))
+        const loaded = answers.filter(({ outcome, collapsed }) => outcome === 'miss' && !collapsed)
+        expect(loaded).to.have.length(1)
+        expect(loaded[0]).to.include({ detail: 'guard', stored: true })
+        await until(async () => (await stored()) === FRESH)
+        for (const reader of readers) expect(await read(reader)).to.include({ outcome: 'hit' })
+        const loads = await Promise.all(readers.map((reader) => reader.loads()))
+        expect(loads.reduce((sum, count) => sum + count, 0)).to.equal(1)
+      })
+
+      it('lets an older one stand in for a load that fails, marked so', async () => {
+        const reader = await open({}, await publishIt())
+        await putOld(BOUND_MS + 1)
+        const answer = await read(reader, broken)
+        expect(textOf(answer)).to.equal(OLD)
+        expect(answer).to.include({ outcome: 'stale', detail: 'error' })
+      })
+
+      it('never lets it stand in against a token', async () => {
+        const tokens = [{ incarnation: bareUuid(ours), snapshot }]
+        const reader = await open({ tokens: () => tokens }, await publishIt())
+        await putOld(0)
+        expect(await read(reader, broken).catch((e: unknown) => e)).to.equal(unavailable)
+      })
+
+      it('takes an entry of another life for absent', async () => {
+        const reader = await open({}, await publishIt())
+        await putOld(0, randomUUID())
+        expect(textOf(await read(reader))).to.equal(FRESH)
+      })
+
+      it('joins no load that began before the bound', async () => {
+        const mark = await publishIt()
+        const brief = await open({ maxStalenessMs: 200 }, mark)
+        let selected = 0
+        let letGo = () => {}
+        const gate = new Promise<void>((resolve) => (letGo = resolve))
+        const slow = defineThing({ afterSelect: () => (selected++ === 0 ? gate : undefined) })
+        const first = read(brief, slow)
+        await until(() => selected === 1)
+        const startedAtMs = brief.store.now()
+        await sql`update thing set body = 'second' where id = ${id}`.execute(engine.db)
+        await until(() => brief.store.now() > startedAtMs + 300)
+        const second = await read(brief, slow)
+        expect(textOf(second)).to.contain('second')
+        letGo()
+        expect(textOf(await first)).to.equal(FRESH)
+      })
+    })
+  }
+
+  describe('while the watermark speaks of another life than our own connections see', () => {
+    it('takes entries of that life for absent, though the watermark moves', async () => {
+      const theirs = randomUUID()
+      const reader = await open({}, await publish(0, { incarnation: theirs }))
+      await putOld(0, theirs)
+      expect(textOf(await read(reader))).to.equal(FRESH)
+    })
+
+    it('trusts entries of our own while they are young', async () => {
+      const reader = await open({}, await publish(0, { incarnation: randomUUID() }))
+      await putOld(BOUND_MS - 2_000)
+      expect(await read(reader)).to.include({ outcome: 'hit' })
+      await putOld(BOUND_MS + 1)
+      expect(textOf(await read(reader))).to.equal(FRESH)
+    })
+
+    it('trusts nothing while nobody has begun the life that we see', async () => {
+      const reader = await open({}, await publish(0))
+      reader.life.saw(null, performance.now())
+      await putOld(0)
+      expect(textOf(await read(reader))).to.equal(FRESH)
+    })
+  })
+
+  it('trusts the watermark before it knows what our own connections see', async () => {
+    const reader = await open({}, await publish(0))
+    const unknowing = await open(
+      { wrapGuard: () => createGuard({ maxStalenessMs: BOUND_MS, life: new OwnLife() }) },
+      heldBy(reader) ?? undefined,
+    )
+    await putOld(MINUTE_MS)
+    expect(await read(unknowing)).to.include({ outcome: 'hit' })
+  })
+
+  describe('where the watermark names another version of the keys', () => {
+    const names = [
+      { keyVersion: 2, detail: 'version' },
+      { keyVersion: UNNAMED, detail: 'unnamed' },
+    ]
+    for (const { keyVersion, detail } of names) {
+      it(`reads Postgres and fills nothing: ${detail}`, async () => {
+        const reader = await open({}, await publish(0, { keyVersion }))
+        const answer = await read(reader)
+        expect(textOf(answer)).to.equal(FRESH)
+        expect(answer).to.include({ outcome: 'bypass', detail })
+        await putOld(0)
+        expect(await read(reader)).to.include({ outcome: 'bypass', detail })
+        expect(await engine.redis.hkeys(engine.keyOf(id))).to.deep.equal(['v'])
+        expect(await stored()).to.equal(OLD)
+      })
+    }
+  })
+
+  describe('when a poll overtakes a read', () => {
+    /** A store whose answers are heard only when the test lets them. */
+    function hold() {
+      const gate = new EventEmitter()
+      let found = 0
+      const wrap = (store: EntryStore): EntryStore => ({
+        ...store,
+        async find(...args) {
+          const opened = once(gate, 'open')
+          const frame = await store.find(...args)
+          found++
+          await opened
+          return frame
+        },
+      })
+      return { wrap, untilFound: () => until(() => found > 0), letGo: () => gate.emit('open') }
+    }
+
+    /** Finds an old entry; before the reader hears of it, it is invalidated and the watermark moves. */
+    async function race(wrapMore: (store: EntryStore) => EntryStore = (store) => store) {
+      const { wrap, untilFound, letGo } = hold()
+      const before = await publish(BOUND_MS + 1_000)
+      const reader = await open({ wrap: (store) => wrapMore(wrap(store)) }, before)
+      await putOld(BOUND_MS + 1)
+      const answer = read(reader)
+      await untilFound()
+      await engine.redis.unlink(engine.keyOf(id))
+      await untilHeld(reader, await publish(0))
+      letGo()
+      return answer
+    }
+
+    it('judges by the watermark that was held when the question was sent', async () => {
+      expect(textOf(await race())).to.equal(FRESH)
+    })
+
+    it('would serve what is gone if it judged by a later one', async () => {
+      const answer = await race((store) => ({
+        ...store,
+        watermark(name) {
+          const held = store.watermark(name)
+          const later = { get: () => store.watermark(name)?.asOfMs }
+          return held && Object.defineProperty({ ...held }, 'asOfMs', later)
+        },
+      }))
+      expect(textOf(answer)).to.equal(OLD)
+    })
+  })
+
+  describe('by tokens', () => {
+    const tokenOf = (at: Snapshot, incarnation = ours): Token => ({
+      incarnation: bareUuid(incarnation),
+      snapshot: at,
+    })
+
+    /** A token that the watermark held so far does not cover. */
+    async function laterToken(): Promise<Token> {
+      await sql`update thing set body = body where id = '1'`.execute(engine.db)
+      return tokenOf(await currentSnapshot())
+    }
+
+    it('uses what is cached once its watermark is at or past them', async () => {
+      const reader = await open({ tokens: () => [tokenOf(snapshot)] }, await publish(0))
+      await putOld(MINUTE_MS)
+      expect(await read(reader)).to.include({ outcome: 'hit' })
+    })
+
+    it('reads for itself, and neither looks nor fills, while one is not covered', async () => {
+      const token = await laterToken()
+      const tokens = [tokenOf(snapshot), token]
+      const reader = await open({ tokens: () => tokens }, await publish(0))
+      await putOld(0)
+      expect(await read(reader)).to.include({ outcome: 'bypass', detail: 'token' })
+      expect(await engine.redis.hkeys(engine.keyOf(id))).to.deep.equal(['v'])
+      expect(await stored()).to.equal(OLD)
+
+      await untilHeld(reader, await publish(0, { snapshot: await currentSnapshot() }))
+      expect(await read(reader)).to.include({ outcome: 'hit' })
+    })
+
+    it('joins no load of others while one is not covered', async () => {
+      const mark = await publish(0)
+      let letGo = () => {}
+      const gate = new Promise<void>((resolve) => (letGo = resolve))
+      let selected = 0
+      const slow = defineThing({ afterSelect: () => (selected++ === 0 ? gate : undefined) })
+      let brought: Token[] = []
+      const reader = await open({ tokens: () => brought }, mark)
+      const first = read(reader, slow)
+      await until(() => selected === 1)
+      await sql`update thing set body = 'mine' where id = ${id}`.execute(engine.db)
+      brought = [tokenOf(await currentSnapshot())]
+      expect(textOf(await read(reader, slow))).to.contain('mine')
+      letGo()
+      expect(textOf(await first)).to.equal(FRESH)
+    })
+
+    it('covers none of another life, nor one whose life could not be told', async () => {
+      const mark = await publish(0)
+      for (const token of [tokenOf(snapshot, randomUUID()), { incarnation: null, snapshot }]) {
+        const reader = await open({ tokens: () => [token] }, mark)
+        await putOld(0)
+        expect(await read(reader)).to.include({ outcome: 'bypass', detail: 'token' })
+      }
+    })
+
+    it('covers none once the watermark has stopped', async () => {
+      const reader = await open({ tokens: () => [tokenOf(snapshot)] }, await publish(BOUND_MS + 1))
+      await putOld(0)
+      expect(await read(reader)).to.include({ outcome: 'bypass', detail: 'token' })
+    })
+  })
+
+  // Each check in turn always agrees; what it keeps out must then come through.
+  describe('serves what is old', () => {
+    const theirs = randomUUID()
+    const agree = (change: (guard: Guard) => Partial<Guard>) => (guard: Guard) => ({
+      ...guard,
+      ...change(guard),
+    })
+    const checks: readonly {
+      readonly check: string
+      readonly wrapGuard: (guard: Guard) => Guard
+      readonly agoMs?: number
+      readonly mark?: Partial<Watermark>
+      readonly incarnation?: string
+      readonly isUncovered?: boolean
+    }[] = [
+      {
+        check: 'the bound',
+        agoMs: BOUND_MS + 1,
+        wrapGuard: agree(({ demand }) => ({
+          demand: (...args) => ({ ...demand(...args), oldestMs: 0 }),
+        })),
+      },
+      {
+        check: 'the life of the database',
+        incarnation: theirs,
+        wrapGuard: agree(({ demand }) => ({
+          demand: (...args) => ({ ...demand(...args), incarnation: bareUuid(theirs) }),
+        })),
+      },
+      {
+        check: 'the named version',
+        mark: { keyVersion: UNNAMED },
+        wrapGuard: agree(() => ({ refusal: () => undefined })),
+      },
+      {
+        check: 'the tokens',
+        isUncovered: true,
+        wrapGuard: agree(() => ({ covers: () => true })),
+      },
+    ]
+    for (const { check, wrapGuard, agoMs = 0, mark, incarnation, isUncovered } of checks) {
+      const readOld = async (options: ReaderOptions) => {
+        const later = { xmax: snapshot.xmax + 1_000n, xip: [] }
+        const tokens = isUncovered ? [{ incarnation: bareUuid(ours), snapshot: later }] : []
+        const reader = await open({ tokens: () => tokens, ...options }, await publish(agoMs, mark))
+        await putOld(MINUTE_MS, incarnation)
+        return textOf(await read(reader))
+      }
+
+      it(`if the check of ${check} always agreed, and only then`, async () => {
+        expect(await readOld({ wrapGuard })).to.equal(OLD)
+        expect(await readOld({})).to.equal(FRESH)
+      })
+    }
+  })
+})

@@ -1,0 +1,57 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import { bareUuid } from '../../shared/cache/frame.ts'
+import { parsePoll, Sight } from '../../shared/cache/sight.ts'
+import { encodeWatermark, NOTHING_SEEN, type Watermark } from '../../shared/cache/watermark.ts'
+
+const mark: Watermark = {
+  incarnation: randomUUID(),
+  snapshot: { xmin: 7n, xmax: 9n, xip: [7n], text: '7:9:7' },
+  asOfMs: 999_000,
+  part: 0,
+  keyVersion: 1,
+  fingerprint: 'rules-1',
+}
+
+const seen = () =>
+  parsePoll([
+    ['1000', '250000'],
+    ['thing', encodeWatermark(mark), 'other', 'what another build wrote'],
+  ])
+
+describe('the sight of Redis', () => {
+  it('knows neither the time nor a watermark before a poll, nor after its connection is gone', () => {
+    const sight = new Sight()
+    expect(sight.now()).to.equal(null)
+    expect(sight.watermark('thing')).to.equal(null)
+
+    sight.set(seen(), performance.now())
+    expect(sight.now()).to.be.within(1_000_250, 1_002_000)
+    expect(sight.watermark('thing')).to.include({ asOfMs: 999_000 })
+
+    sight.forget()
+    expect(sight.now()).to.equal(null)
+    expect(sight.watermark('thing')).to.equal(null)
+  })
+
+  it('is never behind: what Redis said counts from when it was asked', () => {
+    const sight = new Sight()
+    sight.set(seen(), performance.now() - 500)
+    expect(sight.now()).to.be.at.least(1_000_750)
+  })
+
+  it('compares lives of the database as frames have them', () => {
+    expect(seen().watermarks.get('thing')?.incarnation).to.equal(bareUuid(mark.incarnation))
+  })
+
+  it('takes a watermark that it cannot read, or that claims nothing, for none', () => {
+    expect(seen().watermarks.get('other')).to.equal(undefined)
+    const claimsNothing = encodeWatermark({ ...mark, snapshot: NOTHING_SEEN })
+    expect(
+      parsePoll([
+        ['1', '0'],
+        ['thing', claimsNothing],
+      ]).watermarks.size,
+    ).to.equal(0)
+  })
+})
