@@ -15,6 +15,7 @@ import { errorHandler, unknownRoute } from './http/problem.ts'
 import { agencyRoutes } from './routes/agencies.ts'
 import { healthRoutes } from './routes/health.ts'
 import { profileEntryRoutes } from './routes/profile-entries.ts'
+import { projectMemberRoutes } from './routes/project-members.ts'
 import { projectReadRoutes } from './routes/project-reads.ts'
 import { projectRoutes } from './routes/projects.ts'
 import { sessionRoutes } from './routes/session.ts'
@@ -59,7 +60,7 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
   app.use('/api/v1', requireJson, express.json({ limit: config.bodyLimitBytes }))
   app.use('/api/v1', sessionRoutes({ ...deps, client, sessions }))
   app.use('/api/v1', staffProfileRoutes(deps), profileEntryRoutes(deps), agencyRoutes(deps))
-  app.use('/api/v1', projectReadRoutes(deps), projectRoutes(deps))
+  app.use('/api/v1', projectReadRoutes(deps), projectMemberRoutes(deps), projectRoutes(deps))
   app.use(unknownRoute)
   app.use(errorHandler(logger))
   return app

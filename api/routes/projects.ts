@@ -1,14 +1,18 @@
 import { Router } from 'express'
 import { z } from 'zod'
-import { findMember } from '../../db/queries/member.ts'
 import { findProject } from '../../db/queries/project.ts'
-import { deleteMember, lockMember, updateMember } from '../../db/writes/member.ts'
-import { lockProject, updateProject } from '../../db/writes/project.ts'
+import { findTinyProject } from '../../db/queries/tiny-projects.ts'
+import { deleteProject } from '../../db/writes/project-deletion.ts'
+import {
+  lockOwnProject,
+  lockProject,
+  toggleProjectVisibility,
+  updateProject,
+} from '../../db/writes/project.ts'
 import { transact } from '../../db/writes/transact.ts'
-import { PublicError } from '../../shared/errors.ts'
 import { userProjects } from '../../shared/resources/index.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { sendJson, sendNoContent } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { parse, parseId } from '../parse.ts'
 import { date, ignoringNulls, integer, reference, text } from './field.ts'
@@ -41,48 +45,47 @@ export function projectRoutes(deps: AppDeps): Router {
       })
       sendJson(res, 200, project)
     })
-    .all(methodNotAllowed('PUT'))
-
-  router
-    .route('/projects/project_members/:project/:user')
-    .get(async (req, res) => {
-      const { projectId, memberId } = parseMember(req.params)
-      await deps.requireUser(req)
-      const member = await reader.query((trx) => findMember(trx, projectId, memberId))
-      if (member === null) {
-        const detail = `Member not found for project ${projectId} and user ${memberId}`
-        throw new PublicError('not_found', detail)
-      }
-      sendPrivate(res, member)
-    })
-    .put(async (req, res) => {
-      const member = parseMember(req.params)
-      const { userId } = await deps.requireUser(req)
-      const found = await transact(db, async (trx) => {
-        await lockMember(trx, member, userId)
-        await updateMember(trx, member, parse(memberPatch, req.body))
-        return written(await findMember(trx, member.projectId, member.memberId))
-      })
-      sendJson(res, 200, found)
-    })
     .delete(async (req, res) => {
-      const member = parseMember(req.params)
+      const id = parseId(req.params.id, 'Project')
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
-        await lockMember(trx, member, userId)
-        await deleteMember(trx, member)
+        await lockProject(trx, id, userId)
+        await deleteProject(trx, id)
       })
       sendNoContent(res)
     })
-    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
+    .all(methodNotAllowed('PUT', 'DELETE'))
+
+  router
+    .route('/projects/:id/suspend')
+    .post(async (req, res) => {
+      const id = parseId(req.params.id, 'Project')
+      const { userId } = await deps.requireUser(req)
+      const project = await transact(db, async (trx) => {
+        await lockProject(trx, id, userId)
+        await updateProject(trx, id, { status: 'suspended' })
+        return written(await findTinyProject(trx, id))
+      })
+      sendJson(res, 200, project)
+    })
+    .all(methodNotAllowed('POST'))
+
+  router
+    .route('/projects/:id/toggle_user_profile_visibility')
+    .post(async (req, res) => {
+      const id = parseId(req.params.id, 'Project')
+      const { userId } = await deps.requireUser(req)
+      const project = await transact(db, async (trx) => {
+        await lockOwnProject(trx, id, userId)
+        await toggleProjectVisibility(trx, id, userId)
+        return written(await findTinyProject(trx, id))
+      })
+      sendJson(res, 200, project)
+    })
+    .all(methodNotAllowed('POST'))
 
   return router
 }
-
-const parseMember = ({ project, user }: { project: string; user: string }) => ({
-  projectId: parseId(project, 'Project'),
-  memberId: parseId(user, 'User'),
-})
 
 const projectPatch = ignoringNulls(
   z
@@ -117,27 +120,4 @@ const projectPatch = ignoringNulls(
       ...columns,
       business_area_id: business_area,
     })),
-)
-
-const memberPatch = ignoringNulls(
-  z
-    .object({
-      is_leader: z.boolean(),
-      role: z.enum([
-        'supervising',
-        'research',
-        'technical',
-        'externalcol',
-        'externalpeer',
-        'academicsuper',
-        'student',
-        'consulted',
-        'group',
-      ]),
-      time_allocation: z.number('A valid number is required.'),
-      position: integer(-(2 ** 31)),
-      short_code: text(500),
-      comments: text(),
-    })
-    .partial(),
 )

@@ -1,7 +1,7 @@
 import { type Kysely, expressionBuilder } from 'kysely'
 import type { Database } from '../schema.ts'
 import { selectTinyProjects } from './fragments/tiny-project.ts'
-import { findArray } from './text.ts'
+import { findArray, findObject } from './text.ts'
 
 const eb = expressionBuilder<Database>()
 
@@ -21,3 +21,7 @@ export const findTinyProjects = (trx: Kysely<Database>, userId: string): Promise
       .orderBy('project.year', 'desc')
       .orderBy('project.id'),
   )
+
+/** One project in its short shape, or null. */
+export const findTinyProject = (trx: Kysely<Database>, id: string): Promise<string | null> =>
+  findObject(trx, selectTinyProjects().where('project.id', '=', id))

@@ -1,9 +1,11 @@
-import type { Transaction } from 'kysely'
+import { type Insertable, type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { findActor } from './actor.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
 import { lockProjectRow, requireLeader } from './project.ts'
+import { requireReference } from './reference.ts'
 import { Refusal } from './refusal.ts'
+import { refuseDuplicate } from './unique.ts'
 
 /** A membership is named by the project and the person. */
 export interface MemberKey {
@@ -16,6 +18,12 @@ export type MemberPatch = Patch<
   'projects_projectmember',
   'is_leader' | 'role' | 'time_allocation' | 'position' | 'short_code' | 'comments'
 >
+
+/** A membership as it is first written. */
+export type NewMember = Omit<
+  Insertable<Database['projects_projectmember']>,
+  'id' | 'created_at' | 'updated_at' | 'user_id'
+> & { readonly user_id: string }
 
 /**
  * Locks a membership for a change by one of the project's leaders or a superuser.
@@ -42,6 +50,19 @@ export async function lockMember(
   await requireLeader(trx, projectId, actor)
 }
 
+/**
+ * Adds a person to a project that is locked.
+ * @throws Refusal `invalid` for an unknown user, `conflict` for one who is a member already.
+ */
+export async function insertMember(trx: Transaction<Database>, member: NewMember): Promise<void> {
+  await requireReference(trx, 'users_user', 'user', member.user_id)
+  await trx
+    .insertInto('projects_projectmember')
+    .values({ ...member, created_at: changedAt, updated_at: changedAt })
+    .execute()
+    .catch(refuseDuplicate('project', 'user'))
+}
+
 /** Writes the columns that were sent, and no other. */
 export async function updateMember(
   trx: Transaction<Database>,
@@ -54,6 +75,20 @@ export async function updateMember(
     .where('project_id', '=', projectId)
     .where('user_id', '=', memberId)
     .where(differsFrom(patch))
+    .execute()
+}
+
+/** Makes a member the project's only leader. */
+export async function promoteMember(
+  trx: Transaction<Database>,
+  { projectId, memberId }: MemberKey,
+): Promise<void> {
+  const leads = sql<boolean>`user_id = ${memberId}`
+  await trx
+    .updateTable('projects_projectmember')
+    .set({ is_leader: leads, updated_at: changedAt })
+    .where('project_id', '=', projectId)
+    .where('is_leader', 'is distinct from', leads)
     .execute()
 }
 

@@ -30,7 +30,7 @@ export async function requireReference(
 }
 
 /** Says that a field names a row that does not exist. */
-function refuseReference(field: string, id: string): never {
+export function refuseReference(field: string, id: string): never {
   const message = `Invalid pk "${id}" - object does not exist.`
   throw new Refusal('invalid', message, { fields: { [field]: [message] } })
 }

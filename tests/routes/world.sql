@@ -77,3 +77,85 @@ values
 
 insert into medias_projectdocumentpdf (id, created_at, updated_at, file, size, document_id, project_id)
 values (59, '2020-01-01', '2020-01-01', 'project_documents/57.pdf', 1, 57, 51);
+
+-- Two projects with everything that can belong to one. Who leads them is no longer active.
+insert into locations_area (id, created_at, updated_at, name, area_type) values
+  (201, '2020-01-01', '2020-01-01', 'Kimberley', 'dbcaregion'),
+  (202, '2020-01-01', '2020-01-01', 'Pilbara', 'dbcaregion');
+insert into agencies_departmentalservice (id, created_at, updated_at, name) values
+  (203, '2020-01-01', '2020-01-01', 'Wildlife');
+insert into projects_project
+  (id, created_at, updated_at, kind, status, year, number, title, deletion_requested,
+   hidden_from_staff_profiles)
+values
+  (204, '2020-01-01', '2020-01-01', 'student', 'new', 2020, 3, 'Laden', false, '{5,2}'),
+  (205, '2020-01-01', '2020-01-01', 'external', 'new', 2020, 4, 'Twin', true, '{}');
+insert into projects_projectmember
+  (id, created_at, updated_at, project_id, user_id, is_leader, role)
+values
+  (206, '2020-01-01', '2020-01-01', 204, 5, true, 'supervising'),
+  (207, '2020-01-01', '2020-01-01', 205, 5, true, 'supervising');
+insert into projects_projectarea (id, created_at, updated_at, project_id, areas) values
+  (208, '2020-01-01', '2020-01-01', 204, '{202,201}'), (209, '2020-01-01', '2020-01-01', 205, '{}');
+insert into projects_projectdetail
+  (id, created_at, updated_at, project_id, creator_id, owner_id, service_id)
+values
+  (210, '2020-01-01', '2020-01-01', 204, 5, 2, 203), (211, '2020-01-01', '2020-01-01', 205, 2, 2, null);
+insert into projects_studentprojectdetails (id, project_id, level, organisation) values
+  (212, 204, 'phd', 'UWA'), (213, 205, 'msc', null);
+insert into projects_externalprojectdetails (id, project_id, collaboration_with, budget) values
+  (214, 204, 'UWA', '1'), (215, 205, 'DBCA', '2');
+insert into medias_projectphoto (id, created_at, updated_at, file, size, project_id, uploader_id) values
+  (216, '2020-01-01', '2020-01-01', 'projects/204.png', 1, 204, 5),
+  (217, '2020-01-01', '2020-01-01', 'projects/205.png', 1, 205, 2);
+
+insert into documents_annualreport
+  (id, created_at, updated_at, creator_id, year, date_open, date_closed, pdf_generation_in_progress,
+   is_published)
+values (218, '2020-01-01', '2020-01-01', 2, 2020, '2020-01-01', '2020-12-31', false, true);
+insert into documents_projectdocument
+  (id, created_at, updated_at, project_id, creator_id, modifier_id, kind, status,
+   project_lead_approval_granted, business_area_lead_approval_granted, directorate_approval_granted,
+   pdf_generation_in_progress)
+values
+  (221, '2020-01-01', '2020-01-01', 204, 5, 2, 'concept', 'new', false, false, false, false),
+  (222, '2020-01-01', '2020-01-01', 204, 2, 5, 'projectplan', 'new', false, false, false, false),
+  (223, '2020-01-01', '2020-01-01', 204, 5, 5, 'progressreport', 'new', false, false, false, false),
+  (224, '2020-01-01', '2020-01-01', 204, 5, 5, 'studentreport', 'new', false, false, false, false),
+  (225, '2020-01-01', '2020-01-01', 204, 5, 5, 'projectclosure', 'new', false, false, false, false),
+  (226, '2020-01-01', '2020-01-01', 205, 5, 5, 'projectplan', 'new', false, false, false, false);
+insert into documents_conceptplan (id, document_id, project_id) values (231, 221, 204);
+insert into documents_projectplan (id, document_id, project_id) values (232, 222, 204), (233, 226, 205);
+insert into documents_progressreport (id, document_id, project_id, report_id, year, is_final_report)
+values (234, 223, 204, 218, 2020, false);
+insert into documents_studentreport (id, document_id, project_id, report_id, year) values
+  (235, 224, 204, 218, 2020);
+insert into documents_projectclosure (id, document_id, project_id) values (236, 225, 204);
+insert into documents_endorsement (id, project_plan_id, ae_endorsement_required, ae_endorsement_provided)
+values (237, 232, true, false), (238, 233, false, false);
+insert into medias_projectdocumentpdf (id, created_at, updated_at, file, size, document_id, project_id)
+values
+  (241, '2020-01-01', '2020-01-01', 'a.pdf', 1, 222, 204),
+  (242, '2020-01-01', '2020-01-01', 'b.pdf', 1, 226, 205);
+insert into medias_projectplanmethodologyphoto
+  (id, created_at, updated_at, file, size, project_plan_id, uploader_id)
+values
+  (243, '2020-01-01', '2020-01-01', 'a.png', 1, 232, 2),
+  (244, '2020-01-01', '2020-01-01', 'b.png', 1, 233, 2);
+insert into medias_aecendorsementpdf
+  (id, created_at, updated_at, file, size, endorsement_id, creator_id)
+values
+  (245, '2020-01-01', '2020-01-01', 'c.pdf', 1, 237, 2),
+  (246, '2020-01-01', '2020-01-01', 'd.pdf', 1, 238, 2);
+insert into communications_comment
+  (id, created_at, updated_at, user_id, document_id, text, is_public, is_removed)
+values
+  (251, '2020-01-01', '2020-01-01', 2, 222, 'On the plan', true, false),
+  (252, '2020-01-01', '2020-01-01', 5, 226, 'On another', true, false);
+insert into communications_reaction (id, created_at, updated_at, user_id, comment_id, reaction) values
+  (253, '2020-01-01', '2020-01-01', 2, 251, 'like'), (254, '2020-01-01', '2020-01-01', 2, 252, 'like');
+insert into adminoptions_admintask
+  (id, created_at, updated_at, action, status, project_id, requester_id, reason)
+values
+  (261, '2020-01-01', '2020-01-01', 'deleteproject', 'rejected', 204, 1, 'No'),
+  (262, '2020-01-01', '2020-01-01', 'deleteproject', 'pending', 205, 2, 'Double');

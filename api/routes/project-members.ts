@@ -1,0 +1,138 @@
+import { Router } from 'express'
+import { z } from 'zod'
+import { findMember } from '../../db/queries/member.ts'
+import {
+  deleteMember,
+  insertMember,
+  lockMember,
+  promoteMember,
+  updateMember,
+} from '../../db/writes/member.ts'
+import { lockNamedProject } from '../../db/writes/project.ts'
+import { transact } from '../../db/writes/transact.ts'
+import { keepUsers } from '../../db/writes/user-locks.ts'
+import { PublicError } from '../../shared/errors.ts'
+import type { AppDeps } from '../deps.ts'
+import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { methodNotAllowed } from '../http/problem.ts'
+import { parse, parseId } from '../parse.ts'
+import { ignoringNulls, integer, reference, text } from './field.ts'
+import { written } from './written.ts'
+
+/** Who works on a project, as its leaders decide. */
+export function projectMemberRoutes(deps: AppDeps): Router {
+  const router = Router({ strict: true, caseSensitive: true })
+  const { db, reader } = deps
+
+  router
+    .route('/projects/project_members')
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const member = parse(newMember, req.body)
+      const found = await transact(db, async (trx) => {
+        await keepUsers(trx, [member.user_id])
+        await lockNamedProject(trx, member.project_id, userId)
+        await insertMember(trx, member)
+        return written(await findMember(trx, member.project_id, member.user_id))
+      })
+      sendJson(res, 201, found)
+    })
+    .all(methodNotAllowed('POST'))
+
+  router
+    .route('/projects/project_members/:project/:user')
+    .get(async (req, res) => {
+      const { projectId, memberId } = parseMember(req.params)
+      await deps.requireUser(req)
+      const member = await reader.query((trx) => findMember(trx, projectId, memberId))
+      if (member === null) {
+        const detail = `Member not found for project ${projectId} and user ${memberId}`
+        throw new PublicError('not_found', detail)
+      }
+      sendPrivate(res, member)
+    })
+    .put(async (req, res) => {
+      const member = parseMember(req.params)
+      const { userId } = await deps.requireUser(req)
+      const found = await transact(db, async (trx) => {
+        await lockMember(trx, member, userId)
+        await updateMember(trx, member, parse(memberPatch, req.body))
+        return written(await findMember(trx, member.projectId, member.memberId))
+      })
+      sendJson(res, 200, found)
+    })
+    .delete(async (req, res) => {
+      const member = parseMember(req.params)
+      const { userId } = await deps.requireUser(req)
+      await transact(db, async (trx) => {
+        await lockMember(trx, member, userId)
+        await deleteMember(trx, member)
+      })
+      sendNoContent(res)
+    })
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
+
+  router
+    .route('/projects/promote')
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const { project_id, user_id } = parse(promotion, req.body)
+      const member = { projectId: project_id, memberId: user_id }
+      const found = await transact(db, async (trx) => {
+        await lockMember(trx, member, userId)
+        await promoteMember(trx, member)
+        return written(await findMember(trx, project_id, user_id))
+      })
+      sendJson(res, 200, found)
+    })
+    .all(methodNotAllowed('POST'))
+
+  return router
+}
+
+const parseMember = ({ project, user }: { project: string; user: string }) => ({
+  projectId: parseId(project, 'Project'),
+  memberId: parseId(user, 'User'),
+})
+
+const timeAllocation = z.number('A valid number is required.')
+const position = integer(-(2 ** 31))
+
+const memberFields = z.object({
+  is_leader: z.boolean(),
+  role: z.enum([
+    'supervising',
+    'research',
+    'technical',
+    'externalcol',
+    'externalpeer',
+    'academicsuper',
+    'student',
+    'consulted',
+    'group',
+  ]),
+  time_allocation: timeAllocation,
+  position,
+  short_code: text(500),
+  comments: text(),
+})
+
+const memberPatch = ignoringNulls(memberFields.partial())
+
+const newMember = memberFields
+  .extend({
+    project: reference,
+    user: reference,
+    is_leader: memberFields.shape.is_leader.default(false),
+    time_allocation: timeAllocation.nullable().default(0),
+    position: position.nullable().default(100),
+    short_code: memberFields.shape.short_code.nullable().default(null),
+    comments: memberFields.shape.comments.nullable().default(null),
+  })
+  .transform(({ project, user, ...columns }) => ({
+    ...columns,
+    project_id: project,
+    user_id: user,
+  }))
+
+const promotion = z.object({ project_id: reference, user_id: reference })

@@ -1,0 +1,336 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { tinyMember } from '../../shared/shapes/member.ts'
+import { describeOnBothTables } from '../support/both-tables.ts'
+import { effectsOf } from '../support/effects.ts'
+import { interleave } from '../support/interleave.ts'
+
+const [LEA, MEL, SUE, OUT, OLD] = [1, 2, 3, 4, 5]
+const MEMBER = 'projects/project_members/51/2'
+const TOO_BIG = '9223372036854775808'
+
+const projectLock = sql`select from projects_project where id = 51 for update`
+
+describeOnBothTables('project members over HTTP', (api) => {
+  const putMember = (body: unknown, as = LEA, path = MEMBER) => api.send('PUT', path, { as, body })
+  const storedMember = () =>
+    api.db
+      .selectFrom('projects_projectmember')
+      .selectAll()
+      .where('id', '=', '54')
+      .executeTakeFirst()
+
+  describe('a change of a member', () => {
+    it('is a leader’s or a superuser’s', async () => {
+      for (const as of [LEA, SUE]) {
+        const sent = {
+          role: 'technical',
+          is_leader: false,
+          time_allocation: 0.25,
+          position: -as,
+          short_code: 'S2',
+          comments: `By ${as}`,
+        }
+        const { status, body } = await putMember(sent, as)
+        expect(status).to.equal(200)
+        const member = tinyMember.parse(body)
+        expect(member).to.include(sent)
+        expect(member.user.id).to.equal(2)
+        expect(member.project.id).to.equal(51)
+      }
+    })
+
+    it('is nobody else’s', async () => {
+      for (const [as, status] of [
+        [MEL, 403],
+        [OUT, 403],
+        [OLD, 401],
+      ] as const) {
+        expect((await putMember({ role: 'group' }, as)).status).to.equal(status)
+        expect((await putMember({ role: 5 }, as)).status).to.equal(status)
+        expect((await api.send('DELETE', MEMBER, { as })).status).to.equal(status)
+      }
+      expect((await api.send('PUT', MEMBER, { body: {} })).status).to.equal(401)
+      expect((await api.send('DELETE', MEMBER)).status).to.equal(401)
+      const headers = { 'X-CSRFToken': 'another' }
+      expect((await api.send('DELETE', MEMBER, { as: LEA, headers })).status).to.equal(403)
+    })
+
+    it('is not possible where nobody is', async () => {
+      for (const [project, user] of [
+        ['51', '4'],
+        ['51', '999'],
+        ['999', '1'],
+      ] as const) {
+        for (const method of ['PUT', 'DELETE']) {
+          const path = `projects/project_members/${project}/${user}`
+          const { status, body } = await api.send(method, path, { as: LEA, body: {} })
+          expect(status).to.equal(404)
+          expect(body).to.include({
+            detail: `Member not found for project ${project} and user ${user}`,
+          })
+        }
+      }
+      for (const path of [`${TOO_BIG}/1`, `51/${TOO_BIG}`, '51/x', 'x/1', '51', '51/leader/']) {
+        const answer = await putMember({}, SUE, `projects/project_members/${path}`)
+        expect(answer.status, path).to.equal(404)
+      }
+    })
+
+    it('ignores nulls, and who it says it is of', async () => {
+      const before = await storedMember()
+      const sent = { role: null, position: null, time_allocation: null, user: 4, project: 52 }
+      expect((await putMember(sent)).status).to.equal(200)
+      expect(await storedMember()).to.deep.equal(before)
+    })
+
+    it('is refused with a message for every wrong field', async () => {
+      const before = await storedMember()
+      for (const [body, field, message] of [
+        [{ role: 'boss' }, 'role', '"boss" is not a valid choice.'],
+        [{ is_leader: 'true' }, 'is_leader', 'Must be a valid boolean.'],
+        [{ time_allocation: 'all' }, 'time_allocation', 'A valid number is required.'],
+        [{ position: 1.5 }, 'position', 'A valid integer is required.'],
+        [
+          { position: 2 ** 31 },
+          'position',
+          'Ensure this value is less than or equal to 2147483647.',
+        ],
+        [
+          { short_code: 'x'.repeat(501) },
+          'short_code',
+          'Ensure this field has no more than 500 characters.',
+        ],
+      ] as const) {
+        const answer = await putMember({ comments: 'x', ...body })
+        expect(answer.status).to.equal(400)
+        expect(answer.body).to.have.property(field).that.includes(message)
+      }
+      expect(await storedMember()).to.deep.equal(before)
+    })
+
+    it('keeps what another writes at the same time', async () => {
+      await Promise.all([putMember({ role: 'group' }), putMember({ position: 9 }, SUE)])
+      expect(await storedMember()).to.include({ role: 'group', position: 9 })
+    })
+
+    it('can be to take them off the project', async () => {
+      const { status, body } = await api.send('DELETE', MEMBER, { as: LEA })
+      expect({ status, body }).to.deep.equal({ status: 204, body: '' })
+      expect(await storedMember()).to.equal(undefined)
+      expect((await api.send('DELETE', MEMBER, { as: LEA })).status).to.equal(404)
+    })
+
+    it('lets only one of two leaders remove the other', async () => {
+      await putMember({ is_leader: true })
+      const answers = await interleave(api.db, projectLock, [
+        () => api.send('DELETE', 'projects/project_members/51/2', { as: LEA }),
+        () => api.send('DELETE', 'projects/project_members/51/1', { as: MEL }),
+      ])
+      expect(answers.map(({ status }) => status)).to.deep.equal([204, 403])
+    })
+  })
+
+  describe('a new member', () => {
+    const add = (body: unknown, as: number | undefined = LEA) =>
+      api.send('POST', 'projects/project_members', { body, ...(as && { as }) })
+    const wanted = { project: 51, user: 4, role: 'technical' }
+    const storedNew = () =>
+      api.db
+        .selectFrom('projects_projectmember')
+        .selectAll()
+        .where('project_id', '=', '51')
+        .where('user_id', '=', '4')
+        .executeTakeFirst()
+
+    it('is a leader’s or a superuser’s to add', async () => {
+      for (const as of [LEA, SUE]) {
+        await api.reset()
+        const sent = {
+          role: 'student',
+          is_leader: true,
+          time_allocation: 0.5,
+          position: 4,
+          short_code: ' S4 ',
+          comments: 'New',
+        }
+        const effects = await effectsOf(api.db, async () => {
+          const { status, headers, body } = await add({ project: '51', user: '04', ...sent }, as)
+          expect(status).to.equal(201)
+          expect(headers['cache-control']).to.equal('no-store')
+          const member = tinyMember.parse(body)
+          expect(member).to.include({ ...sent, short_code: 'S4' })
+          expect([member.project.id, member.user.id]).to.deep.equal([51, 4])
+        })
+        expect(effects).to.deep.equal(['+ projects_projectmember'])
+      }
+    })
+
+    it('has what is not sent set by us, also where the table has no defaults', async () => {
+      expect((await add(wanted)).status).to.equal(201)
+      const { id, created_at, updated_at, ...stored } = (await storedNew()) ?? {}
+      expect(Number(id)).to.be.above(0)
+      expect(stored).to.deep.equal({
+        project_id: '51',
+        user_id: '4',
+        role: 'technical',
+        is_leader: false,
+        time_allocation: 0,
+        position: 100,
+        short_code: null,
+        comments: null,
+      })
+      expect(created_at?.getTime()).to.be.closeTo(Date.now(), 60_000)
+      expect(updated_at).to.deep.equal(created_at)
+      await api.reset()
+      const nulls = { time_allocation: null, position: null, short_code: null, comments: null }
+      expect((await add({ ...wanted, ...nulls })).body).to.include(nulls)
+    })
+
+    it('is nobody else’s to add', async () => {
+      for (const [as, status] of [
+        [0, 401],
+        [OLD, 401],
+        [MEL, 403],
+        [OUT, 403],
+      ] as const) {
+        for (const user of [4, 999]) {
+          expect((await add({ ...wanted, user }, as)).status).to.equal(status)
+        }
+      }
+      const headers = { 'X-CSRFToken': 'another' }
+      const sent = { as: LEA, body: wanted, headers }
+      expect((await api.send('POST', 'projects/project_members', sent)).status).to.equal(403)
+      expect(await storedNew()).to.equal(undefined)
+    })
+
+    it('is refused with a message for every wrong field', async () => {
+      const required = 'This field is required.'
+      const nothing = 'This field may not be null.'
+      const integer = 'A valid integer is required.'
+      for (const [body, field, message] of [
+        [{ project: undefined }, 'project', required],
+        [{ project: null }, 'project', nothing],
+        [{ project: 'x' }, 'project', integer],
+        [{ project: 999 }, 'project', 'Invalid pk "999" - object does not exist.'],
+        [{ project: TOO_BIG }, 'project', `Invalid pk "${TOO_BIG}" - object does not exist.`],
+        [{ user: undefined }, 'user', required],
+        [{ user: null }, 'user', nothing],
+        [{ user: -1 }, 'user', integer],
+        [{ user: 999 }, 'user', 'Invalid pk "999" - object does not exist.'],
+        [{ role: undefined }, 'role', required],
+        [{ role: null }, 'role', nothing],
+        [{ role: '' }, 'role', '"" is not a valid choice.'],
+        [{ is_leader: null }, 'is_leader', nothing],
+        [{ is_leader: 'x' }, 'is_leader', 'Must be a valid boolean.'],
+        [{ time_allocation: 'x' }, 'time_allocation', 'A valid number is required.'],
+        [{ position: 1.5 }, 'position', integer],
+        [
+          { short_code: 'x'.repeat(501) },
+          'short_code',
+          'Ensure this field has no more than 500 characters.',
+        ],
+        [{ comments: 5 }, 'comments', 'Not a valid string.'],
+      ] as const) {
+        const answer = await add({ ...wanted, ...body })
+        expect(answer.status, JSON.stringify(body)).to.equal(400)
+        expect(answer.body).to.have.property(field).that.includes(message)
+      }
+      expect(await storedNew()).to.equal(undefined)
+    })
+
+    it('is one only, also when two add them at the same time', async () => {
+      const duplicate = 'The fields project, user must make a unique set.'
+      const answers = await interleave(api.db, projectLock, [
+        () => add(wanted),
+        () => add({ ...wanted, role: 'group' }, SUE),
+      ])
+      expect(answers.map(({ status }) => status)).to.deep.equal([201, 409])
+      expect(answers[1]?.body).to.deep.include({ detail: duplicate, non_field_errors: [duplicate] })
+      expect(await storedNew()).to.include({ role: 'technical' })
+      expect((await add({ ...wanted, user: 2 })).status).to.equal(409)
+    })
+
+    it('is added by who still leads when their turn comes', async () => {
+      const answers = await interleave(api.db, projectLock, [
+        () => api.send('DELETE', 'projects/project_members/51/1', { as: SUE }),
+        () => add(wanted),
+      ])
+      expect(answers.map(({ status }) => status)).to.deep.equal([204, 403])
+    })
+  })
+
+  describe('a promotion', () => {
+    const promote = (body: unknown, as: number | undefined = LEA) =>
+      api.send('POST', 'projects/promote', { body, ...(as && { as }) })
+    const wanted = { project_id: 51, user_id: 2 }
+
+    it('makes a member the only leader', async () => {
+      for (const as of [LEA, SUE]) {
+        await api.reset()
+        const effects = await effectsOf(api.db, async () => {
+          const { status, body } = await promote(wanted, as)
+          expect(status).to.equal(200)
+          const member = tinyMember.parse(body)
+          expect([member.user.id, member.is_leader]).to.deep.equal([2, true])
+        })
+        expect(effects).to.deep.equal([
+          '~ projects_projectmember 53: is_leader',
+          '~ projects_projectmember 54: is_leader',
+          '~ projects_projectmember 55: is_leader',
+        ])
+      }
+    })
+
+    it('is a leader’s or a superuser’s', async () => {
+      for (const [as, status] of [
+        [0, 401],
+        [OLD, 401],
+        [MEL, 403],
+        [OUT, 403],
+      ] as const) {
+        expect((await promote(wanted, as)).status).to.equal(status)
+      }
+      expect(await storedMember()).to.include({ is_leader: false })
+    })
+
+    it('is of a member', async () => {
+      for (const body of [
+        { project_id: 51, user_id: 4 },
+        { project_id: 999, user_id: 2 },
+      ]) {
+        const { status, body: problem } = await promote(body)
+        expect(status).to.equal(404)
+        expect(problem).to.include({
+          detail: `Member not found for project ${body.project_id} and user ${body.user_id}`,
+        })
+      }
+      for (const [body, field] of [
+        [{ project_id: 51 }, 'user_id'],
+        [{ user_id: 2 }, 'project_id'],
+        [{ project_id: null, user_id: 2 }, 'project_id'],
+        [{ project_id: 51, user_id: 'x' }, 'user_id'],
+      ] as const) {
+        const answer = await promote(body)
+        expect(answer.status).to.equal(400)
+        expect(answer.body).to.have.property(field)
+      }
+    })
+
+    it('leaves one leader of two who promote each other', async () => {
+      await putMember({ is_leader: true })
+      const answers = await interleave(api.db, projectLock, [
+        () => promote({ project_id: 51, user_id: 2 }, LEA),
+        () => promote({ project_id: 51, user_id: 1 }, MEL),
+      ])
+      expect(answers.map(({ status }) => status)).to.deep.equal([200, 200])
+      const leaders = await api.db
+        .selectFrom('projects_projectmember')
+        .select('user_id')
+        .where('project_id', '=', '51')
+        .where('is_leader', '=', true)
+        .execute()
+      expect(leaders).to.deep.equal([{ user_id: '1' }])
+    })
+  })
+})

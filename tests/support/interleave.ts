@@ -1,0 +1,37 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import type { Database } from '../../db/schema.ts'
+import { until } from './until.ts'
+
+/**
+ * Makes writes meet: holds a lock that each of them needs until all of them wait for it, in their
+ * order. So each has looked at nothing that the one before it changes, and none has begun late.
+ *
+ *     await interleave(db, sql`select from projects_project where id = 51 for update`, [
+ *       () => api.send('DELETE', 'projects/project_members/51/2', { as: 1 }),
+ *       () => api.send('DELETE', 'projects/project_members/51/1', { as: 2 }),
+ *     ])
+ */
+export async function interleave<T>(
+  db: Kysely<Database>,
+  lock: RawBuilder<unknown>,
+  writes: readonly (() => Promise<T>)[],
+): Promise<T[]> {
+  const { running } = await db.transaction().execute(async (holder) => {
+    await lock.execute(holder)
+    const running: Promise<T>[] = []
+    for (const write of writes) {
+      running.push(write())
+      await until(async () => (await countWaiting(db)) === running.length)
+    }
+    return { running }
+  })
+  return Promise.all(running)
+}
+
+// Not in a transaction: there Postgres shows the same picture of its sessions to the end.
+async function countWaiting(db: Kysely<Database>): Promise<number> {
+  const { rows } = await sql<{ waiting: number }>`
+    select count(*)::integer as waiting from pg_stat_activity
+    where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
+  return rows[0]?.waiting ?? 0
+}
