@@ -1,4 +1,3 @@
-import { createServer } from 'node:http'
 import { openDatabase } from '../db/database.ts'
 import { createGuard } from '../shared/cache/guard.ts'
 import { createLoader } from '../shared/cache/loader.ts'
@@ -15,6 +14,7 @@ import { catalog } from '../shared/resources/index.ts'
 import { closeServer, listen } from '../shared/server.ts'
 import { createApp } from './app.ts'
 import { type ApiConfig, apiConfig } from './config.ts'
+import { createAppServer } from './http/app-server.ts'
 import { currentRequestId } from './http/request-id.ts'
 import { overrideTtls } from './override-ttls.ts'
 import { watchDatabase } from './watch-database.ts'
@@ -80,7 +80,7 @@ await runService(logger, async (service) => {
     setting: 'METRICS_PORT',
   })
   const server = service.own(
-    createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS }, app),
+    createAppServer(app, { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_MS }),
     closeServer,
   )
   const port = await listen(server, { host, port: config.port, setting: 'PORT' })

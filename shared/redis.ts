@@ -78,6 +78,25 @@ export function openRedis(
   return redis
 }
 
+/**
+ * To be called before a command: all commands of one turn of the event loop then leave in one write,
+ * which is most of what a command costs. None waits for longer by it: no answer can be read before
+ * the turn is over. Each still has a reply, or an error, of its own.
+ */
+export function createGathering(redis: Redis): () => void {
+  let isGathering = false
+  return () => {
+    if (isGathering || redis.status !== 'ready') return
+    isGathering = true
+    const { stream } = redis
+    stream.cork()
+    setImmediate(() => {
+      isGathering = false
+      stream.uncork()
+    })
+  }
+}
+
 /** Longer after every failure, and never in step with the other processes. */
 function retryDelayMs(attempt: number): number {
   const ceilingMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(attempt, 10))

@@ -5,7 +5,7 @@ import {
   ConsecutiveBreaker,
   handleAll,
 } from 'cockatiel'
-import type { Redis } from '../redis.ts'
+import { createGathering, type Redis } from '../redis.ts'
 import { Budget } from './budget.ts'
 import { FILL, LEASE, RELEASE } from './entry-scripts.ts'
 import { decodeFrame, encodeFrame, type Frame } from './frame.ts'
@@ -13,6 +13,7 @@ import type { Demand } from './guard.ts'
 import { watermarkKey } from './key.ts'
 import { parsePoll, POLL, type PollReply, Sight } from './sight.ts'
 import type { Watermark } from './watermark.ts'
+import { Waits } from './waits.ts'
 
 /** What asking for a lease may bring. */
 export type LeaseReply =
@@ -75,6 +76,13 @@ export function createRedisStore(
     breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
   })
   const scripted = defineScripts(redis)
+  const gather = createGathering(redis)
+
+  const waits = new Waits(commandTimeoutMs)
+  const within = <T>(command: () => Promise<T>, budget = new Budget(commandTimeoutMs)) => {
+    gather()
+    return waits.for(command(), budget)
+  }
 
   let usable = false
   const become = (next: boolean) => {
@@ -110,9 +118,6 @@ export function createRedisStore(
     if (nowMs === null) throw new StoreUnavailable('Redis does not answer')
     return nowMs
   }
-
-  const within = <T>(command: () => Promise<T>, budget = new Budget(commandTimeoutMs)) =>
-    budget.spend(command, commandTimeoutMs)
 
   async function run<T>(command: () => Promise<T>, budget?: Budget): Promise<T> {
     now()

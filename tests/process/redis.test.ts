@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { findFreePort } from '../../scripts/servers/port.ts'
-import { openRedis, type RedisState } from '../../shared/redis.ts'
+import { createGathering, openRedis, type RedisState } from '../../shared/redis.ts'
 import { startPrivateRedis } from '../support/private-redis.ts'
 
 /** A client that remembers what it was told. */
@@ -81,5 +81,48 @@ describe('Redis client', () => {
     await server.start()
     await client.untilState('up')
     expect(await client.redis.get('counter')).to.be.null
+  })
+
+  it('sends the commands of one turn in one write, and each has an answer of its own', async () => {
+    await using server = await startPrivateRedis()
+    using client = open(server.url)
+    await client.untilState('up')
+    const { redis } = client
+    const gather = createGathering(redis)
+    const ask = <T>(command: () => Promise<T>) => {
+      gather()
+      return command()
+    }
+    const asked = [
+      ask(() => redis.set('word', 'a')),
+      ask(() => redis.incr('word')),
+      ask(() => redis.get('word')),
+    ]
+    expect(redis.stream.writableLength).to.be.above(0)
+    const ends = Promise.allSettled(asked)
+    await new Promise(setImmediate)
+    expect(redis.stream.writableLength).to.equal(0)
+    const [set, incr, get] = await ends
+    expect(set).to.deep.equal({ status: 'fulfilled', value: 'OK' })
+    expect(incr?.status).to.equal('rejected')
+    expect(get).to.deep.equal({ status: 'fulfilled', value: 'a' })
+  })
+
+  it('fails what was gathered for a connection that was lost, and gathers for the next', async () => {
+    await using server = await startPrivateRedis()
+    using client = open(server.url)
+    await client.untilState('up')
+    const { redis } = client
+    const gather = createGathering(redis)
+    gather()
+    const lost = timed(() => redis.incr('counter'))
+    redis.stream.destroy()
+    const { error, tookMs } = await lost
+    expect(error).to.be.an('error')
+    expect(tookMs).to.be.below(45)
+    await client.untilState('down')
+    await client.untilState('up')
+    gather()
+    expect(await redis.get('counter')).to.be.null
   })
 })

@@ -1,0 +1,98 @@
+import type { Budget } from './budget.ts'
+
+/** No answer in time. What was asked may still happen. */
+export class TimedOut extends Error {
+  override readonly name = 'TimedOut'
+}
+
+interface Wait {
+  readonly budget: Budget
+  readonly allowedMs: number
+  readonly untilMs: number
+  readonly giveUp: (error: TimedOut) => void
+}
+
+/** A time-out is counted in so many steps, and a step never counts for more than two. */
+const STEPS = 5
+
+/**
+ * Waits for commands, each as long as it and its request's budget may take, all under one timer.
+ * Waiting for another request's load is no part of it: that is time the load would take anyway.
+ *
+ * Nor is it Redis that keeps us waiting while this process is busy, and its timer is held up. Or a
+ * burst of requests would look like a silent Redis, and send all of them to Postgres.
+ */
+export class Waits {
+  readonly #timeoutMs: number
+  readonly #stepMs: number
+  readonly #waiting = new Set<Wait>()
+  #timer: NodeJS.Timeout | undefined
+  /** The time that counts up to the last step, and when that was. */
+  #countedMs = 0
+  #steppedAtMs = 0
+
+  constructor(timeoutMs: number) {
+    this.#timeoutMs = timeoutMs
+    this.#stepMs = timeoutMs / STEPS
+  }
+
+  /** Waits for a command and charges the wait. @throws TimedOut when it, or the budget, has had its time. */
+  for<T>(command: Promise<T>, budget: Budget): Promise<T> {
+    const allowedMs = Math.min(this.#timeoutMs, budget.leftMs)
+    if (this.#timer === undefined) this.#start()
+    const sinceMs = this.#nowMs()
+    return new Promise((resolve, reject) => {
+      const wait = { budget, allowedMs, untilMs: sinceMs + allowedMs, giveUp: reject }
+      this.#waiting.add(wait)
+      // It may be due before the next step.
+      if (allowedMs < this.#stepMs) this.#step()
+      const end = () => {
+        if (this.#waiting.delete(wait)) budget.charge(this.#nowMs() - sinceMs)
+      }
+      command.then(
+        (answer) => {
+          end()
+          resolve(answer)
+        },
+        (error: unknown) => {
+          end()
+          reject(error)
+        },
+      )
+    })
+  }
+
+  #nowMs(): number {
+    return this.#countedMs + Math.min(2 * this.#stepMs, performance.now() - this.#steppedAtMs)
+  }
+
+  #start(): void {
+    this.#steppedAtMs = performance.now()
+    this.#watch(this.#stepMs)
+  }
+
+  #watch(ms: number): void {
+    this.#timer = setTimeout(() => this.#step(), ms)
+  }
+
+  #step(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#countedMs = this.#nowMs()
+    this.#steppedAtMs = performance.now()
+    let nextMs = this.#stepMs
+    for (const wait of this.#waiting) {
+      const leftMs = wait.untilMs - this.#countedMs
+      if (leftMs > 0) nextMs = Math.min(nextMs, leftMs)
+      else this.#giveUp(wait)
+    }
+    if (this.#waiting.size > 0) this.#watch(nextMs)
+  }
+
+  #giveUp(wait: Wait): void {
+    this.#waiting.delete(wait)
+    wait.budget.charge(wait.allowedMs)
+    // Node runs timers before it reads its sockets: an answer may have arrived.
+    setImmediate(wait.giveUp, new TimedOut())
+  }
+}

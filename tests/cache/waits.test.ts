@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import { Budget } from '../../shared/cache/budget.ts'
+import { TimedOut, Waits } from '../../shared/cache/waits.ts'
+
+const COMMAND_TIMEOUT_MS = 50
+/** What a busy machine may add. */
+const SLACK_MS = 60
+
+/** Waits, and says how it ended and how long that took. */
+async function wait<T>(waits: Waits, command: Promise<T>, budget = new Budget(1_000)) {
+  const startedMs = performance.now()
+  const end = await waits.for(command, budget).catch((error: unknown) => error)
+  return { end, tookMs: performance.now() - startedMs, spentMs: 1_000 - budget.leftMs }
+}
+
+const never = () => new Promise<never>(() => {})
+
+describe('waits for Redis', () => {
+  let waits: Waits
+  beforeEach(() => {
+    waits = new Waits(COMMAND_TIMEOUT_MS)
+  })
+
+  it('charge what a command took, also one that failed', async () => {
+    const budget = new Budget(1_000)
+    expect((await wait(waits, sleep(20, 'answer'), budget)).end).to.equal('answer')
+    const failure = new Error('refused')
+    const failed = sleep(20).then(() => Promise.reject(failure))
+    expect((await wait(waits, failed, budget)).end).to.equal(failure)
+    expect(budget.leftMs).to.be.within(1_000 - 40 - SLACK_MS, 1_000 - 38)
+  })
+
+  it('end a command when its budget is spent, and let what comes later go unheard', async () => {
+    const budget = new Budget(30)
+    const late = sleep(60).then(() => Promise.reject(new Error('late')))
+    const { end, tookMs } = await wait(waits, late, budget)
+    expect(end).to.be.instanceOf(TimedOut)
+    expect(tookMs).to.be.within(28, 30 + SLACK_MS)
+    expect(budget.leftMs).to.be.at.most(0)
+    await late.catch(() => {})
+  })
+
+  it('end each command at its own time, whenever the others began', async () => {
+    const first = wait(waits, never())
+    await sleep(13)
+    const second = wait(waits, never())
+    const short = wait(waits, never(), new Budget(4))
+    const answered = wait(waits, sleep(20, 'answer'))
+    expect((await answered).end).to.equal('answer')
+    const { end, tookMs } = await short
+    expect(end).to.be.instanceOf(TimedOut)
+    expect(tookMs).to.be.within(3, 4 + SLACK_MS)
+    for (const ended of [await first, await second]) {
+      expect(ended.end).to.be.instanceOf(TimedOut)
+      expect(ended.tookMs).to.be.within(COMMAND_TIMEOUT_MS - 2, COMMAND_TIMEOUT_MS + SLACK_MS)
+      expect(ended.spentMs).to.equal(COMMAND_TIMEOUT_MS)
+    }
+  })
+
+  it('begin anew after a time in which nobody waited', async () => {
+    expect((await wait(waits, sleep(1, 'answer'))).end).to.equal('answer')
+    await sleep(3 * COMMAND_TIMEOUT_MS)
+    const { tookMs, spentMs } = await wait(waits, sleep(20, 'answer'))
+    expect(tookMs).to.be.below(20 + SLACK_MS)
+    expect(spentMs).to.be.within(18, 20 + SLACK_MS)
+  })
+
+  it('take the time that this process was busy for its own', async () => {
+    const budget = new Budget(80)
+    const answer = wait(waits, sleep(1, 'answer'), budget)
+    const busyUntilMs = performance.now() + 5 * COMMAND_TIMEOUT_MS
+    while (performance.now() < busyUntilMs);
+    expect((await answer).end).to.equal('answer')
+    expect(budget.leftMs).to.be.at.least(40)
+  })
+})
