@@ -12,7 +12,9 @@ import { createAuthentication } from './http/authenticate.ts'
 import { createClient } from './http/client.ts'
 import { createFront } from './http/front.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
+import { describeRoutes } from './openapi/document.ts'
 import { agencyRoutes } from './routes/agencies.ts'
+import { docsRoutes } from './routes/docs.ts'
 import { healthRoutes } from './routes/health.ts'
 import { profileEntryRoutes } from './routes/profile-entries.ts'
 import { projectMemberRoutes } from './routes/project-members.ts'
@@ -34,6 +36,7 @@ export interface AppOptions {
 
 /** The HTTP application. It opens nothing and listens to nothing, so tests may have many. */
 export function createApp({ config, reader, db, logger, isReady }: AppOptions): Express {
+  const { corsOrigins, rateLimit } = config
   const client = createClient(config.trustProxy)
   const sessions = createSessions(config.sessionSecrets)
   const userAccess = createUserAccess(config.sessionSecrets)
@@ -54,7 +57,8 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
   app.disable('x-powered-by')
   app.set('case sensitive routing', true)
 
-  const front = createFront({ client, logger, rateLimit: config.rateLimit })
+  const health = healthRoutes({ db, isReady })
+  const front = createFront({ client, logger, corsOrigins, rateLimit })
   const v1 = Router({ strict: true, caseSensitive: true })
   v1.use(front, readJson(config.bodyLimitBytes))
   // First what is asked for most: whatever stands before a route is paid for by each of its hits.
@@ -62,11 +66,12 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
   v1.use(sessionRoutes({ ...deps, client, sessions }))
   v1.use(profileEntryRoutes(deps), agencyRoutes(deps))
   v1.use(projectReadRoutes(deps), projectMemberRoutes(deps), projectRoutes(deps))
+  v1.use(docsRoutes({ describe: () => describeRoutes({ '': health, '/api/v1': v1 }) }))
   v1.use(unknownRoute)
 
   app.use('/api/v1', v1)
   // Without the limit: a flood must not fail the probes, and so get the process restarted.
-  app.use(healthRoutes({ db, isReady }))
+  app.use(health)
   app.use(front, unknownRoute)
   app.use(errorHandler(logger))
   return app

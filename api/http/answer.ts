@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import vary from 'vary'
 import type { Answer } from '../../shared/cache/answer.ts'
 import { PROBLEM_TYPE, problemBody } from './problem.ts'
 
@@ -38,7 +39,8 @@ export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer
       'Cache-Control': outcome === 'bypass' ? notKept[audience] : kept(audience, ageS),
       Age: ageS,
     }
-    if (audience === 'anyone') headers['Vary'] = 'Cookie, Authorization'
+    // Added to what may be there: an answer to a listed origin differs by origin too.
+    if (audience === 'anyone') vary(res, 'Cookie, Authorization')
 
     if (body === null) {
       const problem = problemBody(404, absent)

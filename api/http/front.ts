@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'winston'
 import type { Client } from './client.ts'
+import { createCors } from './cors.ts'
 import { pathOf } from './problem.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { requestIdOf, withRequestId } from './request-id.ts'
@@ -13,13 +14,16 @@ export type Front = (req: IncomingMessage, res: ServerResponse, next: () => void
 export interface FrontOptions {
   readonly client: Client
   readonly logger: Logger
+  /** Whose pages may use the API from a browser. */
+  readonly corsOrigins: readonly string[]
   /** For each client; 0 turns the limit off. */
   readonly rateLimit: { readonly perS: number; readonly burst: number }
 }
 
 /** Names the request, sets the headers of every response, and turns away who asks too often. */
-export function createFront({ client, logger, rateLimit }: FrontOptions): Front {
+export function createFront({ client, logger, corsOrigins, rateLimit }: FrontOptions): Front {
   const setSecurityHeaders = createSecurityHeaders()
+  const allowOrigins = createCors(corsOrigins)
   const isRefused = createRateLimit(client, rateLimit)
 
   return (req, res, next) => {
@@ -28,7 +32,10 @@ export function createFront({ client, logger, rateLimit }: FrontOptions): Front 
     setSecurityHeaders(res)
     withRequestId(id, () => {
       if (logger.isDebugEnabled()) logWhenAnswered(req, res, logger)
-      if (!isRefused(req, res)) next()
+      // Before the limit: a page may read that it asks too often.
+      allowOrigins(req, res, () => {
+        if (!isRefused(req, res)) next()
+      })
     })
   }
 }

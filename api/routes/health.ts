@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Router } from 'express'
 import { type Kysely, sql } from 'kysely'
+import { z } from 'zod'
 import type { Database } from '../../db/schema.ts'
 import { sendJson } from '../http/json.ts'
+import { operation } from '../openapi/operation.ts'
 
 export interface HealthDeps {
   readonly db: Kysely<Database>
@@ -16,9 +18,9 @@ const PATIENCE_MS = 2_000
 export function healthRoutes({ db, isReady }: HealthDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
 
-  router.get('/livez', (_req, res) => sendJson(res, 200, { status: 'ok' }))
+  router.get('/livez', isAlive, (_req, res) => sendJson(res, 200, { status: 'ok' }))
 
-  router.get('/readyz', (_req, res) =>
+  router.get('/readyz', isInUse, (_req, res) =>
     isReady()
       ? sendJson(res, 200, { status: 'ok' })
       : sendJson(res, 503, { status: 'fail', error: 'starting or stopping' }),
@@ -33,7 +35,7 @@ export function healthRoutes({ db, isReady }: HealthDeps): Router {
     return asking
   }
 
-  router.get('/health/', async (_req, res) => {
+  router.get('/health/', isHealthy, async (_req, res) => {
     if (await isDatabaseThere()) sendJson(res, 200, { status: 'ok' })
     else sendJson(res, 500, { status: 'fail', error: 'the database does not answer' })
   })
@@ -48,3 +50,24 @@ function answers(db: Kysely<Database>): Promise<boolean> {
   )
   return Promise.race([answer, sleep(PATIENCE_MS, false, { ref: false })])
 }
+
+const ok = z.strictObject({ status: z.literal('ok') })
+const fail = z.strictObject({ status: z.literal('fail'), error: z.string() })
+
+const isAlive = operation({
+  summary: 'Whether the process answers',
+  who: 'anyone',
+  answers: { 200: ok },
+})
+
+const isInUse = operation({
+  summary: 'Whether the process has started and is not stopping',
+  who: 'anyone',
+  answers: { 200: ok, 503: fail },
+})
+
+const isHealthy = operation({
+  summary: 'Whether the database answers',
+  who: 'anyone',
+  answers: { 200: ok, 500: fail },
+})

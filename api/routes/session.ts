@@ -5,6 +5,7 @@ import type { AppDeps } from '../deps.ts'
 import type { Client } from '../http/client.ts'
 import { sendJson } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { clearSessionCookies, setSessionCookies } from '../session/cookies.ts'
 import { createLogIn } from '../session/log-in.ts'
 import type { Sessions } from '../session/session.ts'
@@ -26,7 +27,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
 
   router
     .route('/users/log-in')
-    .post(async (req, res) => {
+    .post(logsIn, async (req, res) => {
       const given = credentials.safeParse(req.body)
       if (!given.success) throw new PublicError('invalid', 'Username and password are required')
       const token = await logIn({ ...given.data, network: deps.client.network(req) })
@@ -37,7 +38,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
 
   router
     .route('/users/log-out')
-    .post(async (req, res) => {
+    .post(logsOut, async (req, res) => {
       await deps.requireUser(req)
       clearSessionCookies(res, deps.client.isSecure(req))
       sendJson(res, 200, { ok: 'True' })
@@ -46,3 +47,16 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
 
   return router
 }
+
+const logsIn = operation({
+  summary: 'Opens a session, and sets its cookies',
+  who: 'anyone',
+  body: credentials,
+  answers: { 200: z.strictObject({ ok: z.literal('Welcome') }) },
+})
+
+const logsOut = operation({
+  summary: 'Takes the cookies of the session back',
+  who: 'users',
+  answers: { 200: z.strictObject({ ok: z.literal('True') }) },
+})

@@ -28,7 +28,14 @@ describe('problems', () => {
 
   before((done) => {
     const app = express()
-    app.use(createFront({ client: createClient(1), logger, rateLimit: { perS: 1, burst: 20 } }))
+    app.use(
+      createFront({
+        client: createClient(1),
+        logger,
+        corsOrigins: [],
+        rateLimit: { perS: 1, burst: 20 },
+      }),
+    )
     app.use(express.json({ limit: 100 }))
     const router = Router({ strict: true, caseSensitive: true })
     router

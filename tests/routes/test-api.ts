@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Express } from 'express'
 import { type Kysely, sql } from 'kysely'
 import { createApp } from '../../api/app.ts'
 import type { HttpConfig } from '../../api/config.ts'
@@ -34,6 +35,7 @@ export interface TestResponse {
 /** The API without a cache, over a database of its own with the triggers and `world.sql`. */
 export interface TestApi extends AsyncDisposable {
   readonly db: Kysely<Database>
+  readonly app: Express
   /** Makes it hold what `world.sql` says, and nothing else. */
   reset(): Promise<void>
   /** Sends a request, such as `send('PUT', 'projects/51', { as: 1, body: {} })`. */
@@ -87,6 +89,7 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
 
   return {
     db,
+    app,
 
     async reset() {
       // Not TRUNCATE: it takes half a second for what hangs together here.

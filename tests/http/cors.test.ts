@@ -1,0 +1,101 @@
+import { expect } from 'chai'
+import { startTestApi, type TestApi } from '../routes/test-api.ts'
+
+const ORIGIN = 'https://spms.example'
+const [LEA] = [1]
+
+describe('pages of other origins', () => {
+  let api: TestApi
+
+  before(async () => {
+    api = await startTestApi({
+      http: {
+        corsOrigins: ['http://127.0.0.1:3000', ORIGIN],
+        rateLimit: { perS: 1, burst: 20 },
+      },
+    })
+    await api.reset()
+  })
+  after(() => api[Symbol.asyncDispose]())
+
+  const preflight = (origin: string) =>
+    api.send('OPTIONS', 'agencies/branches/21', {
+      headers: {
+        Origin: origin,
+        'Access-Control-Request-Method': 'PUT',
+        'Access-Control-Request-Headers': 'x-csrftoken,content-type',
+      },
+    })
+
+  it('are told what they may send, if they are listed, before anything else is asked', async () => {
+    const { status, headers, body } = await preflight(ORIGIN)
+    expect(status).to.equal(204)
+    expect(body).to.equal('')
+    expect(headers).to.include({
+      'access-control-allow-origin': ORIGIN,
+      'access-control-allow-credentials': 'true',
+      'access-control-allow-methods': 'GET,HEAD,POST,PUT,DELETE',
+      'access-control-allow-headers': 'X-CSRFToken,Content-Type,Authorization',
+      'access-control-max-age': '7200',
+      vary: 'Origin',
+    })
+    for (const other of [`${ORIGIN}.evil.example`, 'http://spms.example', 'null']) {
+      expect((await preflight(other)).headers, other).not.to.have.property(
+        'access-control-allow-origin',
+      )
+    }
+  })
+
+  it('may read what is theirs, and the headers that say where it came from', async () => {
+    const headers = { Origin: ORIGIN }
+    const own = await api.send('GET', 'agencies/branches', { as: LEA, headers })
+    expect(own.status).to.equal(200)
+    expect(own.headers).to.include({
+      'access-control-allow-origin': ORIGIN,
+      'access-control-expose-headers':
+        'Cache-Status,ETag,Age,Consistency-Token,Retry-After,X-Request-Id',
+      vary: 'Origin',
+    })
+    const refused = await api.send('GET', 'agencies/branches', { headers })
+    expect(refused.status).to.equal(401)
+    expect(refused.headers).to.include({ 'access-control-allow-origin': ORIGIN })
+  })
+
+  it('and all others get public answers that a shared cache keeps apart', async () => {
+    for (const headers of [{ Origin: ORIGIN }, { Origin: 'https://other.example' }, {}]) {
+      const page = await api.send('GET', 'users/staffprofiles', { headers })
+      expect(page.status).to.equal(200)
+      expect(page.headers).to.include({ vary: 'Origin, Cookie, Authorization' })
+      const allowed = 'Origin' in headers && headers.Origin === ORIGIN ? ORIGIN : undefined
+      expect(page.headers['access-control-allow-origin']).to.equal(allowed)
+      const etag = String(page.headers['etag'])
+      const same = await api.send('GET', 'users/staffprofiles', {
+        headers: { ...headers, 'If-None-Match': etag },
+      })
+      expect(same.status).to.equal(304)
+      expect(same.headers).to.include({ vary: 'Origin, Cookie, Authorization' })
+    }
+  })
+
+  it('may read that they ask too often, and preflights do not count', async () => {
+    const headers = { Origin: ORIGIN }
+    for (let i = 0; i < 40; i++) expect((await preflight(ORIGIN)).status).to.equal(204)
+    let answer = await api.send('GET', 'nowhere', { headers })
+    while (answer.status !== 429) answer = await api.send('GET', 'nowhere', { headers })
+    expect(answer.headers).to.include({ 'access-control-allow-origin': ORIGIN })
+    expect(answer.headers).to.have.property('retry-after')
+    expect((await preflight(ORIGIN)).status).to.equal(204)
+  })
+
+  it('are not spoken of where none is listed', async () => {
+    await using plain = await startTestApi()
+    await plain.reset()
+    const page = await plain.send('GET', 'users/staffprofiles', { headers: { Origin: ORIGIN } })
+    expect(page.headers).to.include({ vary: 'Cookie, Authorization' })
+    expect(page.headers).not.to.have.property('access-control-allow-origin')
+    const { status } = await plain.send('OPTIONS', 'users/staffprofiles', {
+      headers: { Origin: ORIGIN, 'Access-Control-Request-Method': 'GET' },
+    })
+    expect(status).to.equal(405)
+  })
+})

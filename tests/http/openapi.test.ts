@@ -1,0 +1,84 @@
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { expect } from 'chai'
+import { z } from 'zod'
+import { startTestApi, type TestApi } from '../routes/test-api.ts'
+import { mountedRoutes } from '../support/mounted-routes.ts'
+
+const document = z.looseObject({
+  paths: z.record(z.string(), z.record(z.string(), z.looseObject({ summary: z.string() }))),
+})
+
+describe('the OpenAPI document', () => {
+  let api: TestApi
+  let documented: z.output<typeof document>
+
+  before(async () => {
+    api = await startTestApi()
+    await api.reset()
+    const { status, headers, body } = await api.send('GET', 'openapi.json')
+    expect(status).to.equal(200)
+    expect(headers['content-type']).to.equal('application/json; charset=utf-8')
+    documented = document.parse(body)
+  })
+  after(() => api[Symbol.asyncDispose]())
+
+  const operations = () =>
+    Object.entries(documented.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${path}`),
+    )
+
+  it('is one', async () => {
+    const validator = new Validator()
+    const { valid, errors } = await validator.validate(structuredClone(documented))
+    expect(errors).to.be.undefined
+    expect(valid).to.be.true
+    expect(validator.version).to.equal('3.1')
+    expect(validator.resolveRefs()).to.be.an('object')
+  })
+
+  it('names nothing that is not routed', () => {
+    const routed = mountedRoutes(api.app).map(
+      ({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`,
+    )
+    expect(routed).to.include.members(operations())
+  })
+
+  it('has a name of its own for every operation', () => {
+    const ids = Object.values(documented.paths).flatMap((methods) =>
+      Object.values(methods).map(({ operationId }) => operationId),
+    )
+    expect(ids).to.have.length(new Set(ids).size).and.to.have.length.above(0)
+  })
+
+  it('says 401 to nobody where it says that anyone may, and to the anonymous elsewhere', async () => {
+    for (const { method, path, operation } of mountedRoutes(api.app)) {
+      if (!operation || !path.startsWith('/api/v1/')) continue
+      const asked = path.replace('/api/v1/', '').replaceAll(/:\w+/g, '1')
+      const { status } = await api.send(method.toUpperCase(), asked)
+      const name = `${method} ${path}`
+      if (operation.who === 'anyone') expect(status, name).not.to.equal(401)
+      else expect(status, name).to.equal(401)
+    }
+  })
+
+  it('has a page that shows it with nothing from elsewhere', async () => {
+    const page = await api.send('GET', 'docs')
+    expect(page.status).to.equal(200)
+    expect(page.headers['content-type']).to.equal('text/html; charset=utf-8')
+    const policy = String(page.headers['content-security-policy'])
+    expect(policy).to.include("default-src 'none'").and.to.include("connect-src 'self'")
+    expect(policy).not.to.match(/script-src[^;]*unsafe/)
+    const html = String(page.body)
+    expect(html).not.to.match(/https?:/)
+    const files = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, file = '']) => file)
+    expect(files).to.have.length(2)
+    for (const file of files) {
+      const { status, headers } = await api.send('GET', file)
+      expect(status, file).to.equal(200)
+      expect(headers['content-type'], file).to.match(/^text\/(css|javascript)/)
+    }
+    for (const other of ['docs/package.json', 'docs/..%2fpackage.json', 'docs/index.js']) {
+      expect((await api.send('GET', other)).status, other).to.equal(404)
+    }
+  })
+})
