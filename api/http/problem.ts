@@ -53,7 +53,12 @@ export function errorHandler(logger: Logger): ErrorRequestHandler {
     const error = translate(thrown)
     // That something is unavailable is said once, by whoever notices that it changed.
     const level = error === undefined ? 'error' : 'debug'
-    logger[level]('request failed', { method: req.method, path: pathOf(req), error: thrown })
+    logger[level]('request failed', {
+      requestId: res.getHeader('X-Request-Id'),
+      method: req.method,
+      path: pathOf(req),
+      error: thrown,
+    })
     if (res.headersSent) return next(thrown)
     if (error) return sendProblem(res, error)
     return send(res, 500, problemBody(500, 'Internal server error.'))

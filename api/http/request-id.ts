@@ -4,7 +4,7 @@ import type { IncomingMessage } from 'node:http'
 
 const current = new AsyncLocalStorage<string>()
 
-/** The id of the request on whose behalf this code runs; for the logger. */
+/** The id of the request on whose behalf this code runs, while `debug` is logged; for the logger. */
 export const currentRequestId = (): string | undefined => current.getStore()
 
 /** Runs what a request causes, so that every line logged meanwhile carries its id. */

@@ -1,6 +1,8 @@
 import { createServer, type Server } from 'node:http'
+import { Writable } from 'node:stream'
 import { expect } from 'chai'
 import express, { Router } from 'express'
+import winston from 'winston'
 import { z } from 'zod'
 import { createClient } from '../../api/http/client.ts'
 import { createFront } from '../../api/http/front.ts'
@@ -8,11 +10,23 @@ import { errorHandler, methodNotAllowed, unknownRoute } from '../../api/http/pro
 import { currentRequestId } from '../../api/http/request-id.ts'
 import { parse, parseId } from '../../api/parse.ts'
 import { PublicError } from '../../shared/errors.ts'
-import { createLogger } from '../../shared/logger.ts'
+import { configureLogger, createLogger } from '../../shared/logger.ts'
 import { portOf } from '../../shared/server.ts'
+import { until } from '../support/until.ts'
 
 const logger = createLogger('test', currentRequestId)
-logger.silent = true
+const lines: Record<string, unknown>[] = []
+logger.clear().add(
+  new winston.transports.Stream({
+    stream: new Writable({
+      write(chunk, _encoding, done) {
+        lines.push(JSON.parse(String(chunk)))
+        done()
+      },
+    }),
+  }),
+)
+configureLogger(logger, { level: 'info', format: 'json' })
 
 const edit = z.object({
   title: z.string().trim().min(1).max(5),
@@ -43,7 +57,10 @@ describe('problems', () => {
       .get((req, res) => void res.end(parseId(req.params.id, 'Thing')))
       .put((req, res) => void res.end(JSON.stringify(parse(edit, req.body))))
       .all(methodNotAllowed('GET', 'PUT'))
-    router.get('/id', (_req, res) => void res.end(currentRequestId()))
+    router.get('/id', (_req, res) => {
+      logger.debug('asked')
+      res.end(String(res.getHeader('X-Request-Id')))
+    })
     router.get('/bug', () => {
       throw new Error('select secret from users_user')
     })
@@ -172,6 +189,24 @@ describe('problems', () => {
       detail: 'Request was throttled. Expected available in 1 second.',
     })
     expect((await ask('/id')).status).to.equal(200)
+  })
+
+  it('are logged with the request’s id, and with debug everything that it causes is', async () => {
+    lines.length = 0
+    await ask('/bug', { headers: { 'X-Request-Id': 'edge-1' } })
+    expect(lines).to.have.length(1)
+    expect(lines[0]).to.include({ message: 'request failed', requestId: 'edge-1' })
+    logger.level = 'debug'
+    try {
+      await ask('/id', { headers: { 'X-Request-Id': 'edge-2' } })
+      await until(() => lines.length === 3)
+      expect(lines.slice(1).map(({ message, requestId }) => [message, requestId])).to.deep.equal([
+        ['asked', 'edge-2'],
+        ['request answered', 'edge-2'],
+      ])
+    } finally {
+      logger.level = 'info'
+    }
   })
 
   it('come with the request’s id and the headers that keep data from being run', async () => {
