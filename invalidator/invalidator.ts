@@ -6,6 +6,7 @@ import { isSilence, type WorkerSession } from '../db/event-log/session.ts'
 import type { Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import { every } from './every.ts'
 import { createOwnership } from './ownership.ts'
 import { createPace } from './pace.ts'
 import type { WakeUp } from './wake-up.ts'
@@ -137,15 +138,4 @@ function createTrouble({ logger, onState }: InvalidatorDeps, stopping: AbortSign
 
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal }).catch(() => undefined)
-}
-
-/** Answers true at once, and then so often. */
-function every(intervalMs: number): () => boolean {
-  let dueAtMs = 0
-  return () => {
-    const nowMs = performance.now()
-    if (nowMs < dueAtMs) return false
-    dueAtMs = nowMs + intervalMs
-    return true
-  }
 }

@@ -1,5 +1,6 @@
 import type { Logger } from 'winston'
 import type { Cursor } from '../db/event-log/housekeeping.ts'
+import { createInspection, type Installation } from '../db/event-log/installation.ts'
 import { followLinks } from '../db/event-log/lookup.ts'
 import { type InstalledRules, readRules } from '../db/event-log/rules.ts'
 import type { WorkerSession } from '../db/event-log/session.ts'
@@ -15,9 +16,12 @@ import { entryKey } from '../shared/cache/key.ts'
 import type { Advance, AdvanceReport, Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { covers } from '../db/event-log/snapshot.ts'
-import { decodeWatermark, type Watermark } from '../shared/cache/watermark.ts'
+import { decodeWatermark, UNNAMED, type Watermark } from '../shared/cache/watermark.ts'
 import type { Metrics } from '../shared/metrics.ts'
+import { every } from './every.ts'
 import { add, createMapping, type FlushReason, type Lookup, type Mapping } from './mapping.ts'
+import { type Naming, nameKeys } from './naming.ts'
+import { createRivals, type Rivalry } from './rivals.ts'
 
 export interface WorkerDeps {
   readonly session: Pick<WorkerSession, 'client' | 'lost'>
@@ -26,6 +30,8 @@ export interface WorkerDeps {
   readonly prefix: string
   readonly metrics: Metrics
   readonly logger: Logger
+  /** How long a change that fires no trigger may go unnoticed. */
+  readonly inspectEveryMs?: number
 }
 
 /** Applies windows to the resources it has taken on. */
@@ -45,6 +51,7 @@ export interface Worker {
 const REACHING_BACK_MS = 60_000
 /** While nothing happens, polling does not move the watermark more often than this. */
 const PUBLISH_EVERY_MS = 50
+const INSPECT_EVERY_MS = 2_000
 
 /** A resource and where it stands. */
 interface Post {
@@ -52,8 +59,11 @@ interface Post {
   /** What is stored, byte for byte; `undefined` when that has to be read first. */
   stored: string | null | undefined
   mark: Watermark | null
-  /** `performance.now()` when it was written by us; never, for what was found. */
-  writtenAtMs: number
+  /** What we last wrote, and when by `performance.now()`. */
+  written: { readonly text: string; readonly atMs: number } | null
+  /** Why it is left alone. */
+  rivalry: Rivalry | null
+  naming: Naming | null
 }
 
 /** What one reading of the log asks of Redis. */
@@ -73,6 +83,10 @@ interface Findings {
 export function createWorker(deps: WorkerDeps): Worker {
   const { session, ledger, catalog, prefix, metrics, logger } = deps
   const posts = new Map<string, Post>()
+  const rivals = createRivals()
+  const inspect = createInspection()
+  const inspectionDue = every(deps.inspectEveryMs ?? INSPECT_EVERY_MS)
+  let installation: Installation | undefined
   let rules: InstalledRules | undefined
   let mapping: Mapping | undefined
   let incarnation: string | undefined
@@ -87,10 +101,11 @@ export function createWorker(deps: WorkerDeps): Worker {
     const count = findings.windows.reduce((sum, window) => sum + window.count, 0)
 
     const nowMs = performance.now()
-    const idle = count === 0 && findings.flush.size === 0
+    const renamed = ours().some(({ mark, naming }) => mark?.keyVersion !== naming?.keyVersion)
+    const idle = count === 0 && findings.flush.size === 0 && !renamed
     if (idle && nowMs - publishedAtMs < PUBLISH_EVERY_MS) return 0
 
-    const advances = [...posts.values()].map((post) => advanceOf(post, findings, asOfMs))
+    const advances = ours().map((post) => advanceOf(post, findings, asOfMs))
     const report = await ledger.apply(advances)
     publishedAtMs = nowMs
     settle(advances, report)
@@ -100,18 +115,19 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   async function readStored(): Promise<void> {
     for (const post of posts.values()) {
-      if (post.stored !== undefined) continue
+      if (post.stored !== undefined && post.rivalry === null) continue
       const stored = await ledger.read(post.resource.name)
       post.stored = stored
       post.mark = decodeWatermark(stored)
-      post.writtenAtMs = -Infinity
     }
   }
 
   /** A lookup that fails spoils its transaction: its resource is flushed, and the window begun again. */
   async function readAndMap(failed: Set<string>): Promise<Findings> {
     const { client, lost } = session
-    const oldestMs = Math.min(...[...posts.values()].map(({ writtenAtMs }) => writtenAtMs))
+    const oldestMs = Math.min(
+      ...ours().map((post) => (isOurs(post) ? post.written.atMs : -Infinity)),
+    )
     try {
       const horizon = await beginReading(client, performance.now() - oldestMs > REACHING_BACK_MS)
       const findings = await read(horizon, failed)
@@ -133,8 +149,10 @@ export function createWorker(deps: WorkerDeps): Worker {
     const windows: Window[] = []
 
     // An installation that was removed and made again begins its numbers again.
-    if (horizon.incarnation !== incarnation) await learnRules()
-    incarnation = horizon.incarnation
+    if (horizon.life.incarnation !== incarnation) await learnRules()
+    incarnation = horizon.life.incarnation
+    installation = inspectionDue() || !installation ? await inspect(session.client) : installation
+    for (const post of posts.values()) judge(post, horizon, installation)
     for (const [mark, resources] of standings()) {
       if (mark === null || !continues(mark, horizon)) {
         for (const { name } of resources) flush.set(name, 'no cursor')
@@ -149,9 +167,11 @@ export function createWorker(deps: WorkerDeps): Worker {
       lookups.push(...mapped.lookups)
     }
     for (const name of failed) flush.set(name, 'lookup failed')
-    // While another build named its own version, nobody invalidated entries of this one.
-    for (const { resource, mark } of posts.values()) {
-      if (mark && mark.keyVersion !== resource.version) flush.set(resource.name, 'key version')
+    for (const { resource, mark, naming } of ours()) {
+      if (!mark || !naming || naming.keyVersion === UNNAMED) continue
+      // While another build named its own version, or none was named, nobody invalidated this one.
+      if (mark.keyVersion !== naming.keyVersion) flush.set(resource.name, 'key version')
+      else if (mark.fingerprint !== naming.fingerprint) flush.set(resource.name, 'triggers touched')
     }
     await follow(
       lookups.filter(({ resource }) => !flush.has(resource.name)),
@@ -160,10 +180,36 @@ export function createWorker(deps: WorkerDeps): Worker {
     return { horizon, keys, flush, windows }
   }
 
+  /** Decides whose watermark it is, and whether entries may be read as the triggers stand. */
+  function judge(post: Post, { life }: Horizon, installed: Installation): void {
+    const { resource, mark } = post
+    // What we wrote ourselves is ours in whatever life; nobody has written there since.
+    const isForeign = mark !== null && mark.incarnation !== life.incarnation && !isOurs(post)
+    const rivalry = isForeign ? rivals.rivalry(resource.name, mark, life) : null
+    if (rivalry !== null && rivalry !== post.rivalry) {
+      logger.error('another database invalidates in this Redis, leaving its watermark alone', {
+        resource: resource.name,
+        reason: rivalry,
+        origin: mark?.origin,
+      })
+    }
+    post.rivalry = rivalry
+
+    const naming = nameKeys(resource, installed)
+    if (naming.damaged.join() !== (post.naming?.damaged.join() ?? '')) {
+      const fields = { resource: resource.name, tables: naming.damaged }
+      if (naming.keyVersion === UNNAMED) logger.error('not cached: triggers are damaged', fields)
+      else logger.info('cached again: triggers are whole', fields)
+    }
+    post.naming = naming
+  }
+
+  const ours = () => [...posts.values()].filter(({ rivalry }) => rivalry === null)
+
   /** Resources that stand at the same snapshot share a window; after one round that is all of them. */
   function standings(): [Watermark | null, ResourceRules[]][] {
     const bySnapshot = new Map<string, [Watermark | null, ResourceRules[]]>()
-    for (const { mark, resource } of posts.values()) {
+    for (const { mark, resource } of ours()) {
       const id = mark ? `${mark.incarnation} ${mark.snapshot.text}` : ''
       const group = bySnapshot.get(id) ?? [mark, []]
       bySnapshot.set(id, group)
@@ -202,19 +248,19 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 
   function advanceOf(post: Post, { horizon, keys, flush }: Findings, asOfMs: number): Advance {
-    const { resource, stored } = post
+    const { resource, stored, naming } = post
     return {
       resource,
       expected: stored ?? null,
       keys: keys.get(resource.name) ?? new Set(),
       flush: flush.has(resource.name),
       next: {
-        incarnation: horizon.incarnation,
+        ...horizon.life,
         snapshot: horizon.snapshot,
         asOfMs,
         part: 0,
-        keyVersion: resource.version,
-        fingerprint: `rules-${rules?.newest?.version ?? 0}`,
+        keyVersion: naming?.keyVersion ?? UNNAMED,
+        fingerprint: naming?.fingerprint ?? '',
       },
     }
   }
@@ -230,7 +276,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       }
       post.stored = text
       post.mark = next
-      post.writtenAtMs = performance.now()
+      post.written = { text, atMs: performance.now() }
     }
   }
 
@@ -255,30 +301,36 @@ export function createWorker(deps: WorkerDeps): Worker {
           resource,
           stored: undefined,
           mark: null,
-          writtenAtMs: -Infinity,
+          written: null,
+          rivalry: null,
+          naming: null,
         })
       }
     },
     get mustRepeat() {
-      return [...posts.values()].some(({ stored }) => stored === undefined)
+      return ours().some(({ stored }) => stored === undefined)
     },
     doubt() {
       for (const post of posts.values()) post.stored = undefined
     },
     get cursors() {
-      return [...posts.values()].flatMap(({ resource, mark }) =>
+      return ours().flatMap(({ resource, mark }) =>
         mark ? [{ resource: resource.name, snapshot: mark.snapshot.text }] : [],
       )
     },
   }
 }
 
+/** Whether nobody has written there since we did. */
+const isOurs = (post: Post): post is Post & { written: { readonly atMs: number } } =>
+  post.written !== null && post.written.text === post.stored
+
 /**
  * Whether a window since a watermark holds everything that happened after it. A watermark that has
  * seen more than the present did not come from this life of the database.
  */
 const continues = (mark: Watermark, horizon: Horizon): boolean =>
-  mark.incarnation === horizon.incarnation &&
+  mark.incarnation === horizon.life.incarnation &&
   covers(horizon.snapshot, mark.snapshot) &&
   isWithinRing(mark.snapshot, horizon)
 

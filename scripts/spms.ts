@@ -33,6 +33,22 @@ program
   })
 
 program
+  .command('retire')
+  .description('stop watching what only other builds of this program want')
+  .action(async () => {
+    const { runRetire } = await import('./verbs/retire.ts')
+    await runRetire((await find()).databaseUrl)
+  })
+
+program
+  .command('empty-log')
+  .description('empty the event log, where no invalidator runs that does')
+  .action(async () => {
+    const { runEmptyLog } = await import('./verbs/empty-log.ts')
+    await runEmptyLog((await find()).databaseUrl)
+  })
+
+program
   .command('status')
   .description('say what is installed, drift, backlog, lag and the age of the watermarks')
   .action(async () => {

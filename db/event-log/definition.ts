@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+
 /** A table whose changes matter to the cache, and what its triggers report of them. */
 export interface WatchedTable {
   readonly name: string
@@ -15,8 +17,14 @@ export interface RulesDefinition {
 /** A watched table as one installed version of the rules knows it. */
 export interface InstalledTable extends WatchedTable {
   readonly id: number
+  /** Since when it is watched like this: the version that its triggers write. */
+  readonly version: number
   readonly primaryKey: readonly string[]
 }
 
 /** `changed` is a bigint whose sign bit stays free, so that all ones is -1 whatever is watched. */
 export const MAX_WATCHED_COLUMNS = 63
+
+/** Names what one build wants watched. */
+export const digestOf = (wanted: RulesDefinition) =>
+  createHash('sha256').update(JSON.stringify(wanted)).digest('hex')

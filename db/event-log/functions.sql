@@ -48,5 +48,26 @@ begin
 end
 $$;
 
+-- Begins a new life of this database, unless the one that is written down is still going on. Of
+-- several who find that at once, one begins it and the others wait for that. Only on a primary.
+create or replace function invalidation.begin_life() returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+  life invalidation.incarnation;
+begin
+  select true, gen_random_uuid(), c.system_identifier, d.oid,
+         ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer,
+         pg_postmaster_start_time()
+    into strict life
+    from pg_control_system() c, pg_database d where d.datname = current_database();
+  insert into invalidation.incarnation select life.* on conflict do nothing;
+  update invalidation.incarnation i
+     set id = life.id, system = life.system, database = life.database, timeline = life.timeline,
+         postmaster_started_at = life.postmaster_started_at
+   where (i.system, i.database, i.timeline, i.postmaster_started_at)
+         is distinct from (life.system, life.database, life.timeline, life.postmaster_started_at);
+end
+$$;
+
 -- Triggers run with the owner's rights, so writers need no grants; nobody else may call these.
 revoke all on all functions in schema invalidation from public;

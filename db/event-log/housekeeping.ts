@@ -1,5 +1,6 @@
 import { type ClientBase, DatabaseError } from 'pg'
 import { LOCK, LOCK_CLASS } from './event.ts'
+import { openInstaller } from './installer.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
 
 /** How often the lowest cursor is noted. */
@@ -62,6 +63,27 @@ export async function keepHouse(
   } finally {
     await client.query('select pg_advisory_unlock($1, $2)', [LOCK_CLASS, LOCK.housekeeping])
   }
+}
+
+/**
+ * Empties the whole log, whatever still waits in it: every cursor falls behind the new floor, so
+ * that whoever goes on from one flushes. Returns how many events went.
+ */
+export async function emptyLog(url: string): Promise<number> {
+  await using installer = await openInstaller(url)
+  const { client, run } = installer
+  const { rows } = await client.query<{ events: string }>(
+    'select count(*) as events from invalidation.event',
+  )
+  // The locks wait for every transaction that has logged, so the snapshot after them has seen all
+  // that is about to go. Each statement of this transaction has a snapshot of its own.
+  await run(
+    `lock table invalidation.event in access exclusive mode;
+     insert into invalidation.floor (snapshot) values (pg_current_snapshot())
+     on conflict (only_row) do update set snapshot = excluded.snapshot;
+     truncate invalidation.event;`,
+  )
+  return Number(rows[0]?.events)
 }
 
 async function takeNote(client: ClientBase, aheadS: number): Promise<void> {

@@ -1,17 +1,15 @@
-import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { Client, DatabaseError } from 'pg'
-import {
-  type InstalledTable,
-  MAX_WATCHED_COLUMNS,
-  type RulesDefinition,
-  type WatchedTable,
-} from './definition.ts'
-import { identifier, literal } from './quote.ts'
+import type pg from 'pg'
 import { ConfigurationError } from '../errors.ts'
-import { isWhole, readInstalledTriggers } from './drift.ts'
+import { digestOf, type InstalledTable, type RulesDefinition } from './definition.ts'
+import { scanTables } from './drift.ts'
+import { readWanted } from './installation.ts'
+import { dropTriggersSql, openInstaller, strayTables } from './installer.ts'
+import { identifier, literal } from './quote.ts'
+import { readRules } from './rules.ts'
 import { createFunction, createTrigger, tableTriggers } from './triggers.ts'
+import { union } from './union.ts'
+import { inspectTable, type WatchableTable } from './watchable.ts'
 
 export interface InstallReport {
   readonly version: number
@@ -25,65 +23,38 @@ export interface InstallOptions {
   readonly print?: (sql: string) => void
 }
 
-/** Serialises installers. Ours by class; 0 in the same class is the bell. */
-const INSTALL_LOCK = [1_397_771_603, 1] as const
-const LOCK_TIMEOUT_MS = 100
-const LOCK_ATTEMPTS = 200
-
-/** Column types whose text form depends on no setting of the session that writes. */
-const KEY_TYPES = new Set([
-  'int2',
-  'int4',
-  'int8',
-  'uuid',
-  'text',
-  'varchar',
-  'bool',
-  '_int4',
-  '_int8',
-])
-
 /**
- * Adds the schema `invalidation` and the triggers to a database, or repairs them, or brings them to
- * this build's rules. Touches nothing that is right already; safe to repeat and to run twice at once.
- *
- * One table per transaction, with a short lock time-out and retries, so that it never deadlocks with
- * a live system nor makes writers queue behind it.
+ * Adds the schema `invalidation` and the triggers to a database, or repairs them, or adds what this
+ * build wants watched to what others do. Touches nothing that is right already; safe to repeat, to
+ * run twice at once, and on a live system: one table per transaction, and it waits for nobody long.
  *
  * @throws ConfigurationError for a table or column that is missing or cannot be watched.
  */
 export async function install(
   url: string,
-  definition: RulesDefinition,
-  options: InstallOptions = {},
+  wanted: RulesDefinition,
+  { print }: InstallOptions = {},
 ): Promise<InstallReport> {
-  await using session = await openSession(url)
-  const { client } = session
-  await client.query('select pg_advisory_lock($1, $2)', [...INSTALL_LOCK])
-
-  const { print } = options
+  await using installer = await openInstaller(url)
+  const { client } = installer
   const run = print
     ? (sql: string) => Promise.resolve(print(`begin;\n${sql}\ncommit;\n`))
-    : (sql: string) => transaction(client, sql)
+    : installer.run
 
   const known = await readKnown(client)
   if (!known.hasSchema) await run(await readSql('schema.sql'))
   await run(await readSql('functions.sql'))
 
-  const tables: InstalledTable[] = []
-  let nextId = Math.max(0, ...known.tableIds.values()) + 1
-  for (const table of definition.tables) {
-    tables.push(await inspectTable(client, table, known.tableIds.get(table.name) ?? nextId++))
-  }
-
-  const digest = createHash('sha256').update(JSON.stringify(tables)).digest('hex')
-  const version = known.versions.get(digest) ?? Math.max(0, ...known.versions.values()) + 1
-  await run(registerSql(version, digest, tables))
+  const tables = numbered(await watchable(client, wanted, known.others), known)
+  const isNew = !isSame(tables, known.tables)
+  const version = isNew ? known.version + 1 : known.version
+  await run(registerSql(wanted, tables, isNew ? version : null))
 
   const changed: string[] = []
+  const states = await scanTables(client, tables)
   for (const table of tables) {
-    if (isWhole(await readInstalledTriggers(client, table.name), table, version)) continue
-    await run(triggersSql(table, version))
+    if (states.get(table.name)?.isWhole) continue
+    await run(triggersSql(table))
     changed.push(table.name)
   }
   for (const name of await strayTables(client, tables)) {
@@ -93,20 +64,101 @@ export async function install(
   return { version, tables: tables.length, changed }
 }
 
-/** Removes every trace of ours: all triggers, then the schema. Safe to repeat. */
-export async function uninstall(url: string): Promise<void> {
-  await using session = await openSession(url)
-  const { client } = session
-  await client.query('select pg_advisory_lock($1, $2)', [...INSTALL_LOCK])
-  for (const name of await strayTables(client, [])) {
-    await transaction(client, dropTriggersSql(name))
+/** What was installed before, and what other builds want that still run. */
+interface Known {
+  readonly hasSchema: boolean
+  readonly version: number
+  readonly tables: readonly InstalledTable[]
+  readonly ids: ReadonlyMap<string, number>
+  readonly others: RulesDefinition
+}
+
+const NOTHING: Known = {
+  hasSchema: false,
+  version: 0,
+  tables: [],
+  ids: new Map(),
+  others: { tables: [] },
+}
+
+async function readKnown(client: pg.ClientBase): Promise<Known> {
+  const { rows } = await client.query<{ there: boolean }>(
+    `select to_regclass('invalidation.floor') is not null as there`,
+  )
+  if (!rows[0]?.there) return NOTHING
+  const { newest, ids } = await readRules(client)
+  return {
+    hasSchema: true,
+    version: newest?.version ?? 0,
+    tables: newest?.tables ?? [],
+    ids,
+    others: await readWanted(client),
   }
-  await transaction(client, 'drop schema if exists invalidation cascade;')
+}
+
+/** What this build wants must be there. What only another wants may have been dropped since. */
+async function watchable(
+  client: pg.ClientBase,
+  wanted: RulesDefinition,
+  others: RulesDefinition,
+): Promise<WatchableTable[]> {
+  const own = new Map(wanted.tables.map((table) => [table.name, table]))
+  const tables: WatchableTable[] = []
+  for (const table of union([wanted, others]).tables) {
+    const mine = own.get(table.name)
+    try {
+      tables.push(await inspectTable(client, table))
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error
+      if (mine) tables.push(await inspectTable(client, mine))
+    }
+  }
+  return tables
+}
+
+/** A table that is watched as before keeps its number and version, and its triggers stay untouched. */
+function numbered(tables: readonly WatchableTable[], known: Known): InstalledTable[] {
+  let nextId = Math.max(0, ...known.ids.values()) + 1
+  return tables.map((table) => {
+    const id = known.ids.get(table.name) ?? nextId++
+    const before = known.tables.find(({ name }) => name === table.name)
+    const version = before && isSameTable(before, table) ? before.version : known.version + 1
+    return { id, version, ...table }
+  })
+}
+
+const isSame = (a: readonly InstalledTable[], b: readonly InstalledTable[]) =>
+  a.length === b.length &&
+  a.every(({ id, version }, i) => b[i]?.id === id && b[i].version === version)
+
+const isSameTable = (a: WatchableTable, b: WatchableTable) =>
+  (['watch', 'keys', 'primaryKey'] as const).every((part) => String(a[part]) === String(b[part]))
+
+function registerSql(
+  wanted: RulesDefinition,
+  tables: readonly InstalledTable[],
+  newVersion: number | null,
+): string {
+  return [
+    ...tables.map(
+      ({ id, name }) =>
+        `insert into invalidation.watched_table values (${id}, ${literal(name)}) on conflict do nothing;`,
+    ),
+    newVersion !== null &&
+      `insert into invalidation.rules (version, definition)
+values (${newVersion}, ${literal(JSON.stringify({ tables }))});`,
+    `insert into invalidation.build (digest, wanted)
+values ('${digestOf(wanted)}', ${literal(JSON.stringify(wanted))})
+on conflict (digest) do update set retired_at = null where build.retired_at is not null;`,
+    'select invalidation.begin_life();',
+  ]
+    .filter((sql) => sql !== false)
+    .join('\n')
 }
 
 /** Takes the lock first: every writer that ran the old triggers has ended when the new ones appear. */
-function triggersSql(table: InstalledTable, version: number): string {
-  const { functions, triggers } = tableTriggers(table, version)
+function triggersSql(table: InstalledTable): string {
+  const { functions, triggers } = tableTriggers(table)
   return [
     `lock table ${identifier(table.name)} in share row exclusive mode;`,
     ...functions.map(createFunction),
@@ -114,152 +166,4 @@ function triggersSql(table: InstalledTable, version: number): string {
   ].join('\n')
 }
 
-const dropTriggersSql = (table: string) =>
-  ['insert', 'update', 'delete', 'truncate']
-    .map((verb) => `drop trigger if exists zz_invalidation_${verb} on ${table};`)
-    .join('\n')
-
-function registerSql(version: number, digest: string, tables: readonly InstalledTable[]): string {
-  const definition = literal(JSON.stringify({ tables }))
-  return [
-    ...tables.map(
-      ({ id, name }) =>
-        `insert into invalidation.watched_table values (${id}, ${literal(name)}) on conflict do nothing;`,
-    ),
-    `insert into invalidation.rules (version, digest, definition)
-values (${version}, '${digest}', ${definition}) on conflict do nothing;`,
-    'insert into invalidation.incarnation (id) values (gen_random_uuid()) on conflict do nothing;',
-  ].join('\n')
-}
-
 const readSql = (file: string) => readFile(new URL(file, import.meta.url), 'utf8')
-
-interface Known {
-  readonly hasSchema: boolean
-  readonly tableIds: ReadonlyMap<string, number>
-  readonly versions: ReadonlyMap<string, number>
-}
-
-async function readKnown(client: Client): Promise<Known> {
-  const { rows } = await client.query<{ there: boolean }>(
-    `select to_regclass('invalidation.floor') is not null as there`,
-  )
-  if (!rows[0]?.there) return { hasSchema: false, tableIds: new Map(), versions: new Map() }
-  const tables = await client.query<{ id: number; name: string }>(
-    'select id, name from invalidation.watched_table',
-  )
-  const rules = await client.query<{ version: number; digest: string }>(
-    'select version, digest from invalidation.rules',
-  )
-  return {
-    hasSchema: true,
-    tableIds: new Map(tables.rows.map(({ id, name }) => [name, id])),
-    versions: new Map(rules.rows.map(({ version, digest }) => [digest, version])),
-  }
-}
-
-/** Checks that a table can be watched as the rules ask, and adds what only the catalog knows. */
-async function inspectTable(
-  client: Client,
-  table: WatchedTable,
-  id: number,
-): Promise<InstalledTable> {
-  const { rows } = await client.query<{
-    ordinary: boolean
-    column: string
-    type: string
-    virtual: boolean
-    key_position: number | null
-  }>(
-    // Statement triggers fire for the table that a statement names, not for its parents or children.
-    `select c.relkind = 'r' and not exists (
-              select from pg_inherits i where c.oid in (i.inhrelid, i.inhparent)) as ordinary,
-            a.attname as column, t.typname as type, a.attgenerated = 'v' as virtual,
-            array_position(i.indkey::int2[], a.attnum) as key_position
-     from pg_class c
-     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-     join pg_type t on t.oid = a.atttypid
-     left join pg_index i on i.indrelid = c.oid and i.indisprimary
-     where c.oid = to_regclass($1)`,
-    [identifier(table.name)],
-  )
-  if (rows[0] === undefined) throw new ConfigurationError(`there is no table ${table.name}`)
-  if (!rows[0].ordinary) {
-    throw new ConfigurationError(
-      `${table.name} is not an ordinary table (a view, partitions, inheritance): not supported`,
-    )
-  }
-
-  const types = new Map(rows.map(({ column, type }) => [column, type]))
-  for (const column of [...table.watch, ...table.keys]) {
-    if (!types.has(column)) throw new ConfigurationError(`${table.name} has no column ${column}`)
-    if (rows.some((row) => row.column === column && row.virtual)) {
-      throw new ConfigurationError(`${table.name}.${column} is virtual: triggers are not shown it`)
-    }
-  }
-  for (const column of table.keys) {
-    const type = types.get(column) as string
-    if (!KEY_TYPES.has(type)) {
-      throw new ConfigurationError(
-        `${table.name}.${column} cannot be a key: ${type} has no stable text`,
-      )
-    }
-  }
-  if (table.watch.length > MAX_WATCHED_COLUMNS) {
-    throw new ConfigurationError(`${table.name}: more than ${MAX_WATCHED_COLUMNS} watched columns`)
-  }
-  const primaryKey = rows
-    .filter(({ key_position }) => key_position !== null)
-    .toSorted((a, b) => (a.key_position as number) - (b.key_position as number))
-    .map(({ column }) => column)
-  if (primaryKey.length === 0) throw new ConfigurationError(`${table.name} has no primary key`)
-  for (const column of table.keys) {
-    if (table.watch.includes(column) || primaryKey.includes(column)) continue
-    throw new ConfigurationError(
-      `${table.name}.${column} leads to entries: its own change has to be watched`,
-    )
-  }
-  const keys = table.keys.length > 0 ? table.keys : primaryKey
-  return { id, name: table.name, watch: table.watch, keys, primaryKey }
-}
-
-/** Tables that carry triggers of ours and are not among those given. */
-async function strayTables(client: Client, tables: readonly InstalledTable[]): Promise<string[]> {
-  const { rows } = await client.query<{ name: string }>(
-    `select distinct t.tgrelid::regclass::text as name
-     from pg_trigger t
-     where t.tgname like 'zz\\_invalidation\\_%' and not t.tgisinternal
-       and not (t.tgrelid = any (select to_regclass(k) from unnest($1::text[]) k))
-     order by 1`,
-    [tables.map(({ name }) => identifier(name))],
-  )
-  return rows.map(({ name }) => name)
-}
-
-/** Runs a few statements as one transaction; gives way to whoever holds a lock, then tries again. */
-async function transaction(client: Client, sql: string): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      await client.query(`begin; set local lock_timeout = ${LOCK_TIMEOUT_MS}; ${sql}; commit`)
-      return
-    } catch (error) {
-      await client.query('rollback')
-      if (!isLockTrouble(error) || attempt === LOCK_ATTEMPTS) throw error
-      await sleep(LOCK_TIMEOUT_MS * (0.5 + Math.random()))
-    }
-  }
-}
-
-/** lock_not_available, deadlock_detected */
-const isLockTrouble = (error: unknown) =>
-  error instanceof DatabaseError && (error.code === '55P03' || error.code === '40P01')
-
-async function openSession(url: string): Promise<AsyncDisposable & { readonly client: Client }> {
-  const client = new Client({
-    connectionString: url,
-    application_name: 'spms-install',
-    connectionTimeoutMillis: 10_000,
-  })
-  await client.connect()
-  return { client, [Symbol.asyncDispose]: () => client.end() }
-}

@@ -7,6 +7,8 @@ export interface InstalledRules {
   find(version: number, tableId: number): InstalledTable | null
   /** The table of an id, whatever the version: ids are never reused. */
   nameOf(tableId: number): string | null
+  /** The id of every table that was ever watched. */
+  readonly ids: ReadonlyMap<string, number>
   readonly newest: { readonly version: number; readonly tables: readonly InstalledTable[] } | null
 }
 
@@ -30,6 +32,7 @@ export async function readRules(client: pg.ClientBase): Promise<InstalledRules> 
   return {
     find: (version, tableId) => byVersion.get(version)?.get(tableId) ?? null,
     nameOf: (tableId) => nameById.get(tableId) ?? null,
+    ids: new Map(names.rows.map(({ id, name }) => [name, id])),
     newest: last ? { version: last.version, tables: last.definition.tables } : null,
   }
 }

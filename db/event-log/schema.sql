@@ -37,21 +37,39 @@ create table invalidation.watched_table (
 );
 
 -- Every version of the rules that was ever installed, with the meaning of its masks and positions.
+-- The triggers write the newest.
 create table invalidation.rules (
   version      integer     primary key,
-  digest       text        not null unique,
   definition   jsonb       not null,
+  installed_at timestamptz not null default now()
+);
+
+-- What each build of the program wants watched. The triggers watch the union of those that are not
+-- retired, so that two builds can run side by side.
+create table invalidation.build (
+  digest       text        primary key,
+  wanted       jsonb       not null,
   installed_at timestamptz not null default now(),
   retired_at   timestamptz
 );
 
 -- One uninterrupted life of this database. Unlogged on purpose: a crash, a promotion or a restore
--- empties it, and whoever finds it empty knows that transaction ids may have been used twice.
+-- empties it, and whoever finds it empty knows that transaction ids may have been used twice. The
+-- other columns say whose life it is: after a restart, or in a copy of the cluster, they are wrong.
 create unlogged table invalidation.incarnation (
-  only_row   boolean     primary key default true check (only_row),
-  id         uuid        not null,
-  started_at timestamptz not null default now()
+  only_row              boolean     primary key default true check (only_row),
+  id                    uuid        not null,
+  system                bigint      not null,
+  database              oid         not null,
+  timeline              integer     not null,
+  postmaster_started_at timestamptz not null
 );
+
+-- The life that is going on; no row until somebody has begun it. `origin` outlives it.
+create view invalidation.life as
+  select id, format('%s.%s.%s', system, database, timeline) as origin
+  from invalidation.incarnation
+  where postmaster_started_at = pg_postmaster_start_time();
 
 -- How far each resource has been applied to each Redis; what the ring must keep follows from it.
 create table invalidation.cursor (

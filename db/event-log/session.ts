@@ -74,10 +74,9 @@ async function prepare(client: Client, lost: AbortSignal): Promise<WorkerSession
     throw new Error('this is a standby: the event log is read on the primary')
   }
 
-  // A crash emptied it: entries and cursors of the life before are not to be trusted.
-  await client.query(
-    'insert into invalidation.incarnation (id) values (gen_random_uuid()) on conflict do nothing',
-  )
+  // No connection outlives a crash, a restart, or an exchange of the cluster: this is where a new
+  // life is found out. Entries and cursors of the one before are not to be trusted.
+  await client.query('select invalidation.begin_life()')
 
   const lockQuery = async (sql: string, values: readonly number[]) => {
     const { rows } = await client.query<{ locked: boolean }>(sql, [...values])

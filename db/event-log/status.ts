@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { isWhole, readInstalledTriggers } from './drift.ts'
+import { scanTables } from './drift.ts'
 import { readRules } from './rules.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -67,11 +67,8 @@ async function read(client: Client): Promise<LogStatus> {
   if (!installed) return { ...nothing, snapshot, cursors: [], sessions: [] }
 
   const { newest } = await readRules(client)
-  const damaged: string[] = []
-  for (const table of newest?.tables ?? []) {
-    const found = await readInstalledTriggers(client, table.name)
-    if (!isWhole(found, table, newest?.version ?? 0)) damaged.push(table.name)
-  }
+  const states = await scanTables(client, newest?.tables ?? [])
+  const damaged = [...states].filter(([, { isWhole }]) => !isWhole).map(([name]) => name)
 
   const segments = await client.query<{ segment: number; events: string }>(
     'select segment, count(*) as events from invalidation.event group by segment order by segment',

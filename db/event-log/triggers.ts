@@ -25,7 +25,7 @@ export interface TableTriggers {
 }
 
 /** The triggers that make one table report its changes, and their functions. Pure: it reads nothing. */
-export function tableTriggers(table: InstalledTable, version: number): TableTriggers {
+export function tableTriggers(table: InstalledTable): TableTriggers {
   const name = (verb: string) => `invalidation.log_${verb}_${table.id}`
   const trigger = (verb: string, referencing: string, call = `${name(verb)}()`): Trigger => ({
     name: `zz_invalidation_${verb}`,
@@ -34,26 +34,21 @@ export function tableTriggers(table: InstalledTable, version: number): TableTrig
   })
   return {
     functions: [
-      { name: name('insert'), body: appearance(table, version, 'I', 'new_rows') },
-      { name: name('update'), body: update(table, version) },
-      { name: name('delete'), body: appearance(table, version, 'D', 'old_rows') },
+      { name: name('insert'), body: appearance(table, 'I', 'new_rows') },
+      { name: name('update'), body: update(table) },
+      { name: name('delete'), body: appearance(table, 'D', 'old_rows') },
     ],
     triggers: [
       trigger('insert', 'referencing new table as new_rows '),
       trigger('update', 'referencing old table as old_rows new table as new_rows '),
       trigger('delete', 'referencing old table as old_rows '),
-      trigger('truncate', '', `invalidation.log_truncate(${version}, ${table.id})`),
+      trigger('truncate', '', `invalidation.log_truncate(${table.version}, ${table.id})`),
     ],
   }
 }
 
 /** Rows that came or went: every watched column counts as changed. */
-function appearance(
-  table: InstalledTable,
-  version: number,
-  op: 'I' | 'D',
-  rows: 'new_rows' | 'old_rows',
-): string {
+function appearance(table: InstalledTable, op: 'I' | 'D', rows: 'new_rows' | 'old_rows'): string {
   return `
 declare
   op      "char" := '${op}';
@@ -80,7 +75,7 @@ begin
       end if;
     when others then op := 'X';
   end;
-  ${log(table, version, '-1')}
+  ${log(table, '-1')}
 end
 `
 }
@@ -89,7 +84,7 @@ end
  * Rows that changed. Images are compared, not values: \`is distinct from\` calls 1.0 and 1.00 equal,
  * and their JSON differs. A row whose primary key changed counts as deleted and inserted.
  */
-function update(table: InstalledTable, version: number): string {
+function update(table: InstalledTable): string {
   const columns = [...new Set([...table.primaryKey, ...table.watch, ...table.keys])]
   const samePrimaryKey = (before: string, after: string) =>
     table.primaryKey
@@ -162,7 +157,7 @@ begin
       end if;
     when others then op := 'X'; mask := -1;
   end;
-  ${log(table, version, 'mask')}
+  ${log(table, 'mask')}
 end
 `
 }
@@ -182,9 +177,9 @@ const unlessBulk = (rows: string) =>
  * The insert itself is not caught: a full disk fails the write rather than lose the event.
  * A single event goes straight to its segment, which saves the routing of a partitioned insert.
  */
-function log(table: InstalledTable, version: number, mask: string): string {
+function log({ id, version }: InstalledTable, mask: string): string {
   const values = (segment: string, op: string, keys: string) =>
-    `(${segment}, pg_current_xact_id(), ${version}, ${table.id}, ${op}, ${mask}, ${keys}, moment)`
+    `(${segment}, pg_current_xact_id(), ${version}, ${id}, ${op}, ${mask}, ${keys}, moment)`
   const straight = [0, 1, 2].map(
     (segment) =>
       `when ${segment} then insert into invalidation.event_${segment} values ${values(String(segment), 'op', 'keys')};`,
@@ -197,7 +192,7 @@ function log(table: InstalledTable, version: number, mask: string): string {
     end case;
   else
     insert into invalidation.event
-    select extract(epoch from moment)::bigint / 300 % 4, pg_current_xact_id(), ${version}, ${table.id},
+    select extract(epoch from moment)::bigint / 300 % 4, pg_current_xact_id(), ${version}, ${id},
            op, ${mask}, chunk, moment
     from unnest(chunks) chunk;
   end if;

@@ -15,11 +15,17 @@ export interface Window {
   readonly count: number
 }
 
+/** One uninterrupted life of a database, and which database that is. */
+export interface Life {
+  readonly incarnation: string
+  /** System identifier, database and timeline, with dots between: what a restart does not change. */
+  readonly origin: string
+}
+
 /** What a window is read against: the snapshot of this transaction, as one statement saw it. */
 export interface Horizon {
   readonly snapshot: Snapshot
-  /** The life of the database that the snapshot belongs to. */
-  readonly incarnation: string
+  readonly life: Life
   /** A cursor that does not cover this has lost events to the ring. */
   readonly floor: Snapshot | null
 }
@@ -35,19 +41,25 @@ export async function beginReading(client: pg.ClientBase, reachingBack: boolean)
   if (reachingBack) await client.query('lock table invalidation.event in access share mode')
   const { rows } = await client.query<{
     snapshot: string
-    incarnation: string | null
+    life: Life | null
     floor: string | null
   }>({
     name: 'invalidation-horizon',
     // The windows' plans must not depend on statistics: a segment has none worth the name.
     text: `select pg_current_snapshot()::text as snapshot, set_config('enable_seqscan', 'off', true),
-                  (select id from invalidation.incarnation) as incarnation,
+                  (select json_build_object('incarnation', id, 'origin', origin)
+                   from invalidation.life) as life,
                   (select snapshot::text from invalidation.floor) as floor`,
   })
   const row = rows[0]
   const snapshot = row && parseSnapshot(row.snapshot)
-  if (!snapshot || row.incarnation === null) throw new Error('this database has no incarnation')
-  return { snapshot, incarnation: row.incarnation, floor: parseSnapshot(row.floor ?? '') }
+  if (!snapshot || row.life === null) throw new NoLife('nobody has begun this life of the database')
+  return { snapshot, life: row.life, floor: parseSnapshot(row.floor ?? '') }
+}
+
+/** A new session begins a new life; this one cannot go on. */
+export class NoLife extends Error {
+  override readonly name = 'NoLife'
 }
 
 /** Lets the planner choose freely again for what else runs in this transaction. */

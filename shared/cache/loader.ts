@@ -70,12 +70,13 @@ export function createLoader(
         return await load(forKeeping)
       } catch (error) {
         // Without an event log nothing would be invalidated: serve, but keep nothing.
-        if (forKeeping && isMissingTable(error)) return load(false)
+        if (forKeeping && isMissingLog(error)) return load(false)
         throw error
       }
     },
   }
 }
 
-const isMissingTable = (error: unknown) =>
-  error instanceof Error && 'code' in error && error.code === '42P01'
+/** There is none, or this role may not read it. */
+const isMissingLog = (error: unknown) =>
+  error instanceof Error && 'code' in error && (error.code === '42P01' || error.code === '42501')

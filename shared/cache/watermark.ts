@@ -1,12 +1,12 @@
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import type { Life } from '../../db/event-log/window.ts'
 
 /**
  * How far a resource has been applied to a Redis. It is stored in that Redis and nowhere else, and
  * it is the cursor: what a failover or an old file takes back takes the watermark back with it, so
  * a stored watermark never claims an invalidation that was lost.
  */
-export interface Watermark {
-  readonly incarnation: string
+export interface Watermark extends Life {
   /** Every commit visible in it has been applied. */
   readonly snapshot: Snapshot
   /** Redis milliseconds, read before the snapshot was taken: how fresh, not how far. */
@@ -29,6 +29,7 @@ export const NOTHING_SEEN: Snapshot = { xmin: 0n, xmax: 0n, xip: [], text: '0:0:
 export const encodeWatermark = (mark: Watermark): string =>
   [
     mark.incarnation,
+    mark.origin,
     mark.snapshot.text,
     mark.asOfMs,
     mark.part,
@@ -38,12 +39,13 @@ export const encodeWatermark = (mark: Watermark): string =>
 
 /** Reads a stored watermark; `null` for none, or for one that this build cannot read. */
 export function decodeWatermark(text: string | null): Watermark | null {
-  const [incarnation, snapshotText, asOf, part, keyVersion, fingerprint, ...rest] =
+  const [incarnation, origin, snapshotText, asOf, part, keyVersion, fingerprint, ...rest] =
     text?.split(' ') ?? []
   const snapshot = parseSnapshot(snapshotText ?? '')
-  if (!incarnation || !snapshot || fingerprint === undefined || rest.length > 0) return null
+  if (!incarnation || !origin || !snapshot || fingerprint === undefined || rest.length > 0)
+    return null
   if (snapshot.xmax === NOTHING_SEEN.xmax) return null
   const mark = { asOfMs: Number(asOf), part: Number(part), keyVersion: Number(keyVersion) }
   if (!Object.values(mark).every(Number.isFinite)) return null
-  return { incarnation, snapshot, ...mark, fingerprint }
+  return { incarnation, origin, snapshot, ...mark, fingerprint }
 }

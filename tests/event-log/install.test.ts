@@ -2,7 +2,9 @@ import { expect } from 'chai'
 import { Client } from 'pg'
 import type { RulesDefinition, WatchedTable } from '../../db/event-log/definition.ts'
 import { ConfigurationError } from '../../db/errors.ts'
-import { install, uninstall } from '../../db/event-log/install.ts'
+import { install } from '../../db/event-log/install.ts'
+import { retireOthers } from '../../db/event-log/retire.ts'
+import { uninstall } from '../../db/event-log/uninstall.ts'
 import { repeat } from '../support/repeat.ts'
 import { until } from '../support/until.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
@@ -21,7 +23,7 @@ describe('install and uninstall', () => {
     await database[Symbol.asyncDispose]()
   })
   beforeEach(async () => {
-    await uninstall(database.url)
+    await uninstall(database.url, 0)
     await client.query(`drop schema public cascade; create schema public; ${AVIARY}`)
   })
 
@@ -50,7 +52,10 @@ describe('install and uninstall', () => {
        order by 1`,
     )
     const data = await client
-      .query('select version, digest, definition from invalidation.rules order by version')
+      .query(
+        `select version::text as id, definition from invalidation.rules
+         union all select digest, wanted from invalidation.build order by id`,
+      )
       .then(
         ({ rows }) => rows,
         () => [],
@@ -94,7 +99,7 @@ describe('install and uninstall', () => {
     for (const sql of printed) await client.query(sql)
     const byHand = await installation()
 
-    await uninstall(database.url)
+    await uninstall(database.url, 0)
     await install(database.url, AVIARY_RULES)
     expect(await installation()).to.eql(byHand)
     expect((await install(database.url, AVIARY_RULES)).changed).to.eql([])
@@ -162,15 +167,73 @@ describe('install and uninstall', () => {
       expect((await install(database.url, AVIARY_RULES)).changed).to.eql(['ring'])
       expect(await logs(`insert into ring values (1, 'x')`)).to.equal(1)
     })
+  })
 
-    it('triggers that the rules no longer ask for', async () => {
-      const fewer = { tables: AVIARY_RULES.tables.filter(({ name }) => name !== 'nest') }
-      const report = await install(database.url, fewer)
-      expect(report.version).to.equal(2)
-      expect(report.changed).to.include('nest')
-      expect(await logs('update nest set place = $$x$$')).to.equal(0)
-      expect((await install(database.url, AVIARY_RULES)).version).to.equal(1)
-      expect(await logs('update nest set place = $$y$$')).to.equal(1)
+  describe('two builds at once', () => {
+    const [bird, nest, ring] = AVIARY_RULES.tables as [WatchedTable, WatchedTable, WatchedTable]
+    const older: RulesDefinition = { tables: [{ ...bird, watch: ['name', 'nest_id'] }, nest] }
+    const newer: RulesDefinition = { tables: [{ ...bird, watch: ['nest_id', 'weight'] }, ring] }
+
+    it('are both told what they want, whoever is installed first', async () => {
+      await client.query(`insert into bird values (1, 'a'); insert into ring values (1, 'x')`)
+      for (const [first, second] of [
+        [older, newer],
+        [newer, older],
+      ] as const) {
+        await install(database.url, first)
+        await install(database.url, second)
+        expect(await logs(`update bird set name = name || 'a'`)).to.equal(1)
+        expect(await logs('update bird set weight = random()')).to.equal(1)
+        expect(await logs('update nest set place = random()')).to.equal(1)
+        expect(await logs('update ring set colour = random()')).to.equal(1)
+        await uninstall(database.url, 0)
+      }
+    })
+
+    it('do not fight over the triggers', async () => {
+      await install(database.url, older)
+      await install(database.url, newer)
+      const both = await installation()
+      expect((await install(database.url, older)).changed).to.eql([])
+      expect((await install(database.url, newer)).changed).to.eql([])
+      expect(await installation()).to.eql(both)
+    })
+
+    it('leave alone what both watch in the same way', async () => {
+      await install(database.url, older)
+      const withRing = { tables: [...older.tables, ring] }
+      expect((await install(database.url, withRing)).changed).to.eql(['ring'])
+    })
+
+    it('are one again when the other is retired, and no sooner', async () => {
+      await install(database.url, older)
+      await install(database.url, newer)
+      const retiring = retireOthers(database.url, newer, 300)
+      const retired = async () =>
+        (await client.query('select from invalidation.build where retired_at is not null')).rowCount
+      await until(async () => (await retired()) === 1)
+      expect(await logs('update nest set place = random()'), 'during the grace').to.equal(1)
+      const report = await retiring
+      expect(report).to.include({ retired: 1, tables: 2 })
+      expect(report.changed).to.have.members(['bird', 'nest'])
+      expect(await logs('update nest set place = random()')).to.equal(0)
+      expect(await retireOthers(database.url, newer, 0)).to.include({ retired: 0 })
+
+      await install(database.url, older)
+      expect(await retired(), 'installed again').to.equal(0)
+      expect(await logs('update nest set place = random()')).to.equal(1)
+    })
+
+    it('cannot be retired by one that is not installed', async () => {
+      await install(database.url, older)
+      const error = await retireOthers(database.url, newer, 0).catch((error: unknown) => error)
+      expect(error).to.be.an.instanceof(ConfigurationError)
+    })
+
+    it('do without what only the other wants and somebody has dropped', async () => {
+      await install(database.url, older)
+      await client.query('drop table nest cascade')
+      expect((await install(database.url, newer)).tables).to.equal(2)
     })
   })
 
@@ -208,7 +271,7 @@ describe('install and uninstall', () => {
     )
     expect(rows).to.eql([
       { op: 'U', changed: String(2n ** 63n - 1n) },
-      { op: 'U', changed: String(2n ** 62n) },
+      { op: 'U', changed: String(2n ** BigInt(names.toSorted().indexOf('c62'))) },
       { op: 'U', changed: '-1' },
     ])
   })
@@ -246,6 +309,7 @@ describe('install and uninstall', () => {
     )
     for (const definition of [other, AVIARY_RULES, other, AVIARY_RULES]) {
       await install(database.url, definition)
+      await retireOthers(database.url, definition, 0)
     }
     const written = await writing.stop()
     await writer.end()
@@ -271,10 +335,10 @@ describe('install and uninstall', () => {
     await install(database.url, AVIARY_RULES)
     await client.query('insert into bird values (1)')
     expect((await everything()).length).to.be.greaterThan(before.length)
-    await uninstall(database.url)
+    await uninstall(database.url, 0)
     expect(await everything()).to.eql(before)
-    await uninstall(database.url)
-    await Promise.all([uninstall(database.url), uninstall(database.url)])
+    await uninstall(database.url, 0)
+    await Promise.all([uninstall(database.url, 0), uninstall(database.url, 0)])
     expect(await everything()).to.eql(before)
     await client.query('insert into bird values (2)')
   })
@@ -287,7 +351,7 @@ describe('install and uninstall', () => {
     })
     for (let round = 0; round < 3; round++) {
       await install(database.url, AVIARY_RULES)
-      await uninstall(database.url)
+      await uninstall(database.url, 0)
     }
     await writing.stop()
     await writer.end()

@@ -17,6 +17,9 @@ describe('a worker session', () => {
   const open = (url = log.url, statementTimeoutMs = 10_000) =>
     openWorkerSession({ url, applicationName, statementTimeoutMs })
 
+  const lives = async () =>
+    (await log.client.query<{ id: string }>('select id from invalidation.incarnation')).rows
+
   it('says that it is lost when its connection is', async () => {
     await using session = await open()
     expect(session.lost.aborted).to.be.false
@@ -40,7 +43,7 @@ describe('a worker session', () => {
     await using empty = await createEmptyDatabase()
     const database = new URL(empty.url).pathname.slice(1)
     const error = await open(empty.url).catch((error: unknown) => error)
-    expect(String(error)).to.include('invalidation.incarnation')
+    expect(String(error)).to.include('"invalidation" does not exist')
     await until(async () => {
       const { rowCount } = await log.client.query(
         'select from pg_stat_activity where datname = $1',
@@ -51,8 +54,6 @@ describe('a worker session', () => {
   })
 
   it('begins a new life where a crash has emptied the old one', async () => {
-    const lives = async () =>
-      (await log.client.query<{ id: string }>('select id from invalidation.incarnation')).rows
     const before = await lives()
     await (await open())[Symbol.asyncDispose]()
     expect(await lives()).to.eql(before)
@@ -63,6 +64,36 @@ describe('a worker session', () => {
     const after = await lives()
     expect(after).to.have.lengthOf(1)
     expect(after).not.to.eql(before)
+  })
+
+  for (const [what, change] of [
+    ['after a restart', `postmaster_started_at = postmaster_started_at - interval '1 s'`],
+    ['in a copy of the cluster', 'system = system + 1'],
+    ['on another timeline', 'timeline = timeline + 1'],
+    ['in a database made from this one', 'database = 1'],
+  ] as const) {
+    it(`begins a new life ${what}`, async () => {
+      const before = await lives()
+      await log.client.query(`update invalidation.incarnation set ${change}`)
+      await Promise.all(
+        [open(), open(), open()].map(async (one) => (await one)[Symbol.asyncDispose]()),
+      )
+      const after = await lives()
+      expect(after).to.have.lengthOf(1)
+      expect(after).not.to.eql(before)
+    })
+  }
+
+  it('is not of a life that ended with the server', async () => {
+    const life = async () => (await log.client.query('select from invalidation.life')).rowCount
+    await (await open())[Symbol.asyncDispose]()
+    expect(await life()).to.equal(1)
+    await log.client.query(
+      `update invalidation.incarnation set postmaster_started_at = postmaster_started_at - interval '1 s'`,
+    )
+    expect(await life()).to.equal(0)
+    await (await open())[Symbol.asyncDispose]()
+    expect(await life()).to.equal(1)
   })
 
   it('cannot go on with a snapshot after it was stopped for long', async function () {

@@ -14,6 +14,7 @@ const census: ResourceRules = { name: 'census', version: 1, key: 'census', stale
 const at = (xid: number): Snapshot => parseSnapshot(`${xid}:${xid}:`) as Snapshot
 const mark = (xid: number, fields: Partial<Watermark> = {}): Watermark => ({
   incarnation: 'life',
+  origin: '1.2.3',
   snapshot: at(xid),
   asOfMs: xid,
   part: 0,

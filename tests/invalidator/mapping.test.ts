@@ -38,36 +38,40 @@ const VERSIONS: Record<number, InstalledTable[]> = {
   1: [
     {
       id: 1,
+      version: 1,
       name: 'bird',
       watch: ['name', 'nest_id', 'weight'],
       keys: ['id', 'nest_id'],
       primaryKey: ['id'],
     },
-    { id: 2, name: 'nest', watch: ['place'], keys: ['id'], primaryKey: ['id'] },
+    { id: 2, version: 1, name: 'nest', watch: ['place'], keys: ['id'], primaryKey: ['id'] },
     {
       id: 3,
+      version: 1,
       name: 'ring',
       watch: ['code'],
       keys: ['bird_id', 'code'],
       primaryKey: ['bird_id', 'code'],
     },
-    { id: 4, name: 'weather', watch: ['rain'], keys: ['day'], primaryKey: ['day'] },
+    { id: 4, version: 1, name: 'weather', watch: ['rain'], keys: ['day'], primaryKey: ['day'] },
   ],
   2: [
     {
       id: 1,
+      version: 1,
       name: 'bird',
       watch: ['weight', 'colour', 'nest_id', 'name'],
       keys: ['nest_id', 'colour', 'id'],
       primaryKey: ['id'],
     },
   ],
-  3: [{ id: 1, name: 'bird', watch: ['weight'], keys: ['id'], primaryKey: ['id'] }],
+  3: [{ id: 1, version: 1, name: 'bird', watch: ['weight'], keys: ['id'], primaryKey: ['id'] }],
 }
 const NAMES: Record<number, string> = { 1: 'bird', 2: 'nest', 3: 'ring', 4: 'weather' }
 const rules: InstalledRules = {
   find: (version, id) => VERSIONS[version]?.find((table) => table.id === id) ?? null,
   nameOf: (id) => NAMES[id] ?? null,
+  ids: new Map(),
   newest: null,
 }
 const mapping = createMapping(catalog, rules, 'p')

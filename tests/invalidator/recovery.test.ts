@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { uninstall } from '../../db/event-log/install.ts'
+import { uninstall } from '../../db/event-log/uninstall.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
@@ -141,7 +141,7 @@ describe('an invalidator that loses what it works with', function () {
   })
 
   it('a Postgres that nothing is installed in yet: it begins when that is done', async () => {
-    await uninstall(log.url)
+    await uninstall(log.url, 0)
     await using invalidator = start()
     await until(() => invalidator.hearing)
     // It tries again and again, and leaves no connection behind.
@@ -156,7 +156,7 @@ describe('an invalidator that loses what it works with', function () {
   it('its log, removed and installed anew while it works', async () => {
     await using invalidator = start({ heartbeatMs: 50 })
     await works(invalidator)
-    await uninstall(log.url)
+    await uninstall(log.url, 0)
     await until(() => !invalidator.working)
     await log.install()
     await until(() => invalidator.working)

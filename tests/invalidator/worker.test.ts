@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Client } from 'pg'
-import { uninstall } from '../../db/event-log/install.ts'
+import { uninstall } from '../../db/event-log/uninstall.ts'
 import { keepHouse, noteCursors } from '../../db/event-log/housekeeping.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import type { Ledger } from '../../shared/cache/ledger.ts'
@@ -80,7 +80,7 @@ describe('the worker', () => {
     )
     expect(rows[0]?.seen).to.be.true
     expect(await one.mark(bird)).to.include({ incarnation: rows[0]?.id, part: 0, keyVersion: 1 })
-    expect((await one.mark(bird))?.fingerprint).to.equal('rules-1')
+    expect((await one.mark(bird))?.fingerprint).to.match(/^[\w-]{16}$/)
   })
 
   it('forgets what changed, by key and along links, and nothing else', async () => {
@@ -331,7 +331,14 @@ describe('the worker', () => {
     })
 
     for (const [what, change] of [
-      ['of another life of the database', (mark: Watermark) => ({ ...mark, incarnation: 'other' })],
+      [
+        'of the database that this one was promoted from',
+        (mark: Watermark) => {
+          const [system, database, timeline] = mark.origin.split('.')
+          const origin = `${system}.${database}.${Number(timeline) - 1}`
+          return { ...mark, incarnation: 'other', origin }
+        },
+      ],
       [
         'of a database that had come further',
         (mark: Watermark) => {
@@ -355,6 +362,47 @@ describe('the worker', () => {
         expect(await next.gone(keys, () => next.apply())).to.eql([])
       })
     }
+
+    describe('but leaves the watermark of another living system alone', () => {
+      const foreign = (mark: Watermark, fields: Partial<Watermark> = {}) =>
+        encodeWatermark({ ...mark, incarnation: 'other', ...fields })
+
+      it('while it moves, and flushes when it has stood still', async () => {
+        const one = await start()
+        const found = (await one.mark(bird)) as Watermark
+        const next = await start({ prefix: one.prefix, idle: true })
+        const keys = [next.key(bird, 9), next.key(nest, 9)]
+        let asOfMs = found.asOfMs
+        const apply = async () => {
+          await one.redis.hset(`${one.prefix}:watermark`, 'bird', foreign(found, { asOfMs }))
+          return next.gone(keys, () => next.apply())
+        }
+        const movedUntilMs = performance.now() + 3_000
+        await until(async () => {
+          asOfMs++
+          expect(await apply()).to.eql([])
+          return performance.now() > movedUntilMs
+        })
+        expect(next.worker.mustRepeat, 'the others go on').to.be.false
+        await until(async () => (await apply()).includes(next.key(bird, 9)))
+        expect(await next.mark(bird)).to.include({ incarnation: found.incarnation })
+      })
+
+      it('for ever, when it has been promoted from ours', async () => {
+        const one = await start()
+        const found = (await one.mark(bird)) as Watermark
+        const [system, database, timeline] = found.origin.split('.')
+        const origin = `${system}.${database}.${Number(timeline) + 1}`
+        await one.redis.hset(`${one.prefix}:watermark`, 'bird', foreign(found, { origin }))
+        const next = await start({ prefix: one.prefix, idle: true })
+        const untilMs = performance.now() + 3_000
+        await until(async () => {
+          await next.apply()
+          return performance.now() > untilMs
+        })
+        expect(await next.mark(bird)).to.include({ incarnation: 'other' })
+      })
+    })
 
     it('but flushes when the ring no longer holds what came after', async () => {
       const one = await start()
@@ -447,19 +495,18 @@ describe('the worker', () => {
       const one = await start({ databaseUrl: other.url })
       await other.client.query(A_BIRD)
       await one.apply()
-      await uninstall(other.url)
+      await uninstall(other.url, 0)
       expect(await one.apply().catch(String)).to.include('does not exist')
       one.worker.doubt()
       expect(await one.apply().catch(String)).to.include('does not exist')
       one.worker.doubt()
       // The same numbers now mean other tables, and other columns.
       const { tables } = compileRules(BIRDS)
+      await other.install({ tables: tables.filter(({ name }) => name === 'nest') })
       await other.install({
-        tables: tables.toReversed().map((table) => ({
-          ...table,
-          keys: table.keys.toReversed(),
-          watch: table.watch.toReversed(),
-        })),
+        tables: tables.map((table) =>
+          table.name === 'bird' ? { ...table, watch: [...table.watch, 'notes'] } : table,
+        ),
       })
       await one.flushes()
       await one.apply()

@@ -24,6 +24,8 @@ export interface TestInvalidatorOptions {
   readonly heartbeatMs?: number
   /** Ten seconds by default. */
   readonly statementTimeoutMs?: number
+  /** How often a worker looks at the triggers; by default as in production. */
+  readonly inspectEveryMs?: number
   /** What `pg_stat_activity` calls the worker; its listener has `-listener` behind it. */
   readonly applicationName?: string
   /** May stand between the worker and Redis. */
@@ -145,6 +147,7 @@ export async function openWorker(options: TestInvalidatorOptions): Promise<TestW
     prefix,
     metrics,
     logger: silentLogger(),
+    ...(options.inspectEveryMs !== undefined && { inspectEveryMs: options.inspectEveryMs }),
   })
   return {
     ...opened,

@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ConfigurationError } from '../errors.ts'
+import { digestOf, type RulesDefinition } from './definition.ts'
+import { install, type InstallReport } from './install.ts'
+import { openInstaller, type Installer } from './installer.ts'
+
+export interface RetireReport extends InstallReport {
+  /** How many other builds no longer count. */
+  readonly retired: number
+}
+
+/**
+ * Ends what only other builds than this one want watched. Their invalidators are given `graceMs` to
+ * say in Redis that nothing of theirs may be read any more; only then do triggers change.
+ * @throws ConfigurationError when this build is not installed.
+ */
+export async function retireOthers(
+  url: string,
+  kept: RulesDefinition,
+  graceMs: number,
+): Promise<RetireReport> {
+  let retired: number
+  {
+    await using installer = await openInstaller(url)
+    const { rowCount } = await installer.client.query(
+      'select from invalidation.build where digest = $1 and retired_at is null',
+      [digestOf(kept)],
+    )
+    if (rowCount === 0) throw new ConfigurationError('this build is not installed')
+    retired = await retireBuilds(installer, digestOf(kept))
+    await outlastGrace(installer, graceMs)
+  }
+  return { retired, ...(await install(url, kept)) }
+}
+
+/** Retires every build, or all but one. Invalidators notice with their next scan. */
+export async function retireBuilds({ client }: Installer, kept = ''): Promise<number> {
+  const { rowCount } = await client.query(
+    `update invalidation.build set retired_at = clock_timestamp()
+     where retired_at is null and digest <> $1`,
+    [kept],
+  )
+  return rowCount ?? 0
+}
+
+/** Waits until every retirement is so long ago, also one that an earlier call was stopped after. */
+export async function outlastGrace({ client }: Installer, graceMs: number): Promise<void> {
+  const { rows } = await client.query<{ left_ms: string }>(
+    `select $1 - 1000 * extract(epoch from clock_timestamp() - max(retired_at)) as left_ms
+     from invalidation.build`,
+    [graceMs],
+  )
+  await sleep(Math.max(0, Number(rows[0]?.left_ms ?? 0)))
+}

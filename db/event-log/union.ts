@@ -1,0 +1,26 @@
+import type { RulesDefinition, WatchedTable } from './definition.ts'
+
+/** What several builds want watched, as one; sorted, so that the same wishes give the same rules. */
+export function union(definitions: readonly RulesDefinition[]): RulesDefinition {
+  const tables = new Map<string, WatchedTable>()
+  for (const { name, watch, keys } of definitions.flatMap(({ tables }) => tables)) {
+    const known = tables.get(name)
+    tables.set(name, {
+      name,
+      watch: merged(known?.watch, watch),
+      keys: merged(known?.keys, keys),
+    })
+  }
+  return { tables: [...tables.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
+}
+
+/** Whether everything that is wanted of a table is there. */
+export const covers = (
+  { watch, keys }: Pick<WatchedTable, 'watch' | 'keys'>,
+  wanted: Pick<WatchedTable, 'watch' | 'keys'>,
+): boolean =>
+  wanted.watch.every((column) => watch.includes(column)) &&
+  wanted.keys.every((column) => keys.includes(column))
+
+const merged = (a: readonly string[] = [], b: readonly string[]) =>
+  [...new Set([...a, ...b])].toSorted()

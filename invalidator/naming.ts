@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto'
+import type { WatchedTable } from '../db/event-log/definition.ts'
+import type { Installation } from '../db/event-log/installation.ts'
+import { compileRules } from '../shared/cache/compile.ts'
+import type { ResourceRules } from '../shared/cache/resource.ts'
+import { UNNAMED } from '../shared/cache/watermark.ts'
+
+/** Whether the entries of a resource may be read, as the triggers stand. */
+export interface Naming {
+  /** That of the resource, or `UNNAMED` while a change of its tables may go unseen. */
+  readonly keyVersion: number
+  /** Of all its tables: when it differs, a change may have gone unseen. */
+  readonly fingerprint: string
+  /** Tables whose triggers are damaged, or do not report what the resource needs. */
+  readonly damaged: readonly string[]
+}
+
+/** Judges a resource by the installation that it depends on. */
+export function nameKeys(resource: ResourceRules, { tables, reports }: Installation): Naming {
+  const wanted = wantedBy(resource)
+  const damaged = wanted.filter((table) => !reports(table) || !tables.get(table.name)?.isWhole)
+  const hash = createHash('sha256')
+  for (const { name } of wanted) hash.update(`${name} ${tables.get(name)?.fingerprint}\n`)
+  return {
+    keyVersion: damaged.length === 0 ? resource.version : UNNAMED,
+    fingerprint: hash.digest('base64url').slice(0, 16),
+    damaged: damaged.map(({ name }) => name),
+  }
+}
+
+function wantedBy(resource: ResourceRules): readonly WatchedTable[] {
+  const known = compiled.get(resource)
+  if (known) return known
+  const { tables } = compileRules([resource])
+  compiled.set(resource, tables)
+  return tables
+}
+
+const compiled = new WeakMap<ResourceRules, readonly WatchedTable[]>()

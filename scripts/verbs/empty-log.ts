@@ -1,0 +1,6 @@
+import { emptyLog } from '../../db/event-log/housekeeping.ts'
+
+/** Empties the event log where no invalidator does; the next one to run flushes everything. */
+export async function runEmptyLog(url: string): Promise<void> {
+  console.log(`${await emptyLog(url)} events removed`)
+}

@@ -1,0 +1,12 @@
+import { retireOthers } from '../../db/event-log/retire.ts'
+import { compileRules } from '../../shared/cache/compile.ts'
+import { catalog } from '../../shared/resources/index.ts'
+import { graceMs } from './grace.ts'
+
+/** Ends what only other builds than this one want watched: the last step of a rolling deploy. */
+export async function runRetire(url: string): Promise<void> {
+  const wait = graceMs(process.env)
+  const { retired, changed } = await retireOthers(url, compileRules(catalog), wait)
+  for (const name of changed) console.log(name)
+  console.log(`${retired} other builds retired, ${changed.length} tables changed`)
+}

@@ -1,0 +1,162 @@
+import { expect } from 'chai'
+import { install } from '../../db/event-log/install.ts'
+import { retireBuilds } from '../../db/event-log/retire.ts'
+import { openInstaller } from '../../db/event-log/installer.ts'
+import { compileRules } from '../../shared/cache/compile.ts'
+import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import { openWorker, type TestWorker } from '../support/invalidator.ts'
+import { bird, BIRDS, census, type Entries, entriesOf, nest, openBirds } from './birds.ts'
+
+/** Of these resources `nest` and `census` depend on one table, `bird` on two. */
+describe('triggers that somebody has touched', () => {
+  let log: EventLog
+  let worker: TestWorker
+  let entries: Entries
+
+  beforeEach(async () => {
+    log = await openBirds()
+    await log.client.query(`insert into bird values (1, 'wren', 9, '{}', 2)`)
+    worker = await openWorker({ databaseUrl: log.url, catalog: BIRDS, inspectEveryMs: 0 })
+    entries = entriesOf(worker.redis, worker.prefix)
+    worker.worker.adopt(BIRDS)
+    await apply()
+  })
+  afterEach(async () => {
+    await worker[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+
+  const sql = (text: string) => log.client.query(text)
+  const apply = () => worker.worker.applyWindow()
+  const keys = () => [entries.key(bird, 9), entries.key(nest, 9), entries.key(census)]
+  const named = async () =>
+    Object.fromEntries(
+      await Promise.all(
+        BIRDS.map(async ({ name }) => [
+          name,
+          decodeWatermark(await worker.ledger.read(name))?.keyVersion,
+        ]),
+      ),
+    )
+
+  const ALL = { bird: 1, nest: 1, census: 1 }
+  const NONE = { bird: UNNAMED, nest: UNNAMED, census: UNNAMED }
+  const BUT_BIRDS = { bird: UNNAMED, nest: 1, census: 1 }
+
+  it('make no difference where nobody touched any', async () => {
+    expect(await entries.gone(keys(), async () => void (await apply(), await apply()))).to.eql([])
+    expect(await named()).to.eql(ALL)
+  })
+
+  for (const [what, damage, repair, meanwhile] of [
+    [
+      'disabled',
+      'alter table nest disable trigger zz_invalidation_update',
+      'alter table nest enable always trigger zz_invalidation_update',
+      BUT_BIRDS,
+    ],
+    [
+      'disabled all',
+      'alter table bird disable trigger user',
+      ['insert', 'update', 'delete', 'truncate']
+        .map((verb) => `alter table bird enable always trigger zz_invalidation_${verb}`)
+        .join(';'),
+      NONE,
+    ],
+    [
+      'silent for replication',
+      'alter table nest enable trigger zz_invalidation_delete',
+      'alter table nest enable always trigger zz_invalidation_delete',
+      BUT_BIRDS,
+    ],
+    [
+      'on a table that another has taken the place of',
+      'alter table nest rename to nest_1; create table nest (like nest_1)',
+      'drop table nest; alter table nest_1 rename to nest',
+      BUT_BIRDS,
+    ],
+  ] as const) {
+    it(`${what}: nothing is named until they are whole, and nothing kept from before`, async () => {
+      await sql(damage)
+      await apply()
+      expect(await named()).to.eql(meanwhile)
+      await sql(repair)
+      expect(await entries.gone(keys(), apply)).to.include(entries.key(bird, 9))
+      expect(await named()).to.eql(ALL)
+    })
+
+    it(`${what} and whole again before anybody looked: what was kept is forgotten`, async () => {
+      await sql(damage)
+      await sql(repair)
+      expect(await entries.gone(keys(), apply)).to.include(entries.key(bird, 9))
+      expect(await named()).to.eql(ALL)
+      expect(await entries.gone(keys(), apply)).to.eql([])
+    })
+
+    it(`${what} and whole again while no worker ran: what was kept is forgotten`, async () => {
+      await worker[Symbol.asyncDispose]()
+      const { prefix } = worker
+      await sql(damage)
+      await sql(repair)
+      worker = await openWorker({ databaseUrl: log.url, catalog: BIRDS, prefix })
+      entries = entriesOf(worker.redis, prefix)
+      worker.worker.adopt(BIRDS)
+      expect(await entries.gone(keys(), apply)).to.include(entries.key(bird, 9))
+      expect(await named()).to.eql(ALL)
+    })
+  }
+
+  for (const [what, change, concerned] of [
+    ['a column is made anew', `alter table nest drop place, add place text default 'ash'`, [bird]],
+    ['a table is rewritten', `alter table bird alter weight type real`, BIRDS],
+  ] as const) {
+    it(`forget what depends on a table of which ${what}`, async () => {
+      await sql(change)
+      expect(await entries.gone(keys(), apply)).to.have.members(
+        concerned.map((resource) => entries.key(resource, resource === census ? '' : 9)),
+      )
+    })
+  }
+
+  it('are repaired by install', async () => {
+    await sql('drop trigger zz_invalidation_update on nest')
+    await apply()
+    expect(await named()).to.eql(BUT_BIRDS)
+    await log.install(compileRules(BIRDS))
+    await apply()
+    expect(await named()).to.eql(ALL)
+  })
+
+  it('are missing for rules that nobody has installed, until somebody does', async () => {
+    const wider = {
+      ...census,
+      staleWhen: [...census.staleWhen, { table: 'ring', watch: ['colour'], key: {} }],
+    }
+    await using next = await openWorker({
+      databaseUrl: log.url,
+      catalog: [wider],
+      inspectEveryMs: 0,
+    })
+    next.worker.adopt([wider])
+    const keyVersion = async () => {
+      await next.worker.applyWindow()
+      return decodeWatermark(await next.ledger.read(wider.name))?.keyVersion
+    }
+    expect(await keyVersion()).to.equal(UNNAMED)
+    await install(log.url, compileRules([bird, nest, wider]))
+    expect(await keyVersion()).to.equal(1)
+  })
+
+  it('are given up by a build that is retired, and needed again when it is installed again', async () => {
+    {
+      await using installer = await openInstaller(log.url)
+      await retireBuilds(installer)
+    }
+    await apply()
+    expect(await named()).to.eql(NONE)
+    await log.install(compileRules(BIRDS))
+    expect(await entries.gone(keys(), apply)).to.have.members(keys())
+    expect(await named()).to.eql(ALL)
+  })
+})
