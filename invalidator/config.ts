@@ -7,7 +7,7 @@ export const invalidatorConfig = z
     ...commonSettings.shape,
     REDIS_URL: redisUrl,
     METRICS_PORT: port.default(9465),
-    HEARTBEAT_MS: positiveNumber.max(5_000).default(500),
+    HEARTBEAT_MS: positiveNumber.max(2_000).default(500),
   })
   .transform((env) => ({
     host: env.HOST,

@@ -3,6 +3,7 @@ import type { Logger } from 'winston'
 import { keepHouse, noteCursors } from '../db/event-log/housekeeping.ts'
 import type { Listener } from '../db/event-log/listener.ts'
 import { isSilence, type WorkerSession } from '../db/event-log/session.ts'
+import { NoLife } from '../db/event-log/window.ts'
 import type { Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import type { Metrics } from '../shared/metrics.ts'
@@ -29,7 +30,8 @@ export interface InvalidatorDeps {
   readonly onState?: (working: boolean) => void
 }
 
-const TAKE_EVERY_MS = 2_000
+const BALANCE_EVERY_MS = 1_000
+const PING_EVERY_MS = 1_000
 const CURSOR_EVERY_MS = 10_000
 const HOUSE_EVERY_MS = 15_000
 /** Two who take themselves for the owner of one Redis must not spin. */
@@ -62,21 +64,29 @@ async function work(
   const worker = createWorker({ ...deps, session })
   const pace = createPace({ ...deps, session, stopping })
   const chores = createChores(deps, session, worker)
-  const takeDue = every(TAKE_EVERY_MS)
+  const balanceDue = every(BALANCE_EVERY_MS)
+  const pingDue = every(PING_EVERY_MS)
 
   while (!stopping.aborted) {
     try {
-      if (takeDue()) {
-        const taken = await ownership.takeFree()
+      // Also while Redis is away, when no window is read.
+      if (pingDue()) await session.ping()
+      if (balanceDue()) {
+        const { taken, given } = await ownership.balance()
         worker.adopt(taken)
-        if (taken.length > 0) {
-          deps.logger.info('resources taken', { resources: taken.map(({ name }) => name) })
+        worker.abandon(given)
+        for (const [message, resources] of [
+          ['resources taken', taken],
+          ['resources given up', given],
+        ] as const) {
+          if (resources.length === 0) continue
+          deps.logger.info(message, { resources: resources.map(({ name }) => name) })
         }
       }
       if (ownership.isEmpty) {
         // Standing by. Whoever works needs the bell, and lets it go under load.
         trouble.over()
-        await pause(TAKE_EVERY_MS, stopping)
+        await pause(BALANCE_EVERY_MS, stopping)
         continue
       }
       const events = await worker.applyWindow()
@@ -85,7 +95,7 @@ async function work(
       if (worker.mustRepeat) await pause(REPEAT_MS, stopping)
       else await pace.rest(events)
     } catch (error) {
-      if (session.lost.aborted || isSilence(error)) throw error
+      if (session.lost.aborted || isSilence(error) || error instanceof NoLife) throw error
       // The window is kept: it begins again where the stored watermark stands.
       worker.doubt()
       await trouble.meet(error)

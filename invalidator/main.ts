@@ -17,8 +17,8 @@ import { WakeUp } from './wake-up.ts'
 const logger = createLogger('invalidator')
 
 const APPLICATION_NAME = 'spms-invalidator'
-/** A flush's script may take its time; nobody waits for the invalidator's connection. */
-const REDIS_COMMAND_TIMEOUT_MS = 5_000
+/** Not longer: while it waits, nobody says that this worker is alive. */
+const REDIS_COMMAND_TIMEOUT_MS = 2_000
 const STATEMENT_TIMEOUT_MS = 30_000
 
 await runService(logger, async (service) => {

@@ -26,6 +26,7 @@ const CALM_PER_S = 250
 const MEMORY_S = 0.25
 const POLL_FIRST_MS = 1
 const POLL_MAX_MS = 20
+const PING_EVERY_MS = 1_000
 /** Where writers do not ring at all. */
 const SILENT_POLL_MS = 5
 
@@ -57,7 +58,7 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
       if (!session.bellRings) return pause(SILENT_POLL_MS)
 
       if (holding) {
-        if (!busy) return wakeUp.wait(listener.hearing ? heartbeatMs : POLL_MAX_MS, stopping)
+        if (!busy) return slumber(listener.hearing ? heartbeatMs : POLL_MAX_MS)
         await session.releaseBell()
         holding = false
       } else if (!busy && events === 0) {
@@ -67,6 +68,14 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
       }
       return pause(pollMs)
     },
+  }
+
+  /** Sleeps until it rings; in its sleep it goes on saying that it is alive. */
+  async function slumber(ms: number): Promise<void> {
+    for (let leftMs = ms; leftMs > 0 && !stopping.aborted; leftMs -= PING_EVERY_MS) {
+      if (leftMs < ms) await session.ping()
+      if (await wakeUp.wait(Math.min(leftMs, PING_EVERY_MS), stopping)) return
+    }
   }
 
   async function pause(ms: number): Promise<void> {

@@ -8,14 +8,16 @@ export class WakeUp {
     this.#wake?.()
   }
 
-  wait(atMostMs: number, signal: AbortSignal): Promise<void> {
+  /** Whether it rang. */
+  wait(atMostMs: number, signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer)
         signal.removeEventListener('abort', done)
+        const rung = this.#rung
         this.#wake = undefined
         this.#rung = false
-        resolve()
+        resolve(rung)
       }
       if (this.#rung || signal.aborted) atMostMs = 0
       const timer = atMostMs === Infinity ? undefined : setTimeout(done, atMostMs)

@@ -24,7 +24,7 @@ import { type Naming, nameKeys } from './naming.ts'
 import { createRivals, type Rivalry } from './rivals.ts'
 
 export interface WorkerDeps {
-  readonly session: Pick<WorkerSession, 'client' | 'lost'>
+  readonly session: Pick<WorkerSession, 'client' | 'lost' | 'ping'>
   readonly ledger: Ledger
   readonly catalog: readonly ResourceRules[]
   readonly prefix: string
@@ -38,6 +38,8 @@ export interface WorkerDeps {
 export interface Worker {
   /** Goes on where the stored watermark of each stands. */
   adopt(resources: readonly ResourceRules[]): void
+  /** Has nothing to do with them any more. */
+  abandon(resources: readonly ResourceRules[]): void
   /** Reads one window, forgets what it made stale, moves the watermarks. Returns the number of events. */
   applyWindow(): Promise<number>
   /** A watermark was not what it should have been: for its resource the window has to begin again. */
@@ -52,6 +54,7 @@ const REACHING_BACK_MS = 60_000
 /** While nothing happens, polling does not move the watermark more often than this. */
 const PUBLISH_EVERY_MS = 50
 const INSPECT_EVERY_MS = 2_000
+const PING_EVERY_MS = 1_000
 
 /** A resource and where it stands. */
 interface Post {
@@ -86,6 +89,10 @@ export function createWorker(deps: WorkerDeps): Worker {
   const rivals = createRivals()
   const inspect = createInspection()
   const inspectionDue = every(deps.inspectEveryMs ?? INSPECT_EVERY_MS)
+  const pingDue = every(PING_EVERY_MS)
+  const pingNowAndThen = async () => {
+    if (pingDue()) await session.ping()
+  }
   let installation: Installation | undefined
   let rules: InstalledRules | undefined
   let mapping: Mapping | undefined
@@ -106,7 +113,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (idle && nowMs - publishedAtMs < PUBLISH_EVERY_MS) return 0
 
     const advances = ours().map((post) => advanceOf(post, findings, asOfMs))
-    const report = await ledger.apply(advances)
+    const report = await ledger.apply(advances, pingNowAndThen)
     publishedAtMs = nowMs
     settle(advances, report)
     observe(findings, report)
@@ -306,6 +313,9 @@ export function createWorker(deps: WorkerDeps): Worker {
           naming: null,
         })
       }
+    },
+    abandon(resources) {
+      for (const { name } of resources) posts.delete(name)
     },
     get mustRepeat() {
       return ours().some(({ stored }) => stored === undefined)

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import createSubscriber, { type Subscriber } from 'pg-listen'
 import { BELL_CHANNEL } from './event.ts'
@@ -19,14 +20,23 @@ export interface ListenerOptions {
 // The package's types name the module as its default export's namespace.
 const subscribe = createSubscriber as unknown as typeof createSubscriber.default
 
+const PING_EVERY_MS = 3_000
+const PINGS_TO_MISS = 2
+const PING = 'ping '
 const RETRY_FIRST_MS = 100
 const RETRY_MAX_MS = 5_000
 
-/** Listens for ever: connects in the background, and again after every loss. */
+/**
+ * Listens for ever: connects in the background, and again after every loss. It rings itself now and
+ * then, by the channel that it listens to: whoever does not hear that, hears nothing else either,
+ * however sound the connection seems.
+ */
 export function openListener({ url, applicationName, onRing, onState }: ListenerOptions): Listener {
   let hearing = false
   const stop = new AbortController()
   let current: Subscriber | undefined
+  const ping = PING + randomUUID()
+  let missed = 0
 
   const become = (state: boolean, error?: unknown) => {
     if (stop.signal.aborted) return
@@ -46,6 +56,7 @@ export function openListener({ url, applicationName, onRing, onState }: Listener
         await subscriber.connect()
         await subscriber.listenTo(BELL_CHANNEL)
         current = subscriber
+        missed = 0
         if (stop.signal.aborted) await subscriber.close()
         else become(true)
         return
@@ -68,35 +79,51 @@ export function openListener({ url, applicationName, onRing, onState }: Listener
         connectionTimeoutMillis: 3_000,
         query_timeout: 2_000,
         keepAliveInitialDelayMillis: 5_000,
+        // A process that was stopped must not hold back the queue of notifications.
+        options: '-c idle_session_timeout=10s',
       },
       {
         // A payload is anybody's text; the default parser would make an error of it.
         parse: (text: string) => text,
+        serialize: String,
         // It counts from one and stops before the limit, so this means never: its own reconnecting
         // cannot be stopped once begun, nor told from a connection that no longer listens.
         retryLimit: 1,
-        paranoidChecking: 5_000,
+        paranoidChecking: false,
       },
     )
-    subscriber.notifications.on(BELL_CHANNEL, () => onRing())
-    // The connection is gone, or does not answer the check any more: begin anew.
-    subscriber.events.on('error', (error) => {
-      if (subscriber !== current || stop.signal.aborted) return
-      become(false, error)
-      current = undefined
-      subscriber.close().catch(() => undefined)
-      connecting = connect()
+    subscriber.notifications.on(BELL_CHANNEL, (payload: string | undefined) => {
+      if (payload === ping) missed = 0
+      // Others ring themselves too.
+      else if (!payload?.startsWith(PING)) onRing()
     })
+    subscriber.events.on('error', (error) => giveUp(subscriber, error))
     return subscriber
   }
 
+  /** Begins anew. */
+  function giveUp(subscriber: Subscriber, error: unknown): void {
+    if (subscriber !== current || stop.signal.aborted) return
+    become(false, error)
+    current = undefined
+    subscriber.close().catch(() => undefined)
+    connecting = connect()
+  }
+
   let connecting = connect()
+  const pinging = setInterval(() => {
+    const subscriber = current
+    if (!subscriber) return
+    if (missed++ === PINGS_TO_MISS) giveUp(subscriber, new Error('it does not hear itself'))
+    else subscriber.notify(BELL_CHANNEL, ping).catch((error) => giveUp(subscriber, error))
+  }, PING_EVERY_MS)
 
   return {
     get hearing() {
       return hearing
     },
     async [Symbol.asyncDispose]() {
+      clearInterval(pinging)
       stop.abort()
       await connecting
       await current?.close().catch(() => undefined)

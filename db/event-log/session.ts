@@ -1,4 +1,4 @@
-import { Client } from 'pg'
+import { Client, type QueryConfig } from 'pg'
 import { LOCK, LOCK_CLASS } from './event.ts'
 
 /**
@@ -12,6 +12,15 @@ export interface WorkerSession extends AsyncDisposable {
   /** Takes a lock for as long as the session lives, if nobody has it. Never waits. */
   tryLock(lockClass: number, object: number): Promise<boolean>
   unlock(lockClass: number, object: number): Promise<void>
+  /** Takes a lock beside others who share it. */
+  tryShare(lockClass: number, object: number): Promise<boolean>
+  /** How many sessions hold each lock of a class, by object. */
+  countHolders(lockClass: number): Promise<ReadonlyMap<number, number>>
+  /**
+   * Says that the loop is alive. Call it at least every second or two, also between the steps of
+   * long work: a session without a sign of life for five seconds loses its locks to others.
+   */
+  ping(): Promise<void>
   /** The right to sleep. While it is held alone, every writer rings. */
   tryBell(): Promise<boolean>
   releaseBell(): Promise<void>
@@ -50,6 +59,9 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
   }
 }
 
+/** A server that does not answer a ping in this time is not there. */
+const PING_TIMEOUT_MS = 2_000
+
 const SETTINGS = [
   // The window's plan must not depend on statistics, which the ring never has.
   'plan_cache_mode=force_generic_plan',
@@ -57,6 +69,8 @@ const SETTINGS = [
   // A process that was stopped between its snapshot and its window must not go on with them after
   // the ring has turned.
   'idle_in_transaction_session_timeout=5s',
+  // Nor may a process that was stopped, or hangs, keep its locks from the others.
+  'idle_session_timeout=5s',
 ]
 
 /** Whether an error says that the server did not answer at all: the connection is worth nothing. */
@@ -94,6 +108,23 @@ async function prepare(client: Client, lost: AbortSignal): Promise<WorkerSession
     bellRings: rows[0]?.rings === true,
     tryLock,
     unlock,
+    tryShare: (lockClass, object) =>
+      lockQuery('select pg_try_advisory_lock_shared($1, $2) as locked', [lockClass, object]),
+    async countHolders(lockClass) {
+      const { rows } = await client.query<{ object: number; holders: number }>(
+        `select objid::bigint::bit(32)::integer as object, count(*)::integer as holders
+         from pg_locks
+         where locktype = 'advisory' and objsubid = 2 and granted
+           and classid::bigint::bit(32)::integer = $1
+           and database = (select oid from pg_database where datname = current_database())
+         group by objid`,
+        [lockClass],
+      )
+      return new Map(rows.map(({ object, holders }) => [object, holders]))
+    },
+    async ping() {
+      await client.query({ text: 'select 1', query_timeout: PING_TIMEOUT_MS } as QueryConfig)
+    },
     tryBell: () => tryLock(LOCK_CLASS, LOCK.bell),
     releaseBell: () => unlock(LOCK_CLASS, LOCK.bell),
     [Symbol.asyncDispose]: async () => {

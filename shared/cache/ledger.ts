@@ -27,7 +27,8 @@ export interface Ledger {
   time(): Promise<number>
   /** The stored text of a resource's watermark. */
   read(resource: string): Promise<string | null>
-  apply(advances: readonly Advance[]): Promise<AdvanceReport>
+  /** Calls `between` between the parts of what is too large for one script. */
+  apply(advances: readonly Advance[], between?: () => Promise<void>): Promise<AdvanceReport>
 }
 
 /** Keys in one script: above a millisecond of Redis' time, others wait noticeably. */
@@ -77,20 +78,26 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
 
   async function applyInParts(
     item: Advance,
-    batches: AsyncIterable<readonly string[]> | Iterable<readonly string[]>,
+    batches: Iterable<readonly string[]>,
     report: MutableReport,
+    between: () => Promise<void>,
   ): Promise<void> {
     const before = decodeWatermark(item.expected)
     const parts: Parts = { expected: item.expected, before, count: before?.part ?? 0 }
-    for await (const batch of batches) {
+    for (const batch of batches) {
       if (!(await applyPart(item, batch, parts, report))) return
+      await between()
     }
     const last = { name: item.resource.name, next: encodeWatermark(item.next), keys: [] }
     await advance([{ ...last, expected: parts.expected }], report)
   }
 
   /** One pass over the key space for all resources that are flushed. */
-  async function flush(items: readonly Advance[], report: MutableReport): Promise<void> {
+  async function flush(
+    items: readonly Advance[],
+    report: MutableReport,
+    between: () => Promise<void>,
+  ): Promise<void> {
     const open = items.map((item) => {
       const before = decodeWatermark(item.expected)
       const parts: Parts = { expected: item.expected, before, count: before?.part ?? 0 }
@@ -111,6 +118,7 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
         if (keys.length === 0 || one.lost) continue
         one.lost = !(await applyPart(one.item, keys, one.parts, report))
       }
+      await between()
     } while (cursor !== '0')
     await advance(
       open
@@ -133,7 +141,7 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
 
     read: (resource) => redis.hget(hash, resource),
 
-    async apply(advances) {
+    async apply(advances, between = () => Promise.resolve()) {
       const report: MutableReport = { stored: new Map(), removed: new Map() }
       const flushed = advances.filter((item) => item.flush)
       const named = advances.filter((item) => !item.flush)
@@ -151,8 +159,10 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
           report,
         )
       }
-      for (const item of large) await applyInParts(item, batchesOf([...item.keys]), report)
-      if (flushed.length > 0) await flush(flushed, report)
+      for (const item of large) {
+        await applyInParts(item, batchesOf([...item.keys]), report, between)
+      }
+      if (flushed.length > 0) await flush(flushed, report, between)
       return report
     },
   }

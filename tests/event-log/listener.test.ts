@@ -129,6 +129,34 @@ describe('the listener', () => {
     expect(await connections()).to.equal(1)
   })
 
+  it('notices by its own rings that a connection has gone dumb, and takes another', async function () {
+    this.timeout(40_000)
+    await using proxy = await createProxy(database.url)
+    await proxy.listen()
+    await using listener = open(proxy.url)
+    await until(() => listener.hearing)
+    proxy.swallow()
+    await until(() => !listener.hearing)
+    await until(() => listener.hearing)
+    await heard()
+  })
+
+  it('does not take the rings by which others test themselves for news', async function () {
+    this.timeout(30_000)
+    await using one = open()
+    await until(() => one.hearing)
+    const before = rings
+    const watcher = new Client({ connectionString: database.url })
+    await watcher.connect()
+    const pings: string[] = []
+    watcher.on('notification', ({ payload }) => pings.push(payload ?? ''))
+    await watcher.query('listen invalidation')
+    await until(() => pings.length >= 2)
+    expect(rings).to.equal(before)
+    expect(one.hearing).to.be.true
+    await watcher.end()
+  })
+
   it('ends at once, also while it is looking for a server', async () => {
     await using proxy = await createProxy(database.url)
     const listener = open(proxy.url)

@@ -1,7 +1,8 @@
 import { expect } from 'chai'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
-import { createOwnership, redisTarget } from '../../invalidator/ownership.ts'
+import { createOwnership, type Ownership, redisTarget } from '../../invalidator/ownership.ts'
 import type { EventLog } from '../event-log/event-log.ts'
+import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { until } from '../support/until.ts'
 import { BIRDS, openBirds } from './birds.ts'
 
@@ -21,9 +22,11 @@ describe('ownership', () => {
       statementTimeoutMs: 10_000,
     })
 
+  const takeFree = async (ownership: Ownership) => (await ownership.balance()).taken
+
   const take = async (session: WorkerSession, target = 'a') => {
     const ownership = createOwnership(session, BIRDS, target)
-    const taken = await ownership.takeFree()
+    const taken = await takeFree(ownership)
     return { ownership, taken: taken.map(({ name }) => name) }
   }
 
@@ -32,7 +35,7 @@ describe('ownership', () => {
     const { ownership, taken } = await take(session)
     expect(taken).to.eql(names)
     expect(ownership.isEmpty).to.be.false
-    expect(await ownership.takeFree()).to.eql([])
+    expect(await takeFree(ownership)).to.eql([])
   })
 
   it('leaves a resource to whoever has it, until that one is gone', async () => {
@@ -43,7 +46,7 @@ describe('ownership', () => {
     expect(taken).to.eql([])
     expect(ownership.isEmpty).to.be.true
     await first[Symbol.asyncDispose]()
-    await until(async () => (await ownership.takeFree()).length === BIRDS.length)
+    await until(async () => (await takeFree(ownership)).length === BIRDS.length)
   })
 
   it('is apart for each Redis', async () => {
@@ -62,9 +65,58 @@ describe('ownership', () => {
         ++tries === 2 ? Promise.reject(new Error('out of locks')) : session.tryLock(...lock),
     }
     const ownership = createOwnership(failing, BIRDS, 'a')
-    expect(await ownership.takeFree().catch(String)).to.equal('Error: out of locks')
+    expect(await takeFree(ownership).catch(String)).to.equal('Error: out of locks')
     expect(ownership.isEmpty).to.be.true
-    expect((await ownership.takeFree()).map(({ name }) => name)).to.eql(names)
+    expect((await takeFree(ownership)).map(({ name }) => name)).to.eql(names)
+  })
+
+  /** Balances in turns until nobody takes or gives anything, and says who has what. */
+  const settled = async (...replicas: readonly Replica[]): Promise<string[][]> => {
+    // In a first round they have not yet seen each other.
+    for (let calmRounds = 0; calmRounds < 2; calmRounds++) {
+      for (const { ownership, has } of replicas) {
+        const { taken, given } = await ownership.balance()
+        for (const { name } of given) has.delete(name)
+        for (const { name } of taken) has.add(name)
+        if (taken.length + given.length > 0) calmRounds = -1
+      }
+    }
+    return replicas.map(({ has }) => [...has].toSorted())
+  }
+  interface Replica {
+    readonly session: WorkerSession
+    readonly ownership: Ownership
+    readonly has: Set<string>
+  }
+  const replica = async (known: readonly ResourceRules[]): Promise<Replica> => {
+    const session = await open()
+    return { session, ownership: createOwnership(session, known, 'shares'), has: new Set() }
+  }
+  const many = (...ids: readonly number[]) =>
+    ids.map((id): ResourceRules => ({ name: `r${id}`, version: 1, key: `r${id}`, staleWhen: [] }))
+  const tens = many(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+
+  it('is shared out fairly among those who live, and everything has an owner', async () => {
+    const a = await replica(tens)
+    expect((await settled(a))[0]).to.have.lengthOf(10)
+    const b = await replica(tens)
+    const c = await replica(tens)
+    const shares = await settled(a, b, c)
+    expect(shares.flat()).to.have.members(tens.map(({ name }) => name))
+    expect(shares.map(({ length }) => length).toSorted()).to.eql([2, 4, 4])
+    await a.session[Symbol.asyncDispose]()
+    await until(async () => (await settled(b, c)).flat().length === 10)
+    expect((await settled(b, c)).map(({ length }) => length)).to.eql([5, 5])
+    for (const { session } of [b, c]) await session[Symbol.asyncDispose]()
+  })
+
+  it('of what one build alone knows is that one, whatever else it has', async () => {
+    const older = await replica(tens)
+    const newer = await replica([...tens, ...many(10, 11, 12, 13, 14, 15)])
+    const shares = await settled(older, newer)
+    expect(shares.flat()).to.have.lengthOf(16)
+    expect(shares.map(({ length }) => length)).to.eql([5, 11])
+    for (const { session } of [older, newer]) await session[Symbol.asyncDispose]()
   })
 
   for (const [url, target] of [

@@ -7,6 +7,8 @@ export interface Proxy extends AsyncDisposable {
   readonly url: string
   /** Holds back every reply for so long. */
   delayMs: number
+  /** From now on the connections that there are stay open, and nothing comes through them. */
+  swallow(): void
   /** Accepts connections; before this they are refused. */
   listen(): Promise<void>
 }
@@ -15,6 +17,7 @@ export interface Proxy extends AsyncDisposable {
 export async function createProxy(target: string): Promise<Proxy> {
   const address = new URL(target)
   const sockets = new Set<Socket>()
+  let swallowed = 0
   const server = createServer((client) => {
     const upstream = connect(Number(address.port), address.hostname)
     for (const socket of [client, upstream]) {
@@ -27,8 +30,10 @@ export async function createProxy(target: string): Promise<Proxy> {
         upstream.destroy()
       })
     }
-    client.pipe(upstream)
+    const generation = swallowed
+    client.on('data', (bytes) => generation === swallowed && upstream.write(bytes))
     upstream.on('data', (bytes) => {
+      if (generation !== swallowed) return
       // Timers of one length end in the order in which they began.
       if (proxy.delayMs === 0) client.write(bytes)
       else void sleep(proxy.delayMs).then(() => client.destroyed || client.write(bytes))
@@ -50,6 +55,7 @@ export async function createProxy(target: string): Promise<Proxy> {
   const proxy: Proxy = {
     url: url.href,
     delayMs: 0,
+    swallow: () => void swallowed++,
     listen: () => listen(port),
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()

@@ -198,8 +198,8 @@ export function recordKeys(): {
     flushed,
     wrapLedger: (ledger) => ({
       ...ledger,
-      async apply(advances) {
-        const report = await ledger.apply(advances)
+      async apply(advances, between) {
+        const report = await ledger.apply(advances, between)
         for (const { resource, keys, flush } of advances) {
           if (!report.stored.has(resource.name)) continue
           if (flush) flushed.push(resource.name)
