@@ -68,7 +68,7 @@ describe('the guard', function () {
   async function publish(agoMs: number, change: Partial<Watermark> = {}): Promise<Watermark> {
     const asOfMs = (await redisNow()) - agoMs
     const part = { part: 0, keyVersion: 1, fingerprint: 'rules-1' }
-    const mark = { incarnation: ours, snapshot, asOfMs, ...part, ...change }
+    const mark = { incarnation: ours, origin: '1.2.3', snapshot, asOfMs, ...part, ...change }
     await engine.redis.hset(watermarkKey(engine.prefix), 'thing', encodeWatermark(mark))
     return mark
   }

@@ -6,6 +6,7 @@ import { encodeWatermark, NOTHING_SEEN, type Watermark } from '../../shared/cach
 
 const mark: Watermark = {
   incarnation: randomUUID(),
+  origin: '1.2.3',
   snapshot: { xmin: 7n, xmax: 9n, xip: [7n], text: '7:9:7' },
   asOfMs: 999_000,
   part: 0,

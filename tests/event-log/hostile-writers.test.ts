@@ -116,19 +116,19 @@ describe('writers that know nothing of the log, or little good', () => {
         {
           name: 'odd',
           watch: [...columns, 'Select "x"'],
-          keys: ['id', 'op', 'keys', 'Select "x"'],
+          keys: ['Select "x"', 'id', 'keys', 'op'],
         },
       ],
     })
     expect(await log.logged(`insert into odd (id, op) values (1, 'a')`)).to.eql([
-      'odd I all [["1","a",null,null]]',
+      'odd I all [[null,"1",null,"a"]]',
     ])
     expect(await log.logged(`update odd set mask = 'm', was = 'w'`)).to.eql([
-      'odd U mask,was [["1","a",null,null]]',
+      'odd U mask,was [[null,"1",null,"a"]]',
     ])
     await log.client.query(`insert into odd (id) values (2)`)
     expect(await log.logged(`update odd set keys = 'k', "Select ""x""" = 'q'`)).to.eql([
-      'odd U keys,Select "x" [["1","a","k","q"],["1","a",null,null],["2",null,"k","q"],["2",null,null,null]]',
+      'odd U Select "x",keys [["q","1","k","a"],["q","2","k",null],[null,"1",null,"a"],[null,"2",null,null]]',
     ])
     await log.client.query('drop table odd')
     await log.install()
