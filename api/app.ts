@@ -13,9 +13,14 @@ import { createClient } from './http/client.ts'
 import { createFront } from './http/front.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import { describeRoutes } from './openapi/document.ts'
+import { affiliationRoutes } from './routes/affiliations.ts'
 import { agencyRoutes } from './routes/agencies.ts'
+import { businessAreaRoutes } from './routes/business-areas.ts'
+import { departmentalServiceRoutes } from './routes/departmental-services.ts'
+import { divisionRoutes } from './routes/divisions.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { healthRoutes } from './routes/health.ts'
+import { locationRoutes } from './routes/locations.ts'
 import { profileEntryRoutes } from './routes/profile-entries.ts'
 import { projectMemberRoutes } from './routes/project-members.ts'
 import { projectReadRoutes } from './routes/project-reads.ts'
@@ -64,6 +69,8 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
   // First what is asked for most: whatever stands before a route is paid for by each of its hits.
   v1.use(staffProfileRoutes(deps))
   v1.use(sessionRoutes({ ...deps, client, sessions }))
+  v1.use(affiliationRoutes(deps), businessAreaRoutes(deps), departmentalServiceRoutes(deps))
+  v1.use(divisionRoutes(deps), locationRoutes(deps))
   v1.use(profileEntryRoutes(deps), agencyRoutes(deps))
   v1.use(projectReadRoutes(deps), projectMemberRoutes(deps), projectRoutes(deps))
   v1.use(docsRoutes({ describe: () => describeRoutes({ '': health, '/api/v1': v1 }) }))

@@ -15,6 +15,11 @@ export function sendPrivate(res: ServerResponse, json: Json, why = 'private'): v
   send(res, 200, json, 'private, no-store')
 }
 
+/** Answers a read that is never cached with nothing at all. */
+export function sendNothing(res: ServerResponse): void {
+  res.writeHead(200, { 'Content-Length': 0, 'Cache-Control': 'private, no-store' }).end()
+}
+
 /** Says that a write is done and leaves nothing to show. */
 export function sendNoContent(res: ServerResponse): void {
   res.writeHead(204, { 'Cache-Control': 'no-store' }).end()

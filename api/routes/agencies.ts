@@ -1,20 +1,22 @@
 import { Router } from 'express'
 import { z } from 'zod'
+import { findAgencies, findAgency } from '../../db/queries/agencies.ts'
 import { findBranch, findTinyBranch, searchBranches } from '../../db/queries/branches.ts'
 import { deleteBranch, insertBranch, lockBranch, updateBranch } from '../../db/writes/branch.ts'
 import { requireSuperuser } from '../../db/writes/superuser.ts'
 import { transact } from '../../db/writes/transact.ts'
-import { notFound } from '../../shared/errors.ts'
-import { branches, businessAreas } from '../../shared/resources/index.ts'
+import { branches } from '../../shared/resources/index.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference, text } from './field.ts'
+import { found } from './found.ts'
 import { page, searchTerm } from './parameter.ts'
+import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
-/** The reference lists of agencies, and the branches that superusers keep. */
+/** Agencies, and the branches that superusers keep. After routes of more words than an id. */
 export function agencyRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db, reader } = deps
@@ -27,11 +29,8 @@ export function agencyRoutes(deps: AppDeps): Router {
         const answer = await deps.readAs(req, () => reader.read(branches, {}, 'all'))
         return deps.sendAnswer(req, res, answer, 'user')
       }
-      await deps.requireUser(req)
-      const found = await reader.query((trx) =>
-        searchBranches(trx, { searchTerm: term, page: wanted.page }),
-      )
-      sendPrivate(res, found, 'search')
+      const options = { searchTerm: term, page: wanted.page }
+      sendPrivate(res, await queryAs(deps, req, (trx) => searchBranches(trx, options)), 'search')
     })
     .post(async (req, res) => {
       const { userId } = await deps.requireUser(req)
@@ -48,10 +47,8 @@ export function agencyRoutes(deps: AppDeps): Router {
     .route('/agencies/branches/:id')
     .get(async (req, res) => {
       const id = parseId(req.params.id, 'Branch')
-      await deps.requireUser(req)
-      const branch = await reader.query((trx) => findBranch(trx, id))
-      if (branch === null) throw notFound('Branch', id)
-      sendPrivate(res, branch)
+      const branch = await queryAs(deps, req, (trx) => findBranch(trx, id))
+      sendPrivate(res, found(branch, 'Branch', id))
     })
     .put(async (req, res) => {
       const id = parseId(req.params.id, 'Branch')
@@ -75,10 +72,17 @@ export function agencyRoutes(deps: AppDeps): Router {
     .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
 
   router
-    .route('/agencies/business_areas')
+    .route('/agencies/list')
+    .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findAgencies)))
+    .all(methodNotAllowed('GET'))
+
+  // Last, since it takes any word for an id.
+  router
+    .route('/agencies/:id')
     .get(async (req, res) => {
-      const answer = await deps.readAs(req, () => reader.read(businessAreas, {}, 'all'))
-      deps.sendAnswer(req, res, answer, 'user')
+      const id = parseId(req.params.id, 'Agency')
+      const agency = await queryAs(deps, req, (trx) => findAgency(trx, id))
+      sendPrivate(res, found(agency, 'Agency', id))
     })
     .all(methodNotAllowed('GET'))
 

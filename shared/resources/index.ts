@@ -1,4 +1,6 @@
 import type { ResourceRules } from '../cache/resource.ts'
+import { affiliations } from './affiliations.ts'
+import { areas } from './areas.ts'
 import { branches } from './branches.ts'
 import { businessAreas } from './business-areas.ts'
 import { staffList } from './staff-list.ts'
@@ -9,6 +11,8 @@ import { userByEmail } from './user-by-email.ts'
 import { userProjects } from './user-projects.ts'
 
 export {
+  affiliations,
+  areas,
   branches,
   businessAreas,
   staffList,
@@ -29,6 +33,8 @@ export const catalog: readonly ResourceRules[] = [
   userProjects,
   branches,
   businessAreas,
+  affiliations,
+  areas,
   userAccessRules,
   userByEmail,
 ]

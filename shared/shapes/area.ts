@@ -1,5 +1,8 @@
 import { z } from 'zod'
-import { id } from './values.ts'
+import { id, perthTime } from './values.ts'
 
 /** An area on the map. */
 export const area = z.strictObject({ id, name: z.string(), area_type: z.string() })
+
+/** An area by itself. */
+export const areaDetail = area.extend({ created_at: perthTime, updated_at: perthTime })

@@ -1,10 +1,11 @@
 import { z } from 'zod'
-import { fileUrl, id } from './values.ts'
+import { fileUrl, id, perthTime } from './values.ts'
 
 /** Somebody on the e-mail list of a division. */
 const emailUser = z.strictObject({ id, email: z.string().nullable(), name: z.string() })
 
-const division = z.strictObject({
+/** A division as its business areas show it. */
+export const division = z.strictObject({
   id,
   name: z.string(),
   slug: z.string(),
@@ -32,4 +33,27 @@ export const businessArea = z.strictObject({
 /** A business area as everybody sees it: without the names and e-mails of its division's list. */
 export const publicBusinessArea = businessArea.extend({
   division: division.extend({ directorate_email_list: z.tuple([]) }).nullable(),
+})
+
+/** A business area by itself, with everything that is kept of it. */
+export const businessAreaDetail = z.strictObject({
+  id,
+  created_at: perthTime,
+  updated_at: perthTime,
+  name: z.string(),
+  slug: z.string().nullable(),
+  published: z.boolean(),
+  is_active: z.boolean(),
+  cost_center: z.int().nullable(),
+  old_leader_id: z.int().nullable(),
+  old_finance_admin_id: z.int().nullable(),
+  old_data_custodian_id: z.int().nullable(),
+  focus: z.string().nullable(),
+  introduction: z.string().nullable(),
+  agency: id,
+  division: id.nullable(),
+  leader: id.nullable(),
+  finance_admin: id.nullable(),
+  data_custodian: id.nullable(),
+  caretaker: id.nullable(),
 })

@@ -9,6 +9,8 @@ import { OwnLife } from '../../shared/cache/own-life.ts'
 import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import {
+  affiliations,
+  areas,
   branches,
   businessAreas,
   catalog,
@@ -86,6 +88,16 @@ const all: readonly Racers[] = [
       rename,
       (n) => `update agencies_division set name = 'n${n}' where id = 121`,
     ],
+  },
+  {
+    resource: affiliations,
+    examples: [{ params: {}, variant: 'all' }],
+    writes: [(n) => `update agencies_affiliation set name = 'n${n}' where id = 271`],
+  },
+  {
+    resource: areas,
+    examples: ['all', 'dbcaregion'].map((variant) => ({ params: {}, variant })),
+    writes: [(n) => `update locations_area set name = 'n${n}' where id = 281`],
   },
   {
     resource: createUserAccess(SECRETS),

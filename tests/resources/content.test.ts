@@ -5,6 +5,8 @@ import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
 import type { Params, Resource } from '../../shared/cache/resource.ts'
 import {
+  affiliations,
+  areas,
   branches,
   businessAreas,
   staffList,
@@ -13,6 +15,8 @@ import {
   staffProjects,
   userProjects,
 } from '../../shared/resources/index.ts'
+import { affiliation } from '../../shared/shapes/affiliation.ts'
+import { area } from '../../shared/shapes/area.ts'
 import { branch } from '../../shared/shapes/branch.ts'
 import { businessArea } from '../../shared/shapes/business-area.ts'
 import { publicProjectRow } from '../../shared/shapes/project-row.ts'
@@ -120,6 +124,19 @@ describe('content', function () {
     expect(idsOf(areaBody)).to.deep.equal(await idsByName('agencies_businessarea'))
   })
 
+  it('of affiliations and areas is all of them by name, and areas of each type', async () => {
+    const affiliationBody = z.array(affiliation).parse(await read(affiliations, {}, 'all'))
+    expect(affiliationBody).to.have.deep.members(expected.affiliations())
+    expect(idsOf(affiliationBody)).to.deep.equal(await idsByName('agencies_affiliation'))
+    const areaBody = z.array(area).parse(await read(areas, {}, 'all'))
+    expect(areaBody).to.have.deep.members(expected.areas())
+    expect(idsOf(areaBody)).to.deep.equal(await idsByName('locations_area'))
+    for (const type of ['dbcaregion', 'dbcadistrict', 'ibra', 'imcra', 'nrm']) {
+      const ofType = z.array(area).parse(await read(areas, {}, type))
+      expect(ofType).to.deep.equal(areaBody.filter(({ area_type }) => area_type === type))
+    }
+  })
+
   it('for everybody never holds the log-in name or e-mail of anybody', async () => {
     const secrets = tables
       .every('users_user')
@@ -199,7 +216,9 @@ describe('content', function () {
       .filter((profile) => expected.isVisible(profile) && expected.isListed(profile))
   }
 
-  async function idsByName(table: 'agencies_branch' | 'agencies_businessarea') {
+  async function idsByName(
+    table: 'agencies_affiliation' | 'agencies_branch' | 'agencies_businessarea' | 'locations_area',
+  ) {
     const { rows } = await sql<{ id: number }>`
       select id::int as id from ${sql.table(table)} order by name, id
     `.execute(db)

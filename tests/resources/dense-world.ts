@@ -3,6 +3,8 @@ import { type Kysely, sql } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import {
+  affiliations,
+  areas,
   branches,
   businessAreas,
   createUserAccess,
@@ -45,6 +47,11 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
   { resource: userProjects, examples: ofUsers('mine') },
   { resource: branches, examples: [{ params: {}, variant: 'all' }] },
   { resource: businessAreas, examples: [{ params: {}, variant: 'all' }] },
+  { resource: affiliations, examples: [{ params: {}, variant: 'all' }] },
+  {
+    resource: areas,
+    examples: ['all', 'dbcaregion', 'nrm'].map((variant) => ({ params: {}, variant })),
+  },
   {
     resource: createUserAccess(SECRETS),
     examples: sessionKeys(SECRETS).flatMap(({ id }) => ofUsers(id)),

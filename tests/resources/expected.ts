@@ -5,10 +5,12 @@ type Audience = 'anyone' | 'user'
 
 /** The tables that `createExpected` joins. */
 export const EXPECTED_TABLES = [
+  'agencies_affiliation',
   'agencies_branch',
   'agencies_businessarea',
   'agencies_division',
   'agencies_division_directorate_email_list',
+  'locations_area',
   'medias_businessareaphoto',
   'medias_projectphoto',
   'medias_useravatar',
@@ -236,6 +238,15 @@ export function createExpected({ all, one, every }: Tables) {
         agency: branch['agency_id'],
         manager: branch['manager_id'],
       })),
+
+    affiliations: () =>
+      every('agencies_affiliation').map((affiliation) => ({
+        ...pick(affiliation, 'id', 'name'),
+        created_at: time(affiliation['created_at']),
+        updated_at: time(affiliation['updated_at']),
+      })),
+
+    areas: () => every('locations_area').map((area) => pick(area, 'id', 'name', 'area_type')),
 
     businessAreas: () => every('agencies_businessarea').map((area) => businessArea(area, 'user')),
   }

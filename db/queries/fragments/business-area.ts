@@ -33,22 +33,23 @@ export const selectBusinessAreas = (audience: Audience) =>
 export const businessArea = (id: Expression<string | null>, audience: Audience) =>
   jsonObjectFrom(selectBusinessAreas(audience).where('area.id', '=', id))
 
+/** Every division as its business areas show it (S.Division); to be narrowed. */
+export const selectDivisions = (audience: Audience) =>
+  eb
+    .selectFrom('agencies_division as division')
+    .select((row) => [
+      'division.id',
+      'division.name',
+      'division.slug',
+      'division.director_id as director',
+      'division.approver_id as approver',
+      (audience === 'user' ? emailList(row.ref('division.id')) : sql`'[]'::json`).as(
+        'directorate_email_list',
+      ),
+    ])
+
 const division = (id: Expression<string | null>, audience: Audience) =>
-  jsonObjectFrom(
-    eb
-      .selectFrom('agencies_division as division')
-      .select((row) => [
-        'division.id',
-        'division.name',
-        'division.slug',
-        'division.director_id as director',
-        'division.approver_id as approver',
-        (audience === 'user' ? emailList(row.ref('division.id')) : sql`'[]'::json`).as(
-          'directorate_email_list',
-        ),
-      ])
-      .where('division.id', '=', id),
-  )
+  jsonObjectFrom(selectDivisions(audience).where('division.id', '=', id))
 
 // Fenced by its offset, so that each user is looked up. Left to itself, Postgres merges the list
 // with all users anew for every project that shows it.

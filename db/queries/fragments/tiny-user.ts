@@ -1,16 +1,13 @@
 import { expressionBuilder } from 'kysely'
-import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../../schema.ts'
+import { affiliation } from './affiliation.ts'
 import { businessArea } from './business-area.ts'
 import { fileUrl } from './file-url.ts'
 import { fullName } from './full-name.ts'
-import { perthTime } from './perth-time.ts'
-
-const eb = expressionBuilder<Database>()
 
 /** Every user in the short shape for other users (S.TinyUser); to be narrowed. */
 export const selectTinyUsers = () =>
-  eb
+  expressionBuilder<Database>()
     .selectFrom('users_user as person')
     .leftJoin('users_userwork as work', 'work.user_id', 'person.id')
     .leftJoin('medias_useravatar as avatar', 'avatar.user_id', 'person.id')
@@ -30,16 +27,6 @@ export const selectTinyUsers = () =>
       'person.is_staff',
       'person.is_superuser',
       fileUrl(row.ref('avatar.file')).as('image'),
-      jsonObjectFrom(
-        eb
-          .selectFrom('agencies_affiliation as affiliation')
-          .select((affiliation) => [
-            'affiliation.id',
-            perthTime(affiliation.ref('affiliation.created_at')).as('created_at'),
-            perthTime(affiliation.ref('affiliation.updated_at')).as('updated_at'),
-            'affiliation.name',
-          ])
-          .where('affiliation.id', '=', row.ref('work.affiliation_id')),
-      ).as('affiliation'),
+      affiliation(row.ref('work.affiliation_id')).as('affiliation'),
       businessArea(row.ref('work.business_area_id'), 'user').as('business_area'),
     ])

@@ -1,0 +1,46 @@
+import { type RequestHandler, Router } from 'express'
+import { findArea } from '../../db/queries/areas.ts'
+import { areas } from '../../shared/resources/index.ts'
+import type { AppDeps } from '../deps.ts'
+import { sendPrivate } from '../http/json.ts'
+import { methodNotAllowed } from '../http/problem.ts'
+import { parseId } from '../parse.ts'
+import { found } from './found.ts'
+import { queryAs } from './query-as.ts'
+
+/** The areas on the map. */
+export function locationRoutes(deps: AppDeps): Router {
+  const router = Router({ strict: true, caseSensitive: true })
+
+  for (const [path, variant] of LISTS) {
+    router.route(`/locations/${path}`).get(list(variant)).all(methodNotAllowed('GET'))
+  }
+
+  router
+    .route('/locations/:id')
+    .get(async (req, res) => {
+      const id = parseId(req.params.id, 'Area')
+      const area = await queryAs(deps, req, (trx) => findArea(trx, id))
+      sendPrivate(res, found(area, 'Area', id))
+    })
+    .all(methodNotAllowed('GET'))
+
+  return router
+
+  function list(variant: string): RequestHandler {
+    return async (req, res) => {
+      const answer = await deps.readAs(req, () => deps.reader.read(areas, {}, variant))
+      deps.sendAnswer(req, res, answer, 'user')
+    }
+  }
+}
+
+// The last part of a path, and the type of the areas in its list.
+const LISTS = [
+  ['list', 'all'],
+  ['dbcaregions', 'dbcaregion'],
+  ['dbcadistricts', 'dbcadistrict'],
+  ['ibra', 'ibra'],
+  ['imcra', 'imcra'],
+  ['nrm', 'nrm'],
+] as const

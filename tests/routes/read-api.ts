@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { startTestApi, type TestApi } from './test-api.ts'
+
+const WORLD = new URL('read-world.sql', import.meta.url)
+/** A user who may not do more than any other, and one who may not even log in. */
+const [USER, INACTIVE] = [4, 5]
+
+/** The API over `world.sql` and `read-world.sql`, for tests that only read. */
+export async function startReadApi(): Promise<TestApi> {
+  const api = await startTestApi()
+  try {
+    await api.reset()
+    await sql.raw(await readFile(WORLD, 'utf8')).execute(api.db)
+    return api
+  } catch (error) {
+    await api[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+/** Expects of a path that whoever is logged in may read it, and nobody else. */
+export async function expectForUsersOnly(api: TestApi, path: string): Promise<void> {
+  const { status, headers } = await api.send('GET', path, { as: USER })
+  expect(status, path).to.equal(200)
+  expect(headers, path).to.include({ 'cache-control': 'private, no-store' })
+  expect(await api.send('HEAD', path, { as: USER }), path).to.include({ status: 200, body: '' })
+  expect((await api.send('GET', path)).status, path).to.equal(401)
+  expect((await api.send('GET', path, { as: INACTIVE })).status, path).to.equal(401)
+  const [bare, query = ''] = path.split('?')
+  expect((await api.send('GET', `${bare}/?${query}`, { as: USER })).status, path).to.equal(404)
+  const patched = await api.send('PATCH', path, { as: USER, body: {} })
+  expect(patched.status, path).to.equal(405)
+}
