@@ -27,6 +27,7 @@ import { projectReadRoutes } from './routes/project-reads.ts'
 import { projectRoutes } from './routes/projects.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { staffProfileRoutes } from './routes/staff-profiles.ts'
+import { userDetailRoutes } from './routes/user-details.ts'
 import { createBearer } from './session/bearer.ts'
 import { createSessions } from './session/session.ts'
 
@@ -71,7 +72,7 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
   v1.use(sessionRoutes({ ...deps, client, sessions }))
   v1.use(affiliationRoutes(deps), businessAreaRoutes(deps), departmentalServiceRoutes(deps))
   v1.use(divisionRoutes(deps), locationRoutes(deps))
-  v1.use(profileEntryRoutes(deps), agencyRoutes(deps))
+  v1.use(userDetailRoutes(deps), profileEntryRoutes(deps), agencyRoutes(deps))
   v1.use(projectReadRoutes(deps), projectMemberRoutes(deps), projectRoutes(deps))
   v1.use(docsRoutes({ describe: () => describeRoutes({ '': health, '/api/v1': v1 }) }))
   v1.use(unknownRoute)

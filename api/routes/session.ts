@@ -6,8 +6,10 @@ import type { Client } from '../http/client.ts'
 import { sendJson } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
+import { createChangePassword } from '../session/change-password.ts'
 import { clearSessionCookies, setSessionCookies } from '../session/cookies.ts'
 import { createLogIn } from '../session/log-in.ts'
+import { createPasswordAttempts } from '../session/password-attempts.ts'
 import type { Sessions } from '../session/session.ts'
 
 export interface SessionRoutesDeps extends AppDeps {
@@ -15,15 +17,16 @@ export interface SessionRoutesDeps extends AppDeps {
   readonly sessions: Sessions
 }
 
-const credentials = z.object({
-  username: z.string().min(1).max(150),
-  password: z.string().min(1).max(4096),
-})
+const password = z.string().min(1).max(4096)
+const credentials = z.object({ username: z.string().min(1).max(150), password })
+const passwords = z.object({ old_password: password, new_password: password })
 
-/** Logging in and out. */
+/** Logging in and out, and changing what one logs in with. */
 export function sessionRoutes(deps: SessionRoutesDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
-  const logIn = createLogIn(deps)
+  const attempts = createPasswordAttempts()
+  const logIn = createLogIn({ ...deps, attempts })
+  const changePassword = createChangePassword({ ...deps, attempts })
 
   router
     .route('/users/log-in')
@@ -45,6 +48,23 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
     })
     .all(methodNotAllowed('POST'))
 
+  router
+    .route('/users/change-password')
+    .put(changesPassword, async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const given = passwords.safeParse(req.body)
+      if (!given.success) throw new PublicError('invalid', 'Old and new passwords are required')
+      await changePassword({
+        userId,
+        network: deps.client.network(req),
+        oldPassword: given.data.old_password,
+        newPassword: given.data.new_password,
+      })
+      clearSessionCookies(res, deps.client.isSecure(req))
+      sendJson(res, 200, { ok: 'Password changed successfully' })
+    })
+    .all(methodNotAllowed('PUT'))
+
   return router
 }
 
@@ -59,4 +79,11 @@ const logsOut = operation({
   summary: 'Takes the cookies of the session back',
   who: 'users',
   answers: { 200: z.strictObject({ ok: z.literal('True') }) },
+})
+
+const changesPassword = operation({
+  summary: 'Changes the password, and ends every session of the user',
+  who: 'users',
+  body: passwords,
+  answers: { 200: z.strictObject({ ok: z.literal('Password changed successfully') }) },
 })

@@ -7,6 +7,9 @@ const derive = promisify(pbkdf2)
 const FORMAT = /^pbkdf2_sha256\$([1-9]\d{0,8})\$([^$]+)\$([A-Za-z0-9+/]{43}=)$/
 const HASH_BYTES = 32
 
+/** How often Django 5.2 hashes by default. */
+export const DJANGO_ITERATIONS = 1_000_000
+
 /** Whether a password is the one that was hashed. What cannot be a hash matches nothing. */
 export async function verifyPassword(password: string, stored: string): Promise<boolean> {
   const [, iterations, salt, hash] = FORMAT.exec(stored) ?? []

@@ -31,6 +31,23 @@ export function findLogInCandidate(
     .executeTakeFirst()
 }
 
+/** What somebody who is logged in logs in with. */
+export interface Credentials {
+  readonly username: string
+  readonly password: string
+}
+
+/** The name and the password hash of a user. */
+export const findCredentials = (
+  db: Kysely<Database>,
+  userId: string,
+): Promise<Credentials | undefined> =>
+  db
+    .selectFrom('users_user')
+    .select(['username', 'password'])
+    .where('id', '=', userId)
+    .executeTakeFirst()
+
 /** Notes when a user last logged in, as Django does. */
 export async function recordLogIn(db: Kysely<Database>, userId: string): Promise<void> {
   await db

@@ -6,8 +6,8 @@ export type RefusalReason =
 export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly reason: RefusalReason
-  /** The messages of each wrong field. */
-  readonly fields: Readonly<Record<string, readonly string[]>>
+  /** What clients are told beside the message, such as the messages of each wrong field. */
+  readonly fields: Readonly<Record<string, string | readonly string[]>>
 
   constructor(
     reason: RefusalReason,

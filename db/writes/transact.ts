@@ -37,3 +37,7 @@ function refusalOf(error: unknown): Refusal | undefined {
 /** The SQLSTATE of what Postgres reported; undefined for any other failure. */
 export const sqlStateOf = (error: unknown) =>
   error instanceof DatabaseError ? error.code : undefined
+
+/** The constraint that a row would have broken, where Postgres named it. */
+export const constraintOf = (error: unknown) =>
+  error instanceof DatabaseError ? error.constraint : undefined

@@ -348,4 +348,87 @@ describe('sessions', () => {
       await away.destroy()
     })
   })
+
+  describe('changing the password', () => {
+    type Headers = Record<string, string>
+    const change = (headers: Headers, body: object) =>
+      api.send('PUT', 'users/change-password', { headers, body })
+    const stored = async () => {
+      const { password } = await db
+        .selectFrom('users_user')
+        .select('password')
+        .where('username', '=', 'ann')
+        .executeTakeFirstOrThrow()
+      return password
+    }
+    const asked = { old_password: PASSWORD, new_password: 'battery staple' }
+
+    it('ends every session, and counts from then on (T5)', async () => {
+      const sessions = [await api.logIn('ann'), await api.logIn('ann')] as const
+      const { status, text, headers, setCookies } = await change(sessions[0], asked)
+      expect(status).to.equal(200)
+      expect(JSON.parse(text)).to.deep.equal({ ok: 'Password changed successfully' })
+      expect(headers.get('cache-control')).to.equal('no-store')
+      expect(setCookies.map((cookie) => cookie.split(';').slice(0, 2))).to.deep.equal([
+        ['spms_session=', ' Max-Age=0'],
+        ['spmscsrf=', ' Max-Age=0'],
+      ])
+      for (const session of sessions) expect((await mine(session)).status).to.equal(401)
+
+      // As Django writes it, so that it lets its user in there too.
+      expect(await stored()).to.match(/^pbkdf2_sha256\$1000000\$/)
+      expect((await attempt('ann', PASSWORD)).status).to.equal(401)
+      expect((await attempt('ann', 'battery staple')).status).to.equal(200)
+    })
+
+    it('needs the old one (T5)', async () => {
+      const session = await api.logIn('ann')
+      const before = await stored()
+      const { status, text } = await change(session, { ...asked, old_password: 'wrong' })
+      expect(status).to.equal(400)
+      expect(JSON.parse(text)).to.include({
+        detail: 'Incorrect password',
+        error: 'Incorrect password',
+      })
+      for (const body of [{}, { ...asked, new_password: '' }, { ...asked, old_password: 5 }]) {
+        const refused = await change(session, body)
+        expect(refused.status).to.equal(400)
+        expect(JSON.parse(refused.text).detail).to.equal('Old and new passwords are required')
+      }
+      expect(await stored()).to.equal(before)
+      expect((await mine(session)).status).to.equal(200)
+    })
+
+    it('needs a session and its CSRF token', async () => {
+      const { Cookie } = await api.logIn('ann')
+      expect((await change({}, asked)).status).to.equal(401)
+      expect((await change({ Cookie }, asked)).status).to.equal(403)
+      const { status, headers } = await api.send('GET', 'users/change-password')
+      expect(status).to.equal(405)
+      expect(headers.get('allow')).to.equal('PUT')
+    })
+
+    it('gives no more guesses than logging in does', async () => {
+      const session = await api.logIn('ann')
+      for (let i = 0; i < 5; i++) {
+        expect((await change(session, { ...asked, old_password: 'wrong' })).status).to.equal(400)
+        expect((await attempt('ann', 'wrong', `10.0.1.${i}`)).status).to.equal(401)
+      }
+      const { status, headers } = await change(session, asked)
+      expect(status).to.equal(429)
+      expect(Number(headers.get('retry-after'))).to.be.within(1, 10)
+      expect((await attempt('ann', PASSWORD, '10.0.2.1')).status).to.equal(429)
+    })
+
+    it('is done once by two at the same time', async () => {
+      const session = await api.logIn('ann')
+      const words = ['one', 'two']
+      const answers = await Promise.all(
+        words.map((new_password) => change(session, { ...asked, new_password })),
+      )
+      expect(answers.map(({ status }) => status)).to.have.members([200, 409])
+      const winner = words[answers.findIndex(({ status }) => status === 200)]
+      expect((await attempt('ann', winner ?? '')).status).to.equal(200)
+    })
+  })
 })

@@ -27,6 +27,15 @@ values
   (31, '2020-01-01', '2020-01-01', 11, 'Ecology', true, true),
   (32, '2020-01-01', '2020-01-01', 11, 'Marine', true, true);
 
+insert into agencies_affiliation (id, created_at, updated_at, name) values
+  (35, '2020-01-01', '2020-01-01', 'UWA'), (36, '2020-01-01', '2020-01-01', 'Curtin');
+
+insert into users_userprofile (id, created_at, updated_at, user_id, title) values
+  (37, '2020-01-01', '2020-01-01', 3, 'dr');
+
+insert into contacts_usercontact (id, created_at, updated_at, user_id, email, phone) values
+  (38, '2020-01-01', '2020-01-01', 3, 'sue@home.test', '1');
+
 insert into users_userwork (id, created_at, updated_at, user_id, branch_id, business_area_id, role) values
   (33, '2020-01-01', '2020-01-01', 1, 21, 31, 'Admin'),
   (34, '2020-01-01', '2020-01-01', 2, 22, 31, 'None');

@@ -1,0 +1,95 @@
+import type { Transaction } from 'kysely'
+import type { Database } from '../schema.ts'
+import { type Actor, findActor, requirePermission } from './actor.ts'
+import { differsFrom, isEmpty, type Patch } from './patch.ts'
+import { Refusal } from './refusal.ts'
+import { constraintOf, sqlStateOf } from './transact.ts'
+
+/** The columns of a user that they may change themselves. */
+type OwnColumn =
+  'username' | 'email' | 'first_name' | 'last_name' | 'display_first_name' | 'display_last_name'
+
+/** The columns that say what a user may do: superusers give and take that. */
+const FLAGS = ['is_superuser', 'is_staff', 'is_active', 'is_aec'] as const
+
+/** The columns of a user that may be changed, by one or the other. */
+export type UserPatch = Patch<'users_user', OwnColumn | (typeof FLAGS)[number]>
+
+/** A user whose row is locked. */
+export interface LockedUser {
+  readonly id: string
+  readonly first_name: string | null
+  readonly last_name: string | null
+  readonly display_first_name: string | null
+  readonly display_last_name: string | null
+  /** Who is to change them: themselves or a superuser. */
+  readonly actor: Actor
+}
+
+/**
+ * Locks a user for a change by themselves or a superuser.
+ * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ */
+export async function lockUser(
+  trx: Transaction<Database>,
+  id: string,
+  userId: string,
+): Promise<LockedUser> {
+  const user = await trx
+    .selectFrom('users_user')
+    .select(['id', 'first_name', 'last_name', 'display_first_name', 'display_last_name'])
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirst()
+  const actor = await findActor(trx, userId)
+  if (!user) throw new Refusal('not_found', `User ${id} not found`)
+  requirePermission(actor.isSuperuser || user.id === actor.id)
+  return { ...user, actor }
+}
+
+/**
+ * Writes the columns that were sent, and no other but a name to show where there is none.
+ * @throws Refusal `forbidden` for flags by anybody but superusers, `conflict` for a user name or
+ * e-mail that another has.
+ */
+export async function updateUser(
+  trx: Transaction<Database>,
+  user: LockedUser,
+  sent: UserPatch,
+): Promise<void> {
+  requirePermission(user.actor.isSuperuser || FLAGS.every((flag) => sent[flag] === undefined))
+  const patch = withShownName(user, sent)
+  if (isEmpty(patch)) return
+  await trx
+    .updateTable('users_user')
+    .set(patch)
+    .where('id', '=', user.id)
+    .where(differsFrom(patch))
+    .execute()
+    .catch(refuseTaken)
+}
+
+// As Django does when it saves: whoever has a name and shows none shows that.
+function withShownName(user: LockedUser, patch: UserPatch): UserPatch {
+  const { first_name, last_name, display_first_name, display_last_name } = {
+    ...user,
+    ...definedOf(patch),
+  }
+  return {
+    ...patch,
+    ...(!display_first_name && first_name && { display_first_name: first_name }),
+    ...(!display_last_name && first_name && last_name && { display_last_name: last_name }),
+  }
+}
+
+const definedOf = (patch: UserPatch): UserPatch =>
+  Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
+
+// The index is called after its column, whoever made it.
+function refuseTaken(error: unknown): never {
+  if (sqlStateOf(error) !== '23505') throw error
+  const [field, message] = constraintOf(error)?.includes('email')
+    ? ['email', 'user with this email already exists.']
+    : ['username', 'A user with that username already exists.']
+  throw new Refusal('conflict', message, { fields: { [field]: [message] }, cause: error })
+}
