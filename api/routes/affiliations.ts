@@ -1,18 +1,31 @@
 import { Router } from 'express'
 import { z } from 'zod'
 import { findAffiliation, searchAffiliations } from '../../db/queries/affiliations.ts'
+import {
+  deleteAffiliation,
+  deleteOrphanedAffiliations,
+  insertAffiliation,
+  lockAffiliation,
+  mergeAffiliations,
+  renameAffiliation,
+} from '../../db/writes/affiliation.ts'
+import { requireSuperuser } from '../../db/writes/superuser.ts'
+import { transact } from '../../db/writes/transact.ts'
 import { affiliations } from '../../shared/resources/index.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendNothing, sendPrivate } from '../http/json.ts'
+import { sendJson, sendNoContent, sendNothing, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { parse, parseId } from '../parse.ts'
+import { reference, text } from './field.ts'
 import { found } from './found.ts'
 import { page, searchTerm } from './parameter.ts'
 import { queryAs } from './query-as.ts'
+import { written } from './written.ts'
 
-/** The organisations that people come from. */
+/** The organisations that people come from, and that superusers keep. */
 export function affiliationRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
+  const { db } = deps
 
   router
     .route('/agencies/affiliations')
@@ -29,7 +42,51 @@ export function affiliationRoutes(deps: AppDeps): Router {
         'search',
       )
     })
-    .all(methodNotAllowed('GET'))
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const affiliation = await transact(db, async (trx) => {
+        await requireSuperuser(trx, userId)
+        const id = await insertAffiliation(trx, parse(newAffiliation, req.body).name)
+        return written(await findAffiliation(trx, id))
+      })
+      sendJson(res, 201, affiliation)
+    })
+    .all(methodNotAllowed('GET', 'POST'))
+
+  router
+    .route('/agencies/affiliations/merge')
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      await transact(db, async (trx) => {
+        await requireSuperuser(trx, userId)
+        await mergeAffiliations(trx, parse(merge, req.body))
+      })
+      sendJson(res, 200, { message: 'Merged!' })
+    })
+    .all(methodNotAllowed('POST'))
+
+  router
+    .route('/agencies/affiliations/clean_orphaned')
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const { deleted, total } = await transact(db, async (trx) => {
+        await requireSuperuser(trx, userId)
+        return deleteOrphanedAffiliations(trx)
+      })
+      const counts = { deleted_count: deleted.length, total_count: total }
+      sendJson(
+        res,
+        200,
+        deleted.length === 0
+          ? { message: 'No orphaned affiliations found', ...counts }
+          : {
+              message: `Cleaned ${deleted.length} orphaned affiliation(s)`,
+              ...counts,
+              deleted_names: deleted.slice(0, MAX_NAMES),
+            },
+      )
+    })
+    .all(methodNotAllowed('POST'))
 
   router
     .route('/agencies/affiliations/:id')
@@ -40,9 +97,43 @@ export function affiliationRoutes(deps: AppDeps): Router {
       if (id === '0') return sendNothing(res)
       sendPrivate(res, found(affiliation, 'Affiliation', id))
     })
-    .all(methodNotAllowed('GET'))
+    .put(async (req, res) => {
+      const id = parseId(req.params.id, 'Affiliation')
+      const { userId } = await deps.requireUser(req)
+      const affiliation = await transact(db, async (trx) => {
+        await lockAffiliation(trx, id, userId)
+        const { name } = parse(affiliationPatch, req.body)
+        if (name !== undefined) await renameAffiliation(trx, id, name)
+        return written(await findAffiliation(trx, id))
+      })
+      sendJson(res, 200, affiliation)
+    })
+    .delete(async (req, res) => {
+      const id = parseId(req.params.id, 'Affiliation')
+      const { userId } = await deps.requireUser(req)
+      await transact(db, async (trx) => {
+        await lockAffiliation(trx, id, userId)
+        await deleteAffiliation(trx, id)
+      })
+      sendNoContent(res)
+    })
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
 
   return router
 }
 
 const listQuery = z.object({ searchTerm, page })
+
+/** How many of those that are gone are named. */
+const MAX_NAMES = 10
+
+const newAffiliation = z.object({ name: text(250).min(1) })
+const affiliationPatch = newAffiliation.partial()
+
+const named = z.object({ pk: reference })
+const merge = z
+  .object({ primaryAffiliation: named, secondaryAffiliations: z.array(named) })
+  .transform(({ primaryAffiliation, secondaryAffiliations }) => ({
+    primaryId: primaryAffiliation.pk,
+    secondaryIds: secondaryAffiliations.map(({ pk }) => pk),
+  }))

@@ -1,16 +1,33 @@
 import { Router } from 'express'
-import { findBusinessArea, findLedBusinessAreas } from '../../db/queries/business-areas.ts'
+import { z } from 'zod'
+import {
+  findBusinessArea,
+  findLedBusinessAreas,
+  findTinyBusinessArea,
+} from '../../db/queries/business-areas.ts'
+import {
+  deleteBusinessArea,
+  insertBusinessArea,
+  lockBusinessArea,
+  toggleBusinessArea,
+  updateBusinessArea,
+} from '../../db/writes/business-area.ts'
+import { requireSuperuser } from '../../db/writes/superuser.ts'
+import { transact } from '../../db/writes/transact.ts'
 import { businessAreas } from '../../shared/resources/index.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendPrivate } from '../http/json.ts'
+import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
-import { parseId } from '../parse.ts'
+import { parse, parseId } from '../parse.ts'
+import { reference, slug, text } from './field.ts'
 import { found } from './found.ts'
 import { queryAs } from './query-as.ts'
+import { written } from './written.ts'
 
-/** The business areas that people and projects belong to. */
+/** The business areas that people and projects belong to, and that superusers keep. */
 export function businessAreaRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
+  const { db } = deps
 
   router
     .route('/agencies/business_areas')
@@ -18,7 +35,16 @@ export function businessAreaRoutes(deps: AppDeps): Router {
       const answer = await deps.readAs(req, () => deps.reader.read(businessAreas, {}, 'all'))
       deps.sendAnswer(req, res, answer, 'user')
     })
-    .all(methodNotAllowed('GET'))
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const area = await transact(db, async (trx) => {
+        await requireSuperuser(trx, userId)
+        const id = await insertBusinessArea(trx, parse(newArea, req.body))
+        return written(await findTinyBusinessArea(trx, id))
+      })
+      sendJson(res, 201, area)
+    })
+    .all(methodNotAllowed('GET', 'POST'))
 
   router
     .route('/agencies/business_areas/mine')
@@ -35,7 +61,80 @@ export function businessAreaRoutes(deps: AppDeps): Router {
       const area = await queryAs(deps, req, (trx) => findBusinessArea(trx, id))
       sendPrivate(res, found(area, 'Business area', id))
     })
-    .all(methodNotAllowed('GET'))
+    .put(async (req, res) => {
+      const id = parseId(req.params.id, 'Business area')
+      const { userId } = await deps.requireUser(req)
+      const area = await transact(db, async (trx) => {
+        await lockBusinessArea(trx, id, userId)
+        await updateBusinessArea(trx, id, parse(areaPatch, req.body))
+        return written(await findTinyBusinessArea(trx, id))
+      })
+      sendJson(res, 200, area)
+    })
+    .delete(async (req, res) => {
+      const id = parseId(req.params.id, 'Business area')
+      const { userId } = await deps.requireUser(req)
+      await transact(db, async (trx) => {
+        await lockBusinessArea(trx, id, userId)
+        await deleteBusinessArea(trx, id)
+      })
+      sendNoContent(res)
+    })
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
+
+  router
+    .route('/agencies/business_areas/setactive/:id')
+    .post(async (req, res) => {
+      const id = parseId(req.params.id, 'Business area')
+      const { userId } = await deps.requireUser(req)
+      const area = await transact(db, async (trx) => {
+        await lockBusinessArea(trx, id, userId)
+        await toggleBusinessArea(trx, id)
+        return written(await findBusinessArea(trx, id))
+      })
+      sendJson(res, 200, area)
+    })
+    .all(methodNotAllowed('POST'))
 
   return router
 }
+
+type Id = string | undefined
+
+const columns = <
+  Sent extends { division: Id; leader: Id | null; finance_admin: Id; data_custodian: Id },
+>({
+  division,
+  leader,
+  finance_admin,
+  data_custodian,
+  ...rest
+}: Sent) => ({
+  ...rest,
+  division_id: division,
+  leader_id: leader,
+  finance_admin_id: finance_admin,
+  data_custodian_id: data_custodian,
+})
+
+/** A null counts as not sent. */
+const unlessNull = <S extends z.ZodType>(schema: S) =>
+  schema.nullish().transform((value) => value ?? undefined)
+
+const name = text(140).min(1)
+const areaFields = z.object({
+  slug: unlessNull(slug),
+  division: unlessNull(reference),
+  // Only here null clears, and 0 does too.
+  leader: reference.nullish().transform((id) => (id === '0' ? null : id)),
+  finance_admin: unlessNull(reference),
+  data_custodian: unlessNull(reference),
+  focus: unlessNull(text(1250)),
+  introduction: unlessNull(text()),
+})
+const newArea = areaFields
+  .extend({ name, agency: reference })
+  .transform(({ agency, ...rest }) => ({ ...columns(rest), agency_id: agency }))
+const areaPatch = areaFields
+  .extend({ name: unlessNull(name), agency: unlessNull(reference) })
+  .transform(({ agency, ...rest }) => ({ ...columns(rest), agency_id: agency }))

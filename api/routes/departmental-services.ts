@@ -1,32 +1,84 @@
 import { Router } from 'express'
+import { z } from 'zod'
 import {
   findDepartmentalService,
   findDepartmentalServices,
+  findTinyDepartmentalService,
 } from '../../db/queries/departmental-services.ts'
+import {
+  deleteDepartmentalService,
+  insertDepartmentalService,
+  lockDepartmentalService,
+  updateDepartmentalService,
+} from '../../db/writes/departmental-service.ts'
+import { requireSuperuser } from '../../db/writes/superuser.ts'
+import { transact } from '../../db/writes/transact.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendPrivate } from '../http/json.ts'
+import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
-import { parseId } from '../parse.ts'
+import { parse, parseId } from '../parse.ts'
+import { reference, text } from './field.ts'
 import { found } from './found.ts'
 import { queryAs } from './query-as.ts'
+import { written } from './written.ts'
 
-/** The services of the department that projects are done for. */
+/** The services of the department that projects are done for, and that superusers keep. */
 export function departmentalServiceRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
+  const { db } = deps
 
   router
     .route('/agencies/services')
     .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findDepartmentalServices)))
-    .all(methodNotAllowed('GET'))
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const service = await transact(db, async (trx) => {
+        await requireSuperuser(trx, userId)
+        const id = await insertDepartmentalService(trx, parse(newService, req.body))
+        return written(await findTinyDepartmentalService(trx, id))
+      })
+      sendJson(res, 201, service)
+    })
+    .all(methodNotAllowed('GET', 'POST'))
 
   router
     .route('/agencies/services/:id')
     .get(async (req, res) => {
-      const id = parseId(req.params.id, 'Service')
+      const id = parseId(req.params.id, THING)
       const service = await queryAs(deps, req, (trx) => findDepartmentalService(trx, id))
-      sendPrivate(res, found(service, 'Service', id))
+      sendPrivate(res, found(service, THING, id))
     })
-    .all(methodNotAllowed('GET'))
+    .put(async (req, res) => {
+      const id = parseId(req.params.id, THING)
+      const { userId } = await deps.requireUser(req)
+      const service = await transact(db, async (trx) => {
+        await lockDepartmentalService(trx, id, userId)
+        await updateDepartmentalService(trx, id, parse(servicePatch, req.body))
+        return written(await findTinyDepartmentalService(trx, id))
+      })
+      sendJson(res, 200, service)
+    })
+    .delete(async (req, res) => {
+      const id = parseId(req.params.id, THING)
+      const { userId } = await deps.requireUser(req)
+      await transact(db, async (trx) => {
+        await lockDepartmentalService(trx, id, userId)
+        await deleteDepartmentalService(trx, id)
+      })
+      sendNoContent(res)
+    })
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
 
   return router
 }
+
+const THING = 'Departmental service'
+
+const columns = <Sent extends { director?: string | null | undefined }>({
+  director,
+  ...rest
+}: Sent) => ({ ...rest, director_id: director })
+
+const serviceFields = z.object({ name: text(320).min(1), director: reference.nullish() })
+const newService = serviceFields.transform(columns)
+const servicePatch = serviceFields.partial().transform(columns)

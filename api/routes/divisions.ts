@@ -1,20 +1,42 @@
 import { Router } from 'express'
+import { z } from 'zod'
 import { findDivision, findDivisions, findTinyDivision } from '../../db/queries/divisions.ts'
+import {
+  deleteDivision,
+  insertDivision,
+  lockDivision,
+  replaceEmailList,
+  updateDivision,
+} from '../../db/writes/division.ts'
+import { requireSuperuser } from '../../db/writes/superuser.ts'
+import { transact } from '../../db/writes/transact.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendPrivate } from '../http/json.ts'
+import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
-import { parseId } from '../parse.ts'
+import { parse, parseId } from '../parse.ts'
+import { reference, slug, text } from './field.ts'
 import { found } from './found.ts'
 import { queryAs } from './query-as.ts'
+import { written } from './written.ts'
 
-/** The divisions that business areas belong to. */
+/** The divisions that business areas belong to, and that superusers keep. */
 export function divisionRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
+  const { db } = deps
 
   router
     .route('/agencies/divisions')
     .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findDivisions)))
-    .all(methodNotAllowed('GET'))
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const division = await transact(db, async (trx) => {
+        await requireSuperuser(trx, userId)
+        const id = await insertDivision(trx, parse(newDivision, req.body))
+        return written(await findTinyDivision(trx, id))
+      })
+      sendJson(res, 201, division)
+    })
+    .all(methodNotAllowed('GET', 'POST'))
 
   router
     .route('/agencies/divisions/:id')
@@ -23,7 +45,26 @@ export function divisionRoutes(deps: AppDeps): Router {
       const division = await queryAs(deps, req, (trx) => findDivision(trx, id))
       sendPrivate(res, found(division, 'Division', id))
     })
-    .all(methodNotAllowed('GET'))
+    .put(async (req, res) => {
+      const id = parseId(req.params.id, 'Division')
+      const { userId } = await deps.requireUser(req)
+      const division = await transact(db, async (trx) => {
+        await lockDivision(trx, id, userId)
+        await updateDivision(trx, id, parse(divisionPatch, req.body))
+        return written(await findTinyDivision(trx, id))
+      })
+      sendJson(res, 200, division)
+    })
+    .delete(async (req, res) => {
+      const id = parseId(req.params.id, 'Division')
+      const { userId } = await deps.requireUser(req)
+      await transact(db, async (trx) => {
+        await lockDivision(trx, id, userId)
+        await deleteDivision(trx, id)
+      })
+      sendNoContent(res)
+    })
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
 
   router
     .route('/agencies/divisions/:id/email_list')
@@ -32,7 +73,36 @@ export function divisionRoutes(deps: AppDeps): Router {
       const division = await queryAs(deps, req, (trx) => findTinyDivision(trx, id))
       sendPrivate(res, found(division, 'Division', id))
     })
-    .all(methodNotAllowed('GET'))
+    .post(async (req, res) => {
+      const id = parseId(req.params.id, 'Division')
+      const { userId } = await deps.requireUser(req)
+      const division = await transact(db, async (trx) => {
+        await lockDivision(trx, id, userId)
+        await replaceEmailList(trx, id, parse(emailList, req.body).usersList)
+        return written(await findTinyDivision(trx, id))
+      })
+      sendJson(res, 200, division)
+    })
+    .all(methodNotAllowed('GET', 'POST'))
 
   return router
 }
+
+type Id = string | null | undefined
+
+const columns = <Sent extends { director?: Id; approver?: Id }>({
+  director,
+  approver,
+  ...rest
+}: Sent) => ({ ...rest, director_id: director, approver_id: approver })
+
+const divisionFields = z.object({
+  name: text(150).min(1),
+  slug: slug.min(1),
+  director: reference.nullish(),
+  approver: reference.nullish(),
+})
+const newDivision = divisionFields.transform(columns)
+const divisionPatch = divisionFields.partial().transform(columns)
+
+const emailList = z.object({ usersList: z.array(reference) })

@@ -23,6 +23,12 @@ export const text = (max = Infinity) =>
       `Ensure this field has no more than ${max} characters.`,
     )
 
+/** A short name for addresses. */
+export const slug = text(50).regex(
+  /^[-\w]*$/,
+  'Enter a valid slug consisting of letters, numbers, underscores or hyphens.',
+)
+
 /** An e-mail address, or blank for none. */
 export const email = text(254).refine(
   (value) => value === '' || z.regexes.email.test(value),

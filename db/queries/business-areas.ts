@@ -13,6 +13,10 @@ export const findBusinessAreas = (trx: Kysely<Database>): Promise<string> => fin
 export const findLedBusinessAreas = (trx: Kysely<Database>, userId: string): Promise<string> =>
   findArray(trx, byName.where('area.leader_id', '=', userId))
 
+/** One business area as it stands in the list of business areas, or null. */
+export const findTinyBusinessArea = (trx: Kysely<Database>, id: string): Promise<string | null> =>
+  findObject(trx, selectBusinessAreas('user').where('area.id', '=', id))
+
 /** One business area with everything that is kept of it, or null. */
 export const findBusinessArea = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(

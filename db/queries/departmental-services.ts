@@ -11,6 +11,12 @@ const services = expressionBuilder<Database>()
 export const findDepartmentalServices = (trx: Kysely<Database>): Promise<string> =>
   findArray(trx, services.orderBy('service.name').orderBy('service.id'))
 
+/** One departmental service as it stands in the list of them, or null. */
+export const findTinyDepartmentalService = (
+  trx: Kysely<Database>,
+  id: string,
+): Promise<string | null> => findObject(trx, services.where('service.id', '=', id))
+
 /** One departmental service with the times of its creation and last change, or null. */
 export const findDepartmentalService = (
   trx: Kysely<Database>,

@@ -47,7 +47,12 @@ const DETAILS: readonly (readonly [string, string, z.ZodType, object])[] = [
     divisionDetail,
     { id: 1003, director: 1, approver: null, directorate_email_list: [2, 1] },
   ],
-  ['agencies/services/1007', 'Service', departmentalServiceDetail, { id: 1007, director: 2 }],
+  [
+    'agencies/services/1007',
+    'Departmental service',
+    departmentalServiceDetail,
+    { id: 1007, director: 2 },
+  ],
   [
     'agencies/business_areas/1009',
     'Business area',

@@ -27,8 +27,16 @@ values
   (31, '2020-01-01', '2020-01-01', 11, 'Ecology', true, true),
   (32, '2020-01-01', '2020-01-01', 11, 'Marine', true, true);
 
+insert into agencies_division (id, created_at, updated_at, name, slug, director_id) values
+  (271, '2020-01-01', '2020-01-01', 'Division', 'd', 1);
+insert into agencies_division_directorate_email_list (id, division_id, user_id) values (272, 271, 1);
+insert into medias_businessareaphoto
+  (id, created_at, updated_at, file, size, business_area_id, uploader_id)
+values (273, '2020-01-01', '2020-01-01', 'business_areas/32.png', 1, 32, 2);
+
 insert into agencies_affiliation (id, created_at, updated_at, name) values
-  (35, '2020-01-01', '2020-01-01', 'UWA'), (36, '2020-01-01', '2020-01-01', 'Curtin');
+  (35, '2020-01-01', '2020-01-01', 'Notre Dame'), (36, '2020-01-01', '2020-01-01', 'Griffith'),
+  (39, '2020-01-01', '2020-01-01', 'Murdoch');
 
 insert into users_userprofile (id, created_at, updated_at, user_id, title) values
   (37, '2020-01-01', '2020-01-01', 3, 'dr');

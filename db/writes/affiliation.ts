@@ -1,0 +1,193 @@
+import { type Transaction, sql } from 'kysely'
+import type { Database } from '../schema.ts'
+import { changedAt } from './patch.ts'
+import { refuseReference } from './reference.ts'
+import { Refusal } from './refusal.ts'
+import { lockForSuperuser } from './superuser.ts'
+import { sqlStateOf } from './transact.ts'
+import { refuseDuplicate } from './unique.ts'
+
+/**
+ * Locks an affiliation for a change by a superuser.
+ * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ */
+export const lockAffiliation = (
+  trx: Transaction<Database>,
+  id: string,
+  userId: string,
+): Promise<void> =>
+  lockForSuperuser(trx, { table: 'agencies_affiliation', thing: 'Affiliation', id }, userId)
+
+/**
+ * Writes a new affiliation and returns its id.
+ * @throws Refusal `conflict` for a name taken.
+ */
+export async function insertAffiliation(trx: Transaction<Database>, name: string): Promise<string> {
+  const { id } = await trx
+    .insertInto('agencies_affiliation')
+    .values({ name, created_at: changedAt, updated_at: changedAt })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+    .catch(refuseDuplicate('name'))
+  return id
+}
+
+/**
+ * Renames an affiliation that is locked, also where projects list its name.
+ * @throws Refusal `conflict` for a name taken, or too long for one of those lists.
+ */
+export async function renameAffiliation(
+  trx: Transaction<Database>,
+  id: string,
+  name: string,
+): Promise<void> {
+  const before = await findName(trx, id)
+  if (before === name) return
+  await trx
+    .updateTable('agencies_affiliation')
+    .set({ name, updated_at: changedAt })
+    .where('id', '=', id)
+    .execute()
+    .catch(refuseDuplicate('name'))
+  await replaceInProjects(trx, [before], name)
+}
+
+/** Deletes an affiliation that is locked, from people and from the lists of projects too. */
+export async function deleteAffiliation(trx: Transaction<Database>, id: string): Promise<void> {
+  await replaceInProjects(trx, [await findName(trx, id)], null)
+  await trx
+    .updateTable('users_userwork')
+    .set({ affiliation_id: null })
+    .where('affiliation_id', '=', id)
+    .execute()
+  await trx.deleteFrom('agencies_affiliation').where('id', '=', id).execute()
+}
+
+/** Which affiliations are to become one. */
+export interface AffiliationMerge {
+  readonly primaryId: string
+  readonly secondaryIds: readonly string[]
+}
+
+/**
+ * Puts one affiliation in the place of others, with people and in the lists of projects, and
+ * deletes those.
+ * @throws Refusal `invalid` for an unknown one, `conflict` for a name too long for one of the lists.
+ */
+export async function mergeAffiliations(
+  trx: Transaction<Database>,
+  { primaryId, secondaryIds }: AffiliationMerge,
+): Promise<void> {
+  const affiliations = await trx
+    .selectFrom('agencies_affiliation')
+    .select(['id', 'name'])
+    .where('id', 'in', [primaryId, ...secondaryIds])
+    .orderBy('id')
+    .forUpdate()
+    .execute()
+  const find = (field: string, id: string) =>
+    affiliations.find((affiliation) => affiliation.id === id) ?? refuseReference(field, id)
+  const primary = find('primaryAffiliation', primaryId)
+  const merged = secondaryIds
+    .filter((id) => id !== primaryId)
+    .map((id) => find('secondaryAffiliations', id))
+  if (merged.length === 0) return
+
+  const ids = merged.map(({ id }) => id)
+  await trx
+    .updateTable('users_userwork')
+    .set({ affiliation_id: primaryId, updated_at: changedAt })
+    .where('affiliation_id', 'in', ids)
+    .execute()
+  await replaceInProjects(
+    trx,
+    merged.map(({ name }) => name),
+    primary.name,
+  )
+  await trx.deleteFrom('agencies_affiliation').where('id', 'in', ids).execute()
+}
+
+/** What a clean-up of affiliations has done. */
+export interface AffiliationCleanUp {
+  /** The names of those that are gone, in order. */
+  readonly deleted: readonly string[]
+  /** How many there were before. */
+  readonly total: number
+}
+
+/** Deletes the affiliations that no person has and no project lists. */
+export async function deleteOrphanedAffiliations(
+  trx: Transaction<Database>,
+): Promise<AffiliationCleanUp> {
+  const all = await trx
+    .selectFrom('agencies_affiliation')
+    .select('id')
+    .orderBy('id')
+    .forUpdate()
+    .execute()
+  // A statement of its own: it sees what those did for whom the locks had to wait.
+  const { rows } = await sql<{ name: string }>`
+    delete from agencies_affiliation as affiliation
+    where not exists (select from users_userwork where affiliation_id = affiliation.id)
+      and name not in (
+        select btrim(listed) from projects_studentprojectdetails
+        cross join unnest(string_to_array(organisation, '; ')) as listed
+        union all
+        select btrim(listed) from projects_externalprojectdetails
+        cross join unnest(string_to_array(collaboration_with, '; ')) as listed
+      )
+    returning name
+  `.execute(trx)
+  return { deleted: rows.map(({ name }) => name).toSorted(), total: all.length }
+}
+
+async function findName(trx: Transaction<Database>, id: string): Promise<string> {
+  const { name } = await trx
+    .selectFrom('agencies_affiliation')
+    .select('name')
+    .where('id', '=', id)
+    .executeTakeFirstOrThrow()
+  return name
+}
+
+/** Where projects list affiliations, by their names with "; " between them. */
+const LISTS = [
+  ['projects_studentprojectdetails', 'organisation'],
+  ['projects_externalprojectdetails', 'collaboration_with'],
+] as const
+
+/** Puts one name in the place of others, or none; each name stays once, where it was first. */
+async function replaceInProjects(
+  trx: Transaction<Database>,
+  names: readonly string[],
+  replacement: string | null,
+): Promise<void> {
+  for (const [table, column] of LISTS) {
+    const list = sql.ref(column)
+    const listed = sql`(
+      select btrim(part) as name, place
+      from unnest(string_to_array(${list}, '; ')) with ordinality as parts (part, place)
+    ) as listed`
+    await sql`
+      update ${sql.table(table)} set ${list} = (
+        select coalesce(string_agg(name, '; ' order by place), '')
+        from (
+          select
+            case when name = any(${names}::text[]) then ${replacement}::text else name end as name,
+            min(place) as place
+          from ${listed} group by 1
+        ) as replaced
+        where name <> ''
+      )
+      where exists (select from ${listed} where name = any(${names}::text[]))
+    `
+      .execute(trx)
+      .catch(refuseLongList)
+  }
+}
+
+function refuseLongList(error: unknown): never {
+  if (sqlStateOf(error) !== '22001') throw error
+  const message = 'With this name the list of a project would become too long.'
+  throw new Refusal('conflict', message, { fields: { name: [message] }, cause: error })
+}

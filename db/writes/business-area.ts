@@ -1,0 +1,140 @@
+import { type Transaction, sql } from 'kysely'
+import type { Database } from '../schema.ts'
+import { changedAt, differsFrom, type Patch } from './patch.ts'
+import { requireReference } from './reference.ts'
+import { lockForSuperuser } from './superuser.ts'
+import { refuseDuplicate } from './unique.ts'
+
+/** The columns of a business area that may be changed. */
+export type BusinessAreaPatch = Patch<
+  'agencies_businessarea',
+  | 'name'
+  | 'slug'
+  | 'agency_id'
+  | 'division_id'
+  | 'leader_id'
+  | 'finance_admin_id'
+  | 'data_custodian_id'
+  | 'focus'
+  | 'introduction'
+>
+
+/** A business area as it is first written. */
+export type NewBusinessArea = BusinessAreaPatch & {
+  readonly name: string
+  readonly agency_id: string
+}
+
+/**
+ * Locks a business area for a change by a superuser.
+ * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ */
+export const lockBusinessArea = (
+  trx: Transaction<Database>,
+  id: string,
+  userId: string,
+): Promise<void> =>
+  lockForSuperuser(trx, { table: 'agencies_businessarea', thing: 'Business area', id }, userId)
+
+/**
+ * Writes a new business area and returns its id.
+ * @throws Refusal `invalid` for an unknown reference, `conflict` for a name taken in its agency.
+ */
+export async function insertBusinessArea(
+  trx: Transaction<Database>,
+  area: NewBusinessArea,
+): Promise<string> {
+  await requireReferences(trx, area)
+  const {
+    slug = null,
+    division_id = null,
+    leader_id = null,
+    finance_admin_id = null,
+    data_custodian_id = null,
+    focus = null,
+    introduction = null,
+    ...rest
+  } = area
+  const { id } = await trx
+    .insertInto('agencies_businessarea')
+    .values({
+      ...rest,
+      slug,
+      division_id,
+      leader_id,
+      finance_admin_id,
+      data_custodian_id,
+      focus,
+      introduction,
+      published: false,
+      is_active: true,
+      caretaker_id: null,
+      cost_center: null,
+      old_leader_id: null,
+      old_finance_admin_id: null,
+      old_data_custodian_id: null,
+      created_at: changedAt,
+      updated_at: changedAt,
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+    .catch(refuseTakenName)
+  return id
+}
+
+/**
+ * Writes the columns that were sent, and no other.
+ * @throws Refusal `invalid` for an unknown reference, `conflict` for a name taken in its agency.
+ */
+export async function updateBusinessArea(
+  trx: Transaction<Database>,
+  id: string,
+  patch: BusinessAreaPatch,
+): Promise<void> {
+  await requireReferences(trx, patch)
+  await trx
+    .updateTable('agencies_businessarea')
+    .set({ ...patch, updated_at: changedAt })
+    .where('id', '=', id)
+    .where(differsFrom(patch))
+    .execute()
+    .catch(refuseTakenName)
+}
+
+/** Closes an active business area and opens a closed one. */
+export async function toggleBusinessArea(trx: Transaction<Database>, id: string): Promise<void> {
+  await trx
+    .updateTable('agencies_businessarea')
+    .set({ is_active: sql`not is_active`, updated_at: changedAt })
+    .where('id', '=', id)
+    .execute()
+}
+
+/** Deletes a business area and its photo; its people and projects stay, without one. */
+export async function deleteBusinessArea(trx: Transaction<Database>, id: string): Promise<void> {
+  await trx.deleteFrom('medias_businessareaphoto').where('business_area_id', '=', id).execute()
+  await trx
+    .updateTable('projects_project')
+    .set({ business_area_id: null })
+    .where('business_area_id', '=', id)
+    .execute()
+  await trx
+    .updateTable('users_userwork')
+    .set({ business_area_id: null })
+    .where('business_area_id', '=', id)
+    .execute()
+  await trx.deleteFrom('agencies_businessarea').where('id', '=', id).execute()
+}
+
+async function requireReferences(
+  trx: Transaction<Database>,
+  area: BusinessAreaPatch,
+): Promise<void> {
+  await requireReference(trx, 'agencies_agency', 'agency', area.agency_id)
+  await requireReference(trx, 'agencies_division', 'division', area.division_id)
+  await requireReference(trx, 'users_user', 'leader', area.leader_id)
+  await requireReference(trx, 'users_user', 'finance_admin', area.finance_admin_id)
+  await requireReference(trx, 'users_user', 'data_custodian', area.data_custodian_id)
+}
+
+const refuseTakenName = refuseDuplicate('name', 'agency')

@@ -1,0 +1,109 @@
+import type { Transaction } from 'kysely'
+import type { Database } from '../schema.ts'
+import { changedAt, differsFrom, type Patch } from './patch.ts'
+import { requireReference } from './reference.ts'
+import { lockForSuperuser } from './superuser.ts'
+
+/** The columns of a division that may be changed. */
+export type DivisionPatch = Patch<
+  'agencies_division',
+  'name' | 'slug' | 'director_id' | 'approver_id'
+>
+
+/** A division as it is first written. */
+export type NewDivision = DivisionPatch & { readonly name: string; readonly slug: string }
+
+/**
+ * Locks a division for a change by a superuser.
+ * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ */
+export const lockDivision = (
+  trx: Transaction<Database>,
+  id: string,
+  userId: string,
+): Promise<void> =>
+  lockForSuperuser(trx, { table: 'agencies_division', thing: 'Division', id }, userId)
+
+/**
+ * Writes a new division and returns its id.
+ * @throws Refusal `invalid` for an unknown director or approver.
+ */
+export async function insertDivision(
+  trx: Transaction<Database>,
+  division: NewDivision,
+): Promise<string> {
+  await requireReferences(trx, division)
+  const { director_id = null, approver_id = null, ...rest } = division
+  const { id } = await trx
+    .insertInto('agencies_division')
+    .values({ ...rest, director_id, approver_id, created_at: changedAt, updated_at: changedAt })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  return id
+}
+
+/**
+ * Writes the columns that were sent, and no other.
+ * @throws Refusal `invalid` for an unknown director or approver.
+ */
+export async function updateDivision(
+  trx: Transaction<Database>,
+  id: string,
+  patch: DivisionPatch,
+): Promise<void> {
+  await requireReferences(trx, patch)
+  await trx
+    .updateTable('agencies_division')
+    .set({ ...patch, updated_at: changedAt })
+    .where('id', '=', id)
+    .where(differsFrom(patch))
+    .execute()
+}
+
+/**
+ * Makes these users, and nobody else, the e-mail list of a division. Who was on it stays where
+ * they were, and who is new comes last.
+ * @throws Refusal `invalid` for an unknown user.
+ */
+export async function replaceEmailList(
+  trx: Transaction<Database>,
+  id: string,
+  userIds: readonly string[],
+): Promise<void> {
+  for (const userId of userIds.toSorted()) {
+    await requireReference(trx, 'users_user', 'usersList', userId)
+  }
+  await trx
+    .deleteFrom('agencies_division_directorate_email_list')
+    .where('division_id', '=', id)
+    .$if(userIds.length > 0, (listed) => listed.where('user_id', 'not in', userIds))
+    .execute()
+  if (userIds.length === 0) return
+  await trx
+    .insertInto('agencies_division_directorate_email_list')
+    .values(userIds.map((user_id) => ({ division_id: id, user_id })))
+    .onConflict((conflict) => conflict.columns(['division_id', 'user_id']).doNothing())
+    .execute()
+}
+
+/** Deletes a division and its e-mail list; its business areas stay, without one. */
+export async function deleteDivision(trx: Transaction<Database>, id: string): Promise<void> {
+  await trx
+    .deleteFrom('agencies_division_directorate_email_list')
+    .where('division_id', '=', id)
+    .execute()
+  await trx
+    .updateTable('agencies_businessarea')
+    .set({ division_id: null })
+    .where('division_id', '=', id)
+    .execute()
+  await trx.deleteFrom('agencies_division').where('id', '=', id).execute()
+}
+
+async function requireReferences(
+  trx: Transaction<Database>,
+  division: DivisionPatch,
+): Promise<void> {
+  await requireReference(trx, 'users_user', 'director', division.director_id)
+  await requireReference(trx, 'users_user', 'approver', division.approver_id)
+}

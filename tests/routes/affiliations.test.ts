@@ -1,0 +1,211 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { affiliation } from '../../shared/shapes/affiliation.ts'
+import { describeOnBothTables } from '../support/both-tables.ts'
+import { expectForSuperusersOnly, expectNotFound } from './superusers-only.ts'
+
+const [LEA, SUE] = [1, 3]
+
+// 35 is Notre Dame, where Lea is from; 36 is Griffith, and 39 is Murdoch, which nobody is from.
+describeOnBothTables('affiliations as superusers keep them', (api) => {
+  const post = (body: unknown, as = SUE, path = '') =>
+    api.send('POST', `agencies/affiliations${path}`, { as, body })
+  const put = (body: unknown, as = SUE, id = '35') =>
+    api.send('PUT', `agencies/affiliations/${id}`, { as, body })
+  const remove = (as = SUE, id = '35') => api.send('DELETE', `agencies/affiliations/${id}`, { as })
+  const merge = (primary: unknown, secondaries: readonly unknown[], as = SUE) =>
+    post(
+      {
+        primaryAffiliation: { pk: primary },
+        secondaryAffiliations: secondaries.map((pk) => ({ pk })),
+      },
+      as,
+      '/merge',
+    )
+  beforeEach(async () => {
+    await sql`
+      update users_userwork set affiliation_id = 35 where user_id = ${LEA};
+    `.execute(api.db)
+    await sql`
+      update projects_studentprojectdetails
+      set organisation = case project_id when 204 then 'Notre Dame; Griffith' else 'Griffith;Notre Dame; Notre Dame Broome' end
+    `.execute(api.db)
+    await sql`
+      update projects_externalprojectdetails
+      set collaboration_with = case project_id when 204 then 'Notre Dame' end
+    `.execute(api.db)
+  })
+
+  const names = async () => {
+    const rows = await api.db
+      .selectFrom('agencies_affiliation')
+      .select('name')
+      .orderBy('name')
+      .execute()
+    return rows.map(({ name }) => name)
+  }
+  const lists = async () => {
+    const student = await api.db
+      .selectFrom('projects_studentprojectdetails')
+      .select('organisation as list')
+      .orderBy('project_id')
+      .execute()
+    const external = await api.db
+      .selectFrom('projects_externalprojectdetails')
+      .select('collaboration_with as list')
+      .orderBy('project_id')
+      .execute()
+    return [...student, ...external].map(({ list }) => list)
+  }
+  const affiliationOf = async (user: number) => {
+    const work = await api.db
+      .selectFrom('users_userwork')
+      .select('affiliation_id')
+      .where('user_id', '=', String(user))
+      .executeTakeFirst()
+    return work?.affiliation_id
+  }
+
+  it('are made under a name that is free (T75)', async () => {
+    const { status, headers, body } = await post({ name: ' Edith Cowan ' })
+    expect(status).to.equal(201)
+    expect(headers['cache-control']).to.equal('no-store')
+    expect(affiliation.parse(body)).to.include({ name: 'Edith Cowan' })
+    const taken = await post({ name: 'Notre Dame' })
+    expect(taken.status).to.equal(409)
+    expect(taken.body).to.deep.include({ name: ['This field must be unique.'] })
+    const answers = await Promise.all([post({ name: 'Twice' }), post({ name: 'Twice' })])
+    expect(answers.map(({ status }) => status)).to.have.members([201, 409])
+  })
+
+  it('are renamed wherever projects list them by exactly that name (T77)', async () => {
+    const { status, body } = await put({ name: ' University, WA ' })
+    expect(status).to.equal(200)
+    expect(affiliation.parse(body)).to.include({ id: 35, name: 'University, WA' })
+    expect(await lists()).to.deep.equal([
+      'University, WA; Griffith',
+      'Griffith;Notre Dame; Notre Dame Broome',
+      'University, WA',
+      null,
+    ])
+    expect(await affiliationOf(LEA)).to.equal('35')
+    expect((await put({ name: 'Griffith' })).status).to.equal(409)
+  })
+
+  it('that are not renamed are left alone', async () => {
+    const stored = () => api.db.selectFrom('agencies_affiliation').selectAll().execute()
+    const before = [await stored(), await lists()]
+    for (const body of [{}, { name: 'Notre Dame' }]) {
+      expect((await put(body)).body).to.include({ name: 'Notre Dame' })
+    }
+    expect([await stored(), await lists()]).to.deep.equal(before)
+  })
+
+  it('are not renamed where a list would become too long', async () => {
+    await api.db
+      .updateTable('projects_externalprojectdetails')
+      .set({ collaboration_with: `Notre Dame; ${'x'.repeat(1480)}` })
+      .where('project_id', '=', '204')
+      .execute()
+    const { status, body } = await put({ name: 'University of Notre Dame Australia' })
+    expect(status).to.equal(409)
+    expect(body).to.have.property('name').that.is.an('array')
+    expect(await names()).to.include('Notre Dame')
+    expect((await lists())[0]).to.equal('Notre Dame; Griffith')
+  })
+
+  it('leave people and lists when they are deleted: 204, where others said 200 and how many (T75)', async () => {
+    const { status, body } = await remove()
+    expect({ status, body }).to.deep.equal({ status: 204, body: '' })
+    expect(await names()).to.deep.equal(['Griffith', 'Murdoch'])
+    expect(await lists()).to.deep.equal([
+      'Griffith',
+      'Griffith;Notre Dame; Notre Dame Broome',
+      '',
+      null,
+    ])
+    expect(await affiliationOf(LEA)).to.equal(null)
+    expect((await remove()).status).to.equal(404)
+  })
+
+  it('are merged into one, with people and in lists, where it stands once (T75)', async () => {
+    const { status, body } = await merge(36, ['35', 39, 36])
+    expect(status).to.equal(200)
+    expect(body).to.deep.equal({ message: 'Merged!' })
+    expect(await names()).to.deep.equal(['Griffith'])
+    expect(await lists()).to.deep.equal([
+      'Griffith',
+      'Griffith;Notre Dame; Notre Dame Broome',
+      'Griffith',
+      null,
+    ])
+    expect(await affiliationOf(LEA)).to.equal('36')
+  })
+
+  it('are not merged with what is not there', async () => {
+    for (const [primary, secondaries, field, message] of [
+      [999, [35], 'primaryAffiliation', /Invalid pk "999"/],
+      [36, [35, 999], 'secondaryAffiliations', /Invalid pk "999"/],
+      ['x', [35], 'primaryAffiliation', /A valid integer/],
+      [36, ['x'], 'secondaryAffiliations', /A valid integer/],
+    ] as const) {
+      const answer = await merge(primary, secondaries)
+      expect(answer.status).to.equal(400)
+      expect(String(Object(answer.body)[field])).to.match(message)
+    }
+    expect((await post({}, SUE, '/merge')).body).to.include.keys(
+      'primaryAffiliation',
+      'secondaryAffiliations',
+    )
+    expect(await names()).to.deep.equal(['Griffith', 'Murdoch', 'Notre Dame'])
+  })
+
+  it('are cleaned of those that nobody has and nothing lists (T75)', async () => {
+    const { status, body } = await post({}, SUE, '/clean_orphaned')
+    expect(status).to.equal(200)
+    expect(body).to.deep.equal({
+      message: 'Cleaned 1 orphaned affiliation(s)',
+      deleted_count: 1,
+      total_count: 3,
+      deleted_names: ['Murdoch'],
+    })
+    expect((await post({}, SUE, '/clean_orphaned')).body).to.deep.equal({
+      message: 'No orphaned affiliations found',
+      deleted_count: 0,
+      total_count: 2,
+    })
+  })
+
+  it('are superusers’ to keep, and must be there', async () => {
+    await expectForSuperusersOnly(api, [
+      ['POST', 'agencies/affiliations'],
+      ['POST', 'agencies/affiliations/merge'],
+      ['POST', 'agencies/affiliations/clean_orphaned'],
+      ['PUT', 'agencies/affiliations/35'],
+      ['DELETE', 'agencies/affiliations/35'],
+    ])
+    await expectNotFound(
+      api,
+      [
+        ['PUT', 'agencies/affiliations/999'],
+        ['DELETE', 'agencies/affiliations/999'],
+      ],
+      'Affiliation 999 not found',
+    )
+  })
+
+  it('are refused with a message for a wrong name', async () => {
+    for (const [name, message] of [
+      ['', /may not be blank/],
+      [null, /may not be null/],
+      ['x'.repeat(251), /no more than 250/],
+      [5, /Not a valid string/],
+    ] as const) {
+      for (const answer of [await post({ name }), await put({ name })]) {
+        expect(answer.status).to.equal(400)
+        expect(String(Object(answer.body).name)).to.match(message)
+      }
+    }
+    expect((await post({})).body).to.deep.include({ name: ['This field is required.'] })
+  })
+})

@@ -1,0 +1,41 @@
+import { expect } from 'chai'
+import type { TestApi } from './test-api.ts'
+
+type Write = readonly [method: 'POST' | 'PUT' | 'DELETE', path: string]
+
+// The ids of `world.sql`: an ordinary user, a superuser, and one who is no longer active.
+const [USER, SUPERUSER, INACTIVE] = [1, 3, 5]
+
+/** Expects of writes that superusers may do them and nobody else, whatever they say. */
+export async function expectForSuperusersOnly(
+  api: Pick<TestApi, 'send'>,
+  writes: readonly Write[],
+): Promise<void> {
+  const body = { name: 5 }
+  for (const [method, path] of writes) {
+    const refused = async (options: object, wanted: number) => {
+      const { status } = await api.send(method, path, { body, ...options })
+      expect(status, `${method} ${path}`).to.equal(wanted)
+    }
+    await refused({}, 401)
+    await refused({ as: INACTIVE }, 401)
+    await refused({ as: USER }, 403)
+    await refused({ as: SUPERUSER, headers: { 'X-CSRFToken': 'wrong' } }, 403)
+    expect((await api.send('PATCH', path, { as: SUPERUSER, body })).status).to.equal(405)
+  }
+}
+
+/** Expects of writes to what is not there that they say so, to superusers and others. */
+export async function expectNotFound(
+  api: Pick<TestApi, 'send'>,
+  writes: readonly Write[],
+  detail: string,
+): Promise<void> {
+  for (const [method, path] of writes) {
+    for (const as of [USER, SUPERUSER]) {
+      const { status, body } = await api.send(method, path, { as, body: {} })
+      expect(status, `${method} ${path}`).to.equal(404)
+      expect(body).to.include({ detail })
+    }
+  }
+}
