@@ -2,6 +2,10 @@ import { STATUS_CODES } from 'node:http'
 import type { Router } from 'express'
 import { z } from 'zod'
 import { createDocument, type ZodOpenApiOperationObject } from 'zod-openapi'
+import { businessArea } from '../../shared/shapes/business-area.ts'
+import { tinyMember } from '../../shared/shapes/member.ts'
+import { project } from '../../shared/shapes/project.ts'
+import { tinyProject } from '../../shared/shapes/tiny-project.ts'
 import type { Operation } from './operation.ts'
 import { routesOf } from './routes.ts'
 
@@ -37,6 +41,12 @@ export function describeRoutes(mounted: Mounted): object {
     servers: [{ url: '/' }],
     paths,
     components: {
+      schemas: {
+        BusinessArea: businessArea,
+        Member: tinyMember,
+        Project: project,
+        TinyProject: tinyProject,
+      },
       securitySchemes: {
         session: {
           type: 'apiKey',

@@ -14,9 +14,11 @@ import {
 import { lockStaffProfile } from '../../db/writes/staff-profile.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { notFound } from '../../shared/errors.ts'
+import { education, employment } from '../../shared/shapes/staff-profile.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { integer, text } from './field.ts'
 import { written } from './written.ts'
@@ -34,20 +36,27 @@ interface EntryList {
   readonly thing: string
   readonly insert: (trx: Transaction<Database>, profileId: string, body: unknown) => Promise<string>
   readonly update: (trx: Transaction<Database>, id: string, body: unknown) => Promise<void>
+  /** What `insert` and `update` parse, and what is answered. */
+  readonly shapes: {
+    readonly added: z.ZodType
+    readonly changed: z.ZodType
+    readonly shown: z.ZodType
+  }
 }
 
 function addList(router: Router, deps: AppDeps, list: EntryList): void {
   const { db, reader } = deps
   const { kind, path, thing } = list
+  const operations = describe(list)
 
   router
     .route(`/users/profiles/:profileId/${path}`)
-    .get(async (req, res) => {
+    .get(operations.lists, async (req, res) => {
       const profileId = parseId(req.params.profileId, 'Profile')
       const user = await deps.requireUser(req)
       sendPrivate(res, await reader.query((trx) => findEntries(trx, kind, profileId, user)))
     })
-    .post(async (req, res) => {
+    .post(operations.adds, async (req, res) => {
       const profileId = parseId(req.params.profileId, 'Profile')
       const { userId } = await deps.requireUser(req)
       const entry = await transact(db, async (trx) => {
@@ -61,14 +70,14 @@ function addList(router: Router, deps: AppDeps, list: EntryList): void {
 
   router
     .route(`/users/${path}/:id`)
-    .get(async (req, res) => {
+    .get(operations.shows, async (req, res) => {
       const id = parseId(req.params.id, thing)
       const user = await deps.requireUser(req)
       const entry = await reader.query((trx) => findEntry(trx, kind, id, user))
       if (entry === null) throw notFound(thing, id)
       sendPrivate(res, entry)
     })
-    .put(async (req, res) => {
+    .put(operations.changes, async (req, res) => {
       const id = parseId(req.params.id, thing)
       const { userId } = await deps.requireUser(req)
       const entry = await transact(db, async (trx) => {
@@ -78,7 +87,7 @@ function addList(router: Router, deps: AppDeps, list: EntryList): void {
       })
       sendJson(res, 200, entry)
     })
-    .delete(async (req, res) => {
+    .delete(operations.removes, async (req, res) => {
       const id = parseId(req.params.id, thing)
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
@@ -89,6 +98,30 @@ function addList(router: Router, deps: AppDeps, list: EntryList): void {
     })
     .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
 }
+
+const OWNERS = 'whose profile it is, and superusers'
+
+const describe = ({ thing, shapes: { added, changed, shown } }: EntryList) => ({
+  lists: operation({
+    summary: `Every ${thing.toLowerCase()} of a profile, newest first`,
+    who: 'users',
+    answers: { 200: z.array(shown) },
+  }),
+  adds: operation({
+    summary: `${thing}: adds one`,
+    who: OWNERS,
+    body: added,
+    answers: { 201: shown },
+  }),
+  shows: operation({ summary: thing, who: 'users', answers: { 200: shown } }),
+  changes: operation({
+    summary: `${thing}: changes it`,
+    who: OWNERS,
+    body: changed,
+    answers: { 200: shown },
+  }),
+  removes: operation({ summary: `${thing}: deletes it`, who: OWNERS, answers: { 204: null } }),
+})
 
 // What clients send as `public_profile` is ignored: the path says whose CV it is.
 const newEmployment = z.object({
@@ -115,6 +148,7 @@ const EMPLOYMENT: EntryList = {
   thing: 'Employment entry',
   insert: (trx, profileId, body) => insertEmployment(trx, profileId, parse(newEmployment, body)),
   update: (trx, id, body) => updateEmployment(trx, id, parse(employmentPatch, body)),
+  shapes: { added: newEmployment, changed: employmentPatch, shown: employment },
 }
 
 const EDUCATION: EntryList = {
@@ -123,4 +157,5 @@ const EDUCATION: EntryList = {
   thing: 'Education entry',
   insert: (trx, profileId, body) => insertEducation(trx, profileId, parse(newEducation, body)),
   update: (trx, id, body) => updateEducation(trx, id, parse(educationPatch, body)),
+  shapes: { added: newEducation, changed: educationPatch, shown: education },
 }

@@ -12,9 +12,11 @@ import { lockNamedProject } from '../../db/writes/project.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { keepUsers } from '../../db/writes/user-locks.ts'
 import { PublicError } from '../../shared/errors.ts'
+import { tinyMember } from '../../shared/shapes/member.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { ignoringNulls, integer, reference, text } from './field.ts'
 import { written } from './written.ts'
@@ -26,7 +28,7 @@ export function projectMemberRoutes(deps: AppDeps): Router {
 
   router
     .route('/projects/project_members')
-    .post(async (req, res) => {
+    .post(addsMember, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const member = parse(newMember, req.body)
       const found = await transact(db, async (trx) => {
@@ -41,7 +43,7 @@ export function projectMemberRoutes(deps: AppDeps): Router {
 
   router
     .route('/projects/project_members/:project/:user')
-    .get(async (req, res) => {
+    .get(showsMember, async (req, res) => {
       const { projectId, memberId } = parseMember(req.params)
       await deps.requireUser(req)
       const member = await reader.query((trx) => findMember(trx, projectId, memberId))
@@ -51,7 +53,7 @@ export function projectMemberRoutes(deps: AppDeps): Router {
       }
       sendPrivate(res, member)
     })
-    .put(async (req, res) => {
+    .put(changesMember, async (req, res) => {
       const member = parseMember(req.params)
       const { userId } = await deps.requireUser(req)
       const found = await transact(db, async (trx) => {
@@ -61,7 +63,7 @@ export function projectMemberRoutes(deps: AppDeps): Router {
       })
       sendJson(res, 200, found)
     })
-    .delete(async (req, res) => {
+    .delete(removesMember, async (req, res) => {
       const member = parseMember(req.params)
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
@@ -74,7 +76,7 @@ export function projectMemberRoutes(deps: AppDeps): Router {
 
   router
     .route('/projects/promote')
-    .post(async (req, res) => {
+    .post(promotesMember, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const { project_id, user_id } = parse(promotion, req.body)
       const member = { projectId: project_id, memberId: user_id }
@@ -136,3 +138,38 @@ const newMember = memberFields
   }))
 
 const promotion = z.object({ project_id: reference, user_id: reference })
+
+const LEADERS = 'leaders of the project, and superusers'
+
+const addsMember = operation({
+  summary: 'Puts a user on a project',
+  who: LEADERS,
+  body: newMember,
+  answers: { 201: tinyMember },
+})
+
+const showsMember = operation({
+  summary: 'A user’s part in a project',
+  who: 'users',
+  answers: { 200: tinyMember },
+})
+
+const changesMember = operation({
+  summary: 'Changes a user’s part in a project',
+  who: LEADERS,
+  body: memberPatch,
+  answers: { 200: tinyMember },
+})
+
+const removesMember = operation({
+  summary: 'Takes a user off a project',
+  who: LEADERS,
+  answers: { 204: null },
+})
+
+const promotesMember = operation({
+  summary: 'Makes a member the leader of their project, in the place of others',
+  who: LEADERS,
+  body: promotion,
+  answers: { 200: tinyMember },
+})

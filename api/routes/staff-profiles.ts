@@ -18,9 +18,12 @@ import {
   staffProfile,
   staffProjects,
 } from '../../shared/resources/index.ts'
+import { publicProjectRow } from '../../shared/shapes/project-row.ts'
+import * as shapes from '../../shared/shapes/staff-profile.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { email, reference, text } from './field.ts'
 import { page, pageSize, parameter, searchTerm } from './parameter.ts'
@@ -33,7 +36,7 @@ export function staffProfileRoutes(deps: AppDeps): Router {
 
   router
     .route('/users/staffprofiles')
-    .get(async (req, res) => {
+    .get(listsStaff, async (req, res) => {
       const { search, business_area, ...wanted } = parse(listQuery, req.query)
       const chosen = { page: wanted.page, ...(business_area && { businessArea: business_area }) }
       if (search === undefined && wanted.page_size === STAFF_PAGE_SIZE) {
@@ -44,7 +47,7 @@ export function staffProfileRoutes(deps: AppDeps): Router {
       const { body } = await reader.query((trx) => findStaffPage(trx, options))
       sendPrivate(res, body, search === undefined ? 'page-size' : 'search')
     })
-    .post(async (req, res) => {
+    .post(addsProfile, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const profile = await transact(db, async (trx) => {
         const id = await insertStaffProfile(trx, userId, parse(newProfile, req.body))
@@ -56,8 +59,8 @@ export function staffProfileRoutes(deps: AppDeps): Router {
 
   router
     .route('/users/staffprofiles/:id')
-    .get(show('full'))
-    .put(async (req, res) => {
+    .get(showsProfile, show('full'))
+    .put(changesProfile, async (req, res) => {
       const id = parseId(req.params.id, 'Profile')
       const { userId } = await deps.requireUser(req)
       const profile = await transact(db, async (trx) => {
@@ -67,7 +70,7 @@ export function staffProfileRoutes(deps: AppDeps): Router {
       })
       sendJson(res, 200, profile)
     })
-    .delete(async (req, res) => {
+    .delete(deletesProfile, async (req, res) => {
       const id = parseId(req.params.id, 'Profile')
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
@@ -81,13 +84,13 @@ export function staffProfileRoutes(deps: AppDeps): Router {
   for (const section of ['hero', 'overview', 'cv'] as const) {
     router
       .route(`/users/staffprofiles/:id/${section}`)
-      .get(show(section))
+      .get(showsSection[section], show(section))
       .all(methodNotAllowed('GET'))
   }
 
   router
     .route('/users/staffprofiles/:id/toggle_visibility')
-    .post(async (req, res) => {
+    .post(togglesProfile, async (req, res) => {
       const id = parseId(req.params.id, 'Profile')
       const { userId } = await deps.requireUser(req)
       const profile = await transact(db, async (trx) => {
@@ -101,7 +104,7 @@ export function staffProfileRoutes(deps: AppDeps): Router {
 
   router
     .route('/users/:id/projects_staff_profile')
-    .get(async (req, res) => {
+    .get(listsProjects, async (req, res) => {
       const user_id = parseId(req.params.id, 'User')
       const answer = await reader.read(staffProjects, { user_id }, 'rows')
       sendAnswer(req, res, answer.body === null ? { ...answer, ...NO_PROJECTS } : answer, 'anyone')
@@ -155,3 +158,68 @@ const profilePatch = z
 const newProfile = profilePatch.pick({ about: true, expertise: true, is_hidden: true })
 
 const NO_PROJECTS = { body: Buffer.from('[]'), etag: '"none"' }
+
+const OWNERS = 'whose profile it is, and superusers'
+
+const listsStaff = operation({
+  summary: 'A page of the staff whose profile is not hidden',
+  who: 'anyone',
+  query: listQuery,
+  answers: { 200: shapes.staffPage },
+})
+
+const addsProfile = operation({
+  summary: 'Makes a profile of one’s own',
+  who: 'users',
+  body: newProfile,
+  answers: { 201: shapes.privateStaffProfile },
+})
+
+const showsProfile = operation({
+  summary: 'A staff profile; its settings only to its owner and superusers',
+  who: 'anyone',
+  answers: { 200: z.union([shapes.staffProfile, shapes.privateStaffProfile]) },
+})
+
+const showsSection = {
+  hero: operation({
+    summary: 'The head of the page of a staff profile',
+    who: 'anyone',
+    answers: { 200: shapes.staffHero },
+  }),
+  overview: operation({
+    summary: 'What somebody is expert in',
+    who: 'anyone',
+    answers: { 200: shapes.staffOverview },
+  }),
+  cv: operation({
+    summary: 'Where somebody worked and learned',
+    who: 'anyone',
+    answers: { 200: shapes.staffCv },
+  }),
+}
+
+const changesProfile = operation({
+  summary: 'Changes a staff profile',
+  who: OWNERS,
+  body: profilePatch,
+  answers: { 200: shapes.privateStaffProfile },
+})
+
+const deletesProfile = operation({
+  summary: 'Deletes a staff profile',
+  who: OWNERS,
+  answers: { 204: null },
+})
+
+const togglesProfile = operation({
+  summary: 'Hides a staff profile, or shows it again',
+  who: OWNERS,
+  answers: { 200: shapes.privateStaffProfile },
+})
+
+const listsProjects = operation({
+  summary: 'The projects on the public page of a user',
+  who: 'anyone',
+  answers: { 200: z.array(publicProjectRow) },
+})

@@ -38,6 +38,9 @@ export interface Reply {
   readonly cache: string | undefined
 }
 
+/** Signs the sessions of a system. */
+export const SYSTEM_SECRET = 'a secret that only the tests know of and no other'
+
 /** Starts a system and waits until its cache is in use. */
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const closers: (() => Promise<unknown>)[] = []
@@ -69,7 +72,7 @@ async function start(
     DATABASE_URL: database.url,
     REDIS_URL: redisUrl,
     CACHE_PREFIX: prefix,
-    SESSION_SECRETS: 'a secret that only the tests know of and no other',
+    SESSION_SECRETS: SYSTEM_SECRET,
     RATE_LIMIT_PER_S: '0',
     LOG_LEVEL: 'error',
     NODE_ENV: 'production',

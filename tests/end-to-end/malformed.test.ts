@@ -1,0 +1,366 @@
+import { Agent, request } from 'node:http'
+import { gzipSync } from 'node:zlib'
+import { expect } from 'chai'
+import fc, { type Arbitrary } from 'fast-check'
+import { z } from 'zod'
+import { createSessions } from '../../api/session/session.ts'
+import { type Issuer, startIssuer } from '../support/issuer.ts'
+import { type JsonSchema, nearly } from '../support/json-schema-arbitrary.ts'
+import { startSystem, SYSTEM_SECRET, type System } from '../support/system.ts'
+
+/** `SPMS_LONG=1` runs what the promise says in full. */
+const LONG = process.env.SPMS_LONG === '1'
+const REQUESTS = LONG ? 100_000 : 4_000
+const AT_ONCE = 8
+const SEED = 20260210
+const BODY_LIMIT = 20_000
+
+const schema = z.custom<JsonSchema>()
+const openApi = z.object({
+  paths: z.record(
+    z.string(),
+    z.record(
+      z.string(),
+      z.object({
+        parameters: z.array(z.object({ name: z.string(), in: z.string() })).default([]),
+        requestBody: z
+          .object({ content: z.record(z.string(), z.object({ schema: schema.optional() })) })
+          .optional(),
+      }),
+    ),
+  ),
+  components: z.object({ schemas: z.record(z.string(), schema) }),
+})
+type OpenApi = z.output<typeof openApi>
+
+interface Malformed {
+  readonly method: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Buffer | undefined
+}
+
+interface Received {
+  readonly status: number
+  readonly type: string | undefined
+  readonly text: string
+}
+
+describe('malformed requests', function () {
+  this.timeout(LONG ? 60 * 60_000 : 180_000)
+  const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE })
+  let issuer: Issuer
+  let system: System
+  let routes: OpenApi
+
+  before(async () => {
+    issuer = await startIssuer()
+    system = await startSystem({
+      env: {
+        BODY_LIMIT_BYTES: `${BODY_LIMIT}`,
+        TRUST_PROXY: '1',
+        CORS_ORIGINS: 'https://spms.example',
+        JWT_ISSUER: issuer.issuer,
+        JWT_AUDIENCE: 'spms',
+        JWT_JWKS_URL: issuer.jwksUrl,
+      },
+    })
+    const { text } = await system.get('openapi.json')
+    routes = openApi.parse(JSON.parse(text))
+  })
+  after(async () => {
+    agent.destroy()
+    await system[Symbol.asyncDispose]()
+    await issuer[Symbol.asyncDispose]()
+  })
+
+  it('of any kind, to any route, are never our fault, and learn nothing of us', async () => {
+    const anyRequest = malformed(routes, await credentials())
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(anyRequest, { minLength: AT_ONCE, maxLength: AT_ONCE }),
+        async (requests) => {
+          const answers = await Promise.all(requests.map((request) => send(request)))
+          for (const [at, { status, type, text }] of answers.entries()) {
+            const said = `${requests[at]?.method} ${requests[at]?.path}: ${status} ${text}`
+            expect(status, said).to.be.below(500)
+            expect(text, said).not.to.match(STACK)
+            if (status < 400 || text === '') continue
+            expect(text, said).not.to.match(SQL)
+            expect(type, said).to.equal('application/problem+json')
+          }
+        },
+      ),
+      { numRuns: REQUESTS / AT_ONCE, seed: SEED, endOnFailure: LONG },
+    )
+    expect((await system.get('users/staffprofiles')).status).to.equal(200)
+  })
+
+  /** Headers of somebody who asks: nobody, users of both kinds, and what only looks like one. */
+  async function credentials(): Promise<Arbitrary<Record<string, string>>> {
+    const { rows } = await system.sql.query<{ id: string; password: string; email: string }>(
+      `(select id, password, email from users_user where is_superuser and is_active order by id desc limit 1)
+       union all
+       (select id, password, email from users_user where not is_superuser and is_active and email <> ''
+        order by id desc limit 1)`,
+    )
+    const sessions = createSessions([SYSTEM_SECRET])
+    const own = await Promise.all(
+      rows.map(async ({ id, password }) => ({
+        Cookie: `spms_session=${await sessions.issue(id, password)}; spmscsrf=t`,
+        'X-CSRFToken': 't',
+      })),
+    )
+    const claims = { email: rows[1]?.email, email_verified: true }
+    const expiresInS = 60 * 60
+    const tokens = [
+      await issuer.sign({ claims, expiresInS }),
+      await issuer.sign({ claims, expiresInS: -60 }),
+      await issuer.sign({ claims: { email: '\0', email_verified: true }, expiresInS }),
+    ]
+    return fc.oneof(
+      { weight: 6, arbitrary: fc.constantFrom(...own) },
+      { weight: 1, arbitrary: fc.constant({}) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom(...tokens, '', 'a.b.c').map((token) => ({
+          Authorization: `Bearer ${token}`,
+        })),
+      },
+      {
+        weight: 1,
+        arbitrary: headerText.map((text) => ({
+          Cookie: `spms_session=${text}; spmscsrf=%ZZ; consistency=${text}`,
+          'X-CSRFToken': text,
+        })),
+      },
+    )
+  }
+
+  function send({ method, path, headers, body }: Malformed): Promise<Received> {
+    return new Promise((resolve, reject) => {
+      const base = new URL(system.apis[0] ?? '')
+      const options = { agent, host: base.hostname, port: base.port, method, path, headers }
+      const outgoing = request(options, (res) => {
+        let text = ''
+        res.setEncoding('utf8')
+        res.on('data', (chunk: string) => (text += chunk))
+        res.on('end', () =>
+          resolve({ status: res.statusCode ?? 0, type: res.headers['content-type'], text }),
+        )
+        res.on('error', reject)
+      })
+      outgoing.on('error', (error: NodeJS.ErrnoException) => {
+        // The server may close a connection just when the next request is sent on it.
+        const isLate = outgoing.reusedSocket && error.code === 'ECONNRESET'
+        if (isLate) send({ method, path, headers, body }).then(resolve, reject)
+        else reject(error)
+      })
+      outgoing.end(body)
+    })
+  }
+})
+
+/** A line of a stack, in text or in JSON, or a path of ours. */
+const STACK = /(\n|\\n)\s+at |\.[jt]s:\d|node_modules/
+
+/** What Postgres says, or what is said to it. */
+const SQL =
+  /SQLSTATE|relation "|column "|constraint "|syntax error|invalid input|(users|projects|agencies)_[a-z]+|\bselect\b.*\bfrom\b/i
+
+const WRONG_TEXTS = [
+  '',
+  '0',
+  '00',
+  '-1',
+  '1.5',
+  '1e3',
+  '0x10',
+  '2147483648',
+  '9223372036854775807',
+  '9223372036854775808',
+  '9'.repeat(400),
+  'NaN',
+  'true',
+  'null',
+  'undefined',
+  '[object Object]',
+  '__proto__',
+  'constructor',
+  'toString',
+  '../../etc/passwd',
+  "' or 1=1 --",
+  '\0',
+  'a\0b',
+  '\ud800',
+  '\u{10ffff}',
+  '%',
+  '_%\\',
+  '\r\nX-Evil: 1',
+  'ا\u202e',
+  'x'.repeat(2_000),
+]
+
+const wrongText: Arbitrary<string> = fc.oneof(
+  fc.constantFrom(...WRONG_TEXTS),
+  fc.string({ unit: 'binary', maxLength: 12 }),
+)
+
+/** What a client may put in a header. */
+const headerText: Arbitrary<string> = fc.oneof(
+  fc.constantFrom('', '%ZZ', '"', '""', 'W/"', '*', ',,,', '__proto__', 'é', 'x'.repeat(3_000)),
+  fc.string({ unit: fc.constantFrom(...'aZ09-_.;=,"%/\\ é'), maxLength: 40 }),
+)
+
+/** A part of a URL, in encodings good and bad. */
+// Not 1: the superuser who asks may not delete themselves.
+const urlPart: Arbitrary<string> = fc.oneof(
+  { weight: 3, arbitrary: fc.constantFrom('2', '3', '40', '007') },
+  {
+    weight: 3,
+    arbitrary: wrongText.map((text) =>
+      Array.from(Buffer.from(text), (byte) => `%${byte.toString(16).padStart(2, '0')}`).join(''),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      '%',
+      '%2',
+      '%zz',
+      '%ff',
+      '%c3%28',
+      '%c0%af',
+      '%00',
+      '%u0000',
+      'é',
+      '.',
+      '..',
+    ),
+  },
+)
+
+const wrongValue: Arbitrary<unknown> = fc.oneof(
+  wrongText,
+  fc.constantFrom<unknown>(null, true, 0, -1, 1.5, 1e308, 2 ** 53, -(2 ** 31) - 1, [], {}, [[]]),
+  fc.jsonValue({ maxDepth: 3 }),
+)
+
+/** Bodies that are no JSON, or more of it than anybody needs. */
+const WRONG_BODIES = [
+  '',
+  '{',
+  '[1,',
+  'nul',
+  '"text"',
+  '1e999',
+  '{"__proto__":{"is_superuser":true},"constructor":{"prototype":{"x":1}}}',
+  '{"name":"\\ud800","title":"\\u0000"}',
+  '{"name":1,"name":2}',
+  '['.repeat(9_000),
+  `${'{"a":'.repeat(3_000)}1${'}'.repeat(3_000)}`,
+  JSON.stringify({ name: 'x'.repeat(2 * BODY_LIMIT) }),
+  '\ufeff{}',
+].map((text) => Buffer.from(text))
+
+const WRONG_BYTES = [
+  Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d]),
+  Buffer.from([0, 0, 0, 0]),
+  gzipSync('{}'),
+]
+
+const bodyHeaders: Arbitrary<Record<string, string>> = fc.oneof(
+  { weight: 8, arbitrary: fc.constant({ 'Content-Type': 'application/json' }) },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom<Record<string, string>>(
+      {},
+      { 'Content-Type': 'application/json; charset=utf-16' },
+      { 'Content-Type': 'application/json; charset=nonsense' },
+      { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' },
+      { 'Content-Type': 'application/json', 'Content-Encoding': 'nonsense' },
+      { 'Content-Type': 'multipart/form-data' },
+      { 'Content-Type': 'multipart/form-data; boundary=x' },
+      { 'Content-Type': 'application/x-www-form-urlencoded' },
+      { 'Content-Type': ';;;' },
+    ),
+  },
+)
+
+const otherHeaders: Arbitrary<Record<string, string>> = fc
+  .dictionary(
+    fc.constantFrom(
+      'If-None-Match',
+      'If-Modified-Since',
+      'Origin',
+      'Access-Control-Request-Method',
+      'X-Forwarded-For',
+      'X-Forwarded-Proto',
+      'X-Request-Id',
+      'Consistency-Token',
+      'Range',
+      'Accept',
+      'Cache-Control',
+      'X-HTTP-Method-Override',
+    ),
+    headerText,
+    { maxKeys: 2 },
+  )
+  .map((headers) => ({ ...headers }))
+
+/** Requests to all these routes, of which little or much is wrong. */
+function malformed(
+  { paths, components }: OpenApi,
+  credentials: Arbitrary<Record<string, string>>,
+): Arbitrary<Malformed> {
+  const resolve = (ref: string): JsonSchema => components.schemas[ref.split('/').at(-1) ?? ''] ?? {}
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })),
+  )
+  return fc.constantFrom(...operations).chain(({ path, method, parameters, requestBody }) => {
+    const described = Object.values(requestBody?.content ?? {})[0]?.schema
+    const names = parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name)
+    const name = fc.oneof(
+      ...(names.length > 0 ? [{ weight: 6, arbitrary: fc.constantFrom(...names) }] : []),
+      { weight: 1, arbitrary: fc.constantFrom('__proto__', 'page[]', 'a[b][c]', 'page_size') },
+    )
+    const body = fc.oneof(
+      ...(described
+        ? [
+            {
+              weight: 8,
+              arbitrary: nearly(described, resolve, wrongValue).map((value) =>
+                Buffer.from(JSON.stringify(value) ?? ''),
+              ),
+            },
+          ]
+        : []),
+      { weight: 1, arbitrary: fc.constantFrom(...WRONG_BODIES, ...WRONG_BYTES) },
+      { weight: 1, arbitrary: wrongValue.map((value) => Buffer.from(JSON.stringify(value))) },
+    )
+    const isRead = method === 'get'
+    return fc
+      .record({
+        method: fc.oneof(
+          { weight: 12, arbitrary: fc.constant(method.toUpperCase()) },
+          { weight: 1, arbitrary: fc.constantFrom('HEAD', 'OPTIONS', 'PATCH', 'PUT', 'POST') },
+        ),
+        parts: fc.array(urlPart, { minLength: 3, maxLength: 3 }),
+        query: fc.array(fc.tuple(name, urlPart), { maxLength: isRead ? 4 : 1 }),
+        credentials,
+        headers: otherHeaders,
+        body: fc.option(fc.tuple(body, bodyHeaders), { freq: isRead ? 1 : 12, nil: undefined }),
+      })
+      .map(({ parts, query, body: sent, ...rest }): Malformed => {
+        let next = 0
+        const filled = path.replaceAll(/\{\w+\}/g, () => parts[next++] ?? '')
+        const search = query.map(([key, value]) => `${key}=${value}`).join('&')
+        return {
+          method: rest.method,
+          path: search === '' ? filled : `${filled}?${search}`,
+          headers: { ...rest.headers, ...rest.credentials, ...sent?.[1] },
+          body: sent?.[0],
+        }
+      })
+  })
+}
