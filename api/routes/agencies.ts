@@ -6,9 +6,12 @@ import { deleteBranch, insertBranch, lockBranch, updateBranch } from '../../db/w
 import { requireSuperuser } from '../../db/writes/superuser.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { branches } from '../../shared/resources/index.ts'
+import { agency, agencyDetail } from '../../shared/shapes/agency.ts'
+import { branch, branchDetail, branchPage } from '../../shared/shapes/branch.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference, text } from './field.ts'
 import { found } from './found.ts'
@@ -23,7 +26,7 @@ export function agencyRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/branches')
-    .get(async (req, res) => {
+    .get(listsBranches, async (req, res) => {
       const { searchTerm: term, ...wanted } = parse(branchQuery, req.query)
       if (term === undefined) {
         const answer = await deps.readAs(req, () => reader.read(branches, {}, 'all'))
@@ -32,7 +35,7 @@ export function agencyRoutes(deps: AppDeps): Router {
       const options = { searchTerm: term, page: wanted.page }
       sendPrivate(res, await queryAs(deps, req, (trx) => searchBranches(trx, options)), 'search')
     })
-    .post(async (req, res) => {
+    .post(addsBranch, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const branch = await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
@@ -45,12 +48,12 @@ export function agencyRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/branches/:id')
-    .get(async (req, res) => {
+    .get(showsBranch, async (req, res) => {
       const id = parseId(req.params.id, 'Branch')
       const branch = await queryAs(deps, req, (trx) => findBranch(trx, id))
       sendPrivate(res, found(branch, 'Branch', id))
     })
-    .put(async (req, res) => {
+    .put(changesBranch, async (req, res) => {
       const id = parseId(req.params.id, 'Branch')
       const { userId } = await deps.requireUser(req)
       const branch = await transact(db, async (trx) => {
@@ -60,7 +63,7 @@ export function agencyRoutes(deps: AppDeps): Router {
       })
       sendJson(res, 200, branch)
     })
-    .delete(async (req, res) => {
+    .delete(deletesBranch, async (req, res) => {
       const id = parseId(req.params.id, 'Branch')
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
@@ -73,13 +76,15 @@ export function agencyRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/list')
-    .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findAgencies)))
+    .get(listsAgencies, async (req, res) =>
+      sendPrivate(res, await queryAs(deps, req, findAgencies)),
+    )
     .all(methodNotAllowed('GET'))
 
   // Last, since it takes any word for an id.
   router
     .route('/agencies/:id')
-    .get(async (req, res) => {
+    .get(showsAgency, async (req, res) => {
       const id = parseId(req.params.id, 'Agency')
       const agency = await queryAs(deps, req, (trx) => findAgency(trx, id))
       sendPrivate(res, found(agency, 'Agency', id))
@@ -110,3 +115,48 @@ const branchFields = z.object({
 })
 const newBranch = branchFields.transform(columns)
 const branchPatch = branchFields.partial().transform(columns)
+
+const listsBranches = operation({
+  summary: 'Every branch, or a page of those that a search finds',
+  who: 'users',
+  query: branchQuery,
+  answers: { 200: z.union([z.array(branch), branchPage]) },
+})
+
+const addsBranch = operation({
+  summary: 'Adds a branch',
+  who: 'superusers',
+  body: newBranch,
+  answers: { 201: branch },
+})
+
+const showsBranch = operation({
+  summary: 'A branch',
+  who: 'users',
+  answers: { 200: branchDetail },
+})
+
+const changesBranch = operation({
+  summary: 'Changes a branch',
+  who: 'superusers',
+  body: branchPatch,
+  answers: { 200: branch },
+})
+
+const deletesBranch = operation({
+  summary: 'Deletes a branch',
+  who: 'superusers',
+  answers: { 204: null },
+})
+
+const listsAgencies = operation({
+  summary: 'Every agency, by name',
+  who: 'users',
+  answers: { 200: z.array(agency) },
+})
+
+const showsAgency = operation({
+  summary: 'An agency',
+  who: 'users',
+  answers: { 200: agencyDetail },
+})

@@ -1,9 +1,12 @@
 import { type RequestHandler, Router } from 'express'
+import { z } from 'zod'
 import { findArea } from '../../db/queries/areas.ts'
 import { areas } from '../../shared/resources/index.ts'
+import { area, areaDetail } from '../../shared/shapes/area.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parseId } from '../parse.ts'
 import { found } from './found.ts'
 import { queryAs } from './query-as.ts'
@@ -13,12 +16,12 @@ export function locationRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
 
   for (const [path, variant] of LISTS) {
-    router.route(`/locations/${path}`).get(list(variant)).all(methodNotAllowed('GET'))
+    router.route(`/locations/${path}`).get(listsAreas, list(variant)).all(methodNotAllowed('GET'))
   }
 
   router
     .route('/locations/:id')
-    .get(async (req, res) => {
+    .get(showsArea, async (req, res) => {
       const id = parseId(req.params.id, 'Area')
       const area = await queryAs(deps, req, (trx) => findArea(trx, id))
       sendPrivate(res, found(area, 'Area', id))
@@ -44,3 +47,15 @@ const LISTS = [
   ['imcra', 'imcra'],
   ['nrm', 'nrm'],
 ] as const
+
+const listsAreas = operation({
+  summary: 'Areas on the map, by name',
+  who: 'users',
+  answers: { 200: z.array(area) },
+})
+
+const showsArea = operation({
+  summary: 'An area on the map',
+  who: 'users',
+  answers: { 200: areaDetail },
+})
