@@ -12,9 +12,11 @@ import {
 import { requireSuperuser } from '../../db/writes/superuser.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { affiliations } from '../../shared/resources/index.ts'
+import { affiliation, affiliationPage } from '../../shared/shapes/affiliation.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent, sendNothing, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference, text } from './field.ts'
 import { found } from './found.ts'
@@ -29,7 +31,7 @@ export function affiliationRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/affiliations')
-    .get(async (req, res) => {
+    .get(listsAffiliations, async (req, res) => {
       const { searchTerm: term, ...wanted } = parse(listQuery, req.query)
       if (term === undefined) {
         const answer = await deps.readAs(req, () => deps.reader.read(affiliations, {}, 'all'))
@@ -42,7 +44,7 @@ export function affiliationRoutes(deps: AppDeps): Router {
         'search',
       )
     })
-    .post(async (req, res) => {
+    .post(addsAffiliation, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const affiliation = await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
@@ -55,7 +57,7 @@ export function affiliationRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/affiliations/merge')
-    .post(async (req, res) => {
+    .post(mergesAffiliations, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
@@ -67,7 +69,7 @@ export function affiliationRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/affiliations/clean_orphaned')
-    .post(async (req, res) => {
+    .post(deletesOrphans, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const { deleted, total } = await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
@@ -90,14 +92,14 @@ export function affiliationRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/affiliations/:id')
-    .get(async (req, res) => {
+    .get(showsAffiliation, async (req, res) => {
       const id = parseId(req.params.id, 'Affiliation')
       const affiliation = await queryAs(deps, req, (trx) => findAffiliation(trx, id))
       // Clients ask for 0 where somebody has none, and take nothing for an answer.
       if (id === '0') return sendNothing(res)
       sendPrivate(res, found(affiliation, 'Affiliation', id))
     })
-    .put(async (req, res) => {
+    .put(renamesAffiliation, async (req, res) => {
       const id = parseId(req.params.id, 'Affiliation')
       const { userId } = await deps.requireUser(req)
       const affiliation = await transact(db, async (trx) => {
@@ -108,7 +110,7 @@ export function affiliationRoutes(deps: AppDeps): Router {
       })
       sendJson(res, 200, affiliation)
     })
-    .delete(async (req, res) => {
+    .delete(deletesAffiliation, async (req, res) => {
       const id = parseId(req.params.id, 'Affiliation')
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
@@ -137,3 +139,56 @@ const merge = z
     primaryId: primaryAffiliation.pk,
     secondaryIds: secondaryAffiliations.map(({ pk }) => pk),
   }))
+
+const listsAffiliations = operation({
+  summary: 'Every affiliation, or a page of those that a search finds',
+  who: 'users',
+  query: listQuery,
+  answers: { 200: z.union([z.array(affiliation), affiliationPage]) },
+})
+
+const addsAffiliation = operation({
+  summary: 'Adds an affiliation',
+  who: 'superusers',
+  body: newAffiliation,
+  answers: { 201: affiliation },
+})
+
+const mergesAffiliations = operation({
+  summary: 'Puts one affiliation in the place of others, everywhere',
+  who: 'superusers',
+  body: merge,
+  answers: { 200: z.strictObject({ message: z.string() }) },
+})
+
+const deletesOrphans = operation({
+  summary: 'Deletes the affiliations that nobody and nothing has',
+  who: 'superusers',
+  answers: {
+    200: z.strictObject({
+      message: z.string(),
+      deleted_count: z.int(),
+      total_count: z.int(),
+      deleted_names: z.array(z.string()).optional(),
+    }),
+  },
+})
+
+const showsAffiliation = operation({
+  summary: 'An affiliation; for the id 0, of those who have none, nothing',
+  who: 'users',
+  answers: { 200: affiliation },
+})
+
+const renamesAffiliation = operation({
+  summary: 'Renames an affiliation, also where projects list it',
+  who: 'superusers',
+  body: affiliationPatch,
+  answers: { 200: affiliation },
+})
+
+const deletesAffiliation = operation({
+  summary: 'Deletes an affiliation',
+  who: 'superusers',
+  answers: { 204: null },
+})

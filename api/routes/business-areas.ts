@@ -15,9 +15,11 @@ import {
 import { requireSuperuser } from '../../db/writes/superuser.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { businessAreas } from '../../shared/resources/index.ts'
+import { businessArea, businessAreaDetail } from '../../shared/shapes/business-area.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference, slug, text } from './field.ts'
 import { found } from './found.ts'
@@ -31,11 +33,11 @@ export function businessAreaRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/business_areas')
-    .get(async (req, res) => {
+    .get(listsAreas, async (req, res) => {
       const answer = await deps.readAs(req, () => deps.reader.read(businessAreas, {}, 'all'))
       deps.sendAnswer(req, res, answer, 'user')
     })
-    .post(async (req, res) => {
+    .post(addsArea, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const area = await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
@@ -48,7 +50,7 @@ export function businessAreaRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/business_areas/mine')
-    .get(async (req, res) => {
+    .get(listsLed, async (req, res) => {
       const led = await queryAs(deps, req, (trx, { userId }) => findLedBusinessAreas(trx, userId))
       sendPrivate(res, led)
     })
@@ -56,12 +58,12 @@ export function businessAreaRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/business_areas/:id')
-    .get(async (req, res) => {
+    .get(showsArea, async (req, res) => {
       const id = parseId(req.params.id, 'Business area')
       const area = await queryAs(deps, req, (trx) => findBusinessArea(trx, id))
       sendPrivate(res, found(area, 'Business area', id))
     })
-    .put(async (req, res) => {
+    .put(changesArea, async (req, res) => {
       const id = parseId(req.params.id, 'Business area')
       const { userId } = await deps.requireUser(req)
       const area = await transact(db, async (trx) => {
@@ -71,7 +73,7 @@ export function businessAreaRoutes(deps: AppDeps): Router {
       })
       sendJson(res, 200, area)
     })
-    .delete(async (req, res) => {
+    .delete(deletesArea, async (req, res) => {
       const id = parseId(req.params.id, 'Business area')
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
@@ -84,7 +86,7 @@ export function businessAreaRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/business_areas/setactive/:id')
-    .post(async (req, res) => {
+    .post(togglesArea, async (req, res) => {
       const id = parseId(req.params.id, 'Business area')
       const { userId } = await deps.requireUser(req)
       const area = await transact(db, async (trx) => {
@@ -138,3 +140,47 @@ const newArea = areaFields
 const areaPatch = areaFields
   .extend({ name: unlessNull(name), agency: unlessNull(reference) })
   .transform(({ agency, ...rest }) => ({ ...columns(rest), agency_id: agency }))
+
+const listsAreas = operation({
+  summary: 'Every business area, by name',
+  who: 'users',
+  answers: { 200: z.array(businessArea) },
+})
+
+const addsArea = operation({
+  summary: 'Adds a business area',
+  who: 'superusers',
+  body: newArea,
+  answers: { 201: businessArea },
+})
+
+const listsLed = operation({
+  summary: 'The business areas that one leads',
+  who: 'users',
+  answers: { 200: z.array(businessArea) },
+})
+
+const showsArea = operation({
+  summary: 'A business area',
+  who: 'users',
+  answers: { 200: businessAreaDetail },
+})
+
+const changesArea = operation({
+  summary: 'Changes a business area',
+  who: 'superusers',
+  body: areaPatch,
+  answers: { 200: businessArea },
+})
+
+const deletesArea = operation({
+  summary: 'Deletes a business area',
+  who: 'superusers',
+  answers: { 204: null },
+})
+
+const togglesArea = operation({
+  summary: 'Takes a business area out of use, or back into it',
+  who: 'superusers',
+  answers: { 200: businessAreaDetail },
+})

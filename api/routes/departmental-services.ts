@@ -13,9 +13,14 @@ import {
 } from '../../db/writes/departmental-service.ts'
 import { requireSuperuser } from '../../db/writes/superuser.ts'
 import { transact } from '../../db/writes/transact.ts'
+import {
+  departmentalService,
+  departmentalServiceDetail,
+} from '../../shared/shapes/departmental-service.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference, text } from './field.ts'
 import { found } from './found.ts'
@@ -29,8 +34,10 @@ export function departmentalServiceRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/services')
-    .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findDepartmentalServices)))
-    .post(async (req, res) => {
+    .get(listsServices, async (req, res) =>
+      sendPrivate(res, await queryAs(deps, req, findDepartmentalServices)),
+    )
+    .post(addsService, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const service = await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
@@ -43,12 +50,12 @@ export function departmentalServiceRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/services/:id')
-    .get(async (req, res) => {
+    .get(showsService, async (req, res) => {
       const id = parseId(req.params.id, THING)
       const service = await queryAs(deps, req, (trx) => findDepartmentalService(trx, id))
       sendPrivate(res, found(service, THING, id))
     })
-    .put(async (req, res) => {
+    .put(changesService, async (req, res) => {
       const id = parseId(req.params.id, THING)
       const { userId } = await deps.requireUser(req)
       const service = await transact(db, async (trx) => {
@@ -58,7 +65,7 @@ export function departmentalServiceRoutes(deps: AppDeps): Router {
       })
       sendJson(res, 200, service)
     })
-    .delete(async (req, res) => {
+    .delete(deletesService, async (req, res) => {
       const id = parseId(req.params.id, THING)
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
@@ -82,3 +89,35 @@ const columns = <Sent extends { director?: string | null | undefined }>({
 const serviceFields = z.object({ name: text(320).min(1), director: reference.nullish() })
 const newService = serviceFields.transform(columns)
 const servicePatch = serviceFields.partial().transform(columns)
+
+const listsServices = operation({
+  summary: 'Every service of the department, by name',
+  who: 'users',
+  answers: { 200: z.array(departmentalService) },
+})
+
+const addsService = operation({
+  summary: 'Adds a service of the department',
+  who: 'superusers',
+  body: newService,
+  answers: { 201: departmentalService },
+})
+
+const showsService = operation({
+  summary: 'A service of the department',
+  who: 'users',
+  answers: { 200: departmentalServiceDetail },
+})
+
+const changesService = operation({
+  summary: 'Changes a service of the department',
+  who: 'superusers',
+  body: servicePatch,
+  answers: { 200: departmentalService },
+})
+
+const deletesService = operation({
+  summary: 'Deletes a service of the department',
+  who: 'superusers',
+  answers: { 204: null },
+})

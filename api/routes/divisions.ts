@@ -10,9 +10,12 @@ import {
 } from '../../db/writes/division.ts'
 import { requireSuperuser } from '../../db/writes/superuser.ts'
 import { transact } from '../../db/writes/transact.ts'
+import { division } from '../../shared/shapes/business-area.ts'
+import { divisionDetail } from '../../shared/shapes/division.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference, slug, text } from './field.ts'
 import { found } from './found.ts'
@@ -26,8 +29,10 @@ export function divisionRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/divisions')
-    .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findDivisions)))
-    .post(async (req, res) => {
+    .get(listsDivisions, async (req, res) =>
+      sendPrivate(res, await queryAs(deps, req, findDivisions)),
+    )
+    .post(addsDivision, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const division = await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
@@ -40,12 +45,12 @@ export function divisionRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/divisions/:id')
-    .get(async (req, res) => {
+    .get(showsDivision, async (req, res) => {
       const id = parseId(req.params.id, 'Division')
       const division = await queryAs(deps, req, (trx) => findDivision(trx, id))
       sendPrivate(res, found(division, 'Division', id))
     })
-    .put(async (req, res) => {
+    .put(changesDivision, async (req, res) => {
       const id = parseId(req.params.id, 'Division')
       const { userId } = await deps.requireUser(req)
       const division = await transact(db, async (trx) => {
@@ -55,7 +60,7 @@ export function divisionRoutes(deps: AppDeps): Router {
       })
       sendJson(res, 200, division)
     })
-    .delete(async (req, res) => {
+    .delete(deletesDivision, async (req, res) => {
       const id = parseId(req.params.id, 'Division')
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
@@ -68,12 +73,12 @@ export function divisionRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/divisions/:id/email_list')
-    .get(async (req, res) => {
+    .get(showsEmailList, async (req, res) => {
       const id = parseId(req.params.id, 'Division')
       const division = await queryAs(deps, req, (trx) => findTinyDivision(trx, id))
       sendPrivate(res, found(division, 'Division', id))
     })
-    .post(async (req, res) => {
+    .post(replacesEmailList, async (req, res) => {
       const id = parseId(req.params.id, 'Division')
       const { userId } = await deps.requireUser(req)
       const division = await transact(db, async (trx) => {
@@ -106,3 +111,48 @@ const newDivision = divisionFields.transform(columns)
 const divisionPatch = divisionFields.partial().transform(columns)
 
 const emailList = z.object({ usersList: z.array(reference) })
+
+const listsDivisions = operation({
+  summary: 'Every division, by name',
+  who: 'users',
+  answers: { 200: z.array(division) },
+})
+
+const addsDivision = operation({
+  summary: 'Adds a division',
+  who: 'superusers',
+  body: newDivision,
+  answers: { 201: division },
+})
+
+const showsDivision = operation({
+  summary: 'A division',
+  who: 'users',
+  answers: { 200: divisionDetail },
+})
+
+const changesDivision = operation({
+  summary: 'Changes a division',
+  who: 'superusers',
+  body: divisionPatch,
+  answers: { 200: division },
+})
+
+const deletesDivision = operation({
+  summary: 'Deletes a division',
+  who: 'superusers',
+  answers: { 204: null },
+})
+
+const showsEmailList = operation({
+  summary: 'A division with the names and addresses on its e-mail list',
+  who: 'users',
+  answers: { 200: division },
+})
+
+const replacesEmailList = operation({
+  summary: 'Puts others on the e-mail list of a division',
+  who: 'superusers',
+  body: emailList,
+  answers: { 200: division },
+})

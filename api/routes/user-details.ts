@@ -6,9 +6,12 @@ import { lockMembership, updateMembership } from '../../db/writes/membership.ts'
 import { updatePersonalInformation } from '../../db/writes/personal-information.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { lockUser } from '../../db/writes/user.ts'
+import { membership } from '../../shared/shapes/membership.ts'
+import { personalInformation } from '../../shared/shapes/personal-information.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference, text } from './field.ts'
 import { written } from './written.ts'
@@ -20,12 +23,12 @@ export function userDetailRoutes(deps: AppDeps): Router {
 
   router
     .route('/users/:id/pi')
-    .put(async (req, res) => {
+    .put(changesInformation, async (req, res) => {
       const id = parseId(req.params.id, 'User')
       const { userId } = await deps.requireUser(req)
       const information = await transact(db, async (trx) => {
         const user = await lockUser(trx, id, userId)
-        await updatePersonalInformation(trx, user, parse(personalInformation, req.body))
+        await updatePersonalInformation(trx, user, parse(informationPatch, req.body))
         return written(await findPersonalInformation(trx, id))
       })
       sendJson(res, 200, information)
@@ -34,7 +37,7 @@ export function userDetailRoutes(deps: AppDeps): Router {
 
   router
     .route('/users/:id/membership')
-    .put(async (req, res) => {
+    .put(changesMembership, async (req, res) => {
       const id = parseId(req.params.id, 'User')
       const { userId } = await deps.requireUser(req)
       const membership = await transact(db, async (trx) => {
@@ -49,7 +52,7 @@ export function userDetailRoutes(deps: AppDeps): Router {
   return router
 }
 
-const personalInformation = z
+const informationPatch = z
   .object({
     display_first_name: text(201).nullable(),
     display_last_name: text(201).nullable(),
@@ -73,3 +76,19 @@ const membershipPatch = z
     affiliation_id: affiliation,
     branch_id: branch,
   }))
+
+const OWN = 'the user, and superusers'
+
+const changesInformation = operation({
+  summary: 'Changes how to name and reach a user',
+  who: OWN,
+  body: informationPatch,
+  answers: { 200: personalInformation },
+})
+
+const changesMembership = operation({
+  summary: 'Changes where a user belongs',
+  who: OWN,
+  body: membershipPatch,
+  answers: { 200: membership },
+})
