@@ -28,6 +28,7 @@ import { projectRoutes } from './routes/projects.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { staffProfileRoutes } from './routes/staff-profiles.ts'
 import { userDetailRoutes } from './routes/user-details.ts'
+import { userRoutes } from './routes/users.ts'
 import { createBearer } from './session/bearer.ts'
 import { createSessions } from './session/session.ts'
 
@@ -75,6 +76,8 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
   v1.use(userDetailRoutes(deps), profileEntryRoutes(deps), agencyRoutes(deps))
   v1.use(projectReadRoutes(deps), projectMemberRoutes(deps), projectRoutes(deps))
   v1.use(docsRoutes({ describe: () => describeRoutes({ '': health, '/api/v1': v1 }) }))
+  // Last of its family: what follows `users/` and is not known by then is taken for an id.
+  v1.use(userRoutes(deps))
   v1.use(unknownRoute)
 
   app.use('/api/v1', v1)

@@ -1,23 +1,13 @@
 import { type Kysely, expressionBuilder } from 'kysely'
 import type { Database } from '../schema.ts'
+import { selectBranches } from './fragments/branch.ts'
 import { contains } from './fragments/contains.ts'
 import { perthTime } from './fragments/perth-time.ts'
 import { findArray, findObject, findPage } from './text.ts'
 
 const BRANCH_PAGE_SIZE = 24
 
-const eb = expressionBuilder<Database>()
-
-const branches = eb
-  .selectFrom('agencies_branch as branch')
-  .select([
-    'branch.id',
-    'branch.name',
-    'branch.agency_id as agency',
-    'branch.manager_id as manager',
-  ])
-
-const byName = branches.orderBy('branch.name').orderBy('branch.id')
+const byName = selectBranches().orderBy('branch.name').orderBy('branch.id')
 
 /** Every branch, by name. */
 export const findBranches = (trx: Kysely<Database>): Promise<string> => findArray(trx, byName)
@@ -39,13 +29,13 @@ export async function searchBranches(
 
 /** One branch as it stands in the list of branches. */
 export const findTinyBranch = (trx: Kysely<Database>, id: string): Promise<string | null> =>
-  findObject(trx, branches.where('branch.id', '=', id))
+  findObject(trx, selectBranches().where('branch.id', '=', id))
 
 /** One branch with the times of its creation and last change. */
 export const findBranch = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(
     trx,
-    eb
+    expressionBuilder<Database>()
       .selectFrom('agencies_branch as branch')
       .select((row) => [
         'branch.id',

@@ -33,10 +33,25 @@ export async function findStaffProfile(
   const profiles = hidden ? staffProfiles(trx) : visibleProfiles(trx)
   const found = await profiles
     .where('profile.id', '=', id)
-    .select(sql<string>`${jsonObject(VIEWS[view])}::text`.as('body'))
+    .select(sql<string>`${profileObject(view)}::text`.as('body'))
     .executeTakeFirst()
   return found?.body ?? null
 }
+
+/** The staff profile of a user as they see it themselves, or null. */
+export async function findOwnStaffProfile(
+  trx: Kysely<Database>,
+  userId: string,
+): Promise<string | null> {
+  const found = await staffProfiles(trx)
+    .where('profile.user_id', '=', userId)
+    .select(sql<string>`${profileObject('private')}::text`.as('body'))
+    .executeTakeFirst()
+  return found?.body ?? null
+}
+
+/** A row of `staffProfiles` as an object. */
+export const profileObject = (view: StaffView | 'private') => jsonObject(VIEWS[view])
 
 const avatar = jsonObjectFrom(
   profileRow

@@ -8,6 +8,8 @@ import { staffProfile } from './staff-profile.ts'
 import { staffProjects } from './staff-projects.ts'
 import { userAccessRules } from './user-access.ts'
 import { userByEmail } from './user-by-email.ts'
+import { userMe } from './user-me.ts'
+import { userProfile } from './user-profile.ts'
 import { userProjects } from './user-projects.ts'
 
 export {
@@ -19,6 +21,8 @@ export {
   staffProfile,
   staffProjects,
   userByEmail,
+  userMe,
+  userProfile,
   userProjects,
 }
 export { createUserAccess } from './user-access.ts'
@@ -31,6 +35,8 @@ export const catalog: readonly ResourceRules[] = [
   staffProfile,
   staffProjects,
   userProjects,
+  userProfile,
+  userMe,
   branches,
   businessAreas,
   affiliations,

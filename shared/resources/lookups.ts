@@ -11,6 +11,9 @@ export type Ids = string
 /** Where a lookup sets out: the values of its rule's first `from` column. */
 export const given: Ids = 'select unnest($1::text[]::bigint[])'
 
+/** The same for two columns that hold ids of one kind. */
+export const givenByEither: Ids = 'select unnest($1::text[]::bigint[] || $2::text[]::bigint[])'
+
 /** Where a lookup ends: the ids that it found, as the parameter that they are. */
 export const entries = (param: string, ids: Ids) =>
   `select distinct id::text as ${param} from (${ids}) as found(id)`
@@ -38,6 +41,44 @@ export const membersOfProjects = (projects: Ids): Ids =>
 /** The users who work in one of these business areas. */
 export const usersOfBusinessAreas = (areas: Ids): Ids =>
   `select user_id from users_userwork where business_area_id in (${areas})`
+
+/** The users who work in one of these branches. */
+export const usersOfBranches = (branches: Ids): Ids =>
+  `select user_id from users_userwork where branch_id in (${branches})`
+
+/** The users who work for one of these agencies. */
+export const usersOfAgencies = (agencies: Ids): Ids =>
+  `select user_id from users_userwork where agency_id in (${agencies})`
+
+/** The users who come from one of these affiliations. */
+export const usersOfAffiliations = (affiliations: Ids): Ids =>
+  `select user_id from users_userwork where affiliation_id in (${affiliations})`
+
+/** The users who lead one of these business areas. */
+export const leadersOfBusinessAreas = (areas: Ids): Ids =>
+  `select leader_id from agencies_businessarea
+   where id in (${areas}) and leader_id is not null`
+
+/**
+ * These users, and all whose own page shows one of them in a chain of caretakers. A page leads five
+ * steps down to those covered and, from wherever it is, up to those who act; so the way back leads
+ * down and then up as well. Links that have ended count: what showed them may not have ended yet.
+ */
+export const usersWhoseCareShows = (users: Ids): Ids =>
+  `with recursive walk (id, is_up, depth) as (
+       select id, false, 0 from (${users}) as start (id)
+     union
+       select step.id, step.is_up, walk.depth + 1
+       from walk
+       cross join lateral (
+           select caretaker_id, true from caretakers_caretaker where user_id = walk.id
+         union all
+           select user_id, false from caretakers_caretaker
+           where caretaker_id = walk.id and not walk.is_up
+       ) as step (id, is_up)
+       where walk.depth < 5
+   )
+   select id from walk`
 
 /** The staff profiles of these users. */
 export const profilesOfUsers = (users: Ids): Ids =>

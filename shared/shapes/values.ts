@@ -11,6 +11,9 @@ export const perthTime = z
   .string()
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.(?!000000)\d{6})?\+08:00$/)
 
+/** An instant in UTC, with microseconds unless they are 0. */
+export const utcTime = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.(?!000000)\d{6})?Z$/)
+
 /** A day without a time. */
 export const calendarDate = z.iso.date()
 

@@ -18,6 +18,8 @@ import {
   staffList,
   staffProfile,
   staffProjects,
+  userMe,
+  userProfile,
   userProjects,
 } from '../../shared/resources/index.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
@@ -42,6 +44,9 @@ const renameArea = (n: number) => `update agencies_businessarea set name = 'n${n
 const retitle = (n: number) => `update projects_project set title = 'n${n}' where id = 231`
 const switchProject = () =>
   'update projects_projectmember set project_id = 465 - project_id where id = 253'
+
+const switchCaretaker = () =>
+  'update caretakers_caretaker set caretaker_id = 5 - caretaker_id where id = 393'
 
 const all: readonly Racers[] = [
   {
@@ -74,6 +79,24 @@ const all: readonly Racers[] = [
     resource: userProjects,
     examples: ['1', '2'].map((user_id) => ({ params: { user_id }, variant: 'mine' })),
     writes: [retitle, renameArea, switchProject],
+  },
+  {
+    resource: userProfile,
+    examples: ['1', '3'].map((user_id) => ({ params: { user_id }, variant: 'full' })),
+    writes: [
+      rename,
+      switchCaretaker,
+      () => 'update projects_project set business_area_id = 283 - business_area_id where id = 231',
+    ],
+  },
+  {
+    resource: userMe,
+    examples: ['1', '2'].map((user_id) => ({ params: { user_id }, variant: 'full' })),
+    writes: [
+      rename,
+      switchCaretaker,
+      (n) => `update contacts_usercontact set phone = '${n}' where id = 371`,
+    ],
   },
   {
     resource: branches,

@@ -107,3 +107,28 @@ insert into projects_projectarea (id, project_id, areas) values (291, 231, '{282
 insert into adminoptions_admintask (id, action, status, project_id) values
   (301, 'deleteproject', 'rejected', 231), (302, 'deleteproject', 'pending', 231),
   (303, 'deleteproject', 'pending', 231), (304, 'setcaretaker', 'pending', 233);
+
+insert into auth_group (id, name) values (311, 'Group'), (312, 'Other group');
+
+insert into users_user_groups (id, user_id, group_id) values (321, 1, 311), (322, 2, 312);
+
+insert into django_content_type (id, app_label, model) values (331, 'users', 'user');
+
+insert into auth_permission (id, name, content_type_id, codename) values
+  (341, 'View', 331, 'view'), (342, 'Change', 331, 'change');
+
+insert into users_user_user_permissions (id, user_id, permission_id) values
+  (351, 1, 341), (352, 2, 342);
+
+insert into users_userprofile (id, user_id, title, middle_initials) values
+  (361, 1, 'dr', 'A'), (362, 2, null, null);
+
+insert into contacts_usercontact (id, user_id, email, phone, alt_phone, fax) values
+  (371, 1, 'ada@home.test', '1', '2', '3'), (372, 2, null, null, null, null);
+
+insert into medias_agencyimage (id, file, size, agency_id) values (381, 'agencies/101.png', 1, 101);
+
+-- In a circle, out of it, and no more.
+insert into caretakers_caretaker (id, user_id, caretaker_id, end_date) values
+  (391, 1, 2, null), (392, 2, 3, '2101-01-01 08:00+08'), (393, 3, 1, null), (394, 1, 4, '2001-01-01'),
+  (395, 4, 5, '2002-01-01 08:00:00.000001+08'), (396, 4, 1, null);

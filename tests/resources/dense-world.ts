@@ -13,6 +13,8 @@ import {
   staffProjects,
   userByEmail,
   userByEmailParams,
+  userMe,
+  userProfile,
   userProjects,
 } from '../../shared/resources/index.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
@@ -45,6 +47,9 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
   },
   { resource: staffProjects, examples: ofUsers('rows') },
   { resource: userProjects, examples: ofUsers('mine') },
+  { resource: userProfile, examples: ofUsers('full') },
+  // Its rules are mostly those of the profile, which every user is an example of.
+  { resource: userMe, examples: ofUsers('full', ['1', '2', '1001']) },
   { resource: branches, examples: [{ params: {}, variant: 'all' }] },
   { resource: businessAreas, examples: [{ params: {}, variant: 'all' }] },
   { resource: affiliations, examples: [{ params: {}, variant: 'all' }] },
@@ -70,6 +75,6 @@ export async function buildDenseWorld(db: Kysely<Database>): Promise<void> {
   await sql.raw(await readFile(FILE, 'utf8')).execute(db)
 }
 
-function ofUsers(variant: string): Example[] {
-  return USERS.map((user_id) => ({ params: { user_id }, variant }))
+function ofUsers(variant: string, users = USERS): Example[] {
+  return users.map((user_id) => ({ params: { user_id }, variant }))
 }

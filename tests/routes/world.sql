@@ -176,3 +176,12 @@ insert into adminoptions_admintask
 values
   (261, '2020-01-01', '2020-01-01', 'deleteproject', 'rejected', 204, 1, 'No'),
   (262, '2020-01-01', '2020-01-01', 'deleteproject', 'pending', 205, 2, 'Double');
+
+insert into users_userprofile (id, created_at, updated_at, user_id, title) values
+  (61, '2020-01-01', '2020-01-01', 1, 'dr');
+insert into contacts_usercontact (id, created_at, updated_at, user_id, email, phone, fax) values
+  (62, '2020-01-01', '2020-01-01', 1, 'lea@home.test', '0123', null);
+insert into medias_useravatar (id, created_at, updated_at, user_id, file, size) values
+  (63, '2020-01-01', '2020-01-01', 2, 'user_avatars/mel.png', 5);
+insert into caretakers_caretaker (id, created_at, updated_at, user_id, caretaker_id, end_date) values
+  (64, '2020-01-01', '2020-01-01', 1, 2, null);

@@ -10,21 +10,30 @@ export interface Example {
   readonly variant: string
 }
 
-/** The tables from which the answers of a resource are made, as Postgres plans to read them. */
-export async function tablesLoaded(
+/** What the answers of a resource are made of. */
+export interface Source {
+  /** The tables that Postgres plans to read. */
+  readonly tables: ReadonlySet<string>
+  /** The words of the statements. A column whose name is none of them cannot change an answer. */
+  readonly words: ReadonlySet<string>
+}
+
+/** Finds out what the loader of a resource reads. */
+export async function sourceOf(
   url: string,
   resource: Resource,
   examples: readonly Example[],
-): Promise<Set<string>> {
+): Promise<Source> {
   const statements: CompiledQuery[] = []
   await using db = open(url, (query) => statements.push(query))
   await db.transaction().execute(async (trx) => {
     for (const { params, variant } of examples) await resource.load(trx, params, variant)
   })
-  return tablesIn(
-    url,
-    statements.filter(({ sql }) => !/^(begin|commit)/.test(sql)),
-  )
+  const queries = statements.filter(({ sql }) => !/^(begin|commit)/.test(sql))
+  return {
+    tables: await tablesIn(url, queries),
+    words: new Set(queries.flatMap(({ sql }) => sql.match(/\w+/g) ?? [])),
+  }
 }
 
 /** The tables through which the lookup rules of a resource go. */
@@ -46,7 +55,7 @@ export async function unwatchedTables(
 ): Promise<string[]> {
   const watched = new Set(resource.staleWhen.map(({ table }) => table))
   const read = [
-    ...(await tablesLoaded(url, resource, examples)),
+    ...(await sourceOf(url, resource, examples)).tables,
     ...(await tablesLookedUp(url, resource)),
   ]
   return [...new Set(read)].filter((table) => !watched.has(table)).toSorted()

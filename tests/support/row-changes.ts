@@ -38,6 +38,12 @@ export function changesBetween(before: Image, after: Image): RowChange[] {
   })
 }
 
+/** The columns that a change touches: every one where a row came or went. */
+export const columnsChanged = ({ before, after }: RowChange): string[] =>
+  Object.keys(before ?? after ?? {}).filter(
+    (column) => JSON.stringify(before?.[column]) !== JSON.stringify(after?.[column]),
+  )
+
 /** The same changes, undone. */
 export const undo = (changes: readonly RowChange[]): RowChange[] =>
   changes.map(({ table, before, after }) => ({ table, before: after, after: before }))
@@ -65,7 +71,7 @@ function concerns({ table, watch }: Rule, change: RowChange): boolean {
   const { before, after } = change
   if (change.table !== table) return false
   if (before === null || after === null) return true
-  return watch.some((column) => JSON.stringify(before[column]) !== JSON.stringify(after[column]))
+  return columnsChanged(change).some((column) => watch.includes(column))
 }
 
 const imagesOf = ({ before, after }: RowChange): Row[] =>

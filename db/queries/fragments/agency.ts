@@ -1,4 +1,4 @@
-import { expressionBuilder } from 'kysely'
+import { type Expression, expressionBuilder } from 'kysely'
 import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../../schema.ts'
 import { fileUrl } from './file-url.ts'
@@ -19,3 +19,7 @@ export const selectAgencies = () =>
         .where('picture.agency_id', '=', row.ref('agency.id')),
     ).as('image'),
   ])
+
+/** The agency with this id, or null. */
+export const agency = (id: Expression<string | null>) =>
+  jsonObjectFrom(selectAgencies().where('agency.id', '=', id))

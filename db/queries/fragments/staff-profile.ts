@@ -8,9 +8,20 @@ export const staffProfiles = (trx: Kysely<Database>) =>
     .selectFrom('users_publicstaffprofile as profile')
     .innerJoin('users_user as person', 'person.id', 'profile.user_id')
 
+/** For expressions over a row of `staffProfiles`. */
+export const profileRow = expressionBuilder<
+  Database & {
+    readonly profile: Database['users_publicstaffprofile']
+    readonly person: Database['users_user']
+  },
+  'profile' | 'person'
+>()
+
+/** Whether everybody may see a profile. */
+export const isVisible = profileRow.and({ 'profile.is_hidden': false, 'person.is_active': true })
+
 /** The staff profiles that everybody may see; to be narrowed. */
-export const visibleProfiles = (trx: Kysely<Database>) =>
-  staffProfiles(trx).where('profile.is_hidden', '=', false).where('person.is_active', '=', true)
+export const visibleProfiles = (trx: Kysely<Database>) => staffProfiles(trx).where(isVisible)
 
 /** Who asks to see a profile. */
 export interface Viewer {
@@ -21,21 +32,8 @@ export interface Viewer {
 /** The staff profiles that somebody may see: those of all, and hidden ones that are theirs. */
 export const profilesSeenBy = (trx: Kysely<Database>, { userId, isSuperuser }: Viewer) =>
   staffProfiles(trx).where((row) =>
-    row.or([
-      row.lit(isSuperuser),
-      row('profile.user_id', '=', userId),
-      row.and([row('profile.is_hidden', '=', false), row('person.is_active', '=', true)]),
-    ]),
+    row.or([row.lit(isSuperuser), row('profile.user_id', '=', userId), isVisible]),
   )
-
-/** For expressions over a row of `staffProfiles`. */
-export const profileRow = expressionBuilder<
-  Database & {
-    readonly profile: Database['users_publicstaffprofile']
-    readonly person: Database['users_user']
-  },
-  'profile' | 'person'
->()
 
 /** The e-mail that a profile shows to everybody; null when it shows none. */
 export const shownEmail = sql<string | null>`case

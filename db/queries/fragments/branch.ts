@@ -1,0 +1,18 @@
+import { type Expression, expressionBuilder } from 'kysely'
+import { jsonObjectFrom } from 'kysely/helpers/postgres'
+import type { Database } from '../../schema.ts'
+
+/** Every branch as it stands in lists (S.Branch); to be narrowed. */
+export const selectBranches = () =>
+  expressionBuilder<Database>()
+    .selectFrom('agencies_branch as branch')
+    .select([
+      'branch.id',
+      'branch.name',
+      'branch.agency_id as agency',
+      'branch.manager_id as manager',
+    ])
+
+/** The branch with this id, or null. */
+export const branch = (id: Expression<string | null>) =>
+  jsonObjectFrom(selectBranches().where('branch.id', '=', id))

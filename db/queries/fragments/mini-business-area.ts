@@ -1,0 +1,34 @@
+import { type Expression, expressionBuilder, sql } from 'kysely'
+import { jsonObjectFrom } from 'kysely/helpers/postgres'
+import type { Database } from '../../schema.ts'
+import { fileUrl } from './file-url.ts'
+import { jsonObject } from './json-object.ts'
+
+const eb = expressionBuilder<Database>()
+
+/** Every business area with the number of its projects (S.MiniBA); to be narrowed. */
+export const selectMiniBusinessAreas = () =>
+  eb
+    .selectFrom('agencies_businessarea as area')
+    .leftJoin('medias_businessareaphoto as picture', 'picture.business_area_id', 'area.id')
+    .select((row) => [
+      'area.id',
+      'area.name',
+      person(row.ref('area.leader_id')).as('leader'),
+      person(row.ref('area.caretaker_id')).as('caretaker'),
+      fileUrl(row.ref('picture.file')).as('image'),
+      eb
+        .selectFrom('projects_project as project')
+        .select(({ fn }) => fn.countAll().as('count'))
+        .where('project.business_area_id', '=', row.ref('area.id'))
+        .as('project_count'),
+      jsonObjectFrom(
+        eb
+          .selectFrom('agencies_division as division')
+          .select(['division.id', 'division.name', 'division.slug'])
+          .where('division.id', '=', row.ref('area.division_id')),
+      ).as('division'),
+    ])
+
+const person = (id: Expression<string | null>) =>
+  sql`case when ${id} is not null then ${jsonObject({ id })} end`

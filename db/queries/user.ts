@@ -1,0 +1,113 @@
+import { type Kysely, expressionBuilder, sql } from 'kysely'
+import { jsonArrayFrom } from 'kysely/helpers/postgres'
+import type { Database } from '../schema.ts'
+import { type Care, findCare } from './caretakers.ts'
+import { affiliation } from './fragments/affiliation.ts'
+import { agency } from './fragments/agency.ts'
+import { branch } from './fragments/branch.ts'
+import { businessArea } from './fragments/business-area.ts'
+import { fileUrl } from './fragments/file-url.ts'
+import { selectMiniBusinessAreas } from './fragments/mini-business-area.ts'
+import { perthTime } from './fragments/perth-time.ts'
+import { findObject } from './text.ts'
+
+/** A user as finished JSON text. */
+export interface FoundUser {
+  readonly body: string
+  /** How long until the text changes without a write: somebody's time as a caretaker ends. */
+  readonly expiresInMs: number
+}
+
+const eb = expressionBuilder<Database>()
+
+/** A user as other users see them (S.User), or null. */
+export const findUser = (trx: Kysely<Database>, id: string): Promise<FoundUser | null> =>
+  find(trx, id, (care) =>
+    selectUsers(care).select((row) => [
+      'person.old_pk',
+      sql`array(${eb
+        .selectFrom('users_user_groups as held')
+        .select('held.group_id')
+        .where('held.user_id', '=', row.ref('person.id'))
+        .orderBy('held.group_id')})`.as('groups'),
+      sql`array(${eb
+        .selectFrom('users_user_user_permissions as held')
+        .select('held.permission_id')
+        .where('held.user_id', '=', row.ref('person.id'))
+        .orderBy('held.permission_id')})`.as('user_permissions'),
+    ]),
+  )
+
+/** A user as they see themselves (S.Me), or null. */
+export const findMe = (trx: Kysely<Database>, id: string): Promise<FoundUser | null> =>
+  find(trx, id, (care) =>
+    selectUsers(care)
+      .leftJoin('users_userprofile as address', 'address.user_id', 'person.id')
+      .leftJoin('contacts_usercontact as contact', 'contact.user_id', 'person.id')
+      .select((row) => [
+        row.fn.coalesce('address.title', sql.lit('')).as('title'),
+        row.fn.coalesce('contact.phone', sql.lit('')).as('phone'),
+        row.fn.coalesce('contact.fax', sql.lit('')).as('fax'),
+        'profile.id as staff_profile_id',
+        row.fn.coalesce('profile.is_hidden', sql.lit(false)).as('staff_profile_hidden'),
+        row.fn.coalesce('profile.public_email', sql.lit('')).as('public_email'),
+        row.fn.coalesce('profile.public_email_on', sql.lit(false)).as('public_email_on'),
+        row.fn.coalesce('profile.custom_title', sql.lit('')).as('custom_title'),
+        row.fn.coalesce('profile.custom_title_on', sql.lit(false)).as('custom_title_on'),
+        agency(row.ref('work.agency_id')).as('agency'),
+      ]),
+  )
+
+/** Whether a user is a member of staff; null without such a user. */
+export const findIsStaff = (trx: Kysely<Database>, id: string): Promise<string | null> =>
+  findObject(
+    trx,
+    eb.selectFrom('users_user as person').select('person.is_staff').where('person.id', '=', id),
+  )
+
+async function find(
+  trx: Kysely<Database>,
+  id: string,
+  select: (care: Care) => ReturnType<typeof selectUsers>,
+): Promise<FoundUser | null> {
+  const care = await findCare(trx, id)
+  const body = await findObject(trx, select(care).where('person.id', '=', id))
+  return body === null ? null : { body, expiresInMs: care.expiresInMs }
+}
+
+/** Users with what is shown of them to all users and to themselves. */
+const selectUsers = (care: Care) =>
+  eb
+    .selectFrom('users_user as person')
+    .leftJoin('users_userwork as work', 'work.user_id', 'person.id')
+    .leftJoin('users_publicstaffprofile as profile', 'profile.user_id', 'person.id')
+    .leftJoin('medias_useravatar as avatar', 'avatar.user_id', 'person.id')
+    .select((row) => [
+      'person.id',
+      'person.username',
+      'person.email',
+      'person.display_first_name',
+      'person.display_last_name',
+      'person.first_name',
+      'person.last_name',
+      'person.is_superuser',
+      'person.is_staff',
+      'person.is_active',
+      'person.is_aec',
+      perthTime(row.ref('person.date_joined')).as('date_joined'),
+      fileUrl(row.ref('avatar.file')).as('image'),
+      'work.role',
+      branch(row.ref('work.branch_id')).as('branch'),
+      businessArea(row.ref('work.business_area_id'), 'user').as('business_area'),
+      affiliation(row.ref('work.affiliation_id')).as('affiliation'),
+      jsonArrayFrom(
+        selectMiniBusinessAreas()
+          .where('area.leader_id', '=', row.ref('person.id'))
+          .orderBy('area.name')
+          .orderBy('area.id'),
+      ).as('business_areas_led'),
+      sql`${care.caretakers}::json`.as('caretakers'),
+      sql`${care.caretakingFor}::json`.as('caretaking_for'),
+      row.fn.coalesce('profile.about', sql.lit('')).as('about'),
+      row.fn.coalesce('profile.expertise', sql.lit('')).as('expertise'),
+    ])

@@ -1,0 +1,30 @@
+import type { Rule } from '../cache/rule.ts'
+import { businessAreasOfDivisions, entries, given, leadersOfBusinessAreas } from './lookups.ts'
+
+/** What makes stale the entries of users that show the business areas they lead. */
+export const ledBusinessAreaRules = (param: string): Rule[] => [
+  {
+    table: 'agencies_businessarea',
+    watch: ['name', 'leader_id', 'caretaker_id', 'division_id'],
+    key: { [param]: 'leader_id' },
+  },
+  {
+    table: 'medias_businessareaphoto',
+    watch: ['business_area_id', 'file'],
+    from: ['business_area_id'],
+    query: entries(param, leadersOfBusinessAreas(given)),
+  },
+  {
+    table: 'agencies_division',
+    watch: ['name', 'slug'],
+    from: ['id'],
+    query: entries(param, leadersOfBusinessAreas(businessAreasOfDivisions(given))),
+  },
+  // Their projects are counted.
+  {
+    table: 'projects_project',
+    watch: ['business_area_id'],
+    from: ['business_area_id'],
+    query: entries(param, leadersOfBusinessAreas(given)),
+  },
+]

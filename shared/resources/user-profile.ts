@@ -1,0 +1,28 @@
+import { findUser } from '../../db/queries/user.ts'
+import { defineResource } from '../cache/resource.ts'
+import { byVariant } from './load.ts'
+import { userRules } from './user-rules.ts'
+
+/** A user as other users see them. */
+export const userProfile = defineResource({
+  name: 'user:profile',
+  version: 1,
+  key: 'user:{user_id}:profile',
+  ttlMs: 10 * 60_000,
+  staleIfError: true,
+  load: byVariant({ full: (trx, { user_id = '' }) => findUser(trx, user_id) }),
+  staleWhen: [
+    ...userRules,
+    { table: 'users_user', watch: ['old_pk'], key: { user_id: 'id' } },
+    {
+      table: 'users_user_groups',
+      watch: ['user_id', 'group_id'],
+      key: { user_id: 'user_id' },
+    },
+    {
+      table: 'users_user_user_permissions',
+      watch: ['user_id', 'permission_id'],
+      key: { user_id: 'user_id' },
+    },
+  ],
+})

@@ -1,0 +1,221 @@
+import { expect } from 'chai'
+import { privateStaffProfile, staffProfile } from '../../shared/shapes/staff-profile.ts'
+import { me, staffMark, user } from '../../shared/shapes/user.ts'
+import { describeOnBothTables } from '../support/both-tables.ts'
+
+const [LEA, MEL, SUE, OUT, OLD] = [1, 2, 3, 4, 5]
+const TOO_BIG = '9223372036854775808'
+
+describeOnBothTables('users over HTTP', (api) => {
+  const get = (path: string, as?: number) => api.send('GET', `users/${path}`, as ? { as } : {})
+
+  describe('a user', () => {
+    it('is shown to every user (T12), without when they last logged in', async () => {
+      await api.db.updateTable('users_user').set({ last_login: new Date() }).execute()
+      const { status, headers, body } = await get('1', OUT)
+      expect(status).to.equal(200)
+      expect(headers['cache-status']).to.equal('spms; fwd=bypass; detail=off')
+      const shown = user.parse(body)
+      expect(shown).to.deep.include({
+        id: 1,
+        username: 'lea',
+        email: 'lea@spms.test',
+        role: 'Admin',
+        branch: { id: 21, name: 'Perth', agency: 11, manager: 1 },
+        about: 'About Lea',
+        expertise: 'Orchids',
+        date_joined: '2020-01-01T08:00:00+08:00',
+        business_areas_led: [],
+        groups: [],
+      })
+      expect(shown.caretakers.map(({ id, image }) => ({ id, image }))).to.deep.equal([
+        { id: MEL, image: '/files/user_avatars/mel.png' },
+      ])
+    })
+
+    it('is shown with those they act for', async () => {
+      const { caretaking_for } = user.parse((await get('2', OUT)).body)
+      expect(caretaking_for).to.deep.equal([
+        {
+          id: LEA,
+          caretaker_obj_id: 64,
+          display_first_name: 'Lea',
+          display_last_name: 'Ash',
+          is_superuser: false,
+          email: 'lea@spms.test',
+          image: null,
+          end_date: null,
+          caretakers: [],
+          caretaking_for: [],
+        },
+      ])
+    })
+
+    it('who has only an account has the values of one', async () => {
+      const shown = user.parse((await get('004', LEA)).body)
+      expect(shown).to.deep.include({
+        id: OUT,
+        image: null,
+        role: null,
+        branch: null,
+        business_area: null,
+        affiliation: null,
+        caretakers: [],
+        caretaking_for: [],
+        about: '',
+        expertise: '',
+      })
+    })
+
+    it('is not found when there is none (T21)', async () => {
+      for (const [id, detail] of [
+        ['999', 'User 999 not found'],
+        [TOO_BIG, `User ${TOO_BIG} not found`],
+        ['x', 'Not found.'],
+      ] as const) {
+        const { status, body } = await get(id, LEA)
+        expect(status).to.equal(404)
+        expect(body).to.include({ detail })
+      }
+    })
+  })
+
+  describe('me', () => {
+    it('is whoever asks (T6)', async () => {
+      expect(me.parse((await get('me', LEA)).body)).to.deep.include({
+        id: LEA,
+        username: 'lea',
+        title: 'dr',
+        phone: '0123',
+        fax: '',
+        staff_profile_id: 41,
+        staff_profile_hidden: false,
+        public_email: 'lea@public.test',
+        public_email_on: true,
+        custom_title: '',
+        custom_title_on: false,
+      })
+      expect(me.parse((await get('me', OUT)).body)).to.deep.include({
+        id: OUT,
+        username: 'out',
+        title: '',
+        phone: '',
+        fax: '',
+        staff_profile_id: null,
+        staff_profile_hidden: false,
+        public_email: '',
+        public_email_on: false,
+        agency: null,
+      })
+    })
+  })
+
+  it('never show a password (T22)', async () => {
+    for (const path of ['1', 'me', 'is_staff/1', 'mypublicprofile']) {
+      const { status, body } = await get(path, LEA)
+      expect(status).to.equal(200)
+      expect(JSON.stringify(body)).to.not.match(/password|hash-/)
+    }
+  })
+
+  describe('membership of staff', () => {
+    it('is told of every user (T17)', async () => {
+      await api.db
+        .updateTable('users_user')
+        .set({ is_staff: false })
+        .where('id', '=', '4')
+        .execute()
+      for (const [id, is_staff] of [
+        ['1', true],
+        ['4', false],
+      ] as const) {
+        const { status, headers, body } = await get(`is_staff/${id}`, MEL)
+        expect(status).to.equal(200)
+        expect(headers['cache-control']).to.equal('private, no-store')
+        expect(staffMark.parse(body)).to.deep.equal({ is_staff })
+      }
+    })
+
+    it('of nobody is a 404, where upstream answers 400 (T17)', async () => {
+      const { status, body } = await get('is_staff/999', MEL)
+      expect(status).to.equal(404)
+      expect(body).to.include({ detail: 'User 999 not found' })
+    })
+  })
+
+  describe('my public profile', () => {
+    it('is shown whole, also while hidden (T34)', async () => {
+      const { status, headers, body } = await get('mypublicprofile', MEL)
+      expect(status).to.equal(200)
+      expect(headers['cache-control']).to.equal('private, no-store')
+      expect(privateStaffProfile.parse(body)).to.deep.include({
+        id: 42,
+        is_hidden: true,
+        custom_title: 'Warden',
+        custom_title_on: true,
+      })
+    })
+
+    it('is not found when I have none', async () => {
+      const { status, body } = await get('mypublicprofile', OUT)
+      expect(status).to.equal(404)
+      expect(body).to.include({ detail: 'No staff profile found' })
+    })
+  })
+
+  describe('the check for a staff profile', () => {
+    const check = (query: string, as = OUT) => get(`9/check_staff_profile${query}`, as)
+
+    it('says whether there is one (T40)', async () => {
+      const { status, headers, body } = await check('?user_id=1')
+      expect(status).to.equal(200)
+      expect(headers['cache-control']).to.equal('private, no-store')
+      expect(body).to.deep.include({ exists: true, is_active: true })
+      expect(staffProfile.parse(profileIn(body)).id).to.equal(41)
+      for (const id of ['4', '999']) {
+        const none = await check(`?user_id=${id}`)
+        expect(none.body).to.deep.equal({ exists: false, is_active: false, profile: null })
+      }
+    })
+
+    it('shows a hidden one to its owner and to superusers only', async () => {
+      const { body } = await check('?user_id=2', LEA)
+      expect(body).to.deep.equal({ exists: true, is_active: true, profile: null })
+      for (const as of [MEL, SUE]) {
+        const own = await check('?user_id=2', as)
+        expect(privateStaffProfile.parse(profileIn(own.body))).to.include({
+          id: 42,
+          is_hidden: true,
+        })
+      }
+    })
+
+    it('needs to be told of whom (T40)', async () => {
+      const { status, body } = await check('')
+      expect(status).to.equal(400)
+      expect(body).to.include({ detail: 'User ID required' })
+      expect((await check('?user_id=me')).status).to.equal(400)
+    })
+  })
+
+  it('need a session, answer HEAD, and name the methods they have', async () => {
+    for (const path of [
+      '1',
+      'me',
+      'is_staff/1',
+      'mypublicprofile',
+      '9/check_staff_profile?user_id=1',
+    ]) {
+      expect((await get(path)).status, path).to.equal(401)
+      expect((await get(path, OLD)).status, path).to.equal(401)
+      const head = await api.send('HEAD', `users/${path}`, { as: LEA })
+      expect(head, path).to.include({ status: 200, body: '' })
+      const patch = await api.send('PATCH', `users/${path}`, { as: LEA, body: {} })
+      expect(patch.status, path).to.equal(405)
+      expect(patch.headers['allow'], path).to.include('GET').and.include('HEAD')
+    }
+  })
+})
+
+const profileIn = (body: unknown): unknown =>
+  typeof body === 'object' && body !== null && 'profile' in body ? body.profile : undefined
