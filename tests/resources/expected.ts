@@ -1,6 +1,7 @@
 import type { Row, Tables } from '../support/tables.ts'
 
-type Value = Row[string] | undefined
+/** What a column of a row holds; undefined where there is no row. */
+export type Value = Row[string] | undefined
 type Audience = 'anyone' | 'user'
 
 /** The tables that `createExpected` joins. */
@@ -225,6 +226,8 @@ export function createExpected({ all, one, every }: Tables) {
           end_date: year(project['end_date']),
         })),
 
+    businessAreaOf,
+
     tinyProjects: (userId: Value) =>
       memberships(userId).map(({ project }) => ({
         ...pick(project, 'id', 'title', 'status', 'kind', 'year', 'number'),
@@ -252,7 +255,8 @@ export function createExpected({ all, one, every }: Tables) {
   }
 }
 
-const pick = (row: Row, ...columns: string[]) =>
+/** Some columns of a row. */
+export const pick = (row: Row, ...columns: string[]) =>
   Object.fromEntries(columns.map((column) => [column, row[column]]))
 
 const text = (value: Value) => String(value)
@@ -262,12 +266,13 @@ const compare = (a: Row, b: Row, column: string) => Number(a[column]) - Number(b
 // What goes on ends last. Not infinity, whose difference to itself is no number.
 const end = (row: Row) => Number(row['end_year'] ?? 9999)
 
-const url = (path: Value) => (path ? `/files/${text(path)}` : null)
+/** Where a file is served. */
+export const url = (path: Value) => (path ? `/files/${text(path)}` : null)
 
 const year = (date: Value) => (typeof date === 'string' ? Number(date.slice(0, 4)) : null)
 
-// Postgres leaves out zeros at the end of a fraction.
-const time = (instant: Value) =>
+/** An instant as answers show it; Postgres leaves out zeros at the end of a fraction. */
+export const time = (instant: Value) =>
   text(instant).replace(/\.\d+/, (fraction) => fraction.padEnd('.000000'.length, '0'))
 
 const numbers = (value: Value): ReadonlySet<Value> => new Set(Array.isArray(value) ? value : [])

@@ -1,0 +1,105 @@
+import { expect } from 'chai'
+import { ADMIN_USERNAME, DEVELOPMENT_PASSWORD } from '../../scripts/seed/people.ts'
+import { me, user } from '../../shared/shapes/user.ts'
+import { type Reply, startSystem, type System } from '../support/system.ts'
+import { until } from '../support/until.ts'
+
+const HER = 'users/10'
+const OTHER = 'users/11'
+
+describe('users through the cache', function () {
+  this.timeout(120_000)
+  let system: System
+  let headers: Record<string, string>
+
+  before(async () => {
+    system = await startSystem()
+    headers = await logIn()
+  })
+  after(() => system[Symbol.asyncDispose]())
+
+  const get = (path: string): Promise<Reply> => system.get(path, headers)
+  const write = (statement: string) => system.sql.query(statement)
+
+  /** Reads until it is a hit, so that whatever is seen afterwards had to be invalidated. */
+  async function warm(path: string): Promise<string> {
+    await until(async () => (await get(path)).cache === 'hit')
+    return (await get(path)).text
+  }
+
+  it('are the same on a hit as on a miss (T47)', async () => {
+    const miss = await get('users/12')
+    expect(miss.cache).to.equal('fwd=miss')
+    expect(await warm('users/12')).to.equal(miss.text)
+    user.parse(JSON.parse(miss.text))
+    me.parse(JSON.parse(await warm('users/me')))
+  })
+
+  it('show every write at once (T46), and others stay (T48)', async () => {
+    const other = await warm(OTHER)
+    for (const [statement, shows] of [
+      [`update users_user set display_first_name = 'Renamed' where id = 10`, '"Renamed"'],
+      [`update users_user set is_active = not is_active where id = 10`, undefined],
+      [`update users_user set is_superuser = true where id = 10`, '"is_superuser":true'],
+      [`update users_userwork set role = 'Reworked' where user_id = 10`, '"Reworked"'],
+      [`delete from users_user where id = 10`, 'User 10 not found'],
+    ] as const) {
+      const before = await warm(HER)
+      await write(statement)
+      await until(async () => (await get(HER)).text !== before)
+      if (shows) expect((await get(HER)).text).to.include(shows)
+      expect(await get(OTHER), statement).to.include({ cache: 'hit', text: other })
+    }
+  })
+
+  it('show the address and the contact to their owner at once (T46)', async () => {
+    for (const statement of [
+      `update users_userprofile set title = 'changed' where user_id = 1`,
+      `update contacts_usercontact set phone = 'changed' where user_id = 1`,
+    ]) {
+      const before = await warm('users/me')
+      await write(statement)
+      await until(async () => (await get('users/me')).text !== before)
+    }
+  })
+
+  it('stay when somebody logs in', async () => {
+    await warm(OTHER)
+    await warm('users/12')
+    await write(`update users_user set last_login = now() where id = 11`)
+    await write(`update users_user set password = 'another' where id = 11`)
+    // What came later has been applied, so these have been.
+    const before = await warm('users/12')
+    await write(`update users_user set first_name = first_name || '~' where id = 12`)
+    await until(async () => (await get('users/12')).text !== before)
+    expect(await get(OTHER)).to.include({ cache: 'hit' })
+  })
+
+  it('show no caretaker whose time is over, though nobody writes that it is', async () => {
+    const path = 'users/13'
+    const actsFor = async () => user.parse(JSON.parse((await get(path)).text)).caretakers.length
+    await write(`delete from caretakers_caretaker where 13 in (user_id, caretaker_id)`)
+    await write(`
+      insert into caretakers_caretaker (user_id, caretaker_id, end_date)
+      values (13, 14, clock_timestamp() + interval '4 seconds')`)
+    await until(async () => (await actsFor()) === 1)
+    await until(async () => {
+      const { rows } = await system.sql.query<{ over: boolean }>(
+        `select end_date < clock_timestamp() as over from caretakers_caretaker where user_id = 13`,
+      )
+      return rows[0]?.over ?? false
+    })
+    expect(await actsFor()).to.equal(0)
+  })
+
+  async function logIn(): Promise<Record<string, string>> {
+    const response = await fetch(`${system.apis[0]}/api/v1/users/log-in`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ username: ADMIN_USERNAME, password: DEVELOPMENT_PASSWORD }),
+    })
+    expect(response.status).to.equal(200)
+    const cookies = response.headers.getSetCookie().map((cookie) => cookie.split(';')[0])
+    return { Cookie: cookies.join('; ') }
+  }
+})
