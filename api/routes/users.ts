@@ -5,9 +5,13 @@ import { findOwnStaffProfile } from '../../db/queries/staff-profile.ts'
 import { findIsStaff } from '../../db/queries/user.ts'
 import { notFound, PublicError } from '../../shared/errors.ts'
 import { userMe, userProfile } from '../../shared/resources/index.ts'
+import { staffProfileCheck } from '../../shared/shapes/staff-profile-check.ts'
+import { privateStaffProfile } from '../../shared/shapes/staff-profile.ts'
+import { me, staffMark, user } from '../../shared/shapes/user.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference } from './field.ts'
 import { parameter } from './parameter.ts'
@@ -19,7 +23,7 @@ export function userRoutes(deps: AppDeps): Router {
 
   router
     .route('/users/me')
-    .get(async (req, res) => {
+    .get(showsMe, async (req, res) => {
       const answer = await deps.readAs(req, (user_id) => reader.read(userMe, { user_id }, 'full'))
       sendAnswer(req, res, answer, 'user')
     })
@@ -27,7 +31,7 @@ export function userRoutes(deps: AppDeps): Router {
 
   router
     .route('/users/mypublicprofile')
-    .get(async (req, res) => {
+    .get(showsOwnProfile, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const profile = await reader.query((trx) => findOwnStaffProfile(trx, userId))
       if (profile === null) throw new PublicError('not_found', 'No staff profile found')
@@ -37,7 +41,7 @@ export function userRoutes(deps: AppDeps): Router {
 
   router
     .route('/users/is_staff/:id')
-    .get(async (req, res) => {
+    .get(showsMark, async (req, res) => {
       const id = parseId(req.params.id, 'User')
       await deps.requireUser(req)
       const mark = await reader.query((trx) => findIsStaff(trx, id))
@@ -49,7 +53,7 @@ export function userRoutes(deps: AppDeps): Router {
   // The id in its path says nothing: clients name the user in the query.
   router
     .route('/users/:id/check_staff_profile')
-    .get(async (req, res) => {
+    .get(checksProfile, async (req, res) => {
       parseId(req.params.id, 'User')
       const asking = await deps.requireUser(req)
       const { user_id } = parse(checkQuery, req.query)
@@ -64,7 +68,7 @@ export function userRoutes(deps: AppDeps): Router {
 
   router
     .route('/users/:id')
-    .get(async (req, res) => {
+    .get(showsUser, async (req, res) => {
       const user_id = parseId(req.params.id, 'User')
       const answer = await deps.readAs(req, () => reader.read(userProfile, { user_id }, 'full'))
       sendAnswer(req, res, answer, 'user', `User ${user_id} not found`)
@@ -75,3 +79,34 @@ export function userRoutes(deps: AppDeps): Router {
 }
 
 const checkQuery = z.object({ user_id: parameter(reference.optional()) })
+
+const showsMe = operation({
+  summary: 'Whoever asks, as they see themselves',
+  who: 'users',
+  answers: { 200: me },
+})
+
+const showsOwnProfile = operation({
+  summary: 'The staff profile of whoever asks, also while it is hidden',
+  who: 'users',
+  answers: { 200: privateStaffProfile },
+})
+
+const showsMark = operation({
+  summary: 'Whether a user is a member of staff',
+  who: 'users',
+  answers: { 200: staffMark },
+})
+
+const checksProfile = operation({
+  summary: 'Whether a user has a staff profile, and what it shows to whoever asks',
+  who: 'users',
+  query: checkQuery,
+  answers: { 200: staffProfileCheck },
+})
+
+const showsUser = operation({
+  summary: 'A user as other users see them',
+  who: 'users',
+  answers: { 200: user },
+})

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { staffProfileCheck } from '../../shared/shapes/staff-profile-check.ts'
 import { privateStaffProfile, staffProfile } from '../../shared/shapes/staff-profile.ts'
 import { me, staffMark, user } from '../../shared/shapes/user.ts'
 import { describeOnBothTables } from '../support/both-tables.ts'
@@ -217,5 +218,4 @@ describeOnBothTables('users over HTTP', (api) => {
   })
 })
 
-const profileIn = (body: unknown): unknown =>
-  typeof body === 'object' && body !== null && 'profile' in body ? body.profile : undefined
+const profileIn = (body: unknown) => staffProfileCheck.parse(body).profile
