@@ -1,25 +1,32 @@
 import { Router } from 'express'
+import type { Transaction } from 'kysely'
 import { z } from 'zod'
 import { checkStaffProfile } from '../../db/queries/staff-profile-check.ts'
 import { findOwnStaffProfile } from '../../db/queries/staff-profile.ts'
-import { findIsStaff } from '../../db/queries/user.ts'
+import { findIsStaff, findUser } from '../../db/queries/user.ts'
+import type { Database } from '../../db/schema.ts'
+import { lockForSuperuser } from '../../db/writes/superuser.ts'
+import { transact } from '../../db/writes/transact.ts'
+import { deleteUser } from '../../db/writes/user-deletion.ts'
+import { lockUser, toggleActive, toggleSuperuser, updateUser } from '../../db/writes/user.ts'
 import { notFound, PublicError } from '../../shared/errors.ts'
 import { userMe, userProfile } from '../../shared/resources/index.ts'
 import { staffProfileCheck } from '../../shared/shapes/staff-profile-check.ts'
 import { privateStaffProfile } from '../../shared/shapes/staff-profile.ts'
 import { me, staffMark, user } from '../../shared/shapes/user.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendPrivate } from '../http/json.ts'
+import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
-import { reference } from './field.ts'
+import { email, reference, text } from './field.ts'
 import { parameter } from './parameter.ts'
+import { written } from './written.ts'
 
-/** Users as they see each other and themselves. */
+/** Users as they see each other and themselves, and what they and superusers change. */
 export function userRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
-  const { reader, sendAnswer } = deps
+  const { db, reader, sendAnswer } = deps
 
   router
     .route('/users/me')
@@ -73,12 +80,74 @@ export function userRoutes(deps: AppDeps): Router {
       const answer = await deps.readAs(req, () => reader.read(userProfile, { user_id }, 'full'))
       sendAnswer(req, res, answer, 'user', `User ${user_id} not found`)
     })
-    .all(methodNotAllowed('GET'))
+    .put(changesUser, async (req, res) => {
+      const id = parseId(req.params.id, 'User')
+      const { userId } = await deps.requireUser(req)
+      const user = await transact(db, async (trx) => {
+        const locked = await lockUser(trx, id, userId)
+        await updateUser(trx, locked, parse(userPatch, req.body))
+        return writtenUser(trx, id)
+      })
+      sendJson(res, 200, user)
+    })
+    .delete(deletesUser, async (req, res) => {
+      const id = parseId(req.params.id, 'User')
+      const { userId } = await deps.requireUser(req)
+      await transact(db, async (trx) => {
+        await lockForSuperuser(trx, { table: 'users_user', thing: 'User', id }, userId)
+        await deleteUser(trx, id)
+      })
+      sendNoContent(res)
+    })
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
+
+  for (const [path, toggle, described] of [
+    ['toggleactive', toggleActive, togglesActive],
+    ['admin', toggleSuperuser, togglesSuperuser],
+  ] as const) {
+    router
+      .route(`/users/:id/${path}`)
+      .post(described, async (req, res) => {
+        const id = parseId(req.params.id, 'User')
+        const { userId } = await deps.requireUser(req)
+        const user = await transact(db, async (trx) => {
+          await lockForSuperuser(trx, { table: 'users_user', thing: 'User', id }, userId)
+          await toggle(trx, id)
+          return writtenUser(trx, id)
+        })
+        sendJson(res, 200, user)
+      })
+      .all(methodNotAllowed('POST'))
+  }
 
   return router
 }
 
 const checkQuery = z.object({ user_id: parameter(reference.optional()) })
+
+const writtenUser = async (trx: Transaction<Database>, id: string) =>
+  written((await findUser(trx, id))?.body ?? null)
+
+const userPatch = z
+  .object({
+    username: text(150)
+      .min(1)
+      .regex(
+        /^[\p{L}\p{N}_.@+-]*$/u,
+        'Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.',
+      ),
+    // Many have none, and one blank would be taken.
+    email: email.nullable().transform((address) => address || null),
+    first_name: text(100).nullable(),
+    last_name: text(100).nullable(),
+    display_first_name: text(201).nullable(),
+    display_last_name: text(201).nullable(),
+    is_superuser: z.boolean(),
+    is_staff: z.boolean(),
+    is_active: z.boolean(),
+    is_aec: z.boolean(),
+  })
+  .partial()
 
 const showsMe = operation({
   summary: 'Whoever asks, as they see themselves',
@@ -108,5 +177,30 @@ const checksProfile = operation({
 const showsUser = operation({
   summary: 'A user as other users see them',
   who: 'users',
+  answers: { 200: user },
+})
+
+const changesUser = operation({
+  summary: 'Changes a user; what they may do, superusers alone',
+  who: 'they themselves, and superusers',
+  body: userPatch,
+  answers: { 200: user },
+})
+
+const deletesUser = operation({
+  summary: 'Deletes a user with what is theirs alone',
+  who: 'superusers',
+  answers: { 204: null },
+})
+
+const togglesActive = operation({
+  summary: 'Keeps a user out, or lets them in again',
+  who: 'superusers',
+  answers: { 200: user },
+})
+
+const togglesSuperuser = operation({
+  summary: 'Makes a superuser of a user, or takes that back',
+  who: 'superusers',
   answers: { 200: user },
 })

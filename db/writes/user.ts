@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely'
+import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { type Actor, findActor, requirePermission } from './actor.ts'
 import { differsFrom, isEmpty, type Patch } from './patch.ts'
@@ -67,6 +67,24 @@ export async function updateUser(
     .where(differsFrom(patch))
     .execute()
     .catch(refuseTaken)
+}
+
+/** Lets a user in who was kept out, and keeps out one who was let in. */
+export async function toggleActive(trx: Transaction<Database>, id: string): Promise<void> {
+  await trx
+    .updateTable('users_user')
+    .set({ is_active: sql`not is_active` })
+    .where('id', '=', id)
+    .execute()
+}
+
+/** Makes a superuser of a user who is none, and no superuser of one who is. */
+export async function toggleSuperuser(trx: Transaction<Database>, id: string): Promise<void> {
+  await trx
+    .updateTable('users_user')
+    .set({ is_superuser: sql`not is_superuser` })
+    .where('id', '=', id)
+    .execute()
 }
 
 // As Django does when it saves: whoever has a name and shows none shows that.

@@ -1,0 +1,77 @@
+import { type Transaction, sql } from 'kysely'
+import type { Database } from '../schema.ts'
+import { deleteStaffProfile } from './staff-profile.ts'
+
+/** What is a user's alone and goes with them; the column holds whose it is. */
+const OWNED: readonly (readonly [table: keyof Database, column: string])[] = [
+  ['users_userwork', 'user_id'],
+  ['users_userprofile', 'user_id'],
+  ['contacts_usercontact', 'user_id'],
+  ['medias_useravatar', 'user_id'],
+  ['projects_projectmember', 'user_id'],
+  ['caretakers_caretaker', 'user_id'],
+  ['caretakers_caretaker', 'caretaker_id'],
+  ['users_doipublication', 'user_id'],
+  ['agencies_division_directorate_email_list', 'user_id'],
+  ['communications_reaction', 'user_id'],
+  ['users_user_groups', 'user_id'],
+  ['users_user_user_permissions', 'user_id'],
+  ['django_admin_log', 'user_id'],
+]
+
+/** What others have too: it stays, and its columns no longer name the user. */
+const SHARED: readonly (readonly [table: keyof Database, ...columns: string[]])[] = [
+  ['agencies_agency', 'key_stakeholder_id'],
+  ['agencies_branch', 'manager_id'],
+  ['agencies_businessarea', 'leader_id', 'caretaker_id', 'finance_admin_id', 'data_custodian_id'],
+  ['agencies_division', 'director_id', 'approver_id'],
+  ['agencies_departmentalservice', 'director_id'],
+  [
+    'projects_projectdetail',
+    'creator_id',
+    'modifier_id',
+    'owner_id',
+    'data_custodian_id',
+    'site_custodian_id',
+  ],
+  ['medias_projectphoto', 'uploader_id'],
+  ['medias_businessareaphoto', 'uploader_id'],
+  ['medias_projectplanmethodologyphoto', 'uploader_id'],
+  ['medias_aecendorsementpdf', 'creator_id'],
+  ['documents_projectdocument', 'creator_id', 'modifier_id'],
+  ['documents_annualreport', 'creator_id', 'modifier_id'],
+  ['adminoptions_admintask', 'requester_id', 'primary_user_id'],
+  ['communications_comment', 'user_id'],
+]
+
+/** Deletes a user who is locked, with what is theirs; what they had a part in stays without them. */
+export async function deleteUser(trx: Transaction<Database>, id: string): Promise<void> {
+  const profiles = await trx
+    .selectFrom('users_publicstaffprofile')
+    .select('id')
+    .where('user_id', '=', id)
+    .forUpdate()
+    .execute()
+  for (const profile of profiles) await deleteStaffProfile(trx, profile.id)
+
+  // Somebody else's profile may show their picture.
+  await trx
+    .updateTable('users_userprofile')
+    .set({ image_id: null })
+    .where('image_id', 'in', (pictures) =>
+      pictures.selectFrom('medias_useravatar').select('id').where('user_id', '=', id),
+    )
+    .execute()
+  for (const [table, column] of OWNED) {
+    await sql`delete from ${sql.table(table)} where ${sql.ref(column)} = ${id}`.execute(trx)
+  }
+  for (const [table, ...columns] of SHARED) {
+    const refs = columns.map((column) => sql.ref(column))
+    const without = refs.map((ref) => sql`${ref} = nullif(${ref}, ${id}::bigint)`)
+    await sql`
+      update ${sql.table(table)} set ${sql.join(without)}
+      where ${id}::bigint in (${sql.join(refs)})
+    `.execute(trx)
+  }
+  await trx.deleteFrom('users_user').where('id', '=', id).execute()
+}

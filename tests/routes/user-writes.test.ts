@@ -1,0 +1,235 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { user } from '../../shared/shapes/user.ts'
+import { describeOnBothTables } from '../support/both-tables.ts'
+
+const [LEA, MEL, SUE, OUT, OLD] = [1, 2, 3, 4, 5]
+const TOO_BIG = '9223372036854775808'
+
+describeOnBothTables('users as they and superusers change them', (api) => {
+  const put = (body: unknown, as = SUE, id: number | string = LEA) =>
+    api.send('PUT', `users/${id}`, { as, body })
+  const toggle = (path: 'toggleactive' | 'admin', as = SUE, id: number | string = LEA) =>
+    api.send('POST', `users/${id}/${path}`, { as })
+  const remove = (as = SUE, id: number | string = LEA) => api.send('DELETE', `users/${id}`, { as })
+  const stored = async (id = LEA) => {
+    const { rows } = await sql<Record<string, unknown>>`
+      select *, xmin::text as version from users_user where id = ${id}
+    `.execute(api.db)
+    return rows[0]
+  }
+
+  describe('a change', () => {
+    it('by a superuser may be of anything but secrets (T13)', async () => {
+      const { version, ...before } = (await stored()) ?? {}
+      const change = {
+        username: 'léa@spms.test',
+        email: 'new@spms.test',
+        first_name: 'New',
+        last_name: null,
+        display_first_name: 'Shown',
+        display_last_name: 'Name',
+        is_superuser: true,
+        is_staff: false,
+        is_active: false,
+        is_aec: true,
+      }
+      const secrets = { id: 9, password: 'x', last_login: '2020-01-01', groups: [1], old_pk: 4 }
+      const { status, headers, body } = await put({ ...change, ...secrets })
+      expect(status).to.equal(200)
+      expect(headers['cache-control']).to.equal('no-store')
+      expect(user.parse(body)).to.deep.include({ id: LEA, ...change })
+      const { version: after, ...row } = (await stored()) ?? {}
+      expect(row).to.deep.equal({ ...before, ...change })
+      expect(after).not.to.equal(version)
+    })
+
+    it('by the user may be of their names and addresses', async () => {
+      const own = { username: 'lea2', email: 'lea2@spms.test', first_name: 'L', last_name: 'A' }
+      const { status, body } = await put(own, LEA)
+      expect(status).to.equal(200)
+      expect(body).to.include(own)
+    })
+
+    it('by the user is never of what they may do, even to what it is', async () => {
+      const before = await stored()
+      for (const flags of [
+        { is_superuser: true },
+        { is_superuser: false },
+        { is_staff: true },
+        { is_active: true },
+        { is_aec: true },
+      ]) {
+        expect((await put({ first_name: 'L', ...flags }, LEA)).status).to.equal(403)
+      }
+      expect(await stored()).to.deep.equal(before)
+    })
+
+    it('shows the name of who shows none', async () => {
+      await sql`update users_user set display_first_name = null, display_last_name = ''
+        where id = ${LEA}`.execute(api.db)
+      const named = await put({ first_name: 'Leah' })
+      expect(named.body).to.include({ display_first_name: 'Leah', display_last_name: 'Ash' })
+      const nobody = await put({ first_name: '', last_name: null, display_first_name: '' })
+      expect(nobody.body).to.include({ display_first_name: '', display_last_name: 'Ash' })
+    })
+
+    it('that changes nothing writes nothing; one’s own name is not taken', async () => {
+      const before = await stored()
+      for (const body of [{}, { username: 'lea', email: 'lea@spms.test' }, { colour: 'red' }]) {
+        expect((await put(body)).status).to.equal(200)
+      }
+      expect(await stored()).to.deep.equal(before)
+    })
+
+    it('is refused when another has the user name or the e-mail', async () => {
+      for (const [body, field, message] of [
+        [{ username: 'mel' }, 'username', 'A user with that username already exists.'],
+        [{ email: 'mel@spms.test' }, 'email', 'user with this email already exists.'],
+      ] as const) {
+        const answer = await put(body)
+        expect(answer.status).to.equal(409)
+        expect(answer.body).to.have.property('detail', message)
+        expect(answer.body).to.have.property(field).that.deep.equals([message])
+      }
+      const answers = await Promise.all([
+        put({ email: 'a@b.test' }),
+        put({ email: 'a@b.test' }, SUE, MEL),
+      ])
+      expect(answers.map(({ status }) => status)).to.have.members([200, 409])
+    })
+
+    it('may leave any number without an e-mail', async () => {
+      for (const id of [LEA, MEL]) {
+        expect((await put({ email: '' }, SUE, id)).body).to.include({ email: null })
+      }
+    })
+
+    it('keeps what others write at the same time', async () => {
+      const changes = [
+        { username: 'a' },
+        { email: 'a@b.test' },
+        { first_name: 'A' },
+        { last_name: 'B' },
+        { is_staff: false },
+        { is_aec: true },
+      ]
+      const answers = await Promise.all(changes.map((change) => put(change)))
+      expect(answers.map(({ status }) => status)).to.deep.equal(changes.map(() => 200))
+      expect(await stored()).to.include(Object.assign({}, ...changes))
+    })
+
+    it('waits for another’s of the same user, and decides then who may', async () => {
+      const waiting = await api.db.transaction().execute(async (other) => {
+        await sql`update users_user set last_name = 'Other' where id = ${LEA}`.execute(other)
+        const change = put({ first_name: 'Late' })
+        await sql`select pg_sleep(0.1)`.execute(other)
+        await sql`update users_user set is_superuser = false where id = ${SUE}`.execute(api.db)
+        return { change }
+      })
+      expect((await waiting.change).status).to.equal(403)
+      expect(await stored()).to.include({ first_name: 'Lea', last_name: 'Other' })
+    })
+
+    it('is refused with a message for every wrong field', async () => {
+      const before = await stored()
+      for (const [body, field, message] of [
+        [{ username: '' }, 'username', /may not be blank/],
+        [{ username: null }, 'username', /may not be null/],
+        [{ username: 'a b' }, 'username', /valid username/],
+        [{ username: 'x'.repeat(151) }, 'username', /no more than 150/],
+        [{ email: 'nowhere' }, 'email', /valid email/],
+        [{ first_name: 'x'.repeat(101) }, 'first_name', /no more than 100/],
+        [{ last_name: 5 }, 'last_name', /Not a valid string/],
+        [{ display_first_name: 'x'.repeat(202) }, 'display_first_name', /no more than 201/],
+        [{ display_last_name: '\0' }, 'display_last_name', /Null characters/],
+        [{ is_superuser: 'yes' }, 'is_superuser', /valid boolean/],
+        [{ is_staff: null }, 'is_staff', /may not be null/],
+        [{ is_active: 1 }, 'is_active', /valid boolean/],
+        [{ is_aec: 0 }, 'is_aec', /valid boolean/],
+      ] as const) {
+        const answer = await put({ first_name: 'New', ...body })
+        expect(answer.status, field).to.equal(400)
+        expect(String(Object(answer.body)[field])).to.match(message)
+      }
+      expect(await stored()).to.deep.equal(before)
+    })
+  })
+
+  for (const [path, flag] of [
+    ['toggleactive', 'is_active'],
+    ['admin', 'is_superuser'],
+  ] as const) {
+    describe(path, () => {
+      it('turns it over (T15, T16)', async () => {
+        const before = await stored()
+        const { status, body } = await toggle(path)
+        expect(status).to.equal(200)
+        expect(user.parse(body)).to.include({ id: LEA, [flag]: !before?.[flag] })
+        expect((await toggle(path)).body).to.include({ [flag]: before?.[flag] })
+        await Promise.all([toggle(path), toggle(path), toggle(path)])
+        expect(await stored()).to.include({ [flag]: !before?.[flag] })
+      })
+    })
+  }
+
+  it('lose their session and their rights with the next request', async () => {
+    await toggle('toggleactive', SUE, MEL)
+    expect((await put({}, MEL, MEL)).status).to.equal(401)
+    await toggle('admin', SUE, OUT)
+    expect((await put({ last_name: 'X' }, OUT, LEA)).status).to.equal(200)
+    await toggle('admin', OUT, SUE)
+    expect((await put({ last_name: 'Y' }, SUE, LEA)).status).to.equal(403)
+  })
+
+  it('are theirs or superusers’ to change; members of staff may not (T14 to T16)', async () => {
+    for (const [as, wanted] of [
+      [MEL, 403],
+      [OUT, 403],
+      [OLD, 401],
+    ] as const) {
+      const answers = [
+        await put({ is_staff: 5 }, as),
+        await remove(as),
+        await toggle('admin', as),
+        await toggle('toggleactive', as),
+      ]
+      expect(answers.map(({ status }) => status)).to.deep.equal([wanted, wanted, wanted, wanted])
+    }
+    expect((await remove(LEA)).status).to.equal(403)
+    expect((await toggle('admin', LEA)).status).to.equal(403)
+    for (const id of ['999', TOO_BIG]) {
+      const answers = [
+        await put({}, LEA, id),
+        await remove(LEA, id),
+        await toggle('admin', LEA, id),
+        await toggle('toggleactive', LEA, id),
+      ]
+      for (const { status, body } of answers) {
+        expect(status).to.equal(404)
+        expect(body).to.include({ detail: `User ${id} not found` })
+      }
+    }
+    const headers = { 'X-CSRFToken': 'wrong' }
+    for (const [method, path, allow] of [
+      ['PUT', 'users/1', 'GET, PUT, DELETE, HEAD'],
+      ['DELETE', 'users/1', 'GET, PUT, DELETE, HEAD'],
+      ['POST', 'users/1/toggleactive', 'POST'],
+      ['POST', 'users/1/admin', 'POST'],
+    ] as const) {
+      expect((await api.send(method, path, { body: {} })).status).to.equal(401)
+      expect((await api.send(method, path, { as: SUE, body: {}, headers })).status).to.equal(403)
+      const patched = await api.send('PATCH', path, { as: SUE, body: {} })
+      expect(patched.status).to.equal(405)
+      expect(patched.headers['allow']).to.equal(allow)
+    }
+  })
+
+  it('are deleted once, and then gone (T14)', async () => {
+    const answers = await Promise.all([remove(), remove()])
+    expect(answers.map(({ status }) => status)).to.have.members([204, 404])
+    expect(answers.map(({ body }) => body)).to.include('')
+    expect(await stored()).to.equal(undefined)
+    expect((await put({}, LEA)).status).to.equal(401)
+  })
+})
