@@ -1,26 +1,53 @@
 import { Router } from 'express'
+import { z } from 'zod'
 import { findLeader, findTeam } from '../../db/queries/member.ts'
 import { findProjectDocuments } from '../../db/queries/project-documents.ts'
 import { findProjectYears } from '../../db/queries/project-years.ts'
 import { PublicError } from '../../shared/errors.ts'
+import { projectStatistics, userProjects } from '../../shared/resources/index.ts'
+import { projectDocument } from '../../shared/shapes/document.ts'
+import { tinyMember } from '../../shared/shapes/member.ts'
+import { projectRow } from '../../shared/shapes/project-row.ts'
+import * as shapes from '../../shared/shapes/project-statistics.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parseId } from '../parse.ts'
 import { queryAs } from './query-as.ts'
 
 /** What belongs to projects and is only read. Before `projectRoutes`, whose ids take any word. */
 export function projectReadRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
+  const { reader } = deps
+
+  router
+    .route('/users/:id/projects')
+    .get(readUserProjects, async (req, res) => {
+      const user_id = parseId(req.params.id, 'User')
+      const answer = await deps.readAs(req, () => reader.read(userProjects, { user_id }, 'rows'))
+      deps.sendAnswer(req, res, answer, 'user')
+    })
+    .all(methodNotAllowed('GET'))
+
+  router
+    .route('/projects/statistics')
+    .get(readStatistics, async (req, res) => {
+      const answer = await deps.readAs(req, () => reader.read(projectStatistics, {}, 'all'))
+      deps.sendAnswer(req, res, answer, 'user')
+    })
+    .all(methodNotAllowed('GET'))
 
   router
     .route('/projects/listofyears')
-    .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findProjectYears)))
+    .get(readYears, async (req, res) =>
+      sendPrivate(res, await queryAs(deps, req, findProjectYears)),
+    )
     .all(methodNotAllowed('GET'))
 
   router
     .route('/projects/:id/project_docs')
-    .get(async (req, res) => {
+    .get(readDocuments, async (req, res) => {
       const id = parseId(req.params.id, 'Project')
       sendPrivate(res, await queryAs(deps, req, (trx) => findProjectDocuments(trx, id)))
     })
@@ -28,7 +55,7 @@ export function projectReadRoutes(deps: AppDeps): Router {
 
   router
     .route('/projects/:id/team')
-    .get(async (req, res) => {
+    .get(readTeam, async (req, res) => {
       const id = parseId(req.params.id, 'Project')
       sendPrivate(res, await queryAs(deps, req, (trx) => findTeam(trx, id)))
     })
@@ -36,7 +63,7 @@ export function projectReadRoutes(deps: AppDeps): Router {
 
   router
     .route('/projects/project_members/:project/leader')
-    .get(async (req, res) => {
+    .get(readLeader, async (req, res) => {
       const id = parseId(req.params.project, 'Project')
       const leader = await queryAs(deps, req, (trx) => findLeader(trx, id))
       if (leader === null) throw new PublicError('not_found', `Leader not found for project ${id}`)
@@ -46,3 +73,39 @@ export function projectReadRoutes(deps: AppDeps): Router {
 
   return router
 }
+
+const readUserProjects = operation({
+  summary: 'The projects of a user, each with the part that the user has in it',
+  who: 'users',
+  answers: { 200: z.array(projectRow) },
+})
+
+const readStatistics = operation({
+  summary: 'How many projects and documents there are',
+  who: 'users',
+  answers: { 200: shapes.projectStatistics },
+})
+
+const readYears = operation({
+  summary: 'The years that projects are of, newest first',
+  who: 'users',
+  answers: { 200: z.array(z.int()) },
+})
+
+const readDocuments = operation({
+  summary: 'The documents of a project, newest first',
+  who: 'users',
+  answers: { 200: z.array(projectDocument) },
+})
+
+const readTeam = operation({
+  summary: 'Who works on a project',
+  who: 'users',
+  answers: { 200: z.array(tinyMember) },
+})
+
+const readLeader = operation({
+  summary: 'Who leads a project; of several the one who came first',
+  who: 'users',
+  answers: { 200: tinyMember },
+})

@@ -10,10 +10,13 @@ import {
   updateProject,
 } from '../../db/writes/project.ts'
 import { transact } from '../../db/writes/transact.ts'
-import { userProjects } from '../../shared/resources/index.ts'
+import { projectDetail, userProjects } from '../../shared/resources/index.ts'
+import * as shapes from '../../shared/shapes/project-detail.ts'
+import { tinyProject } from '../../shared/shapes/tiny-project.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { date, ignoringNulls, integer, reference, text } from './field.ts'
 import { written } from './written.ts'
@@ -25,7 +28,7 @@ export function projectRoutes(deps: AppDeps): Router {
 
   router
     .route('/projects/mine')
-    .get(async (req, res) => {
+    .get(readMine, async (req, res) => {
       const answer = await deps.readAs(req, (user_id) =>
         reader.read(userProjects, { user_id }, 'mine'),
       )
@@ -35,6 +38,13 @@ export function projectRoutes(deps: AppDeps): Router {
 
   router
     .route('/projects/:id')
+    .get(readProject, async (req, res) => {
+      const project_id = parseId(req.params.id, 'Project')
+      const answer = await deps.readAs(req, () =>
+        reader.read(projectDetail, { project_id }, 'full'),
+      )
+      deps.sendAnswer(req, res, answer, 'user', `Project ${project_id} not found`)
+    })
     .put(async (req, res) => {
       const id = parseId(req.params.id, 'Project')
       const { userId } = await deps.requireUser(req)
@@ -54,7 +64,7 @@ export function projectRoutes(deps: AppDeps): Router {
       })
       sendNoContent(res)
     })
-    .all(methodNotAllowed('PUT', 'DELETE'))
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
 
   router
     .route('/projects/:id/suspend')
@@ -86,6 +96,18 @@ export function projectRoutes(deps: AppDeps): Router {
 
   return router
 }
+
+const readMine = operation({
+  summary: 'The projects that one is a member of',
+  who: 'users',
+  answers: { 200: z.array(tinyProject) },
+})
+
+const readProject = operation({
+  summary: 'A project with all that its pages show',
+  who: 'users',
+  answers: { 200: shapes.projectDetail },
+})
 
 const projectPatch = ignoringNulls(
   z

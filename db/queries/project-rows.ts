@@ -3,6 +3,11 @@ import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../schema.ts'
 import { selectProjectRows } from './fragments/project-row.ts'
 import { visibleProfiles } from './fragments/staff-profile.ts'
+import { findArray } from './text.ts'
+
+/** The projects of a user as other users see them. */
+export const findUserProjects = (trx: Kysely<Database>, userId: string): Promise<string> =>
+  findArray(trx, selectProjectRows(userId, 'user'))
 
 /**
  * The projects that the public page of a user's staff profile lists: not those that the user chose

@@ -3,6 +3,8 @@ import { affiliations } from './affiliations.ts'
 import { areas } from './areas.ts'
 import { branches } from './branches.ts'
 import { businessAreas } from './business-areas.ts'
+import { projectDetail } from './project-detail.ts'
+import { projectStatistics } from './project-statistics.ts'
 import { staffList } from './staff-list.ts'
 import { staffProfile } from './staff-profile.ts'
 import { staffProjects } from './staff-projects.ts'
@@ -17,6 +19,8 @@ export {
   areas,
   branches,
   businessAreas,
+  projectDetail,
+  projectStatistics,
   staffList,
   staffProfile,
   staffProjects,
@@ -37,6 +41,8 @@ export const catalog: readonly ResourceRules[] = [
   userProjects,
   userProfile,
   userMe,
+  projectDetail,
+  projectStatistics,
   branches,
   businessAreas,
   affiliations,

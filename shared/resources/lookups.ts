@@ -18,6 +18,9 @@ export const givenByEither: Ids = 'select unnest($1::text[]::bigint[] || $2::tex
 export const entries = (param: string, ids: Ids) =>
   `select distinct id::text as ${param} from (${ids}) as found(id)`
 
+/** What any of these queries finds. */
+export const anyOf = (...queries: readonly Ids[]): Ids => queries.join(' union all ')
+
 /** The business areas of these divisions. */
 export const businessAreasOfDivisions = (divisions: Ids): Ids =>
   `select id from agencies_businessarea where division_id in (${divisions})`
@@ -33,6 +36,36 @@ export const projectsOfBusinessAreas = (areas: Ids): Ids =>
 /** The projects whose photo one of these users has uploaded. */
 export const projectsPicturedBy = (users: Ids): Ids =>
   `select project_id from medias_projectphoto where uploader_id in (${users})`
+
+/** The projects that one of these users is a member of. */
+export const projectsOfMembers = (users: Ids): Ids =>
+  `select project_id from projects_projectmember where user_id in (${users})`
+
+/** The projects whose details name one of these users. */
+export const projectsThatName = (users: Ids): Ids =>
+  anyOf(
+    ...['creator_id', 'modifier_id', 'owner_id', 'data_custodian_id', 'site_custodian_id'].map(
+      (column) => `select project_id from projects_projectdetail where ${column} in (${users})`,
+    ),
+  )
+
+/** The projects of these departmental services. */
+export const projectsOfServices = (services: Ids): Ids =>
+  `select project_id from projects_projectdetail where service_id in (${services})`
+
+/** The projects for which one of these areas on the map was chosen: integers, in an array. */
+export const projectsInAreas = (areas: Ids): Ids =>
+  `select project_id from projects_projectarea where areas && array(
+     select id::integer from (${areas}) as area(id) where id < 2 ^ 31
+   )`
+
+/** The projects that hold the text of one of these documents. */
+export const projectsOfDocuments = (documents: Ids): Ids =>
+  anyOf(
+    ...['conceptplan', 'projectplan', 'progressreport', 'studentreport', 'projectclosure'].map(
+      (kind) => `select project_id from documents_${kind} where document_id in (${documents})`,
+    ),
+  )
 
 /** The users who are members of one of these projects. */
 export const membersOfProjects = (projects: Ids): Ids =>
@@ -79,6 +112,10 @@ export const usersWhoseCareShows = (users: Ids): Ids =>
        where walk.depth < 5
    )
    select id from walk`
+
+/** The users for whom one of these acts, or did. */
+export const usersCoveredBy = (caretakers: Ids): Ids =>
+  `select user_id from caretakers_caretaker where caretaker_id in (${caretakers})`
 
 /** The staff profiles of these users. */
 export const profilesOfUsers = (users: Ids): Ids =>

@@ -1,3 +1,4 @@
+import { findUserProjects } from '../../db/queries/project-rows.ts'
 import { findTinyProjects } from '../../db/queries/tiny-projects.ts'
 import { defineResource } from '../cache/resource.ts'
 import { businessAreaRules } from './business-area-rules.ts'
@@ -10,29 +11,49 @@ import {
   projectsPicturedBy,
 } from './lookups.ts'
 
-/** The projects that a user is a member of. */
+/** The projects that a user is a member of: as they find them, and as others find them with the user. */
 export const userProjects = defineResource({
   name: 'user:projects',
   version: 1,
   key: 'user:{user_id}:projects',
   ttlMs: 5 * 60_000,
   staleIfError: true,
-  load: byVariant({ mine: (trx, { user_id = '' }) => findTinyProjects(trx, user_id) }),
+  load: byVariant({
+    mine: (trx, { user_id = '' }) => findTinyProjects(trx, user_id),
+    rows: (trx, { user_id = '' }) => findUserProjects(trx, user_id),
+  }),
   staleWhen: [
     {
       table: 'projects_projectmember',
-      watch: ['user_id', 'project_id'],
+      watch: ['user_id', 'project_id', 'role'],
       key: { user_id: 'user_id' },
     },
     {
       table: 'projects_project',
-      watch: ['title', 'status', 'kind', 'year', 'number', 'business_area_id'],
+      watch: [
+        'title',
+        'status',
+        'kind',
+        'year',
+        'number',
+        'business_area_id',
+        'created_at',
+        'description',
+        'start_date',
+        'end_date',
+      ],
       from: ['id'],
       query: entries('user_id', membersOfProjects(given)),
     },
     {
+      table: 'projects_externalprojectdetails',
+      watch: ['project_id', 'description'],
+      from: ['project_id'],
+      query: entries('user_id', membersOfProjects(given)),
+    },
+    {
       table: 'medias_projectphoto',
-      watch: ['project_id', 'file', 'uploader_id'],
+      watch: ['project_id', 'file', 'uploader_id', 'created_at', 'updated_at', 'size'],
       from: ['project_id'],
       query: entries('user_id', membersOfProjects(given)),
     },

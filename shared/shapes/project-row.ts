@@ -1,20 +1,26 @@
 import { z } from 'zod'
-import { publicBusinessArea } from './business-area.ts'
-import { publicPhoto } from './project-photo.ts'
+import { businessArea, publicBusinessArea } from './business-area.ts'
+import { photo, publicPhoto } from './project-photo.ts'
 import { id, perthTime } from './values.ts'
 
-/** A project on the public page of one of its members; its dates are years. */
-export const publicProjectRow = z.strictObject({
+/** A project beside the part that a user has in it; its dates are years. */
+export const projectRow = z.strictObject({
   id,
   title: z.string(),
   role: z.string(),
   tag: z.string().regex(/^(CF|SP|STP|EXT|UNKNOWN)-\d+-\d+$/),
-  image: publicPhoto.nullable(),
+  image: photo.nullable(),
   kind: z.string().nullable(),
   created_at: perthTime,
   status: z.string(),
-  business_area: publicBusinessArea.nullable(),
+  business_area: businessArea.nullable(),
   description: z.string().nullable(),
   start_date: z.int().nullable(),
   end_date: z.int().nullable(),
+})
+
+/** The same on the public page of the user. */
+export const publicProjectRow = projectRow.extend({
+  image: publicPhoto.nullable(),
+  business_area: publicBusinessArea.nullable(),
 })

@@ -15,6 +15,8 @@ import {
   businessAreas,
   catalog,
   createUserAccess,
+  projectDetail,
+  projectStatistics,
   staffList,
   staffProfile,
   staffProjects,
@@ -47,6 +49,14 @@ const switchProject = () =>
 
 const switchCaretaker = () =>
   'update caretakers_caretaker set caretaker_id = 5 - caretaker_id where id = 393'
+const endOrResumeCare = () =>
+  `update caretakers_caretaker
+   set end_date = case when end_date is null then '2001-01-01'::timestamptz end
+   where id = 391`
+const addOrRemoveAreas = () =>
+  `update projects_projectarea
+   set areas = case when areas = '{}' then '{281}' else '{}' end::integer[]
+   where id = 291`
 
 const all: readonly Racers[] = [
   {
@@ -77,7 +87,10 @@ const all: readonly Racers[] = [
   },
   {
     resource: userProjects,
-    examples: ['1', '2'].map((user_id) => ({ params: { user_id }, variant: 'mine' })),
+    examples: [
+      ...['1', '2'].map((user_id) => ({ params: { user_id }, variant: 'mine' })),
+      { params: { user_id: '1' }, variant: 'rows' },
+    ],
     writes: [retitle, renameArea, switchProject],
   },
   {
@@ -96,6 +109,27 @@ const all: readonly Racers[] = [
       rename,
       switchCaretaker,
       (n) => `update contacts_usercontact set phone = '${n}' where id = 371`,
+    ],
+  },
+  {
+    resource: projectDetail,
+    examples: ['231', '232'].map((project_id) => ({ params: { project_id }, variant: 'full' })),
+    writes: [
+      retitle,
+      rename,
+      switchProject,
+      (n) => `update documents_projectdocument set status = 'n${n}' where id = 444`,
+      (n) => `update locations_area set name = 'n${n}' where id = 281`,
+      endOrResumeCare,
+    ],
+  },
+  {
+    resource: projectStatistics,
+    examples: [{ params: {}, variant: 'all' }],
+    writes: [
+      (n) => `update projects_project set year = ${n} where id = 233`,
+      renameArea,
+      addOrRemoveAreas,
     ],
   },
   {

@@ -9,6 +9,8 @@ import {
   areas,
   branches,
   businessAreas,
+  projectDetail,
+  projectStatistics,
   staffList,
   staffListVariant,
   staffProfile,
@@ -19,15 +21,19 @@ import { affiliation } from '../../shared/shapes/affiliation.ts'
 import { area } from '../../shared/shapes/area.ts'
 import { branch } from '../../shared/shapes/branch.ts'
 import { businessArea } from '../../shared/shapes/business-area.ts'
-import { publicProjectRow } from '../../shared/shapes/project-row.ts'
+import * as projectShapes from '../../shared/shapes/project-detail.ts'
+import { projectRow, publicProjectRow } from '../../shared/shapes/project-row.ts'
+import * as statisticsShapes from '../../shared/shapes/project-statistics.ts'
 import * as shapes from '../../shared/shapes/staff-profile.ts'
 import { tinyProject } from '../../shared/shapes/tiny-project.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { readTables, type Row, type Tables } from '../support/tables.ts'
 import { createExpected, EXPECTED_TABLES } from './expected.ts'
+import { createExpectedProject, EXPECTED_PROJECT_TABLES } from './expected-project.ts'
 
 const PAGE_SIZE = 24
 const EVERY_NTH_USER = 20
+const EVERY_NTH_PROJECT = 40
 
 describe('content', function () {
   this.timeout(60_000)
@@ -36,12 +42,14 @@ describe('content', function () {
   let db: Kysely<Database>
   let tables: Tables
   let expected: ReturnType<typeof createExpected>
+  let expectedProject: ReturnType<typeof createExpectedProject>
 
   before(async () => {
     database = await createTestDatabase({ seeded: true })
     db = openDatabase({ url: database.url, poolSize: 1, applicationName: 'content-test' })
-    tables = await readTables(db, EXPECTED_TABLES)
+    tables = await readTables(db, [...EXPECTED_TABLES, ...EXPECTED_PROJECT_TABLES])
     expected = createExpected(tables)
+    expectedProject = createExpectedProject(tables, expected)
   })
 
   after(async () => {
@@ -102,17 +110,43 @@ describe('content', function () {
     expect(shown.length).to.be.within(1, users.length - 1)
     for (const user of users) {
       const body = await read(staffProjects, { user_id: String(user['id']) }, 'rows')
-      expect(body).to.deep.equal(shown.includes(user) ? expected.projectRows(user['id']) : null)
+      expect(body).to.deep.equal(
+        shown.includes(user) ? expected.publicProjectRows(user['id']) : null,
+      )
       if (body !== null) z.array(publicProjectRow).parse(body)
     }
   })
 
   it("of a user's projects is what the tables say", async () => {
     for (const user of someUsers()) {
-      const body = await read(userProjects, { user_id: String(user['id']) }, 'mine')
-      expect(body).to.deep.equal(expected.tinyProjects(user['id']))
-      z.array(tinyProject).parse(body)
+      const params = { user_id: String(user['id']) }
+      const mine = await read(userProjects, params, 'mine')
+      expect(mine).to.deep.equal(expected.tinyProjects(user['id']))
+      z.array(tinyProject).parse(mine)
+      const rows = await read(userProjects, params, 'rows')
+      expect(rows).to.deep.equal(expected.projectRows(user['id']))
+      z.array(projectRow).parse(rows)
     }
+  })
+
+  it('of a project is what the tables say, also where its rows are missing or doubled', async () => {
+    for (const project of someProjects()) {
+      const body = await read(projectDetail, { project_id: String(project['id']) }, 'full')
+      expect(body).to.deep.equal(expectedProject.detail(project))
+      projectShapes.projectDetail.parse(body)
+    }
+    expect(await load(projectDetail, { project_id: '999999' }, 'full')).to.equal(null)
+  })
+
+  it('of the statistics is what counting the rows gives', async () => {
+    const body = await read(projectStatistics, {}, 'all')
+    const { by_business_area: areas, ...counts } = expectedProject.statistics()
+    const shown = statisticsShapes.projectStatistics.parse(body)
+    expect(shown).to.deep.include(counts)
+    expect(shown.by_business_area).to.have.deep.members(areas)
+    const ids = await idsByName('agencies_businessarea')
+    const counted = ids.filter((id) => areas.some((area) => area.id === id))
+    expect(shown.by_business_area.map(({ id }) => id)).to.deep.equal([...counted, null])
   })
 
   it('of branches and business areas is all of them by name', async () => {
@@ -155,7 +189,9 @@ describe('content', function () {
   it('has the same bytes under any settings of a session', async () => {
     const profile = tables
       .every('users_publicstaffprofile')
-      .find((row) => expected.isVisible(row) && expected.projectRows(row['user_id']).length > 0)
+      .find(
+        (row) => expected.isVisible(row) && expected.publicProjectRows(row['user_id']).length > 0,
+      )
     const params = { user_id: String(profile?.['user_id']) }
     const loadRows = (trx: Transaction<Database>) => staffProjects.load(trx, params, 'rows')
 
@@ -223,6 +259,20 @@ describe('content', function () {
       select id::int as id from ${sql.table(table)} order by name, id
     `.execute(db)
     return idsOf(rows)
+  }
+
+  /** Some of all, and those that lack or have twice what others have once. */
+  function someProjects(): Row[] {
+    const of = (table: 'projects_projectdetail' | 'projects_projectarea', { id }: Row) =>
+      tables.all(table, 'project_id', id).length
+    return tables
+      .every('projects_project')
+      .filter(
+        (project, index) =>
+          index % EVERY_NTH_PROJECT === 0 ||
+          of('projects_projectdetail', project) > 1 ||
+          of('projects_projectarea', project) === 0,
+      )
   }
 
   /** Users with many projects, with few and with none; with a profile and without. */

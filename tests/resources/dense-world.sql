@@ -120,6 +120,43 @@ insert into auth_permission (id, name, content_type_id, codename) values
 insert into users_user_user_permissions (id, user_id, permission_id) values
   (351, 1, 341), (352, 2, 342);
 
+insert into agencies_departmentalservice (id, name, director_id) values
+  (401, 'Service', 1), (402, 'Other service', null);
+
+insert into projects_projectdetail
+  (id, created_at, updated_at, project_id, creator_id, modifier_id, owner_id, data_custodian_id,
+   site_custodian_id, service_id, old_output_program_id)
+values
+  (411, '2024-05-01', '2024-05-02', 231, 5, 5, 5, 5, 5, 402, 1),
+  (412, '2024-05-03', '2024-05-04 00:00:00.000005+00', 231, 1, 2, 3, 4, 5, 401, 7),
+  (413, '2024-05-05', '2024-05-06', 232, null, null, null, null, null, null, null);
+
+insert into projects_studentprojectdetails (id, project_id, level, organisation) values
+  (421, 231, 'phd', 'UWA'), (422, 233, null, null);
+
+insert into documents_annualreport (id, year, date_open, date_closed) values
+  (431, 2020, '2020-05-01', '2020-08-31'), (432, 2021, '2021-05-01', '2021-08-31');
+
+-- The last one is of another project than its text.
+insert into documents_projectdocument (id, project_id, kind, status) values
+  (441, 231, 'concept', 'approved'), (442, 231, 'concept', 'revising'),
+  (443, 231, 'projectplan', 'inreview'), (444, 231, 'progressreport', 'approved'),
+  (445, 231, 'progressreport', 'new'), (446, 232, 'studentreport', 'inapproval'),
+  (447, 231, 'studentreport', 'new'), (448, 231, null, 'new');
+
+insert into documents_conceptplan (id, document_id, project_id) values
+  (451, 441, 231), (452, 442, 231);
+
+insert into documents_projectplan (id, document_id, project_id) values (461, 443, 231);
+
+insert into documents_progressreport (id, document_id, project_id, report_id, year) values
+  (471, 444, 231, 432, 2021), (472, 445, 231, 431, 2020);
+
+insert into documents_studentreport (id, document_id, project_id, report_id, year) values
+  (481, 446, 232, 432, 2021), (482, 447, 232, null, 2020);
+
+insert into documents_projectclosure (id, document_id, project_id) values (491, 448, 233);
+
 insert into users_userprofile (id, user_id, title, middle_initials) values
   (361, 1, 'dr', 'A'), (362, 2, null, null);
 

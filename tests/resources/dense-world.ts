@@ -8,6 +8,8 @@ import {
   branches,
   businessAreas,
   createUserAccess,
+  projectDetail,
+  projectStatistics,
   staffList,
   staffProfile,
   staffProjects,
@@ -25,6 +27,7 @@ const SECRETS = ['a secret of thirty-two characters']
 
 // Of each thing one more than there is: an entry that says so must learn when it comes to be.
 const USERS = ['1', '2', '3', '4', '5', '1001']
+const PROJECTS = ['231', '232', '233', '234', '1231']
 const PROFILES = ['181', '182', '183', '185', '1181']
 
 /** Every resource, with all of its entries in the dense world. */
@@ -46,10 +49,15 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
     ],
   },
   { resource: staffProjects, examples: ofUsers('rows') },
-  { resource: userProjects, examples: ofUsers('mine') },
+  { resource: userProjects, examples: [...ofUsers('mine'), ...ofUsers('rows')] },
   { resource: userProfile, examples: ofUsers('full') },
   // Its rules are mostly those of the profile, which every user is an example of.
   { resource: userMe, examples: ofUsers('full', ['1', '2', '1001']) },
+  {
+    resource: projectDetail,
+    examples: PROJECTS.map((project_id) => ({ params: { project_id }, variant: 'full' })),
+  },
+  { resource: projectStatistics, examples: [{ params: {}, variant: 'all' }] },
   { resource: branches, examples: [{ params: {}, variant: 'all' }] },
   { resource: businessAreas, examples: [{ params: {}, variant: 'all' }] },
   { resource: affiliations, examples: [{ params: {}, variant: 'all' }] },

@@ -87,17 +87,23 @@ export function createExpected({ all, one, every }: Tables) {
     }
   }
 
-  const publicPhoto = (project: Row, photo: Row) => ({
+  const fullPhoto = (project: Row, photo: Row) => ({
     ...tinyPhoto(project, photo),
-    uploader: null,
     created_at: time(photo['created_at']),
     updated_at: time(photo['updated_at']),
     size: photo['size'],
   })
 
-  const photoOf = <T>(project: Row, shape: (project: Row, photo: Row) => T) => {
+  const tinyPhotoOf = (project: Row) => {
     const photo = one('medias_projectphoto', 'project_id', project['id'])
-    return photo ? shape(project, photo) : null
+    return photo ? tinyPhoto(project, photo) : null
+  }
+
+  const photoOf = (project: Row, audience: Audience) => {
+    const photo = one('medias_projectphoto', 'project_id', project['id'])
+    if (!photo) return null
+    const shown = fullPhoto(project, photo)
+    return audience === 'user' ? shown : { ...shown, uploader: null }
   }
 
   const memberships = (userId: Value) =>
@@ -113,6 +119,24 @@ export function createExpected({ all, one, every }: Tables) {
     const external = one('projects_externalprojectdetails', 'project_id', project['id'])
     return external ? external['description'] : ''
   }
+
+  const projectRow =
+    (audience: Audience) =>
+    ({ project, member }: { readonly project: Row; readonly member: Row }) => ({
+      ...pick(project, 'id', 'title', 'kind', 'status'),
+      role: member['role'],
+      tag: [
+        PREFIXES.get(project['kind']) ?? 'UNKNOWN',
+        text(project['year']),
+        text(project['number']),
+      ].join('-'),
+      image: photoOf(project, audience),
+      created_at: time(project['created_at']),
+      business_area: businessAreaOf(project, audience),
+      description: description(project),
+      start_date: year(project['start_date']),
+      end_date: year(project['end_date']),
+    })
 
   const person = (profile: Row) => {
     const user = one('users_user', 'id', profile['user_id'])
@@ -207,24 +231,15 @@ export function createExpected({ all, one, every }: Tables) {
       public_email_on: false,
     }),
 
-    projectRows: (userId: Value) =>
+    publicProjectRows: (userId: Value) =>
       memberships(userId)
         .filter(({ project }) => !numbers(project['hidden_from_staff_profiles']).has(userId))
-        .map(({ project, member }) => ({
-          ...pick(project, 'id', 'title', 'kind', 'status'),
-          role: member['role'],
-          tag: [
-            PREFIXES.get(project['kind']) ?? 'UNKNOWN',
-            text(project['year']),
-            text(project['number']),
-          ].join('-'),
-          image: photoOf(project, publicPhoto),
-          created_at: time(project['created_at']),
-          business_area: businessAreaOf(project, 'anyone'),
-          description: description(project),
-          start_date: year(project['start_date']),
-          end_date: year(project['end_date']),
-        })),
+        .map(projectRow('anyone')),
+
+    projectRows: (userId: Value) => memberships(userId).map(projectRow('user')),
+
+    businessAreaOf,
+    photoOf,
 
     businessAreaOf,
 
@@ -232,7 +247,7 @@ export function createExpected({ all, one, every }: Tables) {
       memberships(userId).map(({ project }) => ({
         ...pick(project, 'id', 'title', 'status', 'kind', 'year', 'number'),
         business_area: businessAreaOf(project, 'user'),
-        image: photoOf(project, tinyPhoto),
+        image: tinyPhotoOf(project),
       })),
 
     branches: () =>
@@ -261,7 +276,8 @@ export const pick = (row: Row, ...columns: string[]) =>
 
 const text = (value: Value) => String(value)
 
-const compare = (a: Row, b: Row, column: string) => Number(a[column]) - Number(b[column])
+/** Orders rows by the number in a column. */
+export const compare = (a: Row, b: Row, column: string) => Number(a[column]) - Number(b[column])
 
 // What goes on ends last. Not infinity, whose difference to itself is no number.
 const end = (row: Row) => Number(row['end_year'] ?? 9999)
@@ -275,4 +291,6 @@ const year = (date: Value) => (typeof date === 'string' ? Number(date.slice(0, 4
 export const time = (instant: Value) =>
   text(instant).replace(/\.\d+/, (fraction) => fraction.padEnd('.000000'.length, '0'))
 
-const numbers = (value: Value): ReadonlySet<Value> => new Set(Array.isArray(value) ? value : [])
+/** The numbers of an array, in its order. */
+export const numbers = (value: Value): ReadonlySet<Value> =>
+  new Set(Array.isArray(value) ? value : [])

@@ -2,6 +2,9 @@ import { expect } from 'chai'
 import { z } from 'zod'
 import { projectDocument } from '../../shared/shapes/document.ts'
 import { tinyMember } from '../../shared/shapes/member.ts'
+import { projectDetail } from '../../shared/shapes/project-detail.ts'
+import { projectRow } from '../../shared/shapes/project-row.ts'
+import { projectStatistics } from '../../shared/shapes/project-statistics.ts'
 import { startTestApi, type TestApi } from './test-api.ts'
 
 const [LEA, MEL, OUT, OLD] = [1, 2, 4, 5]
@@ -18,8 +21,16 @@ describe('what belongs to projects, over HTTP', () => {
 
   const get = (path: string, as = OUT) => api.send('GET', path, { as })
 
+  const rowsIn = async (table: 'projects_project' | 'documents_projectdocument') => {
+    const rows = await api.db.selectFrom(table).select('id').execute()
+    return rows.length
+  }
+
   it('is read by anybody who is logged in, and nobody else', async () => {
     for (const path of [
+      'projects/51',
+      'projects/statistics',
+      'users/1/projects',
       'projects/listofyears',
       'projects/51/project_docs',
       'projects/51/team',
@@ -35,6 +46,47 @@ describe('what belongs to projects, over HTTP', () => {
       expect((await get(`${path}/`)).status).to.equal(404)
       expect((await api.send('PATCH', path, { as: OUT, body: {} })).status).to.equal(405)
     }
+  })
+
+  it('T51 is its page, and that of no project is not found', async () => {
+    const { status, headers, body } = await get('projects/51')
+    expect(status).to.equal(200)
+    expect(headers).to.include({ 'cache-status': 'spms; fwd=bypass; detail=off' })
+    const { project, details, documents, members } = projectDetail.parse(body)
+    expect(project).to.deep.include({ id: 51, deletion_request_id: null, areas: [] })
+    expect(details).to.deep.equal({ base: null, external: [], student: [] })
+    expect(documents.concept_plan).to.equal(null)
+    expect(members?.map(({ user, role }) => [user.id, role])).to.deep.equal([
+      [LEA, 'supervising'],
+      [MEL, 'research'],
+      [OLD, 'research'],
+    ])
+    const unknown = await get('projects/999')
+    expect(unknown.status).to.equal(404)
+    expect(unknown.body).to.include({ detail: 'Project 999 not found' })
+  })
+
+  it('are counted, each once in every way', async () => {
+    const counts = projectStatistics.parse((await get('projects/statistics')).body)
+    const projects = await rowsIn('projects_project')
+    expect(counts.total_projects).to.equal(projects)
+    expect(sum(Object.values(counts.by_status))).to.equal(projects)
+    expect(sum(Object.values(counts.by_kind))).to.equal(projects)
+    expect(sum(counts.by_year.map(({ count }) => count))).to.equal(projects)
+    expect(sum(counts.by_business_area.map(({ count }) => count))).to.equal(projects)
+    const documents = await rowsIn('documents_projectdocument')
+    expect(sum(Object.values(counts.documents.by_kind))).to.equal(documents)
+    expect(sum(Object.values(counts.documents.by_status))).to.equal(documents)
+  })
+
+  it('T42 are those of a user, each with the part that the user has in it', async () => {
+    const rows = z.array(projectRow).parse((await get('users/2/projects')).body)
+    expect(rows.map(({ id, role, tag }) => [id, role, tag])).to.deep.equal([
+      [51, 'research', 'SP-2020-1'],
+      [52, 'research', 'SP-2020-2'],
+    ])
+    expect((await get('users/4/projects')).body).to.deep.equal([])
+    expect((await get('users/999/projects')).body).to.deep.equal([])
   })
 
   it('T62 are the years, newest first and each once', async () => {
@@ -93,6 +145,8 @@ describe('what belongs to projects, over HTTP', () => {
   it('is not found by what can be no id', async () => {
     for (const id of [TOO_BIG, 'x', '-1']) {
       for (const path of [
+        `projects/${id}`,
+        `users/${id}/projects`,
         `projects/${id}/project_docs`,
         `projects/${id}/team`,
         `projects/project_members/${id}/1`,
@@ -104,3 +158,5 @@ describe('what belongs to projects, over HTTP', () => {
     }
   })
 })
+
+const sum = (counts: readonly number[]) => counts.reduce((total, count) => total + count, 0)

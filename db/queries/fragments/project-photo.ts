@@ -5,20 +5,22 @@ import type { Audience } from './audience.ts'
 import { fileUrl } from './file-url.ts'
 import { jsonObject } from './json-object.ts'
 import { perthTime } from './perth-time.ts'
+import { username } from './username.ts'
 
 const eb = expressionBuilder<Database>()
 
-interface Project {
+/** What names a project in whatever belongs to it. */
+export interface TitledProject {
   readonly id: Expression<string>
   readonly title: Expression<string>
 }
 
 /** The photo of a project (S.TinyPhoto), or null. */
-export const tinyPhoto = (project: Project, audience: Audience) =>
+export const tinyPhoto = (project: TitledProject, audience: Audience) =>
   jsonObjectFrom(selectPhotos(project, audience))
 
 /** The photo of a project with its size and times (S.Photo), or null. */
-export const photo = (project: Project, audience: Audience) =>
+export const photo = (project: TitledProject, audience: Audience) =>
   jsonObjectFrom(
     selectPhotos(project, audience).select((row) => [
       perthTime(row.ref('photo.created_at')).as('created_at'),
@@ -27,23 +29,15 @@ export const photo = (project: Project, audience: Audience) =>
     ]),
   )
 
-const selectPhotos = (project: Project, audience: Audience) =>
+const selectPhotos = (project: TitledProject, audience: Audience) =>
   eb
     .selectFrom('medias_projectphoto as photo')
     .select((row) => [
       'photo.id',
       fileUrl(row.ref('photo.file')).as('file'),
       jsonObject({ id: project.id, title: project.title }).as('project'),
-      (audience === 'user' ? uploader(row.ref('photo.uploader_id')) : sql`null::json`).as(
+      (audience === 'user' ? username(row.ref('photo.uploader_id')) : sql`null::json`).as(
         'uploader',
       ),
     ])
     .where('photo.project_id', '=', project.id)
-
-const uploader = (id: Expression<string | null>) =>
-  jsonObjectFrom(
-    eb
-      .selectFrom('users_user as uploader')
-      .select(['uploader.id', 'uploader.username'])
-      .where('uploader.id', '=', id),
-  )

@@ -1,0 +1,24 @@
+import { findProjectStatistics } from '../../db/queries/project-statistics.ts'
+import { defineResource } from '../cache/resource.ts'
+import { byVariant } from './load.ts'
+
+/** How many projects and documents there are. */
+export const projectStatistics = defineResource({
+  name: 'project:stats',
+  version: 1,
+  key: 'project:stats',
+  ttlMs: 15 * 60_000,
+  staleIfError: true,
+  load: byVariant({ all: findProjectStatistics }),
+  staleWhen: [
+    {
+      table: 'projects_project',
+      watch: ['status', 'kind', 'year', 'business_area_id'],
+      key: {},
+    },
+    // Whose areas they are does not matter to how many projects have some: each project has one row.
+    { table: 'projects_projectarea', watch: ['areas'], key: {} },
+    { table: 'agencies_businessarea', watch: ['name'], key: {} },
+    { table: 'documents_projectdocument', watch: ['kind', 'status'], key: {} },
+  ],
+})
