@@ -7,11 +7,13 @@ import { entryKey } from '../../shared/cache/key.ts'
 import { type Source, sourceOf } from '../support/closure.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { applyMutation, listMutations, type Mutation } from '../support/mutations.ts'
+import { openPrepared } from '../support/prepared.ts'
 import {
   changesBetween,
   columnsChanged,
   entriesNamed,
   type Image,
+  retakeTable,
   type RowChange,
   takeImage,
   undo,
@@ -50,8 +52,10 @@ describe('rules', function () {
 
   before(async () => {
     database = await createTestDatabase()
-    db = openDatabase({ url: database.url, poolSize: 1, applicationName: 'mutation-test' })
-    await buildDenseWorld(db)
+    const filling = openDatabase({ url: database.url, poolSize: 1, applicationName: 'filling' })
+    await buildDenseWorld(filling)
+    await filling.destroy()
+    db = openPrepared(database.url)
     for (const { resource, examples } of worldEntries) {
       sources.set(resource.name, await sourceOf(database.url, resource, examples))
     }
@@ -70,7 +74,7 @@ describe('rules', function () {
     await inRolledBack(async (trx) => {
       for (const mutation of mutations) {
         await sql`savepoint mutation`.execute(trx)
-        const end = (await isDone(trx, mutation)) ? await noteState(trx, start) : start
+        const end = (await isDone(trx, mutation)) ? await noteState(trx, start, mutation) : start
         const changes = changesBetween(start.image, end.image)
         const named = await namedBy(trx, changes)
         await sql`rollback to savepoint mutation`.execute(trx)
@@ -121,7 +125,7 @@ describe('rules', function () {
   async function checkWindow(trx: Transaction<Database>, several: readonly Mutation[]) {
     const states = [start]
     for (const mutation of several) {
-      if (await isDone(trx, mutation)) states.push(await noteState(trx, states.at(-1)))
+      if (await isDone(trx, mutation)) states.push(await noteState(trx, states.at(-1), mutation))
     }
     const end = states.at(-1) ?? start
     let later: RowChange[] = []
@@ -133,9 +137,16 @@ describe('rules', function () {
     }
   }
 
-  /** Loads what may differ from a known state; everything without one. */
-  async function noteState(trx: Transaction<Database>, known?: State): Promise<State> {
-    const image = await takeImage(trx, watched)
+  /** Looks again at what a mutation may have changed in a known state; at everything without one. */
+  async function noteState(
+    trx: Transaction<Database>,
+    known?: State,
+    mutation?: Mutation,
+  ): Promise<State> {
+    const image =
+      known && mutation?.column
+        ? await retakeTable(trx, known.image, mutation.table)
+        : await takeImage(trx, watched)
     const changes = known && changesBetween(known.image, image)
     const cache = new Map(known?.cache)
     for (const { resource, examples } of worldEntries) {

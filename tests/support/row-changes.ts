@@ -29,11 +29,21 @@ export async function takeImage(db: Kysely<Database>, tables: Iterable<string>):
   return new Map(rows.map(({ table, id, row }) => [`${table} ${id}`, { table, row }]))
 }
 
+/** The same image with one table as it is now. */
+export async function retakeTable(
+  db: Kysely<Database>,
+  image: Image,
+  table: string,
+): Promise<Image> {
+  const others = [...image].filter(([, row]) => row.table !== table)
+  return new Map([...others, ...(await takeImage(db, [table]))])
+}
+
 /** What changed between two images. Whatever cascades is seen too; another id is another row. */
 export function changesBetween(before: Image, after: Image): RowChange[] {
   return [...new Set([...before.keys(), ...after.keys()])].flatMap((key) => {
     const [old, now] = [before.get(key), after.get(key)]
-    if (JSON.stringify(old) === JSON.stringify(now)) return []
+    if (old === now || JSON.stringify(old) === JSON.stringify(now)) return []
     return { table: (old ?? now)?.table ?? '', before: old?.row ?? null, after: now?.row ?? null }
   })
 }
