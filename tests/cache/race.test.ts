@@ -20,6 +20,8 @@ import {
   staffList,
   staffProfile,
   staffProjects,
+  userByEmail,
+  userByEmailParams,
   userMe,
   userProfile,
   userProjects,
@@ -32,7 +34,7 @@ import { until } from '../support/until.ts'
 import { isUsable } from './engine.ts'
 import { openRace, type Racers, StaleAnswer, type Track } from './race.ts'
 
-const RUNS = process.env.SPMS_LONG ? 5_000 : 300
+const RUNS = process.env.SPMS_LONG ? 5_000 : 120
 const COMMAND_TIMEOUT_MS = 5_000
 const SEED = 20_261_122
 
@@ -53,6 +55,10 @@ const endOrResumeCare = () =>
   `update caretakers_caretaker
    set end_date = case when end_date is null then '2001-01-01'::timestamptz end
    where id = 391`
+const leaveOrTakeAddress = (n: number) =>
+  `update users_user
+   set email = case email when 'ada@spms.test' then 'n${n}@spms.test' else 'ada@spms.test' end
+   where id = 1`
 const addOrRemoveAreas = () =>
   `update projects_projectarea
    set areas = case when areas = '{}' then '{281}' else '{}' end::integer[]
@@ -163,6 +169,14 @@ const all: readonly Racers[] = [
       () => 'update users_user set is_staff = not is_staff where id = 1',
       (n) => `update users_user set password = 'n${n}' where id = 1`,
     ],
+  },
+  {
+    resource: userByEmail,
+    examples: ['ada', 'ben'].map((name) => ({
+      params: userByEmailParams(`${name}@spms.test`),
+      variant: 'id',
+    })),
+    writes: [leaveOrTakeAddress],
   },
 ]
 

@@ -241,8 +241,6 @@ export function createExpected({ all, one, every }: Tables) {
     businessAreaOf,
     photoOf,
 
-    businessAreaOf,
-
     tinyProjects: (userId: Value) =>
       memberships(userId).map(({ project }) => ({
         ...pick(project, 'id', 'title', 'status', 'kind', 'year', 'number'),
