@@ -1,0 +1,78 @@
+import { columnsOf, compileRules } from '../../shared/cache/compile.ts'
+import type { ResourceRules } from '../../shared/cache/resource.ts'
+import { isLookup, type Rule } from '../../shared/cache/rule.ts'
+
+/** The page that says which column makes which entries stale, and the reverse. */
+export function describeDependencies(catalog: readonly ResourceRules[]): string {
+  const resources = catalog.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  return [
+    '# Dependencies',
+    '',
+    'What makes which cached answers stale. Made by `npm run docs` from the rules in `shared/resources`, from',
+    'which the triggers and the invalidator are made too; a test compares. An insert or a delete of a row',
+    'concerns every resource that depends on its table, an update those that depend on a column it changed.',
+    '',
+    '## By resource',
+    ...resources.flatMap(describeResource),
+    '',
+    '## By table and column',
+    ...compileRules(resources).tables.flatMap(({ name, watch }) =>
+      describeTable(name, watch, resources),
+    ),
+    '',
+  ].join('\n')
+}
+
+function describeResource({ name, key, version, staleWhen }: ResourceRules): string[] {
+  const rows = staleWhen
+    .toSorted((a, b) => (a.table < b.table ? -1 : 1))
+    .map((rule) => [code(rule.table), codes(rule.watch), entriesOf(rule)])
+  return [
+    '',
+    `### ${code(name)}`,
+    '',
+    `Key ${code(key)}, version ${version}.`,
+    '',
+    ...table(['table', 'columns', 'which entries'], rows),
+  ]
+}
+
+function entriesOf(rule: Rule): string {
+  const columns = codes(columnsOf(rule))
+  if (isLookup(rule)) return `those that a query finds from ${columns}`
+  return columns === '' ? 'the only one' : `the one named by ${columns}`
+}
+
+function describeTable(
+  name: string,
+  columns: readonly string[],
+  resources: readonly ResourceRules[],
+): string[] {
+  const dependents = (watches: (rule: Rule) => boolean) =>
+    codes(
+      resources
+        .filter(({ staleWhen }) => staleWhen.some((rule) => rule.table === name && watches(rule)))
+        .map((resource) => resource.name),
+    )
+  return [
+    '',
+    `### ${code(name)}`,
+    '',
+    ...table(
+      ['column', 'makes stale'],
+      [
+        ['insert, delete', dependents(() => true)],
+        ...columns.map((column) => [
+          code(column),
+          dependents(({ watch }) => watch.includes(column)),
+        ]),
+      ],
+    ),
+  ]
+}
+
+const code = (text: string) => `\`${text}\``
+const codes = (texts: readonly string[]) => texts.map(code).join(', ')
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string[] =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`)

@@ -1,0 +1,29 @@
+import { access, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { describeDependencies } from '../scripts/docs/dependencies.ts'
+import { root } from '../scripts/paths.ts'
+import { catalog } from '../shared/resources/index.ts'
+
+const FOLDER = join(root, 'docs')
+
+describe('docs', () => {
+  it('tell the dependencies as the rules have them; else run `npm run docs`', async () => {
+    const written = await readFile(join(FOLDER, 'dependencies.md'), 'utf8')
+    expect(written).to.equal(describeDependencies(catalog))
+  })
+
+  it('name only files that are there', async () => {
+    for (const page of await readdir(FOLDER)) {
+      const text = await readFile(join(FOLDER, page), 'utf8')
+      const paths = [
+        ...text.matchAll(
+          /`((?:api|db|docs|invalidator|scripts|shared|tests|bench|helm)\/[^`\s*{]+)`/g,
+        ),
+      ]
+      for (const [, path = ''] of paths) {
+        await access(join(root, path)).catch(() => expect.fail(`${page} names ${path}`))
+      }
+    }
+  })
+})
