@@ -8,7 +8,28 @@ const document = z.looseObject({
   paths: z.record(z.string(), z.record(z.string(), z.looseObject({ summary: z.string() }))),
 })
 
-describe('the OpenAPI document', () => {
+const SUE = 3
+/** Of something or other in `world.sql`. */
+const IDS = [
+  '1',
+  '2',
+  '3',
+  '11',
+  '21',
+  '31',
+  '35',
+  '41',
+  '51',
+  '55',
+  '61',
+  '204',
+  '205',
+  '221',
+  '241',
+]
+
+describe('the OpenAPI document', function () {
+  this.timeout(60_000)
   let api: TestApi
   let documented: z.output<typeof document>
 
@@ -60,6 +81,29 @@ describe('the OpenAPI document', () => {
       if (operation.who === 'anyone') expect(status, name).not.to.equal(401)
       else expect(status, name).to.equal(401)
     }
+  })
+
+  it('says what reads answer', async () => {
+    const proven = new Set<string>()
+    const reads = mountedRoutes(api.app).filter(
+      ({ method, path }) => method === 'get' && path.startsWith('/api/v1/'),
+    )
+    for (const { path, operation } of reads) {
+      const shape = operation?.answers[200]
+      if (!(shape instanceof z.ZodType)) continue
+      const ids = path.includes(':') ? IDS : ['']
+      await Promise.all(
+        ids.map(async (id) => {
+          const asked = path.replace('/api/v1/', '').replaceAll(/:\w+/g, id)
+          const { status, body } = await api.send('GET', asked, { as: SUE })
+          if (status !== 200) return
+          const { error } = shape.safeParse(body)
+          expect(error?.issues, `${asked}: ${JSON.stringify(body)}`).to.be.undefined
+          proven.add(path)
+        }),
+      )
+    }
+    expect(proven.size).to.be.above(reads.length / 2)
   })
 
   it('has a page that shows it with nothing from elsewhere', async () => {
