@@ -13,6 +13,7 @@ import { transact } from '../../db/writes/transact.ts'
 import { projectDetail, userProjects } from '../../shared/resources/index.ts'
 import * as shapes from '../../shared/shapes/project-detail.ts'
 import { tinyProject } from '../../shared/shapes/tiny-project.ts'
+import { project } from '../../shared/shapes/project.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
@@ -45,7 +46,7 @@ export function projectRoutes(deps: AppDeps): Router {
       )
       deps.sendAnswer(req, res, answer, 'user', `Project ${project_id} not found`)
     })
-    .put(async (req, res) => {
+    .put(changesProject, async (req, res) => {
       const id = parseId(req.params.id, 'Project')
       const { userId } = await deps.requireUser(req)
       const project = await transact(db, async (trx) => {
@@ -55,7 +56,7 @@ export function projectRoutes(deps: AppDeps): Router {
       })
       sendJson(res, 200, project)
     })
-    .delete(async (req, res) => {
+    .delete(deletesProject, async (req, res) => {
       const id = parseId(req.params.id, 'Project')
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
@@ -68,7 +69,7 @@ export function projectRoutes(deps: AppDeps): Router {
 
   router
     .route('/projects/:id/suspend')
-    .post(async (req, res) => {
+    .post(suspendsProject, async (req, res) => {
       const id = parseId(req.params.id, 'Project')
       const { userId } = await deps.requireUser(req)
       const project = await transact(db, async (trx) => {
@@ -82,7 +83,7 @@ export function projectRoutes(deps: AppDeps): Router {
 
   router
     .route('/projects/:id/toggle_user_profile_visibility')
-    .post(async (req, res) => {
+    .post(togglesVisibility, async (req, res) => {
       const id = parseId(req.params.id, 'Project')
       const { userId } = await deps.requireUser(req)
       const project = await transact(db, async (trx) => {
@@ -143,3 +144,30 @@ const projectPatch = ignoringNulls(
       business_area_id: business_area,
     })),
 )
+
+const LEADERS = 'leaders of the project, and superusers'
+
+const changesProject = operation({
+  summary: 'Changes a project; nulls count as not sent',
+  who: LEADERS,
+  body: projectPatch,
+  answers: { 200: project },
+})
+
+const deletesProject = operation({
+  summary: 'Deletes a project',
+  who: LEADERS,
+  answers: { 204: null },
+})
+
+const suspendsProject = operation({
+  summary: 'Suspends a project',
+  who: LEADERS,
+  answers: { 200: tinyProject },
+})
+
+const togglesVisibility = operation({
+  summary: 'Hides a project from one’s own page, or shows it again',
+  who: 'members of the project',
+  answers: { 200: tinyProject },
+})
