@@ -23,6 +23,7 @@ import { healthRoutes } from './routes/health.ts'
 import { locationRoutes } from './routes/locations.ts'
 import { profileEntryRoutes } from './routes/profile-entries.ts'
 import { projectMemberRoutes } from './routes/project-members.ts'
+import { projectPartRoutes } from './routes/project-parts.ts'
 import { projectReadRoutes } from './routes/project-reads.ts'
 import { projectRoutes } from './routes/projects.ts'
 import { sessionRoutes } from './routes/session.ts'
@@ -71,6 +72,7 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
   // First what is asked for most: whatever stands before a route is paid for by each of its hits.
   v1.use(staffProfileRoutes(deps))
   v1.use(sessionRoutes({ ...deps, client, sessions }))
+  v1.use(projectPartRoutes(deps))
   v1.use(affiliationRoutes(deps), businessAreaRoutes(deps), departmentalServiceRoutes(deps))
   v1.use(divisionRoutes(deps), locationRoutes(deps))
   v1.use(userDetailRoutes(deps), profileEntryRoutes(deps), agencyRoutes(deps))

@@ -14,6 +14,7 @@ export async function requireReference(
     | 'agencies_agency'
     | 'agencies_branch'
     | 'agencies_businessarea'
+    | 'agencies_departmentalservice'
     | 'agencies_division'
     | 'users_user',
   field: string,

@@ -21,17 +21,18 @@ export async function interleave<T>(
     const running: Promise<T>[] = []
     for (const write of writes) {
       running.push(write())
-      await until(async () => (await countWaiting(db)) === running.length)
+      await untilWaiting(db, running.length)
     }
     return { running }
   })
   return Promise.all(running)
 }
 
-// Not in a transaction: there Postgres shows the same picture of its sessions to the end.
-async function countWaiting(db: Kysely<Database>): Promise<number> {
-  const { rows } = await sql<{ waiting: number }>`
-    select count(*)::integer as waiting from pg_stat_activity
-    where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
-  return rows[0]?.waiting ?? 0
-}
+/** Waits until so many sessions wait for a lock. `db` is none of them, and in no transaction. */
+export const untilWaiting = (db: Kysely<Database>, sessions: number): Promise<void> =>
+  until(async () => {
+    const { rows } = await sql`
+      select from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`.execute(db)
+    return rows.length === sessions
+  })

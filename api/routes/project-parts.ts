@@ -1,0 +1,187 @@
+import { Router } from 'express'
+import { z } from 'zod'
+import { findPart, findPartOfProject, findParts } from '../../db/queries/project-part.ts'
+import {
+  deletePart,
+  insertPart,
+  keepNamedUsers,
+  lockPart,
+  type PartPatch,
+  type PartTable,
+  updatePart,
+} from '../../db/writes/project-part.ts'
+import { lockNamedProject } from '../../db/writes/project.ts'
+import { transact } from '../../db/writes/transact.ts'
+import { notFound, PublicError } from '../../shared/errors.ts'
+import type { AppDeps } from '../deps.ts'
+import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { methodNotAllowed } from '../http/problem.ts'
+import { parse, parseId } from '../parse.ts'
+import { integer, reference, text } from './field.ts'
+import { written } from './written.ts'
+
+/** What describes projects beside their own rows: all read it, leaders of a project change it. */
+export function projectPartRoutes(deps: AppDeps): Router {
+  const router = Router({ strict: true, caseSensitive: true })
+  addPart(router, deps, AREAS)
+  addPart(router, deps, DETAILS)
+  addPart(router, deps, STUDENT)
+  addPart(router, deps, EXTERNAL)
+
+  for (const [path, { table, thing }] of [
+    ['areas', AREAS],
+    ['details', DETAILS],
+  ] as const) {
+    router
+      .route(`/projects/:id/${path}`)
+      .get(async (req, res) => {
+        const id = parseId(req.params.id, 'Project')
+        await deps.requireUser(req)
+        const found = await deps.reader.query((trx) => findPartOfProject(trx, table, id))
+        if (found === null) {
+          throw new PublicError('not_found', `${thing} not found for project ${id}`)
+        }
+        sendPrivate(res, found)
+      })
+      .all(methodNotAllowed('GET'))
+  }
+  return router
+}
+
+interface Part<T extends PartTable> {
+  readonly table: T
+  readonly path: string
+  /** What clients call a row. */
+  readonly thing: string
+  /** What is not sent keeps its value; in a new row it gets its default. */
+  readonly fields: z.ZodType<PartPatch<T>>
+}
+
+function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<T>): void {
+  const { db, reader } = deps
+  const { table, path, thing } = part
+
+  router
+    .route(`/projects/${path}`)
+    .get(async (req, res) => {
+      await deps.requireUser(req)
+      sendPrivate(res, await reader.query((trx) => findParts(trx, table)))
+    })
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const { project } = parse(ofProject, req.body)
+      const columns = parse(part.fields, req.body)
+      const row = await transact(db, async (trx) => {
+        await keepNamedUsers(trx, columns)
+        await lockNamedProject(trx, project, userId)
+        const id = await insertPart(trx, table, project, columns)
+        return written(await findPart(trx, table, id))
+      })
+      sendJson(res, 201, row)
+    })
+    .all(methodNotAllowed('GET', 'POST'))
+
+  router
+    .route(`/projects/${path}/:id`)
+    .get(async (req, res) => {
+      const id = parseId(req.params.id, thing)
+      await deps.requireUser(req)
+      const found = await reader.query((trx) => findPart(trx, table, id))
+      if (found === null) throw notFound(thing, id)
+      sendPrivate(res, found)
+    })
+    .put(async (req, res) => {
+      const id = parseId(req.params.id, thing)
+      const { userId } = await deps.requireUser(req)
+      const patch = parse(part.fields, req.body)
+      const row = await transact(db, async (trx) => {
+        await keepNamedUsers(trx, patch)
+        await lockPart(trx, { table, id, thing }, userId)
+        await updatePart(trx, table, id, patch)
+        return written(await findPart(trx, table, id))
+      })
+      sendJson(res, 200, row)
+    })
+    .delete(async (req, res) => {
+      const id = parseId(req.params.id, thing)
+      const { userId } = await deps.requireUser(req)
+      await transact(db, async (trx) => {
+        await lockPart(trx, { table, id, thing }, userId)
+        await deletePart(trx, table, id)
+      })
+      sendNoContent(res)
+    })
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
+}
+
+const ofProject = z.object({ project: reference })
+
+/** The ids of areas on the map, each once; null for none. */
+const areaIds = z
+  .array(integer(1))
+  .refine((ids) => new Set(ids).size === ids.length, 'Duplicate areas are not allowed.')
+  .nullable()
+  .transform((ids) => ids ?? [])
+
+const AREAS: Part<'projects_projectarea'> = {
+  table: 'projects_projectarea',
+  path: 'project_areas',
+  thing: 'Project area',
+  fields: z.object({ areas: areaIds }).partial(),
+}
+
+const id = reference.nullable()
+
+const DETAILS: Part<'projects_projectdetail'> = {
+  table: 'projects_projectdetail',
+  path: 'project_details',
+  thing: 'Project detail',
+  fields: z
+    .object({
+      creator: id,
+      modifier: id,
+      owner: id,
+      data_custodian: id,
+      site_custodian: id,
+      service: id,
+      old_output_program_id: id,
+    })
+    .partial()
+    .transform((sent) => ({
+      creator_id: sent.creator,
+      modifier_id: sent.modifier,
+      owner_id: sent.owner,
+      data_custodian_id: sent.data_custodian,
+      site_custodian_id: sent.site_custodian,
+      service_id: sent.service,
+      old_output_program_id: sent.old_output_program_id,
+    })),
+}
+
+const STUDENT: Part<'projects_studentprojectdetails'> = {
+  table: 'projects_studentprojectdetails',
+  path: 'student_project_details',
+  thing: 'Student project detail',
+  fields: z
+    .object({
+      level: z
+        .enum(['pd', 'phd', 'msc', 'honours', 'fourth_year', 'third_year', 'undergrad'])
+        .nullable(),
+      organisation: text().nullable(),
+    })
+    .partial(),
+}
+
+const EXTERNAL: Part<'projects_externalprojectdetails'> = {
+  table: 'projects_externalprojectdetails',
+  path: 'external_project_details',
+  thing: 'External project detail',
+  fields: z
+    .object({
+      collaboration_with: text(1500).nullable(),
+      budget: text(1000).nullable(),
+      description: text(10_000).nullable(),
+      aims: text(5000).nullable(),
+    })
+    .partial(),
+}

@@ -1,0 +1,193 @@
+import { type Transaction, type Updateable, sql } from 'kysely'
+import type { Database } from '../schema.ts'
+import { findActor } from './actor.ts'
+import { changedAt, differsFrom, isEmpty, type Patch } from './patch.ts'
+import { lockProjectRow, requireLeader } from './project.ts'
+import { refuseReference, requireReference } from './reference.ts'
+import { Refusal } from './refusal.ts'
+import { refuseDuplicate } from './unique.ts'
+import { keepUsers } from './user-locks.ts'
+
+/** The tables that describe a project beside its own, and the columns that its leaders write. */
+interface Parts {
+  readonly projects_projectarea: Patch<'projects_projectarea', 'areas'>
+  readonly projects_projectdetail: Patch<
+    'projects_projectdetail',
+    | 'creator_id'
+    | 'modifier_id'
+    | 'owner_id'
+    | 'data_custodian_id'
+    | 'site_custodian_id'
+    | 'service_id'
+    | 'old_output_program_id'
+  >
+  readonly projects_studentprojectdetails: Patch<
+    'projects_studentprojectdetails',
+    'level' | 'organisation'
+  >
+  readonly projects_externalprojectdetails: Patch<
+    'projects_externalprojectdetails',
+    'collaboration_with' | 'budget' | 'description' | 'aims'
+  >
+}
+
+export type PartTable = keyof Parts
+
+/** The columns of such a row that were sent. */
+export type PartPatch<T extends PartTable> = Parts[T]
+
+/** One such row. */
+export interface PartKey {
+  readonly table: PartTable
+  readonly id: string
+  /** What clients call it. */
+  readonly thing: string
+}
+
+/** Keeps the users whom a row is to name; to be called before its project is locked. */
+export async function keepNamedUsers(
+  trx: Transaction<Database>,
+  columns: PartPatch<PartTable>,
+): Promise<void> {
+  const users = referencesIn(columns).filter(({ table }) => table === 'users_user')
+  await keepUsers(
+    trx,
+    users.map(({ id }) => id),
+  )
+}
+
+/**
+ * Locks a row beside a project for one of the project's leaders or a superuser.
+ * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ */
+export async function lockPart(
+  trx: Transaction<Database>,
+  { table, id, thing }: PartKey,
+  userId: string,
+): Promise<void> {
+  const parts = trx.selectFrom(table).select('project_id').where('id', '=', id)
+  // The project is locked first, so the row may go, or go to another project, in between.
+  const seen = await parts.executeTakeFirst()
+  if (seen) await lockProjectRow(trx, seen.project_id)
+  const part = await parts.forUpdate().executeTakeFirst()
+  const actor = await findActor(trx, userId)
+  if (!seen || part?.project_id !== seen.project_id) {
+    throw new Refusal('not_found', `${thing} ${id} not found`)
+  }
+  await requireLeader(trx, seen.project_id, actor)
+}
+
+/**
+ * Writes a new row beside a project that is locked, and returns its id.
+ * @throws Refusal `invalid` for an unknown reference, `conflict` where there may be only one.
+ */
+export async function insertPart<T extends PartTable>(
+  trx: Transaction<Database>,
+  table: T,
+  projectId: string,
+  part: PartPatch<T>,
+): Promise<string> {
+  await requireReferences(trx, part)
+  const sent = Object.entries(part).filter(([, value]) => value !== undefined)
+  const { id } = await trx
+    .insertInto<PartTable>(table)
+    .values({
+      ...DEFAULTS[table],
+      ...Object.fromEntries(sent),
+      project_id: projectId,
+      ...(STAMPED.has(table) && { created_at: changedAt, updated_at: changedAt }),
+    })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+    .catch(refuseDuplicate('project'))
+  return id
+}
+
+/**
+ * Writes the columns that were sent, and no other.
+ * @throws Refusal `invalid` for an unknown reference.
+ */
+export async function updatePart<T extends PartTable>(
+  trx: Transaction<Database>,
+  table: T,
+  id: string,
+  patch: PartPatch<T>,
+): Promise<void> {
+  if (isEmpty({ ...patch })) return
+  await requireReferences(trx, patch)
+  const columns = { ...patch, ...(STAMPED.has(table) && { updated_at: changedAt }) }
+  await trx
+    .updateTable<PartTable>(table)
+    .set(columns as Updateable<Database[PartTable]>)
+    .where('id', '=', id)
+    .where(differsFrom({ ...patch }))
+    .execute()
+}
+
+/** Deletes a row beside a project. */
+export async function deletePart(
+  trx: Transaction<Database>,
+  table: PartTable,
+  id: string,
+): Promise<void> {
+  await trx.deleteFrom(table).where('id', '=', id).execute()
+}
+
+/** Of every column, since the table may have none. */
+const DEFAULTS: { readonly [T in PartTable]: Required<Parts[T]> } = {
+  projects_projectarea: { areas: [] },
+  projects_projectdetail: {
+    creator_id: null,
+    modifier_id: null,
+    owner_id: null,
+    data_custodian_id: null,
+    site_custodian_id: null,
+    service_id: null,
+    old_output_program_id: null,
+  },
+  projects_studentprojectdetails: { level: 'phd', organisation: null },
+  projects_externalprojectdetails: {
+    collaboration_with: null,
+    budget: null,
+    description: null,
+    aims: null,
+  },
+}
+
+const STAMPED: ReadonlySet<PartTable> = new Set(['projects_projectarea', 'projects_projectdetail'])
+
+const REFERENCES = {
+  creator_id: 'users_user',
+  modifier_id: 'users_user',
+  owner_id: 'users_user',
+  data_custodian_id: 'users_user',
+  site_custodian_id: 'users_user',
+  service_id: 'agencies_departmentalservice',
+} as const
+
+function referencesIn(columns: Readonly<Record<string, unknown>>) {
+  return Object.entries(REFERENCES).flatMap(([column, table]) => {
+    const id = columns[column]
+    if (typeof id !== 'string' && typeof id !== 'number') return []
+    return [{ table, field: column.replace(/_id$/, ''), id: String(id) }]
+  })
+}
+
+async function requireReferences(
+  trx: Transaction<Database>,
+  columns: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  for (const { table, field, id } of referencesIn(columns)) {
+    await requireReference(trx, table, field, id)
+  }
+  if (Array.isArray(columns.areas)) await requireAreas(trx, columns.areas)
+}
+
+// They are referred to without a foreign key: one that goes later is left out of answers.
+async function requireAreas(trx: Transaction<Database>, ids: readonly unknown[]): Promise<void> {
+  const { rows } = await sql<{ id: string }>`
+    select id from unnest(${ids}::bigint[]) as wanted(id)
+    where not exists (select from locations_area as area where area.id = wanted.id)
+    limit 1`.execute(trx)
+  if (rows[0]) refuseReference('areas', rows[0].id)
+}
