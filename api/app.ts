@@ -13,9 +13,11 @@ import { createClient } from './http/client.ts'
 import { createFront } from './http/front.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import { describeRoutes } from './openapi/document.ts'
+import { adminTaskRoutes } from './routes/admin-tasks.ts'
 import { affiliationRoutes } from './routes/affiliations.ts'
 import { agencyRoutes } from './routes/agencies.ts'
 import { businessAreaRoutes } from './routes/business-areas.ts'
+import { caretakerRoutes } from './routes/caretakers.ts'
 import { departmentalServiceRoutes } from './routes/departmental-services.ts'
 import { divisionRoutes } from './routes/divisions.ts'
 import { docsRoutes } from './routes/docs.ts'
@@ -72,7 +74,7 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
   // First what is asked for most: whatever stands before a route is paid for by each of its hits.
   v1.use(staffProfileRoutes(deps))
   v1.use(sessionRoutes({ ...deps, client, sessions }))
-  v1.use(projectPartRoutes(deps))
+  v1.use(projectPartRoutes(deps), adminTaskRoutes(deps), caretakerRoutes(deps))
   v1.use(affiliationRoutes(deps), businessAreaRoutes(deps), departmentalServiceRoutes(deps))
   v1.use(divisionRoutes(deps), locationRoutes(deps))
   v1.use(userDetailRoutes(deps), profileEntryRoutes(deps), agencyRoutes(deps))

@@ -40,6 +40,29 @@ export const date = z.iso
   .date('Date has wrong format. Use one of these formats instead: YYYY-MM-DD.')
   .refine((value) => !value.startsWith('0000'), 'There is no year 0.')
 
+const NO_INSTANT =
+  'Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].'
+
+/**
+ * An instant, such as `2026-02-28T16:00:00+08:00`. Without an offset it is the time in Perth, and a
+ * date is its first moment there.
+ */
+export const instant = z
+  .union([z.iso.datetime({ offset: true, local: true }), z.iso.date()], {
+    error: ({ input }) => (input == null ? undefined : NO_INSTANT),
+  })
+  .transform((text) => {
+    const timed = text.includes('T') ? text : `${text}T00:00:00`
+    return new Date(/(Z|[+-]\d\d:\d\d)$/.test(timed) ? timed : `${timed}+08:00`)
+  })
+  .refine((at) => at.getUTCFullYear() > 0, 'There is no year 0.')
+
+/** An instant that is still to come. */
+export const futureInstant = instant.refine(
+  (at) => at.getTime() > Date.now(),
+  'End date cannot be in the past',
+)
+
 /** An integer that fits its column. */
 export const integer = (min: number) =>
   z
@@ -68,6 +91,21 @@ export const ignoringNulls = <S extends z.ZodType>(schema: S) =>
     (body) =>
       typeof body === 'object' && body !== null && !Array.isArray(body)
         ? Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
+        : body,
+    schema,
+  )
+
+/** An object in which fields may also stand under other names, which some clients use. */
+export const alsoNamed = <S extends z.ZodType>(
+  names: Readonly<Record<string, string>>,
+  schema: S,
+) =>
+  z.preprocess(
+    (body) =>
+      typeof body === 'object' && body !== null && !Array.isArray(body)
+        ? Object.fromEntries(
+            Object.entries(body).map(([name, value]) => [names[name] ?? name, value]),
+          )
         : body,
     schema,
   )

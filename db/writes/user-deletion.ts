@@ -65,13 +65,24 @@ export async function deleteUser(trx: Transaction<Database>, id: string): Promis
   for (const [table, column] of OWNED) {
     await sql`delete from ${sql.table(table)} where ${sql.ref(column)} = ${id}`.execute(trx)
   }
+  await handOver(trx, id, null)
+  await trx.deleteFrom('users_user').where('id', '=', id).execute()
+}
+
+/** Names another user, or nobody, wherever what others have too names this one. */
+export async function handOver(
+  trx: Transaction<Database>,
+  id: string,
+  heirId: string | null,
+): Promise<void> {
   for (const [table, ...columns] of SHARED) {
     const refs = columns.map((column) => sql.ref(column))
-    const without = refs.map((ref) => sql`${ref} = nullif(${ref}, ${id}::bigint)`)
+    const handed = refs.map(
+      (ref) => sql`${ref} = case ${ref} when ${id}::bigint then ${heirId}::bigint else ${ref} end`,
+    )
     await sql`
-      update ${sql.table(table)} set ${sql.join(without)}
+      update ${sql.table(table)} set ${sql.join(handed)}
       where ${id}::bigint in (${sql.join(refs)})
     `.execute(trx)
   }
-  await trx.deleteFrom('users_user').where('id', '=', id).execute()
 }

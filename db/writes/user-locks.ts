@@ -12,6 +12,16 @@ export async function keepUsers(trx: Transaction<Database>, ids: UserIds): Promi
   await selectUsers(trx, ids).forKeyShare().execute()
 }
 
+/** Lets one write at a time decide what concerns these users; rows may go on referring to them. */
+export async function lockUsers(trx: Transaction<Database>, ids: UserIds): Promise<void> {
+  await selectUsers(trx, ids).forNoKeyUpdate().execute()
+}
+
+/** Locks users who are to be deleted: no row can begin to refer to them, and then they are gone. */
+export async function lockUsersWhole(trx: Transaction<Database>, ids: UserIds): Promise<void> {
+  await selectUsers(trx, ids).forUpdate().execute()
+}
+
 const selectUsers = (trx: Transaction<Database>, ids: UserIds) =>
   trx
     .selectFrom('users_user')

@@ -95,6 +95,10 @@ values
 insert into medias_projectdocumentpdf (id, created_at, updated_at, file, size, document_id, project_id)
 values (59, '2020-01-01', '2020-01-01', 'project_documents/57.pdf', 1, 57, 51);
 
+insert into caretakers_caretaker
+  (id, created_at, updated_at, user_id, caretaker_id, end_date, reason, notes)
+values (263, '2020-01-01', '2020-01-01', 5, 4, null, 'leave', 'Until spring');
+
 -- Two projects with everything that can belong to one. Who leads them is no longer active.
 insert into locations_area (id, created_at, updated_at, name, area_type) values
   (201, '2020-01-01', '2020-01-01', 'Kimberley', 'dbcaregion'),

@@ -5,6 +5,6 @@ import { type Expression, sql } from 'kysely'
  * with microseconds unless they are 0. The offset is fixed, so a summer in which Perth tried
  * daylight saving (the last one ended in 2009) shows the right instant under another hour.
  */
-export const perthTime = (instant: Expression<Date>) => sql<string>`replace(
+export const perthTime = (instant: Expression<Date | null>) => sql<string | null>`replace(
   to_char(${instant} at time zone interval '8 hours', 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', ''
 ) || '+08:00'`

@@ -1,0 +1,204 @@
+import { Router } from 'express'
+import type { Transaction } from 'kysely'
+import { z } from 'zod'
+import { findOpenTasks, findPendingTasks, findTask } from '../../db/queries/admin-tasks.ts'
+import type { Database } from '../../db/schema.ts'
+import { requirePermission } from '../../db/writes/actor.ts'
+import {
+  approveTask,
+  declineTask,
+  insertTask,
+  isRequestedCaretaker,
+  isRequester,
+  type LockedTask,
+  lockTask,
+} from '../../db/writes/admin-task.ts'
+import { Refusal } from '../../db/writes/refusal.ts'
+import { requireSuperuser } from '../../db/writes/superuser.ts'
+import { requireSubject } from '../../db/writes/task-subject.ts'
+import { transact } from '../../db/writes/transact.ts'
+import { lockForMerge, mergeUsers } from '../../db/writes/user-merge.ts'
+import type { AppDeps } from '../deps.ts'
+import { sendJson, sendPrivate } from '../http/json.ts'
+import { methodNotAllowed } from '../http/problem.ts'
+import { parse, parseId } from '../parse.ts'
+import { alsoNamed, futureInstant, instant, reference, text } from './field.ts'
+import { found } from './found.ts'
+import { queryAs } from './query-as.ts'
+import { written } from './written.ts'
+
+/** What people ask of administrators: to delete a project, merge users, set a caretaker. */
+export function adminTaskRoutes(deps: AppDeps): Router {
+  const router = Router({ strict: true, caseSensitive: true })
+  const { db } = deps
+
+  router
+    .route('/adminoptions/tasks')
+    .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findPendingTasks)))
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const wanted = parse(newTask, req.body)
+      const task = await transact(db, async (trx) => {
+        const id = await insertTask(trx, wanted, userId)
+        return written(await findTask(trx, id, { userId, isSuperuser: false }))
+      })
+      sendJson(res, 201, task)
+    })
+    .all(methodNotAllowed('GET', 'POST'))
+
+  router
+    .route('/adminoptions/tasks/pending')
+    .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findOpenTasks)))
+    .all(methodNotAllowed('GET'))
+
+  router
+    .route('/adminoptions/tasks/:id')
+    .get(async (req, res) => {
+      const id = parseId(req.params.id, 'Task')
+      const task = await queryAs(deps, req, (trx, user) => findTask(trx, id, user))
+      sendPrivate(res, found(task, 'Task', id))
+    })
+    .all(methodNotAllowed('GET'))
+
+  for (const { verb, isAllowed, decide } of DECISIONS) {
+    router
+      .route(`/adminoptions/tasks/:id/${verb}`)
+      .post(async (req, res) => {
+        const id = parseId(req.params.id, 'Task')
+        const { userId } = await deps.requireUser(req)
+        const task = await transact(db, async (trx) => {
+          const locked = await lockTask(trx, id, userId)
+          requirePermission(isAllowed(locked))
+          await decide(trx, locked)
+          return written(await findTask(trx, id, { userId, isSuperuser: true }))
+        })
+        sendJson(res, 200, task)
+      })
+      .all(methodNotAllowed('POST'))
+  }
+
+  router
+    .route('/adminoptions/tasks/:id/respond')
+    .post(async (req, res) => {
+      const id = parseId(req.params.id, 'Task')
+      const { userId } = await deps.requireUser(req)
+      const message = await transact(db, async (trx) => {
+        const task = await lockTask(trx, id, userId)
+        if (task.action !== 'setcaretaker') {
+          throw new Refusal('invalid', 'This endpoint only handles caretaker requests')
+        }
+        requirePermission(isRequestedCaretaker(task))
+        const { action } = parse(response, req.body)
+        if (action === 'approve') await approveTask(trx, task)
+        else await declineTask(trx, task, 'rejected')
+        return `Caretaker request ${action === 'approve' ? 'approved' : 'rejected'} successfully`
+      })
+      sendJson(res, 200, { message })
+    })
+    .all(methodNotAllowed('POST'))
+
+  router
+    .route('/adminoptions/mergeusers')
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const wanted = parse(directMerge, req.body)
+      await transact(db, async (trx) => {
+        await lockForMerge(trx, wanted)
+        await requireSuperuser(trx, userId)
+        await requireSubject(trx, { action: 'mergeuser', ...wanted })
+        await mergeUsers(trx, wanted)
+      })
+      sendJson(res, 200, { message: 'Users merged successfully' })
+    })
+    .all(methodNotAllowed('POST'))
+
+  return router
+}
+
+interface Decision {
+  readonly verb: 'approve' | 'reject' | 'cancel'
+  readonly isAllowed: (task: LockedTask) => boolean
+  readonly decide: (trx: Transaction<Database>, task: LockedTask) => Promise<unknown>
+}
+
+const isSuperuser = ({ actor }: LockedTask) => actor.isSuperuser
+
+const DECISIONS: readonly Decision[] = [
+  { verb: 'approve', isAllowed: isSuperuser, decide: approveTask },
+  {
+    verb: 'reject',
+    isAllowed: isSuperuser,
+    decide: (trx, task) => declineTask(trx, task, 'rejected'),
+  },
+  {
+    verb: 'cancel',
+    isAllowed: isRequester,
+    decide: (trx, task) => declineTask(trx, task, 'cancelled'),
+  },
+]
+
+const response = z.object({ action: z.enum(['approve', 'reject']) })
+
+const common = {
+  reason: text().nullable().default(null),
+  start_date: instant.nullable().default(null),
+  end_date: futureInstant.nullable().default(null),
+  notes: text().nullable().default(null),
+}
+
+const deletion = z
+  .object({
+    ...common,
+    action: z.literal('deleteproject'),
+    project: reference,
+    reason: text().min(1),
+  })
+  .transform(({ action, project, ...rest }) => ({
+    ...rest,
+    subject: { action, projectId: project },
+  }))
+
+const others = z.array(reference).min(1, 'This list may not be empty.')
+
+const merge = z
+  .object({
+    ...common,
+    action: z.literal('mergeuser'),
+    primary_user: reference,
+    secondary_users: others,
+  })
+  .transform(({ action, primary_user, secondary_users, ...rest }) => ({
+    ...rest,
+    subject: {
+      action,
+      primaryId: primary_user,
+      secondaryIds: [...new Set(secondary_users)],
+    },
+  }))
+
+const caretaker = z
+  .object({
+    ...common,
+    action: z.literal('setcaretaker'),
+    primary_user: reference,
+    secondary_users: others.max(1, 'There may be one caretaker only.'),
+  })
+  .transform(({ action, primary_user, secondary_users: [first = ''], ...rest }) => ({
+    ...rest,
+    subject: { action, coveredId: primary_user, caretakerId: first },
+  }))
+
+const directMerge = alsoNamed(
+  { primaryUserId: 'primaryUser', secondaryUserIds: 'secondaryUsers' },
+  z.object({ primaryUser: reference, secondaryUsers: others }),
+).transform(({ primaryUser, secondaryUsers }) => ({
+  primaryId: primaryUser,
+  secondaryIds: [...new Set(secondaryUsers)],
+}))
+
+const newTask = alsoNamed(
+  { primaryUserId: 'primary_user', secondaryUserIds: 'secondary_users' },
+  z.discriminatedUnion('action', [deletion, merge, caretaker], {
+    error: 'This is no action that can be asked for.',
+  }),
+)

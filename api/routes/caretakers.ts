@@ -1,0 +1,199 @@
+import { Router } from 'express'
+import { z } from 'zod'
+import { findTask } from '../../db/queries/admin-tasks.ts'
+import {
+  findCaretakerRelation,
+  findCaretakerRelations,
+} from '../../db/queries/caretaker-relations.ts'
+import { findActor, requirePermission } from '../../db/writes/actor.ts'
+import {
+  approveCaretaker,
+  declineTask,
+  insertTask,
+  isRequestedCaretaker,
+  isRequester,
+  type LockedTask,
+  lockCaretakerRequest,
+} from '../../db/writes/admin-task.ts'
+import {
+  deleteCaretaker,
+  insertCaretaker,
+  lockCaretaker,
+  lockParties,
+  requireParty,
+  updateCaretaker,
+} from '../../db/writes/caretaker.ts'
+import { requireSuperuser } from '../../db/writes/superuser.ts'
+import { transact } from '../../db/writes/transact.ts'
+import type { AppDeps } from '../deps.ts'
+import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { methodNotAllowed } from '../http/problem.ts'
+import { parse, parseId } from '../parse.ts'
+import { alsoNamed, futureInstant, instant, reference, text } from './field.ts'
+import { found } from './found.ts'
+import { queryAs } from './query-as.ts'
+import { written } from './written.ts'
+
+/** Who acts for whom, and who asks whom to. */
+export function caretakerRoutes(deps: AppDeps): Router {
+  const router = Router({ strict: true, caseSensitive: true })
+  const { db } = deps
+
+  router
+    .route('/caretakers/list')
+    .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findCaretakerRelations)))
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const wanted = parse(newCaretaker, req.body)
+      const caretaker = await transact(db, async (trx) => {
+        await lockParties(trx, wanted)
+        requireParty(await findActor(trx, userId), wanted)
+        const id = await insertCaretaker(trx, wanted)
+        return written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true }))
+      })
+      sendJson(res, 201, caretaker)
+    })
+    .all(methodNotAllowed('GET', 'POST'))
+
+  router
+    .route('/caretakers/admin-set')
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const wanted = parse(setCaretaker, req.body)
+      const caretaker = await transact(db, async (trx) => {
+        await lockParties(trx, wanted)
+        await requireSuperuser(trx, userId)
+        const id = await insertCaretaker(trx, wanted)
+        return written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true }))
+      })
+      sendJson(res, 201, caretaker)
+    })
+    .all(methodNotAllowed('POST'))
+
+  router
+    .route('/caretakers/requests/create')
+    .post(async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      const { approve_immediately, ...wanted } = parse(newRequest, req.body)
+      const viewer = { userId, isSuperuser: true }
+      const answer = await transact(db, async (trx) => {
+        const id = await insertTask(trx, wanted, userId)
+        if (!approve_immediately) {
+          return `{"task_id":${id},"task":${written(await findTask(trx, id, viewer))}}`
+        }
+        await requireSuperuser(trx, userId)
+        const caretakerId = await approveCaretaker(trx, await lockCaretakerRequest(trx, id, userId))
+        const caretaker = written(await findCaretakerRelation(trx, caretakerId, viewer))
+        return `{"task_id":${id},"approved":true,"caretaker":${caretaker}}`
+      })
+      sendJson(res, 201, answer)
+    })
+    .all(methodNotAllowed('POST'))
+
+  router
+    .route('/caretakers/requests/:id/approve')
+    .post(async (req, res) => {
+      const id = parseId(req.params.id, 'Caretaker request')
+      const { userId } = await deps.requireUser(req)
+      const answer = await transact(db, async (trx) => {
+        const task = await lockCaretakerRequest(trx, id, userId)
+        requirePermission(task.actor.isSuperuser || isRequestedCaretaker(task))
+        const caretakerId = await approveCaretaker(trx, task)
+        const viewer = { userId, isSuperuser: true }
+        const caretaker = written(await findCaretakerRelation(trx, caretakerId, viewer))
+        return `{"message":"Caretaker request approved successfully","caretaker":${caretaker}}`
+      })
+      sendJson(res, 200, answer)
+    })
+    .all(methodNotAllowed('POST'))
+
+  for (const { verb, status, mayToo } of [
+    { verb: 'reject', status: 'rejected', mayToo: isRequestedCaretaker },
+    { verb: 'cancel', status: 'cancelled', mayToo: isRequester },
+  ] as const) {
+    router
+      .route(`/caretakers/requests/:id/${verb}`)
+      .post(async (req, res) => {
+        const id = parseId(req.params.id, 'Caretaker request')
+        const { userId } = await deps.requireUser(req)
+        await transact(db, async (trx) => {
+          const task: LockedTask = await lockCaretakerRequest(trx, id, userId)
+          requirePermission(task.actor.isSuperuser || mayToo(task))
+          await declineTask(trx, task, status)
+        })
+        sendJson(res, 200, { message: `Caretaker request ${status} successfully` })
+      })
+      .all(methodNotAllowed('POST'))
+  }
+
+  router
+    .route('/caretakers/:id')
+    .get(async (req, res) => {
+      const id = parseId(req.params.id, 'Caretaker')
+      const relation = await queryAs(deps, req, (trx, user) => findCaretakerRelation(trx, id, user))
+      sendPrivate(res, found(relation, 'Caretaker', id))
+    })
+    .put(async (req, res) => {
+      const id = parseId(req.params.id, 'Caretaker')
+      const { userId } = await deps.requireUser(req)
+      const relation = await transact(db, async (trx) => {
+        await lockCaretaker(trx, id, userId)
+        await updateCaretaker(trx, id, parse(caretakerPatch, req.body))
+        return written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true }))
+      })
+      sendJson(res, 200, relation)
+    })
+    .delete(async (req, res) => {
+      const id = parseId(req.params.id, 'Caretaker')
+      const { userId } = await deps.requireUser(req)
+      await transact(db, async (trx) => {
+        await lockCaretaker(trx, id, userId)
+        await deleteCaretaker(trx, id)
+      })
+      sendNoContent(res)
+    })
+    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
+
+  return router
+}
+
+const caretakerPatch = z
+  .object({ end_date: instant.nullable(), reason: text().nullable(), notes: text().nullable() })
+  .partial()
+
+const said = {
+  end_date: futureInstant.nullable().default(null),
+  reason: text().nullable().default(null),
+  notes: text().nullable().default(null),
+}
+
+const newCaretaker = z
+  .object({ user: reference, caretaker: reference, ...said })
+  .transform(({ user, caretaker, ...rest }) => ({
+    ...rest,
+    user_id: user,
+    caretaker_id: caretaker,
+  }))
+
+const setCaretaker = alsoNamed(
+  { userPk: 'user_id', caretakerPk: 'caretaker_id', endDate: 'end_date' },
+  z.object({
+    user_id: reference,
+    caretaker_id: reference,
+    ...said,
+    reason: text().min(1),
+  }),
+)
+
+const newRequest = z
+  .object({
+    user_id: reference,
+    caretaker_id: reference,
+    ...said,
+    approve_immediately: z.boolean().default(false),
+  })
+  .transform(({ user_id, caretaker_id, ...rest }) => ({
+    ...rest,
+    start_date: null,
+    subject: { action: 'setcaretaker' as const, coveredId: user_id, caretakerId: caretaker_id },
+  }))

@@ -1,0 +1,386 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { adminTask } from '../../shared/shapes/admin-task.ts'
+import { describeOnBothTables } from '../support/both-tables.ts'
+import { effectsOf } from '../support/effects.ts'
+import { interleave } from '../support/interleave.ts'
+
+const [LEA, MEL, SUE, OUT, OLD] = [1, 2, 3, 4, 5]
+const DELETION = 262
+const MERGE = 271
+const CARETAKER = 272
+const deletion = { action: 'deleteproject', project: 51, reason: 'Double' }
+const merge = { action: 'mergeuser', primary_user: 1, secondary_users: [2, 4] }
+const caretaker = { action: 'setcaretaker', primary_user: 1, secondary_users: [3] }
+
+describeOnBothTables('requests to administrators over HTTP', (api) => {
+  const ask = (body: unknown, as: number | undefined = OUT) =>
+    api.send('POST', 'adminoptions/tasks', { body, ...(as && { as }) })
+  const decide = (id: number, verb: string, as: number | undefined = SUE, body?: unknown) =>
+    api.send('POST', `adminoptions/tasks/${id}/${verb}`, {
+      ...(as && { as }),
+      ...(body !== undefined && { body }),
+    })
+  const statusesOf = (answers: readonly { readonly status: number }[]) =>
+    answers.map(({ status }) => status)
+  const stored = (id: number) =>
+    api.db
+      .selectFrom('adminoptions_admintask')
+      .selectAll()
+      .where('id', '=', String(id))
+      .executeTakeFirstOrThrow()
+  const isDeletionRequested = async (id: number) => {
+    const project = await api.db
+      .selectFrom('projects_project')
+      .select('deletion_requested')
+      .where('id', '=', String(id))
+      .executeTakeFirstOrThrow()
+    return project.deletion_requested
+  }
+
+  beforeEach(() =>
+    sql`
+      insert into adminoptions_admintask
+        (id, created_at, updated_at, action, status, requester_id, primary_user_id, secondary_users,
+         reason, end_date)
+      values
+        (271, '2020-01-01', '2020-01-01', 'mergeuser', 'pending', 4, 1, '[2]', 'Twice', null),
+        (272, '2020-01-01', '2020-01-01', 'setcaretaker', 'pending', 1, 2, '[4]', 'Leave',
+         '2099-01-01')`.execute(api.db),
+  )
+
+  describe('a request', () => {
+    it('to delete a project marks it', async () => {
+      const effects = await effectsOf(api.db, async () => {
+        const { status, headers, body } = await ask({ ...deletion, notes: ' Soon ' })
+        expect(status).to.equal(201)
+        expect(headers['cache-control']).to.equal('no-store')
+        const task = adminTask.parse(body)
+        expect(task).to.deep.include({
+          action: 'deleteproject',
+          status: 'pending',
+          project: { id: 51, title: 'Orchids' },
+          primary_user: null,
+          secondary_users: [],
+          reason: 'Double',
+          notes: 'Soon',
+          end_date: null,
+        })
+        expect(task.requester?.id).to.equal(OUT)
+      })
+      expect(effects).to.deep.equal([
+        '+ adminoptions_admintask',
+        '~ projects_project 51: deletion_requested',
+      ])
+    })
+
+    it('to merge users or set a caretaker names them, also as some clients do', async () => {
+      const merged = await ask({
+        action: 'mergeuser',
+        primaryUserId: '1',
+        secondaryUserIds: [4, 2, 4],
+      })
+      expect(merged.status).to.equal(201)
+      const task = adminTask.parse(merged.body)
+      expect(task.primary_user?.id).to.equal(1)
+      expect(task.secondary_users.map(({ id }) => id)).to.have.members([2, 4])
+      const set = await ask({ ...caretaker, end_date: '2099-12-31' })
+      expect(adminTask.parse(set.body)).to.include({ end_date: '2099-12-31T00:00:00+08:00' })
+    })
+
+    it('needs a session', async () => {
+      for (const as of [0, OLD]) expect((await ask(deletion, as)).status).to.equal(401)
+    })
+
+    it('is refused with a message for every wrong field, and then not done at all', async () => {
+      const required = 'This field is required.'
+      const noSuch = 'Invalid pk "999" - object does not exist.'
+      const effects = await effectsOf(api.db, async () => {
+        for (const [body, field, message] of [
+          [{}, 'action', 'This is no action that can be asked for.'],
+          [{ ...deletion, action: 'x' }, 'action', 'This is no action that can be asked for.'],
+          [{ ...deletion, project: undefined }, 'project', required],
+          [{ ...deletion, project: null }, 'project', 'This field may not be null.'],
+          [{ ...deletion, project: 999 }, 'project', noSuch],
+          [{ ...deletion, reason: undefined }, 'reason', required],
+          [{ ...deletion, reason: ' ' }, 'reason', 'This field may not be blank.'],
+          [{ ...deletion, notes: 5 }, 'notes', 'Not a valid string.'],
+          [{ ...merge, primary_user: undefined }, 'primary_user', required],
+          [{ ...merge, primary_user: 999 }, 'primary_user', noSuch],
+          [{ ...merge, secondary_users: undefined }, 'secondary_users', required],
+          [{ ...merge, secondary_users: [] }, 'secondary_users', 'This list may not be empty.'],
+          [{ ...merge, secondary_users: [2, 999] }, 'secondary_users', noSuch],
+          [
+            { ...merge, secondary_users: [2, 1] },
+            'non_field_errors',
+            'Primary user cannot also be a secondary user.',
+          ],
+          [
+            { ...caretaker, secondary_users: [2, 4] },
+            'secondary_users',
+            'There may be one caretaker only.',
+          ],
+          [
+            { ...caretaker, secondary_users: [1] },
+            'non_field_errors',
+            'Cannot caretake for yourself',
+          ],
+          [{ ...caretaker, end_date: '2020-01-01' }, 'end_date', 'End date cannot be in the past'],
+          [
+            { ...caretaker, end_date: 'soon' },
+            'end_date',
+            'Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].',
+          ],
+          [{ ...caretaker, start_date: '0000-01-01' }, 'start_date', 'There is no year 0.'],
+        ] as const) {
+          const answer = await ask(body)
+          expect(answer.status, JSON.stringify(body)).to.equal(400)
+          expect(answer.body, JSON.stringify(answer.body))
+            .to.have.property(field)
+            .that.includes(message)
+        }
+      })
+      expect(effects).to.deep.equal([])
+    })
+
+    it('is made once, also by two at the same time', async () => {
+      const project = sql`select from projects_project where id = 51 for update`
+      const user = sql`select from users_user where id = 1 for update`
+      for (const [lock, body, detail] of [
+        [project, deletion, 'Project already has a pending deletion request'],
+        [user, merge, 'Users already have a pending merge user request'],
+        [user, caretaker, 'User already has a pending caretaker request'],
+      ] as const) {
+        const answers = await interleave(api.db, lock, [() => ask(body), () => ask(body, LEA)])
+        expect(statusesOf(answers)).to.deep.equal([201, 409])
+        expect(answers[1]?.body).to.include({ detail })
+      }
+      expect((await ask({ ...merge, secondary_users: [4, 2] })).status).to.equal(409)
+      expect((await ask({ ...merge, secondary_users: [4] })).status).to.equal(201)
+      const existing = { ...caretaker, primary_user: 5, secondary_users: [4] }
+      expect((await ask(existing)).body).to.include({ detail: 'User already has this caretaker' })
+    })
+  })
+
+  describe('a decision', () => {
+    it('is a superuser’s, and a requester may take a request back', async () => {
+      for (const id of [DELETION, MERGE, CARETAKER]) {
+        const requester = { [DELETION]: MEL, [MERGE]: OUT, [CARETAKER]: LEA }[id]
+        for (const verb of ['approve', 'reject', 'cancel']) {
+          for (const as of [LEA, MEL, OUT].filter(
+            (user) => verb !== 'cancel' || user !== requester,
+          )) {
+            expect((await decide(id, verb, as)).status, `${verb} ${id}`).to.equal(403)
+          }
+          expect((await decide(id, verb, 0)).status).to.equal(401)
+          expect((await decide(id, verb, OLD)).status).to.equal(401)
+        }
+        expect((await decide(id, 'cancel', SUE)).status).to.equal(403)
+        const { status, body } = await decide(id, 'cancel', requester)
+        expect(status).to.equal(200)
+        expect(adminTask.parse(body)).to.include({ id, status: 'cancelled' })
+      }
+    })
+
+    it('needs a request', async () => {
+      for (const verb of ['approve', 'reject', 'cancel', 'respond']) {
+        const { status, body } = await decide(999, verb)
+        expect(status).to.equal(404)
+        expect(body).to.include({ detail: 'Task 999 not found' })
+        const path = `adminoptions/tasks/${DELETION}/${verb}`
+        expect((await api.send('GET', path, { as: SUE })).status).to.equal(405)
+      }
+    })
+
+    it('for a deletion deletes the project, and keeps the request', async () => {
+      const effects = await effectsOf(api.db, async () => {
+        const { status, body } = await decide(DELETION, 'approve')
+        expect(status).to.equal(200)
+        expect(adminTask.parse(body)).to.deep.include({
+          status: 'fulfilled',
+          project: null,
+          reason: 'Double',
+          notes: 'Project deletion approved - Twin',
+        })
+      })
+      expect(effects).to.include.members([
+        '- projects_project 205',
+        '- documents_projectdocument 226',
+        '~ adminoptions_admintask 262: notes, status, project_id',
+      ])
+      expect(effects.filter((effect) => !effect.startsWith('- '))).to.have.length(1)
+    })
+
+    it('against a deletion unmarks the project', async () => {
+      for (const [verb, as, status] of [
+        ['reject', SUE, 'rejected'],
+        ['cancel', MEL, 'cancelled'],
+      ] as const) {
+        await api.reset()
+        expect(await isDeletionRequested(205)).to.equal(true)
+        const { body } = await decide(DELETION, verb, as)
+        expect(adminTask.parse(body).status).to.equal(status)
+        expect(await isDeletionRequested(205)).to.equal(false)
+      }
+    })
+
+    it('for a caretaker sets one, until the time that was asked for', async () => {
+      const effects = await effectsOf(api.db, async () => {
+        expect((await decide(CARETAKER, 'approve')).status).to.equal(200)
+      })
+      expect(effects).to.deep.equal([
+        '+ caretakers_caretaker',
+        '~ adminoptions_admintask 272: status',
+      ])
+      const relation = await api.db
+        .selectFrom('caretakers_caretaker')
+        .select(['user_id', 'caretaker_id', 'reason', 'end_date'])
+        .where('user_id', '=', '2')
+        .executeTakeFirstOrThrow()
+      expect(relation).to.deep.include({ caretaker_id: '4', reason: 'Leave' })
+      expect(relation.end_date?.getUTCFullYear()).to.be.above(2097)
+    })
+
+    it('is taken once, whoever meets', async () => {
+      for (const [id, lock] of [
+        [DELETION, sql`select from projects_project where id = 205 for update`],
+        [MERGE, sql`select from users_user where id = 1 for update`],
+        [CARETAKER, sql`select from users_user where id = 2 for update`],
+      ] as const) {
+        for (const second of ['approve', 'reject']) {
+          await api.reset()
+          await sql`
+            insert into adminoptions_admintask
+              (id, created_at, updated_at, action, status, primary_user_id, secondary_users)
+            values
+              (271, '2020-01-01', '2020-01-01', 'mergeuser', 'pending', 1, '[2]'),
+              (272, '2020-01-01', '2020-01-01', 'setcaretaker', 'pending', 2, '[4]')
+          `.execute(api.db)
+          const answers = await interleave(api.db, lock, [
+            () => decide(id, 'approve'),
+            () => decide(id, second),
+          ])
+          expect(statusesOf(answers), `${id} ${second}`).to.deep.equal([200, 409])
+          expect((await stored(id)).status).to.equal('fulfilled')
+        }
+      }
+    })
+
+    it('and a deletion by a leader meet: the project goes once', async () => {
+      const lock = sql`select from projects_project where id = 205 for update`
+      const remove = () => api.send('DELETE', 'projects/205', { as: SUE })
+      const first = await interleave(api.db, lock, [() => decide(DELETION, 'approve'), remove])
+      expect(statusesOf(first)).to.deep.equal([200, 404])
+      await api.reset()
+      const second = await interleave(api.db, lock, [remove, () => decide(DELETION, 'approve')])
+      expect(statusesOf(second)).to.deep.equal([204, 404])
+    })
+
+    it('is refused when what it is about is gone', async () => {
+      await sql`update adminoptions_admintask set project_id = null where id = 262`.execute(api.db)
+      await sql`update adminoptions_admintask set secondary_users = '[999]' where id = 271`.execute(
+        api.db,
+      )
+      await sql`update adminoptions_admintask set primary_user_id = null where id = 272`.execute(
+        api.db,
+      )
+      for (const id of [DELETION, MERGE, CARETAKER]) {
+        const effects = await effectsOf(api.db, async () => {
+          const { status, body } = await decide(id, 'approve')
+          expect(status).to.equal(409)
+          expect(body).to.include({ detail: 'What this request is about no longer exists.' })
+        })
+        expect(effects).to.deep.equal([])
+        expect((await decide(id, 'reject')).status).to.equal(200)
+      }
+    })
+  })
+
+  describe('an answer to a request for a caretaker', () => {
+    it('is the requested caretaker’s', async () => {
+      for (const [as, status] of [
+        [0, 401],
+        [OLD, 401],
+        [LEA, 403],
+        [MEL, 403],
+        [SUE, 403],
+      ] as const) {
+        for (const body of [{ action: 'approve' }, { action: 'x' }]) {
+          expect((await decide(CARETAKER, 'respond', as, body)).status).to.equal(status)
+        }
+      }
+      for (const body of [{}, { action: null }, { action: 'x' }]) {
+        const answer = await decide(CARETAKER, 'respond', OUT, body)
+        expect(answer.status).to.equal(400)
+        expect(answer.body).to.have.property('action')
+      }
+      const other = await decide(MERGE, 'respond', MEL, { action: 'approve' })
+      expect(other.status).to.equal(400)
+      expect(other.body).to.include({ detail: 'This endpoint only handles caretaker requests' })
+    })
+
+    it('approves or rejects it, once', async () => {
+      const approved = await effectsOf(api.db, async () => {
+        const { status, body } = await decide(CARETAKER, 'respond', OUT, { action: 'approve' })
+        expect(status).to.equal(200)
+        expect(body).to.deep.equal({ message: 'Caretaker request approved successfully' })
+      })
+      expect(approved).to.include('+ caretakers_caretaker')
+      expect((await decide(CARETAKER, 'respond', OUT, { action: 'reject' })).status).to.equal(409)
+      await sql`update adminoptions_admintask set status = 'pending' where id = 272`.execute(api.db)
+      const rejected = await effectsOf(api.db, async () => {
+        const { body } = await decide(CARETAKER, 'respond', OUT, { action: 'reject' })
+        expect(body).to.deep.equal({ message: 'Caretaker request rejected successfully' })
+      })
+      expect(rejected).to.deep.equal(['~ adminoptions_admintask 272: status'])
+    })
+  })
+
+  describe('a merge without a request', () => {
+    const mergeUsers = (body: unknown, as: number | undefined = SUE) =>
+      api.send('POST', 'adminoptions/mergeusers', { body, ...(as && { as }) })
+
+    it('is a superuser’s', async () => {
+      for (const [as, status] of [
+        [0, 401],
+        [OLD, 401],
+        [LEA, 403],
+      ] as const) {
+        const { status: refused } = await mergeUsers({ primaryUser: 1, secondaryUsers: [2] }, as)
+        expect(refused).to.equal(status)
+      }
+      const effects = await effectsOf(api.db, async () => {
+        const { status } = await mergeUsers({ primaryUserId: 1, secondaryUserIds: ['2', 4] })
+        expect(status).to.equal(200)
+      })
+      expect(effects).to.include.members(['- users_user 2', '- users_user 4'])
+    })
+
+    it('needs others who exist', async () => {
+      const effects = await effectsOf(api.db, async () => {
+        for (const [body, field] of [
+          [{ secondaryUsers: [2] }, 'primaryUser'],
+          [{ primaryUser: 1 }, 'secondaryUsers'],
+          [{ primaryUser: 1, secondaryUsers: [] }, 'secondaryUsers'],
+          [{ primaryUser: 1, secondaryUsers: [1] }, 'non_field_errors'],
+          [{ primaryUser: 999, secondaryUsers: [1] }, 'primary_user'],
+          [{ primaryUser: 1, secondaryUsers: [2, 999] }, 'secondary_users'],
+        ] as const) {
+          const answer = await mergeUsers(body)
+          expect(answer.status).to.equal(400)
+          expect(answer.body).to.have.property(field)
+        }
+      })
+      expect(effects).to.deep.equal([])
+    })
+
+    it('and its reverse meet: one person is left', async () => {
+      const lock = sql`select from users_user where id = 1 for update`
+      const answers = await interleave(api.db, lock, [
+        () => mergeUsers({ primaryUser: 1, secondaryUsers: [2] }),
+        () => mergeUsers({ primaryUser: 2, secondaryUsers: [1] }),
+      ])
+      expect(statusesOf(answers)).to.deep.equal([200, 400])
+    })
+  })
+})
