@@ -1,6 +1,7 @@
 import express, { type Express, type RequestHandler, Router } from 'express'
 import type { Kysely } from 'kysely'
 import type { Logger } from 'winston'
+import { findMoment } from '../db/queries/incarnation.ts'
 import type { Database } from '../db/schema.ts'
 import type { Reader } from '../shared/cache/reader.ts'
 import { PublicError } from '../shared/errors.ts'
@@ -10,6 +11,8 @@ import type { AppDeps } from './deps.ts'
 import { createSendAnswer } from './http/answer.ts'
 import { createAuthentication } from './http/authenticate.ts'
 import { createClient } from './http/client.ts'
+import { createConsistency } from './http/consistency.ts'
+import { createConsistencyTokens } from './http/consistency-token.ts'
 import { createFront } from './http/front.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import { describeRoutes } from './openapi/document.ts'
@@ -69,8 +72,17 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
 
   const health = healthRoutes({ db, isReady })
   const front = createFront({ client, logger, corsOrigins, rateLimit })
+  const consistency = createConsistency({
+    tokens: createConsistencyTokens(config.sessionSecrets, { lifeMs: config.tokenLifeMs }),
+    lifeMs: config.tokenLifeMs,
+    client,
+    findMoment: () => findMoment(db),
+  })
   const v1 = Router({ strict: true, caseSensitive: true })
-  v1.use(front, readJson(config.bodyLimitBytes))
+  v1.use(
+    (req, res, next) => front(req, res, () => consistency(req, res, next)),
+    readJson(config.bodyLimitBytes),
+  )
   // First what is asked for most: whatever stands before a route is paid for by each of its hits.
   v1.use(staffProfileRoutes(deps))
   v1.use(sessionRoutes({ ...deps, client, sessions }))

@@ -74,6 +74,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       loads: { concurrency: env.LOAD_CONCURRENCY, queue: env.LOAD_QUEUE },
       http: {
         sessionSecrets: env.SESSION_SECRETS,
+        tokenLifeMs: env.MAX_STALENESS_MS + CLOCKS_DIFFER_MS,
         bearer: bearerConfig(env),
         corsOrigins: env.CORS_ORIGINS,
         trustProxy: env.TRUST_PROXY,
@@ -82,6 +83,9 @@ export const apiConfig = (resourceNames: readonly string[]) =>
         bodyLimitBytes: env.BODY_LIMIT_BYTES,
       },
     }))
+
+/** What the clocks of API hosts may differ by: a token is dated by one and read by another. */
+const CLOCKS_DIFFER_MS = 20_000
 
 export type ApiConfig = z.output<ReturnType<typeof apiConfig>>
 export type HttpConfig = ApiConfig['http']

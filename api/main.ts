@@ -15,6 +15,7 @@ import { closeServer, listen } from '../shared/server.ts'
 import { createApp } from './app.ts'
 import { type ApiConfig, apiConfig } from './config.ts'
 import { createAppServer } from './http/app-server.ts'
+import { currentTokens } from './http/consistency.ts'
 import { currentRequestId } from './http/request-id.ts'
 import { overrideTtls } from './override-ttls.ts'
 import { watchDatabase } from './watch-database.ts'
@@ -52,6 +53,7 @@ await runService(logger, async (service) => {
     store,
     loader: createLoader(db, { ...config.loads, life }),
     guard: createGuard({ maxStalenessMs, life }),
+    tokens: currentTokens,
     prefix,
     isCached: ({ name }) => resources.has(name),
     metrics,

@@ -31,7 +31,9 @@ describe('configuration', () => {
       edgeMaxAgeS: 0,
       bearer: null,
       corsOrigins: [],
+      tokenLifeMs: 30_000,
     })
+    expect(config.cache.maxStalenessMs).to.equal(10_000)
     expect([...config.cache.resources]).to.deep.equal(names)
   })
 

@@ -7,6 +7,7 @@ import type { UserAccess } from '../../shared/resources/user-access.ts'
 import { challenge, type ReadBearerToken } from '../session/bearer.ts'
 import { csrfCookie, sessionCookie } from '../session/cookies.ts'
 import type { Sessions } from '../session/session.ts'
+import { isSafe } from './safe-method.ts'
 
 /** Who asks. The flags choose what a read shows; a write asks the database itself. */
 export interface User {
@@ -80,7 +81,7 @@ export function createAuthentication({
     // No browser sends a bearer token by itself, so nobody else's page can make it.
     const isSession = claim.fingerprint !== null
     if (user === null) return isSession ? null : refuse()
-    if (isSession && !SAFE_METHODS.has(req.method ?? '')) requireCsrfToken(req)
+    if (isSession && !isSafe(req)) requireCsrfToken(req)
     return user
   }
 
@@ -107,8 +108,6 @@ export function createAuthentication({
     },
   }
 }
-
-const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 function requireCsrfToken(req: IncomingMessage): void {
   const token = req.headers['x-csrftoken']

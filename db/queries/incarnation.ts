@@ -1,8 +1,25 @@
 import { type Kysely, sql } from 'kysely'
+import { parseSnapshot, type Snapshot } from '../event-log/snapshot.ts'
 import type { Database } from '../schema.ts'
 
 /** The life of the database that this transaction sees; `null` before somebody has begun it. */
 export async function findIncarnation(db: Kysely<Database>): Promise<string | null> {
   const { rows } = await sql<{ id: string }>`select id from invalidation.life`.execute(db)
   return rows[0]?.id ?? null
+}
+
+/** What could be seen at one time, and in which life of the database. */
+export interface Moment {
+  readonly incarnation: string | null
+  readonly snapshot: Snapshot
+}
+
+/** This moment: what was committed before it can be seen in it. Not for use inside a transaction. */
+export async function findMoment(db: Kysely<Database>): Promise<Moment> {
+  const { rows } = await sql<{ snapshot: string; incarnation: string | null }>`
+    select pg_current_snapshot()::text as snapshot,
+           (select id from invalidation.life) as incarnation`.execute(db)
+  const snapshot = parseSnapshot(rows[0]?.snapshot ?? '')
+  if (!rows[0] || !snapshot) throw new Error('Postgres gave no snapshot')
+  return { incarnation: rows[0].incarnation, snapshot }
 }

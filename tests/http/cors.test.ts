@@ -35,7 +35,7 @@ describe('pages of other origins', () => {
       'access-control-allow-origin': ORIGIN,
       'access-control-allow-credentials': 'true',
       'access-control-allow-methods': 'GET,HEAD,POST,PUT,DELETE',
-      'access-control-allow-headers': 'X-CSRFToken,Content-Type,Authorization',
+      'access-control-allow-headers': 'X-CSRFToken,Content-Type,Authorization,Consistency-Token',
       'access-control-max-age': '7200',
       vary: 'Origin',
     })

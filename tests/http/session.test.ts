@@ -26,6 +26,7 @@ async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) 
   const app = createApp({
     config: {
       sessionSecrets: [SECRET],
+      tokenLifeMs: 30_000,
       bearer: null,
       corsOrigins: [],
       trustProxy: 1,
@@ -58,7 +59,7 @@ async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) 
       status: res.status,
       headers: res.headers,
       text,
-      setCookies: res.headers.getSetCookie(),
+      setCookies: res.headers.getSetCookie().filter((it) => !it.startsWith('spms_token_')),
     }
   }
   return {

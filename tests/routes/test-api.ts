@@ -5,6 +5,7 @@ import type { Express } from 'express'
 import { type Kysely, sql } from 'kysely'
 import { createApp } from '../../api/app.ts'
 import type { HttpConfig } from '../../api/config.ts'
+import { isSafe } from '../../api/http/safe-method.ts'
 import { createSessions } from '../../api/session/session.ts'
 import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
@@ -46,6 +47,17 @@ const CSRF = 'csrf-token'
 const SECRET = 'a secret of the tests, of 32 characters'
 const WORLD = new URL('world.sql', import.meta.url)
 
+export const httpConfig: HttpConfig = {
+  sessionSecrets: [SECRET],
+  tokenLifeMs: 30_000,
+  bearer: null,
+  corsOrigins: [],
+  trustProxy: false,
+  rateLimit: { perS: 0, burst: 0 },
+  edgeMaxAgeS: 0,
+  bodyLimitBytes: 10_000,
+}
+
 /** Starts it on a free port. Users have the ids 1 to 5, and `hash-<id>` for a password hash. */
 export async function startTestApi({ http, ...options }: TestApiOptions = {}): Promise<TestApi> {
   const database = await createTestDatabase({ installed: true, ...options })
@@ -55,16 +67,7 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
   const logger = createLogger('test')
   logger.silent = true
   const app = createApp({
-    config: {
-      sessionSecrets: [SECRET],
-      bearer: null,
-      corsOrigins: [],
-      trustProxy: false,
-      rateLimit: { perS: 0, burst: 0 },
-      edgeMaxAgeS: 0,
-      bodyLimitBytes: 10_000,
-      ...http,
-    },
+    config: { ...httpConfig, ...http },
     reader: createUncachedReader(db),
     db,
     logger,
@@ -108,9 +111,15 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
           let received = ''
           res.setEncoding('utf8')
           res.on('data', (chunk: string) => (received += chunk))
-          res.on('end', () =>
-            resolve({ status: res.statusCode ?? 0, headers: res.headers, body: parsed(received) }),
-          )
+          res.on('end', () => {
+            const status = res.statusCode ?? 0
+            // Whatever a test writes: who has written must be able to ask for that again.
+            const isWritten = !isSafe(outgoing) && status < 400
+            if (isWritten && !res.headers['consistency-token']) {
+              reject(new Error(`${method} ${path}: ${status} without a Consistency-Token`))
+            }
+            resolve({ status, headers: res.headers, body: parsed(received) })
+          })
         })
         outgoing.on('error', reject)
         outgoing.end(text)

@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import * as fc from 'fast-check'
+import { createConsistencyTokens } from '../../api/http/consistency-token.ts'
+import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { bareUuid } from '../../shared/cache/frame.ts'
+
+const [OLD_SECRET, SECRET] = ['o'.repeat(32), 's'.repeat(32)]
+const LIFE_MS = 30_000
+const incarnation = randomUUID()
+let nowMs = 1_790_000_000_000
+const open = (...secrets: string[]) =>
+  createConsistencyTokens(secrets, { lifeMs: LIFE_MS, nowMs: () => nowMs })
+
+const XIDS = 60
+/** Any snapshot of a short history: the last one seen has ended, others had not come to that. */
+const snapshots = fc
+  .tuple(fc.integer({ min: 2, max: XIDS }), fc.uniqueArray(fc.integer({ min: 1, max: XIDS })))
+  .map(([xmax, ids]) => {
+    const xip = ids.filter((xid) => xid < xmax - 1).toSorted((a, b) => a - b)
+    return parseSnapshot(`${xip[0] ?? xmax}:${xmax}:${xip.join(',')}`) as Snapshot
+  })
+
+/** The model: a snapshot is nothing but the set of those that it sees. */
+const seenIn = ({ text }: Snapshot): ReadonlySet<number> => {
+  const [, xmax, xip = ''] = text.split(':')
+  const running = xip.split(',').map(Number)
+  const all = Array.from({ length: XIDS }, (_, n) => n + 1)
+  return new Set(all.filter((xid) => xid < Number(xmax) && !running.includes(xid)))
+}
+const isSubset = (small: ReadonlySet<number>, large: ReadonlySet<number>) =>
+  [...small].every((xid) => large.has(xid))
+
+describe('a consistency token', () => {
+  const tokens = open(SECRET)
+  const snapshot = parseSnapshot('738:900:738,899') as Snapshot
+  const text = tokens.issue({ incarnation, snapshot })
+
+  it('says what it was given, also to a host with another list of secrets', () => {
+    const expected = {
+      incarnation: bareUuid(incarnation),
+      snapshot: { xmax: 900n, xip: [738n, 899n] },
+    }
+    expect(tokens.read(text)).to.deep.equal(expected)
+    expect(open('n'.repeat(32), SECRET).read(text)).to.deep.equal(expected)
+  })
+
+  it('can stand in a header and in a cookie as it is, and is short', () => {
+    expect(text).to.match(/^[\w.-]+$/)
+    expect(text.length).to.be.below(110)
+    const xip = Array.from({ length: 500 }, (_, n) => String(10n ** 18n + BigInt(1_000 * n)))
+    const busy = parseSnapshot(`${xip[0]}:${10n ** 18n + 600_000n}:${xip.join(',')}`)
+    expect(tokens.issue({ incarnation, snapshot: busy as Snapshot }).length).to.be.below(250)
+  })
+
+  it('asks for the same as the snapshot it was taken from, and never for less', () => {
+    fc.assert(
+      fc.property(snapshots, snapshots, (of, watermark) => {
+        const token = tokens.read(tokens.issue({ incarnation, snapshot: of }))
+        const isCovered = token !== null && covers(watermark, token.snapshot)
+        const isPast = isSubset(seenIn(of), seenIn(watermark))
+        if (of.xip.length <= 16) expect(isCovered).to.equal(isPast)
+        else expect(!isCovered || isPast).to.equal(true)
+      }),
+      { seed: 1, numRuns: 5_000 },
+    )
+  })
+
+  it('is covered by what it was cut from once the transactions that it left out have ended', () => {
+    const xip = Array.from({ length: 40 }, (_, n) => n + 1)
+    const cut = tokens.read(
+      tokens.issue({ incarnation, snapshot: parseSnapshot(`1:50:${xip.join()}`) as Snapshot }),
+    )
+    expect(cut?.snapshot.xip).to.deep.equal(xip.slice(0, 16).map(BigInt))
+    const later = (running: readonly number[]) =>
+      covers(parseSnapshot(`1:60:${running.join()}`) as Snapshot, cut?.snapshot ?? snapshot)
+    expect(later(xip)).to.equal(false)
+    expect(later(xip.slice(0, 16))).to.equal(true)
+  })
+
+  it('says that its life could not be told where that is so', () => {
+    expect(tokens.read(tokens.issue(null))).to.include({ incarnation: null })
+    expect(tokens.read(tokens.issue({ incarnation: null, snapshot }))).to.include({
+      incarnation: null,
+    })
+  })
+
+  it('is nothing when any character of it was changed, or it is not ours', () => {
+    for (let at = 0; at < text.length - 1; at++) {
+      for (const other of ['0', '1', 'A', '.', '_']) {
+        if (text[at] === other) continue
+        const changed = text.slice(0, at) + other + text.slice(at + 1)
+        expect(tokens.read(changed), changed).to.equal(null)
+      }
+    }
+    for (const junk of [
+      '',
+      'x',
+      text.slice(0, -1),
+      `${text}0`,
+      `${text},${text}`,
+      '1'.repeat(9_999),
+    ]) {
+      expect(tokens.read(junk)).to.equal(null)
+    }
+    expect(open(OLD_SECRET).read(text)).to.equal(null)
+  })
+
+  it('is nothing once it has had its time', () => {
+    const issued = tokens.issue({ incarnation, snapshot })
+    nowMs += LIFE_MS
+    expect(tokens.read(issued)).to.not.equal(null)
+    nowMs += 1
+    expect(tokens.read(issued)).to.equal(null)
+  })
+})

@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { expect } from 'chai'
+import express from 'express'
+import { createClient } from '../../api/http/client.ts'
+import { createConsistency, currentTokens } from '../../api/http/consistency.ts'
+import { createConsistencyTokens } from '../../api/http/consistency-token.ts'
+import { sendJson, sendNoContent } from '../../api/http/json.ts'
+import { sendProblem } from '../../api/http/problem.ts'
+import type { Moment } from '../../db/queries/incarnation.ts'
+import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { bareUuid } from '../../shared/cache/frame.ts'
+import type { Token } from '../../shared/cache/token.ts'
+import { PublicError } from '../../shared/errors.ts'
+import { portOf } from '../../shared/server.ts'
+import { until } from '../support/until.ts'
+
+const LIFE_MS = 30_000
+const incarnation = randomUUID()
+const tokens = createConsistencyTokens(['s'.repeat(32)], { lifeMs: LIFE_MS })
+const momentAt = (xmax: number): Moment => ({
+  incarnation,
+  snapshot: parseSnapshot(`${xmax}:${xmax}:`) as Snapshot,
+})
+const tokenAt = (xmax: number) => tokens.issue(momentAt(xmax))
+
+type Handler = (req: IncomingMessage, res: ServerResponse) => unknown
+
+describe('read your writes, over HTTP', () => {
+  let moment: () => Promise<Moment>
+  let handler: Handler
+  let seen: readonly Token[]
+  const consistency = createConsistency({
+    tokens,
+    lifeMs: LIFE_MS,
+    client: createClient(1),
+    findMoment: () => moment(),
+  })
+  const server = createServer((req, res) =>
+    consistency(req, res, () => {
+      seen = currentTokens()
+      void handler(req, res)
+    }),
+  )
+  let url: string
+
+  before((done) => {
+    server.listen(0, '127.0.0.1', () => {
+      url = `http://127.0.0.1:${portOf(server)}/`
+      done()
+    })
+  })
+  after((done) => {
+    server.closeAllConnections()
+    server.close(done)
+  })
+  beforeEach(() => {
+    moment = async () => momentAt(100)
+    handler = (_req, res) => sendJson(res, 200, { done: true })
+  })
+
+  const send = (method: string, headers: Record<string, string> = {}) =>
+    fetch(url, { method, headers })
+  const tokenOf = (res: Response) => tokens.read(res.headers.get('consistency-token') ?? '')
+
+  /** A browser: it keeps what answers set, each tab sends what there is when it asks. */
+  function openBrowser() {
+    const jar = new Map<string, string>()
+    return {
+      jar,
+      ask: (method: string) =>
+        send(method, { Cookie: [...jar].map((pair) => pair.join('=')).join('; ') }),
+      keep(res: Response) {
+        for (const cookie of res.headers.getSetCookie()) {
+          const [pair = '', ...attributes] = cookie.split('; ')
+          const [name = '', value = ''] = pair.split('=')
+          if (attributes.includes('Max-Age=0')) jar.delete(name)
+          else jar.set(name, value)
+        }
+      },
+    }
+  }
+
+  const ways: Readonly<Record<string, Handler>> = {
+    'as JSON': (_req, res) => sendJson(res, 201, { id: 1 }),
+    'without content': (_req, res) => sendNoContent(res),
+    'through Express': (req, res) =>
+      express().post('/', (_req, answer) => void answer.status(201).json({ id: 1 }))(req, res),
+    'with a reason and headers': (_req, res) =>
+      res.writeHead(202, 'Accepted', { 'X-More': 'more' }).end('{}'),
+    'with the head left to itself': (_req, res) => res.end('{}'),
+  }
+  for (const [how, answer] of Object.entries(ways)) {
+    it(`gives a token with a success that is answered ${how}`, async () => {
+      handler = answer
+      const res = await send('POST')
+      expect(tokenOf(res)).to.deep.equal({
+        incarnation: bareUuid(incarnation),
+        snapshot: { xmax: 100n, xip: [] },
+      })
+      expect(res.status).to.be.within(200, 204)
+      if (how === 'as JSON') expect(await res.json()).to.deep.equal({ id: 1 })
+      if (how.startsWith('with a reason')) {
+        expect(res.statusText).to.equal('Accepted')
+        expect(res.headers.get('x-more')).to.equal('more')
+      }
+    })
+  }
+
+  it('takes the token when the handler has done its work, and not before', async () => {
+    let isWritten = false
+    moment = async () => momentAt(isWritten ? 101 : 100)
+    handler = async (_req, res) => {
+      await new Promise(setImmediate)
+      isWritten = true
+      sendNoContent(res)
+    }
+    expect(tokenOf(await send('DELETE'))?.snapshot.xmax).to.equal(101n)
+  })
+
+  it('gives none for a read, nor for a failure', async () => {
+    expect((await send('GET')).headers.has('consistency-token')).to.equal(false)
+    handler = (_req, res) => sendProblem(res, new PublicError('conflict', 'No.'))
+    const failed = await send('PUT')
+    expect(failed.status).to.equal(409)
+    expect(failed.headers.has('consistency-token')).to.equal(false)
+    expect(failed.headers.getSetCookie()).to.deep.equal([])
+  })
+
+  it('gives one that nothing covers when Postgres goes away after the write', async () => {
+    moment = () => Promise.reject(new Error('connection lost'))
+    const res = await send('PUT')
+    expect(res.status).to.equal(200)
+    expect(tokenOf(res)).to.include({ incarnation: null })
+  })
+
+  it('gives the same as a cookie that lives no longer than it counts, beside other cookies', async () => {
+    handler = (_req, res) => {
+      res.setHeader('Set-Cookie', ['spms_session=s'])
+      sendNoContent(res)
+    }
+    const res = await send('POST', { 'X-Forwarded-Proto': 'https' })
+    const [session, cookie = ''] = res.headers.getSetCookie()
+    expect(session).to.equal('spms_session=s')
+    expect(cookie).to.match(/^spms_token_[\w-]{8}=/)
+    expect(cookie).to.contain(`=${res.headers.get('consistency-token')};`)
+    expect(cookie.split('; ').slice(1)).to.have.members([
+      'Max-Age=30',
+      'Path=/',
+      'HttpOnly',
+      'Secure',
+      'SameSite=Lax',
+    ])
+  })
+
+  it('lets every read of a request know what it brings, in headers and cookies', async () => {
+    await send('GET', {
+      'Consistency-Token': `${tokenAt(1)}, ${tokenAt(2)}`,
+      Cookie: `a=b; spms_token_x=${tokenAt(3)}; spms_token_y=${tokenAt(4)}`,
+    })
+    expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([1n, 2n, 3n, 4n])
+    await send('GET')
+    expect(seen).to.deep.equal([])
+  })
+
+  it('lets it know until it is answered, though others who brought some have been', async () => {
+    const gate = new EventEmitter()
+    const opened = once(gate, 'open')
+    let isWaiting = false
+    handler = async (_req, res) => {
+      isWaiting = true
+      await opened
+      seen = currentTokens()
+      sendJson(res, 200, {})
+    }
+    const slow = send('GET', { 'Consistency-Token': tokenAt(7) })
+    await until(() => isWaiting)
+    handler = (_req, res) => sendJson(res, 200, {})
+    await send('GET', { 'Consistency-Token': tokenAt(8) })
+    gate.emit('open')
+    await slow
+    expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([7n])
+  })
+
+  it('ignores what is not a token', async () => {
+    const res = await send('GET', {
+      'Consistency-Token': `junk, ${tokenAt(1).replace('.', 'x')}`,
+      Cookie: 'spms_token_=; spms_token_z=%00; spms_token',
+    })
+    expect(res.status).to.equal(200)
+    expect(seen).to.deep.equal([])
+  })
+
+  it('takes too many to be looked at for one that nothing covers', async () => {
+    await send('GET', { 'Consistency-Token': Array.from({ length: 65 }, () => 'x').join() })
+    expect(seen).to.deep.include({ incarnation: null, snapshot: { xmax: 0n, xip: [] } })
+    await send('GET', { 'Consistency-Token': Array.from({ length: 64 }, () => 'x').join() })
+    expect(seen).to.deep.equal([])
+  })
+
+  it('does not let two tabs overwrite what the other has got', async () => {
+    const browser = openBrowser()
+    // Both ask before either has an answer; and the answer of the later write comes first.
+    moment = async () => momentAt(200)
+    const one = await browser.ask('PUT')
+    moment = async () => momentAt(201)
+    const two = await browser.ask('PUT')
+    browser.keep(two)
+    browser.keep(one)
+    await browser.ask('GET')
+    expect(seen.map(({ snapshot }) => snapshot.xmax)).to.have.members([200n, 201n])
+
+    // The next write stands for both.
+    moment = async () => momentAt(202)
+    browser.keep(await browser.ask('PUT'))
+    await browser.ask('GET')
+    expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([202n])
+    expect(browser.jar.size).to.equal(1)
+  })
+
+  it('keeps what a new token does not stand for', async () => {
+    const browser = openBrowser()
+    browser.keep(await browser.ask('PUT'))
+    moment = async () => ({ ...momentAt(5), incarnation: randomUUID() })
+    browser.keep(await browser.ask('PUT'))
+    moment = () => Promise.reject(new Error('connection lost'))
+    browser.keep(await browser.ask('PUT'))
+    await browser.ask('GET')
+    expect(seen).to.have.length(3)
+  })
+
+  it('sweeps up cookies that are no tokens any more', async () => {
+    const browser = openBrowser()
+    browser.jar.set('spms_token_old', 'what another release has set')
+    browser.keep(await browser.ask('PUT'))
+    expect([...browser.jar.keys()]).to.not.include('spms_token_old')
+  })
+})
