@@ -40,7 +40,7 @@ export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer
       Age: ageS,
     }
     // Added to what may be there: an answer to a listed origin differs by origin too.
-    if (audience === 'anyone') vary(res, 'Cookie, Authorization')
+    if (audience === 'anyone') vary(res, 'Cookie, Authorization, Consistency-Token')
 
     if (body === null) {
       const problem = problemBody(404, absent)

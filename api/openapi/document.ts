@@ -36,7 +36,8 @@ export function describeRoutes(mounted: Mounted): object {
       version: '1',
       description:
         'Science projects, the people who work on them, and their public pages. ' +
-        '`HEAD` works where `GET` does. Errors are RFC 9457 problems.',
+        '`HEAD` works where `GET` does. Errors are RFC 9457 problems. What has written answers with ' +
+        'a `Consistency-Token`, also as a cookie: who sends it back sees that in all they read.',
     },
     servers: [{ url: '/' }],
     paths,

@@ -53,6 +53,8 @@ export interface RedisStoreOptions {
   /** How long one command may take. The client's own time-out should be longer: it hears no late reply. */
   readonly commandTimeoutMs: number
   readonly onState?: (usable: boolean) => void
+  /** What is known of Redis between two polls. By default one of its own. */
+  readonly sight?: Sight
 }
 
 /** How long a reader may take to fill; then another may try. */
@@ -68,9 +70,8 @@ const HALF_OPEN_AFTER_MS = 500
 /** An entry store on Redis, with a poll of its own and a circuit breaker that only the poll closes. */
 export function createRedisStore(
   redis: Redis,
-  { prefix, commandTimeoutMs, onState }: RedisStoreOptions,
+  { prefix, commandTimeoutMs, onState, sight = new Sight() }: RedisStoreOptions,
 ): EntryStore & Disposable {
-  const sight = new Sight()
   const breaker: CircuitBreakerPolicy = circuitBreaker(handleAll, {
     halfOpenAfter: HALF_OPEN_AFTER_MS,
     breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),

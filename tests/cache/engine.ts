@@ -8,6 +8,7 @@ import { createLoader } from '../../shared/cache/loader.ts'
 import { OwnLife } from '../../shared/cache/own-life.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import { defineResource, type Loaded, type Resource } from '../../shared/cache/resource.ts'
+import type { Sight } from '../../shared/cache/sight.ts'
 import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
 import type { Token } from '../../shared/cache/token.ts'
 import { createMetrics } from '../../shared/metrics.ts'
@@ -38,6 +39,7 @@ export interface ReaderOptions {
   /** Stands between the reader and its guard. */
   readonly wrapGuard?: (guard: Guard) => Guard
   readonly tokens?: () => readonly Token[]
+  readonly sight?: Sight
   /** Do not wait until Redis has been found. */
   readonly isAlone?: boolean
 }
@@ -119,7 +121,11 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
 
     async openReader(options = {}) {
       const own = connect(options.redisUrl ?? redisUrl, 'engine-test-reader')
-      const store = createRedisStore(own, { prefix, commandTimeoutMs: 50 })
+      const store = createRedisStore(own, {
+        prefix,
+        commandTimeoutMs: 50,
+        ...(options.sight && { sight: options.sight }),
+      })
       closers.push(() => store[Symbol.dispose]())
       const metrics = createMetrics()
       const fillErrors: unknown[] = []

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { expect } from 'chai'
+import { Redis } from 'ioredis'
 import { sql } from 'kysely'
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { findIncarnation } from '../../db/queries/incarnation.ts'
@@ -10,9 +11,13 @@ import { createGuard, type Guard } from '../../shared/cache/guard.ts'
 import { watermarkKey } from '../../shared/cache/key.ts'
 import { OwnLife } from '../../shared/cache/own-life.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
+import { Sight } from '../../shared/cache/sight.ts'
 import type { EntryStore } from '../../shared/cache/store.ts'
 import type { Token } from '../../shared/cache/token.ts'
 import { encodeWatermark, UNNAMED, type Watermark } from '../../shared/cache/watermark.ts'
+import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
+import { testRedisUrl } from '../support/invalidator.ts'
+import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { until } from '../support/until.ts'
 import {
   defineThing,
@@ -295,6 +300,52 @@ describe('the guard', function () {
         },
       }))
       expect(textOf(answer)).to.equal(OLD)
+    })
+  })
+
+  describe('when the connection leads to another Redis than before', () => {
+    let elsewhere: PrivateRedis
+    let proxy: Proxy
+    before(async () => {
+      elsewhere = await startPrivateRedis()
+      proxy = await createProxy(testRedisUrl())
+      await proxy.listen()
+    })
+    after(async () => {
+      await proxy[Symbol.asyncDispose]()
+      await elsewhere[Symbol.asyncDispose]()
+    })
+
+    /** A failover to a replica that lags: there is what the token is against, and an older watermark. */
+    async function failOver(sight: Sight): Promise<Answer> {
+      proxy.lead(testRedisUrl())
+      const token = { incarnation: bareUuid(ours), snapshot }
+      const reader = await open({ redisUrl: proxy.url, sight, tokens: () => [token] })
+      await untilHeld(reader, await publish(0))
+
+      await putOld(0)
+      const copy = await engine.redis.dumpBuffer(engine.keyOf(id))
+      const replica = new Redis(elsewhere.url)
+      await replica.restore(engine.keyOf(id), 0, copy, 'REPLACE')
+      replica.disconnect()
+      await engine.redis.unlink(engine.keyOf(id))
+
+      const answer = once(reader.redis, 'ready').then(() => read(reader))
+      proxy.lead(elsewhere.url)
+      return answer
+    }
+
+    it('has forgotten the watermark before it is used', async () => {
+      const answer = await failOver(new Sight())
+      expect(textOf(answer)).to.equal(FRESH)
+      expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
+    })
+
+    it('would show what is older than a token if it remembered it', async () => {
+      class Unforgetting extends Sight {
+        override forget(): void {}
+      }
+      expect(textOf(await failOver(new Unforgetting()))).to.equal(OLD)
     })
   })
 

@@ -42,7 +42,7 @@ describe('sending an answer', () => {
       'cache-status': 'spms; hit; ttl=10',
       // Five seconds beyond the age that it arrives with.
       'cache-control': 'public, max-age=0, s-maxage=66, must-revalidate',
-      vary: 'Cookie, Authorization',
+      vary: 'Cookie, Authorization, Consistency-Token',
       etag: '"abc"',
       age: '61',
       'content-type': 'application/json; charset=utf-8',
@@ -85,7 +85,7 @@ describe('sending an answer', () => {
     expect(await res.text()).to.equal('')
     expect(res.headers.get('etag')).to.equal('"abc"')
     expect(res.headers.get('cache-status')).to.equal('spms; hit; ttl=10')
-    expect(res.headers.get('vary')).to.equal('Cookie, Authorization')
+    expect(res.headers.get('vary')).to.equal('Cookie, Authorization, Consistency-Token')
   })
 
   it('answers HEAD like GET without the body', async () => {

@@ -11,11 +11,13 @@ export interface Proxy extends AsyncDisposable {
   swallow(): void
   /** Accepts connections; before this they are refused. */
   listen(): Promise<void>
+  /** Leads to another server from now on, as after a failover: every connection ends. */
+  lead(target: string): void
 }
 
 /** Stands before a server on loopback; refuses connections until it is told to listen. */
 export async function createProxy(target: string): Promise<Proxy> {
-  const address = new URL(target)
+  let address = new URL(target)
   const sockets = new Set<Socket>()
   let swallowed = 0
   const server = createServer((client) => {
@@ -57,6 +59,10 @@ export async function createProxy(target: string): Promise<Proxy> {
     delayMs: 0,
     swallow: () => void swallowed++,
     listen: () => listen(port),
+    lead(target) {
+      address = new URL(target)
+      for (const socket of sockets) socket.destroy()
+    },
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy()
       if (server.listening) await new Promise<void>((resolve) => server.close(() => resolve()))

@@ -24,10 +24,22 @@ export interface System extends AsyncDisposable {
   readonly apis: readonly string[]
   /** A connection that a DBA could have. */
   readonly sql: Client
+  readonly invalidator: Invalidator
   /** Reads a path under `/api/v1`, by default from the first API. */
   get(path: string, headers?: Record<string, string>, api?: number): Promise<Reply>
   /** The sum of a metric's samples over all APIs, those whose labels contain `labels`. */
   metric(name: string, labels?: string): Promise<number>
+}
+
+/** The invalidator of a system, which may have to do without it. */
+export interface Invalidator {
+  /** Ends it at once, as SIGKILL does. */
+  kill(): Promise<void>
+  /** Starts it again, and waits until it works. */
+  start(): Promise<void>
+  /** Holds it still, as SIGSTOP does. */
+  freeze(): void
+  thaw(): void
 }
 
 export interface Reply {
@@ -78,19 +90,16 @@ async function start(
     NODE_ENV: 'production',
     ...env,
   }
-  const services = await Promise.all(
-    [...Array.from({ length: count }, () => 'api/main.ts'), 'invalidator/main.ts'].map((main) =>
-      startOne(main, common),
-    ),
-  )
-  closers.push(() => Promise.all(services.map(({ stop }) => stop())))
-  await Promise.all(
-    services.map(({ metrics, failed }) =>
-      Promise.race([until(() => answers(`${metrics}/readyz`)), failed]),
-    ),
-  )
-
-  const apis = services.slice(0, count)
+  const open = async (main: string) => {
+    const service = await startOne(main, common)
+    closers.push(() => service.stop())
+    await Promise.race([until(() => answers(`${service.metrics}/readyz`)), service.failed])
+    return service
+  }
+  let [invalidator, ...apis] = await Promise.all([
+    open('invalidator/main.ts'),
+    ...Array.from({ length: count }, () => open('api/main.ts')),
+  ])
   const get: System['get'] = async (path, headers = {}, api = 0) => {
     const response = await fetch(`${apis[api]?.address}/api/v1/${path}`, { headers })
     return {
@@ -111,6 +120,14 @@ async function start(
     prefix,
     apis: apis.map(({ address }) => address),
     sql,
+    invalidator: {
+      kill: () => invalidator.stop('SIGKILL'),
+      async start() {
+        invalidator = await open('invalidator/main.ts')
+      },
+      freeze: () => invalidator.signal('SIGSTOP'),
+      thaw: () => invalidator.signal('SIGCONT'),
+    },
     get,
     async metric(name, labels = '') {
       const texts = await Promise.all(
@@ -144,9 +161,14 @@ async function startOne(main: string, env: NodeJS.ProcessEnv) {
     failed,
     address: `http://127.0.0.1:${port}`,
     metrics: `http://127.0.0.1:${metricsPort}`,
-    async stop() {
+    signal: (signal: NodeJS.Signals) => child.kill(signal),
+    async stop(signal: NodeJS.Signals = 'SIGTERM') {
       stopping = true
-      if (child.exitCode === null) child.kill('SIGTERM')
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill(signal)
+        // One that is held still hears nothing else.
+        child.kill('SIGCONT')
+      }
       await ended
     },
   }

@@ -1,0 +1,147 @@
+import { parseSetCookie } from 'cookie'
+import { expect } from 'chai'
+import { createSessions } from '../../api/session/session.ts'
+import { startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
+import { until } from '../support/until.ts'
+
+const LONG = process.env.SPMS_LONG === '1'
+const PAIRS = LONG ? 100_000 : 2_000
+const CLIENTS = 8
+/** The invalidator lives, and is dead, for at most so many. */
+const MOST_BETWEEN = 500
+/** Of so many pairs one is read without tokens, to show that there was something to be kept from. */
+const WITHOUT_TOKEN = 10
+
+/** Somebody who writes and wants to see it again. */
+interface Author {
+  readonly profileId: string
+  readonly session: string
+  /** What their browser holds of ours. */
+  readonly jar: Map<string, string>
+}
+
+describe('who brings a token', function () {
+  this.timeout(LONG ? 7_200_000 : 600_000)
+
+  let system: System
+  let authors: readonly Author[]
+
+  before(async () => {
+    system = await startSystem({ apis: 2 })
+    const { rows } = await system.sql.query<{ id: string; user_id: string; password: string }>(
+      `select p.id, u.id as user_id, u.password
+       from users_publicstaffprofile p join users_user u on u.id = p.user_id
+       where not p.is_hidden and u.is_active and u.is_staff order by p.id limit $1`,
+      [CLIENTS],
+    )
+    const sessions = createSessions([SYSTEM_SECRET])
+    authors = await Promise.all(
+      rows.map(async ({ id, user_id, password }) => ({
+        profileId: id,
+        session: await sessions.issue(user_id, password),
+        jar: new Map(),
+      })),
+    )
+  })
+  after(() => system[Symbol.asyncDispose]())
+
+  const path = ({ profileId }: Author) => `users/staffprofiles/${profileId}`
+  const cookiesOf = ({ jar }: Author) => [...jar].map((pair) => pair.join('=')).join('; ')
+
+  /** Writes through one process; answers the token, and the browser keeps its cookie. */
+  async function write(author: Author, about: string, api: number): Promise<string> {
+    const response = await fetch(`${system.apis[api]}/api/v1/${path(author)}`, {
+      method: 'PUT',
+      headers: {
+        'Content-Type': 'application/json',
+        Cookie: `spms_session=${author.session}; spmscsrf=x; ${cookiesOf(author)}`,
+        'X-CSRFToken': 'x',
+      },
+      body: JSON.stringify({ about }),
+    })
+    expect(response.status, await response.text()).to.equal(200)
+    for (const cookie of response.headers.getSetCookie()) {
+      const { name, value = '', maxAge } = parseSetCookie(cookie)
+      if (maxAge === 0) author.jar.delete(name)
+      else author.jar.set(name, value)
+    }
+    return response.headers.get('consistency-token') ?? ''
+  }
+
+  interface Seen {
+    /** Brought what was older than the write although it had a token. */
+    broken: number
+    /** The same without one. */
+    older: number
+    hits: number
+    own: number
+  }
+
+  /** Writes, then reads from any process what it wrote; each second pair with a header, else with cookies. */
+  async function pair(author: Author, n: number, seen: Seen): Promise<void> {
+    const { profileId } = author
+    const hero = `users/staffprofiles/${profileId}/hero`
+    const about = `pair ${n}`
+    // What others read all the time, so that there is something older to be found.
+    const before = await system.get(hero, {}, n % 2)
+    let token = await write(author, about, (n >> 1) % 2)
+    // The first answer was lost; the write that is sent again changes nothing.
+    if (n % 5 === 0) token = await write(author, about, n % 2)
+    const isBringing = n % WITHOUT_TOKEN !== 0
+    const tokens = n % 2 === 0 ? { 'Consistency-Token': token } : { Cookie: cookiesOf(author) }
+    const reply = await system.get(
+      hero,
+      {
+        ...(isBringing && tokens),
+        // It changed, so it must not be told that it has not.
+        ...(n % 3 === 0 && { 'If-None-Match': before.headers.get('etag') ?? '' }),
+      },
+      (n >> 2) % 2,
+    )
+    const isSeen = reply.status === 200 && reply.text.includes(`"${about}"`)
+    if (!isSeen && isBringing) seen.broken++
+    if (!isSeen && !isBringing) seen.older++
+    if (isBringing && reply.cache === 'hit') seen.hits++
+    if (reply.headers.get('cache-status')?.includes('detail=token')) seen.own++
+  }
+
+  it(`sees what it wrote, ${PAIRS} times, while the invalidator is killed again and again`, async () => {
+    const seen: Seen = { broken: 0, older: 0, hits: 0, own: 0 }
+    let n = 0
+    const working = Promise.all(
+      authors.map(async (author) => {
+        while (n < PAIRS) await pair(author, ++n, seen)
+      }),
+    )
+    let hasEnded = false
+    const ended = working.finally(() => (hasEnded = true))
+    // It may fail while the invalidator is being waited for.
+    ended.catch(() => {})
+    const isDone = () => hasEnded
+    while (!isDone()) {
+      for (const next of [system.invalidator.kill, system.invalidator.start]) {
+        const at = n + Math.ceil(MOST_BETWEEN * Math.random())
+        await until(() => isDone() || n >= at)
+        await next()
+      }
+    }
+    await ended
+    expect(seen.broken).to.equal(0)
+    // Without a token it would have seen what was older, and with one not everything was its own query.
+    expect(seen.older).to.be.above(0)
+    expect(seen.own).to.be.above(0)
+  })
+
+  it('reads from the cache again as soon as that holds what it wrote', async () => {
+    const [author] = authors as [Author]
+    const token = await write(author, 'the last', 0)
+    for (const api of [0, 1]) {
+      await until(async () => {
+        const hero = `users/staffprofiles/${author.profileId}/hero`
+        const { text, cache } = await system.get(hero, { 'Consistency-Token': token }, api)
+        expect(text).to.contain('"the last"')
+        return cache === 'hit'
+      })
+    }
+  })
+})
