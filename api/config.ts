@@ -4,6 +4,7 @@ import {
   commonSettings,
   list,
   logConfig,
+  MAX_STALENESS_MS,
   port,
   positiveNumber,
   redisUrl,
@@ -23,7 +24,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       REDIS_URL: redisUrl.optional(),
       REDIS_TIMEOUT_MS: positiveNumber.default(50),
       REDIS_BUDGET_MS: positiveNumber.default(80),
-      MAX_STALENESS_MS: positiveNumber.default(10_000),
+      MAX_STALENESS_MS: positiveNumber.default(MAX_STALENESS_MS),
       CACHE_ENABLED: z.stringbool().default(true),
       CACHE_RESOURCES: list
         .pipe(z.array(knownName(resourceNames)))

@@ -23,6 +23,9 @@ export function parseConfig<S extends z.ZodType>(schema: S, environment: Environ
   )
 }
 
+/** The bound of staleness where none is configured. */
+export const MAX_STALENESS_MS = 10_000
+
 export const port = z.coerce.number().int().min(0).max(65_535)
 export const wholeNumber = z.coerce.number().int().nonnegative()
 export const positiveNumber = z.coerce.number().int().positive()

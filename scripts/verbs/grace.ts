@@ -1,6 +1,7 @@
+import { MAX_STALENESS_MS } from '../../shared/config.ts'
+
 /** The next inspection of the triggers by every invalidator, and the next poll of every API. */
 const NOTICED_MS = 3_000
-const MAX_STALENESS_MS = 10_000
 
 /**
  * How long it takes until nobody reads entries that an installation no longer keeps right: its

@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto'
+import { expect } from 'chai'
+import { install } from '../../db/event-log/install.ts'
+import { compileRules } from '../../shared/cache/compile.ts'
+import { catalog } from '../../shared/resources/index.ts'
+import { startSystem, type System } from '../support/system.ts'
+import { until } from '../support/until.ts'
+
+// The bound is so long that it cannot be what keeps answers right here.
+const BOUND_MS = 3_600_000
+
+describe('an API that cannot trust what it finds in Redis', function () {
+  this.timeout(60_000)
+
+  let system: System
+  let id: string
+  before(async () => {
+    system = await startSystem({ env: { MAX_STALENESS_MS: `${BOUND_MS}` } })
+    const { rows } = await system.sql.query<{ id: string }>(
+      `select p.id from users_publicstaffprofile p join users_user u on u.id = p.user_id
+       where not p.is_hidden and u.is_active and u.is_staff limit 1`,
+    )
+    id = rows[0]?.id ?? ''
+  })
+  after(() => system[Symbol.asyncDispose]())
+
+  const read = () => system.get(`users/staffprofiles/${id}/hero`)
+  const write = (about: string) =>
+    system.sql.query('update users_publicstaffprofile set about = $1 where id = $2', [about, id])
+  const untilHit = (about: string) =>
+    until(async () => {
+      const { cache, text } = await read()
+      return cache === 'hit' && text.includes(`"${about}"`)
+    })
+  const detailOf = ({ headers }: Awaited<ReturnType<typeof read>>) =>
+    /detail=(.*)/.exec(headers.get('cache-status') ?? '')?.[1]
+
+  it('reads Postgres while the triggers that should have told it are damaged', async () => {
+    await write('whole')
+    await untilHit('whole')
+    await system.sql.query('alter table users_publicstaffprofile disable trigger user')
+    await write('in silence')
+    await until(async () => detailOf(await read()) === 'unnamed')
+    expect((await read()).text).to.contain('"in silence"')
+
+    await install(system.databaseUrl, compileRules(catalog))
+    await untilHit('in silence')
+  })
+
+  it('finds nothing that was stored in a life of the database that is over', async () => {
+    await write('of this life')
+    await untilHit('of this life')
+    await system.invalidator.kill()
+    await write('of the next life')
+    expect((await read()).text).to.contain('"of this life"')
+    await system.sql.query('update invalidation.incarnation set id = $1', [randomUUID()])
+    await until(async () => (await read()).text.includes('"of the next life"'))
+    await system.invalidator.start()
+    await untilHit('of the next life')
+  })
+})
