@@ -18,9 +18,11 @@ import { requireSuperuser } from '../../db/writes/superuser.ts'
 import { requireSubject } from '../../db/writes/task-subject.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { lockForMerge, mergeUsers } from '../../db/writes/user-merge.ts'
+import { adminTask } from '../../shared/shapes/admin-task.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { alsoNamed, futureInstant, instant, reference, text } from './field.ts'
 import { found } from './found.ts'
@@ -34,8 +36,10 @@ export function adminTaskRoutes(deps: AppDeps): Router {
 
   router
     .route('/adminoptions/tasks')
-    .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findPendingTasks)))
-    .post(async (req, res) => {
+    .get(listsTasks, async (req, res) =>
+      sendPrivate(res, await queryAs(deps, req, findPendingTasks)),
+    )
+    .post(asks, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const wanted = parse(newTask, req.body)
       const task = await transact(db, async (trx) => {
@@ -48,12 +52,14 @@ export function adminTaskRoutes(deps: AppDeps): Router {
 
   router
     .route('/adminoptions/tasks/pending')
-    .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findOpenTasks)))
+    .get(listsOpenTasks, async (req, res) =>
+      sendPrivate(res, await queryAs(deps, req, findOpenTasks)),
+    )
     .all(methodNotAllowed('GET'))
 
   router
     .route('/adminoptions/tasks/:id')
-    .get(async (req, res) => {
+    .get(showsTask, async (req, res) => {
       const id = parseId(req.params.id, 'Task')
       const task = await queryAs(deps, req, (trx, user) => findTask(trx, id, user))
       sendPrivate(res, found(task, 'Task', id))
@@ -63,7 +69,7 @@ export function adminTaskRoutes(deps: AppDeps): Router {
   for (const { verb, isAllowed, decide } of DECISIONS) {
     router
       .route(`/adminoptions/tasks/:id/${verb}`)
-      .post(async (req, res) => {
+      .post(decisions[verb], async (req, res) => {
         const id = parseId(req.params.id, 'Task')
         const { userId } = await deps.requireUser(req)
         const task = await transact(db, async (trx) => {
@@ -79,7 +85,7 @@ export function adminTaskRoutes(deps: AppDeps): Router {
 
   router
     .route('/adminoptions/tasks/:id/respond')
-    .post(async (req, res) => {
+    .post(responds, async (req, res) => {
       const id = parseId(req.params.id, 'Task')
       const { userId } = await deps.requireUser(req)
       const message = await transact(db, async (trx) => {
@@ -99,7 +105,7 @@ export function adminTaskRoutes(deps: AppDeps): Router {
 
   router
     .route('/adminoptions/mergeusers')
-    .post(async (req, res) => {
+    .post(merges, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const wanted = parse(directMerge, req.body)
       await transact(db, async (trx) => {
@@ -202,3 +208,62 @@ const newTask = alsoNamed(
     error: 'This is no action that can be asked for.',
   }),
 )
+
+const message = z.strictObject({ message: z.string() })
+
+const listsTasks = operation({
+  summary: 'What is asked of administrators and not decided',
+  who: 'users',
+  answers: { 200: z.array(adminTask) },
+})
+
+const asks = operation({
+  summary: 'Asks to delete a project, merge users or set a caretaker',
+  who: 'users',
+  body: newTask,
+  answers: { 201: adminTask },
+})
+
+const listsOpenTasks = operation({
+  summary: 'The same without what has run out of time',
+  who: 'users',
+  answers: { 200: z.array(adminTask) },
+})
+
+const showsTask = operation({
+  summary: 'Something that is asked of administrators',
+  who: 'users',
+  answers: { 200: adminTask },
+})
+
+const decisions = {
+  approve: operation({
+    summary: 'Does what is asked for',
+    who: 'superusers',
+    answers: { 200: adminTask },
+  }),
+  reject: operation({
+    summary: 'Refuses what is asked for',
+    who: 'superusers',
+    answers: { 200: adminTask },
+  }),
+  cancel: operation({
+    summary: 'Takes back what one asked for',
+    who: 'whoever asked',
+    answers: { 200: adminTask },
+  }),
+}
+
+const responds = operation({
+  summary: 'Agrees to be a caretaker, or does not',
+  who: 'the caretaker who is asked',
+  body: response,
+  answers: { 200: message },
+})
+
+const merges = operation({
+  summary: 'Puts one user in the place of others',
+  who: 'superusers',
+  body: directMerge,
+  answers: { 200: message },
+})

@@ -25,9 +25,12 @@ import {
 } from '../../db/writes/caretaker.ts'
 import { requireSuperuser } from '../../db/writes/superuser.ts'
 import { transact } from '../../db/writes/transact.ts'
+import { caretakerRelation } from '../../shared/shapes/caretaker-relation.ts'
+import { adminTask } from '../../shared/shapes/admin-task.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { alsoNamed, futureInstant, instant, reference, text } from './field.ts'
 import { found } from './found.ts'
@@ -41,8 +44,10 @@ export function caretakerRoutes(deps: AppDeps): Router {
 
   router
     .route('/caretakers/list')
-    .get(async (req, res) => sendPrivate(res, await queryAs(deps, req, findCaretakerRelations)))
-    .post(async (req, res) => {
+    .get(listsCaretakers, async (req, res) =>
+      sendPrivate(res, await queryAs(deps, req, findCaretakerRelations)),
+    )
+    .post(addsCaretaker, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const wanted = parse(newCaretaker, req.body)
       const caretaker = await transact(db, async (trx) => {
@@ -57,7 +62,7 @@ export function caretakerRoutes(deps: AppDeps): Router {
 
   router
     .route('/caretakers/admin-set')
-    .post(async (req, res) => {
+    .post(setsCaretaker, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const wanted = parse(setCaretaker, req.body)
       const caretaker = await transact(db, async (trx) => {
@@ -72,7 +77,7 @@ export function caretakerRoutes(deps: AppDeps): Router {
 
   router
     .route('/caretakers/requests/create')
-    .post(async (req, res) => {
+    .post(requestsCaretaker, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const { approve_immediately, ...wanted } = parse(newRequest, req.body)
       const viewer = { userId, isSuperuser: true }
@@ -92,7 +97,7 @@ export function caretakerRoutes(deps: AppDeps): Router {
 
   router
     .route('/caretakers/requests/:id/approve')
-    .post(async (req, res) => {
+    .post(approvesRequest, async (req, res) => {
       const id = parseId(req.params.id, 'Caretaker request')
       const { userId } = await deps.requireUser(req)
       const answer = await transact(db, async (trx) => {
@@ -113,7 +118,7 @@ export function caretakerRoutes(deps: AppDeps): Router {
   ] as const) {
     router
       .route(`/caretakers/requests/:id/${verb}`)
-      .post(async (req, res) => {
+      .post(declines[verb], async (req, res) => {
         const id = parseId(req.params.id, 'Caretaker request')
         const { userId } = await deps.requireUser(req)
         await transact(db, async (trx) => {
@@ -128,12 +133,12 @@ export function caretakerRoutes(deps: AppDeps): Router {
 
   router
     .route('/caretakers/:id')
-    .get(async (req, res) => {
+    .get(showsCaretaker, async (req, res) => {
       const id = parseId(req.params.id, 'Caretaker')
       const relation = await queryAs(deps, req, (trx, user) => findCaretakerRelation(trx, id, user))
       sendPrivate(res, found(relation, 'Caretaker', id))
     })
-    .put(async (req, res) => {
+    .put(changesCaretaker, async (req, res) => {
       const id = parseId(req.params.id, 'Caretaker')
       const { userId } = await deps.requireUser(req)
       const relation = await transact(db, async (trx) => {
@@ -143,7 +148,7 @@ export function caretakerRoutes(deps: AppDeps): Router {
       })
       sendJson(res, 200, relation)
     })
-    .delete(async (req, res) => {
+    .delete(deletesCaretaker, async (req, res) => {
       const id = parseId(req.params.id, 'Caretaker')
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
@@ -197,3 +202,75 @@ const newRequest = z
     start_date: null,
     subject: { action: 'setcaretaker' as const, coveredId: user_id, caretakerId: caretaker_id },
   }))
+
+const asked = z.strictObject({ task_id: z.int(), task: adminTask })
+const done = z.strictObject({
+  task_id: z.int(),
+  approved: z.literal(true),
+  caretaker: caretakerRelation,
+})
+
+const listsCaretakers = operation({
+  summary: 'Who acts for whom',
+  who: 'users',
+  answers: { 200: z.array(caretakerRelation) },
+})
+
+const addsCaretaker = operation({
+  summary: 'Makes a user the caretaker of another',
+  who: 'either of the two, and superusers',
+  body: newCaretaker,
+  answers: { 201: caretakerRelation },
+})
+
+const setsCaretaker = operation({
+  summary: 'Makes a user the caretaker of another, for a reason',
+  who: 'superusers',
+  body: setCaretaker,
+  answers: { 201: caretakerRelation },
+})
+
+const requestsCaretaker = operation({
+  summary: 'Asks a user to be the caretaker of another',
+  who: 'users',
+  body: newRequest,
+  answers: { 201: z.union([asked, done]) },
+})
+
+const approvesRequest = operation({
+  summary: 'Agrees to be a caretaker',
+  who: 'the user who is asked, and superusers',
+  answers: { 200: z.strictObject({ message: z.string(), caretaker: caretakerRelation }) },
+})
+
+const declines = {
+  reject: operation({
+    summary: 'Does not agree to be a caretaker',
+    who: 'the user who is asked, and superusers',
+    answers: { 200: z.strictObject({ message: z.string() }) },
+  }),
+  cancel: operation({
+    summary: 'Takes back a request for a caretaker',
+    who: 'whoever asked, and superusers',
+    answers: { 200: z.strictObject({ message: z.string() }) },
+  }),
+}
+
+const showsCaretaker = operation({
+  summary: 'That one user acts for another',
+  who: 'users',
+  answers: { 200: caretakerRelation },
+})
+
+const changesCaretaker = operation({
+  summary: 'Changes how long and why one user acts for another',
+  who: 'either of the two, and superusers',
+  body: caretakerPatch,
+  answers: { 200: caretakerRelation },
+})
+
+const deletesCaretaker = operation({
+  summary: 'Ends that one user acts for another',
+  who: 'either of the two, and superusers',
+  answers: { 204: null },
+})

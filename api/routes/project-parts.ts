@@ -13,9 +13,11 @@ import {
 import { lockNamedProject } from '../../db/writes/project.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { notFound, PublicError } from '../../shared/errors.ts'
+import * as shapes from '../../shared/shapes/project-part.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { integer, reference, text } from './field.ts'
 import { written } from './written.ts'
@@ -28,13 +30,18 @@ export function projectPartRoutes(deps: AppDeps): Router {
   addPart(router, deps, STUDENT)
   addPart(router, deps, EXTERNAL)
 
-  for (const [path, { table, thing }] of [
+  for (const [path, { table, thing, shape }] of [
     ['areas', AREAS],
     ['details', DETAILS],
   ] as const) {
+    const ofProjectOnly = operation({
+      summary: `${thing}: that of a project`,
+      who: 'users',
+      answers: { 200: shape },
+    })
     router
       .route(`/projects/:id/${path}`)
-      .get(async (req, res) => {
+      .get(ofProjectOnly, async (req, res) => {
         const id = parseId(req.params.id, 'Project')
         await deps.requireUser(req)
         const found = await deps.reader.query((trx) => findPartOfProject(trx, table, id))
@@ -55,19 +62,22 @@ interface Part<T extends PartTable> {
   readonly thing: string
   /** What is not sent keeps its value; in a new row it gets its default. */
   readonly fields: z.ZodType<PartPatch<T>>
+  /** What is answered. */
+  readonly shape: z.ZodType
 }
 
 function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<T>): void {
   const { db, reader } = deps
   const { table, path, thing } = part
+  const operations = describe(part)
 
   router
     .route(`/projects/${path}`)
-    .get(async (req, res) => {
+    .get(operations.lists, async (req, res) => {
       await deps.requireUser(req)
       sendPrivate(res, await reader.query((trx) => findParts(trx, table)))
     })
-    .post(async (req, res) => {
+    .post(operations.adds, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const { project } = parse(ofProject, req.body)
       const columns = parse(part.fields, req.body)
@@ -83,14 +93,14 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
 
   router
     .route(`/projects/${path}/:id`)
-    .get(async (req, res) => {
+    .get(operations.shows, async (req, res) => {
       const id = parseId(req.params.id, thing)
       await deps.requireUser(req)
       const found = await reader.query((trx) => findPart(trx, table, id))
       if (found === null) throw notFound(thing, id)
       sendPrivate(res, found)
     })
-    .put(async (req, res) => {
+    .put(operations.changes, async (req, res) => {
       const id = parseId(req.params.id, thing)
       const { userId } = await deps.requireUser(req)
       const patch = parse(part.fields, req.body)
@@ -102,7 +112,7 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
       })
       sendJson(res, 200, row)
     })
-    .delete(async (req, res) => {
+    .delete(operations.removes, async (req, res) => {
       const id = parseId(req.params.id, thing)
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
@@ -127,6 +137,7 @@ const AREAS: Part<'projects_projectarea'> = {
   table: 'projects_projectarea',
   path: 'project_areas',
   thing: 'Project area',
+  shape: shapes.projectAreas,
   fields: z.object({ areas: areaIds }).partial(),
 }
 
@@ -136,6 +147,7 @@ const DETAILS: Part<'projects_projectdetail'> = {
   table: 'projects_projectdetail',
   path: 'project_details',
   thing: 'Project detail',
+  shape: shapes.projectDetailRow,
   fields: z
     .object({
       creator: id,
@@ -162,6 +174,7 @@ const STUDENT: Part<'projects_studentprojectdetails'> = {
   table: 'projects_studentprojectdetails',
   path: 'student_project_details',
   thing: 'Student project detail',
+  shape: shapes.studentDetails,
   fields: z
     .object({
       level: z
@@ -176,6 +189,7 @@ const EXTERNAL: Part<'projects_externalprojectdetails'> = {
   table: 'projects_externalprojectdetails',
   path: 'external_project_details',
   thing: 'External project detail',
+  shape: shapes.externalDetails,
   fields: z
     .object({
       collaboration_with: text(1500).nullable(),
@@ -184,4 +198,30 @@ const EXTERNAL: Part<'projects_externalprojectdetails'> = {
       aims: text(5000).nullable(),
     })
     .partial(),
+}
+
+const LEADERS = 'leaders of the project, and superusers'
+
+function describe<T extends PartTable>({ thing, fields, shape }: Part<T>) {
+  return {
+    lists: operation({
+      summary: `${thing}: those of every project`,
+      who: 'users',
+      answers: { 200: z.array(shape) },
+    }),
+    adds: operation({
+      summary: `${thing}: adds one`,
+      who: LEADERS,
+      body: z.intersection(ofProject, fields),
+      answers: { 201: shape },
+    }),
+    shows: operation({ summary: thing, who: 'users', answers: { 200: shape } }),
+    changes: operation({
+      summary: `${thing}: changes it`,
+      who: LEADERS,
+      body: fields,
+      answers: { 200: shape },
+    }),
+    removes: operation({ summary: `${thing}: deletes it`, who: LEADERS, answers: { 204: null } }),
+  }
 }
