@@ -188,7 +188,7 @@ for (const madeByDjango of [false, true]) {
           for (const as of [undefined, OUT]) {
             const { status, headers, body } = await api.send('GET', path, as ? { as } : {})
             expect(status, path).to.equal(200)
-            expect(headers['vary'], path).to.equal('Cookie, Authorization')
+            expect(headers['vary'], path).to.equal('Cookie, Authorization, Consistency-Token')
             expect(shape.parse(body).id).to.equal(41)
           }
         }
@@ -285,7 +285,7 @@ for (const madeByDjango of [false, true]) {
       it('are public', async () => {
         const { status, headers, body } = await projects('1')
         expect(status).to.equal(200)
-        expect(headers['vary']).to.equal('Cookie, Authorization')
+        expect(headers['vary']).to.equal('Cookie, Authorization, Consistency-Token')
         expect(body).to.have.length(1)
       })
 
