@@ -128,7 +128,7 @@ describe('sessions', () => {
     })
 
   describe('logging in', () => {
-    it('welcomes with a cookie for us and one for scripts', async () => {
+    it('T1: welcomes with a cookie for us and one for scripts', async () => {
       const { status, text, headers, setCookies } = await attempt('ann', PASSWORD)
       expect(status).to.equal(200)
       expect(text).to.equal('{"ok":"Welcome"}')
@@ -158,7 +158,7 @@ describe('sessions', () => {
       expect(Date.now() - Number(last_login)).to.be.within(0, 10_000)
     })
 
-    it('says the same of every way to fail', async () => {
+    it('T3 (401 instead of 200): says the same of every way to fail', async () => {
       const failures = await Promise.all([
         attempt('ann', 'wrong'),
         attempt('nobody', PASSWORD),
@@ -189,7 +189,7 @@ describe('sessions', () => {
       for (const other of others) expect(other).to.be.greaterThan(known / 3)
     })
 
-    it('needs both, as JSON', async () => {
+    it('T2: needs both, as JSON', async () => {
       for (const body of [
         {},
         { username: 'ann' },
@@ -316,7 +316,7 @@ describe('sessions', () => {
       expect(other.body).to.be.null
     })
 
-    it('needs its CSRF token for what is not safe', async () => {
+    it('T4 (401 instead of 403 for the anonymous): needs its CSRF token for what is not safe', async () => {
       const { Cookie, 'X-CSRFToken': token } = await api.logIn('ann')
       const logOut = (headers: Record<string, string>) =>
         api.send('POST', 'users/log-out', { headers: { Cookie, ...headers } })

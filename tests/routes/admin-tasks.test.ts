@@ -50,7 +50,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
   )
 
   describe('a request', () => {
-    it('to delete a project marks it', async () => {
+    it('T81: to delete a project marks it', async () => {
       const effects = await effectsOf(api.db, async () => {
         const { status, headers, body } = await ask({ ...deletion, notes: ' Soon ' })
         expect(status).to.equal(201)
@@ -143,7 +143,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(effects).to.deep.equal([])
     })
 
-    it('is made once, also by two at the same time', async () => {
+    it('T81: is made once, also by two at the same time', async () => {
       const project = sql`select from projects_project where id = 51 for update`
       const user = sql`select from users_user where id = 1 for update`
       for (const [lock, body, detail] of [
@@ -163,7 +163,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
   })
 
   describe('a decision', () => {
-    it('is a superuser’s, and a requester may take a request back', async () => {
+    it('T81 (403 instead of 401): is a superuser’s, and a requester may take a request back', async () => {
       for (const id of [DELETION, MERGE, CARETAKER]) {
         const requester = { [DELETION]: MEL, [MERGE]: OUT, [CARETAKER]: LEA }[id]
         for (const verb of ['approve', 'reject', 'cancel']) {
@@ -192,7 +192,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       }
     })
 
-    it('for a deletion deletes the project, and keeps the request', async () => {
+    it('T81: for a deletion deletes the project, and keeps the request', async () => {
       const effects = await effectsOf(api.db, async () => {
         const { status, body } = await decide(DELETION, 'approve')
         expect(status).to.equal(200)
@@ -211,7 +211,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(effects.filter((effect) => !effect.startsWith('- '))).to.have.length(1)
     })
 
-    it('against a deletion unmarks the project', async () => {
+    it('T81: against a deletion unmarks the project', async () => {
       for (const [verb, as, status] of [
         ['reject', SUE, 'rejected'],
         ['cancel', MEL, 'cancelled'],
@@ -297,7 +297,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
   })
 
   describe('an answer to a request for a caretaker', () => {
-    it('is the requested caretaker’s', async () => {
+    it('T81 (403 instead of 401): is the requested caretaker’s', async () => {
       for (const [as, status] of [
         [0, 401],
         [OLD, 401],
@@ -340,7 +340,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
     const mergeUsers = (body: unknown, as: number | undefined = SUE) =>
       api.send('POST', 'adminoptions/mergeusers', { body, ...(as && { as }) })
 
-    it('is a superuser’s', async () => {
+    it('T82 (403 instead of 401): is a superuser’s', async () => {
       for (const [as, status] of [
         [0, 401],
         [OLD, 401],
@@ -356,7 +356,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(effects).to.include.members(['- users_user 2', '- users_user 4'])
     })
 
-    it('needs others who exist', async () => {
+    it('T82: needs others who exist', async () => {
       const effects = await effectsOf(api.db, async () => {
         for (const [body, field] of [
           [{ secondaryUsers: [2] }, 'primaryUser'],

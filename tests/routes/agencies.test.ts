@@ -33,7 +33,7 @@ for (const madeByDjango of [false, true]) {
       api.db.selectFrom('agencies_branch').selectAll().where('id', '=', '21').executeTakeFirst()
 
     describe('reads', () => {
-      it('list every branch by name', async () => {
+      it('T73: list every branch by name', async () => {
         const { status, headers, body } = await api.send('GET', 'agencies/branches', { as: LEA })
         expect(status).to.equal(200)
         expect(headers['cache-status']).to.equal('spms; fwd=bypass; detail=off')
@@ -42,7 +42,7 @@ for (const madeByDjango of [false, true]) {
         expect(blank.body).to.deep.equal(body)
       })
 
-      it('find branches by a part of their name', async () => {
+      it('T73: find branches by a part of their name', async () => {
         for (const [query, names] of [
           ['searchTerm=R', ['Broome', 'Perth']],
           ['searchTerm=%25', ['Albany 100%']],
@@ -60,7 +60,7 @@ for (const madeByDjango of [false, true]) {
         expect(bad.status).to.equal(400)
       })
 
-      it('show one branch', async () => {
+      it('T73: show one branch', async () => {
         const { status, headers, body } = await api.send('GET', 'agencies/branches/021', {
           as: LEA,
         })
@@ -78,7 +78,7 @@ for (const madeByDjango of [false, true]) {
         }
       })
 
-      it('list business areas', async () => {
+      it('T74: list business areas', async () => {
         const { status, body } = await api.send('GET', 'agencies/business_areas', { as: LEA })
         expect(status).to.equal(200)
         expect(z.array(businessArea).parse(body)).to.have.length(2)
@@ -99,7 +99,7 @@ for (const madeByDjango of [false, true]) {
     })
 
     describe('a new branch', () => {
-      it('is a superuser’s to make', async () => {
+      it('T73: is a superuser’s to make', async () => {
         const { status, headers, body } = await post({ name: ' Derby ', agency: '12', manager: 2 })
         expect(status).to.equal(201)
         expect(headers['cache-control']).to.equal('no-store')
@@ -132,7 +132,7 @@ for (const madeByDjango of [false, true]) {
         expect((await api.send('POST', path, { as: SUE, body: {}, headers })).status).to.equal(403)
       })
 
-      it('needs a name that is free in its agency', async () => {
+      it('T73: needs a name that is free in its agency', async () => {
         const { status, headers, body } = await post({ name: 'Perth', agency: 11 })
         expect(status).to.equal(409)
         expect(headers['content-type']).to.equal('application/problem+json')
@@ -167,7 +167,7 @@ for (const madeByDjango of [false, true]) {
     })
 
     describe('a change of a branch', () => {
-      it('is a superuser’s', async () => {
+      it('T73 (200 instead of 202): is a superuser’s', async () => {
         const { status, body } = await put({ name: 'Kensington', manager: null })
         expect(status).to.equal(200)
         expect(branch.parse(body)).to.deep.equal({
@@ -207,7 +207,7 @@ for (const madeByDjango of [false, true]) {
     })
 
     describe('a deletion of a branch', () => {
-      it('takes its addresses, and leaves the people', async () => {
+      it('T73: takes its addresses, and leaves the people', async () => {
         const { status, body } = await remove()
         expect({ status, body }).to.deep.equal({ status: 204, body: '' })
         const addresses = await api.db.selectFrom('contacts_address').select('id').execute()

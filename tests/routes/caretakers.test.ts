@@ -34,7 +34,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
   describe('who acts for whom', () => {
     const wanted = { user: 2, caretaker: 1, reason: 'leave', notes: null, end_date: '2099-01-01' }
 
-    it('is set by one of the two or a superuser', async () => {
+    it('T83: is set by one of the two or a superuser', async () => {
       for (const as of [MEL, LEA, SUE]) {
         await api.reset()
         const effects = await effectsOf(api.db, async () => {
@@ -56,7 +56,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       }
     })
 
-    it('is set with a message for every wrong field, and once', async () => {
+    it('T83: is set with a message for every wrong field, and once', async () => {
       for (const [body, field, message] of [
         [{ user: undefined }, 'user', 'This field is required.'],
         [{ user: 999 }, 'user', noSuch],
@@ -78,7 +78,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(statusesOf(answers)).to.deep.equal([201, 409])
     })
 
-    it('is changed and ended by one of the two or a superuser', async () => {
+    it('T83: is changed and ended by one of the two or a superuser', async () => {
       const sent = { end_date: null, reason: ' Travel ', notes: 'Back soon' }
       const { status, body } = await send('PUT', '263', OUT, sent)
       expect(status).to.equal(200)
@@ -108,7 +108,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(effects).to.deep.equal(['- caretakers_caretaker 263'])
     })
 
-    it('is set by superusers under other names too', async () => {
+    it('T83: is set by superusers under other names too', async () => {
       for (const [body, id] of [
         [{ userPk: 2, caretakerPk: 1, reason: 'leave', endDate: '2099-01-01' }, 1],
         [{ user_id: 2, caretaker_id: 3, reason: 'leave', end_date: null }, 3],
@@ -140,7 +140,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
     const decide = (id: number, verb: string, as: number | undefined) =>
       post(`requests/${id}/${verb}`, undefined, as ?? 0)
 
-    it('is anybody’s to make, once', async () => {
+    it('T83: is anybody’s to make, once', async () => {
       const answers = await interleave(api.db, userLock, [
         () => post('requests/create', wanted, LEA),
         () => post('requests/create', wanted, MEL),
@@ -189,7 +189,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(effects).to.deep.equal(['+ adminoptions_admintask', '+ caretakers_caretaker'])
     })
 
-    it('is decided by the requested caretaker or a superuser, and cancelled by the requester', async () => {
+    it('T83: is decided by the requested caretaker or a superuser, and cancelled by the requester', async () => {
       const id = await create()
       for (const [verb, refused] of [
         ['approve', [LEA, MEL]],

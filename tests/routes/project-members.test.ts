@@ -21,7 +21,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       .executeTakeFirst()
 
   describe('a change of a member', () => {
-    it('is a leader’s or a superuser’s', async () => {
+    it('T55 (200 instead of 202): is a leader’s or a superuser’s', async () => {
       for (const as of [LEA, SUE]) {
         const sent = {
           role: 'technical',
@@ -77,7 +77,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       }
     })
 
-    it('ignores nulls, and who it says it is of', async () => {
+    it('T55: ignores nulls, and who it says it is of', async () => {
       const before = await storedMember()
       const sent = { role: null, position: null, time_allocation: null, user: 4, project: 52 }
       expect((await putMember(sent)).status).to.equal(200)
@@ -114,7 +114,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       expect(await storedMember()).to.include({ role: 'group', position: 9 })
     })
 
-    it('can be to take them off the project', async () => {
+    it('T55: can be to take them off the project', async () => {
       const { status, body } = await api.send('DELETE', MEMBER, { as: LEA })
       expect({ status, body }).to.deep.equal({ status: 204, body: '' })
       expect(await storedMember()).to.equal(undefined)
@@ -143,7 +143,7 @@ describeOnBothTables('project members over HTTP', (api) => {
         .where('user_id', '=', '4')
         .executeTakeFirst()
 
-    it('is a leader’s or a superuser’s to add', async () => {
+    it('T55: is a leader’s or a superuser’s to add', async () => {
       for (const as of [LEA, SUE]) {
         await api.reset()
         const sent = {
@@ -239,7 +239,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       expect(await storedNew()).to.equal(undefined)
     })
 
-    it('is one only, also when two add them at the same time', async () => {
+    it('T55: is one only, also when two add them at the same time', async () => {
       const duplicate = 'The fields project, user must make a unique set.'
       const answers = await interleave(api.db, projectLock, [
         () => add(wanted),
@@ -265,7 +265,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       api.send('POST', 'projects/promote', { body, ...(as && { as }) })
     const wanted = { project_id: 51, user_id: 2 }
 
-    it('makes a member the only leader', async () => {
+    it('T57 (200 instead of 202): makes a member the only leader', async () => {
       for (const as of [LEA, SUE]) {
         await api.reset()
         const effects = await effectsOf(api.db, async () => {

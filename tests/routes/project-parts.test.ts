@@ -153,7 +153,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
     const idOf = (body: unknown) => z.object({ id: z.int() }).parse(body).id
 
     describe(path, () => {
-      it('are added, read, changed and deleted', async () => {
+      it('T58, T59, T60 (200 instead of 202): are added, read, changed and deleted', async () => {
         const added = await add(part.sent)
         expect(added.status).to.equal(201)
         expect(added.headers['cache-control']).to.equal('no-store')
@@ -304,7 +304,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
     })
   }
 
-  it('are found by their project', async () => {
+  it('T58, T60: are found by their project', async () => {
     const areas = await api.send('GET', 'projects/204/areas', { as: OUT })
     expect(projectAreas.parse(areas.body)).to.include({ id: 208, project: 204 })
     await api.db

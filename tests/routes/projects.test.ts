@@ -20,7 +20,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       .executeTakeFirstOrThrow()
 
   describe('a user’s own', () => {
-    it('are listed for them', async () => {
+    it('T61: are listed for them', async () => {
       for (const [as, ids] of [
         [LEA, [51]],
         [MEL, [51, 52]],
@@ -55,7 +55,7 @@ describeOnBothTables('projects over HTTP', (api) => {
   })
 
   describe('a change of a project', () => {
-    it('is a leader’s or a superuser’s', async () => {
+    it('T52 (200 instead of 202): is a leader’s or a superuser’s', async () => {
       for (const as of [LEA, SUE]) {
         const { status, headers, body } = await putProject({ title: ` By ${as} ` }, as)
         expect(status).to.equal(200)
@@ -65,7 +65,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       expect((await storedProject()).updated_at.getTime()).to.be.closeTo(Date.now(), 60_000)
     })
 
-    it('is nobody else’s, whatever it says', async () => {
+    it('T52: is nobody else’s, whatever it says', async () => {
       for (const [as, status] of [
         [MEL, 403],
         [OUT, 403],
@@ -223,7 +223,7 @@ describeOnBothTables('projects over HTTP', (api) => {
     const remove = (as?: number, path = 'projects/51') =>
       api.send('DELETE', path, as === undefined ? {} : { as })
 
-    it('takes everything that belongs to it, and nothing else', async () => {
+    it('T53: takes everything that belongs to it, and nothing else', async () => {
       const effects = await effectsOf(api.db, async () => {
         const { status, headers, body } = await remove(SUE, 'projects/204')
         expect({ status, body }).to.deep.equal({ status: 204, body: '' })
@@ -272,7 +272,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       ])
     })
 
-    it('is a leader’s or a superuser’s', async () => {
+    it('T53: is a leader’s or a superuser’s', async () => {
       for (const [as, status] of [
         [undefined, 401],
         [OLD, 401],
@@ -321,7 +321,7 @@ describeOnBothTables('projects over HTTP', (api) => {
     const suspend = (as?: number, id = '51') =>
       api.send('POST', `projects/${id}/suspend`, as === undefined ? {} : { as })
 
-    it('is a leader’s or a superuser’s, and changes the status only', async () => {
+    it('T63 (200 instead of 202): is a leader’s or a superuser’s, and changes the status only', async () => {
       for (const as of [LEA, SUE]) {
         await api.reset()
         const effects = await effectsOf(api.db, async () => {
@@ -358,7 +358,7 @@ describeOnBothTables('projects over HTTP', (api) => {
         as === undefined ? {} : { as },
       )
 
-    it('leaves a project out, and lists it again', async () => {
+    it('T65: leaves a project out, and lists it again', async () => {
       for (const [as, hidden] of [
         [MEL, [2]],
         [LEA, [2, 1]],

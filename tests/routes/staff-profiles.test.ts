@@ -385,7 +385,7 @@ for (const madeByDjango of [false, true]) {
         })
       })
 
-      it('takes all that fits', async () => {
+      it('T33 (200 instead of 202): takes all that fits', async () => {
         const sent = {
           about: '<p>🌏 Ngurra</p>',
           custom_title: '🌏'.repeat(50),
@@ -472,7 +472,7 @@ for (const madeByDjango of [false, true]) {
     })
 
     describe('a toggle', () => {
-      it('hides and shows', async () => {
+      it('T33: hides and shows', async () => {
         expect((await toggle(LEA)).body).to.include({ id: 41, is_hidden: true })
         expect((await api.send('GET', VISIBLE)).status).to.equal(404)
         expect((await toggle(SUE)).body).to.include({ id: 41, is_hidden: false })
@@ -496,7 +496,7 @@ for (const madeByDjango of [false, true]) {
     })
 
     describe('a deletion', () => {
-      it('takes what belongs to the profile, and nothing else', async () => {
+      it('T33: takes what belongs to the profile, and nothing else', async () => {
         const { status, headers, body } = await remove(LEA)
         expect(status).to.equal(204)
         expect(headers['cache-control']).to.equal('no-store')

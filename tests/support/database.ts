@@ -44,7 +44,8 @@ async function createTemplate(
   kind: string,
   { seeded, installed, madeByDjango }: Required<TestDatabaseOptions>,
 ): Promise<string> {
-  const name = `spms_template_${kind}_${process.pid}`
+  // Mocha may load this module twice in one run, as CommonJS and as ESM: no name stands for both.
+  const name = `spms_template_${kind}_${randomBytes(4).toString('hex')}`
   await runAsSuperuser(`create database ${name} template template0`)
   const url = urlOf(name)
   await migrate(url)

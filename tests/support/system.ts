@@ -14,6 +14,8 @@ export interface SystemOptions {
   readonly redisUrl?: string
   /** More environment for the API. */
   readonly env?: NodeJS.ProcessEnv
+  /** SQL that fills the database, instead of the seed. */
+  readonly world?: string
 }
 
 /** API processes and an invalidator on a seeded database of their own, as `npm start` runs them. */
@@ -68,15 +70,16 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 }
 
 async function start(
-  { apis: count = 1, redisUrl = testRedisUrl(), env = {} }: SystemOptions,
+  { apis: count = 1, redisUrl = testRedisUrl(), env = {}, world }: SystemOptions,
   closers: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<System> {
-  const database = await createTestDatabase({ seeded: true })
+  const database = await createTestDatabase({ installed: true, seeded: world === undefined })
   closers.push(async () => database[Symbol.asyncDispose]())
   const sql = new Client({ connectionString: database.url })
   await sql.connect()
   closers.push(() => sql.end())
+  if (world !== undefined) await sql.query(world)
 
   const prefix = newPrefix()
   const common = {

@@ -1,0 +1,204 @@
+import { expect } from 'chai'
+import { startTestApi } from '../routes/test-api.ts'
+import { mountedRoutes } from '../support/mounted-routes.ts'
+import { repeat } from '../support/repeat.ts'
+import { until } from '../support/until.ts'
+import { sessionOf } from './warm/questions.ts'
+import { ANY_SECRET, markSecrets, NEVER_CACHED } from './warm/secrets.ts'
+import { startWarmSystem, type WarmSystem } from './warm/warm-system.ts'
+
+/** Some of every kind of thing, with those who show nowhere; what is there not, and what is no id. */
+const IDS = [
+  1, 3, 5, 19, 20, 21, 22, 104, 105, 119, 122, 201, 203, 204, 401, 411, 421, 441, 451, 461,
+]
+const OTHERS = [501, 545, 560, 761, 1505, 1605, 999, 0, '9223372036854775808', 'x', '%00']
+const PAIRS = [
+  [203, 3],
+  [203, 19],
+  [204, 5],
+]
+
+/** How many requests are under way at once. */
+const AT_ONCE = 32
+const READERS = 4
+
+describe('what is private', function () {
+  this.timeout(90_000)
+  let warm: WarmSystem
+  before(async () => {
+    warm = await startWarmSystem(markSecrets)
+  })
+  after(() => warm[Symbol.asyncDispose]())
+
+  /** All that the API sends for a request, as it would be seen on the wire. */
+  async function bytesOf(method: string, path: string, headers: Record<string, string> = {}) {
+    const [address = ''] = warm.system.apis
+    const response = await fetch(`${address}${path}`, {
+      method,
+      headers: { ...headers, ...(BODILESS.has(method) ? {} : JSON_BODY) },
+      ...(!BODILESS.has(method) && { body: '{}' }),
+    })
+    return `${response.status} ${JSON.stringify([...response.headers])} ${await response.text()}`
+  }
+
+  async function secretsIn(requests: readonly (readonly [string, string])[]): Promise<string[]> {
+    const found: string[] = []
+    const left = [...requests]
+    const work = async () => {
+      for (let next = left.pop(); next; next = left.pop()) {
+        const [secret] = ANY_SECRET.exec(await bytesOf(...next)) ?? []
+        if (secret !== undefined) found.push(`${next.join(' ')}: ${secret}`)
+      }
+    }
+    await Promise.all(Array.from({ length: AT_ONCE }, work))
+    return found
+  }
+
+  it('would be found: users are shown some of it', async () => {
+    const headers = await sessionOf(20)
+    for (const path of ['users/1', 'users/19', 'projects/204', 'projects/203/team']) {
+      expect(await bytesOf('GET', `/api/v1/${path}`, headers), path).to.match(ANY_SECRET)
+    }
+  })
+
+  it('is in nothing that is sent to the anonymous, whatever they ask for', async () => {
+    await using api = await startTestApi()
+    const requests = mountedRoutes(api.app).flatMap(({ method, path }) => {
+      const paths = pathsOf(path)
+      return method === 'get'
+        ? paths.flatMap((one) => [['GET', one] as const, ['HEAD', one] as const])
+        : paths.map((one) => [method.toUpperCase(), one] as const)
+    })
+    expect(requests.length).to.be.above(1_000)
+    expect(await secretsIn(requests)).to.deep.equal([])
+  })
+
+  it('is in no page, no selection and no search of the staff list, nor in what is no address', async () => {
+    const list = '/api/v1/users/staffprofiles'
+    const queries = [
+      ...['page=1', 'page=2', 'page=99', 'page=x', 'page_size=1', 'page_size=100', 'page_size=x'],
+      ...[401, 402, 403, 404, 405, 'x'].map((id) => `business_area=${id}`),
+      ...['a', 'Shown', 'public', '@', '1', '%', '%00', 'hash', 'spms.test'].map(
+        (term) => `search=${term}`,
+      ),
+    ]
+    const elsewhere = [
+      '/',
+      '/api/v1',
+      '/api/v1/',
+      '/api/v1/users/',
+      '/%',
+      '/api/v1/users/staffprofiles/105/',
+    ]
+    const paths = [...queries.map((query) => `${list}?${query}`), ...elsewhere]
+    expect(await secretsIn(paths.map((path) => ['GET', path] as const))).to.deep.equal([])
+  })
+
+  it('cannot be guessed by searching for it', async () => {
+    const { rows } = await warm.system.sql.query<Record<string, string>>(
+      `select u.username, u.email, p.employee_id, p.aucode, p.public_email
+       from users_user u join users_publicstaffprofile p on p.user_id = u.id where u.id in (4, 19)`,
+    )
+    for (const term of rows
+      .flatMap((row) => Object.values(row))
+      .filter((value) => ANY_SECRET.test(value))) {
+      const { text } = await warm.system.get(
+        `users/staffprofiles?search=${encodeURIComponent(term)}`,
+      )
+      expect(JSON.parse(text), term).to.deep.equal({
+        profiles: [],
+        total_results: 0,
+        total_pages: 0,
+      })
+    }
+  })
+
+  it('is in no public entry in Redis, and what nobody is shown in none at all', async () => {
+    await warm.warm(warm.entries)
+    const found: string[] = []
+    let entries = 0
+    for (const key of await warm.redis.keys(`${warm.system.prefix}:*`)) {
+      if ((await warm.redis.type(key)) !== 'hash') continue
+      const stored = JSON.stringify(await warm.redis.hgetall(key))
+      entries++
+      const isPublic = key.includes(':staff:')
+      const [secret] = (isPublic ? ANY_SECRET : NEVER_CACHED).exec(stored) ?? []
+      if (secret !== undefined) found.push(`${key}: ${secret}`)
+    }
+    expect(entries).to.be.above(100)
+    expect(found).to.deep.equal([])
+  })
+
+  it('is who was hidden: in no answer to a request that came after the watermark had covered it', async () => {
+    const person = 'Appears'
+    const { sql } = warm.system
+    await sql.query(`update users_user set display_first_name = '${person}' where id = 5`)
+    await sql.query(`update users_publicstaffprofile set about = '${person}', expertise = '${person}',
+      public_email = '${person}', public_email_on = true where id = 105`)
+    await sql.query(`update projects_project set title = '${person}' where id = 205`)
+    await warm.untilApplied()
+
+    const paths = [
+      'users/staffprofiles',
+      'users/staffprofiles?business_area=402',
+      `users/staffprofiles?search=${person}`,
+      ...['', '/hero', '/overview'].map((section) => `users/staffprofiles/105${section}`),
+      'users/5/projects_staff_profile',
+    ]
+    /** Reads in turn; hidden is what was so from the moment of asking until after the answer. */
+    let state: 'seen' | 'hidden' | 'changing' = 'seen'
+    const counts = { seen: 0, hidden: 0 }
+    const wrong: string[] = []
+    const readers = Array.from({ length: READERS }, (_, reader) =>
+      repeat(async (round) => {
+        const path = paths[(round + reader) % paths.length] ?? ''
+        const asked = state
+        const { text } = await warm.system.get(path)
+        if (asked === 'changing' || state !== asked) return
+        counts[asked]++
+        if (text.includes(person) !== (asked === 'seen')) wrong.push(`${asked}: ${path}`)
+      }),
+    )
+    const inState = async (next: 'seen' | 'hidden') => {
+      const { [next]: before } = counts
+      state = next
+      await until(() => counts[next] >= before + 2 * paths.length)
+      state = 'changing'
+    }
+    for (const [hide, show] of HIDING) {
+      await inState('seen')
+      await sql.query(hide)
+      await warm.untilApplied()
+      await inState('hidden')
+      await sql.query(show)
+      await warm.untilApplied()
+    }
+    await Promise.all(readers.map((reader) => reader.stop()))
+    expect(wrong).to.deep.equal([])
+  })
+})
+
+/** Ways to hide user 5, each with its undoing. */
+const HIDING = [
+  [
+    'update users_publicstaffprofile set is_hidden = true where id = 105',
+    'update users_publicstaffprofile set is_hidden = false where id = 105',
+  ],
+  [
+    'update users_user set is_active = false where id = 5',
+    'update users_user set is_active = true where id = 5',
+  ],
+] as const
+
+const BODILESS = new Set(['GET', 'HEAD'])
+const JSON_BODY = { 'Content-Type': 'application/json' }
+
+/** Some paths of a route: its parameters take everything that might mean something. */
+function pathsOf(route: string): string[] {
+  const names = route.match(/:\w+/g) ?? []
+  if (names.length === 0) return [route]
+  const values = names.length === 1 ? [...IDS, ...OTHERS].map((id) => [id]) : PAIRS
+  return values.map((given) =>
+    names.reduce((path, name, at) => path.replace(name, String(given[at])), route),
+  )
+}

@@ -1,0 +1,78 @@
+import { createSessions } from '../../../api/session/session.ts'
+import { userByEmailParams } from '../../../shared/resources/index.ts'
+import type { Issuer } from '../../support/issuer.ts'
+import { SYSTEM_SECRET } from '../../support/system.ts'
+
+/** A user whom changes leave alone. */
+const ASKING = 16
+/** Answers everybody who is let in alike. */
+const ALWAYS = `users/is_staff/${ASKING}`
+
+/** What somebody asks for, and who they are. */
+export interface Question {
+  readonly path: string
+  readonly headers: Record<string, string>
+}
+
+/** The headers of a user of the world who is logged in. */
+export async function sessionOf(user: number): Promise<Record<string, string>> {
+  const sessions = createSessions([SYSTEM_SECRET])
+  return { Cookie: `spms_session=${await sessions.issue(String(user), `hash-${user}`)}` }
+}
+
+/**
+ * All that can be asked about the world, by the entry (`resource id`) that answers it. Of each thing one more than
+ * there is: who asked before it came to be must learn of it as well.
+ */
+export async function questionsAbout(issuer: Issuer): Promise<Map<string, readonly Question[]>> {
+  const asked = new Map<string, readonly Question[]>()
+  const asking = await sessionOf(ASKING)
+  const add = (
+    resource: string,
+    id: number | string,
+    headers: Record<string, string>,
+    ...paths: string[]
+  ) =>
+    asked.set(
+      `${resource} ${id}`.trimEnd(),
+      paths.map((path) => ({ path, headers })),
+    )
+
+  add(
+    'staff:list',
+    '',
+    {},
+    'users/staffprofiles',
+    ...range(401, 405).map((id) => `users/staffprofiles?business_area=${id}`),
+  )
+  for (const id of range(101, 121)) {
+    const path = `users/staffprofiles/${id}`
+    add('staff:profile', id, {}, path, `${path}/hero`, `${path}/overview`, `${path}/cv`)
+  }
+  for (const id of range(1, 21)) {
+    const own = await sessionOf(id)
+    add('staff:projects', id, {}, `users/${id}/projects_staff_profile`)
+    add('user:projects', id, asking, `users/${id}/projects`)
+    add('user:profile', id, asking, `users/${id}`)
+    add('user:me', id, own, 'users/me')
+    // Whether one is let in, and may see what is hidden.
+    add('user:access', id, own, ALWAYS, 'users/staffprofiles/119/overview')
+  }
+  for (const name of [...range(1, 21).map((id) => `user${id}`), 'newcomer']) {
+    const email = `${name}@spms.test`
+    const token = await issuer.sign({ claims: { email, email_verified: true }, expiresInS: 3600 })
+    const bearer = { Authorization: `Bearer ${token}` }
+    add('user:by_email', userByEmailParams(email)['email_hex'] ?? '', bearer, ALWAYS)
+  }
+  for (const id of [...range(201, 220), 290]) add('project:detail', id, asking, `projects/${id}`)
+  add('project:stats', '', asking, 'projects/statistics')
+  add('agency:branches', '', asking, 'agencies/branches')
+  add('agency:business_areas', '', asking, 'agencies/business_areas')
+  add('agency:affiliations', '', asking, 'agencies/affiliations')
+  add('location:areas', '', asking, 'locations/list')
+  return asked
+}
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, index) => first + index)
+}

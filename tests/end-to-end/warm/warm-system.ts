@@ -1,0 +1,174 @@
+import { readFile } from 'node:fs/promises'
+import { covers, parseSnapshot } from '../../../db/event-log/snapshot.ts'
+import { entryKey, watermarkKey } from '../../../shared/cache/key.ts'
+import { paramsOf, type ResourceRules } from '../../../shared/cache/resource.ts'
+import { decodeWatermark } from '../../../shared/cache/watermark.ts'
+import type { Redis } from '../../../shared/redis.ts'
+import { catalog } from '../../../shared/resources/index.ts'
+import { startInvalidator, type TestInvalidator } from '../../support/invalidator.ts'
+import { startIssuer } from '../../support/issuer.ts'
+import { startSystem, type System } from '../../support/system.ts'
+import { until } from '../../support/until.ts'
+import { type Question, questionsAbout } from './questions.ts'
+
+const WORLD = new URL('world.sql', import.meta.url)
+/** Longer than a change is looked at, and shorter than an absence is kept. */
+const SOON_MS = 20_000
+
+/** An API that has cached all that can be asked about a small world, and an invalidator. */
+export interface WarmSystem extends AsyncDisposable {
+  readonly system: System
+  readonly redis: Redis
+  /** Every entry there can be, as `resource id`. */
+  readonly entries: readonly string[]
+  /** What was last answered to all that leads to an entry. */
+  answered(entry: string): string | undefined
+  /** The entries that Redis holds. */
+  cached(): Promise<ReadonlySet<string>>
+  /** Asks all that leads to these entries until Redis holds them. */
+  warm(entries: readonly string[]): Promise<void>
+  /** Asks again what is soon to be gone by itself: that something is not there is not kept long. */
+  renew(): Promise<void>
+  /** Forgets everything, without any event. */
+  forget(): Promise<void>
+  /** Waits until all that is committed by now has been applied to every resource. */
+  untilApplied(): Promise<void>
+  /** From now on invalidates by other rules. */
+  follow(rules: readonly ResourceRules[]): Promise<void>
+}
+
+/** Fills a database with the world, and what `sql` adds to it, and the cache with everything. */
+export async function startWarmSystem(sql = ''): Promise<WarmSystem> {
+  const closing: AsyncDisposable[] = []
+  const close = async () => {
+    for (const one of closing.toReversed()) await one[Symbol.asyncDispose]()
+  }
+  try {
+    const issuer = await startIssuer()
+    closing.push(issuer)
+    const system = await startSystem({
+      world: (await readFile(WORLD, 'utf8')) + sql,
+      env: {
+        JWT_ISSUER: issuer.issuer,
+        JWT_AUDIENCE: 'spms',
+        JWT_JWKS_URL: issuer.jwksUrl,
+        // Nothing is to be gone because it is old, or missing because this machine is busy.
+        CACHE_TTL_OVERRIDES: catalog.map(({ name }) => `${name}=3600`).join(),
+        REDIS_TIMEOUT_MS: '5000',
+        REDIS_BUDGET_MS: '5000',
+      },
+    })
+    closing.push(system)
+    // In its place comes one whose rules can be changed.
+    await system.invalidator.kill()
+    const questions = await questionsAbout(issuer)
+    return await warmUp(system, questions, closing, close)
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function warmUp(
+  system: System,
+  questions: ReadonlyMap<string, readonly Question[]>,
+  closing: AsyncDisposable[],
+  close: () => Promise<void>,
+): Promise<WarmSystem> {
+  const { sql, prefix } = system
+  const entries = [...questions.keys()]
+  const answers = new Map<string, string>()
+  let invalidator = await invalidateBy(catalog)
+  closing.push({ [Symbol.asyncDispose]: () => invalidator[Symbol.asyncDispose]() })
+
+  async function invalidateBy(rules: readonly ResourceRules[]): Promise<TestInvalidator> {
+    const started = startInvalidator({
+      databaseUrl: system.databaseUrl,
+      prefix,
+      catalog: rules,
+      heartbeatMs: 20,
+    })
+    await until(() => started.working)
+    return started
+  }
+
+  /** The entries that will be there for at least so long. */
+  async function lasting(atLeastMs: number) {
+    const pipeline = invalidator.redis.pipeline()
+    for (const entry of entries) pipeline.pttl(keyOf(prefix, entry))
+    const replies = (await pipeline.exec()) ?? []
+    return new Set(entries.filter((_, at) => Number(replies[at]?.[1]) >= atLeastMs))
+  }
+
+  const cached = () => lasting(0)
+
+  async function forget(given: readonly string[]) {
+    if (given.length > 0) await invalidator.redis.del(given.map((entry) => keyOf(prefix, entry)))
+  }
+
+  async function warm(wanted: readonly string[]) {
+    let cold = wanted
+    await until(async () => {
+      await Promise.all(cold.map(async (entry) => answers.set(entry, await ask(entry))))
+      const warmed = await cached()
+      cold = cold.filter((entry) => !warmed.has(entry))
+      return cold.length === 0
+    })
+  }
+
+  async function ask(entry: string): Promise<string> {
+    const replies = await Promise.all(
+      (questions.get(entry) ?? []).map(({ path, headers }) => system.get(path, headers)),
+    )
+    return JSON.stringify(replies.map(({ status, text }) => [status, text]))
+  }
+
+  async function untilApplied() {
+    const { rows } = await sql.query<{ now: string }>('select pg_current_snapshot()::text as now')
+    const now = parseSnapshot(rows[0]?.now ?? '')
+    await until(async () => {
+      const marks = await invalidator.redis.hgetall(watermarkKey(prefix))
+      return catalog.every(({ name }) => {
+        const mark = decodeWatermark(marks[name] ?? null)
+        return mark !== null && now !== null && covers(mark.snapshot, now)
+      })
+    })
+  }
+
+  await untilApplied()
+  await warm(entries)
+
+  return {
+    system,
+    entries,
+    get redis() {
+      return invalidator.redis
+    },
+    answered: (entry) => answers.get(entry),
+    cached,
+    warm,
+    async renew() {
+      const kept = await lasting(SOON_MS)
+      const others = entries.filter((entry) => !kept.has(entry))
+      await forget(others)
+      await warm(others)
+    },
+    forget: () => forget(entries),
+    untilApplied,
+    async follow(rules) {
+      await invalidator[Symbol.asyncDispose]()
+      invalidator = await invalidateBy(rules)
+      await untilApplied()
+      await warm(entries)
+    },
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+function keyOf(prefix: string, entry: string): string {
+  const [name, id = ''] = entry.split(' ')
+  const resource = catalog.find((one) => one.name === name)
+  if (resource === undefined) throw new Error(`no resource is called ${name}`)
+  const params = Object.fromEntries(paramsOf(resource).map((param) => [param, id]))
+  return entryKey(prefix, resource, params)
+}
