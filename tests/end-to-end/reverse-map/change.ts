@@ -48,7 +48,7 @@ export const membersOf = (projects: string) =>
 export const projectsWith = (members: string) =>
   `select member.project_id from projects_projectmember member where member.user_id in (${members})`
 
-export const projectsOf = (areas: string) =>
+const projectsOf = (areas: string) =>
   `select project.id from projects_project project where project.business_area_id in (${areas})`
 
 export const workersOf = (areas: string) =>
