@@ -20,20 +20,25 @@ import { adminTaskRoutes } from './routes/admin-tasks.ts'
 import { affiliationRoutes } from './routes/affiliations.ts'
 import { agencyRoutes } from './routes/agencies.ts'
 import { businessAreaRoutes } from './routes/business-areas.ts'
+import { caretakerReadRoutes } from './routes/caretaker-reads.ts'
 import { caretakerRoutes } from './routes/caretakers.ts'
 import { departmentalServiceRoutes } from './routes/departmental-services.ts'
 import { divisionRoutes } from './routes/divisions.ts'
 import { docsRoutes } from './routes/docs.ts'
+import { documentRoutes } from './routes/documents.ts'
 import { healthRoutes } from './routes/health.ts'
 import { locationRoutes } from './routes/locations.ts'
 import { profileEntryRoutes } from './routes/profile-entries.ts'
 import { projectMemberRoutes } from './routes/project-members.ts'
 import { projectPartRoutes } from './routes/project-parts.ts'
 import { projectReadRoutes } from './routes/project-reads.ts'
+import { projectSearchRoutes } from './routes/project-search.ts'
 import { projectRoutes } from './routes/projects.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { staffProfileRoutes } from './routes/staff-profiles.ts'
 import { userDetailRoutes } from './routes/user-details.ts'
+import { userExistsRoutes } from './routes/user-exists.ts'
+import { userSearchRoutes } from './routes/user-search.ts'
 import { userRoutes } from './routes/users.ts'
 import { createBearer } from './session/bearer.ts'
 import { createSessions } from './session/session.ts'
@@ -86,6 +91,8 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
   // First what is asked for most: whatever stands before a route is paid for by each of its hits.
   v1.use(staffProfileRoutes(deps))
   v1.use(sessionRoutes({ ...deps, client, sessions }))
+  v1.use(caretakerReadRoutes(deps), documentRoutes(deps), projectSearchRoutes(deps))
+  v1.use(userExistsRoutes(deps), userSearchRoutes(deps))
   v1.use(projectPartRoutes(deps), adminTaskRoutes(deps), caretakerRoutes(deps))
   v1.use(affiliationRoutes(deps), businessAreaRoutes(deps), departmentalServiceRoutes(deps))
   v1.use(divisionRoutes(deps), locationRoutes(deps))

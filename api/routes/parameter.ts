@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { storable } from './field.ts'
+import { reference, storable } from './field.ts'
 
 /** The last value of a parameter that may be repeated; one without a value is not there. */
 export const parameter = <S extends z.ZodType>(schema: S) =>
@@ -20,3 +20,34 @@ export const page = parameter(positive.catch(1))
 /** How many items a page holds, up to 100; whatever is no such number is the default. */
 export const pageSize = (byDefault: number) =>
   parameter(positive.pipe(z.number().max(100)).catch(byDefault))
+
+/** A choice for which clients also send `All`, which is none. */
+export const orAll = <S extends z.ZodType>(schema: S) =>
+  parameter(z.preprocess((value) => (value === 'All' ? undefined : value), schema.optional()))
+
+/** Yes or no in any of the words that Django takes for it. */
+export const yesOrNo = parameter(
+  z
+    .string()
+    .toLowerCase()
+    .pipe(z.enum(['true', 't', '1', 'false', 'f', '0'], 'Must be a valid boolean.'))
+    .transform((word) => ['true', 't', '1'].includes(word))
+    .optional(),
+)
+
+/** A year, or another number of at most nine digits. */
+export const count = z
+  .string()
+  .regex(/^\d{1,9}$/, 'A valid integer is required.')
+  .transform(Number)
+
+/** Ids with commas between them. */
+export const references = z
+  .string()
+  .transform((list): (string | number)[] =>
+    list
+      .split(',')
+      .map((id) => id.trim())
+      .filter((id) => id !== ''),
+  )
+  .pipe(z.array(reference))

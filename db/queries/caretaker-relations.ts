@@ -1,8 +1,12 @@
 import type { Kysely } from 'kysely'
+import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../schema.ts'
+import { involves, selectAdminTasks } from './fragments/admin-task.ts'
 import { selectCaretakerRelations } from './fragments/caretaker-relation.ts'
+import { jsonObject } from './fragments/json-object.ts'
+import { hasNotEnded } from './fragments/has-not-ended.ts'
 import type { Viewer } from './fragments/viewer.ts'
-import { findArray, findObject } from './text.ts'
+import { findArray, findJson, findObject } from './text.ts'
 
 /** Who acts, or acted, for whom. */
 export const findCaretakerRelations = (trx: Kysely<Database>, viewer: Viewer): Promise<string> =>
@@ -15,3 +19,31 @@ export const findCaretakerRelation = (
   viewer: Viewer,
 ): Promise<string | null> =>
   findObject(trx, selectCaretakerRelations(viewer).where('relation.id', '=', id))
+
+/**
+ * How a user stands: who acts for them, their request for somebody to, and another's request that
+ * they do; of several the first, and null for what there is not.
+ */
+export function findCaretakerCheck(trx: Kysely<Database>, viewer: Viewer): Promise<string> {
+  const { userId } = viewer
+  const caretaker = selectCaretakerRelations(viewer)
+    .where('relation.user_id', '=', userId)
+    .where((row) => hasNotEnded(row.ref('relation.end_date')))
+    .orderBy('relation.id')
+    .limit(1)
+  const requests = selectAdminTasks(viewer)
+    .where('task.action', '=', 'setcaretaker')
+    .where('task.status', '=', 'pending')
+    .orderBy('task.id')
+    .limit(1)
+  return findJson(
+    trx,
+    jsonObject({
+      caretaker_object: jsonObjectFrom(caretaker),
+      caretaker_request_object: jsonObjectFrom(requests.where('task.primary_user_id', '=', userId)),
+      become_caretaker_request_object: jsonObjectFrom(
+        requests.where((row) => involves(row.ref('task.secondary_users'), userId)),
+      ),
+    }),
+  )
+}

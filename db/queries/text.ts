@@ -2,27 +2,26 @@ import { type Expression, type Kysely, type SelectQueryBuilder, sql } from 'kyse
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../schema.ts'
 
-/** The row of a query as finished JSON text; null without one. */
-export async function findObject(
+/** A JSON value as finished text; `findJson<string | null>` where there may be none. */
+export async function findJson<Text extends string | null = string>(
   trx: Kysely<Database>,
-  query: Expression<unknown>,
-): Promise<string | null> {
+  json: Expression<unknown>,
+): Promise<Text> {
   const { body } = await trx
-    .selectNoFrom(sql<string | null>`${jsonObjectFrom(query)}::text`.as('body'))
+    .selectNoFrom(sql<Text>`${json}::text`.as('body'))
     .executeTakeFirstOrThrow()
-  return body
+  return body as Text
 }
 
-/** The rows of a query as the finished JSON text of an array. */
-export async function findArray(
+/** The row of a query as finished JSON text; null without one. */
+export const findObject = (
   trx: Kysely<Database>,
   query: Expression<unknown>,
-): Promise<string> {
-  const { body } = await trx
-    .selectNoFrom(sql<string>`${jsonArrayFrom(query)}::text`.as('body'))
-    .executeTakeFirstOrThrow()
-  return body
-}
+): Promise<string | null> => findJson<string | null>(trx, jsonObjectFrom(query))
+
+/** The rows of a query as the finished JSON text of an array. */
+export const findArray = (trx: Kysely<Database>, query: Expression<unknown>): Promise<string> =>
+  findJson(trx, jsonArrayFrom(query))
 
 /** One page of a list, in the envelope that clients expect. */
 export interface Page {
@@ -38,15 +37,40 @@ export interface PageOptions {
 }
 
 /** A page of an ordered query as `{"<name>": [...], "total_results": n, "total_pages": n}`. */
-export async function findPage<DB, Tables extends keyof DB, Row>(
+export function findPage<DB, Tables extends keyof DB, Row>(
   trx: Kysely<Database>,
   name: string,
   query: SelectQueryBuilder<DB, Tables, Row>,
+  options: PageOptions,
+): Promise<Page> {
+  return findEnvelope(trx, name, query, (page) => page, options)
+}
+
+/**
+ * The same of what costs much to show: `query` finds the ids in their order, and `show` is asked
+ * only for those on the page. Postgres would make what an offset skips, too.
+ */
+export function findPageById<DB, Tables extends keyof DB>(
+  trx: Kysely<Database>,
+  name: string,
+  query: SelectQueryBuilder<DB, Tables, { id: string }>,
+  show: (ids: Expression<readonly string[]>) => Expression<unknown>,
+  options: PageOptions,
+): Promise<Page> {
+  const showPage = (page: Expression<unknown>) => show(sql<readonly string[]>`array(${page})`)
+  return findEnvelope(trx, name, query, showPage, options)
+}
+
+async function findEnvelope<DB, Tables extends keyof DB, Row>(
+  trx: Kysely<Database>,
+  name: string,
+  query: SelectQueryBuilder<DB, Tables, Row>,
+  show: (page: Expression<Row>) => Expression<unknown>,
   { page, pageSize }: PageOptions,
 ): Promise<Page> {
   // Postgres takes no offset beyond a bigint, and JavaScript writes big numbers with an exponent.
   const offset = Math.min((page - 1) * pageSize, Number.MAX_SAFE_INTEGER)
-  const items = jsonArrayFrom(query.limit(pageSize).offset(offset))
+  const items = jsonArrayFrom(show(query.limit(pageSize).offset(offset)))
   const count = query
     .clearSelect()
     .clearOrderBy()

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { adminTask } from './admin-task.ts'
 import { miniBusinessArea } from './mini-business-area.ts'
 import { fileUrl, id, perthTime } from './values.ts'
 
@@ -33,4 +34,11 @@ export const caretakerRelation = z.strictObject({
   notes: z.string().nullable(),
   created_at: perthTime,
   updated_at: perthTime,
+})
+
+/** How a user stands: who acts for them, and what is asked of them or by them. */
+export const caretakerCheck = z.strictObject({
+  caretaker_object: caretakerRelation.nullable(),
+  caretaker_request_object: adminTask.nullable(),
+  become_caretaker_request_object: adminTask.nullable(),
 })

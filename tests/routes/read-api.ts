@@ -5,7 +5,7 @@ import { startTestApi, type TestApi } from './test-api.ts'
 
 const WORLD = new URL('read-world.sql', import.meta.url)
 /** A user who may not do more than any other, and one who may not even log in. */
-const [USER, INACTIVE] = [4, 5]
+const [USER, INACTIVE] = [1204, 1205]
 
 /** The API over `world.sql` and `read-world.sql`, for tests that only read. */
 export async function startReadApi(): Promise<TestApi> {

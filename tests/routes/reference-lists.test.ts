@@ -12,7 +12,7 @@ import { divisionDetail } from '../../shared/shapes/division.ts'
 import { expectForUsersOnly, startReadApi } from './read-api.ts'
 import type { TestApi } from './test-api.ts'
 
-const [LEA, MEL] = [1, 2]
+const [LIN, MAX] = [1201, 1202]
 const TOO_BIG = '9223372036854775808'
 
 type Named = z.ZodType<{ id: number; name: string }>
@@ -40,24 +40,24 @@ const DETAILS: readonly (readonly [string, string, z.ZodType, object])[] = [
     affiliation,
     { id: 1001, name: 'UWA', updated_at: '2020-01-02T08:00:00+08:00' },
   ],
-  ['agencies/11', 'Agency', agencyDetail, { id: 11, key_stakeholder: null, is_active: true }],
+  ['agencies/1017', 'Agency', agencyDetail, { id: 1017, key_stakeholder: null, is_active: true }],
   [
     'agencies/divisions/1003',
     'Division',
     divisionDetail,
-    { id: 1003, director: 1, approver: null, directorate_email_list: [2, 1] },
+    { id: 1003, director: 1201, approver: null, directorate_email_list: [1202, 1201] },
   ],
   [
     'agencies/services/1007',
     'Departmental service',
     departmentalServiceDetail,
-    { id: 1007, director: 2 },
+    { id: 1007, director: 1202 },
   ],
   [
     'agencies/business_areas/1009',
     'Business area',
     businessAreaDetail,
-    { id: 1009, agency: 11, division: 1003, leader: 2, cost_center: 7, published: true },
+    { id: 1009, agency: 11, division: 1003, leader: 1202, cost_center: 7, published: true },
   ],
   ['locations/1012', 'Area', areaDetail, { id: 1012, area_type: 'dbcaregion' }],
 ]
@@ -70,7 +70,7 @@ describe('reference lists over HTTP', () => {
   })
   after(() => api[Symbol.asyncDispose]())
 
-  const get = (path: string, as = LEA) => api.send('GET', path, { as })
+  const get = (path: string, as = LIN) => api.send('GET', path, { as })
   const namesIn = (body: unknown, shape: Named) =>
     shape
       .array()
@@ -137,7 +137,7 @@ describe('reference lists over HTTP', () => {
   })
 
   it('T74: know which business areas a user leads', async () => {
-    const mine = await get('agencies/business_areas/mine', MEL)
+    const mine = await get('agencies/business_areas/mine', MAX)
     expect(namesIn(mine.body, businessArea)).to.deep.equal(['Botany', 'Zoology'])
     expect((await get('agencies/business_areas/mine')).body).to.deep.equal([])
   })
@@ -145,8 +145,8 @@ describe('reference lists over HTTP', () => {
   it('T76: show who is on the e-mail list of a division', async () => {
     const { body } = await get('agencies/divisions/1003/email_list')
     expect(division.parse(body).directorate_email_list).to.deep.equal([
-      { id: 2, email: 'mel@spms.test', name: 'Mel Birch' },
-      { id: 1, email: 'lea@spms.test', name: 'Lea Ash' },
+      { id: 1202, email: 'max@reads.test', name: 'Max Gum' },
+      { id: 1201, email: 'lin@reads.test', name: 'Lin Fox' },
     ])
     expect((await get('agencies/divisions/999/email_list')).status).to.equal(404)
   })

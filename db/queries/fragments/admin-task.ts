@@ -41,7 +41,7 @@ export const selectAdminTasks = ({ userId, isSuperuser }: Viewer) =>
     )
 
 /** Whether the list of a task's secondary users holds this one. */
-const involves = (secondaryUsers: Expression<unknown>, userId: string) =>
+export const involves = (secondaryUsers: Expression<unknown>, userId: string) =>
   sql<boolean>`${secondaryUsers} @> to_jsonb(${userId}::bigint)`
 
 const project = (id: Expression<string | null>) =>

@@ -1,0 +1,204 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { documentPage, projectMap, projectPage, userPage } from '../../shared/shapes/search.ts'
+import { tinyProject } from '../../shared/shapes/tiny-project.ts'
+import { tinyUser } from '../../shared/shapes/tiny-user.ts'
+import { expectForUsersOnly, startReadApi } from './read-api.ts'
+import type { TestApi } from './test-api.ts'
+
+const [LIN, ODA, ZED] = [1201, 1204, 1205]
+
+describe('searches over HTTP', () => {
+  let api: TestApi
+
+  before(async () => {
+    api = await startReadApi()
+    await sql`
+      insert into projects_project
+        (id, created_at, updated_at, kind, status, year, number, title, deletion_requested,
+         hidden_from_staff_profiles)
+      select id, '2020-01-01', '2020-01-01', 'student', 'completed', 1990, id, 'Many ' || id, false, '{}'
+      from generate_series(2001, 2250) as id
+    `.execute(api.db)
+  })
+  after(() => api[Symbol.asyncDispose]())
+
+  const get = (path: string) => api.send('GET', path, { as: LIN })
+  /** Those that `read-world.sql` and this test made. */
+  const idsIn = (found: readonly { readonly id: number }[]) =>
+    found.map(({ id }) => id).filter((id) => id > 1000)
+
+  it('are for users only', async () => {
+    for (const path of [
+      'projects/list',
+      'projects/smallsearch',
+      'projects/map',
+      'users/list',
+      'users/smallsearch',
+      'users/check-email-exists?email=x',
+      'users/check-name-exists?username=x',
+      'documents/projectdocuments',
+    ]) {
+      await expectForUsersOnly(api, path)
+    }
+  })
+
+  it('T50, T70: list projects by any filter', async () => {
+    for (const [query, ids] of [
+      ['searchTerm=QUOKKAS', [1251]],
+      ['searchTerm=sp-2020-972', [1252]],
+      ['selected_user=1202', [1251, 1252]],
+      ['businessarea=1009,1010', [1251]],
+      ['businessarea=1009', [1251]],
+      ['projectstatus=active', [1251, 1252]],
+      ['projectstatus=unknown', []],
+      ['projectkind=science&year=2020', [1251, 1252]],
+      ['only_active=false', [1251, 1252]],
+      ['only_active=1&only_inactive=1', [1251, 1252]],
+      ['only_inactive=1&searchTerm=many 2001', [2001]],
+      ['searchTerm=quokkas&businessarea=All&projectstatus=All&projectkind=All&year=All', [1251]],
+      ['selected_user=1202&page_size=1&page=x', [1251]],
+    ] as const) {
+      const { status, headers, body } = await get(`projects/list?${query.replaceAll(' ', '%20')}`)
+      expect(status, query).to.equal(200)
+      expect(headers['cache-status']).to.equal('spms; fwd=bypass; detail=search')
+      expect(idsIn(projectPage.parse(body).projects), query).to.deep.equal(ids)
+    }
+    const { total_pages, total_results } = projectPage.parse((await get('projects/list')).body)
+    expect(total_results).to.be.at.least(252)
+    expect(total_pages).to.equal(Math.ceil(total_results / 24))
+    const last = projectPage.parse((await get(`projects/list?page=${total_pages}`)).body)
+    expect(last.projects).to.have.length(total_results - 24 * (total_pages - 1))
+  })
+
+  it('T67: find the first projects', async () => {
+    const found = tinyProject.array().parse((await get('projects/smallsearch')).body)
+    expect(found).to.have.length(20)
+    const listed = projectPage.parse((await get('projects/list?page_size=20')).body)
+    expect(idsIn(found)).to.deep.equal(idsIn(listed.projects))
+    expect((await get('projects/smallsearch?year=1900')).body).to.deep.equal([])
+  })
+
+  it('T66: map all projects that were searched for, in more than one piece', async () => {
+    const { headers, body } = await get('projects/map')
+    const map = projectMap.parse(body)
+    expect(headers).to.include({ 'transfer-encoding': 'chunked' })
+    const listed = []
+    for (let page = 1; page <= Math.ceil(map.total_projects / 100); page += 1) {
+      const { body: part } = await get(`projects/list?page_size=100&page=${page}`)
+      listed.push(...projectPage.parse(part).projects)
+    }
+    expect(map.projects).to.deep.equal(listed)
+    expect(map.projects).to.have.length(map.total_projects).and.length.above(250)
+    expect(map.projects_without_location).to.be.within(250, map.total_projects)
+
+    const { total_projects, projects_without_location } = map
+    const none = await get('projects/map?year=1900&locations=1,2')
+    expect(none.body).to.deep.equal({ projects: [], total_projects, projects_without_location })
+    const one = projectMap.parse((await get('projects/map?searchTerm=quokkas')).body)
+    expect(idsIn(one.projects)).to.deep.equal([1251])
+  })
+
+  it('T10, T20: list users by any filter', async () => {
+    for (const [query, ids] of [
+      ['page_size=100', [1201, 1202, 1203, 1204, 1205]],
+      ['search=LIN', [1201]],
+      ['search=lin%20fo', [1201]],
+      ['search=_', []],
+      ['search=reads.test&is_active=False', [1205]],
+      ['search=reads.test&is_active=1', [1201, 1202, 1203, 1204]],
+      ['search=reads.test&is_superuser=true', [1203, 1205]],
+      ['search=reads.test&only_superuser=true&is_active=t', [1203]],
+      ['search=reads.test&only_staff=true', [1201, 1202, 1203, 1205]],
+      ['search=reads.test&only_external=true', [1204]],
+      ['search=reads.test&is_staff=0', [1204]],
+      ['search=reads.test&only_external=false&only_staff=false', [1201, 1202, 1203, 1204, 1205]],
+      ['only_ba_lead=true', [1202]],
+      ['business_area=1009', [1201, 1202]],
+      ['businessArea=1009&ignoreArray=1202,,7', [1201]],
+      ['search=reads.test&page_size=2&page=2', [1203, 1204]],
+    ] as const) {
+      const { status, body } = await get(`users/list?${query}`)
+      expect(status, query).to.equal(200)
+      expect(idsIn(userPage.parse(body).users), query).to.deep.equal(ids)
+    }
+  })
+
+  it('T18: find the first users by two letters or more', async () => {
+    expect((await get('users/smallsearch?search=r')).body).to.deep.equal([])
+    expect((await get('users/smallsearch')).body).to.deep.equal([])
+    const found = tinyUser.array().parse((await get('users/smallsearch?search=Reads.t')).body)
+    expect(idsIn(found)).to.deep.equal([1201, 1202, 1203, 1204, 1205])
+  })
+
+  it('never show a password', async () => {
+    for (const path of ['users/list', 'users/smallsearch?search=Reads.t', 'projects/list']) {
+      expect(JSON.stringify((await get(path)).body)).not.to.match(/password|hash-/)
+    }
+  })
+
+  it('find documents by what they are', async () => {
+    const { body } = await get(
+      'documents/projectdocuments?kind=concept&project=1251&status=approved',
+    )
+    expect(idsIn(documentPage.parse(body).documents)).to.deep.equal([1257])
+    const { body: none } = await get('documents/projectdocuments?year=1999&kind=All')
+    expect(none).to.deep.equal({ documents: [], total_results: 0, total_pages: 0 })
+  })
+
+  it('refuse what can be no filter', async () => {
+    for (const query of [
+      'projects/list?projectstatus=odd',
+      'projects/list?projectkind=odd',
+      'projects/list?year=x',
+      'projects/list?year=99999999999',
+      'projects/list?selected_user=x',
+      'projects/map?businessarea=1,x',
+      'projects/map?businessarea=9223372036854775808',
+      'projects/smallsearch?searchTerm=%00',
+      'users/list?is_active=perhaps',
+      'users/list?business_area=-1',
+      'users/list?ignoreArray=a',
+      'documents/projectdocuments?kind=odd',
+      'documents/projectdocuments?status=odd',
+      'documents/projectdocuments?project=x',
+    ]) {
+      const { status, headers } = await get(query)
+      expect(status, query).to.equal(400)
+      expect(headers['content-type']).to.equal('application/problem+json')
+    }
+  })
+
+  it('T19: tell users whether an address or a name is taken', async () => {
+    const post = (path: string, body: unknown, as = ODA) =>
+      api.send('POST', `users/check-${path}-exists`, { as, body })
+    for (const [answer, exists] of [
+      [await get('users/check-email-exists?email=LIN@reads.test'), true],
+      [await get('users/check-email-exists?email=lan@reads.test'), false],
+      [await get('users/check-name-exists?username=lin'), true],
+      [await get('users/check-name-exists?username=Lin'), false],
+      [await post('email', { email: 'lin@reads.test' }), true],
+      [await post('name', { first_name: 'lin', last_name: 'FOX' }), true],
+      [await post('name', { first_name: 'lin', last_name: 'Gum' }), false],
+      [await post('name', { username: 'oda' }), true],
+    ] as const) {
+      expect(answer.status).to.equal(200)
+      expect(answer.headers['cache-control']).to.equal('private, no-store')
+      expect(answer.body).to.deep.equal({ exists })
+    }
+    for (const answer of [
+      await get('users/check-email-exists'),
+      await get('users/check-name-exists?username=%20'),
+      await post('email', {}),
+      await post('email', undefined),
+      await post('name', { first_name: 'lin' }),
+      await post('name', { username: 5 }),
+    ]) {
+      expect(answer.status).to.equal(400)
+    }
+    expect((await get('users/check-email-exists')).body).to.include({ error: 'email is required' })
+    expect((await post('email', { email: 'x' }, ZED)).status).to.equal(401)
+    const anonymous = await api.send('POST', 'users/check-email-exists', { body: { email: 'x' } })
+    expect(anonymous.status).to.equal(401)
+  })
+})
