@@ -57,6 +57,14 @@ program
   })
 
 program
+  .command('doctor')
+  .description('examine the live servers, and say what is wrong, why it matters and what to do')
+  .action(async () => {
+    const { runDoctor } = await import('./verbs/doctor.ts')
+    if (!(await runDoctor(await find(), process.env))) process.exitCode = 1
+  })
+
+program
   .command('seed')
   .description('fill a fresh database with example data, the same every time')
   .option('--scale <n>', 'how many times the usual size', parseScale)

@@ -1,0 +1,91 @@
+import { once } from 'node:events'
+import { Client } from 'pg'
+import { createLedger } from '../../shared/cache/ledger.ts'
+import { openRedis } from '../../shared/redis.ts'
+import { checkClocks } from './clocks.ts'
+import { type Finding, wrong } from './finding.ts'
+import { checkGrants } from './grants.ts'
+import { checkInvalidator, checkWatermarks } from './invalidator.ts'
+import { checkLocks } from './locks.ts'
+import { checkPooler } from './pooler.ts'
+import { checkRedis } from './redis.ts'
+import { checkSettings } from './settings.ts'
+import { checkStatistics } from './statistics.ts'
+import { checkTriggers } from './triggers.ts'
+
+export interface Patient {
+  readonly databaseUrl: string
+  /** Without one only the database is looked at. */
+  readonly redisUrl: string | undefined
+  readonly prefix: string
+  readonly maxStalenessMs: number
+}
+
+const APPLICATION_NAME = 'spms-doctor'
+const REDIS_PATIENCE_MS = 2_000
+
+/** Looks at the live servers, and changes nothing on them. */
+export async function examine(patient: Patient): Promise<readonly Finding[]> {
+  const client = new Client({
+    connectionString: patient.databaseUrl,
+    application_name: APPLICATION_NAME,
+    connectionTimeoutMillis: 10_000,
+  })
+  await client.connect()
+  try {
+    const settings = await checkSettings(client)
+    const { rows } = await client.query<{ installed: boolean }>(
+      `select to_regclass('invalidation.floor') is not null as installed`,
+    )
+    const log = rows[0]?.installed ? await examineLog(client, patient) : [NOT_INSTALLED]
+    const pooler = await checkPooler(patient.databaseUrl, APPLICATION_NAME)
+    return [...settings, ...log, ...pooler, ...(await examineRedis(client, patient))]
+  } finally {
+    await client.end()
+  }
+}
+
+const NOT_INSTALLED = wrong(
+  'the event log is not installed',
+  'no change reaches the cache, so nothing is cached',
+  'npm run spms -- install',
+)
+
+async function examineLog(client: Client, { databaseUrl }: Patient): Promise<Finding[]> {
+  return [
+    ...(await checkTriggers(client)),
+    ...(await checkGrants(client)),
+    ...(await checkInvalidator(databaseUrl)),
+    ...(await checkLocks(client)),
+    ...(await checkStatistics(client)),
+  ]
+}
+
+async function examineRedis(client: Client, patient: Patient): Promise<Finding[]> {
+  const { redisUrl, prefix, maxStalenessMs } = patient
+  if (redisUrl === undefined) return []
+  const redis = openRedis(redisUrl, {
+    name: APPLICATION_NAME,
+    commandTimeoutMs: REDIS_PATIENCE_MS,
+    onState: () => undefined,
+  })
+  try {
+    const ready = once(redis, 'ready', { signal: AbortSignal.timeout(REDIS_PATIENCE_MS) })
+    if (!(await ready.catch(() => null))) {
+      return [
+        wrong(
+          'Redis does not answer',
+          'every read goes to Postgres',
+          'start it, or correct REDIS_URL; Redis Cluster is not supported',
+        ),
+      ]
+    }
+    return [
+      ...(await checkRedis(redis)),
+      ...(await checkClocks(client, redis)),
+      ...(await checkWatermarks(createLedger(redis, prefix), maxStalenessMs)),
+    ]
+  } finally {
+    redis.disconnect()
+  }
+}

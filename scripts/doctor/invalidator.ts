@@ -1,0 +1,46 @@
+import { readStatus } from '../../db/event-log/status.ts'
+import type { Ledger } from '../../shared/cache/ledger.ts'
+import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
+import { catalog } from '../../shared/resources/index.ts'
+import { type Finding, wrong } from './finding.ts'
+
+/** Whether anybody invalidates at all. */
+export async function checkInvalidator(databaseUrl: string): Promise<Finding[]> {
+  const { sessions, events } = await readStatus(databaseUrl)
+  if (sessions.length > 0) return []
+  return [
+    wrong(
+      'no invalidator is running',
+      `nothing is forgotten, so little is served from the cache; the log grows (${events} events)`,
+      'start it, or find out why it does not connect: its log says so',
+    ),
+  ]
+}
+
+/** Whether each resource moves on at this Redis, and may be read from it. */
+export async function checkWatermarks(
+  ledger: Pick<Ledger, 'time' | 'read'>,
+  maxStalenessMs: number,
+): Promise<Finding[]> {
+  const nowMs = await ledger.time()
+  const marks = await Promise.all(
+    catalog.map(async ({ name }) => ({ name, mark: decodeWatermark(await ledger.read(name)) })),
+  )
+  return marks.flatMap(({ name, mark }) => {
+    if (mark === null || nowMs - mark.asOfMs > maxStalenessMs) {
+      return wrong(
+        mark === null
+          ? `${name} has no watermark`
+          : `the watermark of ${name} is ${Math.round((nowMs - mark.asOfMs) / 1000)} s old`,
+        'what is cached of it is loaded anew again and again, since nobody knows what changed',
+        'start an invalidator with this REDIS_URL and CACHE_PREFIX',
+      )
+    }
+    if (mark.keyVersion !== UNNAMED) return []
+    return wrong(
+      `${name} is not to be read from the cache`,
+      'the invalidator found its triggers damaged or missing',
+      'npm run spms -- install',
+    )
+  })
+}

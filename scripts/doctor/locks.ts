@@ -1,0 +1,47 @@
+import type { Client } from 'pg'
+import { LOCK_CLASS } from '../../db/event-log/event.ts'
+import { type Finding, note, wrong } from './finding.ts'
+
+/** A transaction that has written for this long keeps the invalidator from sleeping. */
+const LONG_S = 60
+
+interface Holder {
+  readonly pid: number
+  readonly role: string
+  readonly application: string
+  readonly alone: boolean
+  readonly age_s: number
+}
+
+/** Whether others hold our advisory locks, other than as writers do for a moment. */
+export async function checkLocks(client: Client): Promise<Finding[]> {
+  const { rows } = await client.query<Holder>(
+    `select a.pid, a.usename as role, a.application_name as application,
+            bool_or(l.mode = 'ExclusiveLock') as alone,
+            coalesce(extract(epoch from clock_timestamp() - min(a.xact_start)), 0)::integer as age_s
+     from pg_locks l join pg_stat_activity a using (pid)
+     where l.locktype = 'advisory' and l.granted and l.objsubid = 2
+       and l.classid::bigint = $1
+       and l.database = (select oid from pg_database where datname = current_database())
+       and a.application_name not like 'spms-%'
+     group by a.pid, a.usename, a.application_name
+     order by a.pid`,
+    [LOCK_CLASS],
+  )
+  return rows.flatMap(({ pid, role, application, alone, age_s }) => {
+    const who = `${role} (${application || 'no application name'}, pid ${pid})`
+    if (alone) {
+      return wrong(
+        `${who} holds an advisory lock of the class ${LOCK_CLASS}, which is ours`,
+        'every writer rings while it holds the bell, or no invalidator does its work',
+        'take another number there; select pg_terminate_backend(pid) frees it at once',
+      )
+    }
+    if (age_s < LONG_S) return []
+    return note(
+      `${who} has been writing in one transaction for ${age_s} s`,
+      'until it ends the invalidator polls and the log keeps its segment',
+      'nothing, if it is a load that is meant to take so long',
+    )
+  })
+}

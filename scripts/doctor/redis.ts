@@ -1,0 +1,68 @@
+import type { Redis } from '../../shared/redis.ts'
+import { type Finding, note, wrong } from './finding.ts'
+
+/** Whether Redis forgets what it may, keeps what it must, and takes writes. */
+export async function checkRedis(redis: Redis): Promise<Finding[]> {
+  // Unlike CONFIG, INFO is allowed on hosted servers too.
+  const texts = await Promise.all(
+    ['memory', 'persistence', 'replication'].map((section) => redis.info(section)),
+  )
+  const info = new Map(
+    texts
+      .join('\n')
+      .split(/\r?\n/)
+      .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
+  )
+  return [...policy(info), ...limit(info), ...writes(info)]
+}
+
+type Info = ReadonlyMap<string, string>
+
+function policy(info: Info): Finding[] {
+  const found = info.get('maxmemory_policy') ?? 'unknown'
+  if (found === 'volatile-lru' || found === 'volatile-lfu') return []
+  const remedy = 'config set maxmemory-policy volatile-lfu, and the same in redis.conf'
+  if (found === 'noeviction') {
+    return [wrong('maxmemory-policy is noeviction', 'a full Redis refuses every fill', remedy)]
+  }
+  if (found.startsWith('allkeys-')) {
+    const why = 'the watermark may be evicted, and everything is flushed each time'
+    return [wrong(`maxmemory-policy is ${found}`, why, remedy)]
+  }
+  return [note(`maxmemory-policy is ${found}`, 'what is read most may go first', remedy)]
+}
+
+function limit(info: Info): Finding[] {
+  if (info.get('maxmemory') !== '0') return []
+  return [
+    note(
+      'maxmemory is not set',
+      'Redis takes what memory there is, until the system ends it',
+      'config set maxmemory, below what the machine can spare',
+    ),
+  ]
+}
+
+function writes(info: Info): Finding[] {
+  const findings: Finding[] = []
+  if (info.get('role') !== 'master') {
+    findings.push(
+      wrong(
+        'this Redis is a replica',
+        'nothing can be filled or forgotten',
+        'give the address of the master in REDIS_URL',
+      ),
+    )
+  }
+  for (const status of ['rdb_last_bgsave_status', 'aof_last_write_status']) {
+    if ((info.get(status) ?? 'ok') === 'ok') continue
+    findings.push(
+      wrong(
+        `${status} is ${info.get(status)}`,
+        'Redis refuses writes while it cannot save',
+        'make room on its disk, or turn persistence off: the cache does not need it',
+      ),
+    )
+  }
+  return findings
+}

@@ -1,0 +1,91 @@
+import type { Client } from 'pg'
+import { type Finding, note, wrong } from './finding.ts'
+
+interface Settings {
+  readonly standby: boolean
+  readonly bell: string
+  readonly prepared: number
+  readonly locks: number
+  readonly idle_ms: number
+  readonly idle_transaction_ms: number
+}
+
+const DOCUMENTATION = 'docs/dba.md'
+/** The listener pings itself every three seconds. */
+const IDLE_SESSION_MS = 10_000
+/** What Postgres ships with. */
+const LOCKS_PER_TRANSACTION = 64
+
+/** The settings of the server that matter to the log, whatever else they are good for. */
+export async function checkSettings(client: Client): Promise<Finding[]> {
+  const { rows } = await client.query<Settings>(
+    `select pg_is_in_recovery() as standby,
+            coalesce(current_setting('invalidation.bell', true), '') as bell,
+            current_setting('max_prepared_transactions')::integer as prepared,
+            current_setting('max_locks_per_transaction')::integer as locks,
+            extract(epoch from current_setting('idle_session_timeout')::interval)::integer * 1000 as idle_ms,
+            extract(epoch from current_setting('idle_in_transaction_session_timeout')::interval)::integer * 1000
+              as idle_transaction_ms`,
+  )
+  return judge(rows[0] as Settings)
+}
+
+/** What follows from the settings; pure, since some of them need a server of their own to be tried. */
+export function judge(settings: Settings): Finding[] {
+  const findings: Finding[] = []
+  if (settings.standby) {
+    findings.push(
+      wrong(
+        'this server is a standby',
+        'the invalidator refuses it, and what it shows lags behind',
+        'give the address of the primary in DATABASE_URL',
+      ),
+    )
+  }
+  if (settings.prepared > 0 && !['', 'off'].includes(settings.bell)) {
+    findings.push(
+      wrong(
+        `invalidation.bell is ${settings.bell}, and max_prepared_transactions ${settings.prepared}`,
+        'PREPARE TRANSACTION fails for a transaction that rang',
+        `alter database ... reset invalidation.bell (${DOCUMENTATION})`,
+      ),
+    )
+  }
+  if (settings.prepared === 0 && settings.bell === 'off') {
+    findings.push(
+      note(
+        'invalidation.bell is off, though nothing here can be prepared',
+        'the invalidator polls where it could sleep',
+        'alter database ... reset invalidation.bell, and restart the invalidator',
+      ),
+    )
+  }
+  if (settings.locks < LOCKS_PER_TRANSACTION) {
+    findings.push(
+      note(
+        `max_locks_per_transaction is ${settings.locks}`,
+        'each writing transaction takes one lock more, and fails when the table of locks is full',
+        `raise it to ${LOCKS_PER_TRANSACTION} or more`,
+      ),
+    )
+  }
+  if (settings.idle_ms > 0 && settings.idle_ms < IDLE_SESSION_MS) {
+    findings.push(
+      wrong(
+        `idle_session_timeout is ${settings.idle_ms} ms`,
+        'the listener and the pools of the API lose their connections again and again',
+        'raise it for the roles of the API and the invalidator, or turn it off',
+      ),
+    )
+  }
+  if (settings.idle_transaction_ms === 0) {
+    findings.push(
+      note(
+        'idle_in_transaction_session_timeout is off',
+        'a transaction that somebody forgets keeps the log from being emptied',
+        'set it for the roles that write',
+      ),
+    )
+  }
+  return findings
+}

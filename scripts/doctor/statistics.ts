@@ -1,0 +1,29 @@
+import type { Client } from 'pg'
+import { identifier } from '../../db/event-log/quote.ts'
+import { compileRules } from '../../shared/cache/compile.ts'
+import { catalog } from '../../shared/resources/index.ts'
+import { type Finding, note } from './finding.ts'
+
+/** Small tables are read whole, whatever is known of them. */
+const PAGES = 100
+
+/** Whether the planner knows the tables that answers are made of. */
+export async function checkStatistics(client: Client): Promise<Finding[]> {
+  const { rows } = await client.query<{ name: string }>(
+    `select c.oid::regclass::text as name
+     from unnest($1::text[]) k join pg_class c on c.oid = to_regclass(k)
+     where pg_relation_size(c.oid) > $2::bigint * current_setting('block_size')::bigint
+       and (c.reltuples < 0 or not exists (
+         select from pg_stat_user_tables s where s.relid = c.oid
+           and coalesce(s.last_analyze, s.last_autoanalyze) is not null))
+     order by 1`,
+    [compileRules(catalog).tables.map(({ name }) => identifier(name)), PAGES],
+  )
+  return rows.map(({ name }) =>
+    note(
+      `${name} was never analysed`,
+      'loads and lookups may be planned badly, as after a restore',
+      `analyze ${name}; leave autovacuum on`,
+    ),
+  )
+}

@@ -1,0 +1,27 @@
+import { MAX_STALENESS_MS } from '../../shared/config.ts'
+import { examine } from '../doctor/examine.ts'
+import type { Finding } from '../doctor/finding.ts'
+import { maskUrl } from '../mask-url.ts'
+import type { Discovered } from '../servers/discover.ts'
+
+/** Examines the live servers and prints what was found. Returns whether nothing is wrong. */
+export async function runDoctor(
+  { databaseUrl, redisUrl }: Discovered,
+  environment: NodeJS.ProcessEnv,
+): Promise<boolean> {
+  console.log(`database  ${maskUrl(databaseUrl)}`)
+  console.log(`redis     ${redisUrl === undefined ? 'not given' : maskUrl(redisUrl)}`)
+  const findings = await examine({
+    databaseUrl,
+    redisUrl,
+    prefix: environment.CACHE_PREFIX || 'spms',
+    maxStalenessMs: Number(environment.MAX_STALENESS_MS || MAX_STALENESS_MS),
+  })
+  for (const finding of findings) console.log(describe(finding))
+  const count = findings.filter(({ kind }) => kind === 'wrong').length
+  console.log(count === 0 ? '\nnothing is wrong' : `\n${count} wrong`)
+  return count === 0
+}
+
+const describe = ({ kind, what, why, remedy }: Finding) =>
+  `\n${kind === 'wrong' ? 'WRONG' : 'note '}  ${what}\n       why: ${why}\n       do:  ${remedy}`

@@ -1,0 +1,78 @@
+import { once } from 'node:events'
+import { createServer, Socket } from 'node:net'
+import { Client } from 'pg'
+import { findFreePort } from '../../scripts/servers/port.ts'
+
+/** A pooler in front of Postgres that gives out a server's connection for one transaction. */
+export interface TransactionPooler extends AsyncDisposable {
+  /** The address to use in the place of the server's. */
+  readonly url: string
+}
+
+/** A connection to Postgres that is logged in, and whoever has it now. */
+interface Backend {
+  readonly socket: Socket
+  holder: Socket | null
+}
+
+const AUTHENTICATED = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0])
+const READY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49])
+const TERMINATE = 0x58
+
+/** Starts it. It takes anybody, and what it is used for has to be simple queries with small answers. */
+export async function startTransactionPooler(serverUrl: string): Promise<TransactionPooler> {
+  const backends: Backend[] = []
+  const clients = new Set<Socket>()
+
+  async function take(holder: Socket): Promise<Backend> {
+    const held = backends.find((backend) => backend.holder === holder)
+    if (held) return held
+    const idle = backends.find((backend) => backend.holder === null)
+    if (idle) return Object.assign(idle, { holder })
+    const opened = await openBackend(serverUrl, holder)
+    backends.push(opened)
+    return opened
+  }
+
+  const server = createServer((socket) => {
+    clients.add(socket)
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      socket.write(Buffer.concat([AUTHENTICATED, READY]))
+      socket.on('data', (message) => {
+        if (message[0] === TERMINATE) return
+        void take(socket).then((backend) => backend.socket.write(message))
+      })
+    })
+  })
+  const port = await findFreePort()
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+
+  const url = new URL(serverUrl)
+  url.host = `127.0.0.1:${port}`
+  return {
+    url: url.href,
+    async [Symbol.asyncDispose]() {
+      for (const socket of clients) socket.destroy()
+      server.close()
+      for (const { socket } of backends) socket.destroy()
+      await once(server, 'close')
+    },
+  }
+}
+
+async function openBackend(url: string, holder: Socket): Promise<Backend> {
+  const socket = new Socket()
+  const client = new Client({ connectionString: url, stream: () => socket })
+  client.on('error', () => {})
+  await client.connect()
+  const backend: Backend = { socket, holder }
+  // From here on the bytes are for whoever has the connection.
+  socket.removeAllListeners('data')
+  socket.on('data', (answer) => {
+    backend.holder?.write(answer)
+    if (answer.subarray(-READY.length).equals(READY)) backend.holder = null
+  })
+  return backend
+}
