@@ -1,6 +1,9 @@
 import type { Bench } from './bench.ts'
 import { type Service, startService } from './service.ts'
 
+/** Signs the sessions of the bench, and guards nothing. */
+export const BENCH_SECRET = 'a secret of the bench that guards nothing'
+
 /** Starts our API on a core of its own, with nothing between it and the load. */
 export async function startApi(
   { servers, cores, onStop }: Bench,
@@ -13,7 +16,7 @@ export async function startApi(
       CACHE_PREFIX: servers.prefix,
       CACHE_ENABLED: `${cached}`,
       RATE_LIMIT_PER_S: '0',
-      SESSION_SECRETS: 'a secret of the bench that guards nothing',
+      SESSION_SECRETS: BENCH_SECRET,
     },
     cores: cores?.measured,
     ready: { path: '/readyz' },

@@ -3,6 +3,7 @@ import { stateDir } from '../scripts/paths.ts'
 import { findWrk } from '../scripts/servers/load-programs.ts'
 import { type Arm, type ArmName, openArms } from './arms.ts'
 import type { Part } from './bench.ts'
+import { createClient } from './client.ts'
 import { pin } from './cores.ts'
 import { shown } from './figure.ts'
 import { openLoop } from './open-loop.ts'
@@ -56,8 +57,9 @@ export const http: Part = async (bench) => {
     const perS = Math.min(LATENCY_PER_S, Math.ceil(LATENCY_SHARE * slowest))
     const latencies: string[][] = []
     for (const arm of arms.filter(({ name }) => ['hit', 'miss', 'uncached'].includes(name))) {
-      const options = { ...arm, origin: arm.service.origin, perS }
-      const ms = await during(arm, () => openLoop({ ...options, seconds: quick ? 3 : 15 }))
+      using client = createClient(arm.service.origin)
+      const ask = (i: number) => client.ask(arm.paths[i % arm.paths.length] as string)
+      const ms = await during(arm, () => openLoop({ perS, seconds: quick ? 3 : 15 }, ask))
       latencies.push([arm.name, ...[0.5, 0.95, 0.99].map((share) => shown(quantile(ms, share)))])
     }
     say(table([`ms at ${perS} requests/s`, 'p50', 'p95', 'p99'], latencies))

@@ -1,5 +1,5 @@
 import { cpus, loadavg } from 'node:os'
-import { Command, Option } from 'commander'
+import { Argument, Command } from 'commander'
 import { describeFailure } from '../scripts/describe-failure.ts'
 import type { Part } from './bench.ts'
 import { build } from './build.ts'
@@ -9,21 +9,21 @@ import { drain } from './drain.ts'
 import { http } from './http.ts'
 import { lag } from './lag.ts'
 import { memory } from './memory.ts'
+import { mix } from './mix.ts'
 import { openServers } from './servers.ts'
 import { writers } from './writers.ts'
 
-const parts: Readonly<Record<string, Part>> = { http, writers, lag, memory, drain }
+const parts: Readonly<Record<string, Part>> = { http, writers, lag, memory, drain, mix }
 
 const program = new Command('bench')
   .description('Measures this checkout on servers of its own, beside its budgets.')
   .option('--quick', 'short rounds, for a look')
-  .addOption(new Option('--only <part>', 'one part').choices(Object.keys(parts)))
+  .addArgument(new Argument('[part]', 'one part, instead of all').choices(Object.keys(parts)))
   .showHelpAfterError()
-  .action((options: Options) => run(options))
+  .action((part: string | undefined, { quick = false }: Options) => run(part, quick))
 
 interface Options {
   readonly quick?: boolean
-  readonly only?: string
 }
 
 // What was started does not keep us alive, and neither does waiting for it to end.
@@ -49,7 +49,7 @@ for (const stop of stops.toReversed()) {
 // What was still being measured ends with us.
 process.exit()
 
-async function run({ quick = false, only }: Options): Promise<void> {
+async function run(only: string | undefined, quick: boolean): Promise<void> {
   const onStop = (stop: () => Promise<unknown>) => void stops.push(stop)
   const [cpu] = cpus()
   say(`${cpus().length} x ${cpu?.model ?? 'processor'}, Node ${process.version}`)

@@ -1,0 +1,163 @@
+import { Client } from 'pg'
+import { BENCH_SECRET, startApi } from './api.ts'
+import type { Bench, Part } from './bench.ts'
+import { createClient } from './client.ts'
+import { type Figure, shown } from './figure.ts'
+import { startInvalidator } from './invalidator.ts'
+import { openLoop } from './open-loop.ts'
+import { residentBytes, treeCpuMs } from './processes.ts'
+import type { Service } from './service.ts'
+import { quantile } from './statistics.ts'
+import { table } from './table.ts'
+import { openWorkload } from './workload.ts'
+
+const PER_S = 150
+const CONNECTIONS = 1_000
+const MEBIBYTE = 1024 * 1024
+
+/** What people do with the system, with and without a cache: what the cache saves. */
+export const mix: Part = async (bench) => {
+  const { quick, say } = bench
+  const seconds = quick ? 10 : 60
+  say(`mix: ${PER_S} requests a second, without a cache and with it`)
+
+  const without = await startApi(bench, false)
+  const uncached = await replay(bench, without, seconds)
+  await without.stop()
+
+  const invalidator = await startInvalidator(bench)
+  const api = await startApi(bench, true)
+  const cached = await replay(bench, api, seconds)
+  const crowd = await crowded(bench, api, quick ? 5 : 20)
+  await api.stop()
+  await invalidator.stop()
+
+  const row = (name: string, run: Replay) => [
+    name,
+    ...[0.5, 0.95, 0.99].map((share) => shown(quantile(run.ms, share))),
+    shown(run.transactions / seconds),
+    `${shown(100 * run.databaseShare)} %`,
+    Number.isNaN(run.hitRate) ? '' : `${shown(100 * run.hitRate)} %`,
+  ]
+  say(
+    table(
+      ['mix', 'p50 ms', 'p95 ms', 'p99 ms', 'transactions/s', 'database, of one core', 'hits'],
+      [row('without a cache', uncached), row('with it', cached)],
+    ),
+  )
+  say(
+    table(
+      ['with connections', 'MiB before', 'MiB with them', 'KiB each', 'p99 ms'],
+      [
+        [
+          `${CONNECTIONS}`,
+          shown(crowd.beforeBytes / MEBIBYTE),
+          shown(crowd.bytes / MEBIBYTE),
+          shown((crowd.bytes - crowd.beforeBytes) / 1024 / CONNECTIONS),
+          shown(quantile(crowd.ms, 0.99)),
+        ],
+      ],
+    ),
+  )
+  const saved = 1 - cached.transactions / uncached.transactions
+  const figure = (what: string, value: number, budget: Figure['budget'], note: string) =>
+    ({ what: `mix, ${what}`, value, unit: '', budget, note }) as const
+  return [
+    figure('hit rate', cached.hitRate, { atLeast: 0.95 }, 'of what is cached; ADR: above 0.7'),
+    figure(
+      'transactions saved in the database',
+      saved,
+      null,
+      'task lists and the invalidator included; ADR: 0.4 to 0.6 of the queries',
+    ),
+    figure(
+      'loads saved of what is cached',
+      1 - cached.loads / cached.reads,
+      { atLeast: 0.95 },
+      'ADR: 0.4 to 0.6 of the queries',
+    ),
+    {
+      ...figure('p95 with the cache', quantile(cached.ms, 0.95), null, 'ADR: below 10 ms'),
+      unit: 'ms',
+    },
+    figure('database, of one core', cached.databaseShare, { atMost: 0.5 }, 'ADR: below half'),
+  ]
+}
+
+interface Replay {
+  readonly ms: readonly number[]
+  readonly hitRate: number
+  readonly reads: number
+  readonly loads: number
+  readonly transactions: number
+  /** Of one core: the time that Postgres ran, by the time that passed. */
+  readonly databaseShare: number
+}
+
+async function replay({ servers }: Bench, api: Service, seconds: number): Promise<Replay> {
+  const [postgres] = servers.pids
+  await using workload = await openWorkload(servers.databaseUrl, BENCH_SECRET)
+  await using counter = await openCounter(servers.databaseUrl)
+  using client = createClient(api.origin)
+  const run = (forS: number) =>
+    openLoop({ perS: PER_S, seconds: forS }, async () => {
+      const visit = await workload.next()
+      if (visit) await client.ask(visit.path, visit.headers)
+      return visit !== null
+    })
+
+  // What everybody asks for is in the cache before it is measured, as on any day but the first.
+  await run(seconds / 2)
+  const measure = async () => ({
+    hits: await api.count('spms_cache_reads_total', { outcome: 'hit' }),
+    reads: await api.count('spms_cache_reads_total'),
+    loads: await api.count('spms_cache_loads_total'),
+    transactions: await counter.transactions(),
+    cpuMs: postgres === undefined ? Number.NaN : await treeCpuMs(postgres),
+    atMs: performance.now(),
+  })
+  const before = await measure()
+  const ms = await run(seconds)
+  const after = await measure()
+  const reads = after.reads - before.reads
+  return {
+    ms,
+    reads,
+    hitRate: (after.hits - before.hits) / reads,
+    loads: after.loads - before.loads,
+    transactions: after.transactions - before.transactions,
+    databaseShare: (after.cpuMs - before.cpuMs) / (after.atMs - before.atMs),
+  }
+}
+
+/** Many clients who keep their connections and seldom ask. */
+async function crowded({ servers }: Bench, api: Service, seconds: number) {
+  const beforeBytes = await residentBytes(api.pid)
+  await using workload = await openWorkload(servers.databaseUrl, BENCH_SECRET)
+  using client = createClient(api.origin, CONNECTIONS)
+  await Promise.all(
+    Array.from({ length: CONNECTIONS }, () => client.ask('/api/v1/users/staffprofiles?page=1')),
+  )
+  const ms = await openLoop({ perS: PER_S, seconds }, async () => {
+    const visit = await workload.next()
+    if (visit) await client.ask(visit.path, visit.headers)
+    return visit !== null
+  })
+  return { ms, beforeBytes, bytes: await residentBytes(api.pid) }
+}
+
+/** Counts the transactions of a database. */
+async function openCounter(url: string) {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  return {
+    async transactions() {
+      const { rows } = await client.query<{ count: string }>(
+        `select xact_commit + xact_rollback as count from pg_stat_database
+         where datname = current_database()`,
+      )
+      return Number(rows[0]?.count)
+    },
+    [Symbol.asyncDispose]: () => client.end(),
+  }
+}

@@ -1,0 +1,36 @@
+import { readdir, readFile } from 'node:fs/promises'
+
+/** A tick of the kernel's accounts. */
+const TICK_MS = 10
+
+/** Milliseconds of processor that a process and all its children have had, those that ended too (Linux only). */
+export async function treeCpuMs(pid: number): Promise<number> {
+  const own = await readStat(pid)
+  if (!own) throw new Error(`there is no process ${pid}`)
+  let ticks = own.ticks + own.endedChildrenTicks
+  for (const name of await readdir('/proc')) {
+    const stat = /^\d+$/.test(name) ? await readStat(Number(name)) : null
+    if (stat?.parent === pid) ticks += stat.ticks
+  }
+  return ticks * TICK_MS
+}
+
+/** Bytes of memory that a process holds (Linux only). */
+export async function residentBytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1])
+}
+
+async function readStat(pid: number) {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null)
+  if (text === null) return null
+  // The name before it may hold spaces.
+  const fields = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number)
+  const [parent = 0, user = 0, system = 0, endedUser = 0, endedSystem = 0] = [
+    1, 11, 12, 13, 14,
+  ].map((at) => fields[at])
+  return { parent, ticks: user + system, endedChildrenTicks: endedUser + endedSystem }
+}

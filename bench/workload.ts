@@ -1,0 +1,137 @@
+import { Client } from 'pg'
+import { createSessions } from '../api/session/session.ts'
+import { seededRandom } from './statistics.ts'
+
+/** One request of the mix. */
+export interface Visit {
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+}
+
+/** What people do with the system, in the proportions that it is made for; the same in every run. */
+export interface Workload extends AsyncDisposable {
+  /** The next request; or `null`, and then a row has been changed instead. */
+  next(): Promise<Visit | null>
+}
+
+const WRITE_SHARE = 0.01
+/** Of what is left: people with a session, who open their dashboard and look at others and at projects. */
+const SESSION_SHARE = 0.4
+
+/** How much more often the first is asked for than the n-th. */
+const ZIPF_EXPONENT = 1
+
+/**
+ * Public profile pages are four requests each, a dashboard is the eight of the single-page
+ * application. Who looks and what is looked at is zipf-distributed. Writes are SQL, as another
+ * application would write.
+ */
+export async function openWorkload(databaseUrl: string, secret: string): Promise<Workload> {
+  const client = new Client({ connectionString: databaseUrl })
+  await client.connect()
+  const column = async (text: string) =>
+    (await client.query<{ id: string }>(text)).rows.map(({ id }) => id)
+
+  const random = seededRandom(7)
+  const profiles = await client
+    .query<{ id: string; user_id: string }>(
+      `select p.id, p.user_id from users_publicstaffprofile p join users_user u on u.id = p.user_id
+       where not p.is_hidden and u.is_active and u.is_staff order by p.id`,
+    )
+    .then(({ rows }) => rows)
+  const projects = await column('select id from projects_project order by id')
+  const staff = await client
+    .query<{ id: string; password: string }>(
+      'select id, password from users_user where is_active and is_staff order by id limit 200',
+    )
+    .then(({ rows }) => rows)
+  const sessions = createSessions([secret])
+  const cookies = await Promise.all(
+    staff.map(async ({ id, password }) => `spms_session=${await sessions.issue(id, password)}`),
+  )
+  const pick = {
+    profile: zipf(profiles, random),
+    project: zipf(projects, random),
+    user: zipf(staff, random),
+    cookie: zipf(cookies, random),
+  }
+
+  let waiting: Visit[] = []
+
+  /** A person's next step, as the requests that it takes. */
+  function visits(): Visit[] {
+    if (random() >= SESSION_SHARE) {
+      const { id, user_id } = pick.profile()
+      const page = Math.floor(random() * 3) + 1
+      return [
+        ...(random() < 0.2 ? [`users/staffprofiles?page=${page}`] : []),
+        ...['hero', 'overview', 'cv'].map((section) => `users/staffprofiles/${id}/${section}`),
+        `users/${user_id}/projects_staff_profile`,
+      ].map((path) => ({ path: `/api/v1/${path}`, headers: {} }))
+    }
+    const headers = { Cookie: pick.cookie() }
+    const step = random()
+    const paths =
+      step < 0.3
+        ? DASHBOARD
+        : step < 0.7
+          ? [`projects/${pick.project()}`]
+          : [`users/${pick.user().id}`, `users/${pick.user().id}/projects`]
+    return paths.map((path) => ({ path: `/api/v1/${path}`, headers }))
+  }
+
+  async function write(): Promise<void> {
+    const text = `changed ${Math.floor(random() * 1e9)}`
+    if (random() < 0.5) {
+      await client.query('update users_publicstaffprofile set expertise = $1 where id = $2', [
+        text,
+        pick.profile().id,
+      ])
+    } else {
+      await client.query('update projects_project set tagline = $1 where id = $2', [
+        text,
+        pick.project(),
+      ])
+    }
+  }
+
+  return {
+    async next() {
+      if (random() < WRITE_SHARE) {
+        await write()
+        return null
+      }
+      if (waiting.length === 0) waiting = visits()
+      return waiting.shift() ?? null
+    },
+    [Symbol.asyncDispose]: () => client.end(),
+  }
+}
+
+const DASHBOARD = [
+  'users/me',
+  'agencies/branches',
+  'agencies/business_areas',
+  'users/me',
+  'adminoptions/tasks',
+  'documents/endorsements/pendingmyaction',
+  'documents/projectdocuments/pendingmyaction',
+  'projects/mine',
+]
+
+/** Draws from a list: the n-th is drawn with a probability proportional to 1/n. */
+function zipf<T>(items: readonly T[], random: () => number): () => T {
+  const cumulative: number[] = []
+  let sum = 0
+  for (const index of items.keys()) cumulative.push((sum += 1 / (index + 1) ** ZIPF_EXPONENT))
+  return () => {
+    const at = random() * sum
+    let [low, high] = [0, items.length - 1]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((cumulative[middle] as number) < at) low = middle + 1
+      else high = middle
+    }
+    return items[low] as T
+  }
+}
