@@ -117,15 +117,19 @@ describe('what is private', function () {
     await warm.warm(warm.entries)
     const found: string[] = []
     let entries = 0
+    // What users may see of each other.
+    let entriesWithSecrets = 0
     for (const key of await warm.redis.keys(`${warm.system.prefix}:*`)) {
       if ((await warm.redis.type(key)) !== 'hash') continue
       const stored = JSON.stringify(await warm.redis.hgetall(key))
       entries++
       const isPublic = key.includes(':staff:')
+      if (!isPublic && ANY_SECRET.test(stored)) entriesWithSecrets++
       const [secret] = (isPublic ? ANY_SECRET : NEVER_CACHED).exec(stored) ?? []
       if (secret !== undefined) found.push(`${key}: ${secret}`)
     }
     expect(entries).to.be.above(100)
+    expect(entriesWithSecrets).to.be.above(20)
     expect(found).to.deep.equal([])
   })
 

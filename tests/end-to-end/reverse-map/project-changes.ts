@@ -295,6 +295,13 @@ export const projectChanges: readonly Change[] = [
   },
   ...each(
     {
+      'task: action': `update adminoptions_admintask set action = 'setcaretaker' where id = 790`,
+      'task: action, back': `update adminoptions_admintask set action = 'deleteproject' where id = 790`,
+    },
+    { stale: detailOf(ids(207)) },
+  ),
+  ...each(
+    {
       'task: reason': `update adminoptions_admintask set reason = 'x' where id = 790`,
       'task: notes': `update adminoptions_admintask set notes = 'x' where id = 790`,
     },
@@ -366,6 +373,22 @@ export const projectChanges: readonly Change[] = [
       { stale: detailOf(PROJECT) },
     )
   }),
+  ...each(
+    {
+      'progressreport: insert, of another year': insertInto(
+        'documents_progressreport',
+        'id, document_id, project_id, report_id, year',
+        '869, 3801, 205, 772, 2021',
+      ),
+      'progressreport: year': 'update documents_progressreport set year = 2019 where id = 869',
+    },
+    { stale: detailOf(ids(205)) },
+  ),
+  {
+    what: 'progressreport: project_id',
+    sql: 'update documents_progressreport set project_id = 206 where id = 869',
+    stale: detailOf(ids(205, 206)),
+  },
   ...each(
     {
       'progressreport: text': `update documents_progressreport set progress = 'x' where project_id = 204`,

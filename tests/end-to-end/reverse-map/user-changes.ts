@@ -219,8 +219,13 @@ export const userChanges: readonly Change[] = [
     { stale: { 'user:me': ids(8), 'project:detail': projectsWith('8') } },
   ),
   {
+    what: 'user profile: user_id',
+    sql: 'update users_userprofile set user_id = 20 where user_id = 8',
+    stale: { 'user:me': ids(8, 20), 'project:detail': projectsWith('8, 20') },
+  },
+  {
     what: 'user profile: middle_initials',
-    sql: `update users_userprofile set middle_initials = 'X' where user_id = 8`,
+    sql: `update users_userprofile set middle_initials = 'X' where user_id = 20`,
     stale: {},
   },
   ...each(
@@ -232,10 +237,15 @@ export const userChanges: readonly Change[] = [
     },
     { stale: { 'user:me': ids(8) } },
   ),
+  {
+    what: 'contact: user_id',
+    sql: 'update contacts_usercontact set user_id = 20 where user_id = 8',
+    stale: { 'user:me': ids(8, 20) },
+  },
   ...each(
     {
-      'contact: email': `update contacts_usercontact set email = 'x@spms.test' where user_id = 8`,
-      'contact: alt_phone': `update contacts_usercontact set alt_phone = '4' where user_id = 8`,
+      'contact: email': `update contacts_usercontact set email = 'x@spms.test' where user_id = 20`,
+      'contact: alt_phone': `update contacts_usercontact set alt_phone = '4' where user_id = 20`,
     },
     { stale: {} },
   ),
@@ -248,6 +258,16 @@ export const userChanges: readonly Change[] = [
     },
     { stale: together(pagesOf(whoseCareShows('2')), publicPagesOf('2')) },
   ),
+  {
+    what: 'avatar: user_id',
+    sql: 'update medias_useravatar set user_id = 12 where user_id = 2',
+    stale: together(pagesOf(whoseCareShows('2, 12')), publicPagesOf('2, 12')),
+    // Of user 11, for whom 12 once acted.
+    coarser: {
+      because: 'what was shown before somebody’s time ended may still be kept',
+      stale: pagesOf(ids(11)),
+    },
+  },
 
   ...each(
     {
