@@ -40,6 +40,8 @@ export interface ReaderOptions {
   readonly wrapGuard?: (guard: Guard) => Guard
   readonly tokens?: () => readonly Token[]
   readonly sight?: Sight
+  /** How long one command may take, and all of a read; as in production by default. */
+  readonly redisTimeoutMs?: number
   /** Do not wait until Redis has been found. */
   readonly isAlone?: boolean
 }
@@ -123,7 +125,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
       const own = connect(options.redisUrl ?? redisUrl, 'engine-test-reader')
       const store = createRedisStore(own, {
         prefix,
-        commandTimeoutMs: 50,
+        commandTimeoutMs: options.redisTimeoutMs ?? 50,
         ...(options.sight && { sight: options.sight }),
       })
       closers.push(() => store[Symbol.dispose]())
@@ -136,6 +138,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
         loader: createLoader(db, { concurrency: 8, queue: 1000, life }),
         guard: options.wrapGuard ? options.wrapGuard(guard) : guard,
         ...(options.tokens && { tokens: options.tokens }),
+        ...(options.redisTimeoutMs && { redisBudgetMs: options.redisTimeoutMs }),
         prefix,
         isCached: options.isCached ?? (() => true),
         metrics,

@@ -118,7 +118,8 @@ describe('the reader', function () {
   })
 
   it('keeps no more absent things than it is rationed', async () => {
-    const reader = await engine.openReader()
+    // What a busy machine holds up must not look like a silent Redis: each fill is counted here.
+    const reader = await engine.openReader({ redisTimeoutMs: 10_000 })
     const ids = Array.from({ length: 1_300 }, (_, i) => `absent-${i}`)
     const startedAtMs = performance.now()
     for (let at = 0; at < ids.length; at += 50) {
@@ -130,9 +131,10 @@ describe('the reader', function () {
       return counts.reduce((sum, count) => sum + count, 0) === ids.length
     })
     expect(await reader.fills('stored')).to.be.within(1_000, 1_001 + 100 * tookS)
-    expect(await engine.redis.keys(engine.keyOf('absent-*'))).to.have.length(
-      await reader.fills('stored'),
-    )
+    // A lease that was not used is given back behind the answer.
+    const count = async () => (await engine.redis.keys(engine.keyOf('absent-*'))).length
+    const kept = await reader.fills('stored')
+    await until(async () => (await count()) === kept)
   })
 
   it('lets expiries drift apart by a few per cent, downwards', async () => {
