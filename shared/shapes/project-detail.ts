@@ -1,40 +1,8 @@
 import { z } from 'zod'
 import { affiliation } from './affiliation.ts'
+import { externalDetails, projectDetailRow, studentDetails } from './project-part.ts'
 import { project } from './project.ts'
-import { id, perthTime } from './values.ts'
-
-const titled = z.strictObject({ id, title: z.string() })
-const named = z.strictObject({ id, username: z.string() })
-
-const base = z.strictObject({
-  id,
-  project: titled,
-  service: z.strictObject({ id, name: z.string() }).nullable(),
-  creator: named.nullable(),
-  modifier: named.nullable(),
-  owner: named.nullable(),
-  data_custodian: named.nullable(),
-  site_custodian: named.nullable(),
-  created_at: perthTime,
-  updated_at: perthTime,
-  old_output_program_id: z.int().nullable(),
-})
-
-const external = z.strictObject({
-  id,
-  project: titled,
-  collaboration_with: z.string().nullable(),
-  budget: z.string().nullable(),
-  description: z.string().nullable(),
-  aims: z.string().nullable(),
-})
-
-const student = z.strictObject({
-  id,
-  project: titled,
-  level: z.string().nullable(),
-  organisation: z.string().nullable(),
-})
+import { id } from './values.ts'
 
 const documentState = z.strictObject({ id, status: z.string() })
 
@@ -67,9 +35,9 @@ const member = z.strictObject({
 export const projectDetail = z.strictObject({
   project,
   details: z.strictObject({
-    base: base.nullable(),
-    external: z.union([external, z.tuple([])]),
-    student: z.union([student, z.tuple([])]),
+    base: projectDetailRow.nullable(),
+    external: z.union([externalDetails, z.tuple([])]),
+    student: z.union([studentDetails, z.tuple([])]),
   }),
   documents: z.strictObject({
     concept_plan: documentState.nullable(),
