@@ -17,6 +17,8 @@ export interface PostgresOptions {
   readonly stateDir: string
   /** The folder of this server's data, inside the state folder. */
   readonly name: string
+  /** A free one when it is not given. */
+  readonly port?: number
   /** False: a crash of the machine may lose the data. For tests only. */
   readonly durable: boolean
   /** Further settings, such as `max_prepared_transactions`. */
@@ -52,7 +54,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const logPath = join(stateDir, `${name}.log`)
   const until = Date.now() + START_MS
   for (;;) {
-    const port = await findFreePort()
+    const port = options.port ?? (await findFreePort())
     const urlOf = (database: string) =>
       `postgres://postgres:${password}@127.0.0.1:${port}/${database}`
     const logged = await readLog(logPath)

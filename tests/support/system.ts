@@ -10,6 +10,8 @@ import { until } from './until.ts'
 export interface SystemOptions {
   /** How many API processes. */
   readonly apis?: number
+  /** A database with seed and triggers; by default one of this system's own. */
+  readonly databaseUrl?: string
   /** By default the Redis of the test run. */
   readonly redisUrl?: string
   /** More environment for the API. */
@@ -70,13 +72,14 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 }
 
 async function start(
-  { apis: count = 1, redisUrl = testRedisUrl(), env = {}, world }: SystemOptions,
+  { apis: count = 1, databaseUrl, redisUrl = testRedisUrl(), env = {}, world }: SystemOptions,
   closers: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<System> {
-  const database = await createTestDatabase({ installed: true, seeded: world === undefined })
-  closers.push(async () => database[Symbol.asyncDispose]())
-  const sql = new Client({ connectionString: database.url })
+  const url = databaseUrl ?? (await ownDatabase(closers, world === undefined))
+  const sql = new Client({ connectionString: url })
+  // Some tests take the server away.
+  sql.on('error', () => {})
   await sql.connect()
   closers.push(() => sql.end())
   if (world !== undefined) await sql.query(world)
@@ -84,7 +87,7 @@ async function start(
   const prefix = newPrefix()
   const common = {
     ...process.env,
-    DATABASE_URL: database.url,
+    DATABASE_URL: url,
     REDIS_URL: redisUrl,
     CACHE_PREFIX: prefix,
     SESSION_SECRETS: SYSTEM_SECRET,
@@ -119,7 +122,7 @@ async function start(
     })
   }
   return {
-    databaseUrl: database.url,
+    databaseUrl: url,
     prefix,
     apis: apis.map(({ address }) => address),
     sql,
@@ -143,6 +146,12 @@ async function start(
     },
     [Symbol.asyncDispose]: close,
   }
+}
+
+async function ownDatabase(closers: (() => Promise<unknown>)[], seeded: boolean): Promise<string> {
+  const database = await createTestDatabase({ installed: true, seeded })
+  closers.push(async () => database[Symbol.asyncDispose]())
+  return database.url
 }
 
 async function startOne(main: string, env: NodeJS.ProcessEnv) {

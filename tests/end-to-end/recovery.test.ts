@@ -1,0 +1,229 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import { Client } from 'pg'
+import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { watermarkKey } from '../../shared/cache/key.ts'
+import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import { openRedis, type Redis } from '../../shared/redis.ts'
+import { catalog } from '../../shared/resources/index.ts'
+import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
+import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
+import { startSystem, type System } from '../support/system.ts'
+import { until } from '../support/until.ts'
+
+const LONG = process.env.SPMS_LONG === '1'
+const PROFILES = 12
+const WRITERS = 4
+
+/**
+ * Writers go on through every fault. When it is over and all watermarks have passed what was
+ * written, every answer from the cache has to be what Postgres says, and every one is cached again.
+ */
+describe('after a fault under load', function () {
+  this.timeout(LONG ? 180_000 : 90_000)
+  let postgres: PrivatePostgres
+  let redis: PrivateRedis
+  let system: System
+  let uncached: System
+  let paths: string[]
+  let marks: Redis
+
+  before(async () => {
+    ;[postgres, redis] = await Promise.all([startPrivatePostgres(), startPrivateRedis()])
+    const common = { databaseUrl: postgres.url, redisUrl: redis.url }
+    system = await startSystem(common)
+    uncached = await startSystem({ ...common, env: { CACHE_ENABLED: 'false' } })
+    await uncached.invalidator.kill()
+    marks = openRedis(redis.url, { name: 'spms-test', commandTimeoutMs: 2_000, onState: () => {} })
+    if (marks.status !== 'ready') await once(marks, 'ready')
+    const { rows } = await system.sql.query<{ id: string }>(
+      `select p.id from users_publicstaffprofile p join users_user u on u.id = p.user_id
+       where not p.is_hidden and u.is_active and u.is_staff order by p.id limit ${PROFILES}`,
+    )
+    paths = rows.map(({ id }) => `users/staffprofiles/${id}/overview`)
+  })
+  after(async () => {
+    marks.disconnect()
+    await system[Symbol.asyncDispose]()
+    await uncached[Symbol.asyncDispose]()
+    await redis[Symbol.asyncDispose]()
+    await postgres[Symbol.asyncDispose]()
+  })
+
+  /** Reads of all profiles from the cache, until they are hits. */
+  const warm = () =>
+    Promise.all(paths.map((path) => until(async () => (await system.get(path)).cache === 'hit')))
+
+  /** Changes the profiles from connections that are opened again whenever they break. */
+  function startWriting(): { stop(): Promise<number> } {
+    const stopping = new AbortController()
+    let written = 0
+    const ids = paths.map((path) => /\d+/.exec(path)?.[0])
+    const write = async (writer: number) => {
+      while (!stopping.signal.aborted) {
+        const client = new Client({
+          connectionString: postgres.url,
+          connectionTimeoutMillis: 2_000,
+        })
+        client.on('error', () => {})
+        try {
+          await client.connect()
+          // Half of them may lose what was committed last, and their transaction ids are used again.
+          if (writer % 2 === 0) await client.query('set synchronous_commit = off')
+          for (let n = 0; !stopping.signal.aborted; n++) {
+            const id = ids[(n * WRITERS + writer) % ids.length]
+            await client.query('begin')
+            await client.query('update users_publicstaffprofile set expertise = $1 where id = $2', [
+              `${writer} wrote ${n} at ${performance.now()}`,
+              id,
+            ])
+            await client.query(n % 5 === 0 ? 'rollback' : 'commit')
+            written++
+          }
+        } catch {
+          await sleep(50)
+        } finally {
+          await client.end().catch(() => undefined)
+        }
+      }
+    }
+    const running = Array.from({ length: WRITERS }, (_, writer) => write(writer))
+    return {
+      async stop() {
+        stopping.abort()
+        await Promise.all(running)
+        return written
+      },
+    }
+  }
+
+  /** Also keeps entries being filled, by readers that take whatever they get. */
+  function startReading(): { stop(): Promise<void> } {
+    const stopping = new AbortController()
+    const running = paths.map(async (path) => {
+      while (!stopping.signal.aborted) {
+        await system.get(path).catch(() => undefined)
+        await sleep(2)
+      }
+    })
+    return {
+      async stop() {
+        stopping.abort()
+        await Promise.all(running)
+      },
+    }
+  }
+
+  async function snapshotNow(): Promise<Snapshot> {
+    const client = new Client({ connectionString: postgres.url })
+    await client.connect()
+    const { rows } = await client.query<{ text: string }>(
+      'select pg_current_snapshot()::text as text',
+    )
+    await client.end()
+    return parseSnapshot(rows[0]?.text ?? '') as Snapshot
+  }
+
+  async function life(): Promise<string> {
+    const client = new Client({ connectionString: postgres.url })
+    await client.connect()
+    const { rows } = await client.query<{ id: string }>('select id from invalidation.incarnation')
+    await client.end()
+    return rows[0]?.id ?? ''
+  }
+
+  async function hasRecovered(since: Snapshot): Promise<boolean> {
+    const stored = await marks.hgetall(watermarkKey(system.prefix)).catch(() => ({}))
+    const ours = await life()
+    return catalog.every(({ name }) => {
+      const mark = decodeWatermark((stored as Record<string, string>)[name] ?? null)
+      return mark !== null && mark.incarnation === ours && covers(mark.snapshot, since)
+    })
+  }
+
+  async function survives(fault: () => Promise<void>): Promise<void> {
+    await warm()
+    const writers = startWriting()
+    const readers = startReading()
+    try {
+      await sleep(300)
+      await fault()
+      await sleep(300)
+      expect(await writers.stop()).to.be.greaterThan(0)
+      await until(async () => hasRecovered(await snapshotNow()))
+    } finally {
+      await writers.stop()
+      await readers.stop()
+    }
+    for (const path of paths) {
+      const [cached, fresh] = [await system.get(path), await uncached.get(path)]
+      expect(cached.status).to.equal(200)
+      expect(cached.text, cached.headers.get('cache-status') ?? '').to.equal(fresh.text)
+    }
+    await warm()
+    for (const path of paths) {
+      expect((await system.get(path)).text).to.equal((await uncached.get(path)).text)
+    }
+  }
+
+  const terminate = (pattern: string) =>
+    uncached.sql.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name like $1`,
+      [pattern],
+    )
+
+  it('the invalidator is killed and another takes its place', () =>
+    survives(async () => {
+      await system.invalidator.kill()
+      await sleep(200)
+      await system.invalidator.start()
+    }))
+
+  it('the connections of the invalidator are cut, again and again', () =>
+    survives(async () => {
+      for (let time = 0; time < 5; time++) {
+        await terminate('spms-invalidator%')
+        await sleep(150)
+      }
+    }))
+
+  it('the invalidator is stopped for longer than its locks last, and goes on', () =>
+    survives(async () => {
+      system.invalidator.freeze()
+      await sleep(LONG ? 30_000 : 6_500)
+      system.invalidator.thaw()
+    }))
+
+  it('Postgres is restarted', () =>
+    survives(async () => {
+      await postgres.stop()
+      await postgres.start()
+    }))
+
+  it('Postgres crashes, with commits that nobody waited for and ids that come again', () =>
+    survives(async () => {
+      await postgres.crash()
+      await postgres.start()
+    }))
+
+  it('one backend of Postgres crashes, and takes all others with it', () =>
+    survives(async () => {
+      const client = new Client({ connectionString: postgres.url })
+      let isGone = false
+      client.on('error', () => (isGone = true))
+      await client.connect()
+      const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+      process.kill(rows[0]?.pid ?? 0, 'SIGKILL')
+      await until(() => isGone)
+    }))
+
+  it('Redis loses everything', () =>
+    survives(async () => {
+      await redis.stop()
+      await sleep(200)
+      await redis.start()
+    }))
+
+  it('Redis is emptied', () => survives(async () => void (await marks.flushall())))
+})
