@@ -1,5 +1,6 @@
 import { Router } from 'express'
 import { z } from 'zod'
+import { PROJECT_STATUSES } from '../../db/queries/fragments/project-status.ts'
 import { findProject } from '../../db/queries/project.ts'
 import { findTinyProject } from '../../db/queries/tiny-projects.ts'
 import { deleteProject } from '../../db/writes/project-deletion.ts'
@@ -114,18 +115,7 @@ const projectPatch = ignoringNulls(
   z
     .object({
       kind: z.enum(['science', 'student', 'external', 'core_function']),
-      status: z.enum([
-        'new',
-        'pending',
-        'active',
-        'updating',
-        'closure_requested',
-        'closing',
-        'final_update',
-        'completed',
-        'terminated',
-        'suspended',
-      ]),
+      status: z.enum(PROJECT_STATUSES),
       year: integer(0),
       number: integer(0),
       title: text(500).min(1),
