@@ -53,6 +53,7 @@ describeOnBothTables('users over HTTP', (api) => {
     })
 
     it('who has only an account has the values of one', async () => {
+      await api.db.deleteFrom('caretakers_caretaker').where('caretaker_id', '=', `${OUT}`).execute()
       const shown = user.parse((await get('004', LEA)).body)
       expect(shown).to.deep.include({
         id: OUT,
