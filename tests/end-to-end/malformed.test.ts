@@ -144,7 +144,9 @@ describe('malformed requests', function () {
   function send({ method, path, headers, body }: Malformed): Promise<Received> {
     return new Promise((resolve, reject) => {
       const base = new URL(system.apis[0] ?? '')
-      const options = { agent, host: base.hostname, port: base.port, method, path, headers }
+      // Without a length Node would send the body of a GET or DELETE as if it were another request.
+      const framed = body === undefined ? headers : { 'Content-Length': body.length, ...headers }
+      const options = { agent, host: base.hostname, port: base.port, method, path, headers: framed }
       const outgoing = request(options, (res) => {
         let text = ''
         res.setEncoding('utf8')
