@@ -11,7 +11,7 @@ import { every } from './every.ts'
 import { createOwnership } from './ownership.ts'
 import { createPace } from './pace.ts'
 import type { WakeUp } from './wake-up.ts'
-import { createWorker, type Worker } from './worker.ts'
+import { createWorker } from './worker.ts'
 
 export interface InvalidatorDeps {
   readonly openSession: () => Promise<WorkerSession>
@@ -63,14 +63,16 @@ async function work(
   const ownership = createOwnership(session, deps.catalog, deps.target)
   const worker = createWorker({ ...deps, session })
   const pace = createPace({ ...deps, session, stopping })
-  const chores = createChores(deps, session, worker)
+  const cursorDue = every(CURSOR_EVERY_MS)
+  const houseDue = every(HOUSE_EVERY_MS)
   const balanceDue = every(BALANCE_EVERY_MS)
   const pingDue = every(PING_EVERY_MS)
 
   while (!stopping.aborted) {
     try {
-      // Also while Redis is away, when no window is read.
+      // Also while Redis is away, when no window is read: the log must not grow meanwhile.
       if (pingDue()) await session.ping()
+      if (houseDue()) await keepHouseAndTell(deps, session)
       if (balanceDue()) {
         const { taken, given } = await ownership.balance()
         worker.adopt(taken)
@@ -91,7 +93,7 @@ async function work(
       }
       const events = await worker.applyWindow()
       trouble.over()
-      await chores()
+      if (cursorDue()) await noteCursors(session.client, deps.target, worker.cursors)
       if (worker.mustRepeat) await pause(REPEAT_MS, stopping)
       else await pace.rest(events)
     } catch (error) {
@@ -103,20 +105,11 @@ async function work(
   }
 }
 
-/** What is done now and then between windows. */
-function createChores(
-  { target, logger }: InvalidatorDeps,
+async function keepHouseAndTell(
+  { logger }: InvalidatorDeps,
   { client }: WorkerSession,
-  worker: Worker,
-): () => Promise<void> {
-  const cursorDue = every(CURSOR_EVERY_MS)
-  const houseDue = every(HOUSE_EVERY_MS)
-  return async () => {
-    if (cursorDue()) await noteCursors(client, target, worker.cursors)
-    if (!houseDue()) return
-    const result = await keepHouse(client)
-    if (result === 'emptied') logger.info('a segment of the event log was emptied')
-  }
+): Promise<void> {
+  if ((await keepHouse(client)) === 'emptied') logger.info('a segment of the event log was emptied')
 }
 
 interface Trouble {

@@ -24,7 +24,7 @@ export type FlushReason =
   | 'mapping failed'
   | 'no cursor'
   | 'key version'
-  | 'triggers touched'
+  | 'other triggers or rules'
 
 /** A query to run in the window's snapshot, with the rows of arguments that its events gave. */
 export interface Lookup {

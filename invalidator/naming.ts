@@ -9,7 +9,7 @@ import { UNNAMED } from '../shared/cache/watermark.ts'
 export interface Naming {
   /** That of the resource, or `UNNAMED` while a change of its tables may go unseen. */
   readonly keyVersion: number
-  /** Of all its tables: when it differs, a change may have gone unseen. */
+  /** Of its rules and all their tables: when it differs, a change may have gone unseen. */
   readonly fingerprint: string
   /** Tables whose triggers are damaged, or do not report what the resource needs. */
   readonly damaged: readonly string[]
@@ -19,7 +19,8 @@ export interface Naming {
 export function nameKeys(resource: ResourceRules, { tables, reports }: Installation): Naming {
   const wanted = wantedBy(resource)
   const damaged = wanted.filter((table) => !reports(table) || !tables.get(table.name)?.isWhole)
-  const hash = createHash('sha256')
+  // Another build may follow other rules to the same entries, and have let pass what these do not.
+  const hash = createHash('sha256').update(JSON.stringify(resource.staleWhen))
   for (const { name } of wanted) hash.update(`${name} ${tables.get(name)?.fingerprint}\n`)
   return {
     keyVersion: damaged.length === 0 ? resource.version : UNNAMED,

@@ -178,7 +178,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       if (!mark || !naming || naming.keyVersion === UNNAMED) continue
       // While another build named its own version, or none was named, nobody invalidated this one.
       if (mark.keyVersion !== naming.keyVersion) flush.set(resource.name, 'key version')
-      else if (mark.fingerprint !== naming.fingerprint) flush.set(resource.name, 'triggers touched')
+      else if (mark.fingerprint !== naming.fingerprint)
+        flush.set(resource.name, 'other triggers or rules')
     }
     await follow(
       lookups.filter(({ resource }) => !flush.has(resource.name)),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type pg from 'pg'
 import type { InstalledTable } from './definition.ts'
 import { identifier } from './quote.ts'
+import { sharedBodies } from './shared-functions.ts'
 import { tableTriggers } from './triggers.ts'
 
 /** How one watched table stands in the catalog. */
@@ -99,7 +100,7 @@ function isWhole(installed: readonly CatalogTrigger[], table: InstalledTable): b
       found.guarded &&
       found.function === wanted.function &&
       found.args === wanted.args &&
-      (wanted.sha256 === null || found.sha256 === wanted.sha256)
+      found.sha256 === wanted.sha256
     )
   })
 }
@@ -109,9 +110,11 @@ interface ExpectedTrigger {
   readonly verb: keyof typeof TYPE_OF
   readonly function: string
   readonly args: string
-  /** `null`: a function that all tables share. */
-  readonly sha256: string | null
+  readonly sha256: string
 }
+
+/** The one trigger function that all tables share. */
+const LOG_TRUNCATE = 'invalidation.log_truncate'
 
 function expectedTriggers(table: InstalledTable): readonly ExpectedTrigger[] {
   const known = compiled.get(table)
@@ -119,12 +122,13 @@ function expectedTriggers(table: InstalledTable): readonly ExpectedTrigger[] {
   const { functions, triggers } = tableTriggers(table)
   const expected = triggers.map(({ name, call }): ExpectedTrigger => {
     const own = functions.find((candidate) => call === `${candidate.name}()`)
+    const body = own?.body ?? sharedBodies.get(LOG_TRUNCATE) ?? ''
     return {
       name,
       verb: name.slice('zz_invalidation_'.length) as keyof typeof TYPE_OF,
-      function: own?.name ?? 'invalidation.log_truncate',
+      function: own?.name ?? LOG_TRUNCATE,
       args: own ? '' : `${table.version},${table.id},`,
-      sha256: own ? createHash('sha256').update(own.body).digest('hex') : null,
+      sha256: createHash('sha256').update(body).digest('hex'),
     }
   })
   compiled.set(table, expected)

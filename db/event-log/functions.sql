@@ -1,4 +1,4 @@
--- The functions that every installation shares. Replaced on each install.
+-- The functions that every installation shares. Replaced by an install that finds them different.
 
 -- Wakes a sleeping invalidator. Called only when one sleeps. A transaction that notified cannot be
 -- prepared, and NOTIFY fails when its queue is full: in both cases the invalidator polls instead.

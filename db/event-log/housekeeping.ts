@@ -7,7 +7,7 @@ import { parseSnapshot, type Snapshot } from './snapshot.ts'
 const NOTE_INTERVAL_S = 300
 /** How old a note must be before what it has seen may go: the history that a late cursor can count on. */
 const NOTE_AGE_S = 600
-/** A cursor that has not moved for this long no longer holds the ring back; its owner will flush. */
+/** A cursor that has not moved for so long no longer holds the ring back; its owner will flush. */
 const CURSOR_AGE_S = 600
 
 /** Not ahead of the present, as what came with a dump of another cluster may be. */
@@ -102,12 +102,14 @@ async function takeNote(client: ClientBase, aheadS: number): Promise<void> {
     .map(({ snapshot }) => parseSnapshot(snapshot))
     .filter((snapshot) => snapshot !== null)
     .toSorted(byReach)[0]
-  if (!lowest) return
+  // With no cursor that moves, as while Redis is away, the log is kept as long as any note: whoever
+  // goes on from further back finds the floor above it, and flushes.
   await client.query(
     `with old as (delete from invalidation.note where taken_at < clock_timestamp() - interval '1 hour')
-     insert into invalidation.note values (clock_timestamp() + $1 * interval '1 s', $2)
+     insert into invalidation.note
+     values (clock_timestamp() + $1 * interval '1 s', coalesce($2, pg_current_snapshot()))
      on conflict do nothing`,
-    [aheadS, lowest.text],
+    [aheadS, lowest?.text ?? null],
   )
 }
 

@@ -7,6 +7,7 @@ import { readWanted } from './installation.ts'
 import { dropTriggersSql, openInstaller, strayTables } from './installer.ts'
 import { identifier, literal } from './quote.ts'
 import { readRules } from './rules.ts'
+import { areSharedFunctionsWhole, sharedFunctionsSql } from './shared-functions.ts'
 import { createFunction, createTrigger, tableTriggers } from './triggers.ts'
 import { union } from './union.ts'
 import { inspectTable, type WatchableTable } from './watchable.ts'
@@ -43,15 +44,16 @@ export async function install(
 
   const known = await readKnown(client)
   if (!known.hasSchema) await run(await readSql('schema.sql'))
-  await run(await readSql('functions.sql'))
-
   const tables = numbered(await watchable(client, wanted, known.others), known)
   const isNew = !isSame(tables, known.tables)
   const version = isNew ? known.version + 1 : known.version
+  // What is found damaged is made again under a lock, also where a shared function was the damage:
+  // no lock is taken to replace that, and a writer may still be running the old one.
+  const states = await scanTables(client, tables)
+  if (!(await areSharedFunctionsWhole(client))) await run(sharedFunctionsSql)
   await run(registerSql(wanted, tables, isNew ? version : null))
 
   const changed: string[] = []
-  const states = await scanTables(client, tables)
   for (const table of tables) {
     if (states.get(table.name)?.isWhole) continue
     await run(triggersSql(table))

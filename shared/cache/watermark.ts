@@ -15,7 +15,7 @@ export interface Watermark extends Life {
   readonly part: number
   /** The version of the keys that may be read and filled; `UNNAMED` while none may. */
   readonly keyVersion: number
-  /** Of the triggers, when they were last found whole. */
+  /** Of the rules that were followed, and of the triggers when they were last found whole. */
   readonly fingerprint: string
 }
 

@@ -63,6 +63,17 @@ describe('install and uninstall', () => {
     return [...rows.map(({ what }) => what), data]
   }
 
+  /** Which transaction last touched each trigger and function. */
+  async function touches(): Promise<unknown[]> {
+    const { rows } = await client.query(
+      `select 'trigger ' || oid as what, xmin::text from pg_trigger where not tgisinternal
+       union all select 'function ' || oid, xmin::text from pg_proc
+         where pronamespace = to_regnamespace('invalidation')
+       order by 1`,
+    )
+    return rows
+  }
+
   const logs = async (sql: string) => {
     const count = async () =>
       Number((await client.query('select count(*) as n from invalidation.event')).rows[0].n)
@@ -75,11 +86,13 @@ describe('install and uninstall', () => {
     const first = await install(database.url, AVIARY_RULES)
     expect(first).to.eql({ version: 1, tables: 3, changed: ['bird', 'nest', 'ring'] })
     const installed = await installation()
+    const touched = await touches()
     const life = await client.query('select id from invalidation.incarnation')
 
     const second = await install(database.url, AVIARY_RULES)
     expect(second).to.eql({ version: 1, tables: 3, changed: [] })
     expect(await installation()).to.eql(installed)
+    expect(await touches(), 'or every invalidator would flush').to.eql(touched)
     expect((await client.query('select id from invalidation.incarnation')).rows).to.eql(life.rows)
   })
 
@@ -158,6 +171,40 @@ describe('install and uninstall', () => {
           2,
         )
         expect(await logs('delete from bird; truncate ring')).to.equal(2)
+      })
+    }
+
+    for (const [what, sql] of [
+      [
+        'replaced',
+        `create or replace function invalidation.log_truncate() returns trigger language plpgsql
+           security definer set search_path = pg_catalog, pg_temp as 'begin return null; end'`,
+      ],
+      ['given other rights', 'alter function invalidation.log_truncate() security invoker'],
+    ] as const) {
+      it(`the function that all tables share when it was ${what}, and each table under its lock`, async () => {
+        const installed = await installation()
+        await client.query(sql)
+        expect((await install(database.url, AVIARY_RULES)).changed).to.eql(['bird', 'nest', 'ring'])
+        expect(await installation()).to.eql(installed)
+        expect(await logs('truncate ring')).to.equal(1)
+      })
+    }
+
+    for (const [what, sql] of [
+      [
+        'that rings',
+        `create or replace function invalidation.ring() returns void language plpgsql
+           security definer set search_path = pg_catalog, pg_temp as 'begin end'`,
+      ],
+      ['that anybody may call', 'grant execute on function invalidation.flush(text) to public'],
+      ['that is missing', 'drop function invalidation.flush(text)'],
+    ] as const) {
+      it(`a shared function ${what}`, async () => {
+        const installed = await installation()
+        await client.query(sql)
+        expect((await install(database.url, AVIARY_RULES)).changed).to.eql([])
+        expect(await installation()).to.eql(installed)
       })
     }
 

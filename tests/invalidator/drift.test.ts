@@ -2,11 +2,16 @@ import { expect } from 'chai'
 import { install } from '../../db/event-log/install.ts'
 import { retireBuilds } from '../../db/event-log/retire.ts'
 import { openInstaller } from '../../db/event-log/installer.ts'
+import { sharedBodies } from '../../db/event-log/shared-functions.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { openWorker, type TestWorker } from '../support/invalidator.ts'
 import { bird, BIRDS, census, type Entries, entriesOf, nest, openBirds } from './birds.ts'
+
+const SHARED_FUNCTION = `create or replace function invalidation.log_truncate() returns trigger
+  language plpgsql security definer set search_path = pg_catalog, pg_temp
+  as $$${sharedBodies.get('invalidation.log_truncate')}$$`
 
 /** Of these resources `nest` and `census` depend on one table, `bird` on two. */
 describe('triggers that somebody has touched', () => {
@@ -71,6 +76,13 @@ describe('triggers that somebody has touched', () => {
       BUT_BIRDS,
     ],
     [
+      'without the function that they share',
+      `create or replace function invalidation.log_truncate() returns trigger language plpgsql
+         security definer set search_path = pg_catalog, pg_temp as 'begin return null; end'`,
+      SHARED_FUNCTION,
+      NONE,
+    ],
+    [
       'on a table that another has taken the place of',
       'alter table nest rename to nest_1; create table nest (like nest_1)',
       'drop table nest; alter table nest_1 rename to nest',
@@ -126,6 +138,11 @@ describe('triggers that somebody has touched', () => {
     await log.install(compileRules(BIRDS))
     await apply()
     expect(await named()).to.eql(ALL)
+  })
+
+  it('are left alone by an install that finds nothing to do: nothing is forgotten', async () => {
+    await log.install(compileRules(BIRDS))
+    expect(await entries.gone(keys(), apply)).to.eql([])
   })
 
   it('are missing for rules that nobody has installed, until somebody does', async () => {

@@ -1,0 +1,193 @@
+import { expect } from 'chai'
+import { readRules } from '../../db/event-log/rules.ts'
+import { beginReading, readWindow } from '../../db/event-log/window.ts'
+import { createMapping } from '../../invalidator/mapping.ts'
+import { compileRules } from '../../shared/cache/compile.ts'
+import type { ResourceRules } from '../../shared/cache/resource.ts'
+import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import { openWorker, type TestWorker } from '../support/invalidator.ts'
+import { bird, BIRDS, census, type Entries, entriesOf, nest, openBirds } from './birds.ts'
+
+/** Shows when a bird was last seen, too; its bit comes before all others of the table. */
+const seenBird: ResourceRules = {
+  ...bird,
+  version: 2,
+  staleWhen: [
+    ...bird.staleWhen,
+    { table: 'bird', watch: ['last_seen'], key: { id: 'id' } },
+    { table: 'ring', watch: ['colour'], key: { id: 'bird_id' } },
+  ],
+}
+/** Only the newer build has it; its column stands before that of the nest in each event's keys. */
+const namesakes: ResourceRules = {
+  name: 'namesakes',
+  version: 1,
+  key: 'namesakes:{id}',
+  staleWhen: [{ table: 'bird', watch: ['name'], key: { id: 'name' } }],
+}
+const NEWER = [seenBird, nest, census, namesakes]
+
+describe('two builds at one log', () => {
+  let log: EventLog
+  let opened: AsyncDisposable[]
+
+  beforeEach(async () => {
+    opened = []
+    log = await openBirds()
+    await log.client.query(
+      `insert into bird values (1, 'wren', 9, '{}', 2), (4, 'tit', 9, '{}', 5);
+       insert into ring values (1, 'a', 'red')`,
+    )
+  })
+  afterEach(async () => {
+    for (const one of opened) await one[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+
+  interface Replica extends TestWorker, Entries {
+    apply(): Promise<number>
+  }
+
+  async function open(catalog: readonly ResourceRules[], prefix?: string): Promise<Replica> {
+    const one = await openWorker({
+      databaseUrl: log.url,
+      catalog,
+      inspectEveryMs: 0,
+      ...(prefix !== undefined && { prefix }),
+    })
+    opened.push(one)
+    return { ...one, ...entriesOf(one.redis, one.prefix), apply: () => one.worker.applyWindow() }
+  }
+
+  const write = (sql: string) => log.client.query(sql)
+  const named = async ({ ledger }: TestWorker, resource: ResourceRules) =>
+    decodeWatermark(await ledger.read(resource.name))?.keyVersion
+
+  /** What a build makes of everything that was logged while something was done. */
+  async function mapped(
+    { session, prefix }: TestWorker,
+    catalog: readonly ResourceRules[],
+    act: () => Promise<unknown>,
+  ) {
+    const { snapshot } = await beginReading(session.client, false)
+    await session.client.query('commit')
+    await act()
+    await beginReading(session.client, false)
+    const { events } = await readWindow(session.client, snapshot)
+    const rules = await readRules(session.client)
+    await session.client.query('commit')
+    const { keys, flush, lookups } = createMapping(catalog, rules, prefix).map(
+      events,
+      catalog,
+      false,
+    )
+    return {
+      versions: [...new Set(events.map(({ version }) => version))],
+      keys: [...keys.values()].flatMap((some) => [...some]),
+      flush: Object.fromEntries(flush),
+      lookups: lookups.map(({ values }) => values),
+    }
+  }
+
+  it('the newer reads what the triggers of the older have logged, by the names of columns', async () => {
+    const newer = await open(NEWER)
+    const seen = await mapped(newer, NEWER, async () => {
+      await write(
+        `update bird set nest_id = 3 where id = 1; update nest set place = 'x' where id = 5`,
+      )
+      await write(`insert into bird values (6, 'owl', 1, '{}', 4)`)
+      await log.install(compileRules(NEWER))
+    })
+    expect(seen.versions).to.eql([1])
+    expect(seen.keys).to.have.members([
+      newer.key(seenBird, 1),
+      newer.key(nest, 2),
+      newer.key(nest, 3),
+      newer.key(seenBird, 6),
+      newer.key(nest, 4),
+      newer.key(census),
+    ])
+    expect(seen.lookups).to.eql([[['5']]])
+    expect(seen.flush, 'names were not reported then').to.eql({ namesakes: 'unknown version' })
+  })
+
+  it('the older reads what the triggers of both have logged, and is not concerned by what it does not show', async () => {
+    await log.install(compileRules(NEWER))
+    const older = await open(BIRDS)
+    const seen = await mapped(older, BIRDS, async () => {
+      await write(`update bird set last_seen = now(); update ring set colour = 'blue'`)
+      await write(`update bird set nest_id = 3 where id = 1`)
+      await write(`update bird set weight = 3 where id = 4`)
+    })
+    expect(seen.versions).to.eql([2])
+    expect(seen.keys).to.have.members([
+      older.key(bird, 1),
+      older.key(nest, 2),
+      older.key(nest, 3),
+      older.key(bird, 4),
+      older.key(census),
+    ])
+    expect(seen.flush).to.eql({})
+  })
+
+  it('hand a resource back and forth: each forgets what the other let pass, and nothing of what both keep', async () => {
+    await log.install(compileRules(NEWER))
+    const older = await open(BIRDS)
+    const newer = await open(NEWER, older.prefix)
+    older.worker.adopt(BIRDS)
+    newer.worker.adopt([namesakes])
+    await older.apply()
+    await newer.apply()
+    const others = [older.key(nest, 2), older.key(census), newer.key(namesakes, 'wren')]
+
+    for (let round = 0; round < 3; round++) {
+      older.worker.abandon([bird])
+      newer.worker.adopt([seenBird])
+      const kept = [older.key(bird, 9), ...others]
+      expect(await newer.gone([newer.key(seenBird, 9), ...kept], () => newer.apply())).to.eql([
+        newer.key(seenBird, 9),
+      ])
+      expect(await named(newer, seenBird)).to.equal(2)
+      expect(
+        await newer.gone([newer.key(seenBird, 4), ...kept], async () => {
+          await write('update bird set last_seen = clock_timestamp() where id = 4')
+          await newer.apply()
+          await older.apply()
+        }),
+      ).to.eql([newer.key(seenBird, 4)])
+
+      newer.worker.abandon([seenBird])
+      older.worker.adopt([bird])
+      expect(await older.gone([older.key(bird, 9), ...others], () => older.apply())).to.eql([
+        older.key(bird, 9),
+      ])
+      expect(await named(older, bird)).to.equal(1)
+    }
+  })
+
+  it('with other rules for the same entries do not trust what the other kept', async () => {
+    const moreOften: ResourceRules = {
+      ...nest,
+      staleWhen: [...nest.staleWhen, { table: 'bird', watch: ['weight'], key: { id: 'nest_id' } }],
+    }
+    const corrected = [bird, moreOften, census]
+    await log.install(compileRules(corrected))
+    const older = await open(BIRDS)
+    const newer = await open(corrected, older.prefix)
+    older.worker.adopt(BIRDS)
+    await older.apply()
+    const entry = older.key(nest, 2)
+    expect(
+      await older.gone([entry], async () => {
+        await write('update bird set weight = 1 where nest_id = 2')
+        await older.apply()
+      }),
+      'the older does not know of it',
+    ).to.eql([])
+    older.worker.abandon([nest, bird])
+    newer.worker.adopt([moreOften, bird])
+    expect(await newer.gone([entry, older.key(bird, 9)], () => newer.apply())).to.eql([entry])
+    expect(await newer.gone([entry], () => newer.apply())).to.eql([])
+  })
+})
