@@ -1,11 +1,10 @@
 import type { Logger } from 'winston'
 import type { Cursor } from '../db/event-log/housekeeping.ts'
 import { createInspection, type Installation } from '../db/event-log/installation.ts'
-import { followLinks } from '../db/event-log/lookup.ts'
+import { beginLookups, followLinks } from '../db/event-log/lookup.ts'
 import { type InstalledRules, readRules } from '../db/event-log/rules.ts'
 import type { WorkerSession } from '../db/event-log/session.ts'
 import {
-  beginLookups,
   beginReading,
   type Horizon,
   isWithinRing,
@@ -53,6 +52,8 @@ export interface Worker {
 const REACHING_BACK_MS = 60_000
 /** While nothing happens, polling does not move the watermark more often than this. */
 const PUBLISH_EVERY_MS = 50
+/** A time so old makes a watermark look this much less fresh than it is. */
+const TIME_HOLDS_MS = 20
 const INSPECT_EVERY_MS = 2_000
 const PING_EVERY_MS = 1_000
 
@@ -75,6 +76,8 @@ interface Findings {
   readonly keys: Map<string, Set<string>>
   readonly flush: Map<string, FlushReason>
   readonly windows: readonly Window[]
+  /** The end of the transaction, which was asked for and need not be waited for. */
+  readonly ended: Promise<unknown>
 }
 
 /**
@@ -98,27 +101,36 @@ export function createWorker(deps: WorkerDeps): Worker {
   let mapping: Mapping | undefined
   let incarnation: string | undefined
   let publishedAtMs = 0
+  let told = { redisMs: 0, atMs: -Infinity }
 
   async function applyWindow(): Promise<number> {
     if (posts.size === 0) return 0
     await readStored()
     // Freshness is what Redis' clock said before the snapshot was taken; progress is the snapshot.
-    const asOfMs = await ledger.time()
+    const asOfMs = await redisTime()
     const findings = await readAndMap(new Set())
     const count = findings.windows.reduce((sum, window) => sum + window.count, 0)
 
     const nowMs = performance.now()
     const renamed = ours().some(({ mark, naming }) => mark?.keyVersion !== naming?.keyVersion)
     const idle = count === 0 && findings.flush.size === 0 && !renamed
-    if (idle && nowMs - publishedAtMs < PUBLISH_EVERY_MS) return 0
+    if (idle && nowMs - publishedAtMs < PUBLISH_EVERY_MS) {
+      await findings.ended
+      return 0
+    }
 
     const advances = ours().map((post) => advanceOf(post, findings, asOfMs))
-    const report = await ledger.apply(advances, pingNowAndThen)
+    const [report] = await Promise.all([ledger.apply(advances, pingNowAndThen), findings.ended])
+    if (report.timeMs !== null) told = { redisMs: report.timeMs, atMs: nowMs }
     publishedAtMs = nowMs
     settle(advances, report)
     observe(findings, report)
     return count
   }
+
+  /** While windows follow each other, the one before has brought the time along. */
+  const redisTime = async () =>
+    performance.now() - told.atMs < TIME_HOLDS_MS ? told.redisMs : ledger.time()
 
   async function readStored(): Promise<void> {
     for (const post of posts.values()) {
@@ -136,10 +148,9 @@ export function createWorker(deps: WorkerDeps): Worker {
       ...ours().map((post) => (isOurs(post) ? post.written.atMs : -Infinity)),
     )
     try {
-      const horizon = await beginReading(client, performance.now() - oldestMs > REACHING_BACK_MS)
-      const findings = await read(horizon, failed)
-      await client.query('commit')
-      return findings
+      const reachingBack = performance.now() - oldestMs > REACHING_BACK_MS
+      const findings = await read(reachingBack, failed)
+      return { ...findings, ended: client.query('commit') }
     } catch (error) {
       if (lost.aborted) throw error
       await client.query('rollback')
@@ -149,7 +160,23 @@ export function createWorker(deps: WorkerDeps): Worker {
     }
   }
 
-  async function read(horizon: Horizon, failed: ReadonlySet<string>): Promise<Findings> {
+  async function read(
+    reachingBack: boolean,
+    failed: ReadonlySet<string>,
+  ): Promise<Omit<Findings, 'ended'>> {
+    const { client } = session
+    // In a life that goes on, what to ask is known before the answer to where it stands.
+    const asked = standings().flatMap(([mark]) =>
+      mark !== null && mark.incarnation === incarnation ? [mark.snapshot] : [],
+    )
+    const reading = beginReading(client, reachingBack)
+    const windowsAsked = asked.map((since) => readWindow(client, since))
+    // When the first fails, so do those behind it, for no reason of their own.
+    await Promise.allSettled([reading, ...windowsAsked])
+    const horizon = await reading
+    const answers = await Promise.all(windowsAsked)
+    const known = new Map(asked.map(({ text }, index) => [text, answers[index]]))
+
     const keys = new Map<string, Set<string>>()
     const flush = new Map<string, FlushReason>()
     const lookups: Lookup[] = []
@@ -158,14 +185,14 @@ export function createWorker(deps: WorkerDeps): Worker {
     // An installation that was removed and made again begins its numbers again.
     if (horizon.life.incarnation !== incarnation) await learnRules()
     incarnation = horizon.life.incarnation
-    installation = inspectionDue() || !installation ? await inspect(session.client) : installation
+    installation = inspectionDue() || !installation ? await inspect(client) : installation
     for (const post of posts.values()) judge(post, horizon, installation)
     for (const [mark, resources] of standings()) {
       if (mark === null || !continues(mark, horizon)) {
         for (const { name } of resources) flush.set(name, 'no cursor')
         continue
       }
-      const window = await readWindow(session.client, mark.snapshot)
+      const window = known.get(mark.snapshot.text) ?? (await readWindow(client, mark.snapshot))
       windows.push(window)
       if (window.count === 0) continue
       const mapped = await mapWindow(window, resources)
@@ -243,12 +270,18 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 
   async function follow(lookups: readonly Lookup[], keys: Map<string, Set<string>>): Promise<void> {
-    if (lookups.length > 0) await beginLookups(session.client)
-    for (const { resource, rule, values } of lookups) {
+    if (lookups.length === 0) return
+    const { client } = session
+    const [, ...answers] = await Promise.allSettled([
+      beginLookups(client),
+      ...lookups.map(({ rule, values }) => followLinks(client, rule.query, values)),
+    ])
+    for (const [index, answer] of answers.entries()) {
+      const { resource } = lookups[index] as Lookup
       try {
-        for (const params of await followLinks(session.client, rule.query, values)) {
-          add(keys, resource, entryKey(prefix, resource, params))
-        }
+        // The first that failed has spoilt the transaction for those behind it.
+        if (answer.status === 'rejected') throw answer.reason
+        for (const params of answer.value) add(keys, resource, entryKey(prefix, resource, params))
       } catch (error) {
         throw new LookupFailed(resource.name, error)
       }
@@ -323,6 +356,8 @@ export function createWorker(deps: WorkerDeps): Worker {
     },
     doubt() {
       for (const post of posts.values()) post.stored = undefined
+      // Another Redis may have another clock.
+      told = { redisMs: 0, atMs: -Infinity }
     },
     get cursors() {
       return ours().flatMap(({ resource, mark }) =>

@@ -1,4 +1,16 @@
+import { createHash } from 'node:crypto'
 import type pg from 'pg'
+
+/** A generic plan expects about ten values: more of them are planned for what they are. */
+const FEW = 10
+
+/**
+ * Lets the planner choose freely again, where windows were read before in the same transaction.
+ * Call it before lookups are followed.
+ */
+export async function beginLookups(client: pg.ClientBase): Promise<void> {
+  await client.query(`select set_config('enable_seqscan', 'on', true)`)
+}
 
 /**
  * Follows links from changed rows to entries, in the transaction that is open: the query gets one
@@ -9,8 +21,24 @@ export async function followLinks(
   query: string,
   values: readonly (readonly string[])[],
 ): Promise<Record<string, string>[]> {
-  const { rows } = await client.query<Record<string, unknown>>(query, [...values])
+  const isFew = (values[0]?.length ?? 0) <= FEW
+  const { rows } = await client.query<Record<string, unknown>>({
+    ...(isFew && { name: nameOf(query) }),
+    text: query,
+    values: [...values],
+  })
   return rows.map((row) =>
     Object.fromEntries(Object.entries(row).map(([name, value]) => [name, String(value)])),
   )
+}
+
+const names = new Map<string, string>()
+
+/** Under which the server keeps the plan: there are as many as rules. */
+function nameOf(query: string): string {
+  const known = names.get(query)
+  if (known !== undefined) return known
+  const name = `lookup-${createHash('sha256').update(query).digest('hex').slice(0, 16)}`
+  names.set(query, name)
+  return name
 }

@@ -46,6 +46,8 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
     statement_timeout: options.statementTimeoutMs,
     query_timeout: options.statementTimeoutMs + 1_000,
     options: SETTINGS.map((setting) => `-c ${setting}`).join(' '),
+    // Queries that do not depend on each other's answers are sent together.
+    pipeline: true,
   })
   const lost = new AbortController()
   client.on('error', () => lost.abort())

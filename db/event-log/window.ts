@@ -5,6 +5,8 @@ import { covers, parseSnapshot, type Snapshot } from './snapshot.ts'
 /** Above either, events are not read one by one: their tables are flushed. */
 const MAX_EVENTS = 50_000
 const MAX_BYTES = 16 * 1024 * 1024
+/** Up to so many are read without asking first how many there are: they cannot be too large. */
+const HEAD = 256
 
 /** The events that became visible between two snapshots. */
 export interface Window {
@@ -35,15 +37,16 @@ export interface Horizon {
  *
  * With `reachingBack`, the ring is locked before the snapshot is taken, because TRUNCATE is not
  * MVCC: a segment emptied in between would look like one without events.
+ *
+ * Everything is sent before the first answer is waited for, so that windows that are asked for
+ * right behind it cost no round trip of their own.
  */
 export async function beginReading(client: pg.ClientBase, reachingBack: boolean): Promise<Horizon> {
-  await client.query('begin isolation level repeatable read read only')
-  if (reachingBack) await client.query('lock table invalidation.event in access share mode')
-  const { rows } = await client.query<{
-    snapshot: string
-    life: Life | null
-    floor: string | null
-  }>({
+  const opening = [client.query('begin isolation level repeatable read read only')]
+  if (reachingBack) {
+    opening.push(client.query('lock table invalidation.event in access share mode'))
+  }
+  const horizon = client.query<{ snapshot: string; life: Life | null; floor: string | null }>({
     name: 'invalidation-horizon',
     // The windows' plans must not depend on statistics: a segment has none worth the name.
     text: `select pg_current_snapshot()::text as snapshot, set_config('enable_seqscan', 'off', true),
@@ -51,6 +54,7 @@ export async function beginReading(client: pg.ClientBase, reachingBack: boolean)
                    from invalidation.life) as life,
                   (select snapshot::text from invalidation.floor) as floor`,
   })
+  const [{ rows }] = await Promise.all([horizon, ...opening])
   const row = rows[0]
   const snapshot = row && parseSnapshot(row.snapshot)
   if (!snapshot || row.life === null) throw new NoLife('nobody has begun this life of the database')
@@ -60,11 +64,6 @@ export async function beginReading(client: pg.ClientBase, reachingBack: boolean)
 /** A new session begins a new life; this one cannot go on. */
 export class NoLife extends Error {
   override readonly name = 'NoLife'
-}
-
-/** Lets the planner choose freely again for what else runs in this transaction. */
-export async function beginLookups(client: pg.ClientBase): Promise<void> {
-  await client.query(`select set_config('enable_seqscan', 'on', true)`)
 }
 
 /**
@@ -83,14 +82,20 @@ export const isWithinRing = (since: Snapshot, { floor, snapshot }: Horizon): boo
  */
 export async function readWindow(client: pg.ClientBase, since: Snapshot): Promise<Window> {
   const values = [String(since.xmax), since.xip.map(String)]
+  const head = await client.query<EventRow>({
+    name: 'invalidation-window-head',
+    text: `${EVENTS} limit ${HEAD + 1}`,
+    values,
+  })
+  // Nearly every window: all of it in one round trip.
+  if (head.rows.length <= HEAD) return windowOf(head.rows)
+
   const sizes = await client.query<{ count: string; bytes: string }>({
     name: 'invalidation-window-size',
     text: `select count(*), coalesce(sum(pg_column_size(keys)), 0) as bytes ${SINCE}`,
     values,
   })
   const count = Number(sizes.rows[0]?.count)
-  if (count === 0) return { events: [], coarse: false, count }
-
   const coarse = count > MAX_EVENTS || Number(sizes.rows[0]?.bytes) > MAX_BYTES
   const { rows } = await client.query<EventRow>({
     name: coarse ? 'invalidation-window-coarse' : 'invalidation-window',
@@ -99,6 +104,12 @@ export async function readWindow(client: pg.ClientBase, since: Snapshot): Promis
   })
   return { events: rows.map(toEvent), coarse, count }
 }
+
+const windowOf = (rows: readonly EventRow[]): Window => ({
+  events: rows.map(toEvent),
+  coarse: false,
+  count: rows.length,
+})
 
 const SINCE = `from invalidation.event
   where (xid >= $1::xid8 or xid = any ($2::xid8[])) and xid < pg_snapshot_xmax(pg_current_snapshot())`

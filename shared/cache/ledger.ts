@@ -19,6 +19,8 @@ export interface AdvanceReport {
   readonly stored: ReadonlyMap<string, string>
   /** How many entries there really were to forget. */
   readonly removed: ReadonlyMap<string, number>
+  /** Redis' clock in milliseconds when the last of it was done; `null` when there was nothing to do. */
+  readonly timeMs: number | null
 }
 
 /** The invalidator's side of Redis: entries go and the watermark moves in one step, or not at all. */
@@ -50,7 +52,8 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
       next,
       keys.length,
     ])
-    const replies = await scripted.spmsAdvance(1 + keys.length, hash, ...keys, ...args)
+    const [time, ...replies] = await scripted.spmsAdvance(1 + keys.length, hash, ...keys, ...args)
+    report.timeMs = toMs(time)
     steps.forEach(({ name, next }, index) => {
       const removed = replies[index] as number
       if (removed < 0) {
@@ -135,14 +138,13 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
 
   return {
     async time() {
-      const [seconds, micros] = await redis.time()
-      return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
+      return toMs(await redis.time())
     },
 
     read: (resource) => redis.hget(hash, resource),
 
     async apply(advances, between = () => Promise.resolve()) {
-      const report: MutableReport = { stored: new Map(), removed: new Map() }
+      const report: MutableReport = { stored: new Map(), removed: new Map(), timeMs: null }
       const flushed = advances.filter((item) => item.flush)
       const named = advances.filter((item) => !item.flush)
       const large = named.filter(({ keys }) => keys.size > KEYS_PER_SCRIPT)
@@ -173,12 +175,12 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
  * ARGV for each resource: field, expected, next, number of entries.
  *
  * Where the watermark is not, byte for byte, what this owner knows, nothing is done: somebody else
- * owns the resource, or Redis has been taken back in time. Returns -1 there, else how many entries
- * went. Entries and watermark in one script: apart, a failover between the two would leave on the
+ * owns the resource, or Redis has been taken back in time. Returns the time, then for each resource -1
+ * there, else how many entries went. Entries and watermark in one script: apart, a failover between the two would leave on the
  * promoted replica a watermark that claims what it never deleted.
  */
 const ADVANCE = `
-local replies, at = {}, 2
+local replies, at = { redis.call('TIME') }, 2
 for i = 1, #ARGV, 4 do
   local field, expected, following, count = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
   local removed = -1
@@ -197,8 +199,17 @@ return replies
 `
 
 interface Scripted {
-  spmsAdvance(numberOfKeys: number, ...keysAndArgs: (string | number)[]): Promise<number[]>
+  spmsAdvance(
+    numberOfKeys: number,
+    ...keysAndArgs: (string | number)[]
+  ): Promise<[RedisTime, ...number[]]>
 }
+
+/** Seconds, and microseconds within the second. */
+type RedisTime = readonly (string | number)[]
+
+const toMs = ([seconds, micros]: RedisTime) =>
+  Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
 
 interface Step {
   readonly name: string
@@ -216,6 +227,7 @@ interface Parts {
 interface MutableReport {
   readonly stored: Map<string, string>
   readonly removed: Map<string, number>
+  timeMs: number | null
 }
 
 const NOTHING_APPLIED = { snapshot: NOTHING_SEEN, asOfMs: 0 } as const

@@ -184,8 +184,11 @@ describe('a window', () => {
     const { snapshot } = await read()
     await log.client.query('insert into bird values (1)')
     await read(snapshot)
+    await insertEvents(300)
+    await read(snapshot)
     await session.client.query(`begin; set local enable_seqscan = off`)
-    for (const name of ['invalidation-window-size', 'invalidation-window']) {
+    const names = ['invalidation-window-head', 'invalidation-window-size', 'invalidation-window']
+    for (const name of names) {
       const { rows } = await session.client.query<{ 'QUERY PLAN': string }>(
         `explain (analyze, buffers) execute "${name}"('${snapshot.xmax}', '{${snapshot.xip.join()}}')`,
       )

@@ -62,9 +62,12 @@ describe('an invalidator that sleeps without any fallback', () => {
       const query = session.client.query.bind(session.client) as (
         ...args: unknown[]
       ) => Promise<unknown>
-      session.client.query = (async (...args: unknown[]) => {
-        await reached()
-        return query(...args)
+      let sent: Promise<unknown> = Promise.resolve()
+      // They may be sent together, and go in order.
+      session.client.query = ((...args: unknown[]) => {
+        const answer = sent.then(reached).then(() => query(...args))
+        sent = answer.catch(() => {})
+        return answer
       }) as typeof session.client.query
       return {
         ...session,

@@ -200,19 +200,32 @@ describe('the worker', () => {
   })
 
   it('names a time that was before its snapshot', async () => {
+    let birds = 0
+    let promised = 0
+    // Whatever is written from here on may be in the window, and is not promised.
+    const fly = () => write(`insert into bird values (${++birds})`)
     const one = await start({
       wrapLedger: (ledger) => ({
         ...ledger,
         async time() {
           const time = await ledger.time()
-          // Whatever is written from here on may be in the window, and is not promised.
-          await write('insert into bird values ((select coalesce(max(id), 0) + 1 from bird))')
+          await fly()
           return time
+        },
+        async apply(...advances) {
+          promised = birds
+          const report = await ledger.apply(...advances)
+          await fly()
+          return report
         },
       }),
     })
-    const keys = [one.key(bird, 2), one.key(bird, 3)]
-    expect(await one.gone(keys, () => one.apply())).to.eql([one.key(bird, 2)])
+    const seen = promised
+    const keysTo = (last: number) =>
+      Array.from({ length: last - seen }, (_, index) => one.key(bird, seen + 1 + index))
+    const gone = await one.gone(keysTo(seen + 5), () => one.apply())
+    expect(promised).to.be.above(seen)
+    expect(gone).to.eql(keysTo(promised))
   })
 
   describe('a lookup', () => {
