@@ -56,11 +56,11 @@ export async function install(
   const changed: string[] = []
   for (const table of tables) {
     if (states.get(table.name)?.isWhole) continue
-    await run(triggersSql(table))
+    await run(triggersSql(table), identifier(table.name))
     changed.push(table.name)
   }
   for (const name of await strayTables(client, tables)) {
-    await run(dropTriggersSql(name))
+    await run(dropTriggersSql(name), name)
     changed.push(name)
   }
   return { version, tables: tables.length, changed }

@@ -5,7 +5,7 @@ import type { WatchedTable } from './definition.ts'
 import { identifier } from './quote.ts'
 
 const LOCK_TIMEOUT_MS = 100
-const LOCK_ATTEMPTS = 200
+const PATIENCE_MS = 40_000
 
 /** A connection that changes the installation. Only one does so at a time; others wait for it. */
 export interface Installer extends AsyncDisposable {
@@ -13,12 +13,20 @@ export interface Installer extends AsyncDisposable {
   /**
    * Runs a few statements as one transaction: it gives way to whoever holds a lock, then tries
    * again, so that it never deadlocks with a live system nor makes writers queue behind it.
+   * @throws GaveUp that says who holds `table`, or the schema `invalidation`, all the time.
    */
-  run(sql: string): Promise<void>
+  run(sql: string, table?: string): Promise<void>
+}
+
+/** Others did not let go of what the installer needs. What it has done stays; repeated, it goes on. */
+export class GaveUp extends Error {
+  override readonly name = 'GaveUp'
+  /** What Postgres said of the last attempt. */
+  readonly code = '55P03'
 }
 
 /** Connects, and waits for its turn. */
-export async function openInstaller(url: string): Promise<Installer> {
+export async function openInstaller(url: string, patienceMs = PATIENCE_MS): Promise<Installer> {
   const client = new Client({
     connectionString: url,
     application_name: 'spms-install',
@@ -28,7 +36,7 @@ export async function openInstaller(url: string): Promise<Installer> {
   await client.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, LOCK.install])
   return {
     client,
-    run: (sql) => transaction(client, sql),
+    run: (sql, table) => transaction(client, sql, { table, patienceMs }),
     [Symbol.asyncDispose]: () => client.end(),
   }
 }
@@ -55,18 +63,54 @@ export const dropTriggersSql = (table: string) =>
     .map((verb) => `drop trigger if exists zz_invalidation_${verb} on ${table};`)
     .join('\n')
 
-/** Runs a few statements as one transaction; gives way to whoever holds a lock, then tries again. */
-async function transaction(client: Client, sql: string): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
+async function transaction(
+  client: Client,
+  sql: string,
+  { table, patienceMs }: { readonly table: string | undefined; readonly patienceMs: number },
+): Promise<void> {
+  const startedAtMs = performance.now()
+  for (;;) {
     try {
       await client.query(`begin; set local lock_timeout = ${LOCK_TIMEOUT_MS}; ${sql}; commit`)
       return
     } catch (error) {
       await client.query('rollback')
-      if (!isLockTrouble(error) || attempt === LOCK_ATTEMPTS) throw error
+      if (!isLockTrouble(error)) throw error
+      const triedMs = performance.now() - startedAtMs
+      if (triedMs > patienceMs) {
+        const holders = await findHolders(client, table)
+        throw new GaveUp(
+          `gave up after ${Math.round(triedMs / 1000)} s: ${table ?? 'the schema invalidation'} is held by ` +
+            `${holders.join(', ') || 'one transaction after the other'}. Repeat it when they have ended`,
+          { cause: error },
+        )
+      }
       await sleep(LOCK_TIMEOUT_MS * (0.5 + Math.random()))
     }
   }
+}
+
+/** Who has locked a table, or something of ours; the oldest transactions first. */
+async function findHolders(client: Client, table: string | undefined): Promise<string[]> {
+  const { rows } = await client.query<{ holder: string }>(
+    `select coalesce(
+              format('pid %s (%s)', l.pid,
+                concat_ws(', ', a.usename, nullif(a.application_name, ''), a.state,
+                  'since ' || date_trunc('second', a.xact_start))),
+              'a prepared transaction') as holder
+     from pg_locks l
+     join pg_class c on c.oid = l.relation
+     left join pg_stat_activity a using (pid)
+     where l.granted and l.pid is distinct from pg_backend_pid()
+       and l.database = (select oid from pg_database where datname = current_database())
+       and case when $1::text is null then c.relnamespace = to_regnamespace('invalidation')
+           else c.oid = to_regclass($1) end
+     group by l.pid, a.usename, a.application_name, a.state, a.xact_start
+     order by a.xact_start nulls first
+     limit 5`,
+    [table ?? null],
+  )
+  return rows.map(({ holder }) => holder)
 }
 
 /** lock_not_available, deadlock_detected */

@@ -28,6 +28,6 @@ export async function uninstall(url: string, graceMs: number): Promise<void> {
        as $$ begin return null; end $$;`,
     )
   }
-  for (const name of await strayTables(client, [])) await run(dropTriggersSql(name))
+  for (const name of await strayTables(client, [])) await run(dropTriggersSql(name), name)
   await run('drop schema if exists invalidation cascade;')
 }

@@ -3,6 +3,7 @@ import { Client } from 'pg'
 import type { RulesDefinition, WatchedTable } from '../../db/event-log/definition.ts'
 import { ConfigurationError } from '../../db/errors.ts'
 import { install } from '../../db/event-log/install.ts'
+import { GaveUp, openInstaller } from '../../db/event-log/installer.ts'
 import { retireOthers } from '../../db/event-log/retire.ts'
 import { uninstall } from '../../db/event-log/uninstall.ts'
 import { repeat } from '../support/repeat.ts'
@@ -343,6 +344,21 @@ describe('install and uninstall', () => {
     await Promise.all(writing.map((one) => one.stop()))
     expect(report.changed).to.eql(['bird', 'nest', 'ring'])
     await Promise.all([idle, ...writers].map((one) => one.end()))
+  })
+
+  it('gives up in the end, and says who was in its way', async () => {
+    const idle = await connect()
+    await idle.query(`set application_name = 'a dashboard'; begin; insert into bird values (-1)`)
+    await using installer = await openInstaller(database.url, 0)
+    const sql = 'lock table bird in share row exclusive mode'
+    const error: unknown = await installer.run(sql, 'bird').catch((error: unknown) => error)
+    expect(error).to.be.an.instanceof(GaveUp)
+    expect(String(error)).to.match(
+      /bird is held by pid \d+ \(.*a dashboard, idle in transaction, since 2/,
+    )
+    await idle.query('commit')
+    await installer.run(sql, 'bird')
+    await idle.end()
   })
 
   it('tears nothing apart: a write that runs meanwhile is logged by the old triggers or the new', async () => {
