@@ -1,19 +1,12 @@
 import { expect } from 'chai'
 import { Client } from 'pg'
+import { type ProfileWatch, type Sighting, watchProfiles } from '../support/profile-watch.ts'
 import { startSystem, type System } from '../support/system.ts'
-import { until } from '../support/until.ts'
 
 const BOUND_MS = 1_500
 /** How long something is dead, in bounds. */
 const OUTAGE_BOUNDS = 4
 const PROFILES = 4
-
-/** Which value a profile had from when; the last one is what it has. */
-interface Version {
-  readonly value: string
-  /** When its commit had returned at the latest. */
-  readonly sinceMs: number
-}
 
 describe('whatever has died or stopped', function () {
   this.timeout(120_000)
@@ -21,69 +14,34 @@ describe('whatever has died or stopped', function () {
   let system: System
   /** Somebody else's session, which may hold a lock. */
   let other: Client
-  let ids: readonly string[]
+  let profiles: ProfileWatch
   before(async () => {
     system = await startSystem({ apis: 2, env: { MAX_STALENESS_MS: `${BOUND_MS}` } })
     other = new Client({ connectionString: system.databaseUrl })
     await other.connect()
-    const { rows } = await system.sql.query<{ id: string }>(
-      `select p.id from users_publicstaffprofile p join users_user u on u.id = p.user_id
-       where not p.is_hidden and u.is_active and u.is_staff order by p.id limit $1`,
-      [PROFILES],
-    )
-    ids = rows.map(({ id }) => id)
+    profiles = await watchProfiles(system, system.sql, PROFILES)
   })
   after(async () => {
     await other.end()
     await system[Symbol.asyncDispose]()
   })
 
-  const pathOf = (id: string) => `users/staffprofiles/${id}/hero`
   const loads = () => system.metric('spms_cache_loads_total', 'resource="staff:profile"')
-  const histories = new Map<string, Version[]>()
-  /** What a browser of each process would hold. */
-  const copies = new Map<string, { readonly etag: string; readonly about: string | undefined }>()
-  let writes = 0
-
-  async function write(id: string): Promise<void> {
-    const value = `value ${++writes}`
-    await system.sql.query('update users_publicstaffprofile set about = $1 where id = $2', [
-      value,
-      id,
-    ])
-    const history = histories.get(id) ?? []
-    histories.set(id, [...history, { value, sinceMs: performance.now() }])
-  }
-
-  /** Reads, and says how long before the request what was shown had been superseded. */
-  async function read(id: string, api: number) {
-    const askedAtMs = performance.now()
-    const history = histories.get(id) ?? []
-    const copy = copies.get(`${api} ${id}`)
-    const reply = await system.get(pathOf(id), copy && { 'If-None-Match': copy.etag }, api)
-    expect(reply.status).to.be.oneOf([200, 304])
-    const about = reply.status === 304 ? copy?.about : String(JSON.parse(reply.text).about)
-    copies.set(`${api} ${id}`, { etag: reply.headers.get('etag') ?? '', about })
-    const at = history.findIndex(({ value }) => value === about)
-    // A value that is not in the history was written while this was asked for.
-    const next = at < 0 ? undefined : history[at + 1]
-    return { cache: reply.cache, staleMs: next ? askedAtMs - next.sinceMs : 0 }
-  }
 
   /** Reads everything from both processes for a while; two of them change all the time. */
   async function readFor(ms: number) {
     const untilMs = performance.now() + ms
-    const seen: Awaited<ReturnType<typeof read>>[] = []
+    const seen: Sighting[] = []
     const writing = (async () => {
-      while (performance.now() < untilMs) {
-        const id = ids[writes % 2] as string
-        await write(id)
-        seen.push(await read(id, writes % 2))
+      for (let n = 0; performance.now() < untilMs; n++) {
+        const id = profiles.ids[n % 2] as string
+        await profiles.write(id)
+        seen.push(await profiles.read(id, n % 2))
       }
     })()
     const reading = [0, 1].map(async (api) => {
       for (let n = 0; performance.now() < untilMs; n++) {
-        seen.push(await read(ids[n % PROFILES] as string, api))
+        seen.push(await profiles.read(profiles.ids[n % PROFILES] as string, api))
       }
     })
     await Promise.all([writing, ...reading])
@@ -91,14 +49,9 @@ describe('whatever has died or stopped', function () {
   }
 
   async function untilAllHit(): Promise<void> {
-    for (const id of ids) {
-      await write(id)
-      for (const api of [0, 1]) {
-        await until(async () => {
-          const { text, cache } = await system.get(pathOf(id), {}, api)
-          return cache === 'hit' && text.includes(`"${histories.get(id)?.at(-1)?.value}"`)
-        })
-      }
+    for (const id of profiles.ids) {
+      await profiles.write(id)
+      for (const api of [0, 1]) await profiles.untilHit(id, api)
     }
   }
 

@@ -1,0 +1,85 @@
+import { expect } from 'chai'
+import type { Client } from 'pg'
+import type { System } from './system.ts'
+import { until } from './until.ts'
+
+/** What a read was shown, and for how long that had been superseded when it asked. */
+export interface Sighting {
+  /** The first word of `Cache-Status` after our name. */
+  readonly cache: string | undefined
+  /** Why the cache was not used, if it says so. */
+  readonly detail: string | undefined
+  /** 0 for what was current, or written while this was asked for. */
+  readonly staleMs: number
+}
+
+/** Changes public profiles, remembers when, and tells how old it is what readers are shown. */
+export interface ProfileWatch {
+  readonly ids: readonly string[]
+  /** Gives a profile a value that none ever had. */
+  write(id: string): Promise<void>
+  /** Reads as a browser does, which asks whether its copy is still good. */
+  read(id: string, api?: number): Promise<Sighting>
+  /** Waits until an API answers the newest value from the cache. */
+  untilHit(id: string, api?: number): Promise<void>
+}
+
+/** Watches some profiles that everybody may see; they are written on `writer`. */
+export async function watchProfiles(
+  system: System,
+  writer: Client,
+  count: number,
+): Promise<ProfileWatch> {
+  const { rows } = await system.sql.query<{ id: string }>(
+    `select p.id from users_publicstaffprofile p join users_user u on u.id = p.user_id
+     where not p.is_hidden and u.is_active and u.is_staff order by p.id limit $1`,
+    [count],
+  )
+  /** Which values a profile had, and when the commit of each had returned at the latest. */
+  const histories = new Map<string, { readonly value: string; readonly sinceMs: number }[]>()
+  /** What a browser of each process would hold. */
+  const copies = new Map<string, { readonly etag: string; readonly about: string | undefined }>()
+  const pathOf = (id: string) => `users/staffprofiles/${id}/hero`
+  let writes = 0
+
+  return {
+    ids: rows.map(({ id }) => id),
+
+    async write(id) {
+      const value = `value ${++writes}`
+      await writer.query('update users_publicstaffprofile set about = $1 where id = $2', [
+        value,
+        id,
+      ])
+      histories.set(id, [...(histories.get(id) ?? []), { value, sinceMs: performance.now() }])
+    },
+
+    async read(id, api = 0) {
+      const askedAtMs = performance.now()
+      const history = histories.get(id) ?? []
+      const copy = copies.get(`${api} ${id}`)
+      const { status, headers, text, cache } = await system.get(
+        pathOf(id),
+        copy && { 'If-None-Match': copy.etag },
+        api,
+      )
+      expect(status).to.be.oneOf([200, 304])
+      const about = status === 304 ? copy?.about : String(JSON.parse(text).about)
+      copies.set(`${api} ${id}`, { etag: headers.get('etag') ?? '', about })
+      const at = history.findIndex(({ value }) => value === about)
+      // A value that is not in the history was written while this was asked for.
+      const next = at < 0 ? undefined : history[at + 1]
+      return {
+        cache,
+        detail: /detail=([^;]*)/.exec(headers.get('cache-status') ?? '')?.[1],
+        staleMs: next ? askedAtMs - next.sinceMs : 0,
+      }
+    },
+
+    untilHit: (id, api = 0) =>
+      until(async () => {
+        const { text, cache } = await system.get(pathOf(id), {}, api)
+        return cache === 'hit' && text.includes(`"${histories.get(id)?.at(-1)?.value}"`)
+      }),
+  }
+}
