@@ -18,7 +18,7 @@ export interface Naming {
 /** Judges a resource by the installation that it depends on. */
 export function nameKeys(resource: ResourceRules, { tables, reports }: Installation): Naming {
   const wanted = wantedBy(resource)
-  const damaged = wanted.filter((table) => !reports(table) || !tables.get(table.name)?.isWhole)
+  const damaged = wanted.filter((table) => !reports(table))
   // Another build may follow other rules to the same entries, and have let pass what these do not.
   const hash = createHash('sha256').update(JSON.stringify(resource.staleWhen))
   for (const { name } of wanted) hash.update(`${name} ${tables.get(name)?.fingerprint}\n`)

@@ -9,6 +9,8 @@ import { tableTriggers } from './triggers.ts'
 export interface TableState {
   /** Whether it has exactly the triggers that its rules ask for, all of them firing always. */
   readonly isWhole: boolean
+  /** The rules that its triggers do follow: earlier ones, while an install waits for its turn. */
+  readonly follows: InstalledTable | null
   /**
    * Differs after anything that may have let a change pass unseen: a trigger or function that was
    * touched, even if it was put back, and a table that was renamed, rewritten or redefined.
@@ -46,6 +48,7 @@ const TYPE_OF = { insert: 4, delete: 8, update: 16, truncate: 32 } as const
 export async function scanTables(
   client: pg.ClientBase,
   tables: readonly InstalledTable[],
+  earlier: (table: string) => readonly InstalledTable[] = () => [],
 ): Promise<ReadonlyMap<string, TableState>> {
   const { rows } = await client.query<{
     name: string
@@ -81,11 +84,10 @@ export async function scanTables(
   const found = new Map(rows.map((row) => [row.name, row]))
   return new Map(
     tables.map((table) => {
-      const { triggers, fingerprint } = found.get(table.name) ?? {}
-      return [
-        table.name,
-        { isWhole: isWhole(triggers ?? [], table), fingerprint: fingerprint ?? '' },
-      ]
+      const { triggers, fingerprint = '' } = found.get(table.name) ?? {}
+      const follows =
+        [table, ...earlier(table.name)].find((one) => isWhole(triggers ?? [], one)) ?? null
+      return [table.name, { isWhole: follows === table, follows, fingerprint }]
     }),
   )
 }

@@ -7,7 +7,7 @@ import { covers, union } from './union.ts'
 /** What is installed, and whether it can be relied on. */
 export interface Installation {
   readonly tables: ReadonlyMap<string, TableState>
-  /** Whether the triggers report this much of a table, and go on doing so: its build is not retired. */
+  /** Whether whole triggers report this much of a table, and go on doing so: its build is not retired. */
   reports(wanted: WatchedTable): boolean
 }
 
@@ -26,13 +26,13 @@ export function createInspection(): (client: pg.ClientBase) => Promise<Installat
       known = { id, rules: await readRules(client), wanted: (await readWanted(client)).tables }
     }
     const { rules, wanted } = known
-    const tables = rules.newest?.tables ?? []
+    const tables = await scanTables(client, rules.newest?.tables ?? [], rules.waysToWatch)
     return {
-      tables: await scanTables(client, tables),
-      reports: (table) =>
-        [tables, wanted].every((known) =>
-          known.some((one) => one.name === table.name && covers(one, table)),
-        ),
+      tables,
+      reports: (table) => {
+        const goingOn = wanted.find(({ name }) => name === table.name)
+        return [tables.get(table.name)?.follows, goingOn].every((one) => one && covers(one, table))
+      },
     }
   }
 }

@@ -7,6 +7,8 @@ export interface InstalledRules {
   find(version: number, tableId: number): InstalledTable | null
   /** The table of an id, whatever the version: ids are never reused. */
   nameOf(tableId: number): string | null
+  /** Every way in which a table was ever watched, the newest first. */
+  waysToWatch(table: string): readonly InstalledTable[]
   /** The id of every table that was ever watched. */
   readonly ids: ReadonlyMap<string, number>
   readonly newest: { readonly version: number; readonly tables: readonly InstalledTable[] } | null
@@ -27,11 +29,16 @@ export async function readRules(client: pg.ClientBase): Promise<InstalledRules> 
       new Map(definition.tables.map((table) => [table.id, table])),
     ]),
   )
+  const newestFirst = rules.rows.toReversed().flatMap(({ definition }) => definition.tables)
   const nameById = new Map(names.rows.map(({ id, name }) => [id, name]))
   const last = rules.rows.at(-1)
   return {
     find: (version, tableId) => byVersion.get(version)?.get(tableId) ?? null,
     nameOf: (tableId) => nameById.get(tableId) ?? null,
+    waysToWatch: (table) => {
+      const known = newestFirst.filter(({ name }) => name === table)
+      return known.filter(({ version }, i) => version !== known[i - 1]?.version)
+    },
     ids: new Map(names.rows.map(({ id, name }) => [name, id])),
     newest: last ? { version: last.version, tables: last.definition.tables } : null,
   }

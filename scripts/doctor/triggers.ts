@@ -8,10 +8,12 @@ import { type Finding, wrong } from './finding.ts'
 export async function checkTriggers(client: Client): Promise<Finding[]> {
   const inspect = createInspection()
   const installation = await inspect(client)
-  const damaged = [...installation.tables].filter(([, { isWhole }]) => !isWhole)
-  const unheard = compileRules(catalog).tables.filter((table) => !installation.reports(table))
+  const damaged = new Map([...installation.tables].filter(([, { isWhole }]) => !isWhole))
+  const unheard = compileRules(catalog).tables.filter(
+    (table) => !damaged.has(table.name) && !installation.reports(table),
+  )
   return [
-    ...damaged.map(([name]) =>
+    ...[...damaged.keys()].map((name) =>
       wrong(
         `the triggers on ${name} are missing, disabled or changed`,
         'changes of the table may pass unseen, so what shows it is not cached',

@@ -7,6 +7,7 @@ import { compileRules } from '../../shared/cache/compile.ts'
 import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { openWorker, type TestWorker } from '../support/invalidator.ts'
+import { until } from '../support/until.ts'
 import { bird, BIRDS, census, type Entries, entriesOf, nest, openBirds } from './birds.ts'
 
 const SHARED_FUNCTION = `create or replace function invalidation.log_truncate() returns trigger
@@ -163,6 +164,42 @@ describe('triggers that somebody has touched', () => {
     expect(await keyVersion()).to.equal(UNNAMED)
     await install(log.url, compileRules([bird, nest, wider]))
     expect(await keyVersion()).to.equal(1)
+  })
+
+  it('are good for who is content with them while an install waits for a writer to change them', async () => {
+    const wider = {
+      ...census,
+      staleWhen: [...census.staleWhen, { table: 'bird', watch: ['last_seen'], key: {} }],
+    }
+    const { prefix } = worker
+    await using next = await openWorker({
+      databaseUrl: log.url,
+      catalog: [wider],
+      prefix,
+      inspectEveryMs: 0,
+    })
+    const writer = await log.connect()
+    await writer.query('begin; insert into bird values (2)')
+    const installing = log.install(compileRules([bird, nest, wider]))
+    await until(async () => {
+      const { rows } = await sql('select max(version) as version from invalidation.rules')
+      return rows[0]?.version === 2
+    })
+    await apply()
+    expect(await named()).to.eql(ALL)
+    worker.worker.abandon([census])
+    next.worker.adopt([wider])
+    await next.worker.applyWindow()
+    expect(await named()).to.eql({ ...ALL, census: UNNAMED })
+
+    await writer.query('commit')
+    await installing
+    expect(await entries.gone(keys(), apply)).to.have.members([
+      entries.key(bird, 9),
+      entries.key(nest, 9),
+    ])
+    await next.worker.applyWindow()
+    expect(await named()).to.eql(ALL)
   })
 
   it('are given up by a build that is retired, and needed again when it is installed again', async () => {

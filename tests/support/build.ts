@@ -1,0 +1,136 @@
+import { createServer, type Server } from 'node:http'
+import { createApp } from '../../api/app.ts'
+import { openDatabase } from '../../db/database.ts'
+import { createGuard } from '../../shared/cache/guard.ts'
+import { createLoader } from '../../shared/cache/loader.ts'
+import { OwnLife, watchOwnLife } from '../../shared/cache/own-life.ts'
+import { createReader, type Reader } from '../../shared/cache/reader.ts'
+import type { Resource, ResourceRules } from '../../shared/cache/resource.ts'
+import { createRedisStore } from '../../shared/cache/store.ts'
+import type { Watermark } from '../../shared/cache/watermark.ts'
+import { createLogger } from '../../shared/logger.ts'
+import { createMetrics } from '../../shared/metrics.ts'
+import { openRedis } from '../../shared/redis.ts'
+import { catalog } from '../../shared/resources/index.ts'
+import { closeServer, portOf } from '../../shared/server.ts'
+import { currentTokens } from '../../api/http/consistency.ts'
+import { httpConfig } from '../routes/test-api.ts'
+import { startInvalidator, type TestInvalidator, testRedisUrl } from './invalidator.ts'
+import { SYSTEM_SECRET } from './system.ts'
+import { createUncachedReader } from './uncached-reader.ts'
+import { until } from './until.ts'
+
+export interface BuildOptions {
+  readonly databaseUrl: string
+  readonly prefix: string
+  /** Resources that this build has otherwise than the code has them. */
+  readonly changed?: readonly Resource[]
+  readonly maxStalenessMs: number
+}
+
+/** One build of the program in this process: what it would run beside another in a rolling deploy. */
+export interface Build {
+  readonly catalog: readonly ResourceRules[]
+  startApi(): Promise<BuildApi>
+  startInvalidator(): Promise<TestInvalidator>
+}
+
+/** An API of a build, over HTTP. */
+export interface BuildApi extends AsyncDisposable {
+  get(path: string, headers?: Record<string, string>): Promise<BuildReply>
+  /** What Postgres says, as this build would answer it. */
+  getFresh(path: string, headers?: Record<string, string>): Promise<string>
+  /** How far it has seen a resource brought. */
+  seen(resource: string): Watermark | null
+}
+
+export interface BuildReply {
+  readonly text: string
+  /** `Cache-Status` without our name: `hit`, `fwd=bypass; detail=version`, ... */
+  readonly cache: string
+}
+
+/** A build that differs from the code in some resources, and may be older or newer than another. */
+export function defineBuild({
+  databaseUrl,
+  prefix,
+  changed = [],
+  maxStalenessMs,
+}: BuildOptions): Build {
+  const changes = new Map(changed.map((resource) => [resource.name, resource]))
+  const ownCatalog = catalog.map((resource) => changes.get(resource.name) ?? resource)
+  const asBuilt = (reader: Reader): Reader => ({
+    ...reader,
+    read: (resource, ...rest) => reader.read(changes.get(resource.name) ?? resource, ...rest),
+  })
+  const logger = createLogger('test')
+  logger.silent = true
+
+  return {
+    catalog: ownCatalog,
+
+    async startInvalidator() {
+      const invalidator = startInvalidator({ databaseUrl, prefix, catalog: ownCatalog })
+      await until(() => invalidator.working && invalidator.hearing)
+      return invalidator
+    },
+
+    async startApi() {
+      const db = openDatabase({ url: databaseUrl, poolSize: 8, applicationName: 'spms-test-api' })
+      const redis = openRedis(testRedisUrl(), {
+        name: 'spms-test-api',
+        commandTimeoutMs: 5_000,
+        onState: () => {},
+      })
+      // This machine may be busy, and what it is busy with is not what is tested.
+      const store = createRedisStore(redis, { prefix, commandTimeoutMs: 4_000 })
+      const life = new OwnLife()
+      const stopping = new AbortController()
+      void watchOwnLife(db, life, stopping.signal)
+      const cached = createReader({
+        store,
+        loader: createLoader(db, { concurrency: 8, queue: 1000, life }),
+        guard: createGuard({ maxStalenessMs, life }),
+        tokens: currentTokens,
+        prefix,
+        isCached: () => true,
+        metrics: createMetrics(),
+        redisBudgetMs: 4_000,
+        onFillError: () => {},
+      })
+      const serve = async (reader: Reader): Promise<Server> => {
+        const app = createApp({
+          config: { ...httpConfig, sessionSecrets: [SYSTEM_SECRET] },
+          reader: asBuilt(reader),
+          db,
+          logger,
+          isReady: () => true,
+        })
+        const server = createServer(app)
+        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+        return server
+      }
+      const servers = [await serve(cached), await serve(createUncachedReader(db))] as const
+      const ask = (server: Server, path: string, headers: Record<string, string>) =>
+        fetch(`http://127.0.0.1:${portOf(server)}/api/v1/${path}`, { headers })
+      const get: BuildApi['get'] = async (path, headers = {}) => {
+        const response = await ask(servers[0], path, headers)
+        if (!response.ok) throw new Error(`${path}: ${response.status}`)
+        const [, ...cache] = response.headers.get('cache-status')?.split('; ') ?? []
+        return { text: await response.text(), cache: cache.join('; ') }
+      }
+      return {
+        get,
+        seen: (resource) => store.watermark(resource),
+        getFresh: async (path, headers = {}) => (await ask(servers[1], path, headers)).text(),
+        async [Symbol.asyncDispose]() {
+          stopping.abort()
+          await Promise.all(servers.map(closeServer))
+          store[Symbol.dispose]()
+          redis.disconnect()
+          await db.destroy()
+        },
+      }
+    },
+  }
+}
