@@ -1,0 +1,294 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import type { Client } from 'pg'
+import {
+  emptyLog,
+  type HousekeepingResult,
+  keepHouse,
+  noteCursors,
+} from '../../db/event-log/housekeeping.ts'
+import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { beginReading, isWithinRing } from '../../db/event-log/window.ts'
+import { redisTarget } from '../../invalidator/ownership.ts'
+import { examine } from '../../scripts/doctor/examine.ts'
+import { root } from '../../scripts/paths.ts'
+import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import { openRedis, type Redis } from '../../shared/redis.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import { createProxy } from '../support/chaos-proxy.ts'
+import {
+  newPrefix,
+  recordKeys,
+  startInvalidator,
+  type TestInvalidator,
+  testRedisUrl,
+} from '../support/invalidator.ts'
+import { repeat, type Repetition } from '../support/repeat.ts'
+import { until } from '../support/until.ts'
+import { bird, BIRDS, census, entriesOf, nest, openBirds } from './birds.ts'
+
+describe('the ring of the log while everything is at work', function () {
+  this.timeout(60_000)
+  let log: EventLog
+  let redis: Redis
+  /** How far the clock of housekeeping is ahead. */
+  let aheadS: number
+
+  before(async () => {
+    redis = openRedis(testRedisUrl(), {
+      name: 'spms-test',
+      commandTimeoutMs: 5_000,
+      onState: () => {},
+    })
+    await until(() => redis.status === 'ready')
+  })
+  after(() => redis.disconnect())
+  beforeEach(async () => {
+    aheadS = 0
+    log = await openBirds()
+  })
+  afterEach(() => log[Symbol.asyncDispose]())
+
+  const sql = (statement: string) => log.client.query(statement)
+  const count = async () =>
+    Number((await sql('select count(*) as n from invalidation.event')).rows[0].n)
+
+  async function snapshotNow(): Promise<Snapshot> {
+    const { rows } = await sql('select pg_current_snapshot()::text as now')
+    return parseSnapshot(String(rows[0]?.now)) as Snapshot
+  }
+
+  async function isWithin(since: Snapshot): Promise<boolean> {
+    const horizon = await beginReading(log.client, true)
+    await sql('commit')
+    return isWithinRing(since, horizon)
+  }
+
+  /** What so many minutes of housekeeping do beside an invalidator that has applied what there is. */
+  async function pass(minutes: number, beside?: TestInvalidator): Promise<HousekeepingResult[]> {
+    const results: HousekeepingResult[] = []
+    for (let minute = 0; minute < minutes; minute++) {
+      aheadS += 60
+      if (beside) {
+        const { ledger, prefix } = beside
+        const cursors = await Promise.all(
+          BIRDS.map(async ({ name }) => ({
+            resource: name,
+            snapshot: decodeWatermark(await ledger.read(name))?.snapshot.text ?? '',
+          })),
+        )
+        await noteCursors(log.client, redisTarget(testRedisUrl(), prefix), cursors)
+      }
+      results.push(await keepHouse(log.client, { aheadS }))
+    }
+    return results
+  }
+
+  /** Writes all the time, and fails where a write has to wait. */
+  async function startImpatientWriter(): Promise<Repetition> {
+    const writer = await log.connect()
+    await writer.query(`set lock_timeout = '250ms'`)
+    return repeat((round) => writer.query('insert into bird (id) values ($1)', [1000 + round]))
+  }
+
+  async function start(options: { prefix?: string; redisUrl?: string } = {}) {
+    const record = recordKeys()
+    const invalidator = startInvalidator({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      heartbeatMs: 20,
+      wrapLedger: record.wrapLedger,
+      ...options,
+    })
+    await until(() => invalidator.working)
+    return { invalidator, record }
+  }
+
+  it('is held by a writer whose transaction outlasts its turns: nobody waits, and nothing is lost', async () => {
+    const { invalidator, record } = await start()
+    await using _ = invalidator
+    const { key, put, left } = entriesOf(invalidator.redis, invalidator.prefix)
+    const long = await log.connect()
+    await long.query('begin; insert into bird values (1)')
+    const writing = await startImpatientWriter()
+
+    expect(await pass(40, invalidator)).to.include('busy')
+    expect(await writing.stop()).to.be.greaterThan(0)
+    const flushes = record.flushed.length
+    await put([key(bird, 1), key(bird, 2)])
+    await long.query('commit')
+    await until(async () => (await left([key(bird, 1)])).length === 0)
+    expect(await left([key(bird, 2)])).to.eql([key(bird, 2)])
+    expect(record.flushed).to.have.lengthOf(flushes)
+
+    expect(await pass(40, invalidator)).to.include('emptied')
+    expect(await count()).to.equal(0)
+  })
+
+  it('is held by a dump, which sees all of it, and hinders nobody', async () => {
+    const { invalidator } = await start()
+    await using _ = invalidator
+    await sql('insert into bird values (1)')
+    const dump = await log.connect()
+    // As pg_dump does: one snapshot for all tables, and a lock on each before it is read.
+    await dump.query('begin isolation level repeatable read read only')
+    const tables = await dump.query<{ name: string }>(
+      `select oid::regclass::text as name from pg_class
+       where relkind in ('r', 'p') and relnamespace in ('public'::regnamespace, 'invalidation'::regnamespace)`,
+    )
+    for (const { name } of tables.rows) await dump.query(`lock table ${name} in access share mode`)
+    const writing = await startImpatientWriter()
+
+    expect(await pass(40, invalidator))
+      .to.include('busy')
+      .and.not.include('emptied')
+    const { rows } = await dump.query(
+      `select (select count(*)::int from invalidation.event) as events,
+              (select count(*)::int from bird) as birds`,
+    )
+    expect(rows).to.eql([{ events: 1, birds: 1 }])
+    await dump.query('commit')
+    expect(await writing.stop()).to.be.greaterThan(0)
+    await until(async () => (await pass(1, invalidator)).includes('emptied'))
+  })
+
+  it('goes on turning while Redis is away for longer than it holds, and all is forgotten afterwards', async () => {
+    await using proxy = await createProxy(testRedisUrl())
+    await proxy.listen()
+    const prefix = newPrefix()
+    const { invalidator, record } = await start({ prefix, redisUrl: proxy.url })
+    await using _ = invalidator
+    // Only the invalidator is cut off from what is kept there.
+    const { key, put, left } = entriesOf(redis, prefix)
+    const kept = [key(bird, 1), key(nest, 2), key(census)]
+    await put(kept)
+
+    const before = await snapshotNow()
+    await proxy[Symbol.asyncDispose]()
+    await until(() => !invalidator.working)
+    await sql('insert into bird values (1)')
+    await sql(`update invalidation.cursor set noted_at = now() - interval '11 minutes'`)
+    for (let minute = 0; minute < 60; minute++) {
+      await sql(`insert into invalidation.event values (
+        (extract(epoch from clock_timestamp() + ${aheadS} * interval '1 s')::bigint / 300) % 4,
+        pg_current_xact_id(), 1, 1, 'I', -1, '[["7","7"]]', now())`)
+      await pass(1)
+      expect(await count()).to.be.at.most(26)
+    }
+    expect(await isWithin(before), 'the first event is gone').to.be.false
+
+    const flushes = record.flushed.length
+    await proxy.listen()
+    await until(() => invalidator.working)
+    await until(() => record.flushed.length > flushes)
+    expect(record.flushed.slice(flushes)).to.have.members(BIRDS.map(({ name }) => name))
+    expect(await left(kept)).to.eql([])
+
+    await put(kept)
+    await sql(`update bird set weight = 1 where id = 1`)
+    await until(async () => (await left([key(census)])).length === 0)
+    expect(await left([key(nest, 2)]), 'exact again').to.eql([key(nest, 2)])
+  })
+
+  it('is turned by an invalidator itself, also by one whose Redis is away', async () => {
+    await using proxy = await createProxy(testRedisUrl())
+    await proxy.listen()
+    const { invalidator } = await start({ redisUrl: proxy.url })
+    await using _ = invalidator
+    await proxy[Symbol.asyncDispose]()
+    await until(() => !invalidator.working)
+    // An event whose turn it is, and a note that is old enough and has seen it.
+    await sql(`insert into invalidation.event values (
+      ((extract(epoch from clock_timestamp())::bigint / 300) + 1) % 4,
+      pg_current_xact_id(), 1, 1, 'I', -1, '[["7","7"]]', now())`)
+    await sql(`delete from invalidation.note;
+      insert into invalidation.note values (now() - interval '11 minutes', pg_current_snapshot())`)
+    // On a new session it looks at once.
+    await sql(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where application_name = 'spms-test' and datname = current_database()`,
+    )
+    await until(async () => (await count()) === 0)
+  })
+
+  describe('without any invalidator', () => {
+    const redisUrl = testRedisUrl
+
+    async function spms(prefix: string, ...verb: string[]): Promise<string> {
+      const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/spms.ts', ...verb], {
+        cwd: root,
+        env: {
+          ...process.env,
+          DATABASE_URL: log.url,
+          REDIS_URL: redisUrl(),
+          CACHE_PREFIX: prefix,
+        },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const [printed] = await Promise.all([text(child.stdout), once(child, 'exit')])
+      return printed
+    }
+
+    it('grows and says so, is emptied by command, and who comes later forgets everything', async () => {
+      const first = await start()
+      const { prefix } = first.invalidator
+      await first.invalidator[Symbol.asyncDispose]()
+      const before = await snapshotNow()
+      for (let id = 1; id <= 3; id++) await sql(`insert into bird values (${id})`)
+
+      expect(await spms(prefix, 'status'))
+        .to.match(/event log +3 events, \d+ KiB/)
+        .and.match(/invalidator +NONE is running/)
+      const findings = await examine({
+        databaseUrl: log.url,
+        redisUrl: redisUrl(),
+        prefix,
+        maxStalenessMs: 10_000,
+      })
+      const finding = findings.find(({ what }) => what === 'no invalidator is running')
+      expect(finding).to.include({ kind: 'wrong' })
+      expect(finding?.why).to.contain('the log grows (3 events)')
+
+      expect(await isWithin(before)).to.be.true
+      expect(await spms(prefix, 'empty-log')).to.equal('3 events removed\n')
+      expect(await count()).to.equal(0)
+      expect(await isWithin(before)).to.be.false
+      expect(await spms(prefix, 'status')).to.match(/event log +0 events/)
+
+      const later = await start({ prefix })
+      await using _ = later.invalidator
+      await until(() => later.record.flushed.length === BIRDS.length)
+      const { key, put, left } = entriesOf(later.invalidator.redis, prefix)
+      await put([key(bird, 4), key(bird, 5)])
+      await sql('insert into bird values (4)')
+      await until(async () => (await left([key(bird, 4)])).length === 0)
+      expect(await left([key(bird, 5)])).to.eql([key(bird, 5)])
+    })
+
+    it('is emptied only when whoever has logged has ended, while others go on writing', async () => {
+      const long: Client = await log.connect()
+      await long.query('begin; insert into bird values (1)')
+      const before = await snapshotNow()
+      const writing = await startImpatientWriter()
+      let emptied = false
+      const emptying = emptyLog(log.url).then(() => (emptied = true))
+      await until(async () => {
+        const { rowCount } = await sql(
+          `select from pg_locks where mode = 'AccessExclusiveLock' and not granted`,
+        )
+        return rowCount !== 0
+      })
+      expect(emptied).to.be.false
+      await long.query('commit')
+      await emptying
+      expect(await writing.stop()).to.be.greaterThan(0)
+      const { rows } = await sql(
+        `select count(*)::int as n from invalidation.event where keys::text like '%"1"%'`,
+      )
+      expect(rows).to.eql([{ n: 0 }])
+      expect(await isWithin(before), 'and who has not seen it knows that it was there').to.be.false
+    })
+  })
+})
