@@ -12,7 +12,7 @@ export interface Pace {
 export interface PaceDeps {
   readonly session: WorkerSession
   readonly listener: Pick<Listener, 'hearing'>
-  readonly wakeUp: WakeUp
+  readonly wakeUp: Pick<WakeUp, 'wait'>
   /** How long to sleep at most. Idle owners must go on publishing how fresh they are. */
   readonly heartbeatMs: number
   readonly stopping: AbortSignal

@@ -64,6 +64,11 @@ describe('the guard', function () {
     return parseSnapshot(rows[0]?.text ?? '') as Snapshot
   }
 
+  const tokenOf = (at: Snapshot, incarnation = ours): Token => ({
+    incarnation: bareUuid(incarnation),
+    snapshot: at,
+  })
+
   const redisNow = async () => {
     const [seconds, micros] = await engine.redis.time()
     return Number(seconds) * 1000 + Number(micros) / 1000
@@ -350,11 +355,6 @@ describe('the guard', function () {
   })
 
   describe('by tokens', () => {
-    const tokenOf = (at: Snapshot, incarnation = ours): Token => ({
-      incarnation: bareUuid(incarnation),
-      snapshot: at,
-    })
-
     /** A token that the watermark held so far does not cover. */
     async function laterToken(): Promise<Token> {
       await sql`update thing set body = body where id = '1'`.execute(engine.db)
@@ -426,7 +426,7 @@ describe('the guard', function () {
       readonly agoMs?: number
       readonly mark?: Partial<Watermark>
       readonly incarnation?: string
-      readonly isUncovered?: boolean
+      readonly token?: () => Token
     }[] = [
       {
         check: 'the bound',
@@ -443,20 +443,40 @@ describe('the guard', function () {
         })),
       },
       {
+        check: 'the life of the watermark',
+        incarnation: theirs,
+        mark: { incarnation: theirs },
+        wrapGuard: agree(() => ({
+          demand: (mark) => ({ incarnation: mark?.incarnation ?? null, oldestMs: 0 }),
+        })),
+      },
+      {
         check: 'the named version',
         mark: { keyVersion: UNNAMED },
         wrapGuard: agree(() => ({ refusal: () => undefined })),
       },
       {
         check: 'the tokens',
-        isUncovered: true,
+        token: () => tokenOf({ ...snapshot, xmax: snapshot.xmax + 1_000n, xip: [] }),
         wrapGuard: agree(() => ({ covers: () => true })),
       },
+      {
+        check: 'the life of the tokens',
+        token: () => tokenOf(snapshot, theirs),
+        wrapGuard: agree(({ covers }) => ({
+          covers: (mark, tokens, nowMs) => {
+            const taken = tokens.map((token) => ({
+              ...token,
+              incarnation: mark?.incarnation ?? null,
+            }))
+            return covers(mark, taken, nowMs)
+          },
+        })),
+      },
     ]
-    for (const { check, wrapGuard, agoMs = 0, mark, incarnation, isUncovered } of checks) {
+    for (const { check, wrapGuard, agoMs = 0, mark, incarnation, token } of checks) {
       const readOld = async (options: ReaderOptions) => {
-        const later = { xmax: snapshot.xmax + 1_000n, xip: [] }
-        const tokens = isUncovered ? [{ incarnation: bareUuid(ours), snapshot: later }] : []
+        const tokens = token ? [token()] : []
         const reader = await open({ tokens: () => tokens, ...options }, await publish(agoMs, mark))
         await putOld(MINUTE_MS, incarnation)
         return textOf(await read(reader))

@@ -11,6 +11,7 @@ import {
   readWindow,
   type Window,
 } from '../../db/event-log/window.ts'
+import { rewriteSql } from '../support/rewritten.ts'
 import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
 
 describe('a window', () => {
@@ -177,6 +178,24 @@ describe('a window', () => {
     await log.client.query(`insert into invalidation.event
       values (0, '999999999999', 1, 1, 'I', -1, '[["1"]]', now())`)
     expect((await read(snapshot)).window.count).to.equal(0)
+  })
+
+  it('would hold that for ever, if its upper bound always agreed', async () => {
+    await using careless = rewriteSql(
+      await openWorkerSession({
+        url: log.url,
+        applicationName: 'spms-test-careless',
+        statementTimeoutMs: 10_000,
+      }),
+      { part: 'xid < pg_snapshot_xmax(pg_current_snapshot())', by: 'true' },
+    )
+    await log.client.query(`insert into invalidation.event
+      values (0, '999999999999', 1, 1, 'I', -1, '[["1"]]', now())`)
+    for (let times = 0; times < 2; times++) {
+      const { snapshot } = await beginReading(careless.client, false)
+      expect((await readWindow(careless.client, snapshot)).count).to.equal(1)
+      await careless.client.query('commit')
+    }
   })
 
   it('is read by index however many events the ring holds', async () => {

@@ -6,6 +6,7 @@ import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { decodeWatermark, encodeWatermark, type Watermark } from '../../shared/cache/watermark.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
+import { rewriteScripts } from '../support/rewritten.ts'
 
 const bird: ResourceRules = { name: 'bird', version: 1, key: 'bird:{id}', staleWhen: [] }
 const nest: ResourceRules = { name: 'nest', version: 2, key: 'nest:{id}:birds', staleWhen: [] }
@@ -139,6 +140,27 @@ describe('the ledger', () => {
       expect(await left([key(bird, 1)])).to.have.lengthOf(1)
     }
     expect(await left([key(nest, 1)])).to.eql([])
+  })
+
+  it('is overwritten by an owner that lost it, if that comparison always agreed', async () => {
+    const agreeing = await connect()
+    const careless = createLedger(
+      rewriteScripts(agreeing, {
+        part: `(redis.call('HGET', KEYS[1], field) or '') == expected`,
+        by: 'true',
+      }),
+      prefix,
+    )
+    for (const [owner, stands] of [
+      [ledger, 30],
+      [careless, 20],
+    ] as const) {
+      await redis.hset(`${prefix}:watermark`, 'bird', encodeWatermark(mark(30)))
+      const expected = encodeWatermark(mark(10))
+      await owner.apply([advance(bird, { expected, next: mark(20) })])
+      expect(await ledger.read('bird')).to.equal(encodeWatermark(mark(stands)))
+    }
+    agreeing.disconnect()
   })
 
   it('does nothing where a watermark is missing that was there, in any size and in a flush', async () => {

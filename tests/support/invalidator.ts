@@ -131,12 +131,10 @@ export interface TestWorker extends Opened, AsyncDisposable {
 /** Opens a worker on a session of its own, owning nothing yet. */
 export async function openWorker(options: TestInvalidatorOptions): Promise<TestWorker> {
   const { databaseUrl, catalog, applicationName = 'spms-test-worker' } = options
-  const { wrapLedger = (ledger) => ledger } = options
-  const session = await openWorkerSession({
-    url: databaseUrl,
-    applicationName,
-    statementTimeoutMs: 10_000,
-  })
+  const { wrapLedger = (ledger) => ledger, wrapSession = (session) => session } = options
+  const session = wrapSession(
+    await openWorkerSession({ url: databaseUrl, applicationName, statementTimeoutMs: 10_000 }),
+  )
   const opened = open(options)
   const { prefix, ledger, metrics, redis } = opened
   if (redis.status !== 'ready') await once(redis, 'ready')

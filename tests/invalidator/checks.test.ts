@@ -1,0 +1,185 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { expect } from 'chai'
+import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { createLedger } from '../../shared/cache/ledger.ts'
+import { watermarkKey } from '../../shared/cache/key.ts'
+import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import { openRedis } from '../../shared/redis.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import {
+  newPrefix,
+  openWorker,
+  testRedisUrl,
+  type TestInvalidatorOptions,
+  type TestWorker,
+} from '../support/invalidator.ts'
+import { rewriteScripts, rewriteSql, type Rewriting } from '../support/rewritten.ts'
+import { until } from '../support/until.ts'
+import { bird, BIRDS, type Entries, entriesOf, openBirds } from './birds.ts'
+
+/** A worker at work, and the one entry that it must not let stand. */
+interface Stage extends TestWorker, Entries {
+  readonly stale: string
+  /** Applies windows until the watermark claims everything that has been committed by now. */
+  apply(): Promise<void>
+}
+
+// Each check in turn always agrees; what it keeps out must then come through.
+describe('an entry that is no longer true may be read for as long as it likes', () => {
+  let log: EventLog
+
+  async function openLog(): Promise<void> {
+    log = await openBirds()
+    await write(`insert into bird values (1, 'wren', 9, '{}', 2)`)
+  }
+  beforeEach(openLog)
+  afterEach(() => log[Symbol.asyncDispose]())
+
+  const write = (sql: string) => log.client.query(sql)
+  /** To what it was not called before. */
+  const rename = (name: string) => write(`update bird set name = '${name}' where id = 1`)
+
+  const checks: readonly {
+    readonly check: string
+    readonly rewriting: (life: string) => Rewriting
+    /** In its course the entry ceases to be true. */
+    readonly act: (stage: Stage) => Promise<unknown>
+  }[] = [
+    {
+      check: 'what was in progress in the snapshot before',
+      rewriting: () => ({
+        part: 'xid = any ($2::xid8[])',
+        by: 'xid = any ($2::xid8[]) and false',
+      }),
+      async act({ apply, put, stale }) {
+        const long = await log.connect()
+        await long.query(`begin; update bird set name = 'long' where id = 1`)
+        await write('insert into nest values (9)')
+        await apply()
+        await put([stale])
+        await long.query('commit')
+      },
+    },
+    {
+      check: 'what began after the snapshot before',
+      rewriting: () => ({ part: 'xid >= $1::xid8', by: 'xid >= $1::xid8 and false' }),
+      async act({ put, stale }) {
+        await put([stale])
+        await rename('after')
+      },
+    },
+    {
+      check: 'the life of the database',
+      rewriting: (life) => ({ part: `'incarnation', id,`, by: `'incarnation', '${life}',` }),
+      async act({ put, stale }) {
+        // Made of a commit that the crash took back, of which there is no event.
+        await put([stale])
+        await write(`update invalidation.incarnation set id = '${randomUUID()}'`)
+      },
+    },
+    {
+      check: 'the fingerprint of the triggers',
+      rewriting: () => ({
+        part: `concat_ws('/', c.oid, c.xmin, t.history, a.columns)`,
+        by: `'as ever'`,
+      }),
+      async act({ put, stale }) {
+        await put([stale])
+        await write('alter table bird disable trigger zz_invalidation_update')
+        await rename('in silence')
+        await write('alter table bird enable always trigger zz_invalidation_update')
+      },
+    },
+    {
+      check: 'the triggers themselves',
+      rewriting: () => ({ part: `'enabled', t.tgenabled`, by: `'enabled', 'A'` }),
+      async act({ apply, put, stale }) {
+        await write('alter table bird disable trigger zz_invalidation_update')
+        await apply()
+        await put([stale])
+        await rename('in silence')
+      },
+    },
+  ]
+  for (const { check, rewriting, act } of checks) {
+    it(`if the check of ${check} always agreed, and only then`, async () => {
+      const { rows } = await log.client.query<{ id: string }>('select id from invalidation.life')
+      const agreeing = rewriting(rows[0]?.id ?? '')
+      const wrapSession: TestInvalidatorOptions['wrapSession'] = (session) =>
+        rewriteSql(session, agreeing)
+      expect(await isServed(act, { wrapSession })).to.equal(true)
+      await log[Symbol.asyncDispose]()
+      await openLog()
+      expect(await isServed(act, {})).to.equal(false)
+    })
+  }
+
+  it('if the comparison of the stored watermark always agreed, and only then', async () => {
+    const act = async ({ apply, put, stale, redis, prefix }: Stage) => {
+      const marks = await redis.hgetall(watermarkKey(prefix))
+      await rename(`taken back in ${prefix}`)
+      await apply()
+      // A replica that had not heard of it takes over.
+      await put([stale])
+      await redis.hset(watermarkKey(prefix), marks)
+    }
+    const client = openRedis(testRedisUrl(), {
+      name: 'spms-test-agreeing',
+      commandTimeoutMs: 5_000,
+      onState: () => {},
+    })
+    await once(client, 'ready')
+    const prefix = newPrefix()
+    const agreeing = createLedger(
+      rewriteScripts(client, {
+        part: `(redis.call('HGET', KEYS[1], field) or '') == expected`,
+        by: 'true',
+      }),
+      prefix,
+    )
+    expect(await isServed(act, { prefix, wrapLedger: () => agreeing })).to.equal(true)
+    expect(await isServed(act, {})).to.equal(false)
+    client.disconnect()
+  })
+
+  /** Whether the entry is still there and may be read when everything is said to be applied. */
+  async function isServed(
+    act: (stage: Stage) => Promise<unknown>,
+    options: Partial<TestInvalidatorOptions>,
+  ): Promise<boolean> {
+    await using opened = await openWorker({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      inspectEveryMs: 0,
+      ...options,
+    })
+    const { worker, redis, prefix, ledger } = opened
+    const entries = entriesOf(redis, prefix)
+    const stale = entries.key(bird, 1)
+    const mark = async () => decodeWatermark(await ledger.read(bird.name))
+    const apply = async () => {
+      const now = await snapshot()
+      await until(async () => {
+        await worker.applyWindow()
+        const { snapshot: applied } = (await mark()) ?? {}
+        return applied !== undefined && covers(applied, now)
+      })
+    }
+    worker.adopt(BIRDS)
+    await apply()
+    await act({ ...opened, ...entries, stale, apply })
+    await apply()
+    const isNamed = (await mark())?.keyVersion === bird.version
+    return isNamed && (await entries.left([stale])).length === 1
+  }
+
+  async function snapshot(): Promise<Snapshot> {
+    // With an id of its own, so that none before it is at or above the snapshot's end.
+    await log.client.query('select pg_current_xact_id()')
+    const { rows } = await log.client.query<{ text: string }>(
+      'select pg_current_snapshot()::text as text',
+    )
+    return parseSnapshot(rows[0]?.text ?? '') as Snapshot
+  }
+})

@@ -1,0 +1,207 @@
+import { setImmediate as immediate } from 'node:timers/promises'
+import { expect } from 'chai'
+import type { Client } from 'pg'
+import { BELL_CHANNEL } from '../../db/event-log/event.ts'
+import type { WorkerSession } from '../../db/event-log/session.ts'
+import { createPace, type Pace } from '../../invalidator/pace.ts'
+import { WakeUp } from '../../invalidator/wake-up.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import { openWorker, recordKeys } from '../support/invalidator.ts'
+import { until } from '../support/until.ts'
+import { bird, BIRDS, entriesOf, openBirds } from './birds.ts'
+
+/** Far longer than a test takes: no poll finds what the bell should have told. */
+const HEARTBEAT_MS = 600_000
+
+/** When somebody commits. */
+type Moment = 'it sleeps' | 'it is about to take the bell' | 'it reads with the bell'
+
+/** What the sleeper is made of. */
+interface Parts {
+  readonly wrapSession?: (session: WorkerSession) => WorkerSession
+  /** Told whether the bell was just taken. */
+  readonly wrapPace?: (pace: Pace, isTaken: () => boolean) => Pace
+  readonly wakeUp?: WakeUp
+}
+
+/** Hears a ring only while somebody waits for it. */
+class Forgetful extends WakeUp {
+  #waiting = false
+
+  override ring(): void {
+    if (this.#waiting) super.ring()
+  }
+
+  override async wait(atMostMs: number, signal: AbortSignal): Promise<boolean> {
+    this.#waiting = true
+    try {
+      return await super.wait(atMostMs, signal)
+    } finally {
+      this.#waiting = false
+    }
+  }
+}
+
+// Each part of the handshake in turn always agrees; a commit then goes unheard.
+describe('a commit waits until something else wakes the sleeper', () => {
+  let log: EventLog
+  let id = 0
+
+  beforeEach(async () => {
+    log = await openBirds()
+  })
+  afterEach(() => log[Symbol.asyncDispose]())
+
+  const parts: readonly (Parts & {
+    readonly part: string
+    readonly moment: Moment
+    readonly damage?: () => Promise<unknown>
+  })[] = [
+    {
+      part: 'the worker slept without taking the bell',
+      moment: 'it sleeps',
+      wrapSession: (session) => ({
+        ...session,
+        tryBell: () => Promise.resolve(true),
+        releaseBell: () => Promise.resolve(),
+      }),
+    },
+    {
+      part: 'the trigger thought that nobody sleeps',
+      moment: 'it sleeps',
+      damage: () =>
+        log.client.query(
+          `do $$
+           declare body text;
+           begin
+             for body in
+               select replace(pg_get_functiondef(oid),
+                              'if not pg_try_advisory_xact_lock_shared(1397771603, 0)', 'if false')
+               from pg_proc
+               where pronamespace = 'invalidation'::regnamespace and proname like 'log\\_insert\\_%'
+             loop execute body; end loop;
+           end $$`,
+        ),
+    },
+    {
+      part: 'the worker did not read once more when it has the bell',
+      moment: 'it is about to take the bell',
+      wrapPace: (pace, isTaken) => ({
+        async rest(events) {
+          await pace.rest(events)
+          if (isTaken()) await pace.rest(0)
+        },
+      }),
+    },
+    {
+      part: 'a ring during the last reading was forgotten',
+      moment: 'it reads with the bell',
+      wakeUp: new Forgetful(),
+    },
+  ]
+  for (const { part, moment, damage, ...replaced } of parts) {
+    it(`if ${part}, and only then`, async () => {
+      expect(await isHeard(moment, {})).to.equal(true)
+      await damage?.()
+      expect(await isHeard(moment, replaced)).to.equal(false)
+    })
+  }
+
+  /** Commits at a moment; answers whether that is applied when the worker sleeps again. */
+  async function isHeard(
+    moment: Moment,
+    { wrapSession = (it) => it, wrapPace = (it) => it, wakeUp = new WakeUp() }: Parts,
+  ): Promise<boolean> {
+    const { wrapLedger, applied } = recordKeys()
+    let holding = false
+    let waitingSinceMs = Infinity
+    // A wait that only hears of a ring before it ends at once.
+    const isAsleep = () => performance.now() - waitingSinceMs > 20
+    const at = (now: Moment) => (now === moment ? commit() : undefined)
+    await using opened = await openWorker({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      inspectEveryMs: HEARTBEAT_MS,
+      wrapLedger,
+      wrapSession(session) {
+        const wrapped = wrapSession(session)
+        const query = session.client.query.bind(session.client) as (
+          ...args: unknown[]
+        ) => Promise<unknown>
+        session.client.query = (async (...args: unknown[]) => {
+          if (args[0] === 'commit' && holding) await at('it reads with the bell')
+          return query(...args)
+        }) as typeof session.client.query
+        return {
+          ...wrapped,
+          async tryBell() {
+            await at('it is about to take the bell')
+            return (holding = await wrapped.tryBell())
+          },
+        }
+      },
+    })
+    const { worker, session, redis, prefix } = opened
+    const key = entriesOf(redis, prefix).key(bird, ++id)
+    const ear = await listen(await log.connect(), wakeUp)
+    let committed: Promise<void> | undefined
+    const commit = () =>
+      (committed ??= (async () => {
+        await log.client.query(`insert into bird values (${id})`)
+        await ear.hasHeardEverything()
+      })())
+
+    const stopping = new AbortController()
+    let wasHolding = false
+    const pace = wrapPace(
+      createPace({
+        session,
+        listener: { hearing: true },
+        wakeUp: {
+          async wait(...args) {
+            waitingSinceMs = performance.now()
+            return wakeUp.wait(...args).finally(() => (waitingSinceMs = Infinity))
+          },
+        },
+        heartbeatMs: HEARTBEAT_MS,
+        stopping: stopping.signal,
+      }),
+      () => holding && !wasHolding,
+    )
+    worker.adopt(BIRDS)
+    const working = (async () => {
+      while (!stopping.signal.aborted) {
+        wasHolding = holding
+        await pace.rest(await worker.applyWindow())
+      }
+    })()
+
+    await until(isAsleep)
+    await at('it sleeps')
+    await until(isAsleep)
+    const isApplied = applied.has(key)
+    // Late, but not lost: the next ring finds it.
+    await log.client.query(`notify ${BELL_CHANNEL}`)
+    await until(() => applied.has(key))
+    stopping.abort()
+    await working
+    return isApplied
+  }
+
+  /** Rings for a worker. */
+  async function listen(client: Client, wakeUp: WakeUp) {
+    let asked: (() => void) | undefined
+    client.on('notification', ({ payload }) => (payload === 'asked' ? asked?.() : wakeUp.ring()))
+    await client.query(`listen ${BELL_CHANNEL}`)
+    return {
+      /** What rings is heard in the order of commits. */
+      async hasHeardEverything(): Promise<void> {
+        const heard = new Promise<void>((resolve) => (asked = resolve))
+        await log.client.query(`notify ${BELL_CHANNEL}, 'asked'`)
+        await heard
+        // Whoever was woken goes on first.
+        await immediate()
+      },
+    }
+  }
+})
