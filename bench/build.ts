@@ -1,10 +1,12 @@
 import { join } from 'node:path'
+import { copySql } from '../scripts/copy-sql.ts'
 import { root, stateDir } from '../scripts/paths.ts'
 import { run } from '../scripts/servers/run.ts'
 
 /** The compiled form of a source file. */
-export const built = (source: string): string =>
-  join(stateDir, 'bench/build', source.replace(/\.ts$/, '.js'))
+export const built = (source: string): string => join(compiled, source.replace(/\.ts$/, '.js'))
+
+const compiled = join(stateDir, 'bench/build')
 
 /** Compiles what is measured, as production runs it: a loader of TypeScript costs on every call. */
 export async function build(): Promise<void> {
@@ -14,4 +16,5 @@ export async function build(): Promise<void> {
       throw new Error(`what is to be measured does not compile:\n${error.stdout ?? 'no output'}`)
     },
   )
+  await copySql(compiled)
 }

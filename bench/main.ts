@@ -4,6 +4,7 @@ import { describeFailure } from '../scripts/describe-failure.ts'
 import type { Part } from './bench.ts'
 import { build } from './build.ts'
 import { shareOutCores } from './cores.ts'
+import { bulk } from './bulk.ts'
 import { budgetTable, type Figure } from './figure.ts'
 import { drain } from './drain.ts'
 import { http } from './http.ts'
@@ -11,9 +12,19 @@ import { lag } from './lag.ts'
 import { memory } from './memory.ts'
 import { mix } from './mix.ts'
 import { openServers } from './servers.ts'
+import { recovery } from './recovery.ts'
 import { writers } from './writers.ts'
 
-const parts: Readonly<Record<string, Part>> = { http, writers, lag, memory, drain, mix }
+const parts: Readonly<Record<string, Part>> = {
+  http,
+  writers,
+  lag,
+  memory,
+  drain,
+  bulk,
+  recovery,
+  mix,
+}
 
 const program = new Command('bench')
   .description('Measures this checkout on servers of its own, beside its budgets.')

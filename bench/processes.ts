@@ -16,9 +16,14 @@ export async function treeCpuMs(pid: number): Promise<number> {
 }
 
 /** Bytes of memory that a process holds (Linux only). */
-export async function residentBytes(pid: number): Promise<number> {
+export const residentBytes = (pid: number): Promise<number> => readBytes(pid, 'VmRSS')
+
+/** Bytes of memory that a process has held at most (Linux only). */
+export const peakBytes = (pid: number): Promise<number> => readBytes(pid, 'VmHWM')
+
+async function readBytes(pid: number, line: string): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
-  return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1])
+  return 1024 * Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1])
 }
 
 async function readStat(pid: number) {

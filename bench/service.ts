@@ -13,7 +13,7 @@ export interface Service {
   readonly origin: string
   /** The sum of a counter over all its series with these labels. */
   count(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
-  stop(): Promise<void>
+  stop(signal?: NodeJS.Signals): Promise<void>
 }
 
 export interface ServiceOptions {
@@ -67,7 +67,7 @@ export async function startService(
   return {
     pid: started.pid,
     origin,
-    stop: () => started.stop('SIGTERM'),
+    stop: (signal = 'SIGTERM') => started.stop(signal),
     async count(name, labels = {}) {
       const text = await (await fetch(`${metrics}/metrics`)).text()
       const wanted = Object.entries(labels).map(([label, value]) => `${label}="${value}"`)

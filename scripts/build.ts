@@ -1,5 +1,6 @@
-import { cp, readdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { copySql } from './copy-sql.ts'
 import { root } from './paths.ts'
 import { run } from './servers/run.ts'
 
@@ -15,7 +16,5 @@ await run(
   console.error(error.stdout ?? error)
   process.exit(1)
 })
-for (const name of await readdir(join(root, 'db'), { recursive: true })) {
-  if (name.endsWith('.sql')) await cp(join(root, 'db', name), join(dist, 'db', name))
-}
+await copySql(dist)
 console.log('built dist/')
