@@ -11,7 +11,7 @@ import { every } from './every.ts'
 import { createOwnership } from './ownership.ts'
 import { createPace } from './pace.ts'
 import type { WakeUp } from './wake-up.ts'
-import { createWorker } from './worker.ts'
+import { createWorker, type WorkerDeps, type Written } from './worker.ts'
 
 export interface InvalidatorDeps {
   readonly openSession: () => Promise<WorkerSession>
@@ -42,10 +42,12 @@ const BACKOFF_MAX_MS = 1_000
 /** Applies windows until asked to stop. Postgres or Redis may go away and come back meanwhile. */
 export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSignal): Promise<void> {
   const trouble = createTrouble(deps, stopping)
+  // After a restart of Postgres what we left in Redis need not be watched for signs of another life.
+  const written = new Map<string, Written>()
   while (!stopping.aborted) {
     try {
       await using session = await deps.openSession()
-      await work(deps, session, trouble, AbortSignal.any([stopping, session.lost]))
+      await work({ ...deps, written }, session, trouble, AbortSignal.any([stopping, session.lost]))
       if (session.lost.aborted && !stopping.aborted)
         await trouble.meet(new Error('connection lost'))
     } catch (error) {
@@ -55,7 +57,7 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
 }
 
 async function work(
-  deps: InvalidatorDeps,
+  deps: InvalidatorDeps & Pick<WorkerDeps, 'written'>,
   session: WorkerSession,
   trouble: Trouble,
   stopping: AbortSignal,

@@ -31,6 +31,14 @@ export interface WorkerDeps {
   readonly logger: Logger
   /** How long a change that fires no trigger may go unnoticed. */
   readonly inspectEveryMs?: number
+  /** What this process wrote last, by resource; it outlives a session that breaks. */
+  readonly written?: Map<string, Written>
+}
+
+/** A watermark's text, and when it was written by `performance.now()`. */
+export interface Written {
+  readonly text: string
+  readonly atMs: number
 }
 
 /** Applies windows to the resources it has taken on. */
@@ -63,8 +71,6 @@ interface Post {
   /** What is stored, byte for byte; `undefined` when that has to be read first. */
   stored: string | null | undefined
   mark: Watermark | null
-  /** What we last wrote, and when by `performance.now()`. */
-  written: { readonly text: string; readonly atMs: number } | null
   /** Why it is left alone. */
   rivalry: Rivalry | null
   naming: Naming | null
@@ -87,7 +93,7 @@ interface Findings {
  * A crash anywhere repeats invalidations, which harms nothing.
  */
 export function createWorker(deps: WorkerDeps): Worker {
-  const { session, ledger, catalog, prefix, metrics, logger } = deps
+  const { session, ledger, catalog, prefix, metrics, logger, written = new Map() } = deps
   const posts = new Map<string, Post>()
   const rivals = createRivals()
   const inspect = createInspection()
@@ -144,9 +150,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   /** A lookup that fails spoils its transaction: its resource is flushed, and the window begun again. */
   async function readAndMap(failed: Set<string>): Promise<Findings> {
     const { client, lost } = session
-    const oldestMs = Math.min(
-      ...ours().map((post) => (isOurs(post) ? post.written.atMs : -Infinity)),
-    )
+    const oldestMs = Math.min(...ours().map((post) => writtenAtMs(post) ?? -Infinity))
     try {
       const reachingBack = performance.now() - oldestMs > REACHING_BACK_MS
       const findings = await read(reachingBack, failed)
@@ -219,7 +223,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   function judge(post: Post, { life }: Horizon, installed: Installation): void {
     const { resource, mark } = post
     // What we wrote ourselves is ours in whatever life; nobody has written there since.
-    const isForeign = mark !== null && mark.incarnation !== life.incarnation && !isOurs(post)
+    const isForeign =
+      mark !== null && mark.incarnation !== life.incarnation && writtenAtMs(post) === null
     const rivalry = isForeign ? rivals.rivalry(resource.name, mark, life) : null
     if (rivalry !== null && rivalry !== post.rivalry) {
       logger.error('another database invalidates in this Redis, leaving its watermark alone', {
@@ -237,6 +242,12 @@ export function createWorker(deps: WorkerDeps): Worker {
       else logger.info('cached again: triggers are whole', fields)
     }
     post.naming = naming
+  }
+
+  /** When we wrote what is stored there; `null` when somebody else has written there since. */
+  function writtenAtMs({ resource, stored }: Post): number | null {
+    const last = written.get(resource.name)
+    return last !== undefined && last.text === stored ? last.atMs : null
   }
 
   const ours = () => [...posts.values()].filter(({ rivalry }) => rivalry === null)
@@ -317,7 +328,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       }
       post.stored = text
       post.mark = next
-      post.written = { text, atMs: performance.now() }
+      written.set(resource.name, { text, atMs: performance.now() })
     }
   }
 
@@ -342,7 +353,6 @@ export function createWorker(deps: WorkerDeps): Worker {
           resource,
           stored: undefined,
           mark: null,
-          written: null,
           rivalry: null,
           naming: null,
         })
@@ -366,10 +376,6 @@ export function createWorker(deps: WorkerDeps): Worker {
     },
   }
 }
-
-/** Whether nobody has written there since we did. */
-const isOurs = (post: Post): post is Post & { written: { readonly atMs: number } } =>
-  post.written !== null && post.written.text === post.stored
 
 /**
  * Whether a window since a watermark holds everything that happened after it. A watermark that has

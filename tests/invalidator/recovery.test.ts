@@ -86,6 +86,31 @@ describe('an invalidator that loses what it works with', function () {
     expect(await connections()).to.equal(2)
   })
 
+  it("its own connection, and another life of the database begins: what it wrote is nobody else's", async () => {
+    let alone = 0
+    const record = recordKeys()
+    await using invalidator = start({
+      wrapLedger(inner) {
+        const ledger = record.wrapLedger(inner)
+        return {
+          ...ledger,
+          async apply(advances, between) {
+            if (advances.length < BIRDS.length) alone++
+            return ledger.apply(advances, between)
+          },
+        }
+      },
+    })
+    await works(invalidator)
+    const { length } = record.flushed
+    await log.client.query('update invalidation.incarnation set id = gen_random_uuid()')
+    await terminate('spms-test')
+    await until(() => record.flushed.length > length)
+    await works(invalidator)
+    // A watermark that may be another system's is watched for a while, and not moved meanwhile.
+    expect(alone).to.equal(0)
+  })
+
   it("its listener's connection: what rang meanwhile is found", async () => {
     const record = recordKeys()
     await using invalidator = start({ wrapLedger: record.wrapLedger })
