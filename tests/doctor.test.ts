@@ -5,8 +5,12 @@ import { expect } from 'chai'
 import { Client } from 'pg'
 import { LOCK, LOCK_CLASS } from '../db/event-log/event.ts'
 import { install } from '../db/event-log/install.ts'
+import { judgeClock } from '../scripts/doctor/clocks.ts'
 import { examine } from '../scripts/doctor/examine.ts'
+import type { Finding } from '../scripts/doctor/finding.ts'
+import { checkLocks } from '../scripts/doctor/locks.ts'
 import { checkPooler } from '../scripts/doctor/pooler.ts'
+import { judgeInfo } from '../scripts/doctor/redis.ts'
 import { judge } from '../scripts/doctor/settings.ts'
 import { root } from '../scripts/paths.ts'
 import { compileRules } from '../shared/cache/compile.ts'
@@ -58,16 +62,12 @@ describe('doctor', () => {
     await until(async () => (await found()).length === 0)
   }
 
+  const look = (maxStalenessMs = 10_000) =>
+    examine({ databaseUrl: database.url, redisUrl: server.url, prefix, maxStalenessMs })
+  const whats = (findings: readonly Finding[]) => findings.map(({ what }) => what)
+
   /** What is wrong now. */
-  async function found(): Promise<string[]> {
-    const findings = await examine({
-      databaseUrl: database.url,
-      redisUrl: server.url,
-      prefix,
-      maxStalenessMs: 10_000,
-    })
-    return findings.filter(({ kind }) => kind === 'wrong').map(({ what }) => what)
-  }
+  const found = async () => whats((await look()).filter(({ kind }) => kind === 'wrong'))
 
   async function run(): Promise<{ readonly code: number | null; readonly printed: string }> {
     const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/spms.ts', 'doctor'], {
@@ -97,6 +97,7 @@ describe('doctor', () => {
       /WRONG {2}the triggers on users_user are .*disabled.*\n +why: .*\n +do: .*install/,
     )
     expect(code).to.equal(1)
+    await until(async () => (await found()).includes('user:me is not to be read from the cache'))
     await install(database.url, compileRules(catalog))
     await until(async () => (await found()).length === 0)
   })
@@ -116,6 +117,47 @@ describe('doctor', () => {
     })
   }
 
+  it('notes another policy that spares the watermark, and a Redis without a limit', async () => {
+    await redis.config('SET', 'maxmemory', '0', 'maxmemory-policy', 'volatile-random')
+    expect(await found()).to.eql([])
+    expect(whats(await look())).to.include.members([
+      'maxmemory-policy is volatile-random',
+      'maxmemory is not set',
+    ])
+    await redis.config('SET', 'maxmemory', '100mb', 'maxmemory-policy', 'volatile-lfu')
+  })
+
+  it('finds a Redis that is a replica', async () => {
+    await redis.call('REPLICAOF', '127.0.0.1', '1')
+    expect(await found()).to.include('this Redis is a replica')
+    await redis.call('REPLICAOF', 'NO', 'ONE')
+    await until(async () => (await found()).length === 0)
+  })
+
+  for (const status of ['rdb_last_bgsave_status', 'aof_last_write_status']) {
+    it(`finds a Redis that cannot save: ${status}`, () => {
+      const info = { maxmemory_policy: 'volatile-lfu', maxmemory: '1', role: 'master' }
+      expect(judgeInfo(new Map(Object.entries(info)))).to.eql([])
+      const findings = judgeInfo(new Map(Object.entries({ ...info, [status]: 'err' })))
+      expect(whats(findings)).to.eql([`${status} is err`])
+      expect(findings[0]?.kind).to.equal('wrong')
+    })
+  }
+
+  for (const [offsetMs, kinds] of [
+    [900, []],
+    [-1_500, ['note']],
+    [1_500, ['note']],
+    [21_000, ['wrong']],
+    [-21_000, ['wrong']],
+  ] as const) {
+    it(`judges a clock that differs by ${offsetMs} ms`, () => {
+      const findings = judgeClock('Redis', offsetMs)
+      expect(findings.map(({ kind }) => kind)).to.eql(kinds)
+      for (const { what } of findings) expect(what).to.contain(`of Redis differs`)
+    })
+  }
+
   it('finds a stranger who holds a lock of ours', async () => {
     const stranger = new Client({ connectionString: database.url, application_name: 'stranger' })
     await stranger.connect()
@@ -126,20 +168,83 @@ describe('doctor', () => {
     await stranger.end()
   })
 
-  it('finds a role of the invalidator that lacks a right', async () => {
-    const role = `spms_doctor_${prefix.replace('-', '_')}`
-    await sql.query(`create role ${role} login password 'x'`)
-    const url = new URL(database.url)
-    url.username = role
-    url.password = 'x'
-    const poor = new Client({ connectionString: url.href, application_name: 'spms-invalidator' })
-    await poor.connect()
-    expect(await found()).to.include(
-      `${role}, the role of spms-invalidator, lacks truncate on invalidation.event_3`,
+  it('notes a writer whose transaction lasts', async () => {
+    const writer = new Client({ connectionString: database.url, application_name: 'loader' })
+    await writer.connect()
+    await writer.query(`begin; select pg_advisory_xact_lock_shared(${LOCK_CLASS}, ${LOCK.install})`)
+    expect(whats(await checkLocks(sql, 0)).join()).to.match(
+      /\(loader, pid \d+\) has been writing in one transaction for 0 s/,
     )
-    await poor.end()
-    await until(async () => (await found()).length === 0)
-    await sql.query(`drop role ${role}`)
+    expect(await checkLocks(sql)).to.eql([])
+    await writer.end()
+  })
+
+  describe('finds what a role lacks, and is content when what it says was done:', () => {
+    for (const [application, lacking] of [
+      [
+        'spms-api',
+        [
+          'usage on schema public',
+          'usage on schema invalidation',
+          'select on invalidation.life',
+          'select on users_keywordtag',
+          'insert, update, delete on projects_projectmember',
+          'update, delete on users_user',
+          'delete on django_admin_log',
+        ],
+      ],
+      [
+        'spms-invalidator',
+        [
+          'usage on schema public',
+          'usage on schema invalidation',
+          'execute on function invalidation.begin_life()',
+          'select on invalidation.rules',
+          'select, insert, update on invalidation.cursor',
+          'select, truncate on invalidation.event_3',
+          'select on projects_project',
+        ],
+      ],
+    ] as const) {
+      it(application, async () => {
+        const role = `spms_doctor_${prefix.replace('-', '_')}`
+        await sql.query(`create role ${role} login password 'x';
+          revoke usage on schema public from public`)
+        const url = new URL(database.url)
+        url.username = role
+        url.password = 'x'
+        const poor = new Client({ connectionString: url.href, application_name: application })
+        await poor.connect()
+        const findings = (await look()).filter(({ kind }) => kind === 'wrong')
+        expect(whats(findings)).to.include.members(
+          lacking.map((rights) => `${role}, the role of ${application}, lacks ${rights}`),
+        )
+        for (const { remedy } of findings) await sql.query(remedy.split(';')[0] as string)
+        expect(await found()).to.eql([])
+        await sql.query(`drop owned by ${role}; grant usage on schema public to public`)
+        await poor.end()
+        await until(async () => (await found()).length === 0)
+        await sql.query(`drop role ${role}`)
+      })
+    }
+  })
+
+  it('notes a superuser who needs not be one', async () => {
+    const mighty = new Client({ connectionString: database.url, application_name: 'spms-api' })
+    await mighty.connect()
+    expect(whats(await look()).join()).to.match(/spms-api is connected as \w+, a superuser/)
+    await mighty.end()
+  })
+
+  it('notes a table that the planner knows nothing of', async () => {
+    const finding = 'agencies_affiliation was never analysed'
+    expect(whats(await look())).not.to.include(finding)
+    await sql.query(`alter table agencies_affiliation set (autovacuum_enabled = off)`)
+    await sql.query(`insert into agencies_affiliation (name)
+      select repeat('x', 100) || n from generate_series(1, 20000) n`)
+    expect(whats(await look())).to.include(finding)
+    await sql.query('analyze agencies_affiliation')
+    await until(async () => !whats(await look()).includes(finding))
   })
 
   it('finds that no invalidator runs', async () => {
@@ -157,6 +262,10 @@ describe('doctor', () => {
       maxStalenessMs: 10_000,
     })
     expect(findings.map(({ what }) => what)).to.include('staff:profile has no watermark')
+  })
+
+  it('finds watermarks that have grown old', async () => {
+    expect(whats(await look(-1)).join()).to.match(/the watermark of staff:profile is \d+ s old/)
   })
 
   it('finds a Redis that is away', async () => {

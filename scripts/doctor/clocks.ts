@@ -21,16 +21,18 @@ export async function checkClocks(client: Client, redis: Redis): Promise<Finding
       }),
     ],
   ] as const
-  return clocks.flatMap(([name, offsetMs]) => {
-    const what = `the clock of ${name} differs from this host's by ${Math.round(offsetMs)} ms`
-    const remedy = 'let NTP set all of them'
-    if (Math.abs(offsetMs) > TOLERATED_MS) {
-      const why = 'API hosts that differ as much take tokens for too old that are not'
-      return wrong(what, why, remedy)
-    }
-    if (Math.abs(offsetMs) <= NOTICED_MS) return []
-    return note(what, 'figures of lag are wrong by as much; answers are not', remedy)
-  })
+  return clocks.flatMap(([name, offsetMs]) => judgeClock(name, offsetMs))
+}
+
+/** What follows from how far a clock is ahead of this host's; pure, since no test can turn a clock. */
+export function judgeClock(name: string, offsetMs: number): Finding[] {
+  if (Math.abs(offsetMs) <= NOTICED_MS) return []
+  const what = `the clock of ${name} differs from this host's by ${Math.round(offsetMs)} ms`
+  const remedy = 'let NTP set all of them'
+  if (Math.abs(offsetMs) <= TOLERATED_MS) {
+    return [note(what, 'figures of lag are wrong by as much; answers are not', remedy)]
+  }
+  return [wrong(what, 'API hosts that differ as much take tokens for too old that are not', remedy)]
 }
 
 /** How far a clock is ahead of ours: at least so much, given that its answer took a while. */

@@ -1,26 +1,14 @@
-import type { Client } from 'pg'
+import { type Client, escapeIdentifier } from 'pg'
 import { type Finding, note, wrong } from './finding.ts'
+import { type Application, type Need, needsOf } from './needs.ts'
 
 interface User {
-  readonly application: 'spms-api' | 'spms-invalidator'
+  readonly application: Application
   readonly role: string
   readonly superuser: boolean
 }
 
-const NEEDS: Readonly<Record<User['application'], readonly (readonly [string, string])[]>> = {
-  'spms-api': [['invalidation.life', 'select']],
-  'spms-invalidator': [
-    ...['event', 'rules', 'watched_table', 'build', 'life', 'floor', 'note', 'cursor'].map(
-      (name) => [`invalidation.${name}`, 'select'] as const,
-    ),
-    ...['cursor', 'floor'].flatMap((name) =>
-      ['insert', 'update'].map((right) => [`invalidation.${name}`, right] as const),
-    ),
-    ['invalidation.note', 'insert'],
-    ['invalidation.note', 'delete'],
-    ...[0, 1, 2, 3].map((segment) => [`invalidation.event_${segment}`, 'truncate'] as const),
-  ],
-}
+const APPLICATIONS: readonly Application[] = ['spms-api', 'spms-invalidator']
 
 /** Whether the roles by which API and invalidator are connected may do what they have to, and no more. */
 export async function checkGrants(client: Client): Promise<Finding[]> {
@@ -29,7 +17,7 @@ export async function checkGrants(client: Client): Promise<Finding[]> {
      from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
      where a.datname = current_database() and a.application_name = any ($1)
      order by 1, 2`,
-    [Object.keys(NEEDS)],
+    [APPLICATIONS],
   )
   const findings: Finding[] = []
   for (const { application, role, superuser } of users) {
@@ -43,24 +31,50 @@ export async function checkGrants(client: Client): Promise<Finding[]> {
       )
       continue
     }
-    const { rows: missing } = await client.query<{ name: string; right: string }>(
-      `select name, "right" from unnest($2::text[], $3::text[]) needed (name, "right")
-       where not has_table_privilege($1, name, "right")`,
-      [
-        role,
-        NEEDS[application].map(([name]) => name),
-        NEEDS[application].map(([, right]) => right),
-      ],
-    )
-    for (const { name, right } of missing) {
+    for (const { kind, name, rights, why } of await findMissing(
+      client,
+      role,
+      needsOf(application),
+    )) {
+      const what = kind === 'table' ? name : `${kind} ${name}`
       findings.push(
         wrong(
-          `${role}, the role of ${application}, lacks ${right} on ${name}`,
-          'it cannot do its work',
-          `grant ${right} on ${name} to ${role}; docs/dba.md has all grants`,
+          `${role}, the role of ${application}, lacks ${rights.join(', ')} on ${what}`,
+          why,
+          `grant ${rights.join(', ')} on ${what} to ${escapeIdentifier(role)}; docs/dba.md has all grants`,
         ),
       )
     }
   }
   return findings
+}
+
+/** The needs of a role that are not met, each with the rights that it lacks. What is not there needs no right. */
+async function findMissing(
+  client: Client,
+  role: string,
+  needs: readonly Need[],
+): Promise<readonly Need[]> {
+  const single = needs.flatMap(({ kind, name, rights }, index) =>
+    rights.map((right) => ({ index, kind, name, right })),
+  )
+  const { rows } = await client.query<{ index: number; rights: readonly string[] }>(
+    `select index, array_agg("right" order by place) as rights
+     from unnest($2::int[], $3::text[], $4::text[], $5::text[])
+       with ordinality needed (index, kind, name, "right", place)
+     where not case kind
+       when 'schema' then has_schema_privilege($1, name, "right")
+       when 'function' then has_function_privilege($1, to_regprocedure(name), "right")
+       else has_table_privilege($1, to_regclass(name), "right")
+     end
+     group by index order by index`,
+    [
+      role,
+      single.map(({ index }) => index),
+      single.map(({ kind }) => kind),
+      single.map(({ name }) => name),
+      single.map(({ right }) => right),
+    ],
+  )
+  return rows.map(({ index, rights }) => ({ ...(needs[index] as Need), rights }))
 }

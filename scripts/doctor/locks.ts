@@ -14,7 +14,7 @@ interface Holder {
 }
 
 /** Whether others hold our advisory locks, other than as writers do for a moment. */
-export async function checkLocks(client: Client): Promise<Finding[]> {
+export async function checkLocks(client: Client, longS = LONG_S): Promise<Finding[]> {
   const { rows } = await client.query<Holder>(
     `select a.pid, a.usename as role, a.application_name as application,
             bool_or(l.mode = 'ExclusiveLock') as alone,
@@ -37,7 +37,7 @@ export async function checkLocks(client: Client): Promise<Finding[]> {
         'take another number there; select pg_terminate_backend(pid) frees it at once',
       )
     }
-    if (age_s < LONG_S) return []
+    if (age_s < longS) return []
     return note(
       `${who} has been writing in one transaction for ${age_s} s`,
       'until it ends the invalidator polls and the log keeps its segment',

@@ -13,10 +13,17 @@ export async function checkRedis(redis: Redis): Promise<Finding[]> {
       .split(/\r?\n/)
       .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
   )
-  return [...policy(info), ...limit(info), ...writes(info)]
+  return judgeInfo(info)
 }
 
 type Info = ReadonlyMap<string, string>
+
+/** What follows from what INFO says; pure, since a test has no full disk. */
+export const judgeInfo = (info: Info): Finding[] => [
+  ...policy(info),
+  ...limit(info),
+  ...writes(info),
+]
 
 function policy(info: Info): Finding[] {
   const found = info.get('maxmemory_policy') ?? 'unknown'

@@ -27,6 +27,7 @@ import { toggleStaffProfile } from '../../db/writes/staff-profile.ts'
 import { deleteUser } from '../../db/writes/user-deletion.ts'
 import { lockForMerge, mergeUsers } from '../../db/writes/user-merge.ts'
 import { root } from '../../scripts/paths.ts'
+import { needsOf } from '../../scripts/doctor/needs.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { isLookup } from '../../shared/cache/rule.ts'
 import { catalog } from '../../shared/resources/index.ts'
@@ -123,6 +124,30 @@ describe('the roles that docs/dba.md names', () => {
     await install(urlOf('owner'), RULES)
     expect(await findIncarnation(api)).to.be.a('string')
   })
+
+  for (const [role, application] of [
+    ['api', 'spms-api'],
+    ['invalidator', 'spms-invalidator'],
+  ] as const) {
+    it(`give spms_${role} all that doctor asks for, and no other right to change anything`, async () => {
+      const { rows } = await superuser.query<{ right: string }>(
+        `select concat_ws(' ', lower(privilege_type), nullif(table_schema, 'public') || '.') ||
+                case table_schema when 'public' then ' ' else '' end || table_name as right
+         from information_schema.role_table_grants where grantee = $1`,
+        [nameOf(role)],
+      )
+      const granted = rows.map(({ right }) => right)
+      const needed = needsOf(application)
+        .filter(({ kind }) => kind === 'table')
+        .flatMap(({ name, rights }) => rights.map((right) => `${right} ${name}`))
+      expect(granted).to.include.members(needed)
+      // The API may read what it caches nothing of; the invalidator nothing else.
+      const more = granted.filter((right) => !needed.includes(right))
+      expect(role === 'api' ? more.filter((right) => !right.startsWith('select ')) : more).to.eql(
+        [],
+      )
+    })
+  }
 
   describe('spms_api', () => {
     for (const { resource, examples } of worldEntries) {
