@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
 import { keepHouse, noteCursors } from '../db/event-log/housekeeping.ts'
 import type { Listener } from '../db/event-log/listener.ts'
-import { isSilence, type WorkerSession } from '../db/event-log/session.ts'
+import { isSilence, PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
 import { NoLife } from '../db/event-log/window.ts'
 import type { Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
@@ -31,7 +31,6 @@ export interface InvalidatorDeps {
 }
 
 const BALANCE_EVERY_MS = 1_000
-const PING_EVERY_MS = 1_000
 const CURSOR_EVERY_MS = 10_000
 const HOUSE_EVERY_MS = 15_000
 /** Two who take themselves for the owner of one Redis must not spin. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Listener } from '../db/event-log/listener.ts'
-import type { WorkerSession } from '../db/event-log/session.ts'
+import { PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
 import type { WakeUp } from './wake-up.ts'
 
 /** When to look again. */
@@ -26,7 +26,6 @@ const CALM_PER_S = 250
 const MEMORY_S = 0.25
 const POLL_FIRST_MS = 1
 const POLL_MAX_MS = 20
-const PING_EVERY_MS = 1_000
 /** Where writers do not ring at all. */
 const SILENT_POLL_MS = 5
 

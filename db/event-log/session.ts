@@ -17,8 +17,8 @@ export interface WorkerSession extends AsyncDisposable {
   /** How many sessions hold each lock of a class, by object. */
   countHolders(lockClass: number): Promise<ReadonlyMap<number, number>>
   /**
-   * Says that the loop is alive. Call it at least every second or two, also between the steps of
-   * long work: a session without a sign of life for five seconds loses its locks to others.
+   * Says that the loop is alive. Call it every `PING_EVERY_MS`, also between the steps of long
+   * work: a session without a sign of life for five seconds loses its locks to others.
    */
   ping(): Promise<void>
   /** The right to sleep. While it is held alone, every writer rings. */
@@ -61,6 +61,8 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
   }
 }
 
+/** How often to ping: well within `idle_session_timeout`. */
+export const PING_EVERY_MS = 1_000
 /** A server that does not answer a ping in this time is not there. */
 const PING_TIMEOUT_MS = 2_000
 
