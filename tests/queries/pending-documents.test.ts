@@ -13,20 +13,10 @@ import {
 } from '../../shared/shapes/pending-documents.ts'
 import { documentPage } from '../../shared/shapes/search.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { ACTIVE, CLOSED } from '../support/project-statuses.ts'
 import { readTables, type Row, type Tables } from '../support/tables.ts'
 
 type Part = 'team' | 'lead' | 'ba' | 'directorate'
-
-const CLOSED = ['completed', 'terminated']
-const ACTIVE = [
-  'new',
-  'pending',
-  'active',
-  'updating',
-  'closure_requested',
-  'closing',
-  'final_update',
-]
 
 describe('pending documents', function () {
   this.timeout(120_000)

@@ -14,18 +14,8 @@ import { project } from '../../shared/shapes/project.ts'
 import { projectPage } from '../../shared/shapes/search.ts'
 import { tinyProject } from '../../shared/shapes/tiny-project.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { ACTIVE, STOPPED } from '../support/project-statuses.ts'
 import { readTables, type Row, type Tables } from '../support/tables.ts'
-
-const STOPPED = ['suspended', 'completed', 'terminated']
-const KNOWN = [
-  'new',
-  'pending',
-  'active',
-  'updating',
-  'closure_requested',
-  'closing',
-  'final_update',
-]
 
 describe('the search for projects', function () {
   this.timeout(60_000)
@@ -120,14 +110,14 @@ describe('the search for projects', function () {
       [{ status: 'active' }, (it) => it['status'] === 'active'],
       [{ kind: 'student' }, (it) => it['kind'] === 'student'],
       [{ year }, (it) => it['year'] === year],
-      [{ isActive: true }, (it) => KNOWN.includes(String(it['status']))],
-      [{ isActive: false }, (it) => !KNOWN.includes(String(it['status']))],
+      [{ isActive: true }, (it) => ACTIVE.includes(String(it['status']))],
+      [{ isActive: false }, (it) => !ACTIVE.includes(String(it['status']))],
       [
         { kind: 'science', businessAreas: [String(area)], isActive: true, searchTerm: 'a' },
         (it) =>
           it['kind'] === 'science' &&
           it['business_area_id'] === area &&
-          KNOWN.includes(String(it['status'])) &&
+          ACTIVE.includes(String(it['status'])) &&
           mentions('a')(it),
       ],
     ]
