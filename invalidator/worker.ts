@@ -1,26 +1,18 @@
 import type { Logger } from 'winston'
 import type { Cursor } from '../db/event-log/housekeeping.ts'
 import { createInspection, type Installation } from '../db/event-log/installation.ts'
-import { beginLookups, followLinks } from '../db/event-log/lookup.ts'
-import { type InstalledRules, readRules } from '../db/event-log/rules.ts'
-import type { WorkerSession } from '../db/event-log/session.ts'
-import {
-  beginReading,
-  type Horizon,
-  isWithinRing,
-  readWindow,
-  type Window,
-} from '../db/event-log/window.ts'
-import { entryKey } from '../shared/cache/key.ts'
+import { PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
+import { beginReading, type Horizon, readWindow, type Window } from '../db/event-log/window.ts'
 import type { Advance, AdvanceReport, Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
-import { covers } from '../db/event-log/snapshot.ts'
-import { decodeWatermark, UNNAMED, type Watermark } from '../shared/cache/watermark.ts'
+import { decodeWatermark, UNNAMED } from '../shared/cache/watermark.ts'
 import type { Metrics } from '../shared/metrics.ts'
 import { every } from './every.ts'
-import { add, createMapping, type FlushReason, type Lookup, type Mapping } from './mapping.ts'
-import { type Naming, nameKeys } from './naming.ts'
-import { createRivals, type Rivalry } from './rivals.ts'
+import type { FlushReason, Lookup } from './mapping.ts'
+import { nameKeys } from './naming.ts'
+import { continues, newPost, type Post, standings } from './post.ts'
+import { createRivals } from './rivals.ts'
+import { createTranslation, LookupFailed } from './translation.ts'
 
 export interface WorkerDeps {
   readonly session: Pick<WorkerSession, 'client' | 'lost' | 'ping'>
@@ -63,18 +55,6 @@ const PUBLISH_EVERY_MS = 50
 /** A time so old makes a watermark look this much less fresh than it is. */
 const TIME_HOLDS_MS = 20
 const INSPECT_EVERY_MS = 2_000
-const PING_EVERY_MS = 1_000
-
-/** A resource and where it stands. */
-interface Post {
-  readonly resource: ResourceRules
-  /** What is stored, byte for byte; `undefined` when that has to be read first. */
-  stored: string | null | undefined
-  mark: Watermark | null
-  /** Why it is left alone. */
-  rivalry: Rivalry | null
-  naming: Naming | null
-}
 
 /** What one reading of the log asks of Redis. */
 interface Findings {
@@ -93,9 +73,10 @@ interface Findings {
  * A crash anywhere repeats invalidations, which harms nothing.
  */
 export function createWorker(deps: WorkerDeps): Worker {
-  const { session, ledger, catalog, prefix, metrics, logger, written = new Map() } = deps
+  const { session, ledger, metrics, logger, written = new Map() } = deps
   const posts = new Map<string, Post>()
   const rivals = createRivals()
+  const translation = createTranslation(deps)
   const inspect = createInspection()
   const inspectionDue = every(deps.inspectEveryMs ?? INSPECT_EVERY_MS)
   const pingDue = every(PING_EVERY_MS)
@@ -103,8 +84,6 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (pingDue()) await session.ping()
   }
   let installation: Installation | undefined
-  let rules: InstalledRules | undefined
-  let mapping: Mapping | undefined
   let incarnation: string | undefined
   let publishedAtMs = 0
   let told = { redisMs: 0, atMs: -Infinity }
@@ -170,7 +149,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   ): Promise<Omit<Findings, 'ended'>> {
     const { client } = session
     // In a life that goes on, what to ask is known before the answer to where it stands.
-    const asked = standings().flatMap(([mark]) =>
+    const asked = standings(ours()).flatMap(([mark]) =>
       mark !== null && mark.incarnation === incarnation ? [mark.snapshot] : [],
     )
     const reading = beginReading(client, reachingBack)
@@ -187,11 +166,11 @@ export function createWorker(deps: WorkerDeps): Worker {
     const windows: Window[] = []
 
     // An installation that was removed and made again begins its numbers again.
-    if (horizon.life.incarnation !== incarnation) await learnRules()
+    if (horizon.life.incarnation !== incarnation) await translation.learn()
     incarnation = horizon.life.incarnation
     installation = inspectionDue() || !installation ? await inspect(client) : installation
     for (const post of posts.values()) judge(post, horizon, installation)
-    for (const [mark, resources] of standings()) {
+    for (const [mark, resources] of standings(ours())) {
       if (mark === null || !continues(mark, horizon)) {
         for (const { name } of resources) flush.set(name, 'no cursor')
         continue
@@ -199,7 +178,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       const window = known.get(mark.snapshot.text) ?? (await readWindow(client, mark.snapshot))
       windows.push(window)
       if (window.count === 0) continue
-      const mapped = await mapWindow(window, resources)
+      const mapped = await translation.map(window, resources)
       for (const [name, reason] of mapped.flush) flush.set(name, reason)
       for (const [name, found] of mapped.keys) keys.set(name, found)
       lookups.push(...mapped.lookups)
@@ -212,7 +191,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       else if (mark.fingerprint !== naming.fingerprint)
         flush.set(resource.name, 'other triggers or rules')
     }
-    await follow(
+    await translation.follow(
       lookups.filter(({ resource }) => !flush.has(resource.name)),
       keys,
     )
@@ -252,71 +231,6 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   const ours = () => [...posts.values()].filter(({ rivalry }) => rivalry === null)
 
-  /** Resources that stand at the same snapshot share a window; after one round that is all of them. */
-  function standings(): [Watermark | null, ResourceRules[]][] {
-    const bySnapshot = new Map<string, [Watermark | null, ResourceRules[]]>()
-    for (const { mark, resource } of ours()) {
-      const id = mark ? `${mark.incarnation} ${mark.snapshot.text}` : ''
-      const group = bySnapshot.get(id) ?? [mark, []]
-      bySnapshot.set(id, group)
-      group[1].push(resource)
-    }
-    return [...bySnapshot.values()]
-  }
-
-  async function learnRules(): Promise<void> {
-    rules = await readRules(session.client)
-    mapping = createMapping(catalog, rules, prefix)
-  }
-
-  async function mapWindow({ events, coarse }: Window, resources: readonly ResourceRules[]) {
-    if (events.some((e) => e.op !== 'F' && !rules?.find(e.version, e.tableId))) await learnRules()
-    try {
-      return (mapping as Mapping).map(events, resources, coarse)
-    } catch (error) {
-      logger.error('events could not be mapped, everything is flushed', { error })
-      const flush = new Map(resources.map(({ name }) => [name, 'mapping failed' as const]))
-      return { keys: new Map<string, Set<string>>(), flush, lookups: [] }
-    }
-  }
-
-  async function follow(lookups: readonly Lookup[], keys: Map<string, Set<string>>): Promise<void> {
-    if (lookups.length === 0) return
-    const { client } = session
-    const [, ...answers] = await Promise.allSettled([
-      beginLookups(client),
-      ...lookups.map(({ rule, values }) => followLinks(client, rule.query, values)),
-    ])
-    for (const [index, answer] of answers.entries()) {
-      const { resource } = lookups[index] as Lookup
-      try {
-        // The first that failed has spoilt the transaction for those behind it.
-        if (answer.status === 'rejected') throw answer.reason
-        for (const params of answer.value) add(keys, resource, entryKey(prefix, resource, params))
-      } catch (error) {
-        throw new LookupFailed(resource.name, error)
-      }
-    }
-  }
-
-  function advanceOf(post: Post, { horizon, keys, flush }: Findings, asOfMs: number): Advance {
-    const { resource, stored, naming } = post
-    return {
-      resource,
-      expected: stored ?? null,
-      keys: keys.get(resource.name) ?? new Set(),
-      flush: flush.has(resource.name),
-      next: {
-        ...horizon.life,
-        snapshot: horizon.snapshot,
-        asOfMs,
-        part: 0,
-        keyVersion: naming?.keyVersion ?? UNNAMED,
-        fingerprint: naming?.fingerprint ?? '',
-      },
-    }
-  }
-
   function settle(advances: readonly Advance[], { stored }: AdvanceReport): void {
     for (const { resource, next } of advances) {
       const post = posts.get(resource.name) as Post
@@ -335,9 +249,10 @@ export function createWorker(deps: WorkerDeps): Worker {
   function observe({ flush, windows }: Findings, { removed }: AdvanceReport): void {
     metrics.windows.inc()
     for (const [resource, count] of removed) metrics.invalidatedKeys.labels(resource).inc(count)
-    for (const [resource, reason] of flush) {
-      metrics.flushes.labels(resource, reason).inc()
-      logger.info('flushed', { resource, reason })
+    for (const [resource, reason] of flush) metrics.flushes.labels(resource, reason).inc()
+    for (const reason of new Set(flush.values())) {
+      const resources = [...flush.keys()].filter((name) => flush.get(name) === reason)
+      logger.info('flushed', { resources, reason })
     }
     const nowMs = Date.now()
     for (const { atMs } of windows.flatMap(({ events }) => events)) {
@@ -348,15 +263,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   return {
     applyWindow,
     adopt(resources) {
-      for (const resource of resources) {
-        posts.set(resource.name, {
-          resource,
-          stored: undefined,
-          mark: null,
-          rivalry: null,
-          naming: null,
-        })
-      }
+      for (const resource of resources) posts.set(resource.name, newPost(resource))
     },
     abandon(resources) {
       for (const { name } of resources) posts.delete(name)
@@ -377,21 +284,21 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 }
 
-/**
- * Whether a window since a watermark holds everything that happened after it. A watermark that has
- * seen more than the present did not come from this life of the database.
- */
-const continues = (mark: Watermark, horizon: Horizon): boolean =>
-  mark.incarnation === horizon.life.incarnation &&
-  covers(horizon.snapshot, mark.snapshot) &&
-  isWithinRing(mark.snapshot, horizon)
-
-class LookupFailed extends Error {
-  override readonly name = 'LookupFailed'
-  readonly resource: string
-
-  constructor(resource: string, cause: unknown) {
-    super(`a lookup of ${resource} failed`, { cause })
-    this.resource = resource
+/** What is asked of Redis for one resource. */
+function advanceOf(post: Post, { horizon, keys, flush }: Findings, asOfMs: number): Advance {
+  const { resource, stored, naming } = post
+  return {
+    resource,
+    expected: stored ?? null,
+    keys: keys.get(resource.name) ?? new Set(),
+    flush: flush.has(resource.name),
+    next: {
+      ...horizon.life,
+      snapshot: horizon.snapshot,
+      asOfMs,
+      part: 0,
+      keyVersion: naming?.keyVersion ?? UNNAMED,
+      fingerprint: naming?.fingerprint ?? '',
+    },
   }
 }

@@ -1,0 +1,47 @@
+import { covers } from '../db/event-log/snapshot.ts'
+import { type Horizon, isWithinRing } from '../db/event-log/window.ts'
+import type { ResourceRules } from '../shared/cache/resource.ts'
+import type { Watermark } from '../shared/cache/watermark.ts'
+import type { Naming } from './naming.ts'
+import type { Rivalry } from './rivals.ts'
+
+/** A resource that a worker has taken on, and where it stands. */
+export interface Post {
+  readonly resource: ResourceRules
+  /** What is stored, byte for byte; `undefined` when that has to be read first. */
+  stored: string | null | undefined
+  mark: Watermark | null
+  /** Why it is left alone. */
+  rivalry: Rivalry | null
+  naming: Naming | null
+}
+
+/** Of which nothing is known yet. */
+export const newPost = (resource: ResourceRules): Post => ({
+  resource,
+  stored: undefined,
+  mark: null,
+  rivalry: null,
+  naming: null,
+})
+
+/** Resources that stand at the same snapshot share a window; after one round that is all of them. */
+export function standings(posts: readonly Post[]): [Watermark | null, ResourceRules[]][] {
+  const bySnapshot = new Map<string, [Watermark | null, ResourceRules[]]>()
+  for (const { mark, resource } of posts) {
+    const id = mark ? `${mark.incarnation} ${mark.snapshot.text}` : ''
+    const group = bySnapshot.get(id) ?? [mark, []]
+    bySnapshot.set(id, group)
+    group[1].push(resource)
+  }
+  return [...bySnapshot.values()]
+}
+
+/**
+ * Whether a window since a watermark holds everything that happened after it. A watermark that has
+ * seen more than the present did not come from this life of the database.
+ */
+export const continues = (mark: Watermark, horizon: Horizon): boolean =>
+  mark.incarnation === horizon.life.incarnation &&
+  covers(horizon.snapshot, mark.snapshot) &&
+  isWithinRing(mark.snapshot, horizon)
