@@ -18,6 +18,13 @@ module.exports = {
     rule('production-ignores-tools', '^(api|invalidator|db|shared)/', {
       path: '^(tests|bench|scripts)/',
     }),
+    // What proves the guarantees must not believe the program's own idea of them.
+    rule(
+      'the-checker-stands-alone',
+      '^tests/consistency/',
+      { path: '^(shared/cache|invalidator|db/event-log)/' },
+      '^tests/consistency/stage/',
+    ),
     rule('only-db-speaks-pg', ours, { path: 'node_modules/pg/' }, '^(db|tests|bench|scripts)/'),
     rule(
       'only-shared-speaks-redis',

@@ -11,8 +11,10 @@ import { catalog } from '../../shared/resources/index.ts'
 
 /** A Postgres of one test's own, which it may stop, crash and start again at the same address. */
 export interface PrivatePostgres extends AsyncDisposable {
-  /** A seeded database with triggers. */
+  /** A database with triggers. */
   readonly url: string
+  /** Where its data and its password stand. */
+  readonly home: string
   /** Ends it as an operator does. */
   stop(): Promise<void>
   /** Ends it as a failed machine does: what was not written by then is lost. */
@@ -20,24 +22,36 @@ export interface PrivatePostgres extends AsyncDisposable {
   start(): Promise<void>
 }
 
+export interface PrivatePostgresOptions {
+  /** Further settings of the server. */
+  readonly settings?: Readonly<Record<string, string | number>>
+  /** By default with a small seed. */
+  readonly seeded?: boolean
+}
+
 let servers = 0
 
-/** Starts one with a small seed. */
-export async function startPrivatePostgres(): Promise<PrivatePostgres> {
+/** Starts one. */
+export async function startPrivatePostgres({
+  settings = {},
+  seeded = true,
+}: PrivatePostgresOptions = {}): Promise<PrivatePostgres> {
   const name = `test-${process.pid}-${++servers}`
   const say = (line: string) => void process.stderr.write(`${line}\n`)
-  const open = (port?: number) =>
-    startPostgres({ stateDir, name, durable: false, say, ...(port !== undefined && { port }) })
+  const common = { stateDir, name, durable: false, settings, say }
+  const open = (port?: number) => startPostgres({ ...common, ...(port !== undefined && { port }) })
   let server: PostgresServer = await open()
   const { port } = server
   await runOn(server.url, 'create database spms')
   const url = server.urlOf('spms')
   await migrate(url)
-  await seed(url, { scale: 0.1 })
+  if (seeded) await seed(url, { scale: 0.1 })
   await install(url, compileRules(catalog))
 
+  const home = join(server.dataDir, '..')
   return {
     url,
+    home,
     stop: () => server.stop(),
     crash: () => server.process.stop('SIGKILL'),
     async start() {
@@ -45,7 +59,7 @@ export async function startPrivatePostgres(): Promise<PrivatePostgres> {
     },
     async [Symbol.asyncDispose]() {
       await server.stop()
-      await rm(join(server.dataDir, '..'), { recursive: true, force: true })
+      await rm(home, { recursive: true, force: true })
       await rm(join(stateDir, `${name}.log`), { force: true })
     },
   }

@@ -14,8 +14,11 @@ export interface SystemOptions {
   readonly databaseUrl?: string
   /** By default the Redis of the test run. */
   readonly redisUrl?: string
-  /** More environment for the API. */
+  /** More environment for all processes. */
   readonly env?: NodeJS.ProcessEnv
+  /** More of it for the APIs alone, and for the invalidators alone. */
+  readonly apiEnv?: NodeJS.ProcessEnv
+  readonly invalidatorEnv?: NodeJS.ProcessEnv
   /** SQL that fills the database, instead of the seed. */
   readonly world?: string
 }
@@ -29,13 +32,15 @@ export interface System extends AsyncDisposable {
   /** A connection that a DBA could have. */
   readonly sql: Client
   readonly invalidator: Invalidator
+  /** Starts one more invalidator, with this environment on top of the others'; kill it as the first. */
+  addInvalidator(env?: NodeJS.ProcessEnv): Promise<Invalidator>
   /** Reads a path under `/api/v1`, by default from the first API. */
   get(path: string, headers?: Record<string, string>, api?: number): Promise<Reply>
-  /** The sum of a metric's samples over all APIs, those whose labels contain `labels`. */
+  /** The sum of a metric's samples over all living processes, those whose labels contain `labels`. */
   metric(name: string, labels?: string): Promise<number>
 }
 
-/** The invalidator of a system, which may have to do without it. */
+/** An invalidator of a system, which may have to do without it. */
 export interface Invalidator {
   /** Ends it at once, as SIGKILL does. */
   kill(): Promise<void>
@@ -72,7 +77,7 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
 }
 
 async function start(
-  { apis: count = 1, databaseUrl, redisUrl = testRedisUrl(), env = {}, world }: SystemOptions,
+  { apis: count = 1, databaseUrl, redisUrl = testRedisUrl(), world, ...more }: SystemOptions,
   closers: (() => Promise<unknown>)[],
   close: () => Promise<void>,
 ): Promise<System> {
@@ -94,17 +99,40 @@ async function start(
     RATE_LIMIT_PER_S: '0',
     LOG_LEVEL: 'error',
     NODE_ENV: 'production',
-    ...env,
+    ...more.env,
   }
-  const open = async (main: string) => {
-    const service = await startOne(main, common)
+  const living = new Set<Service>()
+  const open = async (main: string, env: NodeJS.ProcessEnv = {}) => {
+    const service = await startOne(main, { ...common, ...env })
+    living.add(service)
     closers.push(() => service.stop())
     await Promise.race([until(() => answers(`${service.metrics}/readyz`)), service.failed])
     return service
   }
-  let [invalidator, ...apis] = await Promise.all([
-    open('invalidator/main.ts'),
-    ...Array.from({ length: count }, () => open('api/main.ts')),
+  const addInvalidator = async (env?: NodeJS.ProcessEnv): Promise<Invalidator> => {
+    const start = () => open('invalidator/main.ts', { ...more.invalidatorEnv, ...env })
+    let service = await start()
+    return {
+      async kill() {
+        living.delete(service)
+        await service.stop('SIGKILL')
+      },
+      async start() {
+        service = await start()
+      },
+      freeze() {
+        living.delete(service)
+        service.signal('SIGSTOP')
+      },
+      thaw() {
+        living.add(service)
+        service.signal('SIGCONT')
+      },
+    }
+  }
+  const [invalidator, ...apis] = await Promise.all([
+    addInvalidator(),
+    ...Array.from({ length: count }, () => open('api/main.ts', more.apiEnv)),
   ])
   const get: System['get'] = async (path, headers = {}, api = 0) => {
     const response = await fetch(`${apis[api]?.address}/api/v1/${path}`, { headers })
@@ -126,18 +154,12 @@ async function start(
     prefix,
     apis: apis.map(({ address }) => address),
     sql,
-    invalidator: {
-      kill: () => invalidator.stop('SIGKILL'),
-      async start() {
-        invalidator = await open('invalidator/main.ts')
-      },
-      freeze: () => invalidator.signal('SIGSTOP'),
-      thaw: () => invalidator.signal('SIGCONT'),
-    },
+    invalidator,
+    addInvalidator,
     get,
     async metric(name, labels = '') {
       const texts = await Promise.all(
-        apis.map(async ({ metrics }) => (await fetch(`${metrics}/metrics`)).text()),
+        [...living].map(async ({ metrics }) => (await fetch(`${metrics}/metrics`)).text()),
       )
       return texts
         .flatMap((text) => text.split('\n'))
@@ -153,6 +175,8 @@ async function ownDatabase(closers: (() => Promise<unknown>)[], seeded: boolean)
   closers.push(async () => database[Symbol.asyncDispose]())
   return database.url
 }
+
+type Service = Awaited<ReturnType<typeof startOne>>
 
 async function startOne(main: string, env: NodeJS.ProcessEnv) {
   const [port, metricsPort] = [await findFreePort(), await findFreePort()]

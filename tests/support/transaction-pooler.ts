@@ -37,11 +37,21 @@ export async function startTransactionPooler(serverUrl: string): Promise<Transac
   const server = createServer((socket) => {
     clients.add(socket)
     socket.on('error', () => {})
+    // What a client leaves open would be open for whoever has the connection next.
+    socket.on('close', () => {
+      clients.delete(socket)
+      const held = backends.findIndex(({ holder }) => holder === socket)
+      if (held >= 0) backends.splice(held, 1)[0]?.socket.destroy()
+    })
+    let sent = Promise.resolve()
     socket.once('data', () => {
       socket.write(Buffer.concat([AUTHENTICATED, READY]))
       socket.on('data', (message) => {
         if (message[0] === TERMINATE) return
-        void take(socket).then((backend) => backend.socket.write(message))
+        // In their order, also while a connection is being opened for the first.
+        sent = sent
+          .then(async () => void (await take(socket)).socket.write(message))
+          .catch(() => void socket.destroy())
       })
     })
   })

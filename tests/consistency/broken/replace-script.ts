@@ -1,0 +1,12 @@
+import { Redis } from 'ioredis'
+
+/** From now on a script that is defined under this name becomes another one. */
+export function replaceScript(name: string, replace: (lua: string) => string): void {
+  const define = Redis.prototype.defineCommand
+  Redis.prototype.defineCommand = function (defined, definition) {
+    if (defined !== name) return define.call(this, defined, definition)
+    const lua = replace(definition.lua)
+    if (lua === definition.lua) throw new Error(`nothing to replace in ${name}`)
+    return define.call(this, defined, { ...definition, lua })
+  }
+}

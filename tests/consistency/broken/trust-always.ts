@@ -1,0 +1,14 @@
+import { replaceScript } from './replace-script.ts'
+
+/** A guard to whom every watermark is as of now. */
+replaceScript(
+  'spmsPoll',
+  () => `
+    local time = redis.call('TIME')
+    local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    local hash = redis.call('HGETALL', KEYS[1])
+    for i = 2, #hash, 2 do
+      hash[i] = string.gsub(hash[i], '^(%S+ %S+ %S+) %S+', '%1 ' .. now)
+    end
+    return { time, hash }`,
+)

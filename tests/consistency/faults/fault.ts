@@ -1,0 +1,28 @@
+import type { Observer } from '../observer.ts'
+import type { Allowances } from '../oracle/allowances.ts'
+import type { Random } from '../random.ts'
+import type { Stage } from '../stage/stage.ts'
+
+/** What a fault may touch. */
+export interface Scene {
+  readonly stage: Stage
+  readonly observer: Observer
+  /** For what the guarantees themselves except. */
+  readonly allowances: Allowances
+  readonly random: Random
+  /** Whether there is time for the long form. */
+  readonly isLong: boolean
+}
+
+/** Undoes a fault; resolves when nothing is in its way any more. */
+export type Recover = () => Promise<void>
+
+/** Something that breaks, stops or lies while everybody goes on. */
+export interface Fault {
+  readonly name: string
+  /** What requests lose by it. Without Postgres they may fail, and are right if they do not. */
+  readonly takes: 'nothing' | 'redis' | 'postgres'
+  readonly inject: (scene: Scene) => Promise<Recover>
+  /** How long it lasts at least, besides what its own steps take. */
+  readonly holdMs: number
+}

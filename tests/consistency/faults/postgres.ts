@@ -1,0 +1,218 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
+import { startTransactionPooler } from '../../support/transaction-pooler.ts'
+import { until } from '../../support/until.ts'
+import type { Fault } from './fault.ts'
+
+const LAG_MS = 400
+
+/** What happens to Postgres, and between Postgres and those who use it. */
+export const POSTGRES_FAULTS: readonly Fault[] = [
+  {
+    name: 'backends-terminated',
+    takes: 'postgres',
+    holdMs: 0,
+    async inject({ stage }) {
+      for (let time = 0; time < 6; time++) {
+        await onServer(stage.postgres.url, (client) =>
+          client.query(
+            `select pg_terminate_backend(pid) from pg_stat_activity
+             where backend_type = 'client backend' and pid <> pg_backend_pid()`,
+          ),
+        )
+        await sleep(250)
+      }
+      return async () => {}
+    },
+  },
+  {
+    name: 'postgres-restarted',
+    takes: 'postgres',
+    holdMs: 500,
+    async inject({ stage: { postgres } }) {
+      await postgres.stop()
+      return () => postgres.start()
+    },
+  },
+  {
+    name: 'postgres-crashed',
+    takes: 'postgres',
+    holdMs: 200,
+    async inject({ stage: { postgres }, allowances }) {
+      const life = allowances.begin('new life')
+      await postgres.crash()
+      return async () => {
+        await postgres.start()
+        allowances.end(life)
+      }
+    },
+  },
+  {
+    name: 'backend-crashed',
+    takes: 'postgres',
+    holdMs: 0,
+    async inject({ stage: { postgres }, allowances }) {
+      const life = allowances.begin('new life')
+      const client = new Client({ connectionString: postgres.url })
+      let isGone = false
+      client.on('error', () => (isGone = true))
+      await client.connect()
+      const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+      process.kill(rows[0]?.pid ?? 0, 'SIGKILL')
+      await until(() => isGone)
+      return async () => {
+        await until(() => isAnswering(postgres.url))
+        allowances.end(life)
+      }
+    },
+  },
+  {
+    name: 'invalidator-hears-nothing',
+    takes: 'nothing',
+    holdMs: 7_000,
+    async inject({ stage: { paths } }) {
+      paths.invalidatorsToPostgres.swallow()
+      return async () => {}
+    },
+  },
+  {
+    name: 'postgres-far-from-apis',
+    takes: 'nothing',
+    holdMs: 4_000,
+    async inject({ stage: { paths } }) {
+      paths.apisToPostgres.delayMs = 40
+      return async () => void (paths.apisToPostgres.delayMs = 0)
+    },
+  },
+  {
+    name: 'horizon-held',
+    takes: 'nothing',
+    holdMs: 4_000,
+    async inject({ stage: { postgres } }) {
+      const client = new Client({ connectionString: postgres.url })
+      client.on('error', () => {})
+      await client.connect()
+      await client.query('begin isolation level repeatable read')
+      await client.query('select pg_current_xact_id()')
+      return async () => {
+        await client.query('commit')
+        await client.end()
+      }
+    },
+  },
+  {
+    name: 'standby-promoted',
+    takes: 'postgres',
+    holdMs: 500,
+    async inject({ stage, allowances }) {
+      const { standby, replication } = await stage.addStandby()
+      await standby.catchUp()
+      const life = allowances.begin('new life')
+      replication.lead(NOBODY)
+      await sleep(LAG_MS)
+      await stage.postgres.crash()
+      await standby.promote()
+      return async () => {
+        stage.replacePostgres(standby)
+        allowances.end(life)
+      }
+    },
+  },
+  {
+    name: 'old-primary-isolated',
+    takes: 'postgres',
+    holdMs: 4_000,
+    async inject({ stage, allowances }) {
+      const { standby, replication } = await stage.addStandby()
+      const old = stage.postgres
+      const itsInvalidator = await stage.system.addInvalidator({ DATABASE_URL: old.url })
+      await standby.catchUp()
+      const life = allowances.begin('new life')
+      replication.lead(NOBODY)
+      await sleep(LAG_MS)
+      await standby.promote()
+      stage.replacePostgres(standby)
+      allowances.end(life)
+      return async () => {
+        await itsInvalidator.kill()
+        await old.stop()
+      }
+    },
+  },
+  {
+    name: 'database-restored',
+    takes: 'postgres',
+    holdMs: 500,
+    async inject({ stage: { postgres }, allowances }) {
+      await onServer(postgres.url, async (client) => {
+        await withNobody(client, postgres.url, () =>
+          client.query('create database backup template spms'),
+        )
+        const life = allowances.begin('new life')
+        await sleep(2_000)
+        await withNobody(client, postgres.url, async () => {
+          await client.query('drop database spms')
+          await client.query('alter database backup rename to spms')
+          await client.query('alter database spms set invalidation.bell = on')
+        })
+        allowances.end(life)
+      })
+      return async () => {}
+    },
+  },
+  {
+    name: 'pooled-by-transaction',
+    takes: 'postgres',
+    holdMs: 4_000,
+    async inject({ stage: { postgres, paths } }) {
+      const pooler = await startTransactionPooler(postgres.url)
+      paths.writersToPostgres.lead(pooler.url)
+      paths.apisToPostgres.lead(pooler.url)
+      return async () => {
+        paths.writersToPostgres.lead(postgres.url)
+        paths.apisToPostgres.lead(postgres.url)
+        await pooler[Symbol.asyncDispose]()
+      }
+    },
+  },
+]
+
+/** Where nobody listens. */
+export const NOBODY = 'tcp://127.0.0.1:1'
+
+/** Does something to a database while nobody is connected to it, and nothing is prepared in it. */
+async function withNobody(
+  server: Client,
+  url: string,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  const last = new Client({ connectionString: url })
+  last.on('error', () => {})
+  await last.connect()
+  await server.query('alter database spms allow_connections false')
+  await last.query(
+    `select pg_terminate_backend(pid, 5000) from pg_stat_activity
+     where datname = 'spms' and pid <> pg_backend_pid()`,
+  )
+  const { rows } = await last.query<{ gid: string }>('select gid from pg_prepared_xacts')
+  for (const { gid } of rows) await last.query(`rollback prepared '${gid}'`)
+  await last.end()
+  await work()
+  await server.query('alter database spms allow_connections true')
+}
+
+/** On the server of a database, whatever becomes of that database. */
+async function onServer<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const server = new URL(url)
+  server.pathname = '/postgres'
+  const client = new Client({ connectionString: server.href })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+const isAnswering = (url: string) => onServer(url, async () => true).catch(() => false)

@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
+import type { Fault, Scene } from './fault.ts'
+
+/** What DBAs do to tables while everybody works. */
+export const SCHEMA_FAULTS: readonly Fault[] = [
+  {
+    name: 'column-renamed',
+    takes: 'postgres',
+    holdMs: 1_500,
+    async inject(scene) {
+      await change(scene, 'alter table users_keywordtag rename column name to called')
+      return () => change(scene, 'alter table users_keywordtag rename column called to name')
+    },
+  },
+  {
+    name: 'column-dropped',
+    takes: 'postgres',
+    holdMs: 1_500,
+    async inject(scene) {
+      await change(scene, 'alter table agencies_businessarea drop column focus')
+      return async () => {
+        await change(scene, 'alter table agencies_businessarea add column focus varchar(1250)')
+        await scene.stage.repair()
+      }
+    },
+  },
+  {
+    name: 'triggers-disabled',
+    takes: 'postgres',
+    holdMs: 4_000,
+    async inject(scene) {
+      const span = scene.allowances.begin('silent')
+      await change(scene, ofOurs('disable trigger'))
+      return async () => {
+        await change(scene, ofOurs('enable always trigger'))
+        scene.allowances.end(span)
+      }
+    },
+  },
+  {
+    name: 'triggers-toggled',
+    takes: 'postgres',
+    holdMs: 0,
+    // Too quick for a scan to see them disabled.
+    async inject(scene) {
+      for (let time = 0; time < 4; time++) {
+        const span = scene.allowances.begin('silent')
+        await change(scene, ofOurs('disable trigger'))
+        await sleep(150)
+        await change(scene, ofOurs('enable always trigger'))
+        scene.allowances.end(span)
+        await sleep(500)
+      }
+      return async () => {}
+    },
+  },
+  {
+    name: 'table-swapped',
+    takes: 'postgres',
+    holdMs: 3_000,
+    async inject(scene) {
+      const span = scene.allowances.begin('silent')
+      await swap(
+        scene,
+        `lock table users_educationentry in access exclusive mode;
+         create table education_copy (like users_educationentry including all);
+         insert into education_copy select * from users_educationentry;
+         alter table users_educationentry rename to education_before;
+         alter table education_copy rename to users_educationentry;
+         select checker.watch('users_educationentry')`,
+      )
+      return async () => {
+        await swap(
+          scene,
+          `lock table users_educationentry in access exclusive mode;
+           truncate education_before;
+           insert into education_before select * from users_educationentry;
+           drop table users_educationentry;
+           alter table education_before rename to users_educationentry`,
+        )
+        scene.allowances.end(span)
+      }
+    },
+  },
+]
+
+/** What is done to the program's triggers on one table, and not to the checker's. */
+const ofOurs = (action: string) => `
+  do $$
+  declare found record;
+  begin
+    for found in select tgname from pg_trigger
+                 where tgrelid = 'users_publicstaffprofile'::regclass and tgname like 'zz_invalidation%'
+    loop
+      execute format('alter table users_publicstaffprofile ${action} %I', found.tgname);
+    end loop;
+  end
+  $$`
+
+async function swap(scene: Scene, statements: string): Promise<void> {
+  const span = scene.allowances.begin('swap')
+  await change(scene, statements)
+  scene.allowances.end(span)
+}
+
+/** In one transaction, which waits for whoever has the table. */
+async function change({ stage }: Scene, statements: string): Promise<void> {
+  const client = new Client({ connectionString: stage.postgres.url })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    await client.query(`begin; ${statements}; commit`)
+  } finally {
+    await client.end()
+  }
+}

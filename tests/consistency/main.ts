@@ -1,0 +1,74 @@
+import { Command, InvalidArgumentError } from 'commander'
+import type { Fault } from './faults/fault.ts'
+import { FAULTS } from './faults/index.ts'
+import { Random } from './random.ts'
+import { describeMeasure, describePhase, describeRun } from './report.ts'
+import { run } from './run.ts'
+
+const MINUTE_MS = 60_000
+const say = (text: string) => void process.stdout.write(`${text}\n`)
+
+interface Options {
+  readonly seed: number
+  readonly minutes: number
+  readonly faults: readonly Fault[]
+}
+
+const { seed, minutes, faults } = new Command('npm run test:consistency --')
+  .description(
+    'Proves the guarantees under load and faults, by a program that shares nothing with ours.',
+  )
+  .option('--seed <n>', 'what is done in which order', wholeNumber, Date.now() % 1_000_000)
+  .option('--minutes <m>', 'begin no further phase after this long', positive, 3)
+  .option(
+    '--faults <names>',
+    `all, none, or some of: ${FAULTS.map(({ name }) => name).join(', ')}`,
+    named,
+    FAULTS,
+  )
+  .parse()
+  .opts<Options>()
+
+say(`seed ${seed}`)
+const { measures, phases } = await run({
+  isMeasured: true,
+  onMeasure: (measure) => say(describeMeasure(measure)),
+  seed,
+  faults: rounds(),
+  calmMs: 3_000,
+  isLong: minutes > 10,
+  forMs: minutes * MINUTE_MS,
+  onPhase: (report) => say(describePhase(report)),
+})
+say(describeRun(phases))
+process.exitCode = [...measures, ...phases].some(({ violations }) => violations.length > 0) ? 1 : 0
+
+/** First without a fault, then each once in a drawn order, and so on. */
+function* rounds(): Iterable<Fault | null> {
+  const random = new Random(seed).branch('faults')
+  for (;;) {
+    yield null
+    yield* random.shuffled(faults)
+  }
+}
+
+function named(text: string): readonly Fault[] {
+  if (text === 'all') return FAULTS
+  if (text === 'none') return []
+  return text.split(',').map((name) => {
+    const found = FAULTS.find((fault) => fault.name === name)
+    if (!found) throw new InvalidArgumentError(`no fault is called ${name}`)
+    return found
+  })
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('is a whole number')
+  return Number(text)
+}
+
+function positive(text: string): number {
+  const number = Number(text)
+  if (!(number > 0)) throw new InvalidArgumentError('is a number above 0')
+  return number
+}

@@ -1,0 +1,152 @@
+import type { Observer } from '../observer.ts'
+import type { Read } from '../readers/read.ts'
+import type { RowName } from '../world/entries.ts'
+import type { WriteLog } from '../writers/log.ts'
+import type { Allowances } from './allowances.ts'
+import type { State, Timeline, Truth } from './truth.ts'
+
+/** The guarantees by the names that they have in the README, and what nobody promises to break. */
+export type Guarantee = 'G1' | 'G2' | 'G3' | 'G4' | 'G5' | 'G6' | 'G7'
+
+/** Something that must not have happened, with what proves it. */
+export interface Violation {
+  readonly guarantee: Guarantee
+  readonly what: string
+  readonly timeline: readonly string[]
+}
+
+export interface JudgeDeps {
+  readonly truth: Truth
+  readonly log: WriteLog
+  readonly observer: Pick<Observer, 'hadSeen'>
+  readonly allowances: Allowances
+}
+
+export interface Judgement {
+  readonly violations: readonly Violation[]
+  /** How many things that answers showed, or did not show, were looked up. */
+  readonly checks: number
+  /** The longest time before a request that what it was shown as fresh had been superseded. */
+  readonly worstMs: number
+}
+
+/** Compares what readers were shown with what was true. */
+export function judgeReads(reads: readonly Read[], deps: JudgeDeps): Judgement {
+  const { truth, log, observer, allowances } = deps
+  const violations: Violation[] = []
+  let checks = 0
+  let worstMs = 0
+
+  for (const read of reads) {
+    if (read.origin === 'stand-in') {
+      if (read.token) fail(read, 'G3', 'an old answer stood in for one that a token asked for', [])
+      continue
+    }
+    if (allowances.mayHaveSeenNeither(read)) continue
+    const shown = new Map<RowName, string>()
+    for (const version of read.versions) {
+      const row = truth.rowOf(version)
+      if (row === undefined) checkUncommitted(read, version)
+      else if (shown.has(row)) {
+        fail(read, 'G2', `shows ${row} as ${shown.get(row)} and as ${version}`, truth.versions(row))
+      } else shown.set(row, version)
+    }
+    for (const [row, version] of shown) check(read, row, version, truth.versions(row))
+    for (const [row, timeline] of truth.presence(read.entry)) {
+      check(read, row, shown.has(row), timeline)
+    }
+  }
+  return { violations, checks, worstMs }
+
+  /** A version that history does not have was rolled back, or a crash took it back. */
+  function checkUncommitted(read: Read, version: string): void {
+    checks++
+    const write = log.byVersion(version)
+    const isLost =
+      write !== undefined &&
+      write.outcome !== 'rolled back' &&
+      write.sentMs <= read.endMs &&
+      allowances.mayStillShowLost(write, read)
+    if (!isLost) {
+      const what = `shows ${version}, which was never committed (${write?.outcome ?? 'unknown'})`
+      fail(read, 'G2', what, [])
+    }
+  }
+
+  function check<T>(read: Read, row: RowName, value: T, timeline: Timeline<T>): void {
+    checks++
+    const newest = lastSentBefore(timeline, read.endMs)
+    let at = newest
+    while (at >= 0 && timeline[at]?.value !== value) at--
+    const title = `shows ${row}: ${String(value)}`
+    if (at < 0) {
+      if (allowances.mayShowLostState(row, read)) return
+      return fail(read, 'G2', `${title}, which it was not yet, or never`, timeline)
+    }
+    if (at === newest || allowances.mayShowLostState(row, read)) return
+    // Everything after it says otherwise; the first of these that was answered superseded it.
+    const later = timeline.slice(at + 1, newest + 1)
+    const supersededMs = Math.min(...later.map(({ ackedMs }) => ackedMs))
+    const staleMs = Math.max(0, read.startMs - supersededMs)
+    if (read.origin === 'loaded') {
+      if (staleMs > 0) {
+        fail(read, 'G2', `${title}, loaded ${ms(staleMs)} after it was superseded`, timeline)
+      }
+      return
+    }
+    const { token } = read
+    const unheeded =
+      token &&
+      later.find(
+        (state) =>
+          (state.write === token.write || state.ackedMs <= token.askedMs) &&
+          !allowances.isSilent(state),
+      )
+    if (unheeded) {
+      fail(read, 'G3', `${title}, in spite of a token from a later write`, timeline)
+    }
+    const applied = later.find(
+      ({ life, xid, ...state }) =>
+        life !== null &&
+        xid !== null &&
+        !allowances.isSilent(state) &&
+        !allowances.mayHaveGoneBack(read) &&
+        observer.hadSeen(read.entry.resource, life, xid, read.startMs),
+    )
+    if (applied) {
+      const what = `${title}, although transaction ${applied.xid} had been seen applied`
+      fail(read, 'G1', what, timeline)
+    }
+    worstMs = Math.max(worstMs, staleMs)
+    if (staleMs > allowances.stalestMs(read)) {
+      fail(read, 'G2', `${title}, ${ms(staleMs)} after it was superseded`, timeline)
+    }
+  }
+
+  function fail<T>(read: Read, guarantee: Guarantee, what: string, timeline: Timeline<T>): void {
+    const near = lastSentBefore(timeline, read.endMs)
+    violations.push({
+      guarantee,
+      what: `${read.entry.path} ${what}`,
+      timeline: [
+        `asked ${ms(read.startMs)}, answered ${ms(read.endMs)} by API ${read.api}: ${read.cacheStatus}`,
+        ...(read.token
+          ? [`token of write ${read.token.write.number}, asked ${ms(read.token.askedMs)}`]
+          : []),
+        ...timeline.slice(Math.max(0, near - 4), near + 3).map(describe),
+      ],
+    })
+  }
+}
+
+function describe<T>({ value, sentMs, ackedMs, xid, write }: State<T>): string {
+  const by = write ? `write ${write.number} (${write.door}, ${write.outcome})` : 'the beginning'
+  return `${String(value)}: by ${by}, transaction ${xid ?? '-'}, sent ${ms(sentMs)}, answered ${ms(ackedMs)}`
+}
+
+const ms = (time: number) => `${time.toFixed(1)} ms`
+
+/** The newest state that could have been seen by then. Where writers overlap, times may not be in order. */
+function lastSentBefore<T>(timeline: Timeline<T>, atMs: number): number {
+  return timeline.findLastIndex(({ sentMs }) => sentMs <= atMs)
+}

@@ -1,0 +1,93 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
+import { cover, type Observer } from '../observer.ts'
+import type { Client as Reader } from '../readers/client.ts'
+import { ENTRIES, RESOURCES } from '../world/entries.ts'
+import type { Violation } from './judge.ts'
+import { readSnapshot, type Seen } from './snapshot.ts'
+
+const RECOVERY_MS = 60_000
+
+/** Waits until everything that is committed has been applied; when that does not come, says so. */
+export async function settle(
+  writersUrl: string,
+  observer: Observer,
+): Promise<readonly Violation[]> {
+  const giveUpAtMs = performance.now() + RECOVERY_MS
+  let now: { life: string; seen: Seen } | null = null
+  let marks: Awaited<ReturnType<Observer['look']>> = new Map()
+  while (performance.now() < giveUpAtMs) {
+    // A life that nobody has begun yet is looked for again.
+    now = (await present(writersUrl).catch(() => null)) ?? now
+    marks = await observer.look().catch(() => new Map())
+    if (now && cover(marks, RESOURCES, now)) return []
+    await sleep(20)
+  }
+  return [
+    {
+      guarantee: 'G4',
+      what: `what was committed was not applied within ${RECOVERY_MS / 1000} s`,
+      timeline: [
+        `Postgres is in life ${now?.life} at ${now?.seen.text}`,
+        ...[...marks].map(
+          ([name, mark]) => `${name}: ${mark?.life} ${mark?.seen.text} ${mark?.keyVersion}`,
+        ),
+      ],
+    },
+  ]
+}
+
+async function present(url: string): Promise<{ life: string; seen: Seen } | null> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 2_000 })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ life: string | null; text: string }>(
+      'select (select id from invalidation.life) as life, pg_current_snapshot()::text as text',
+    )
+    const seen = readSnapshot(rows[0]?.text ?? '')
+    const life = rows[0]?.life
+    return life && seen ? { life, seen } : null
+  } finally {
+    await client.end()
+  }
+}
+
+export interface Comparison {
+  readonly violations: readonly Violation[]
+  readonly entries: number
+}
+
+/** Once nobody writes: every answer from a cache, twice, is byte for byte what Postgres says. */
+export async function compare(cached: Reader, fresh: Reader): Promise<Comparison> {
+  const violations: Violation[] = []
+  let entries = 0
+  for (const entry of ENTRIES) {
+    const truth = await fresh.get(entry)
+    if (!('read' in truth)) {
+      violations.push({
+        guarantee: 'G4',
+        what: `${entry.path} without a cache: ${truth.failure}`,
+        timeline: [],
+      })
+      continue
+    }
+    for (let api = 0; api < cached.apis; api++) {
+      for (let time = 0; time < 2; time++) {
+        const answer = await cached.get(entry, { api })
+        entries++
+        const [status, text, how] =
+          'read' in answer
+            ? [answer.status, answer.text, answer.read.cacheStatus]
+            : [0, answer.failure, 'no answer']
+        if (status === truth.status && text === truth.text) continue
+        violations.push({
+          guarantee: 'G4',
+          what: `${entry.path} from API ${api} is not what Postgres says after everything was applied`,
+          timeline: [`${how}: ${text}`, `Postgres: ${truth.text}`],
+        })
+      }
+    }
+  }
+  return { violations, entries }
+}

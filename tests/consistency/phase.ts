@@ -1,0 +1,137 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client as Postgres } from 'pg'
+import type { Fault } from './faults/fault.ts'
+import type { Observer } from './observer.ts'
+import { Allowances } from './oracle/allowances.ts'
+import { judgeReads, type Violation } from './oracle/judge.ts'
+import { compare, settle } from './oracle/settled.ts'
+import { Truth } from './oracle/truth.ts'
+import { judgeWriters, watchWaits } from './oracle/writers.ts'
+import { judgeReaders } from './oracle/readers.ts'
+import type { Random } from './random.ts'
+import { createClient } from './readers/client.ts'
+import { type Seen, startReaders } from './readers/readers.ts'
+import { MAX_STALENESS_MS, type Stage } from './stage/stage.ts'
+import { startApiWriters } from './writers/api-writers.ts'
+import { DOORS, PREPARED_DOORS } from './writers/doors.ts'
+import { WriteLog } from './writers/log.ts'
+import { startSqlWriters, type WriteFailure } from './writers/sql-writers.ts'
+
+const SQL_WRITERS = 5
+
+/** What one phase came to. */
+export interface PhaseReport {
+  readonly name: string
+  readonly writes: number
+  readonly refused: number
+  readonly reads: number
+  readonly unanswered: number
+  readonly checks: number
+  readonly worstMs: number
+  readonly violations: readonly Violation[]
+}
+
+export interface TheatreOptions {
+  readonly stage: Stage
+  readonly observer: Observer
+  readonly random: Random
+  readonly isLong: boolean
+}
+
+/** Drives writers, readers and faults over a stage, and judges after each phase. */
+export interface Theatre {
+  /** Everybody writes and reads; a fault, if there is one, comes and is over before it ends. */
+  play(fault: Fault | null, calmMs: number): Promise<PhaseReport>
+}
+
+export function createTheatre({ stage, observer, random, isLong }: TheatreOptions): Theatre {
+  const log = new WriteLog()
+  const truth = new Truth(log)
+  const allowances = new Allowances({ maxStalenessMs: MAX_STALENESS_MS })
+  const client = createClient(stage.system.apis, stage.session)
+  const fresh = createClient(stage.uncached.apis, stage.session)
+  let phases = 0
+
+  return {
+    async play(fault, calmMs) {
+      const drawn = random.branch(`phase ${++phases}`)
+      const seen: Seen = { reads: [], failures: [] }
+      const failures: WriteFailure[] = []
+      const firstWrite = log.size
+      allowances.forget()
+      await onPostgres(stage, (postgres) => truth.advance(postgres))
+
+      const common = { log, failures, random: drawn }
+      const writers = [
+        startSqlWriters({ ...common, url: stage.writersUrl, doors: DOORS, count: SQL_WRITERS }),
+        startSqlWriters({ ...common, url: stage.preparedUrl, doors: PREPARED_DOORS, count: 1 }),
+      ]
+      const api = startApiWriters({
+        ...common,
+        addresses: stage.system.apis,
+        session: stage.session,
+        client,
+        seen,
+      })
+      const readers = startReaders(client, drawn, seen, () => api.lastToken())
+      const waits = watchWaits(stage.writersUrl)
+      const violations: Violation[] = []
+      try {
+        await sleep(calmMs)
+        if (fault) {
+          const recover = await fault.inject({ stage, observer, allowances, random: drawn, isLong })
+          await sleep(fault.holdMs)
+          await recover()
+        }
+        await sleep(calmMs)
+      } finally {
+        await Promise.all([...writers, api].map((writer) => writer.stop()))
+        await endPrepared(stage)
+        violations.push(...(await settle(stage.writersUrl, observer)))
+        await readers.stop()
+      }
+      violations.push(...(await waits.stop()))
+      if (violations.length === 0) {
+        violations.push(...(await compare(client, fresh)).violations)
+      }
+
+      const written = await onPostgres(stage, (postgres) => truth.advance(postgres))
+      allowances.lose(
+        log
+          .since(firstWrite)
+          .filter((write) => write.outcome !== 'rolled back' && !truth.holds(write)),
+      )
+      const judged = judgeReads(seen.reads, { truth, log, observer, allowances })
+      violations.push(...judged.violations, ...judgeReaders(seen, fault))
+      violations.push(...judgeWriters(failures, fault))
+      observer.forget(performance.now())
+      return {
+        name: fault?.name ?? 'no fault',
+        writes: written,
+        refused: failures.length,
+        reads: seen.reads.length,
+        unanswered: seen.failures.length,
+        checks: judged.checks,
+        worstMs: judged.worstMs,
+        violations,
+      }
+    },
+  }
+}
+
+async function onPostgres<T>(stage: Stage, work: (client: Postgres) => Promise<T>): Promise<T> {
+  const client = new Postgres({ connectionString: stage.writersUrl })
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Transactions that their writers lost sight of still hold their locks. */
+const endPrepared = (stage: Stage) =>
+  onPostgres(stage, async (client) => {
+    const { rows } = await client.query<{ gid: string }>('select gid from pg_prepared_xacts')
+    for (const { gid } of rows) await client.query(`rollback prepared '${gid}'`)
+  })

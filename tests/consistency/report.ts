@@ -1,0 +1,41 @@
+import type { PhaseReport } from './phase.ts'
+import type { Measure } from './phases/overhead.ts'
+
+const SHOWN = 5
+
+/** One line, and under it whatever was violated. */
+export function describePhase(report: PhaseReport): string {
+  const { name, writes, refused, reads, unanswered, checks, worstMs, violations } = report
+  const figures =
+    `${writes} changes (${refused} refused), ${reads} reads (${unanswered} unanswered), ` +
+    `${checks} checks, stalest ${worstMs.toFixed()} ms`
+  return describeMeasure({ name, figures, violations })
+}
+
+/** The same of what was measured. */
+export function describeMeasure({ name, figures, violations }: Measure): string {
+  const line = `${violations.length === 0 ? 'ok ' : 'NOT'} ${name.padEnd(28)} ${figures}`
+  const shown = violations
+    .slice(0, SHOWN)
+    .map(({ guarantee, what, timeline }) =>
+      [`  ${guarantee} ${what}`, ...timeline.map((moment) => `     ${moment}`)].join('\n'),
+    )
+  const rest = violations.length - shown.length
+  return [line, ...shown, ...(rest > 0 ? [`  and ${rest} more`] : [])].join('\n')
+}
+
+/** What was done in all, and how old what was served ever was. */
+export function describeRun(reports: readonly PhaseReport[]): string {
+  const sum = (of: (report: PhaseReport) => number) =>
+    reports.reduce((total, report) => total + of(report), 0)
+  const stalest = (some: readonly PhaseReport[]) =>
+    `${Math.max(0, ...some.map(({ worstMs }) => worstMs)).toFixed()} ms`
+  const [calm, faulty] = [true, false].map((isCalm) =>
+    reports.filter(({ name }) => (name === 'no fault') === isCalm),
+  )
+  return [
+    `${sum(({ writes }) => writes)} changes, ${sum(({ reads }) => reads)} reads, ${sum(({ checks }) => checks)} checks, ${faulty?.length} faults`,
+    `served as fresh at most so long after it was superseded: ${stalest(calm ?? [])} without faults, ${stalest(faulty ?? [])} with`,
+    `${sum(({ violations }) => violations.length)} violations`,
+  ].join('\n')
+}

@@ -1,0 +1,200 @@
+/** A row as history has it: `to_jsonb` of it. */
+export type Row = Readonly<Record<string, unknown>>
+
+/** A row by its table and id, such as `users_keywordtag 3`. */
+export type RowName = string
+
+export const rowName = (table: string, id: unknown): RowName => `${table} ${String(id)}`
+
+/** Rows of this table that make others (or themselves) show in an entry. */
+export interface Shown {
+  readonly table: string
+  readonly rows: (row: Row) => readonly RowName[]
+}
+
+/** An answer that is cached. */
+export interface Entry {
+  /** Under `/api/v1`. */
+  readonly path: string
+  /** Whose watermark speaks for it. */
+  readonly resource: string
+  /** Whether one has to be logged in. */
+  readonly isPrivate: boolean
+  /** Whose presence and absence is checked; versions are checked wherever they are seen. */
+  readonly shows: readonly Shown[]
+}
+
+const PROFILES = [1, 2, 3, 4, 5, 6]
+const PROJECTS = [1, 2, 3, 4, 5, 6]
+const USERS = [1, 2, 3, 4, 5, 6, 7, 8]
+
+/** Every resource of the program that a watermark is published for. */
+export const RESOURCES = [
+  'staff:list',
+  'staff:profile',
+  'staff:projects',
+  'user:projects',
+  'user:profile',
+  'user:me',
+  'project:detail',
+  'project:stats',
+  'agency:branches',
+  'agency:business_areas',
+  'agency:affiliations',
+  'location:areas',
+  'user:access',
+  'user:by_email',
+] as const
+
+const where =
+  (column: string, value: number, ...shown: readonly (readonly [string, string])[]) =>
+  (row: Row) =>
+    row[column] === value ? shown.map(([table, id]) => rowName(table, row[id])) : []
+
+const all =
+  (...shown: readonly (readonly [string, string])[]) =>
+  (row: Row) =>
+    shown.map(([table, id]) => rowName(table, row[id]))
+
+/** What can be seen of a user by others and by themselves. */
+const ofUser = (id: number): readonly Shown[] => [
+  { table: 'users_user', rows: where('id', id, ['users_user', 'id']) },
+  {
+    table: 'users_userwork',
+    rows: where(
+      'user_id',
+      id,
+      ['users_userwork', 'id'],
+      ['agencies_branch', 'branch_id'],
+      ['agencies_businessarea', 'business_area_id'],
+      ['agencies_affiliation', 'affiliation_id'],
+    ),
+  },
+]
+
+const list = (path: string, resource: string, table: string): Entry => ({
+  path,
+  resource,
+  isPrivate: true,
+  shows: [{ table, rows: all([table, 'id']) }],
+})
+
+/** All that is read. */
+export const ENTRIES: readonly Entry[] = [
+  ...PROFILES.flatMap((id): Entry[] => [
+    {
+      path: `users/staffprofiles/${id}/overview`,
+      resource: 'staff:profile',
+      isPrivate: false,
+      shows: [
+        {
+          table: 'users_publicstaffprofile',
+          rows: where('id', id, ['users_publicstaffprofile', 'id']),
+        },
+        {
+          table: 'users_publicstaffprofile_keyword_tags',
+          rows: where('publicstaffprofile_id', id, ['users_keywordtag', 'keywordtag_id']),
+        },
+      ],
+    },
+    {
+      path: `users/staffprofiles/${id}/hero`,
+      resource: 'staff:profile',
+      isPrivate: false,
+      shows: [
+        {
+          table: 'users_publicstaffprofile',
+          rows: where('id', id, ['users_user', 'user_id'], ['users_userwork', 'user_id']),
+        },
+      ],
+    },
+    {
+      path: `users/staffprofiles/${id}/cv`,
+      resource: 'staff:profile',
+      isPrivate: false,
+      shows: ['users_employmententry', 'users_educationentry'].map((table) => ({
+        table,
+        rows: where('public_profile_id', id, [table, 'id']),
+      })),
+    },
+  ]),
+  {
+    path: 'users/staffprofiles',
+    resource: 'staff:list',
+    isPrivate: false,
+    shows: [
+      {
+        table: 'users_publicstaffprofile',
+        rows: all(['users_publicstaffprofile', 'id'], ['users_user', 'user_id']),
+      },
+    ],
+  },
+  ...PROJECTS.map((id): Entry => ({
+    path: `projects/${id}`,
+    resource: 'project:detail',
+    isPrivate: true,
+    shows: [
+      { table: 'projects_project', rows: where('id', id, ['projects_project', 'id']) },
+      {
+        table: 'projects_projectmember',
+        rows: where(
+          'project_id',
+          id,
+          ['projects_projectmember', 'id'],
+          ['users_user', 'user_id'],
+          ['users_userprofile', 'user_id'],
+        ),
+      },
+      {
+        table: 'projects_projectarea',
+        rows: (row) =>
+          row.project_id === id
+            ? (row.areas as number[]).map((area) => rowName('locations_area', area))
+            : [],
+      },
+    ],
+  })),
+  ...USERS.flatMap((id): Entry[] => [
+    {
+      path: `users/${id}/projects`,
+      resource: 'user:projects',
+      isPrivate: true,
+      shows: [
+        {
+          table: 'projects_projectmember',
+          rows: where(
+            'user_id',
+            id,
+            ['projects_projectmember', 'id'],
+            ['projects_project', 'project_id'],
+          ),
+        },
+      ],
+    },
+    // Absent without a visible profile, whoever is a member where.
+    {
+      path: `users/${id}/projects_staff_profile`,
+      resource: 'staff:projects',
+      isPrivate: false,
+      shows: [],
+    },
+    { path: `users/${id}`, resource: 'user:profile', isPrivate: true, shows: ofUser(id) },
+  ]),
+  { path: 'users/me', resource: 'user:me', isPrivate: true, shows: ofUser(1) },
+  {
+    path: 'projects/mine',
+    resource: 'user:projects',
+    isPrivate: true,
+    shows: [
+      {
+        table: 'projects_projectmember',
+        rows: where('user_id', 1, ['projects_project', 'project_id']),
+      },
+    ],
+  },
+  { path: 'projects/statistics', resource: 'project:stats', isPrivate: true, shows: [] },
+  list('agencies/branches', 'agency:branches', 'agencies_branch'),
+  list('agencies/business_areas', 'agency:business_areas', 'agencies_businessarea'),
+  list('agencies/affiliations', 'agency:affiliations', 'agencies_affiliation'),
+  list('locations/list', 'location:areas', 'locations_area'),
+]
