@@ -26,7 +26,9 @@ const namesakes: ResourceRules = {
   key: 'namesakes:{id}',
   staleWhen: [{ table: 'bird', watch: ['name'], key: { id: 'name' } }],
 }
-const NEWER = [seenBird, nest, census, namesakes]
+/** Follows the same rules, and is made otherwise. */
+const laterCensus: ResourceRules = { ...census, version: 2 }
+const NEWER = [seenBird, nest, laterCensus, namesakes]
 
 describe('two builds at one log', () => {
   let log: EventLog
@@ -106,7 +108,7 @@ describe('two builds at one log', () => {
       newer.key(nest, 3),
       newer.key(seenBird, 6),
       newer.key(nest, 4),
-      newer.key(census),
+      newer.key(laterCensus),
     ])
     expect(seen.lookups).to.eql([[['5']]])
     expect(seen.flush, 'names were not reported then').to.eql({ namesakes: 'unknown version' })
@@ -139,30 +141,30 @@ describe('two builds at one log', () => {
     newer.worker.adopt([namesakes])
     await older.apply()
     await newer.apply()
-    const others = [older.key(nest, 2), older.key(census), newer.key(namesakes, 'wren')]
+    const both = [older.key(nest, 2), newer.key(namesakes, 'wren')]
+    const olders = [older.key(bird, 9), older.key(census)]
+    const newers = [newer.key(seenBird, 9), newer.key(laterCensus)]
 
     for (let round = 0; round < 3; round++) {
-      older.worker.abandon([bird])
-      newer.worker.adopt([seenBird])
-      const kept = [older.key(bird, 9), ...others]
-      expect(await newer.gone([newer.key(seenBird, 9), ...kept], () => newer.apply())).to.eql([
-        newer.key(seenBird, 9),
-      ])
+      older.worker.abandon([bird, census])
+      newer.worker.adopt([seenBird, laterCensus])
+      expect(await newer.gone([...newers, ...olders, ...both], () => newer.apply())).to.eql(newers)
       expect(await named(newer, seenBird)).to.equal(2)
+      expect(await named(newer, laterCensus)).to.equal(2)
+      const seen = [newer.key(seenBird, 4), ...newers, ...olders, ...both]
       expect(
-        await newer.gone([newer.key(seenBird, 4), ...kept], async () => {
+        await newer.gone(seen, async () => {
           await write('update bird set last_seen = clock_timestamp() where id = 4')
           await newer.apply()
           await older.apply()
         }),
       ).to.eql([newer.key(seenBird, 4)])
 
-      newer.worker.abandon([seenBird])
-      older.worker.adopt([bird])
-      expect(await older.gone([older.key(bird, 9), ...others], () => older.apply())).to.eql([
-        older.key(bird, 9),
-      ])
+      newer.worker.abandon([seenBird, laterCensus])
+      older.worker.adopt([bird, census])
+      expect(await older.gone([...olders, ...newers, ...both], () => older.apply())).to.eql(olders)
       expect(await named(older, bird)).to.equal(1)
+      expect(await named(older, census)).to.equal(1)
     }
   })
 
