@@ -37,9 +37,8 @@ export interface GuardOptions {
  * So each is loaded again once per bound, and load stays absorbed.
  */
 export function createGuard({ maxStalenessMs, life }: GuardOptions): Guard {
-  /** What is not known yet cannot contradict. */
   const isOurs = (mark: Watermark | null): mark is Watermark =>
-    mark !== null && (life.incarnation === undefined || mark.incarnation === life.incarnation)
+    mark !== null && mark.incarnation === life.incarnation
 
   const isTrusted = (mark: Watermark | null, nowMs: number): mark is Watermark =>
     isOurs(mark) && nowMs - mark.asOfMs <= maxStalenessMs
@@ -50,10 +49,14 @@ export function createGuard({ maxStalenessMs, life }: GuardOptions): Guard {
       return mark.keyVersion === UNNAMED ? 'unnamed' : 'version'
     },
 
-    demand: (mark, nowMs) => ({
-      incarnation: isOurs(mark) ? mark.incarnation : (life.incarnation ?? null),
-      oldestMs: isTrusted(mark, nowMs) ? 0 : nowMs - maxStalenessMs,
-    }),
+    demand(mark, nowMs) {
+      if (life.incarnation === undefined) {
+        // What is there may be another system's: at most it stands in for a load that fails.
+        return { incarnation: mark?.incarnation ?? null, oldestMs: Infinity }
+      }
+      const oldestMs = isTrusted(mark, nowMs) ? 0 : nowMs - maxStalenessMs
+      return { incarnation: life.incarnation, oldestMs }
+    },
 
     covers: (mark, tokens, nowMs) =>
       tokens.length === 0 ||

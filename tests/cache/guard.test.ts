@@ -230,14 +230,28 @@ describe('the guard', function () {
     })
   })
 
-  it('trusts the watermark before it knows what our own connections see', async () => {
-    const reader = await open({}, await publish(0))
-    const unknowing = await open(
-      { wrapGuard: () => createGuard({ maxStalenessMs: BOUND_MS, life: new OwnLife() }) },
-      heldBy(reader) ?? undefined,
-    )
-    await putOld(MINUTE_MS)
-    expect(await read(unknowing)).to.include({ outcome: 'hit' })
+  describe('before it knows what our own connections see', () => {
+    /** A reader that has just started, and a watermark that moves: whose, it cannot tell. */
+    async function openUnknowing(): Promise<TestReader> {
+      const life = new OwnLife()
+      const wrapGuard = () => createGuard({ maxStalenessMs: BOUND_MS, life })
+      return open({ wrapGuard }, await publish(0))
+    }
+
+    it('takes nothing for fresh, and replaces what is there', async () => {
+      const reader = await openUnknowing()
+      await putOld(0)
+      expect(await read(reader)).to.include({ outcome: 'miss' })
+      await until(async () => (await stored()) === FRESH)
+    })
+
+    it('lets what is there stand in for a load that fails, marked so', async () => {
+      const reader = await openUnknowing()
+      await putOld(0)
+      const answer = await read(reader, broken)
+      expect(textOf(answer)).to.equal(OLD)
+      expect(answer).to.include({ outcome: 'stale' })
+    })
   })
 
   describe('where the watermark names another version of the keys', () => {
