@@ -87,6 +87,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   let incarnation: string | undefined
   let publishedAtMs = 0
   let told = { redisMs: 0, atMs: -Infinity }
+  // What the session before this one left alone is not ours to tell any more.
+  metrics.rivals.reset()
 
   async function applyWindow(): Promise<number> {
     if (posts.size === 0) return 0
@@ -212,7 +214,7 @@ export function createWorker(deps: WorkerDeps): Worker {
         origin: mark?.origin,
       })
     }
-    post.rivalry = rivalry
+    setRivalry(post, rivalry)
 
     const naming = nameKeys(resource, installed)
     if (naming.damaged.join() !== (post.naming?.damaged.join() ?? '')) {
@@ -227,6 +229,13 @@ export function createWorker(deps: WorkerDeps): Worker {
   function writtenAtMs({ resource, stored }: Post): number | null {
     const last = written.get(resource.name)
     return last !== undefined && last.text === stored ? last.atMs : null
+  }
+
+  function setRivalry(post: Post, rivalry: Post['rivalry']): void {
+    if ((post.rivalry === null) !== (rivalry === null)) {
+      metrics.rivals.labels(post.resource.name).set(rivalry === null ? 0 : 1)
+    }
+    post.rivalry = rivalry
   }
 
   const ours = () => [...posts.values()].filter(({ rivalry }) => rivalry === null)
@@ -266,7 +275,11 @@ export function createWorker(deps: WorkerDeps): Worker {
       for (const resource of resources) posts.set(resource.name, newPost(resource))
     },
     abandon(resources) {
-      for (const { name } of resources) posts.delete(name)
+      for (const { name } of resources) {
+        const post = posts.get(name)
+        if (post) setRivalry(post, null)
+        posts.delete(name)
+      }
     },
     get mustRepeat() {
       return ours().some(({ stored }) => stored === undefined)

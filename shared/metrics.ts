@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http'
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
 /** What the two services count. Take a label's child once: looking it up costs more than counting. */
 export interface Metrics {
@@ -14,6 +14,8 @@ export interface Metrics {
   /** From the event's clock to the moment its keys were gone. */
   readonly invalidationLagSeconds: Histogram
   readonly windows: Counter
+  /** 1 for each resource that is left alone because another database invalidates in the same Redis. */
+  readonly rivals: Gauge<'resource'>
   readonly bellRings: Counter
 }
 
@@ -46,6 +48,12 @@ export function createMetrics(): Metrics {
       registers,
     }),
     windows: counter('spms_invalidator_windows_total', 'Windows applied'),
+    rivals: new Gauge({
+      name: 'spms_rivals',
+      help: 'Resources whose watermark another database moves',
+      labelNames: ['resource'],
+      registers,
+    }),
     bellRings: counter('spms_bell_rings_total', 'Notifications that woke a sleeper'),
   }
 }

@@ -268,6 +268,19 @@ describe('doctor', () => {
     expect(whats(await look(-1)).join()).to.match(/the watermark of staff:profile is \d+ s old/)
   })
 
+  it('finds that another database has the cache', async () => {
+    await using other = await createTestDatabase({ installed: true })
+    const findings = await examine({
+      databaseUrl: other.url,
+      redisUrl: server.url,
+      prefix,
+      maxStalenessMs: 10_000,
+    })
+    expect(findings.map(({ what }) => what)).to.include(
+      'staff:profile is invalidated for another database',
+    )
+  })
+
   it('finds a Redis that is away', async () => {
     await server.stop()
     expect(await found()).to.include('Redis does not answer')

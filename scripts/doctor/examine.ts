@@ -37,12 +37,20 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
     const { rows } = await client.query<{ installed: boolean }>(
       `select to_regclass('invalidation.floor') is not null as installed`,
     )
-    const log = rows[0]?.installed ? await examineLog(client, patient) : [NOT_INSTALLED]
+    const isInstalled = rows[0]?.installed === true
+    const log = isInstalled ? await examineLog(client, patient) : [NOT_INSTALLED]
     const pooler = await checkPooler(patient.databaseUrl, APPLICATION_NAME)
-    return [...settings, ...log, ...pooler, ...(await examineRedis(client, patient))]
+    const incarnation = isInstalled ? await findLife(client) : null
+    const redis = await examineRedis(client, patient, incarnation)
+    return [...settings, ...log, ...pooler, ...redis]
   } finally {
     await client.end()
   }
+}
+
+async function findLife(client: Client): Promise<string | null> {
+  const { rows } = await client.query<{ id: string }>('select id from invalidation.life')
+  return rows[0]?.id ?? null
 }
 
 const NOT_INSTALLED = wrong(
@@ -61,7 +69,11 @@ async function examineLog(client: Client, { databaseUrl }: Patient): Promise<Fin
   ]
 }
 
-async function examineRedis(client: Client, patient: Patient): Promise<Finding[]> {
+async function examineRedis(
+  client: Client,
+  patient: Patient,
+  incarnation: string | null,
+): Promise<Finding[]> {
   const { redisUrl, prefix, maxStalenessMs } = patient
   if (redisUrl === undefined) return []
   const redis = openRedis(redisUrl, {
@@ -83,7 +95,7 @@ async function examineRedis(client: Client, patient: Patient): Promise<Finding[]
     return [
       ...(await checkRedis(redis)),
       ...(await checkClocks(client, redis)),
-      ...(await checkWatermarks(createLedger(redis, prefix), maxStalenessMs)),
+      ...(await checkWatermarks(createLedger(redis, prefix), maxStalenessMs, incarnation)),
     ]
   } finally {
     redis.disconnect()

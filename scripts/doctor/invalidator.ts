@@ -17,10 +17,11 @@ export async function checkInvalidator(databaseUrl: string): Promise<Finding[]> 
   ]
 }
 
-/** Whether each resource moves on at this Redis, and may be read from it. */
+/** Whether each resource moves on at this Redis in this life of the database, and may be read from it. */
 export async function checkWatermarks(
   ledger: Pick<Ledger, 'time' | 'read'>,
   maxStalenessMs: number,
+  incarnation: string | null,
 ): Promise<Finding[]> {
   const nowMs = await ledger.time()
   const marks = await Promise.all(
@@ -34,6 +35,13 @@ export async function checkWatermarks(
           : `the watermark of ${name} is ${Math.round((nowMs - mark.asOfMs) / 1000)} s old`,
         'what is cached of it is loaded anew again and again, since nobody knows what changed',
         'start an invalidator with this REDIS_URL and CACHE_PREFIX',
+      )
+    }
+    if (mark.incarnation !== incarnation) {
+      return wrong(
+        `${name} is invalidated for another database`,
+        'the invalidator of this one leaves it alone, so what is cached is loaded anew again and again',
+        'give each of the two a CACHE_PREFIX or a Redis of its own',
       )
     }
     if (mark.keyVersion !== UNNAMED) return []

@@ -14,6 +14,8 @@ export interface SystemOptions {
   readonly databaseUrl?: string
   /** By default the Redis of the test run. */
   readonly redisUrl?: string
+  /** Of every key; by default one that no other test uses. */
+  readonly prefix?: string
   /** More environment for all processes. */
   readonly env?: NodeJS.ProcessEnv
   /** More of it for the APIs alone, and for the invalidators alone. */
@@ -89,7 +91,7 @@ async function start(
   closers.push(() => sql.end())
   if (world !== undefined) await sql.query(world)
 
-  const prefix = newPrefix()
+  const { prefix = newPrefix() } = more
   const common = {
     ...process.env,
     DATABASE_URL: url,
