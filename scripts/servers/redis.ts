@@ -15,10 +15,12 @@ export interface RedisOptions {
   readonly env: NodeJS.ProcessEnv
   /** A free one when it is not given. */
   readonly port?: number
+  /** A folder whose `dump.rdb` it begins with, and into which `SAVE` writes it. */
+  readonly dataDir?: string
   readonly say: Say
 }
 
-/** A Redis that was started here. It stores nothing on disk. */
+/** A Redis that was started here. It stores nothing on disk unless it is told to. */
 export interface RedisServer extends Server {
   /** Ends it at once. */
   kill(): Promise<void>
@@ -41,7 +43,7 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
   const program = await findRedisProgram(stateDir, env, say)
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await findFreePort())
-    const server = await launch(program, port, join(stateDir, 'redis.log'), env)
+    const server = await launch(program, port, join(stateDir, 'redis.log'), options)
     if (await answers(server.process, port, program.image ? CONTAINER_START_MS : START_MS)) {
       return server
     }
@@ -56,14 +58,14 @@ async function launch(
   program: RedisProgram,
   port: number,
   logPath: string,
-  env: NodeJS.ProcessEnv,
+  { env, dataDir }: RedisOptions,
 ): Promise<RedisServer> {
   const url = `redis://127.0.0.1:${port}`
   if (program.image !== undefined) {
     const container = `spms-redis-${process.pid}-${port}`
     const published = ['--publish', `127.0.0.1:${port}:6379`]
     const server = [program.image, 'redis-server', '--protected-mode', 'no', ...SETTINGS]
-    const args = ['-c', RUN_CONTAINER, container, ...published, ...server]
+    const args = ['-c', RUN_CONTAINER, container, ...published, ...mounted(dataDir), ...server]
     const shell = { command: 'sh', args, deathSignal: 'TERM', env, logPath } as const
     const docker = (...words: string[]) => run('docker', words, { env }).then(() => {})
     const started = await startProcess(shell)
@@ -86,7 +88,7 @@ async function launch(
 
   const started = await startProcess({
     command: program.command,
-    args: ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', '/', ...SETTINGS],
+    args: ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dataDir ?? '/', ...SETTINGS],
     // Nothing to save, and a frozen server heeds no other.
     deathSignal: 'KILL',
     env: { ...env, ...program.env },
@@ -104,6 +106,12 @@ async function launch(
     thaw: async () => started.signal('SIGCONT'),
   }
 }
+
+/** As our own user, or the folder would become another one's. */
+const mounted = (dataDir: string | undefined): string[] =>
+  dataDir === undefined
+    ? []
+    : ['--volume', `${dataDir}:/data`, '--user', `${process.getuid?.()}:${process.getgid?.()}`]
 
 /**
  * Docker's client leaves the container behind when it is sent the death signal, which comes once

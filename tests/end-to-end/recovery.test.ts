@@ -225,5 +225,14 @@ describe('after a fault under load', function () {
       await redis.start()
     }))
 
+  it('Redis comes back as it was some time ago', () =>
+    survives(async () => {
+      await redis.save()
+      await sleep(300)
+      await redis.stop()
+      await sleep(200)
+      await redis.start()
+    }))
+
   it('Redis is emptied', () => survives(async () => void (await marks.flushall())))
 })

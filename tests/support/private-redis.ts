@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
 import { stateDir } from '../../scripts/paths.ts'
 import { type RedisServer, startRedis } from '../../scripts/servers/redis.ts'
 
@@ -7,8 +11,10 @@ export interface PrivateRedis extends AsyncDisposable {
   readonly port: number
   /** Ends it at once, as SIGKILL does, and waits until it is gone. What it held is lost. */
   stop(): Promise<void>
-  /** Starts it again, empty, on the same port. */
+  /** Starts it again on the same port: with what was last saved, or empty. */
   start(): Promise<void>
+  /** Writes all that it holds to a file. */
+  save(): Promise<void>
   /** Holds it still, as SIGSTOP does: connections stay open and nothing answers. */
   freeze(): Promise<void>
   thaw(): Promise<void>
@@ -16,24 +22,34 @@ export interface PrivateRedis extends AsyncDisposable {
 
 /** Starts a private Redis, on a free port unless one is given. */
 export async function startPrivateRedis(port?: number): Promise<PrivateRedis> {
-  let server = await start(port)
+  const dataDir = await mkdtemp(join(tmpdir(), 'spms-redis-'))
+  let server = await start(dataDir, port)
   return {
     url: server.url,
     port: server.port,
     stop: () => server.kill(),
     async start() {
-      server = await start(server.port)
+      server = await start(dataDir, server.port)
+    },
+    async save() {
+      const client = new Redis(server.url)
+      await client.save()
+      client.disconnect()
     },
     freeze: () => server.freeze(),
     thaw: () => server.thaw(),
-    [Symbol.asyncDispose]: () => server.kill(),
+    async [Symbol.asyncDispose]() {
+      await server.kill()
+      await rm(dataDir, { recursive: true, force: true })
+    },
   }
 }
 
-const start = (port: number | undefined): Promise<RedisServer> =>
+const start = (dataDir: string, port: number | undefined): Promise<RedisServer> =>
   startRedis({
     stateDir,
     env: { ...process.env, REDIS_IMAGE: process.env.TEST_REDIS_IMAGE ?? process.env.REDIS_IMAGE },
     ...(port !== undefined && { port }),
+    dataDir,
     say: (line) => void process.stderr.write(`${line}\n`),
   })

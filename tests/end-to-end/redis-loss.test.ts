@@ -1,0 +1,228 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import { Redis } from 'ioredis'
+import { createSessions } from '../../api/session/session.ts'
+import { emptyLog } from '../../db/event-log/housekeeping.ts'
+import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
+import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
+import { startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
+import { until } from '../support/until.ts'
+
+const PROFILES = 8
+/** How long somebody writes and reads before Redis is lost, and after it is there again. */
+const AROUND_MS = 1_000
+
+/** A Redis that can be replaced by what it held some time ago. */
+interface Losing extends AsyncDisposable {
+  /** Where it is before and afterwards. */
+  readonly url: string
+  /** From here on, what it takes in will be lost. */
+  keep(): Promise<void>
+  /** Puts what was kept in its place. */
+  lose(): Promise<void>
+}
+
+/** Killed, and started again from a file. */
+async function openFromFile(): Promise<Losing> {
+  const redis = await startPrivateRedis()
+  return {
+    url: redis.url,
+    keep: () => redis.save(),
+    async lose() {
+      await redis.stop()
+      await redis.start()
+    },
+    [Symbol.asyncDispose]: () => redis[Symbol.asyncDispose](),
+  }
+}
+
+/** Killed, and a replica that has not heard the last of it promoted. */
+async function openReplicated(): Promise<Losing> {
+  const servers: PrivateRedis[] = [await startPrivateRedis()]
+  const master = () => servers.at(-1) as PrivateRedis
+  const door = await createProxy(master().url)
+  await door.listen()
+  let replica: PrivateRedis
+  let link: Proxy | undefined
+
+  return {
+    url: door.url,
+    async keep() {
+      await link?.[Symbol.asyncDispose]()
+      link = await createProxy(master().url)
+      await link.listen()
+      replica = await startPrivateRedis()
+      servers.unshift(replica)
+      // By default it waits for more replicas to come.
+      await command(master(), (client) => client.config('SET', 'repl-diskless-sync-delay', 0))
+      const { port } = new URL(link.url)
+      await command(replica, (client) => client.replicaof('127.0.0.1', Number(port)))
+      await until(async () => {
+        const info = await command(replica, (client) => client.info('replication'))
+        return info.includes('master_link_status:up')
+      })
+      // It stays connected, and hears nothing.
+      link.swallow()
+    },
+    async lose() {
+      await master().stop()
+      await command(replica, (client) => client.replicaof('NO', 'ONE'))
+      servers.splice(servers.indexOf(replica), 1)
+      servers.push(replica)
+      door.lead(replica.url)
+    },
+    async [Symbol.asyncDispose]() {
+      await door[Symbol.asyncDispose]()
+      await link?.[Symbol.asyncDispose]()
+      for (const server of servers) await server[Symbol.asyncDispose]()
+    },
+  }
+}
+
+async function command<T>(server: PrivateRedis, work: (client: Redis) => Promise<T>): Promise<T> {
+  const client = new Redis(server.url)
+  try {
+    return await work(client)
+  } finally {
+    client.disconnect()
+  }
+}
+
+const losses = [
+  { how: 'killed and started again from an older file', open: openFromFile },
+  { how: 'failed over to a replica that had missed the last of it', open: openReplicated },
+]
+for (const { how, open } of losses) {
+  describe(`Redis, ${how}`, function () {
+    this.timeout(60_000)
+
+    let database: TestDatabase
+    let redis: Losing
+    let system: System
+    /** Somebody's profile, with their session; and what nobody writes meanwhile. */
+    let author: { readonly id: string; readonly session: string }
+    let others: readonly string[]
+    before(async () => {
+      database = await createTestDatabase({ seeded: true })
+      redis = await open()
+      system = await startSystem({ databaseUrl: database.url, redisUrl: redis.url })
+      const { rows } = await system.sql.query<{ id: string; user: string; password: string }>(
+        `select p.id, u.id as user, u.password
+         from users_publicstaffprofile p join users_user u on u.id = p.user_id
+         where not p.is_hidden and u.is_active and u.is_staff order by p.id limit $1`,
+        [PROFILES],
+      )
+      const [first, ...rest] = rows
+      const { id = '', user = '', password = '' } = first ?? {}
+      const sessions = createSessions([SYSTEM_SECRET])
+      author = { id, session: await sessions.issue(user, password) }
+      others = rest.map((row) => row.id)
+    })
+    after(async () => {
+      await system[Symbol.asyncDispose]()
+      await redis[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    })
+
+    const hero = (id: string) => `users/staffprofiles/${id}/hero`
+    const read = (token?: string) =>
+      system.get(hero(author.id), token ? { 'Consistency-Token': token } : {})
+    const flushes = () => system.invalidator.metric('spms_flushes_total')
+
+    /** Writes as the author does; answers the token. */
+    async function write(about: string): Promise<string> {
+      const [api = ''] = system.apis
+      const response = await fetch(`${api}/api/v1/users/staffprofiles/${author.id}`, {
+        method: 'PUT',
+        headers: {
+          'Content-Type': 'application/json',
+          Cookie: `spms_session=${author.session}; spmscsrf=x`,
+          'X-CSRFToken': 'x',
+        },
+        body: JSON.stringify({ about }),
+      })
+      expect(response.status, await response.text()).to.equal(200)
+      return response.headers.get('consistency-token') ?? ''
+    }
+
+    const untilHit = (about: string) =>
+      until(async () => {
+        const { cache, text } = await read()
+        return cache === 'hit' && text.includes(`"${about}"`)
+      })
+    const untilOthersHit = async () => {
+      for (const id of others) await until(async () => (await system.get(hero(id))).cache === 'hit')
+    }
+
+    /** Everything is cached; then a change is applied and seen by all, and kept nowhere. */
+    async function changeWhatWillBeLost(): Promise<string> {
+      await write('old')
+      await Promise.all([untilHit('old'), untilOthersHit()])
+      await redis.keep()
+      const token = await write('new')
+      await untilHit('new')
+      return token
+    }
+
+    it('nothing is older than a token, what was lost is repeated, and all else stays', async () => {
+      const token = await changeWhatWillBeLost()
+      const flushesBefore = await flushes()
+      system.invalidator.freeze()
+      await redis.lose()
+      // Nobody has told it yet: the loss is real. It says how far it is, and that is not so far.
+      await untilHit('old')
+      const reply = await read(token)
+      expect(reply.text).to.contain('"new"')
+      expect(reply.headers.get('cache-status')).to.contain('detail=token')
+
+      system.invalidator.thaw()
+      await untilHit('new')
+      await until(async () => (await read(token)).cache === 'hit')
+      expect(await flushes()).to.equal(flushesBefore)
+      // Nobody has read these since before the loss.
+      for (const id of others) expect((await system.get(hero(id))).cache).to.equal('hit')
+    })
+
+    it('what the log no longer holds is made up for by a flush', async () => {
+      await changeWhatWillBeLost()
+      const flushesBefore = await flushes()
+      await emptyLog(database.url)
+      await redis.lose()
+      await until(async () => (await flushes()) > flushesBefore)
+      await untilHit('new')
+      for (const id of others) expect((await system.get(hero(id))).cache).not.to.equal('hit')
+    })
+
+    it('who brings a token sees what they wrote, before, meanwhile and afterwards', async () => {
+      await untilOthersHit()
+      const stopping = new AbortController()
+      let written = 0
+      let hits = 0
+      const writing = (async () => {
+        while (!stopping.signal.aborted) {
+          const about = `${++written} times`
+          const token = await write(about)
+          const reply = await read(token)
+          expect(reply.text).to.contain(`"${about}"`)
+          await read()
+          if ((await read(token)).cache === 'hit') hits++
+        }
+      })()
+      try {
+        await sleep(AROUND_MS)
+        await redis.keep()
+        await sleep(AROUND_MS)
+        await redis.lose()
+        const [writtenBefore, hitsBefore] = [written, hits]
+        await until(() => hits > hitsBefore)
+        await sleep(AROUND_MS)
+        expect(written).to.be.above(writtenBefore)
+      } finally {
+        stopping.abort()
+        await writing
+      }
+      await untilHit(`${written} times`)
+    })
+  })
+}
