@@ -84,8 +84,7 @@ describe('whatever has died or stopped', function () {
     }
   }
 
-  const forgotten = () =>
-    system.invalidator.metric('spms_invalidated_keys_total', 'resource="staff:profile"')
+  const forgotten = () => system.metric('spms_invalidated_keys_total', 'resource="staff:profile"')
 
   interface Outage {
     readonly what: string

@@ -6,6 +6,7 @@ import { migrate } from '../../db/migrate.ts'
 import { stateDir } from '../../scripts/paths.ts'
 import { seed } from '../../scripts/seed/seed.ts'
 import { type PostgresServer, startPostgres } from '../../scripts/servers/postgres.ts'
+import { run } from '../../scripts/servers/run.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
@@ -22,6 +23,18 @@ export interface PrivatePostgres extends AsyncDisposable {
   start(): Promise<void>
 }
 
+export interface CopyablePostgres extends PrivatePostgres {
+  /** Starts a server on a copy of its files, which must not change meanwhile: stop it first. */
+  copy(options?: CopyOptions): Promise<CopyablePostgres>
+}
+
+export interface CopyOptions {
+  /** At the address of the one that was copied, instead of one of its own. */
+  readonly inItsPlace?: boolean
+  /** As a standby to which nothing comes any more; it can be promoted. */
+  readonly standby?: boolean
+}
+
 export interface PrivatePostgresOptions {
   /** Further settings of the server. */
   readonly settings?: Readonly<Record<string, string | number>>
@@ -30,32 +43,53 @@ export interface PrivatePostgresOptions {
 }
 
 let servers = 0
+const newName = () => `test-${process.pid}-${++servers}`
 
 /** Starts one. */
 export async function startPrivatePostgres({
   settings = {},
   seeded = true,
-}: PrivatePostgresOptions = {}): Promise<PrivatePostgres> {
-  const name = `test-${process.pid}-${++servers}`
+}: PrivatePostgresOptions = {}): Promise<CopyablePostgres> {
   const say = (line: string) => void process.stderr.write(`${line}\n`)
-  const common = { stateDir, name, durable: false, settings, say }
-  const open = (port?: number) => startPostgres({ ...common, ...(port !== undefined && { port }) })
-  let server: PostgresServer = await open()
-  const { port } = server
+  const open: Open = (name, port) =>
+    startPostgres({
+      ...{ stateDir, name, durable: false, settings, say },
+      ...(port !== undefined && { port }),
+    })
+  const name = newName()
+  const server = await open(name)
   await runOn(server.url, 'create database spms')
   const url = server.urlOf('spms')
   await migrate(url)
   if (seeded) await seed(url, { scale: 0.1 })
   await install(url, compileRules(catalog))
+  return control(open, name, server)
+}
 
-  const home = join(server.dataDir, '..')
+type Open = (name: string, port?: number) => Promise<PostgresServer>
+
+function control(open: Open, name: string, started: PostgresServer): CopyablePostgres {
+  const { port, dataDir } = started
+  const home = join(dataDir, '..')
+  let server = started
   return {
-    url,
+    url: server.urlOf('spms'),
     home,
     stop: () => server.stop(),
     crash: () => server.process.stop('SIGKILL'),
     async start() {
-      server = await open(port)
+      server = await open(name, port)
+    },
+    async copy({ inItsPlace = false, standby = false } = {}) {
+      const copied = newName()
+      const homeOfCopy = join(home, '..', copied)
+      // With their owner, who is not always the one that runs the tests.
+      await run('cp', ['-a', home, homeOfCopy])
+      if (standby) {
+        const data = join(homeOfCopy, 'data')
+        await run('cp', ['-a', join(data, 'PG_VERSION'), join(data, 'standby.signal')])
+      }
+      return control(open, copied, await open(copied, inItsPlace ? port : undefined))
     },
     async [Symbol.asyncDispose]() {
       await server.stop()

@@ -80,7 +80,9 @@ async function open(
   options: StageOptions,
   own: <T extends AsyncDisposable>(one: T) => T,
 ): Promise<Omit<Stage, keyof AsyncDisposable>> {
-  let postgres = own(await startPrivatePostgres({ seeded: false, settings: SETTINGS }))
+  let postgres: PrivatePostgres = own(
+    await startPrivatePostgres({ seeded: false, settings: SETTINGS }),
+  )
   let redis = own(await startPrivateRedis())
   await fill(postgres.url)
 

@@ -1,0 +1,245 @@
+import { expect } from 'chai'
+import { Client } from 'pg'
+import { watermarkKey } from '../../shared/cache/key.ts'
+import type { AdvanceReport, Ledger } from '../../shared/cache/ledger.ts'
+import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import type { Redis } from '../../shared/redis.ts'
+import { catalog } from '../../shared/resources/index.ts'
+import { createProxy } from '../support/chaos-proxy.ts'
+import { newPrefix, startInvalidator } from '../support/invalidator.ts'
+import { type CopyablePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
+import { startSystem, type System } from '../support/system.ts'
+import { until } from '../support/until.ts'
+
+// So long that it is not what keeps answers right here.
+const HOUR_MS = 3_600_000
+/** An API looks every second which life its connections see; connections take a while to break. */
+const NOTICED_MS = 10_000
+/** Who runs ahead of another by so many transactions has seen all that the other will write. */
+const AHEAD = 300
+
+describe('one life of the database after another', function () {
+  this.timeout(90_000)
+
+  /** It is stopped, and each test starts copies of it. */
+  let base: CopyablePostgres
+  let ids: readonly [string, string]
+  before(async () => {
+    base = await startPrivatePostgres()
+    const rows = await query<{ id: string }>(
+      base.url,
+      `update users_publicstaffprofile set about = 'at first' where id in
+         (select p.id from users_publicstaffprofile p join users_user u on u.id = p.user_id
+          where not p.is_hidden and u.is_active and u.is_staff limit 2) returning id`,
+    )
+    const [first, second] = rows.map(({ id }) => id)
+    ids = [first ?? '', second ?? '']
+    await base.stop()
+  })
+  after(() => base[Symbol.asyncDispose]())
+
+  const start = (databaseUrl: string) =>
+    startSystem({ databaseUrl, env: { MAX_STALENESS_MS: `${HOUR_MS}` } })
+
+  const write = (url: string, about: string, id = ids[0]) =>
+    query(url, 'update users_publicstaffprofile set about = $1 where id = $2', [about, id])
+
+  const read = (system: System, id = ids[0]) => system.get(`users/staffprofiles/${id}/hero`)
+
+  const untilHit = (system: System, about: string, id = ids[0]) =>
+    until(async () => {
+      const { cache, text } = await read(system, id)
+      return cache === 'hit' && text.includes(`"${about}"`)
+    })
+
+  /** It is shown before long, never anything else again, and kept. */
+  async function expectFromNowOn(system: System, about: string, id = ids[0]): Promise<void> {
+    const sinceMs = performance.now()
+    await until(async () => (await read(system, id)).text.includes(`"${about}"`))
+    expect(performance.now() - sinceMs).to.be.below(NOTICED_MS)
+    await until(async () => {
+      const { cache, text } = await read(system, id)
+      expect(text).to.contain(`"${about}"`)
+      return cache === 'hit'
+    })
+  }
+
+  it('a copy in the place of the original, and the original again: neither shows what the other has', async () => {
+    await using original = await base.copy()
+    await using system = await start(original.url)
+    await write(original.url, 'of both')
+    await Promise.all([untilHit(system, 'of both'), untilHit(system, 'at first', ids[1])])
+
+    await original.stop()
+    await using copy = await original.copy({ inItsPlace: true })
+    await query(
+      copy.url,
+      `do $$ begin for n in 1..${AHEAD} loop
+         update users_publicstaffprofile set about = 'of the copy, ' || n; commit;
+       end loop; end $$`,
+    )
+    await write(copy.url, 'of the copy')
+    await expectFromNowOn(system, 'of the copy')
+    await write(copy.url, 'of the copy', ids[1])
+    await untilHit(system, 'of the copy', ids[1])
+
+    await copy.stop()
+    await original.start()
+    // Its transaction ids are among those that the copy has been through.
+    await write(original.url, 'of the original', ids[1])
+    await expectFromNowOn(system, 'of the original', ids[1])
+    await expectFromNowOn(system, 'of both')
+    await write(original.url, 'of the original')
+    await untilHit(system, 'of the original')
+  })
+
+  describe('a window that was read before a failover', () => {
+    const orders = [
+      { when: 'before the next life has begun', isLate: false },
+      { when: 'after another replica has begun the next life', isLate: true },
+    ]
+    for (const { when, isLate } of orders) {
+      it(`and reaches Redis ${when}: what was lost with the old primary is not shown`, async () => {
+        await using primary = await base.copy()
+        // Nothing of what follows has come to it.
+        await using standby = await base.copy({ standby: true })
+        await using door = await createProxy(primary.url)
+        await door.listen()
+        await using system = await start(door.url)
+        await system.invalidator.kill()
+        const { prefix } = system
+        const replica = { databaseUrl: door.url, catalog, prefix }
+        const gate = createGate()
+        await using first = startInvalidator({ ...replica, wrapLedger: gate.wrapLedger })
+        await write(primary.url, 'lost')
+        await untilHit(system, 'lost')
+
+        gate.close()
+        await write(primary.url, 'lost as well', ids[1])
+        await until(() => gate.isHolding)
+        await primary.crash()
+        await query(standby.url, 'select pg_promote()')
+        door.lead(standby.url)
+        await using second = isLate
+          ? startInvalidator({ ...replica, applicationName: 'spms-test-second' })
+          : undefined
+        if (second) await until(() => areOfLife(second.redis, prefix, standby.url))
+
+        const { stored } = await gate.open()
+        expect(stored.size).to.equal(isLate ? 0 : catalog.length)
+        await until(() => areOfLife(first.redis, prefix, standby.url))
+        for (const id of ids) await expectFromNowOn(system, 'at first', id)
+        await write(standby.url, 'afterwards')
+        await untilHit(system, 'afterwards')
+      })
+    }
+  })
+
+  const ends = [
+    { how: 'has crashed', end: (postgres: CopyablePostgres) => postgres.crash() },
+    { how: 'was restarted', end: (postgres: CopyablePostgres) => postgres.stop() },
+  ]
+  for (const { how, end } of ends) {
+    it(`two replicas find at once that Postgres ${how}: each resource is flushed, and once`, async () => {
+      await using postgres = await base.copy()
+      const replica = { databaseUrl: postgres.url, catalog, prefix: newPrefix() }
+      const records = [createRecord(), createRecord()] as const
+      await using first = startInvalidator({ ...replica, wrapLedger: records[0].wrapLedger })
+      await using _ = startInvalidator({ ...replica, wrapLedger: records[1].wrapLedger })
+      const areShared = () =>
+        records.every(({ moved }) => moved.size >= Math.floor(catalog.length / 2))
+      const areAllOfThisLife = () => areOfLife(first.redis, replica.prefix, postgres.url)
+      await until(async () => areShared() && (await areAllOfThisLife()))
+
+      await end(postgres)
+      for (const record of records) record.clear()
+      await postgres.start()
+      await until(async () => areShared() && (await areAllOfThisLife().catch(() => false)))
+      const flushed = records.flatMap((record) => record.flushed)
+      expect(flushed).to.have.members(catalog.map(({ name }) => name))
+      expect(await query(postgres.url, 'select from invalidation.incarnation')).to.have.lengthOf(1)
+    })
+  }
+})
+
+async function query<Row extends object>(
+  url: string,
+  text: string,
+  values: readonly string[] = [],
+): Promise<Row[]> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    return (await client.query<Row>(text, [...values])).rows
+  } finally {
+    await client.end()
+  }
+}
+
+/** Whether every watermark speaks of the life that a database is in. */
+async function areOfLife(redis: Redis, prefix: string, url: string): Promise<boolean> {
+  const [life] = await query<{ id: string }>(url, 'select id from invalidation.life')
+  const stored = await redis.hgetall(watermarkKey(prefix))
+  return (
+    life !== undefined &&
+    catalog.every(({ name }) => decodeWatermark(stored[name] ?? null)?.incarnation === life.id)
+  )
+}
+
+/** Lets a worker wait between reading a window that has events and sending what follows from it. */
+function createGate() {
+  let opened: Promise<void> | undefined
+  let letGo = () => {}
+  let held: Promise<AdvanceReport> | undefined
+  return {
+    wrapLedger: (ledger: Ledger): Ledger => ({
+      ...ledger,
+      async apply(advances, between) {
+        if (!opened || advances.every(({ keys }) => keys.size === 0)) {
+          return ledger.apply(advances, between)
+        }
+        const waiting = opened
+        opened = undefined
+        held = waiting.then(() => ledger.apply(advances, between))
+        return held
+      },
+    }),
+    close() {
+      opened = new Promise((resolve) => (letGo = resolve))
+    },
+    get isHolding() {
+      return held !== undefined
+    },
+    /** Answers what came of what was held. */
+    async open(): Promise<AdvanceReport> {
+      letGo()
+      return held as Promise<AdvanceReport>
+    },
+  }
+}
+
+/** Notes which resources a worker moved, and which it flushed. */
+function createRecord() {
+  const moved = new Set<string>()
+  const flushed: string[] = []
+  return {
+    moved,
+    flushed,
+    clear() {
+      moved.clear()
+      flushed.length = 0
+    },
+    wrapLedger: (ledger: Ledger): Ledger => ({
+      ...ledger,
+      async apply(advances, between) {
+        const report = await ledger.apply(advances, between)
+        for (const { resource, flush } of advances) {
+          if (!report.stored.has(resource.name)) continue
+          moved.add(resource.name)
+          if (flush) flushed.push(resource.name)
+        }
+        return report
+      },
+    }),
+  }
+}
