@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { WorkerSession } from '../db/event-log/session.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
+import { nameRedis } from '../shared/redis-address.ts'
 
 /** Which resources this worker maps and invalidates for. Locks of its session, so they end with it. */
 export interface Ownership {
@@ -76,7 +77,5 @@ export function createOwnership(
 const hash32 = (text: string) => createHash('sha256').update(text).digest().readInt32BE(0)
 
 /** Names the Redis that a URL and a prefix lead to: the same for all who write there, and no secret. */
-export function redisTarget(redisUrl: string, prefix: string): string {
-  const { hostname, port, pathname } = new URL(redisUrl)
-  return `${hostname}:${port || 6379}/${pathname.slice(1) || 0}#${prefix}`
-}
+export const redisTarget = (redisUrl: string, prefix: string): string =>
+  `${nameRedis(redisUrl)}#${prefix}`

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { ConfigurationError } from './errors.ts'
 import { defaultLogFormat, LOG_FORMATS, LOG_LEVELS } from './logger.ts'
+import { parseRedisUrl, REDIS_URL_FORMS } from './redis-address.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -30,7 +31,9 @@ export const port = z.coerce.number().int().min(0).max(65_535)
 export const wholeNumber = z.coerce.number().int().nonnegative()
 export const positiveNumber = z.coerce.number().int().positive()
 export const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ })
-export const redisUrl = z.url({ protocol: /^rediss?$/ })
+export const redisUrl = z.string().refine((text) => parseRedisUrl(text) !== null, {
+  error: `is not ${REDIS_URL_FORMS}`,
+})
 
 /** `a, b` -> `['a', 'b']`. */
 export const list = z

@@ -1,4 +1,5 @@
-import { Redis } from 'ioredis'
+import { Redis, type RedisOptions } from 'ioredis'
+import { parseRedisUrl, REDIS_URL_FORMS, type SentinelAddress } from './redis-address.ts'
 
 export type { Redis } from 'ioredis'
 
@@ -23,6 +24,7 @@ const SILENCE_MS = 2_000
 /**
  * Connects in the background and for ever; it returns at once, also while Redis is away.
  * While it is away commands fail at once: none waits in a queue, none is sent a second time.
+ * @throws when the address is none.
  */
 export function openRedis(
   url: string,
@@ -43,7 +45,12 @@ export function openRedis(
     // A failover left us on a replica.
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
   } as const
-  const redis = new Redis(url, options)
+  const address = parseRedisUrl(url)
+  if (address === null) throw new Error(`not the address of a Redis: ${REDIS_URL_FORMS}`)
+  const redis =
+    address.kind === 'server'
+      ? new Redis(address.url, options)
+      : new Redis({ ...options, ...sentinelOptions(address) })
 
   let state: RedisState | undefined
   let lastError: Error | undefined
@@ -95,6 +102,24 @@ export function createGathering(redis: Redis): () => void {
       stream.uncork()
     })
   }
+}
+
+/** The master is asked for before every connection, and its connections end when another is elected. */
+function sentinelOptions(address: SentinelAddress) {
+  const { master, sentinels, database, username, password, sentinelPassword, tls } = address
+  return {
+    sentinels: [...sentinels],
+    name: master,
+    db: database,
+    failoverDetector: true,
+    sentinelRetryStrategy: retryDelayMs,
+    sentinelReconnectStrategy: retryDelayMs,
+    sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(sentinelPassword !== undefined && { sentinelPassword }),
+    ...(tls && { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true }),
+  } satisfies RedisOptions
 }
 
 /** Longer after every failure, and never in step with the other processes. */

@@ -16,7 +16,7 @@ import type { EntryStore } from '../../shared/cache/store.ts'
 import type { Token } from '../../shared/cache/token.ts'
 import { encodeWatermark, UNNAMED, type Watermark } from '../../shared/cache/watermark.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
-import { testRedisUrl } from '../support/invalidator.ts'
+import { testRedisServerUrl } from '../support/invalidator.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { until } from '../support/until.ts'
 import {
@@ -327,7 +327,7 @@ describe('the guard', function () {
     let proxy: Proxy
     before(async () => {
       elsewhere = await startPrivateRedis()
-      proxy = await createProxy(testRedisUrl())
+      proxy = await createProxy(testRedisServerUrl())
       await proxy.listen()
     })
     after(async () => {
@@ -337,7 +337,7 @@ describe('the guard', function () {
 
     /** A failover to a replica that lags: there is what the token is against, and an older watermark. */
     async function failOver(sight: Sight): Promise<Answer> {
-      proxy.lead(testRedisUrl())
+      proxy.lead(testRedisServerUrl())
       const token = { incarnation: bareUuid(ours), snapshot }
       const reader = await open({ redisUrl: proxy.url, sight, tokens: () => [token] })
       await untilHeld(reader, await publish(0))

@@ -23,6 +23,7 @@ import {
   recordKeys,
   startInvalidator,
   type TestInvalidator,
+  testRedisServerUrl,
   testRedisUrl,
 } from '../support/invalidator.ts'
 import { repeat, type Repetition } from '../support/repeat.ts'
@@ -155,7 +156,7 @@ describe('the ring of the log while everything is at work', function () {
   })
 
   it('goes on turning while Redis is away for longer than it holds, and all is forgotten afterwards', async () => {
-    await using proxy = await createProxy(testRedisUrl())
+    await using proxy = await createProxy(testRedisServerUrl())
     await proxy.listen()
     const prefix = newPrefix()
     const { invalidator, record } = await start({ prefix, redisUrl: proxy.url })
@@ -193,7 +194,7 @@ describe('the ring of the log while everything is at work', function () {
   })
 
   it('is turned by an invalidator itself, also by one whose Redis is away', async () => {
-    await using proxy = await createProxy(testRedisUrl())
+    await using proxy = await createProxy(testRedisServerUrl())
     await proxy.listen()
     const { invalidator } = await start({ redisUrl: proxy.url })
     await using _ = invalidator

@@ -177,6 +177,9 @@ export function testRedisUrl(): string {
   return url
 }
 
+/** One server of it, with an address that a proxy can stand before. */
+export const testRedisServerUrl = () => process.env.TEST_REDIS_SERVER_URL ?? testRedisUrl()
+
 function silentLogger() {
   const logger = createLogger('test')
   logger.silent = true

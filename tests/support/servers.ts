@@ -6,6 +6,8 @@ import { findPlace } from '../../scripts/servers/place.ts'
 import { findServerUser } from '../../scripts/servers/os-user.ts'
 import { startPostgres } from '../../scripts/servers/postgres.ts'
 import { startRedis } from '../../scripts/servers/redis.ts'
+import { startPrivateSentinels } from './private-sentinels.ts'
+import { startPrivateTlsRedis } from './private-tls-redis.ts'
 
 /** Ends a server of the test run. */
 type Stop = () => Promise<unknown>
@@ -21,13 +23,18 @@ export async function mochaGlobalSetup(): Promise<void> {
   const { env } = process
   if (env.TEST_DATABASE_URL && env.TEST_REDIS_URL) return
   const start = env.TEST_SERVICES === 'containers' ? startContainers : startEmbedded
-  const { databaseUrl, redisUrl } = await start(env).catch(async (error: unknown) => {
+  const {
+    databaseUrl,
+    redisUrl,
+    redisServerUrl = redisUrl,
+  } = await start(env).catch(async (error: unknown) => {
     // Mocha tears down only what was set up.
     await mochaGlobalTeardown()
     throw error
   })
   env.TEST_DATABASE_URL = databaseUrl
   env.TEST_REDIS_URL = redisUrl
+  env.TEST_REDIS_SERVER_URL = redisServerUrl
 }
 
 /** Ends what the setup started, newest first. */
@@ -38,6 +45,8 @@ export async function mochaGlobalTeardown(): Promise<void> {
 interface Services {
   readonly databaseUrl: string
   readonly redisUrl: string
+  /** One server of it, for what stands between. */
+  readonly redisServerUrl?: string
 }
 
 async function startEmbedded(env: NodeJS.ProcessEnv): Promise<Services> {
@@ -48,9 +57,26 @@ async function startEmbedded(env: NodeJS.ProcessEnv): Promise<Services> {
   stops.push(() => rm(join(stateDir, `${name}.log`), { force: true }))
   const postgres = await startPostgres({ stateDir, name, durable: false, say })
   stops.push(() => postgres.stop())
+  return { databaseUrl: postgres.url, ...(await startEmbeddedRedis(env)) }
+}
+
+/** The kind that `TEST_REDIS` names; everything that speaks to Redis is tested on each. */
+async function startEmbeddedRedis(env: NodeJS.ProcessEnv) {
+  if (env.TEST_REDIS === 'sentinels') {
+    const redis = await startPrivateSentinels()
+    stops.push(async () => redis[Symbol.asyncDispose]())
+    return { redisUrl: redis.url, redisServerUrl: redis.firstUrl }
+  }
+  if (env.TEST_REDIS === 'tls') {
+    const redis = await startPrivateTlsRedis()
+    stops.push(async () => redis[Symbol.asyncDispose]())
+    // Node reads who is to be trusted when it starts; that it checks has a test of its own.
+    env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+    return { redisUrl: redis.url }
+  }
   const redis = await startRedis({ stateDir, env, say })
   stops.push(() => redis.stop())
-  return { databaseUrl: postgres.url, redisUrl: redis.url }
+  return { redisUrl: redis.url }
 }
 
 async function startContainers(env: NodeJS.ProcessEnv): Promise<Services> {
