@@ -65,6 +65,17 @@ program
   })
 
 program
+  .command('verify')
+  .description('compare what is cached with Postgres, and forget what is wrong')
+  .option('--sample <n>', 'so many entries at random, instead of all', parseCount)
+  .option('--watch', 'go on: 1, 10 and 60 s after each change; metrics on METRICS_PORT')
+  .action(async ({ sample, watch = false }: { sample?: number; watch?: boolean }) => {
+    const { runVerify } = await import('./verbs/verify.ts')
+    const options = { watch, ...(sample !== undefined && { sample }) }
+    if (!(await runVerify(await find(), process.env, options))) process.exitCode = 1
+  })
+
+program
   .command('seed')
   .description('fill a fresh database with example data, the same every time')
   .option('--scale <n>', 'how many times the usual size', parseScale)
@@ -96,4 +107,12 @@ function parseScale(text: string): number {
   const scale = Number(text)
   if (!(scale > 0)) throw new InvalidArgumentError('must be a number above 0')
   return scale
+}
+
+function parseCount(text: string): number {
+  const count = Number(text)
+  if (!Number.isInteger(count) || count < 1) {
+    throw new InvalidArgumentError('must be a whole number above 0')
+  }
+  return count
 }

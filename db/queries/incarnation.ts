@@ -14,7 +14,10 @@ export interface Moment {
   readonly snapshot: Snapshot
 }
 
-/** This moment: what was committed before it can be seen in it. Not for use inside a transaction. */
+/**
+ * This moment: what was committed before it can be seen in it. Inside a REPEATABLE READ transaction
+ * it is the moment of its snapshot, so never ask there on behalf of a write that has just ended.
+ */
 export async function findMoment(db: Kysely<Database>): Promise<Moment> {
   const { rows } = await sql<{ snapshot: string; incarnation: string | null }>`
     select pg_current_snapshot()::text as snapshot,

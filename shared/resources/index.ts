@@ -1,4 +1,4 @@
-import type { ResourceRules } from '../cache/resource.ts'
+import type { Resource, ResourceRules } from '../cache/resource.ts'
 import { affiliations } from './affiliations.ts'
 import { areas } from './areas.ts'
 import { branches } from './branches.ts'
@@ -8,7 +8,7 @@ import { projectStatistics } from './project-statistics.ts'
 import { staffList } from './staff-list.ts'
 import { staffProfile } from './staff-profile.ts'
 import { staffProjects } from './staff-projects.ts'
-import { userAccessRules } from './user-access.ts'
+import { createUserAccess, userAccessRules } from './user-access.ts'
 import { userByEmail } from './user-by-email.ts'
 import { userMe } from './user-me.ts'
 import { userProfile } from './user-profile.ts'
@@ -19,6 +19,7 @@ export {
   areas,
   branches,
   businessAreas,
+  createUserAccess,
   projectDetail,
   projectStatistics,
   staffList,
@@ -29,7 +30,6 @@ export {
   userProfile,
   userProjects,
 }
-export { createUserAccess } from './user-access.ts'
 export { staffListVariant } from './staff-list.ts'
 export { type UserIdentity, userByEmailParams } from './user-by-email.ts'
 
@@ -49,4 +49,13 @@ export const catalog: readonly ResourceRules[] = [
   areas,
   userAccessRules,
   userByEmail,
+]
+
+/**
+ * All of it that can be loaded. Access is loaded with the keys of sessions, so without their
+ * secrets it is left out.
+ */
+export const loadable = (sessionSecrets: readonly string[]): readonly Resource[] => [
+  ...catalog.filter((resource): resource is Resource => 'load' in resource),
+  ...(sessionSecrets.length === 0 ? [] : [createUserAccess(sessionSecrets)]),
 ]

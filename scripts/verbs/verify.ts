@@ -1,0 +1,132 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Counter, Registry } from 'prom-client'
+import { openDatabase } from '../../db/database.ts'
+import { findMoment } from '../../db/queries/incarnation.ts'
+import { createVerifier, type Verified, type Verifier } from '../../shared/cache/verifier.ts'
+import { ConfigurationError } from '../../shared/errors.ts'
+import { createStatusServer } from '../../shared/metrics.ts'
+import { openRedis } from '../../shared/redis.ts'
+import { loadable } from '../../shared/resources/index.ts'
+import { closeServer, listen } from '../../shared/server.ts'
+import type { Discovered } from '../servers/discover.ts'
+
+export interface VerifyOptions {
+  /** How many entries, taken at random; all of them without it. */
+  readonly sample?: number
+  /** Goes on until it is asked to stop, 1, 10 and 60 s after each change. */
+  readonly watch: boolean
+}
+
+/** How long after a change entries are examined, in seconds. */
+const AGES_S = [1, 10, 60]
+const LOOK_EVERY_MS = 500
+/** Under uninterrupted changes, not more often than this. */
+const ROUND_EVERY_MS = 1_000
+const WATCHED_SAMPLE = 100
+const COMMAND_TIMEOUT_MS = 5_000
+
+/** Compares what is cached with Postgres, and prints what was found. Returns whether nothing was wrong. */
+export async function runVerify(
+  { databaseUrl, redisUrl }: Discovered,
+  environment: NodeJS.ProcessEnv,
+  { sample, watch }: VerifyOptions,
+): Promise<boolean> {
+  if (redisUrl === undefined) throw new ConfigurationError('REDIS_URL: is not set')
+  const secrets = (environment.SESSION_SECRETS ?? '').split(',').filter(Boolean)
+  if (secrets.length === 0) console.log('without SESSION_SECRETS user:access is left out')
+  const db = openDatabase({ url: databaseUrl, poolSize: 1, applicationName: 'spms-verify' })
+  const redis = openRedis(redisUrl, {
+    name: 'spms-verify',
+    commandTimeoutMs: COMMAND_TIMEOUT_MS,
+    onState: () => undefined,
+  })
+  try {
+    await once(redis, 'ready', { signal: AbortSignal.timeout(COMMAND_TIMEOUT_MS) })
+    const verifier = createVerifier({
+      redis,
+      db,
+      resources: loadable(secrets),
+      prefix: environment.CACHE_PREFIX || 'spms',
+    })
+    if (!watch) return report(await verifier.verify(sample))
+    return await watchChanges(verifier, environment, sample ?? WATCHED_SAMPLE, async () => {
+      const { snapshot } = await findMoment(db)
+      return snapshot.text
+    })
+  } finally {
+    redis.disconnect()
+    await db.destroy()
+  }
+}
+
+function report(found: readonly Verified[]): boolean {
+  const count = (outcome: Verified['outcome']) =>
+    found.filter((one) => one.outcome === outcome).length
+  accuse(found)
+  console.log(
+    `${found.length} examined: ${count('right')} right, ${count('changed')} changed meanwhile, ` +
+      `${count('unproven')} different while the watermark stood still, ${count('wrong')} wrong`,
+  )
+  return count('wrong') === 0 && count('unproven') === 0
+}
+
+function accuse(found: readonly Verified[]): void {
+  for (const { outcome, resource, key, variant } of found) {
+    if (outcome === 'wrong') console.log(`WRONG  ${resource}  ${key}  ${variant}  (forgotten now)`)
+  }
+}
+
+/**
+ * Any transaction of the cluster that wrote shows in the snapshot, with or without a trigger: where
+ * a rule or a trigger is missing, no event would say that there is something to examine.
+ */
+async function watchChanges(
+  verifier: Verifier,
+  { HOST, METRICS_PORT }: NodeJS.ProcessEnv,
+  sample: number,
+  look: () => Promise<string>,
+): Promise<boolean> {
+  const registry = new Registry()
+  const verified = new Counter({
+    name: 'spms_verified_total',
+    help: 'Cached answers compared with Postgres, by seconds after a change and by outcome',
+    labelNames: ['after_s', 'outcome'],
+    registers: [registry],
+  })
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+  const server = createStatusServer({ registry, isReady: () => true })
+  const address = { host: HOST || '127.0.0.1', port: Number(METRICS_PORT || 0) }
+  const port = await listen(server, { ...address, setting: 'METRICS_PORT' })
+  console.log(`watching; metrics on port ${port}`)
+
+  let isRight = true
+  let seen = await look()
+  let changedAtMs = -Infinity
+  const due: { readonly atMs: number; readonly afterS: number }[] = []
+  try {
+    while (!stop.signal.aborted) {
+      const snapshot = await look()
+      const nowMs = performance.now()
+      if (snapshot !== seen && nowMs - changedAtMs >= ROUND_EVERY_MS) {
+        changedAtMs = nowMs
+        seen = snapshot
+        for (const afterS of AGES_S) due.push({ atMs: nowMs + afterS * 1000, afterS })
+      }
+      const [next] = due.toSorted((a, b) => a.atMs - b.atMs)
+      if (next !== undefined && next.atMs <= nowMs) {
+        due.splice(due.indexOf(next), 1)
+        const found = await verifier.verify(sample)
+        accuse(found)
+        for (const { outcome } of found) {
+          verified.labels(String(next.afterS), outcome).inc()
+          if (outcome === 'wrong') isRight = false
+        }
+      } else await sleep(LOOK_EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined)
+    }
+  } finally {
+    await closeServer(server)
+  }
+  return isRight
+}

@@ -1,0 +1,165 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Kysely } from 'kysely'
+import { covers } from '../../db/event-log/snapshot.ts'
+import { findMoment, type Moment } from '../../db/queries/incarnation.ts'
+import type { Database } from '../../db/schema.ts'
+import type { Redis } from '../redis.ts'
+import { bareUuid, decodeFrame, etagOf, type Frame } from './frame.ts'
+import { keyMatcher, watermarkKey } from './key.ts'
+import type { Params, Resource } from './resource.ts'
+import { paramsOf } from './resource.ts'
+import { decodeWatermark } from './watermark.ts'
+
+/** Compares what is cached with what Postgres says, and forgets what should not be there. */
+export interface Verifier {
+  /** Examines so many entries taken at random; by default every one. */
+  verify(sample?: number): Promise<readonly Verified[]>
+}
+
+/** What was found of one variant of one entry. */
+export interface Verified {
+  readonly resource: string
+  readonly key: string
+  readonly variant: string
+  /**
+   * `changed`: forgotten or loaded again meanwhile, so there is nothing to accuse. `unproven`:
+   * different, and the watermark did not come past the fresh load in time. `wrong`: it was forgotten now.
+   */
+  readonly outcome: 'right' | 'changed' | 'unproven' | 'wrong'
+}
+
+export interface VerifierDeps {
+  readonly redis: Redis
+  /** Of the primary: a replica would accuse what is right. */
+  readonly db: Kysely<Database>
+  readonly resources: readonly Resource[]
+  readonly prefix: string
+  /** How long a watermark may take to come past a load. */
+  readonly patienceMs?: number
+}
+
+const PATIENCE_MS = 10_000
+const POLL_MS = 20
+const SCAN_COUNT = 1_000
+/** A difference is shown so often before it is held against an entry. */
+const SHOWINGS = 2
+
+/**
+ * Why a difference is a proof: the fresh load saw snapshot S, and the entry was there before S was
+ * taken and still there, unchanged, after the watermark of its resource had come past S. So every
+ * commit that S sees had been applied, and the entry was not among what they made stale. Had it been
+ * right, it would have said what S says.
+ */
+export function createVerifier(deps: VerifierDeps): Verifier {
+  const { redis, db, prefix, patienceMs = PATIENCE_MS } = deps
+  const kinds = deps.resources.map((resource) => ({
+    resource,
+    matcher: keyMatcher(prefix, resource),
+    paramsIn: createParamsReader(prefix, resource),
+  }))
+
+  async function verify(sample?: number): Promise<readonly Verified[]> {
+    const keys = sample === undefined ? await allKeys() : await someKeys(sample)
+    const found: Verified[] = []
+    for (const key of keys) {
+      const kind = kinds.find(({ matcher }) => matcher.test(key))
+      if (kind === undefined) continue
+      for (const variant of await redis.hkeys(key)) {
+        // A lease is no value.
+        if (variant.startsWith('~')) continue
+        const outcome = await examine(kind.resource, key, kind.paramsIn(key), variant)
+        if (outcome !== null) found.push({ resource: kind.resource.name, key, variant, outcome })
+      }
+    }
+    return found
+  }
+
+  async function examine(
+    resource: Resource,
+    key: string,
+    params: Params,
+    variant: string,
+  ): Promise<Verified['outcome'] | null> {
+    const cached = await find(key, variant)
+    for (let showing = 0; showing < SHOWINGS; showing++) {
+      const fresh = await load(resource, params, variant)
+      // What no reader would be given can mislead nobody.
+      if (cached === null || !isServed(cached, fresh)) return showing === 0 ? null : 'changed'
+      if (cached.etag === fresh.etag) return 'right'
+      if (!(await isPast(resource, fresh.moment))) return 'unproven'
+      const still = await find(key, variant)
+      if (still?.leasedAtMs !== cached.leasedAtMs || still.etag !== cached.etag) return 'changed'
+    }
+    await redis.unlink(key)
+    return 'wrong'
+  }
+
+  const find = async (key: string, variant: string) =>
+    decodeFrame(await redis.hgetBuffer(key, variant))
+
+  async function load(resource: Resource, params: Params, variant: string): Promise<Fresh> {
+    const [seconds, micros] = await redis.time()
+    const nowMs = Number(seconds) * 1000 + Number(micros) / 1000
+    return db
+      .transaction()
+      .setIsolationLevel('repeatable read')
+      .setAccessMode('read only')
+      .execute(async (trx) => {
+        const moment = await findMoment(trx)
+        const loaded = await resource.load(trx, params, variant)
+        return { nowMs, moment, etag: etagOf(loaded === null ? null : Buffer.from(loaded.body)) }
+      })
+  }
+
+  /** Waits until everything that a load saw has been applied. */
+  async function isPast({ name }: Resource, { incarnation, snapshot }: Moment): Promise<boolean> {
+    const giveUpAtMs = performance.now() + patienceMs
+    while (performance.now() < giveUpAtMs) {
+      const mark = decodeWatermark(await redis.hget(watermarkKey(prefix), name))
+      if (mark?.incarnation === incarnation && covers(mark.snapshot, snapshot)) return true
+      await sleep(POLL_MS)
+    }
+    return false
+  }
+
+  async function allKeys(): Promise<ReadonlySet<string>> {
+    const keys = new Set<string>()
+    const pages = redis.scanStream({ match: `${prefix}:*`, count: SCAN_COUNT })
+    for await (const page of pages) for (const key of page as string[]) keys.add(key)
+    return keys
+  }
+
+  /** As many as there are in so many draws. */
+  async function someKeys(sample: number): Promise<ReadonlySet<string>> {
+    const draws = Array.from({ length: sample }, () => redis.randomkey())
+    return new Set((await Promise.all(draws)).filter((key) => key !== null))
+  }
+
+  return { verify }
+}
+
+interface Fresh {
+  readonly etag: string
+  readonly moment: Moment
+  /** Redis' time before it was loaded. */
+  readonly nowMs: number
+}
+
+/** Whether a reader would be given it. */
+const isServed = (frame: Frame, { moment, nowMs }: Fresh) =>
+  frame.freshUntilMs > nowMs &&
+  moment.incarnation !== null &&
+  frame.incarnation === bareUuid(moment.incarnation)
+
+/** Finds the parameters in a resource's keys. */
+function createParamsReader(prefix: string, resource: Resource): (key: string) => Params {
+  const names = paramsOf(resource)
+  const places = resource.key.split(':')
+  const skipped = `${prefix}:${resource.version}:`.length
+  return (key) => {
+    const parts = key.slice(skipped).split(':')
+    return Object.fromEntries(
+      names.map((name) => [name, parts[places.indexOf(`{${name}}`)] as string]),
+    )
+  }
+}

@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import { expect } from 'chai'
+import { root } from '../scripts/paths.ts'
+import { catalog } from '../shared/resources/index.ts'
+import { startInvalidator, type TestInvalidator } from './support/invalidator.ts'
+import { type PrivateRedis, startPrivateRedis } from './support/private-redis.ts'
+import { startSystem, type System, SYSTEM_SECRET } from './support/system.ts'
+import { until } from './support/until.ts'
+
+const FORGOTTEN = 'users_keywordtag'
+
+describe('verify', function () {
+  this.timeout(60_000)
+  let redis: PrivateRedis
+  let system: System
+  let profile: string
+  let tagId: string
+
+  before(async () => {
+    redis = await startPrivateRedis()
+    system = await startSystem({ redisUrl: redis.url })
+    const { rows } = await system.sql.query<{ profile: string; tag: string }>(
+      `select p.id as profile, t.keywordtag_id as tag
+       from users_publicstaffprofile_keyword_tags t
+       join users_publicstaffprofile p on p.id = t.publicstaffprofile_id
+       join users_user u on u.id = p.user_id
+       where not p.is_hidden and u.is_active and u.is_staff order by p.id limit 1`,
+    )
+    profile = `users/staffprofiles/${rows[0]?.profile}`
+    tagId = rows[0]?.tag ?? ''
+  })
+  after(async () => {
+    await system[Symbol.asyncDispose]()
+    await redis[Symbol.asyncDispose]()
+  })
+
+  function start(...options: string[]): ChildProcess {
+    return spawn(process.execPath, ['--import', 'tsx', 'scripts/spms.ts', 'verify', ...options], {
+      cwd: root,
+      env: {
+        ...process.env,
+        DATABASE_URL: system.databaseUrl,
+        REDIS_URL: redis.url,
+        CACHE_PREFIX: system.prefix,
+        SESSION_SECRETS: SYSTEM_SECRET,
+      },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+  }
+
+  async function run(...options: string[]) {
+    const child = start(...options)
+    const [output, [code]] = await Promise.all([
+      text(child.stdout as NodeJS.ReadableStream),
+      once(child, 'exit'),
+    ])
+    return { output, code }
+  }
+
+  const warm = () => until(async () => (await system.get(profile)).cache === 'hit')
+  const rename = (name: string) =>
+    system.sql.query(`update ${FORGOTTEN} set name = $1 where id = $2`, [name, tagId])
+
+  /** As a build would whose staff profiles know nothing of one table. */
+  async function startForgetful(): Promise<TestInvalidator> {
+    await system.invalidator.kill()
+    const invalidator = startInvalidator({
+      databaseUrl: system.databaseUrl,
+      redisUrl: redis.url,
+      prefix: system.prefix,
+      catalog: catalog.map((resource) => ({
+        ...resource,
+        staleWhen: resource.staleWhen.filter(({ table }) => table !== FORGOTTEN),
+      })),
+    })
+    await until(() => invalidator.working)
+    return invalidator
+  }
+
+  it('finds everything right where every rule is there', async () => {
+    await warm()
+    const { output, code } = await run()
+    expect(output).to.match(
+      /^[1-9]\d* examined: [1-9]\d* right, 0 changed meanwhile, 0 .*, 0 wrong$/m,
+    )
+    expect(code).to.equal(0)
+  })
+
+  it('accuses nothing that changes all the time', async () => {
+    let isOver = false
+    const writing = (async () => {
+      for (let n = 0; !isOver; n++) {
+        await rename(`often ${n}`)
+        await system.get(profile)
+      }
+    })()
+    const { output, code } = await run()
+    isOver = true
+    await writing
+    expect(output).to.contain(' 0 wrong')
+    expect(code).to.equal(0)
+  })
+
+  it('finds what a missing rule left in the cache, and forgets it', async () => {
+    await using _invalidator = await startForgetful()
+    await rename('before')
+    await until(async () => (await run()).code === 0)
+    await warm()
+    await rename('after')
+    const { output, code } = await run()
+    expect(output).to.match(/^WRONG {2}staff:profile .* {2}full {2}\(forgotten now\)$/m)
+    expect(code).to.equal(1)
+    expect((await system.get(profile)).text).to.contain('"after"')
+    expect((await run('--sample', '500')).code).to.equal(0)
+  })
+
+  it('goes on watching, and says how old what it found was', async () => {
+    await using _invalidator = await startForgetful()
+    const child = start('--watch', '--sample', '500')
+    const lines: string[] = []
+    child.stdout?.on('data', (data: Buffer) => lines.push(...data.toString().split('\n')))
+    await until(() => lines.some((line) => line.startsWith('watching')))
+    const metricsPort = /port (\d+)/.exec(lines.join('\n'))?.[1]
+    await warm()
+    await rename('watched')
+    await until(() => lines.some((line) => line.startsWith('WRONG  staff:profile')))
+    expect((await system.get(profile)).text).to.contain('"watched"')
+    const metrics = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text()
+    expect(metrics).to.match(/^spms_verified_total\{after_s="1",outcome="wrong"\} [1-9]/m)
+    child.kill('SIGTERM')
+    expect((await once(child, 'exit'))[0]).to.equal(1)
+  })
+})
