@@ -89,22 +89,23 @@ describe('verify', function () {
   })
 
   it('accuses nothing that changes all the time', async () => {
-    let isOver = false
+    const over = new AbortController()
     const writing = (async () => {
-      for (let n = 0; !isOver; n++) {
+      for (let n = 0; !over.signal.aborted; n++) {
         await rename(`often ${n}`)
         await system.get(profile)
       }
     })()
     const { output, code } = await run()
-    isOver = true
+    over.abort()
     await writing
     expect(output).to.contain(' 0 wrong')
     expect(code).to.equal(0)
   })
 
   it('finds what a missing rule left in the cache, and forgets it', async () => {
-    await using _invalidator = await startForgetful()
+    await using forgetful = await startForgetful()
+    expect(forgetful.working).to.be.true
     await rename('before')
     await until(async () => (await run()).code === 0)
     await warm()
@@ -117,7 +118,8 @@ describe('verify', function () {
   })
 
   it('goes on watching, and says how old what it found was', async () => {
-    await using _invalidator = await startForgetful()
+    await using forgetful = await startForgetful()
+    expect(forgetful.working).to.be.true
     const child = start('--watch', '--sample', '500')
     const lines: string[] = []
     child.stdout?.on('data', (data: Buffer) => lines.push(...data.toString().split('\n')))

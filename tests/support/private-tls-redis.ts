@@ -8,6 +8,8 @@ import { startRedisProcess } from './redis-process.ts'
 /** A server that is reached as a managed one is: encrypted, with a user and a password. */
 export interface PrivateTlsRedis extends AsyncDisposable {
   readonly url: string
+  /** The same server without TLS, for what stands between. */
+  readonly serverUrl: string
   /** Who vouches for its certificate, for `NODE_EXTRA_CA_CERTS`. */
   readonly authority: string
 }
@@ -37,6 +39,7 @@ export async function startPrivateTlsRedis(): Promise<PrivateTlsRedis> {
   ])
   return {
     url: `rediss://spms:secret@localhost:${tlsPort}/0`,
+    serverUrl: `redis://spms:secret@127.0.0.1:${port}`,
     authority,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]()

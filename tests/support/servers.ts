@@ -72,7 +72,7 @@ async function startEmbeddedRedis(env: NodeJS.ProcessEnv) {
     stops.push(async () => redis[Symbol.asyncDispose]())
     // Node reads who is to be trusted when it starts; that it checks has a test of its own.
     env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
-    return { redisUrl: redis.url }
+    return { redisUrl: redis.url, redisServerUrl: redis.serverUrl }
   }
   const redis = await startRedis({ stateDir, env, say })
   stops.push(() => redis.stop())
