@@ -150,7 +150,9 @@ describe('the guard', function () {
 
       it('has an older one loaded again, once for all processes, and says why', async () => {
         const mark = await publishIt()
-        const readers = [await open({}, mark), await open({}, mark)]
+        // Somebody who cannot wait for Redis loads for themselves.
+        const patient = { redisTimeoutMs: 5_000 }
+        const readers = [await open(patient, mark), await open(patient, mark)]
         await putOld(BOUND_MS + 1)
         const answers = await Promise.all(
           Array.from({ length: 40 }, (_, n) => read(readers[n % 2] as TestReader)),
@@ -349,7 +351,10 @@ describe('the guard', function () {
       replica.disconnect()
       await engine.redis.unlink(engine.keyOf(id))
 
-      const answer = once(reader.redis, 'ready').then(() => read(reader))
+      // Its connection may break more than once on the way.
+      const answer = new Promise((resolve) => reader.redis.once('ready', resolve)).then(() =>
+        read(reader),
+      )
       proxy.lead(elsewhere.url)
       return answer
     }

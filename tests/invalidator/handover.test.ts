@@ -1,0 +1,125 @@
+import { expect } from 'chai'
+import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import type { Ledger } from '../../shared/cache/ledger.ts'
+import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import { recordKeys, startInvalidator } from '../support/invalidator.ts'
+import { until } from '../support/until.ts'
+import { bird, BIRDS, entriesOf, openBirds } from './birds.ts'
+
+/** More than one SCAN finds, so that a flush has several steps. */
+const ENTRIES = 5_000
+
+/** Stops a flush after the first step that removed something, when it is asked to. */
+function createPause() {
+  let isAwaited = false
+  let held = false
+  let letGo = () => {}
+  const wrapLedger = (ledger: Ledger): Ledger => ({
+    ...ledger,
+    apply(advances, between = () => Promise.resolve()) {
+      if (!isAwaited || advances.every(({ flush }) => !flush))
+        return ledger.apply(advances, between)
+      isAwaited = false
+      return ledger.apply(advances, async () => {
+        const mark = decodeWatermark(await ledger.read('bird'))
+        if (!held && mark !== null && mark.part > 0) {
+          held = true
+          await new Promise<void>((resolve) => (letGo = resolve))
+        }
+      })
+    },
+  })
+  return {
+    wrapLedger,
+    await: () => void (isAwaited = true),
+    get isHolding() {
+      return held
+    },
+    end: () => letGo(),
+    [Symbol.dispose]: () => letGo(),
+  }
+}
+
+describe('a resource that changes its owner in the middle of a flush', function () {
+  this.timeout(30_000)
+  let log: EventLog
+  before(async () => {
+    log = await openBirds()
+  })
+  after(() => log[Symbol.asyncDispose]())
+
+  async function snapshotNow(): Promise<Snapshot> {
+    const { rows } = await log.client.query<{ text: string }>(
+      'select pg_current_snapshot()::text as text',
+    )
+    return parseSnapshot(rows[0]?.text ?? '') as Snapshot
+  }
+
+  it('is flushed by the new one from the start, and what the old one still sends does nothing', async () => {
+    const pause = createPause()
+    await using first = startInvalidator({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      applicationName: 'spms-test-first',
+      wrapLedger: pause.wrapLedger,
+    })
+    const { prefix, redis, ledger } = first
+    const { key, put, left } = entriesOf(redis, prefix)
+    const mark = async () => decodeWatermark(await ledger.read('bird'))
+    await until(() => redis.status === 'ready')
+    await until(async () => (await mark()) !== null)
+    const keys = Array.from({ length: ENTRIES }, (_, id) => key(bird, id))
+    await put(keys)
+
+    // A test that fails halfway must not wait for what it holds: this is disposed of first.
+    using held = pause
+    held.await()
+    await log.client.query(`select invalidation.flush('bird:*')`)
+    const asked = await snapshotNow()
+    await until(() => pause.isHolding)
+    const halfway = await mark()
+    expect(halfway?.part).to.be.above(0)
+    expect(covers(halfway?.snapshot as Snapshot, asked), 'it claims no more than it did').to.be
+      .false
+    expect((await left(keys)).length).to.be.within(1, ENTRIES - 1)
+
+    const record = recordKeys()
+    await using second = startInvalidator({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      prefix,
+      applicationName: 'spms-test-second',
+      wrapLedger: record.wrapLedger,
+    })
+    // The first does not notice that its connection is gone, since it waits for Redis.
+    await log.client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity
+       where application_name = 'spms-test-first' and datname = current_database()`,
+    )
+    await until(async () => (await left(keys)).length === 0)
+    await until(() => record.flushed.length > 0)
+    expect(record.flushed).to.eql(['bird'])
+    // What has been filled since then is no older than the flush.
+    await put(keys)
+    await log.client.query(`insert into bird values (7)`)
+    await until(async () => (await left([key(bird, 7)])).length === 0)
+
+    pause.end()
+    // It comes back with another connection, and both have their share.
+    await until(async () => {
+      const { rows } = await log.client.query<{ owners: string }>(
+        `select count(distinct pid) as owners from pg_locks l join pg_stat_activity using (pid)
+         where locktype = 'advisory' and l.mode = 'ExclusiveLock' and l.objsubid = 2
+           and application_name in ('spms-test-first', 'spms-test-second')
+           and datname = current_database()`,
+      )
+      return rows[0]?.owners === '2'
+    })
+    expect(await left(keys)).to.eql(keys.filter((one) => one !== key(bird, 7)))
+    await log.client.query(`insert into bird values (8)`)
+    await until(async () => (await left([key(bird, 8)])).length === 0)
+    expect(await left(keys)).to.have.lengthOf(ENTRIES - 2)
+    expect(second.working).to.be.true
+  })
+})
