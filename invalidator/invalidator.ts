@@ -101,6 +101,7 @@ async function work(
       if (session.lost.aborted || isSilence(error) || error instanceof NoLife) throw error
       // The window is kept: it begins again where the stored watermark stands.
       worker.doubt()
+      await pace.letGo()
       await trouble.meet(error)
     }
   }

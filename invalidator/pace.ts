@@ -7,6 +7,8 @@ import type { WakeUp } from './wake-up.ts'
 export interface Pace {
   /** Waits after a window of `events` events, until there may be another. */
   rest(events: number): Promise<void>
+  /** Lets the bell go. Who cannot read a window must not make every commit ring meanwhile. */
+  letGo(): Promise<void>
 }
 
 export interface PaceDeps {
@@ -58,8 +60,7 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
 
       if (holding) {
         if (!busy) return slumber(listener.hearing ? heartbeatMs : POLL_MAX_MS)
-        await session.releaseBell()
-        holding = false
+        await letGo()
       } else if (!busy && events === 0) {
         holding = await session.tryBell()
         // Whatever was committed before the bell was ours did not ring: read once more.
@@ -67,6 +68,13 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
       }
       return pause(pollMs)
     },
+    letGo,
+  }
+
+  async function letGo(): Promise<void> {
+    if (!holding) return
+    await session.releaseBell()
+    holding = false
   }
 
   /** Sleeps until it rings; in its sleep it goes on saying that it is alive. */

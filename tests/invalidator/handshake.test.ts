@@ -87,6 +87,7 @@ describe('a commit waits until something else wakes the sleeper', () => {
       part: 'the worker did not read once more when it has the bell',
       moment: 'it is about to take the bell',
       wrapPace: (pace, isTaken) => ({
+        ...pace,
         async rest(events) {
           await pace.rest(events)
           if (isTaken()) await pace.rest(0)

@@ -212,6 +212,23 @@ describe('an invalidator that loses what it works with', function () {
     expect(record.flushed.length).to.equal(length + BIRDS.length)
   })
 
+  it('Redis: no writer is made to ring until it is back', async () => {
+    await using redis = await startPrivateRedis()
+    await using invalidator = start({ redisUrl: redis.url })
+    await works(invalidator)
+    await until(() => sleepsAnybody(log.client))
+    await redis.stop()
+    await write()
+    await until(async () => !(await sleepsAnybody(log.client)))
+    for (let round = 0; round < 20; round++) {
+      await write()
+      expect(await sleepsAnybody(log.client)).to.be.false
+    }
+    await redis.start()
+    await works(invalidator)
+    await until(() => sleepsAnybody(log.client))
+  })
+
   it('everything in Redis: it flushes, and goes on', async () => {
     const record = recordKeys()
     await using redis = await startPrivateRedis()
