@@ -1,10 +1,12 @@
 import { expect } from 'chai'
+import { Client } from 'pg'
 import type { Fault } from './faults/fault.ts'
 import { FAULTS } from './faults/index.ts'
 import type { Guarantee } from './oracle/judge.ts'
 import { Random } from './random.ts'
-import { describeMeasure, describePhase } from './report.ts'
-import { run, type RunOptions } from './run.ts'
+import { describeMeasure, describePhase, describeViolation } from './report.ts'
+import { run } from './run.ts'
+import type { StageOptions } from './stage/stage.ts'
 
 // Another choice, in another order, is another seed.
 const SEED = 1
@@ -16,14 +18,32 @@ const faultNamed = (name: string): Fault => {
   return found
 }
 
+const SUPERSEDED = /by write \d+ .*transaction \d+/
+
+/** Something that is done to the database and then left as it is. */
+const inDatabase = (statements: string): Fault => ({
+  name: 'by SQL',
+  takes: 'nothing',
+  holdMs: 0,
+  async inject({ stage }) {
+    const client = new Client({ connectionString: stage.postgres.url })
+    await client.connect()
+    await client.query(statements)
+    await client.end()
+    return async () => {}
+  },
+})
+
 describe('the checker of consistency finds what is broken:', function () {
   this.timeout(120_000)
 
   const broken: readonly {
     readonly what: string
-    readonly replaced: Pick<RunOptions, 'replaceInApis' | 'replaceInInvalidators'>
+    readonly replaced?: StageOptions
     readonly fault: Fault | null
     readonly guarantee: Guarantee
+    /** By default what was shown, and who had written otherwise. */
+    readonly proof?: RegExp
   }[] = [
     {
       what: 'an invalidator that forgets nothing, and says it did',
@@ -49,16 +69,52 @@ describe('the checker of consistency finds what is broken:', function () {
       fault: faultNamed('invalidator-killed'),
       guarantee: 'G3',
     },
+    {
+      what: 'writers that fail in a trigger',
+      fault: inDatabase(`
+        create or replace function invalidation.ring() returns void language plpgsql as
+          $$ begin raise 'no bell'; end $$`),
+      guarantee: 'G5',
+      proof: /no bell/,
+    },
+    {
+      what: 'writers that wait for a lock of the event log',
+      fault: inDatabase(`
+        begin; lock table invalidation.event in share mode; select pg_sleep(1); commit`),
+      guarantee: 'G5',
+      proof: /waits for RowExclusiveLock on event/,
+    },
+    {
+      what: 'reads that wait for a Redis that does not answer',
+      replaced: { apiEnv: { REDIS_TIMEOUT_MS: '20000', REDIS_BUDGET_MS: '20000' } },
+      fault: { ...faultNamed('redis-stopped'), holdMs: 10_000 },
+      guarantee: 'G6',
+      proof: /a read without Redis took/,
+    },
   ]
-  for (const { what, replaced, fault, guarantee } of broken) {
+  for (const { what, replaced, fault, guarantee, proof = SUPERSEDED } of broken) {
     it(what, async () => {
-      const { phases } = await run({ seed: 1, faults: [fault], calmMs: 4_000, ...replaced })
+      const { phases } = await run({ seed: 1, faults: [fault], calmMs: 3_000, ...replaced })
       const found = phases.flatMap(({ violations }) => violations)
-      expect(found.map((violation) => violation.guarantee)).to.include(guarantee)
-      const proof = found.find((violation) => violation.guarantee === guarantee)
-      expect(proof?.timeline.join('\n')).to.match(/by write \d+ .*transaction \d+/)
+      const told = found
+        .filter((violation) => violation.guarantee === guarantee)
+        .map(describeViolation)
+      expect(told.join('\n')).to.match(proof)
     })
   }
+
+  it('a lease for everyone who asks', async () => {
+    const replaceInApis = './tests/consistency/broken/lease-for-everyone.ts'
+    const { measures } = await run({
+      seed: 1,
+      faults: [],
+      calmMs: 0,
+      replaceInApis,
+      isMeasured: true,
+    })
+    const found = measures.flatMap(({ violations }) => violations)
+    expect(found.map(({ guarantee }) => guarantee)).to.include('G7')
+  })
 })
 
 describe('everything that is guaranteed', function () {

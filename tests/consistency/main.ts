@@ -1,6 +1,8 @@
 import { Command, InvalidArgumentError } from 'commander'
 import type { Fault } from './faults/fault.ts'
 import { FAULTS } from './faults/index.ts'
+import { REDIS_FAULTS } from './faults/redis.ts'
+import { together } from './faults/together.ts'
 import { Random } from './random.ts'
 import { describeMeasure, describePhase, describeRun } from './report.ts'
 import { run } from './run.ts'
@@ -43,12 +45,18 @@ const { measures, phases } = await run({
 say(describeRun(phases))
 process.exitCode = [...measures, ...phases].some(({ violations }) => violations.length > 0) ? 1 : 0
 
-/** First without a fault, then each once in a drawn order, and so on. */
+/** First without a fault, then each once in a drawn order, then two at a time, and so on. */
 function* rounds(): Iterable<Fault | null> {
   const random = new Random(seed).branch('faults')
   for (;;) {
     yield null
     yield* random.shuffled(faults)
+    const ofRedis = random.shuffled(faults.filter((fault) => REDIS_FAULTS.includes(fault)))
+    const others = random.shuffled(faults.filter((fault) => !REDIS_FAULTS.includes(fault)))
+    for (const [at, other] of others.entries()) {
+      const fault = ofRedis[at]
+      if (fault) yield together(other, fault)
+    }
   }
 }
 

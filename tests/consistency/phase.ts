@@ -10,6 +10,7 @@ import { judgeWriters, watchWaits } from './oracle/writers.ts'
 import { judgeReaders } from './oracle/readers.ts'
 import type { Random } from './random.ts'
 import { createClient } from './readers/client.ts'
+import { startControl } from './readers/control.ts'
 import { type Seen, startReaders } from './readers/readers.ts'
 import { MAX_STALENESS_MS, type Stage } from './stage/stage.ts'
 import { startApiWriters } from './writers/api-writers.ts'
@@ -74,6 +75,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
         seen,
       })
       const readers = startReaders(client, drawn, seen, () => api.lastToken())
+      const control = startControl(fresh)
       const waits = watchWaits(stage.writersUrl)
       const violations: Violation[] = []
       try {
@@ -90,6 +92,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
         violations.push(...(await settle(stage.writersUrl, observer)))
         await readers.stop()
       }
+      const controlMs = await control.stop()
       violations.push(...(await waits.stop()))
       if (violations.length === 0) {
         violations.push(...(await compare(client, fresh)).violations)
@@ -102,7 +105,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
           .filter((write) => write.outcome !== 'rolled back' && !truth.holds(write)),
       )
       const judged = judgeReads(seen.reads, { truth, log, observer, allowances })
-      violations.push(...judged.violations, ...judgeReaders(seen, fault))
+      violations.push(...judged.violations, ...judgeReaders(seen, fault, controlMs))
       violations.push(...judgeWriters(failures, fault))
       observer.forget(performance.now())
       return {

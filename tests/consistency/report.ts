@@ -1,3 +1,4 @@
+import type { Violation } from './oracle/judge.ts'
 import type { PhaseReport } from './phase.ts'
 import type { Measure } from './phases/overhead.ts'
 
@@ -15,14 +16,14 @@ export function describePhase(report: PhaseReport): string {
 /** The same of what was measured. */
 export function describeMeasure({ name, figures, violations }: Measure): string {
   const line = `${violations.length === 0 ? 'ok ' : 'NOT'} ${name.padEnd(28)} ${figures}`
-  const shown = violations
-    .slice(0, SHOWN)
-    .map(({ guarantee, what, timeline }) =>
-      [`  ${guarantee} ${what}`, ...timeline.map((moment) => `     ${moment}`)].join('\n'),
-    )
+  const shown = violations.slice(0, SHOWN).map(describeViolation)
   const rest = violations.length - shown.length
   return [line, ...shown, ...(rest > 0 ? [`  and ${rest} more`] : [])].join('\n')
 }
+
+/** What must not have happened, and the history that proves it. */
+export const describeViolation = ({ guarantee, what, timeline }: Violation): string =>
+  [`  ${guarantee} ${what}`, ...timeline.map((moment) => `     ${moment}`)].join('\n')
 
 /** What was done in all, and how old what was served ever was. */
 export function describeRun(reports: readonly PhaseReport[]): string {

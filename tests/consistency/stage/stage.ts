@@ -56,6 +56,8 @@ export interface StageOptions {
   /** Loaded by the processes before anything else, to replace a part of them. */
   readonly replaceInApis?: string
   readonly replaceInInvalidators?: string
+  /** More environment for the APIs. */
+  readonly apiEnv?: NodeJS.ProcessEnv
 }
 
 /** Starts servers and processes of their own, and fills the world. */
@@ -98,31 +100,26 @@ async function open(
     apisToRedis: await stand(redis.url),
     invalidatorsToRedis: await stand(redis.url),
   }
-  const system = own(
-    await startSystem({
+  const common = { databaseUrl: paths.writersToPostgres.url, redisUrl: redis.url }
+  const [system, uncached] = await Promise.all([
+    startSystem({
+      ...common,
       apis: APIS,
-      databaseUrl: paths.writersToPostgres.url,
-      redisUrl: redis.url,
       env: { MAX_STALENESS_MS: `${MAX_STALENESS_MS}` },
       apiEnv: {
         DATABASE_URL: paths.apisToPostgres.url,
         REDIS_URL: paths.apisToRedis.url,
         ...loading(options.replaceInApis),
+        ...options.apiEnv,
       },
       invalidatorEnv: {
         DATABASE_URL: paths.invalidatorsToPostgres.url,
         REDIS_URL: paths.invalidatorsToRedis.url,
         ...loading(options.replaceInInvalidators),
       },
-    }),
-  )
-  const uncached = own(
-    await startSystem({
-      databaseUrl: paths.writersToPostgres.url,
-      redisUrl: redis.url,
-      env: { CACHE_ENABLED: 'false' },
-    }),
-  )
+    }).then(own),
+    startSystem({ ...common, env: { CACHE_ENABLED: 'false' } }).then(own),
+  ])
   await uncached.invalidator.kill()
   const prepared = new URL(paths.writersToPostgres.url)
   prepared.username = 'preparing'

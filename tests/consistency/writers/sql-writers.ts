@@ -8,6 +8,9 @@ import { codeOf, transact } from './transaction.ts'
 
 const PAUSE_MS = 25
 const RECONNECT_MS = 50
+const TRIES = 3
+/** Serialization failures and deadlocks: the same again may succeed. */
+const MAY_PASS = new Set(['40001', '40P01'])
 
 /** What writers were told instead of a success. */
 export interface WriteFailure {
@@ -36,12 +39,17 @@ export function startSqlWriters(options: SqlWritersOptions): Running {
   async function write(client: Client, random: Random): Promise<void> {
     while (!stopping.signal.aborted) {
       const door = draw(doors, random)
-      try {
-        const settings = door.options?.(random) ?? {}
-        await transact(client, log, door.name, (trx) => door.work(trx, random), settings)
-      } catch (error) {
-        failures.push(failureOf(door.name, error))
-        if (codeOf(error)?.length !== 5 || codeOf(error)?.startsWith('57P')) throw error
+      const settings = door.options?.(random) ?? {}
+      for (let tries = TRIES; tries > 0; tries--) {
+        try {
+          await transact(client, log, door.name, (trx) => door.work(trx, random), settings)
+          break
+        } catch (error) {
+          failures.push(failureOf(door.name, error))
+          const code = codeOf(error)
+          if (code?.length !== 5 || code.startsWith('57P')) throw error
+          if (!MAY_PASS.has(code)) break
+        }
       }
       await sleep(random.between(0, PAUSE_MS))
     }

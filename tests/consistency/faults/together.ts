@@ -1,0 +1,15 @@
+import type { Fault } from './fault.ts'
+
+/** Two faults at once. They must not touch the same server. */
+export const together = (one: Fault, other: Fault): Fault => ({
+  name: `${one.name} + ${other.name}`,
+  takes:
+    [one.takes, other.takes].find((taken) => taken === 'postgres') ??
+    [one.takes, other.takes].find((taken) => taken === 'redis') ??
+    'nothing',
+  holdMs: Math.max(one.holdMs, other.holdMs),
+  async inject(scene) {
+    const recoveries = await Promise.all([one.inject(scene), other.inject(scene)])
+    return async () => void (await Promise.all(recoveries.map((recover) => recover())))
+  },
+})
