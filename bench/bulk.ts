@@ -2,34 +2,25 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { Client } from 'pg'
 import type { Part } from './bench.ts'
+import {
+  type Change,
+  CHANGES,
+  COPY,
+  DROP_KEPT_ROWS,
+  KEEP_ROWS,
+  RESTORE_ROWS,
+} from './bulk/changes.ts'
+import { type Latencies, openBystander } from './bystander.ts'
 import { type Figure, shown } from './figure.ts'
 import { startInvalidator } from './invalidator.ts'
 import { peakBytes } from './processes.ts'
 import { findProfileIds, profileKey } from './profiles.ts'
-import { median } from './statistics.ts'
+import { runStatement } from './statement.ts'
+import { median, quantile } from './statistics.ts'
 import { table } from './table.ts'
 
-/** What is done to so many rows of one watched table, each as one statement in one transaction. */
-const CHANGES = [
-  {
-    name: 'insert',
-    text: `insert into users_employmententry (public_profile_id, position_title, start_year)
-           select (select min(id) from users_publicstaffprofile), 'bench', 2000 + n % 20
-           from generate_series(1, $rows) n`,
-  },
-  {
-    name: 'update',
-    text: `update users_employmententry set position_title = position_title || '.'`,
-  },
-  {
-    name: 'update, coarse mode',
-    mode: 'coarse',
-    text: `update users_employmententry set position_title = position_title || '.'`,
-  },
-  { name: 'delete', text: `delete from users_employmententry where position_title like 'bench%'` },
-] as const
-
 const LOST_MS = 60_000
+const AS_EXPECTED = 0.99
 
 interface Round {
   readonly bareMs: number
@@ -37,28 +28,35 @@ interface Round {
   readonly goneMs: number
   /** What the writer's backend held at most beyond what it holds without triggers. */
   readonly backendBytes: number
+  /** What somebody else waited meanwhile, without triggers and with them. */
+  readonly besideBare: Latencies
+  readonly besideWatched: Latencies
 }
 
-/** What a change of a million rows costs its writer, and how long entries outlive it. */
+/** What a change of a million rows costs its writer and others, and how long entries outlive it. */
 export const bulk: Part = async (bench) => {
   const { servers, quick, say } = bench
   const rows = quick ? 100_000 : 1_000_000
+  const databases = [servers.bareUrl, servers.databaseUrl]
   const invalidator = await startInvalidator(bench)
+  const bystander = await openBystander(bench)
   const redis = new Redis(servers.redisUrl)
   const keys = (await findProfileIds(servers.databaseUrl)).map((id) =>
     profileKey(servers.prefix, id),
   )
-  say(`bulk: ${rows.toLocaleString('en')} rows`)
+  const mayCopy = await mayRunPrograms(servers.databaseUrl)
+  const changes = CHANGES.filter(({ name }) => name !== COPY || mayCopy)
+  say(`bulk: ${rows.toLocaleString('en')} rows${mayCopy ? '' : '; this role may not COPY'}`)
 
   /** Milliseconds until the change is committed, and what the backend held at most. */
-  async function change(url: string, { text, ...rest }: (typeof CHANGES)[number]) {
+  async function make({ text, mode }: Change, url: string) {
     const client = new Client({ connectionString: url })
     await client.connect()
     try {
-      if ('mode' in rest) await client.query(`set invalidation.mode = '${rest.mode}'`)
+      if (mode) await client.query(`set invalidation.mode = '${mode}'`)
       const result = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
       const startedMs = performance.now()
-      await client.query(text.replace('$rows', String(rows)))
+      await client.query(text(rows))
       const ms = performance.now() - startedMs
       // A server elsewhere does not show its memory.
       const bytes = await peakBytes(result.rows[0]?.pid ?? 0).catch(() => Number.NaN)
@@ -77,22 +75,36 @@ export const bulk: Part = async (bench) => {
     return performance.now() - startedMs
   }
 
-  const found = new Map(CHANGES.map(({ name }): [string, Round[]] => [name, []]))
-  for (let round = 0; round < (quick ? 1 : 3); round++) {
-    for (const one of CHANGES) {
-      const bare = await change(servers.bareUrl, one)
-      for (const key of keys) await redis.hset(key, 'bench', '1')
-      const watched = await change(servers.databaseUrl, one)
-      found.get(one.name)?.push({
-        bareMs: bare.ms,
-        watchedMs: watched.ms,
-        goneMs: await untilGone(),
-        backendBytes: watched.bytes - bare.bytes,
-      })
+  async function measure(change: Change): Promise<Round> {
+    const bare = await bystander.during(() => make(change, servers.bareUrl))
+    for (const key of keys) await redis.hset(key, 'bench', '1')
+    const watched = await bystander.during(async () => {
+      const made = await make(change, servers.databaseUrl)
+      return { ...made, goneMs: await untilGone() }
+    })
+    return {
+      bareMs: bare.result.ms,
+      watchedMs: watched.result.ms,
+      goneMs: watched.result.goneMs,
+      backendBytes: watched.result.bytes - bare.result.bytes,
+      besideBare: bare.latencies,
+      besideWatched: watched.latencies,
     }
   }
+
+  const found = new Map(changes.map(({ name }): [string, Round[]] => [name, []]))
+  const quiet: Latencies[] = []
+  for (const url of databases) await runStatement(url, KEEP_ROWS)
+  for (let round = 0; round < (quick ? 1 : 3); round++) {
+    quiet.push((await bystander.during(() => sleep(quick ? 3_000 : 10_000))).latencies)
+    for (const change of changes) found.get(change.name)?.push(await measure(change))
+    for (const url of databases) await runStatement(url, RESTORE_ROWS)
+  }
+  for (const url of databases) await runStatement(url, DROP_KEPT_ROWS)
+  const hitShare = await bystander.hitShare()
   const invalidatorBytes = await peakBytes(invalidator.pid)
   redis.disconnect()
+  await bystander.stop()
   await invalidator.stop()
 
   const mib = (bytes: number) => shown(bytes / 2 ** 20)
@@ -101,7 +113,7 @@ export const bulk: Part = async (bench) => {
   say(
     table(
       ['', 'ms without', 'ms with', 'ratio', 'then stale for, ms', 'backend, MiB more'],
-      CHANGES.map(({ name }) => [
+      changes.map(({ name }) => [
         name,
         shown(of(name, ({ bareMs }) => bareMs)),
         shown(of(name, ({ watchedMs }) => watchedMs)),
@@ -112,25 +124,80 @@ export const bulk: Part = async (bench) => {
     ),
   )
   say(`bulk: the invalidator held ${mib(invalidatorBytes)} MiB at most`)
-  const what = `update of ${rows.toLocaleString('en')} rows`
+
+  const others = (name: string, one: readonly Latencies[], other?: readonly Latencies[]) => [
+    name,
+    ...(['hit', 'uncached'] as const).flatMap((kind) => [
+      shown(p99(one, kind)),
+      other === undefined ? '' : shown(p99(other, kind)),
+    ]),
+  ]
+  const besideBare = (rounds: readonly Round[]) => rounds.map((round) => round.besideBare)
+  const besideWatched = (rounds: readonly Round[]) => rounds.map((round) => round.besideWatched)
+  say(
+    table(
+      ['others, p99 ms', 'hit', 'with triggers', 'uncached', 'with triggers'],
+      [
+        others('nothing changes', quiet),
+        ...[...found].map(([name, done]) => others(name, besideBare(done), besideWatched(done))),
+      ],
+    ),
+  )
+
+  const all = [...found.values()].flat()
+  const count = rows.toLocaleString('en')
+  const figure = (what: string, value: number, unit: Figure['unit'] = ''): Figure => ({
+    what,
+    value,
+    unit,
+    budget: null,
+  })
+  const costs = ['insert', 'update', 'delete', ...(mayCopy ? [COPY] : [])].map((name) =>
+    figure(
+      `${name} of ${count} rows, against no trigger`,
+      of(name, ({ bareMs, watchedMs }) => watchedMs / bareMs),
+    ),
+  )
+  const meanwhile = figure(
+    "meanwhile, p99 of another endpoint's hits",
+    p99(besideWatched(all), 'hit'),
+    'ms',
+  )
+  const outlived = changes.map(({ name }) => of(name, ({ goneMs }) => goneMs))
   return [
-    {
-      what: `${what}, against no trigger`,
-      value: of('update', ({ bareMs, watchedMs }) => watchedMs / bareMs),
-      unit: '',
-      budget: null,
-    },
-    {
-      what: `${what}, until the last stale entry is gone`,
-      value: of('update', ({ goneMs }) => goneMs),
-      unit: 'ms',
-      budget: null,
-    },
+    ...costs,
+    figure('after any of these, until the last stale entry is gone', Math.max(...outlived), 'ms'),
+    hitShare < AS_EXPECTED
+      ? { ...meanwhile, value: null, note: 'other answers' }
+      : {
+          ...meanwhile,
+          note: `${shown(p99(besideBare(all), 'hit'))} without triggers, ${shown(p99(quiet, 'hit'))} at rest`,
+        },
     {
       what: 'invalidator, most memory meanwhile',
       value: invalidatorBytes,
       unit: 'bytes',
       budget: { atMost: 300 * 2 ** 20 },
     },
-  ] satisfies Figure[]
+  ]
+}
+
+/** Over all that was asked, in whichever round. */
+const p99 = (all: readonly Latencies[], kind: keyof Latencies) =>
+  quantile(
+    all.flatMap((one) => one[kind]),
+    0.99,
+  )
+
+async function mayRunPrograms(url: string): Promise<boolean> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  try {
+    const { rows } = await client.query<{ may: boolean }>(
+      `select pg_has_role('pg_execute_server_program', 'usage') as may`,
+    )
+    return rows[0]?.may ?? false
+  } finally {
+    await client.end()
+  }
 }

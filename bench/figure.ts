@@ -5,7 +5,7 @@ export interface Figure {
   readonly what: string
   /** `null`: refused, and `note` says why. */
   readonly value: number | null
-  readonly unit: '' | 'ms' | 'bytes' | 'events/s'
+  readonly unit: '' | 'ms' | 'bytes' | 'events' | 'events/s'
   /** What it should be at most, or at least; `null` where the design asks nothing. */
   readonly budget: Budget | null
   readonly note?: string

@@ -6,6 +6,7 @@ import { build } from './build.ts'
 import { shareOutCores } from './cores.ts'
 import { bulk } from './bulk.ts'
 import { budgetTable, type Figure } from './figure.ts'
+import { dead } from './dead.ts'
 import { drain } from './drain.ts'
 import { http } from './http.ts'
 import { lag } from './lag.ts'
@@ -13,6 +14,7 @@ import { memory } from './memory.ts'
 import { mix } from './mix.ts'
 import { openServers } from './servers.ts'
 import { recovery } from './recovery.ts'
+import { scale } from './scale.ts'
 import { writers } from './writers.ts'
 
 const parts: Readonly<Record<string, Part>> = {
@@ -22,6 +24,8 @@ const parts: Readonly<Record<string, Part>> = {
   memory,
   drain,
   bulk,
+  scale,
+  dead,
   recovery,
   mix,
 }

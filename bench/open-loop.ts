@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-export interface OpenLoopOptions {
+export type OpenLoopOptions = {
   readonly perS: number
-  readonly seconds: number
-}
+} & ({ readonly seconds: number } | { readonly until: AbortSignal })
 
 /** Timers come up to a millisecond late: the rest is spent looking at the clock. */
 const EARLY_MS = 1.5
@@ -14,12 +13,15 @@ const EARLY_MS = 1.5
  * that `ask` answers with `false`.
  */
 export async function openLoop(
-  { perS, seconds }: OpenLoopOptions,
+  options: OpenLoopOptions,
   ask: (index: number) => Promise<boolean | void>,
 ): Promise<number[]> {
+  const { perS } = options
+  const isOver = (i: number) =>
+    'until' in options ? options.until.aborted : i >= perS * options.seconds
   const startMs = performance.now() + 50
   const answers: Promise<number | null>[] = []
-  for (let i = 0; i < perS * seconds; i++) {
+  for (let i = 0; !isOver(i); i++) {
     const dueMs = startMs + (i * 1000) / perS
     await until(dueMs)
     const answer = ask(i).then((counts) => (counts === false ? null : performance.now() - dueMs))

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { Redis } from 'ioredis'
 import { Client } from 'pg'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { profileKey } from './profiles.ts'
 import { seededRandom } from './statistics.ts'
+import { openTracking } from './tracking.ts'
 
 export interface ProbeOptions {
   readonly databaseUrl: string
@@ -14,7 +14,6 @@ export interface ProbeOptions {
   readonly seconds: number
 }
 
-const INVALIDATED = '__redis__:invalidate'
 /** After which a change counts as never applied. */
 const LOST_MS = 5_000
 
@@ -23,41 +22,26 @@ const LOST_MS = 5_000
  * long each entry outlived the commit: from the moment the writer was told of the commit to the
  * moment that Redis said that the entry was gone, in milliseconds on one clock.
  *
- * Redis is not polled, which on few cores would slow what is measured: it reports keys that others
- * change (client tracking). Its report travels as far as a reader's answer would, so the figure is
- * never too small by more than the time that this process takes to look.
+ * Redis reports it itself, so the figure is never too small by more than the time that this process
+ * takes to look.
  *
  * @throws when an entry was not invalidated within 5 s.
  */
 export async function probe(options: ProbeOptions): Promise<number[]> {
   const { databaseUrl, redisUrl, prefix, ids, perS, seconds } = options
+  const outcomes = new Map<string, (goneAtMs: number) => void>()
+  using tracking = await openTracking({
+    redisUrl,
+    keysFrom: profileKey(prefix, ''),
+    onChange(key, atMs) {
+      outcomes.get(key)?.(atMs)
+      outcomes.delete(key)
+    },
+  })
+  const { redis } = tracking
   const writer = new Client({ connectionString: databaseUrl })
   await writer.connect()
-  const redis = new Redis(redisUrl)
-  // Under the newer protocol the client keeps such reports to itself.
-  const reports = new Redis(redisUrl, { protocol: 2 })
-  const outcomes = new Map<string, (goneAtMs: number) => void>()
   try {
-    const reporter = await reports.client('ID')
-    await reports.subscribe(INVALIDATED)
-    reports.on('message', (_channel, keys) => {
-      const nowMs = performance.now()
-      for (const key of keys.split(',')) {
-        outcomes.get(key)?.(nowMs)
-        outcomes.delete(key)
-      }
-    })
-    // What this connection does itself, such as filling entries, is not reported.
-    const where = [
-      'REDIRECT',
-      reporter,
-      'BCAST',
-      'PREFIX',
-      profileKey(prefix, ''),
-      'NOLOOP',
-    ] as const
-    await redis.call('CLIENT', 'TRACKING', 'ON', ...where)
-
     const random = seededRandom(2)
     const lags: Promise<number>[] = []
     let dueMs = performance.now()
@@ -93,8 +77,6 @@ export async function probe(options: ProbeOptions): Promise<number[]> {
     lost.catch(() => {})
     return await Promise.race([Promise.all(lags), lost])
   } finally {
-    redis.disconnect()
-    reports.disconnect()
     await writer.end()
   }
 }

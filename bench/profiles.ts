@@ -2,22 +2,34 @@ import { Client } from 'pg'
 import { entryKey } from '../shared/cache/key.ts'
 import { staffProfile } from '../shared/resources/index.ts'
 
-/** The ids of the profiles that everybody may see. */
-export async function findProfileIds(databaseUrl: string): Promise<string[]> {
+/** A profile that everybody may see, and whose it is. */
+export interface Profile {
+  readonly id: string
+  readonly userId: string
+}
+
+export async function findProfiles(databaseUrl: string): Promise<Profile[]> {
   const client = new Client({ connectionString: databaseUrl })
   await client.connect()
   try {
-    const { rows } = await client.query<{ id: string }>(
-      `select p.id::text from users_publicstaffprofile p join users_user u on u.id = p.user_id
+    const { rows } = await client.query<Profile>(
+      `select p.id::text, p.user_id::text as "userId"
+       from users_publicstaffprofile p join users_user u on u.id = p.user_id
        where not p.is_hidden and u.is_active order by p.id`,
     )
-    return rows.map(({ id }) => id)
+    return rows
   } finally {
     await client.end()
   }
 }
 
+/** The ids of the profiles that everybody may see. */
+export const findProfileIds = async (databaseUrl: string): Promise<string[]> =>
+  (await findProfiles(databaseUrl)).map(({ id }) => id)
+
 export const profilePath = (id: string) => `/api/v1/users/staffprofiles/${id}`
+
+export const projectsPath = (userId: string) => `/api/v1/users/${userId}/projects_staff_profile`
 
 /** Where a profile stands in Redis. */
 export const profileKey = (prefix: string, id: string) =>

@@ -1,28 +1,24 @@
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Redis } from 'ioredis'
-import { Client } from 'pg'
 import { install } from '../db/event-log/install.ts'
-import { covers, parseSnapshot, type Snapshot } from '../db/event-log/snapshot.ts'
 import { migrate } from '../db/migrate.ts'
 import { stateDir } from '../scripts/paths.ts'
 import { seed } from '../scripts/seed/seed.ts'
 import { startPostgres } from '../scripts/servers/postgres.ts'
 import { startRedis } from '../scripts/servers/redis.ts'
 import { compileRules } from '../shared/cache/compile.ts'
-import { watermarkKey } from '../shared/cache/key.ts'
-import { decodeWatermark } from '../shared/cache/watermark.ts'
 import { catalog } from '../shared/resources/index.ts'
+import { untilChangeApplied } from './applied.ts'
 import type { Bench, Part } from './bench.ts'
 import { shown } from './figure.ts'
 import { startInvalidator } from './invalidator.ts'
 import type { Service } from './service.ts'
+import { runStatement } from './statement.ts'
 import { median, quantile } from './statistics.ts'
 import { table } from './table.ts'
 
 const NAME = 'bench-recovery'
-const LOST_MS = 60_000
 /** By then two replicas have shared out the resources. */
 const SHARED_OUT_MS = 3_000
 
@@ -39,7 +35,7 @@ export const recovery: Part = async (bench) => {
     await rm(join(stateDir, `${NAME}.log`), { force: true })
   })
   const { port } = postgres
-  await runOn(postgres.url, 'create database spms')
+  await runStatement(postgres.url, 'create database spms')
   const databaseUrl = postgres.urlOf('spms')
   await migrate(databaseUrl)
   await seed(databaseUrl, { scale: 0.1 })
@@ -47,35 +43,6 @@ export const recovery: Part = async (bench) => {
   const own: Bench = {
     ...bench,
     servers: { ...bench.servers, databaseUrl, redisUrl: redis.url },
-  }
-  const { prefix } = own.servers
-
-  /** Commits a change, and answers with the milliseconds until every resource's watermark is past it. */
-  async function untilApplied(): Promise<number> {
-    const startedMs = performance.now()
-    const client = new Client({ connectionString: databaseUrl })
-    const marks = new Redis(own.servers.redisUrl)
-    try {
-      await client.connect()
-      await client.query('update users_publicstaffprofile set expertise = $1 where id = 1', [
-        `recovery ${startedMs}`,
-      ])
-      const committed = await look(client)
-      for (;;) {
-        const stored = await marks.hgetall(watermarkKey(prefix))
-        const { life } = await look(client)
-        const isApplied = catalog.every(({ name }) => {
-          const mark = decodeWatermark(stored[name] ?? null)
-          return mark?.incarnation === life && covers(mark.snapshot, committed.snapshot)
-        })
-        if (isApplied) return performance.now() - startedMs
-        if (performance.now() - startedMs > LOST_MS) throw new Error('not applied within a minute')
-        await sleep(2)
-      }
-    } finally {
-      marks.disconnect()
-      await client.end()
-    }
   }
 
   const starts: Promise<Service>[] = []
@@ -120,7 +87,7 @@ export const recovery: Part = async (bench) => {
       name: 'connections of the invalidator cut',
       replicas: 1,
       inject: () =>
-        runOn(
+        runStatement(
           postgres.url,
           `select pg_terminate_backend(pid) from pg_stat_activity
            where application_name like 'spms-invalidator%'`,
@@ -158,31 +125,14 @@ export const recovery: Part = async (bench) => {
     const found: number[] = []
     for (let round = 0; round < (quick ? 1 : 5); round++) {
       const invalidators = await Promise.all(Array.from({ length: replicas }, start))
-      await untilApplied()
+      await untilChangeApplied(own.servers)
       if (replicas > 1) await sleep(SHARED_OUT_MS)
       await inject(invalidators)
-      found.push(await untilApplied())
+      found.push(await untilChangeApplied(own.servers))
       await stopAll()
     }
     rows.push([name, shown(median(found)), shown(quantile(found, 1))])
   }
   say(table(['until every commit is applied, ms', 'median', 'max'], rows))
   return []
-}
-
-async function look(client: Client): Promise<{ snapshot: Snapshot; life: string | null }> {
-  const { rows } = await client.query<{ snapshot: string; life: string | null }>(
-    `select pg_current_snapshot()::text as snapshot, (select id from invalidation.life) as life`,
-  )
-  return {
-    snapshot: parseSnapshot(rows[0]?.snapshot ?? '') as Snapshot,
-    life: rows[0]?.life ?? null,
-  }
-}
-
-async function runOn(url: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  await client.query(statement)
-  await client.end()
 }

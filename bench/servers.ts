@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Redis } from 'ioredis'
-import { Client } from 'pg'
 import { install } from '../db/event-log/install.ts'
 import { migrate } from '../db/migrate.ts'
 import { stateDir } from '../scripts/paths.ts'
@@ -11,6 +10,7 @@ import { startRedis } from '../scripts/servers/redis.ts'
 import type { Say } from '../scripts/servers/say.ts'
 import { compileRules } from '../shared/cache/compile.ts'
 import { catalog } from '../shared/resources/index.ts'
+import { runStatement } from './statement.ts'
 
 /** What a run works on: databases and a key prefix of its own, and what serves them. */
 export interface Servers {
@@ -67,22 +67,11 @@ export async function openServers({ env, say, onStop }: ServersOptions): Promise
   }
 
   async function createDatabase(database: string, template = 'template0'): Promise<string> {
-    await query(postgresUrl, `create database ${database} template ${template}`)
-    onStop(() => query(postgresUrl, `drop database if exists ${database} with (force)`))
+    await runStatement(postgresUrl, `create database ${database} template ${template}`)
+    onStop(() => runStatement(postgresUrl, `drop database if exists ${database} with (force)`))
     const url = new URL(postgresUrl)
     url.pathname = `/${database}`
     return url.href
-  }
-}
-
-/** Runs one statement on a connection of its own. */
-async function query(url: string, statement: string): Promise<void> {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  try {
-    await client.query(statement)
-  } finally {
-    await client.end()
   }
 }
 

@@ -1,6 +1,7 @@
 import { Client } from 'pg'
 import { createSessions } from '../api/session/session.ts'
 import { seededRandom } from './statistics.ts'
+import { zipf } from './zipf.ts'
 
 /** One request of the mix. */
 export interface Visit {
@@ -17,9 +18,6 @@ export interface Workload extends AsyncDisposable {
 const WRITE_SHARE = 0.01
 /** Of what is left: people with a session, who open their dashboard and look at others and at projects. */
 const SESSION_SHARE = 0.4
-
-/** How much more often the first is asked for than the n-th. */
-const ZIPF_EXPONENT = 1
 
 /**
  * Public profile pages are four requests each, a dashboard is the eight of the single-page
@@ -118,20 +116,3 @@ const DASHBOARD = [
   'documents/projectdocuments/pendingmyaction',
   'projects/mine',
 ]
-
-/** Draws from a list: the n-th is drawn with a probability proportional to 1/n. */
-function zipf<T>(items: readonly T[], random: () => number): () => T {
-  const cumulative: number[] = []
-  let sum = 0
-  for (const index of items.keys()) cumulative.push((sum += 1 / (index + 1) ** ZIPF_EXPONENT))
-  return () => {
-    const at = random() * sum
-    let [low, high] = [0, items.length - 1]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((cumulative[middle] as number) < at) low = middle + 1
-      else high = middle
-    }
-    return items[low] as T
-  }
-}

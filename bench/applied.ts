@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { Client } from 'pg'
+import { covers, parseSnapshot, type Snapshot } from '../db/event-log/snapshot.ts'
+import type { Servers } from './servers.ts'
+import { readWatermarks } from './watermarks.ts'
+
+type Target = Pick<Servers, 'databaseUrl' | 'redisUrl' | 'prefix'>
+
+const LOST_MS = 60_000
+
+/**
+ * Answers with the milliseconds until every resource's watermark is past what is committed by now.
+ * @throws after a minute.
+ */
+export const untilApplied = (target: Target): Promise<number> => wait(target, async () => {})
+
+/** The same for a change that it commits first. */
+export const untilChangeApplied = (target: Target): Promise<number> =>
+  wait(target, (client) =>
+    client.query('update users_publicstaffprofile set expertise = $1 where id = 1', [
+      `applied ${performance.now()}`,
+    ]),
+  )
+
+async function wait(
+  { databaseUrl, redisUrl, prefix }: Target,
+  change: (client: Client) => Promise<unknown>,
+): Promise<number> {
+  const startedMs = performance.now()
+  const client = new Client({ connectionString: databaseUrl })
+  const redis = new Redis(redisUrl)
+  try {
+    await client.connect()
+    await change(client)
+    const committed = await look(client)
+    for (;;) {
+      const marks = await readWatermarks(redis, prefix)
+      const { life } = await look(client)
+      const isApplied = marks.every(
+        (mark) => mark?.incarnation === life && covers(mark.snapshot, committed.snapshot),
+      )
+      if (isApplied) return performance.now() - startedMs
+      if (performance.now() - startedMs > LOST_MS) throw new Error('not applied within a minute')
+      await sleep(2)
+    }
+  } finally {
+    redis.disconnect()
+    await client.end()
+  }
+}
+
+async function look(client: Client): Promise<{ snapshot: Snapshot; life: string | null }> {
+  const { rows } = await client.query<{ snapshot: string; life: string | null }>(
+    `select pg_current_snapshot()::text as snapshot, (select id from invalidation.life) as life`,
+  )
+  return {
+    snapshot: parseSnapshot(rows[0]?.snapshot ?? '') as Snapshot,
+    life: rows[0]?.life ?? null,
+  }
+}

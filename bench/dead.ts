@@ -1,0 +1,115 @@
+import { stateDir } from '../scripts/paths.ts'
+import { findPgbench } from '../scripts/servers/load-programs.ts'
+import { startRedis } from '../scripts/servers/redis.ts'
+import { untilApplied } from './applied.ts'
+import type { Bench, Part } from './bench.ts'
+import { type Figure, shown } from './figure.ts'
+import { startInvalidator } from './invalidator.ts'
+import { runPgbench } from './pgbench.ts'
+import { median, quantile, seededRandom, shuffled } from './statistics.ts'
+import { table } from './table.ts'
+
+const WRITERS = 16
+
+/** What can be taken away from writers. */
+interface Mortal {
+  kill(): Promise<unknown>
+  restore(): Promise<unknown>
+}
+
+interface Run {
+  readonly tps: number
+  /** Notifications for each commit; NaN where nobody counts them. */
+  readonly rang: number
+}
+
+/** Whether writers notice that what comes after them is dead. */
+export const dead: Part = async (bench) => {
+  const { quick, say, onStop } = bench
+  const seconds = quick ? 2 : 5
+  const pgbench = await findPgbench({ stateDir, env: process.env, say })
+  // Not one that others may need.
+  let server = await startRedis({ stateDir, env: process.env, say })
+  onStop(() => server.stop())
+  const own: Bench = { ...bench, servers: { ...bench.servers, redisUrl: server.url } }
+  let worker = await startInvalidator(own)
+  await untilApplied(own.servers)
+
+  const redis: Mortal = {
+    kill: () => server.kill(),
+    async restore() {
+      server = await startRedis({ stateDir, env: process.env, port: server.port, say })
+    },
+  }
+  const invalidator: Mortal = {
+    kill: () => worker.stop('SIGKILL'),
+    async restore() {
+      worker = await startInvalidator(own)
+    },
+  }
+  const arms: readonly { readonly name: string; readonly takes: readonly Mortal[] }[] = [
+    { name: 'everything alive', takes: [] },
+    { name: 'invalidator dead', takes: [invalidator] },
+    { name: 'Redis dead', takes: [redis] },
+    { name: 'both dead', takes: [redis, invalidator] },
+  ]
+  const [alive = '', ...others] = arms.map(({ name }) => name)
+
+  async function measure({ takes }: (typeof arms)[number]): Promise<Run> {
+    for (const one of takes) await one.kill()
+    const countRings = () =>
+      takes.includes(invalidator) ? Number.NaN : worker.count('spms_bell_rings_total')
+    const before = await countRings()
+    const writer = { pgbench, url: own.servers.databaseUrl, clients: WRITERS }
+    const tps = await runPgbench({ ...writer, seconds })
+    const rang = ((await countRings()) - before) / (tps * seconds)
+    for (const one of takes) await one.restore()
+    // The next finds nothing left to do.
+    await untilApplied(own.servers)
+    return { tps, rang }
+  }
+
+  const random = seededRandom(3)
+  const rounds: ReadonlyMap<string, Run>[] = []
+  for (let round = 0; round < (quick ? 3 : 7); round++) {
+    say(`dead: round ${round + 1}`)
+    const found = new Map<string, Run>()
+    // In another order each time, since each leaves the machine to the next as it does.
+    for (const arm of shuffled(arms, random)) found.set(arm.name, await measure(arm))
+    rounds.push(found)
+  }
+  await worker.stop()
+  await server.stop()
+
+  const of = (name: string) => rounds.map((round) => round.get(name) as Run)
+  const ratios = (name: string) =>
+    rounds.map((_, i) => (of(name)[i] as Run).tps / (of(alive)[i] as Run).tps)
+  say(
+    table(
+      [`${WRITERS} writers`, 'TPS', 'ratio', 'of rounds', 'commits that rang'],
+      arms.map(({ name }) => [
+        name,
+        shown(median(of(name).map(({ tps }) => tps))),
+        shown(median(ratios(name))),
+        `${shown(quantile(ratios(name), 0))} to ${shown(quantile(ratios(name), 1))}`,
+        Number.isNaN(of(name)[0]?.rang) ? '' : percent(median(of(name).map(({ rang }) => rang))),
+      ]),
+    ),
+  )
+  return [
+    ...others.map((name): Figure => ({
+      what: `TPS of ${WRITERS} writers, ${name}, against everything alive`,
+      value: median(ratios(name)),
+      unit: '',
+      budget: { atLeast: 0.95 },
+    })),
+    {
+      what: `share of the commits of ${WRITERS} writers that rang, everything alive`,
+      value: median(of(alive).map(({ rang }) => rang)),
+      unit: '',
+      budget: { atMost: 0.05 },
+    },
+  ]
+}
+
+const percent = (share: number) => `${shown(100 * share)} %`

@@ -1,0 +1,13 @@
+import type { Figure } from './figure.ts'
+import type { Part } from './bench.ts'
+import { backlog } from './scale/backlog.ts'
+import { edit } from './scale/edit.ts'
+import { emptied } from './scale/emptied.ts'
+import { stream } from './scale/stream.ts'
+
+/** What happens when there is much of something: entries of one edit, commits, events that waited, misses. */
+export const scale: Part = async (bench) => {
+  const figures: Figure[] = []
+  for (const part of [edit, stream, backlog, emptied]) figures.push(...(await part(bench)))
+  return figures
+}

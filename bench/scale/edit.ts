@@ -1,0 +1,100 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
+import { untilApplied } from '../applied.ts'
+import type { Part } from '../bench.ts'
+import { shown } from '../figure.ts'
+import { startInvalidator } from '../invalidator.ts'
+import { quantile } from '../statistics.ts'
+import { table } from '../table.ts'
+import { openTracking } from '../tracking.ts'
+import { fillEntries, findEntries } from './entries.ts'
+
+/** The business area is taken whose edit concerns about so many entries. */
+const WANTED_ENTRIES = 320
+const LOST_MS = 10_000
+
+/** How long it takes until an edit of one row has reached all the entries that it concerns. */
+export const edit: Part = async (bench) => {
+  const { servers, quick, say } = bench
+  const invalidator = await startInvalidator(bench)
+  const entries = await findEntries(servers)
+  const gone = new Map<string, number>()
+  using tracking = await openTracking({
+    redisUrl: servers.redisUrl,
+    keysFrom: `${servers.prefix}:`,
+    onChange(key, atMs) {
+      if (entries.has(key)) gone.set(key, atMs)
+    },
+  })
+  const writer = new Client({ connectionString: servers.databaseUrl })
+  await writer.connect()
+
+  async function refill(keys: Iterable<string>): Promise<void> {
+    await fillEntries(tracking.redis, keys)
+    gone.clear()
+  }
+
+  /** Gives an area another name, or its own again, and answers with when that was committed. */
+  async function rename(id: string): Promise<number> {
+    await writer.query(
+      `update agencies_businessarea
+       set name = case when name like '%.' then left(name, -1) else name || '.' end where id = $1`,
+      [id],
+    )
+    return performance.now()
+  }
+
+  try {
+    // A new invalidator forgets everything before it begins, and is warm after as many edits.
+    await untilApplied(servers)
+    await refill(entries.keys())
+    const areas = await writer.query<{ id: string }>('select id from agencies_businessarea')
+    const touched = new Map<string, ReadonlySet<string>>()
+    for (const { id } of areas.rows) {
+      await rename(id)
+      await untilApplied(servers)
+      touched.set(id, new Set(gone.keys()))
+      await refill(gone.keys())
+    }
+    const [id, concerned] = [...touched].toSorted(
+      ([, a], [, b]) => Math.abs(a.size - WANTED_ENTRIES) - Math.abs(b.size - WANTED_ENTRIES),
+    )[0] as [string, ReadonlySet<string>]
+
+    const found: number[] = []
+    for (let round = 0; round < (quick ? 10 : 100); round++) {
+      const committedMs = await rename(id)
+      while (![...concerned].every((key) => gone.has(key))) {
+        if (performance.now() - committedMs > LOST_MS) throw new Error('entries are still there')
+        await sleep(5)
+      }
+      found.push(Math.max(...gone.values()) - committedMs)
+      await refill(gone.keys())
+    }
+
+    const resources = new Set([...concerned].map((key) => entries.get(key)))
+    say(
+      table(
+        ['edit of a business area', 'entries', 'of resources', 'p50 ms', 'p95 ms', 'max ms'],
+        [
+          [
+            'commit -> the last is gone',
+            `${concerned.size}`,
+            `${resources.size}`,
+            ...[0.5, 0.95, 1].map((share) => shown(quantile(found, share))),
+          ],
+        ],
+      ),
+    )
+    return [
+      {
+        what: `commit -> the last of ${concerned.size} entries of ${resources.size} resources is gone, p95`,
+        value: quantile(found, 0.95),
+        unit: 'ms',
+        budget: { atMost: 50 },
+      },
+    ]
+  } finally {
+    await writer.end()
+    await invalidator.stop()
+  }
+}

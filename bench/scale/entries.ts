@@ -1,0 +1,49 @@
+import type { Redis } from 'ioredis'
+import { Client } from 'pg'
+import { entryKey } from '../../shared/cache/key.ts'
+import { paramsOf, type ResourceRules } from '../../shared/cache/resource.ts'
+import { catalog } from '../../shared/resources/index.ts'
+import type { Servers } from '../servers.ts'
+
+/** Whose ids an entry is named by. */
+const TABLES: Readonly<Record<string, string>> = {
+  profile_id: 'users_publicstaffprofile',
+  user_id: 'users_user',
+  project_id: 'projects_project',
+}
+
+/** Every entry that there can be, except those named by an e-mail address, and of which resource it is. */
+export async function findEntries({
+  databaseUrl,
+  prefix,
+}: Servers): Promise<ReadonlyMap<string, string>> {
+  const client = new Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    const entries = new Map<string, string>()
+    for (const resource of catalog) {
+      for (const params of await findParams(client, resource)) {
+        entries.set(entryKey(prefix, resource, params), resource.name)
+      }
+    }
+    return entries
+  } finally {
+    await client.end()
+  }
+}
+
+async function findParams(client: Client, resource: ResourceRules) {
+  const [name] = paramsOf(resource)
+  if (name === undefined) return [{}]
+  const table = TABLES[name]
+  if (table === undefined) return []
+  const { rows } = await client.query<{ id: string }>(`select id::text from ${table}`)
+  return rows.map(({ id }) => ({ [name]: id }))
+}
+
+/** Makes entries as good as real ones to whoever forgets them. */
+export async function fillEntries(redis: Redis, keys: Iterable<string>): Promise<void> {
+  const pipeline = redis.pipeline()
+  for (const key of keys) pipeline.hset(key, 'bench', '1').pexpire(key, 600_000)
+  await pipeline.exec()
+}

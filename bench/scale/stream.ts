@@ -1,0 +1,122 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { readBacklog } from '../../db/event-log/status.ts'
+import { stateDir } from '../../scripts/paths.ts'
+import { findPgbench } from '../../scripts/servers/load-programs.ts'
+import { untilApplied } from '../applied.ts'
+import type { Part } from '../bench.ts'
+import { type Figure, shown } from '../figure.ts'
+import { startInvalidator } from '../invalidator.ts'
+import { LAST_WRITTEN_ID, runPgbench } from '../pgbench.ts'
+import { probe } from '../probe.ts'
+import { peakBytes } from '../processes.ts'
+import { findProfileIds } from '../profiles.ts'
+import type { Servers } from '../servers.ts'
+import { quantile } from '../statistics.ts'
+import { table } from '../table.ts'
+import { readWatermarks } from '../watermarks.ts'
+
+const COMMITS_PER_S = 50_000 / 60
+const SAMPLES_PER_S = 20
+const WRITERS = 16
+const REPLICAS = 4
+/** By then they have shared out the resources. */
+const SHARED_OUT_MS = 5_000
+const LOOK_EVERY_MS = 500
+
+/** Whether replicas keep up with a long stream of commits, and what they hold meanwhile. */
+export const stream: Part = async (bench) => {
+  const { servers, quick, say } = bench
+  const seconds = quick ? 20 : 600
+  const pgbench = await findPgbench({ stateDir, env: process.env, say })
+  const replicas = await Promise.all(
+    Array.from({ length: REPLICAS }, () => startInvalidator(bench)),
+  )
+  const ids = (await findProfileIds(servers.databaseUrl)).filter((id) => +id > LAST_WRITTEN_ID)
+  await untilApplied(servers)
+  await sleep(SHARED_OUT_MS)
+  say(`scale: 50,000 commits a minute for ${seconds} s, ${REPLICAS} invalidators`)
+
+  // All of them hear every ring.
+  const countRings = async () =>
+    Math.max(...(await Promise.all(replicas.map((one) => one.count('spms_bell_rings_total')))))
+  const ringsBefore = await countRings()
+  const over = new AbortController()
+  const watching = watchBacklog(servers, over.signal)
+  watching.catch(() => {})
+  const writer = { pgbench, url: servers.databaseUrl, clients: WRITERS }
+  const [lags, tps] = await Promise.all([
+    probe({ ...servers, ids, perS: SAMPLES_PER_S, seconds }),
+    runPgbench({ ...writer, seconds, perS: COMMITS_PER_S }),
+  ]).finally(() => over.abort())
+  const backlogs = await watching
+  const rings = (await countRings()) - ringsBefore
+  const bytes = Math.max(...(await Promise.all(replicas.map(({ pid }) => peakBytes(pid)))))
+  for (const replica of replicas) await replica.stop()
+
+  const commits = tps * seconds + lags.length
+  const p99 = quantile(lags, 0.99)
+  const most = Math.max(...backlogs)
+  say(
+    table(
+      ['stream', 'commits', 'a minute', 'sampled', 'lost', 'p50 ms', 'p99 ms', 'max ms', 'rings'],
+      [
+        [
+          `${REPLICAS} replicas`,
+          shown(commits),
+          shown((commits / seconds) * 60),
+          `${lags.length}`,
+          // Else the probe had failed.
+          '0',
+          ...[0.5, 0.99, 1].map((share) => shown(quantile(lags, share))),
+          `${shown((100 * rings) / commits)} %`,
+        ],
+      ],
+    ),
+  )
+  say(
+    table(
+      ['backlog, events', 'p50', 'p99', 'max', 'looks'],
+      [
+        [
+          'behind the last of the watermarks',
+          ...[0.5, 0.99, 1].map((share) => shown(quantile(backlogs, share))),
+          `${backlogs.length}`,
+        ],
+      ],
+    ),
+  )
+  const figure = (
+    what: string,
+    value: number,
+    unit: Figure['unit'],
+    budget: Figure['budget'],
+  ): Figure => ({ what: `50,000 commits a minute, ${what}`, value, unit, budget })
+  return [
+    figure('those that were committed', (commits / seconds) * 60, '', { atLeast: 50_000 }),
+    figure('commit -> invalidated, p99', p99, 'ms', { atMost: 25 }),
+    figure('most that waited', most, 'events', { atMost: COMMITS_PER_S }),
+    figure('most memory of a replica', bytes, 'bytes', { atMost: 300 * 2 ** 20 }),
+  ]
+}
+
+/** Counts, twice a second, what was committed after the watermark that is furthest behind. */
+async function watchBacklog(
+  { databaseUrl, redisUrl, prefix }: Servers,
+  until: AbortSignal,
+): Promise<readonly number[]> {
+  const redis = new Redis(redisUrl)
+  const found: number[] = []
+  try {
+    while (!until.aborted) {
+      const snapshots = (await readWatermarks(redis, prefix)).map((mark) => mark?.snapshot)
+      const last = snapshots.reduce((a, b) => (a && b ? (a.xmax < b.xmax ? a : b) : undefined))
+      if (!last) throw new Error('a resource has no watermark')
+      found.push((await readBacklog(databaseUrl, last)).events)
+      await sleep(LOOK_EVERY_MS)
+    }
+    return found
+  } finally {
+    redis.disconnect()
+  }
+}
