@@ -1,0 +1,119 @@
+import { access, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { parse } from 'yaml'
+import { root } from '../scripts/paths.ts'
+
+const read = (name: string) => readFile(join(root, name), 'utf8')
+const dockerfiles = { api: 'Dockerfile.api', invalidator: 'Dockerfile.invalidator' }
+
+describe('images', () => {
+  it('share their layers: all stages before their own are the same', async () => {
+    const [api, invalidator] = await Promise.all(
+      Object.values(dockerfiles).map(async (name) => (await read(name)).split('USER ')[0]),
+    )
+    expect(api).to.equal(invalidator)
+  })
+
+  for (const [service, name] of Object.entries(dockerfiles)) {
+    it(`of the ${service} runs what the build makes of a file that is there`, async () => {
+      const dockerfile = await read(name)
+      const commands = [...dockerfile.matchAll(/^CMD (.+)$/gm)].map(
+        ([, command = '']) => JSON.parse(command) as string[],
+      )
+      expect(commands.at(-1)).to.deep.equal(['node', `dist/${service}/main.js`])
+      for (const [, script = ''] of commands) await access(sourceOf(script))
+      for (const [, folder = ''] of dockerfile.matchAll(/^COPY (\w+) \1$/gm)) {
+        await access(join(root, folder))
+      }
+    })
+
+    it(`of the ${service} gives up root, heeds SIGTERM and asks whether it is ready`, async () => {
+      const dockerfile = await read(name)
+      expect(dockerfile).to.match(/^USER [1-9]\d*:[1-9]\d*$/m)
+      expect(dockerfile).to.match(/^STOPSIGNAL SIGTERM$/m)
+      expect(dockerfile).to.match(/^HEALTHCHECK [^]*\/readyz/m)
+    })
+  }
+
+  it('are built from what they need only', async () => {
+    const [first, ...allowed] = (await read('.dockerignore')).split('\n').filter(isRule)
+    expect(first).to.equal('*')
+    const copied = [...(await read(dockerfiles.api)).matchAll(/^COPY (?!--)(.+) \S+$/gm)]
+    expect(allowed).to.have.members(
+      [...new Set(copied.flatMap(([, names = '']) => names.split(' ')))].map((path) => `!${path}`),
+    )
+  })
+})
+
+describe('docker-compose.yml', () => {
+  let services: Readonly<Record<string, Service>>
+
+  before(async () => {
+    const file = parse(await read('docker-compose.yml'), { merge: true }) as {
+      services: typeof services
+    }
+    ;({ services } = file)
+  })
+
+  it('has the Redis of ADR-008, which evicts nothing that has no expiry', () => {
+    const redis = services['redis']
+    expect(redis).to.deep.include({
+      image: 'redis:7-alpine',
+      volumes: ['redis_data:/data'],
+      healthcheck: {
+        test: ['CMD', 'redis-cli', 'ping'],
+        interval: '10s',
+        timeout: '3s',
+        retries: 3,
+      },
+    })
+    expect(redis?.command).to.match(/^redis-server --appendonly yes /)
+    expect(redis?.command).to.match(/ --maxmemory-policy volatile-lru$/)
+    expect(redis?.ports).to.deep.equal(['127.0.0.1:${REDIS_PORT:-6379}:6379'])
+  })
+
+  it('publishes nothing beyond this machine', () => {
+    for (const [name, { ports = [] }] of Object.entries(services)) {
+      for (const port of ports) expect(port, name).to.match(/^127\.0\.0\.1:/)
+    }
+  })
+
+  it('lets the invalidator be scaled: no port and no name of its own', () => {
+    expect(services['invalidator']).not.to.have.any.keys('ports', 'container_name')
+  })
+
+  it('confines all that runs our images', () => {
+    const ours = Object.entries(services).filter(([, { build }]) => build)
+    expect(ours.map(([name]) => name)).to.have.members(['migrate', 'seed', 'api', 'invalidator'])
+    for (const [name, service] of ours) {
+      expect(service, name).to.deep.include({
+        read_only: true,
+        cap_drop: ['ALL'],
+        security_opt: ['no-new-privileges:true'],
+      })
+    }
+  })
+
+  it('runs commands that the build makes, and mounts files that are there', async () => {
+    for (const { command, volumes = [] } of Object.values(services)) {
+      for (const [script] of String(command ?? '').matchAll(/dist\/\S+\.js/g)) {
+        await access(sourceOf(script))
+      }
+      for (const volume of volumes.filter((volume) => volume.startsWith('./scripts/'))) {
+        await access(join(root, volume.split(':')[0] ?? ''))
+      }
+    }
+  })
+})
+
+interface Service {
+  readonly build?: object
+  readonly command?: string | readonly string[]
+  readonly ports?: readonly string[]
+  readonly volumes?: readonly string[]
+}
+
+const sourceOf = (script: string) => join(root, script.replace('dist/', '').replace(/\.js$/, '.ts'))
+
+const isRule = (line: string) => line !== '' && !line.startsWith('#')

