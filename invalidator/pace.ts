@@ -5,8 +5,11 @@ import type { WakeUp } from './wake-up.ts'
 
 /** When to look again. */
 export interface Pace {
-  /** Waits after a window of `events` events, until there may be another. */
-  rest(events: number): Promise<void>
+  /**
+   * Waits after a window of `events` events, until there may be another. `writing`: how many
+   * transactions were in progress when it was read.
+   */
+  rest(events: number, writing: number): Promise<void>
   /** Lets the bell go. Who cannot read a window must not make every commit ring meanwhile. */
   letGo(): Promise<void>
 }
@@ -24,6 +27,14 @@ export interface PaceDeps {
 const BUSY_PER_S = 500
 /** Below this it sleeps again; apart, so that a pause of the writers does not make them ring. */
 const CALM_PER_S = 250
+/**
+ * So many at once wait for each other where they ring, however few a second get through: on a slow
+ * disk a queue of ringing commits never reaches the rate above, which they would reach together.
+ */
+const CROWD = 4
+const CROWD_PER_S = 20
+/** How long a crowd is remembered. */
+const CROWD_MS = 1_000
 /** How far back the rate looks: every commit of that long rings before a load is known as one. */
 const MEMORY_S = 0.25
 const POLL_FIRST_MS = 1
@@ -43,18 +54,21 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
   let pollMs = POLL_FIRST_MS
   let recent = 0
   let measuredAtMs = performance.now()
+  let crowdedAtMs = -Infinity
 
-  /** Events a second, of late. */
-  function measure(events: number): number {
+  /** Whether ringing would make writers wait. */
+  function isBusy(events: number, writing: number): boolean {
     const nowMs = performance.now()
     recent = recent * Math.exp((measuredAtMs - nowMs) / 1000 / MEMORY_S) + events
     measuredAtMs = nowMs
-    return recent / MEMORY_S
+    const perS = recent / MEMORY_S
+    if (writing >= CROWD && perS > CROWD_PER_S) crowdedAtMs = nowMs
+    return nowMs - crowdedAtMs < CROWD_MS || perS > (holding ? BUSY_PER_S : CALM_PER_S)
   }
 
   return {
-    async rest(events) {
-      const busy = measure(events) > (holding ? BUSY_PER_S : CALM_PER_S)
+    async rest(events, writing) {
+      const busy = isBusy(events, writing)
       pollMs = events > 0 ? POLL_FIRST_MS : Math.min(POLL_MAX_MS, 2 * pollMs)
       if (!session.bellRings) return pause(SILENT_POLL_MS)
 

@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Client } from 'pg'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
+import { createPace } from '../../invalidator/pace.ts'
 import { WakeUp } from '../../invalidator/wake-up.ts'
 import type { Ledger } from '../../shared/cache/ledger.ts'
 import type { EventLog } from '../event-log/event-log.ts'
@@ -249,6 +250,43 @@ describe('an invalidator that sleeps without any fallback', () => {
     expect(await isAsleep()).to.be.false
     await writer.end()
     await log.client.query(`alter database ${database} reset invalidation.bell`)
+  })
+
+  it('lets the bell go where many write at once, though few a second get through', async () => {
+    await using opened = await openWorker({ databaseUrl: log.url, catalog: BIRDS, prefix })
+    const { session, worker } = opened
+    const pace = createPace({
+      session,
+      listener: { hearing: true },
+      wakeUp: { wait: () => Promise.resolve(true) },
+      heartbeatMs: Infinity,
+      stopping: new AbortController().signal,
+    })
+    worker.adopt(BIRDS)
+    /** Far fewer than what is a load by itself. */
+    const commitSome = async () => {
+      for (let round = 0; round < 10; round++) {
+        await log.client.query(`insert into bird values (${++id})`)
+        await pace.rest(await worker.applyWindow(), worker.writing)
+      }
+    }
+    await worker.applyWindow()
+    await pace.rest(0, 0)
+    expect(await isAsleep()).to.be.true
+    await commitSome()
+    expect(await isAsleep()).to.be.true
+
+    const writers = await Promise.all(Array.from({ length: 4 }, () => log.connect()))
+    for (const writer of writers) await writer.query(`begin; insert into bird values (${++id})`)
+    await commitSome()
+    expect(await isAsleep()).to.be.false
+    for (const writer of writers) await writer.query('rollback')
+    for (const writer of writers) await writer.end()
+    // It was no more than a moment.
+    await until(async () => {
+      await pace.rest(0, 0)
+      return isAsleep()
+    })
   })
 
   it('leaves the bell to the one that works, while it stands by', async () => {
