@@ -35,7 +35,7 @@ const inDatabase = (statements: string): Fault => ({
 })
 
 describe('the checker of consistency finds what is broken:', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
 
   const broken: readonly {
     readonly what: string
@@ -118,7 +118,7 @@ describe('the checker of consistency finds what is broken:', function () {
 })
 
 describe('everything that is guaranteed', function () {
-  this.timeout(600_000)
+  this.timeout(900_000)
 
   it('holds while all kinds of writers write, and through faults', async () => {
     const faults = [null, ...new Random(SEED).some(FAULTS, FAULTS_OF_A_SHORT_RUN)]

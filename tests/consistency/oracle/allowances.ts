@@ -90,8 +90,8 @@ export class Allowances {
     )
   }
 
-  /** The same for what shows because of other rows: any lost commit to their tables may be why. */
-  mayShowLostState(row: RowName, read: Read): boolean {
+  /** Whether a row may show, or not, because of a lost commit to any of the tables that decide it. */
+  mayShowLost(row: RowName, read: Read): boolean {
     const tables = [row.split(' ')[0], ...read.entry.shows.map(({ table }) => table)]
     return this.#lost.some(
       (write) =>

@@ -49,6 +49,8 @@ export function judgeReads(reads: readonly Read[], deps: JudgeDeps): Judgement {
     }
     for (const [row, version] of shown) check(read, row, version, truth.versions(row))
     for (const [row, timeline] of truth.presence(read.entry)) {
+      // A row may have come or gone by a commit that was lost, and left no version.
+      if (allowances.mayShowLost(row, read)) continue
       check(read, row, shown.has(row), timeline)
     }
   }
@@ -76,10 +78,9 @@ export function judgeReads(reads: readonly Read[], deps: JudgeDeps): Judgement {
     while (at >= 0 && timeline[at]?.value !== value) at--
     const title = `shows ${row}: ${String(value)}`
     if (at < 0) {
-      if (allowances.mayShowLostState(row, read)) return
       return fail(read, 'G2', `${title}, which it was not yet, or never`, timeline)
     }
-    if (at === newest || allowances.mayShowLostState(row, read)) return
+    if (at === newest) return
     // Everything after it says otherwise; the first of these that was answered superseded it.
     const later = timeline.slice(at + 1, newest + 1)
     const supersededMs = Math.min(...later.map(({ ackedMs }) => ackedMs))
