@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { Client } from 'pg'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { testRedisUrl } from '../support/invalidator.ts'
+import { testRedisServerUrl } from '../support/invalidator.ts'
 import { type ProfileWatch, type Sighting, watchProfiles } from '../support/profile-watch.ts'
 import { startSystem, type System } from '../support/system.ts'
 
@@ -29,7 +29,7 @@ describe('whatever has died or stopped', function () {
   let profiles: ProfileWatch
   before(async () => {
     database = await createTestDatabase({ seeded: true })
-    wayToRedis = await createProxy(testRedisUrl())
+    wayToRedis = await createProxy(testRedisServerUrl())
     wayToPostgres = await createProxy(database.url)
     await Promise.all([wayToRedis.listen(), wayToPostgres.listen()])
     system = await startSystem({

@@ -18,8 +18,11 @@ const MASTER = 'spms'
 const SENTINELS = 3
 const PASSWORD = 'secret'
 
-/** Starts them. A server counts as gone after half a second. */
-export async function startPrivateSentinels(): Promise<PrivateSentinels> {
+/**
+ * Starts them. A server counts as gone after half a second: on a busy machine also one that is
+ * there, so that who wants no failover asks for more.
+ */
+export async function startPrivateSentinels(goneAfterMs = 500): Promise<PrivateSentinels> {
   const processes: RedisProcess[] = []
   const start = async (...launch: Parameters<typeof startRedisProcess>) => {
     const started = await startRedisProcess(...launch)
@@ -34,7 +37,7 @@ export async function startPrivateSentinels(): Promise<PrivateSentinels> {
   const watched = [
     `sentinel monitor ${MASTER} 127.0.0.1 ${first.port} 2`,
     `sentinel auth-pass ${MASTER} ${PASSWORD}`,
-    `sentinel down-after-milliseconds ${MASTER} 500`,
+    `sentinel down-after-milliseconds ${MASTER} ${goneAfterMs}`,
     `sentinel failover-timeout ${MASTER} 2000`,
   ]
   const sentinels: RedisProcess[] = []

@@ -63,7 +63,7 @@ async function startEmbedded(env: NodeJS.ProcessEnv): Promise<Services> {
 /** The kind that `TEST_REDIS` names; everything that speaks to Redis is tested on each. */
 async function startEmbeddedRedis(env: NodeJS.ProcessEnv) {
   if (env.TEST_REDIS === 'sentinels') {
-    const redis = await startPrivateSentinels()
+    const redis = await startPrivateSentinels(60_000)
     stops.push(async () => redis[Symbol.asyncDispose]())
     return { redisUrl: redis.url, redisServerUrl: redis.firstUrl }
   }
