@@ -76,6 +76,33 @@ program
   })
 
 program
+  .command('explain <key-or-url>')
+  .description('say whether it is cached, since when, and what would make it stale')
+  .option('--as <user-id>', 'ask for a URL as this user')
+  .action(async (what: string, { as }: { readonly as?: string }) => {
+    const { runExplain } = await import('./verbs/explain.ts')
+    await runExplain(await find(), process.env, what, as)
+  })
+
+program
+  .command('tail')
+  .description('print changes as they are committed, and what is forgotten for each')
+  .action(async () => {
+    const { runTail } = await import('./verbs/tail.ts')
+    const stop = new AbortController()
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+    await runTail((await find()).databaseUrl, process.env.CACHE_PREFIX || 'spms', stop.signal)
+  })
+
+program
+  .command('flush <what>')
+  .description('forget all entries of a resource, or of those whose keys match a key or a pattern')
+  .action(async (what: string) => {
+    const { runFlush } = await import('./verbs/flush.ts')
+    await runFlush(await find(), process.env.CACHE_PREFIX || 'spms', what)
+  })
+
+program
   .command('seed')
   .description('fill a fresh database with example data, the same every time')
   .option('--scale <n>', 'how many times the usual size', parseScale)

@@ -25,6 +25,19 @@ export function keyMatcher(prefix: string, { key, version }: KeySpace): RegExp {
   return new RegExp(`^${escape(`${prefix}:${version}:`)}${pattern}$`)
 }
 
+/** Finds the parameters in a resource's keys; `null` in any other key. */
+export function keyParser(
+  prefix: string,
+  { key, version }: KeySpace,
+): (text: string) => Params | null {
+  const places = key.split(':').map((part) => part.replace(/^\{(\w+)\}$/, '(?<$1>[^:]+)'))
+  const pattern = new RegExp(`^${escape(`${prefix}:${version}:`)}${places.join(':')}$`)
+  return (text) => {
+    const match = pattern.exec(text)
+    return match && { ...match.groups }
+  }
+}
+
 /** The hash that holds the watermark of every resource. */
 export const watermarkKey = (prefix: string) => `${prefix}:watermark`
 

@@ -5,9 +5,8 @@ import { findMoment, type Moment } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
 import type { Redis } from '../redis.ts'
 import { bareUuid, decodeFrame, etagOf, type Frame } from './frame.ts'
-import { keyMatcher, watermarkKey } from './key.ts'
+import { keyParser, watermarkKey } from './key.ts'
 import type { Params, Resource } from './resource.ts'
-import { paramsOf } from './resource.ts'
 import { decodeWatermark } from './watermark.ts'
 
 /** Compares what is cached with what Postgres says, and forgets what should not be there. */
@@ -54,24 +53,31 @@ export function createVerifier(deps: VerifierDeps): Verifier {
   const { redis, db, prefix, patienceMs = PATIENCE_MS } = deps
   const kinds = deps.resources.map((resource) => ({
     resource,
-    matcher: keyMatcher(prefix, resource),
-    paramsIn: createParamsReader(prefix, resource),
+    parse: keyParser(prefix, resource),
   }))
 
   async function verify(sample?: number): Promise<readonly Verified[]> {
     const keys = sample === undefined ? await allKeys() : await someKeys(sample)
     const found: Verified[] = []
     for (const key of keys) {
-      const kind = kinds.find(({ matcher }) => matcher.test(key))
-      if (kind === undefined) continue
+      const entry = entryAt(key)
+      if (entry === null) continue
       for (const variant of await redis.hkeys(key)) {
         // A lease is no value.
         if (variant.startsWith('~')) continue
-        const outcome = await examine(kind.resource, key, kind.paramsIn(key), variant)
-        if (outcome !== null) found.push({ resource: kind.resource.name, key, variant, outcome })
+        const outcome = await examine(entry.resource, key, entry.params, variant)
+        if (outcome !== null) found.push({ resource: entry.resource.name, key, variant, outcome })
       }
     }
     return found
+  }
+
+  function entryAt(key: string): { readonly resource: Resource; readonly params: Params } | null {
+    for (const { resource, parse } of kinds) {
+      const params = parse(key)
+      if (params !== null) return { resource, params }
+    }
+    return null
   }
 
   async function examine(
@@ -150,16 +156,3 @@ const isServed = (frame: Frame, { moment, nowMs }: Fresh) =>
   frame.freshUntilMs > nowMs &&
   moment.incarnation !== null &&
   frame.incarnation === bareUuid(moment.incarnation)
-
-/** Finds the parameters in a resource's keys. */
-function createParamsReader(prefix: string, resource: Resource): (key: string) => Params {
-  const names = paramsOf(resource)
-  const places = resource.key.split(':')
-  const skipped = `${prefix}:${resource.version}:`.length
-  return (key) => {
-    const parts = key.slice(skipped).split(':')
-    return Object.fromEntries(
-      names.map((name) => [name, parts[places.indexOf(`{${name}}`)] as string]),
-    )
-  }
-}

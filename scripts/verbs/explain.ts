@@ -1,0 +1,174 @@
+import { createServer } from 'node:http'
+import { createApp } from '../../api/app.ts'
+import { apiConfig } from '../../api/config.ts'
+import { createSessions } from '../../api/session/session.ts'
+import { openDatabase } from '../../db/database.ts'
+import { createGuard } from '../../shared/cache/guard.ts'
+import { decodeFrame, type Frame } from '../../shared/cache/frame.ts'
+import { entryKey, keyParser } from '../../shared/cache/key.ts'
+import { createLedger } from '../../shared/cache/ledger.ts'
+import { createLoader } from '../../shared/cache/loader.ts'
+import { OwnLife } from '../../shared/cache/own-life.ts'
+import { createReader, type Reader } from '../../shared/cache/reader.ts'
+import type { ResourceRules } from '../../shared/cache/resource.ts'
+import { isLookup } from '../../shared/cache/rule.ts'
+import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import { parseConfig } from '../../shared/config.ts'
+import { ConfigurationError } from '../../shared/errors.ts'
+import { createLogger } from '../../shared/logger.ts'
+import { createMetrics } from '../../shared/metrics.ts'
+import type { Redis } from '../../shared/redis.ts'
+import { catalog } from '../../shared/resources/index.ts'
+import { closeServer, listen } from '../../shared/server.ts'
+import type { Discovered } from '../servers/discover.ts'
+import { withRedis } from './with-redis.ts'
+
+/** An entry that an answer is made of. */
+interface Part {
+  readonly resource: ResourceRules
+  readonly key: string
+  /** The one that was asked for; all that there are when a key was given. */
+  readonly variant?: string
+}
+
+/**
+ * Says of a key, or of each entry that a path is answered from, whether it is cached, since when,
+ * and what would make it stale. @throws when it names nothing that is cached.
+ */
+export async function runExplain(
+  { databaseUrl, redisUrl }: Discovered,
+  environment: NodeJS.ProcessEnv,
+  what: string,
+  userId?: string,
+): Promise<void> {
+  if (redisUrl === undefined) throw new ConfigurationError('REDIS_URL: is not set')
+  const prefix = environment.CACHE_PREFIX || 'spms'
+  const isPath = what.startsWith('/') || /^https?:/.test(what)
+  const parts = isPath
+    ? await partsOfPath(databaseUrl, environment, prefix, pathIn(what), userId)
+    : partsOfKey(prefix, what)
+  if (parts.length === 0) throw new Error(`${what} is answered from nothing that is cached`)
+  await withRedis(redisUrl, async (redis) => {
+    for (const part of parts) {
+      for (const line of await describe(redis, prefix, part)) console.log(line)
+    }
+  })
+}
+
+const pathIn = (what: string) => {
+  const { pathname, search } = new URL(what, 'http://localhost')
+  return `${pathname}${search}`
+}
+
+function partsOfKey(prefix: string, what: string): readonly Part[] {
+  for (const resource of catalog) {
+    const key = what.startsWith(`${prefix}:`) ? what : `${prefix}:${resource.version}:${what}`
+    if (keyParser(prefix, resource)(key) !== null) return [{ resource, key }]
+  }
+  return []
+}
+
+/** Asks an API of our own that notes what it reads, so that no list of routes can be out of date. */
+async function partsOfPath(
+  databaseUrl: string,
+  environment: NodeJS.ProcessEnv,
+  prefix: string,
+  path: string,
+  userId: string | undefined,
+): Promise<readonly Part[]> {
+  const { http } = parseConfig(apiConfig(catalog.map(({ name }) => name)), {
+    ...environment,
+    DATABASE_URL: databaseUrl,
+    CACHE_ENABLED: 'false',
+    SESSION_SECRETS: environment.SESSION_SECRETS || 'only to ask ourselves, and for no one else',
+  })
+  const db = openDatabase({ url: databaseUrl, poolSize: 2, applicationName: 'spms-explain' })
+  const parts: Part[] = []
+  const uncached = createReader({
+    store: null,
+    loader: createLoader(db, { concurrency: 2, queue: 100 }),
+    guard: createGuard({ maxStalenessMs: 0, life: new OwnLife() }),
+    prefix,
+    isCached: () => false,
+    metrics: createMetrics(),
+    onFillError: () => undefined,
+  })
+  const noting: Reader = {
+    query: uncached.query,
+    read(resource, params, variant) {
+      parts.push({ resource, key: entryKey(prefix, resource, params), variant })
+      return uncached.read(resource, params, variant)
+    },
+  }
+  const logger = createLogger('explain')
+  const app = createApp({ config: http, reader: noting, db, logger, isReady: () => true })
+  const server = createServer(app)
+  try {
+    const port = await listen(server, { host: '127.0.0.1', port: 0, setting: 'PORT' })
+    const headers: Record<string, string> = {}
+    if (userId !== undefined) {
+      const { password } = await db
+        .selectFrom('users_user')
+        .select('password')
+        .where('id', '=', userId)
+        .executeTakeFirstOrThrow(() => new Error(`there is no user ${userId}`))
+      const session = await createSessions(http.sessionSecrets).issue(userId, password)
+      headers.Cookie = `spms_session=${session}`
+    }
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers })
+    await response.arrayBuffer()
+    console.log(`GET ${path} is answered with ${response.status}`)
+    if (response.status === 401) console.log('it needs a session: add --as <user id>')
+    return parts
+  } finally {
+    await closeServer(server)
+    await db.destroy()
+  }
+}
+
+async function describe(
+  redis: Redis,
+  prefix: string,
+  { resource, key, variant }: Part,
+): Promise<string[]> {
+  const ledger = createLedger(redis, prefix)
+  const nowMs = await ledger.time()
+  const mark = decodeWatermark(await ledger.read(resource.name))
+  const fields = variant === undefined ? await redis.hkeys(key) : [variant]
+  const variants = fields.filter((field) => !field.startsWith('~'))
+  const found = await Promise.all(
+    variants.map(async (field) => {
+      const frame = decodeFrame(await redis.hgetBuffer(key, field))
+      return `  ${field}: ${describeFrame(frame, mark?.incarnation, nowMs)}`
+    }),
+  )
+  return [
+    '',
+    `${resource.name}  ${key}`,
+    ...(found.length === 0 ? ['  not cached'] : found),
+    mark === null
+      ? '  no watermark: nobody invalidates here, so only what is younger than the bound is used'
+      : `  everything up to ${seconds(nowMs - mark.asOfMs)} ago has been applied`,
+    '  goes stale when one of these changes',
+    ...resource.staleWhen.map((rule) => {
+      const columns = rule.watch.join(', ')
+      if (isLookup(rule))
+        return `    ${rule.table} (${columns}), found from ${rule.from.join(', ')}`
+      const where = Object.entries(rule.key).map(([name, column]) => `${column} is {${name}}`)
+      return `    ${rule.table} (${columns})${where.length === 0 ? '' : ` where ${where.join(' and ')}`}`
+    }),
+  ]
+}
+
+function describeFrame(frame: Frame | null, life: string | undefined, nowMs: number): string {
+  if (frame === null) return 'not cached'
+  const size = frame.body === null ? 'that it does not exist' : `${frame.body.length} bytes`
+  const since = `cached ${seconds(nowMs - frame.leasedAtMs)} ago`
+  if (life !== undefined && frame.incarnation !== life.replaceAll('-', '')) {
+    return `${since}, in another life of the database: not used`
+  }
+  const left = frame.freshUntilMs - nowMs
+  return `${size}, ${since}, ${left > 0 ? `fresh for ${seconds(left)} more` : 'expired'}`
+}
+
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`

@@ -1,0 +1,97 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client } from 'pg'
+import type { Event } from '../../db/event-log/event.ts'
+import { type InstalledRules, readRules } from '../../db/event-log/rules.ts'
+import type { Snapshot } from '../../db/event-log/snapshot.ts'
+import { beginReading, readWindow } from '../../db/event-log/window.ts'
+import { createTranslation } from '../../invalidator/translation.ts'
+import { createLogger } from '../../shared/logger.ts'
+import { catalog } from '../../shared/resources/index.ts'
+
+const LOOK_EVERY_MS = 200
+const SHOWN_ROWS = 5
+const SHOWN_KEYS = 10
+
+/** Prints each event as it is committed, and what an invalidator forgets for it, until asked to stop. */
+export async function runTail(
+  databaseUrl: string,
+  prefix: string,
+  stopping: AbortSignal,
+): Promise<void> {
+  const client = new Client({
+    connectionString: databaseUrl,
+    application_name: 'spms-tail',
+    connectionTimeoutMillis: 5000,
+    pipeline: true,
+  })
+  await client.connect()
+  const translation = createTranslation({
+    session: { client },
+    catalog,
+    prefix,
+    logger: createLogger('tail'),
+  })
+  try {
+    let rules = await readRules(client)
+    let since: Snapshot | null = null
+    console.log('waiting for changes; Ctrl-C ends it')
+    while (!stopping.aborted) {
+      const { snapshot } = await beginReading(client, false)
+      const { events, coarse } =
+        since === null ? { events: [], coarse: false } : await readWindow(client, since)
+      for (const event of events) {
+        if (event.op !== 'F' && rules.find(event.version, event.tableId) === null) {
+          rules = await readRules(client)
+        }
+        const window = { events: [event], coarse, count: 1 }
+        const { keys, flush, lookups } = await translation.map(window, catalog)
+        await translation.follow(lookups, keys)
+        console.log(describe(event, rules))
+        for (const [resource, reason] of flush) console.log(`    flush  ${resource} (${reason})`)
+        for (const line of shorten(
+          [...keys.values()].flatMap((set) => [...set]),
+          SHOWN_KEYS,
+        )) {
+          console.log(`    forget ${line}`)
+        }
+      }
+      await client.query('commit')
+      since = snapshot
+      await sleep(LOOK_EVERY_MS, undefined, { signal: stopping }).catch(() => undefined)
+    }
+  } finally {
+    await client.end()
+  }
+}
+
+const OPERATIONS = {
+  I: 'insert',
+  U: 'update',
+  D: 'delete',
+  T: 'truncate',
+  B: 'many rows',
+  X: 'trigger fault',
+  F: 'flush',
+} as const
+
+function describe(
+  { op, version, tableId, changed, keys, atMs }: Event,
+  rules: InstalledRules,
+): string {
+  const time = new Date(atMs).toISOString().slice(11, 23)
+  if (op === 'F') return `${time}  flush  ${String(keys?.[0])}`
+  const table = rules.find(version, tableId)
+  const columns =
+    op === 'U' && changed !== -1n
+      ? ` (${table?.watch.filter((_, bit) => (changed & (1n << BigInt(bit))) !== 0n).join(', ')})`
+      : ''
+  const rows = shorten(
+    (keys ?? []).map((row) => `[${[row].flat().join(', ')}]`),
+    SHOWN_ROWS,
+  )
+  const names = keys === null ? '' : `  ${table?.keys.join(', ')} = ${rows.join(' ')}`
+  return `${time}  ${OPERATIONS[op]}  ${rules.nameOf(tableId) ?? `table ${tableId}`}${columns}${names}`
+}
+
+const shorten = (items: readonly string[], most: number): readonly string[] =>
+  items.length <= most ? items : [...items.slice(0, most), `and ${items.length - most} more`]
