@@ -12,11 +12,13 @@ export interface Compose {
   compose(...args: readonly string[]): Promise<string>
   /** Runs SQL as a DBA at the container of Postgres would. */
   psql(sql: string): Promise<string>
-  /** The ids of a service's containers. */
+  /** The ids of a service's containers that run. */
   containers(service: string): Promise<string[]>
-  /** Waits until each container of a service is healthy, by its own check. */
+  /** Waits until so many containers of a service are healthy, by their own check. */
   healthy(service: string, count?: number): Promise<void>
 }
+
+const PROJECT = 'spms-images'
 
 /** Runs a command of Docker, and answers what it printed. */
 export const docker = (...args: readonly string[]): Promise<string> => run('docker', args)
@@ -34,7 +36,7 @@ export async function openCompose(): Promise<Compose> {
   ])
   const env = {
     ...process.env,
-    COMPOSE_PROJECT_NAME: 'spms-images',
+    COMPOSE_PROJECT_NAME: PROJECT,
     PORT: `${api}`,
     POSTGRES_PORT: `${postgres}`,
     REDIS_PORT: `${redis}`,
@@ -43,25 +45,24 @@ export async function openCompose(): Promise<Compose> {
   }
   const compose: Compose['compose'] = (...args) =>
     run(program, [...first, ...args], { cwd: root, env })
-  const containers: Compose['containers'] = async (service) =>
-    (await compose('ps', '-q', service)).split('\n').filter((id) => id !== '')
+  /** Those that run, without what `compose run` started. */
+  const running = async (service: string, ...filters: readonly string[]) => {
+    const labels = [`project=${PROJECT}`, `service=${service}`, 'oneoff=False']
+    const wanted = [...labels.map((label) => `label=com.docker.compose.${label}`), ...filters]
+    const ids = await docker('ps', '-q', ...wanted.flatMap((filter) => ['--filter', filter]))
+    return ids.split('\n').filter((id) => id !== '')
+  }
 
   return {
     api: `http://127.0.0.1:${api}`,
     prometheus: `http://127.0.0.1:${prometheus}`,
     compose,
-    containers,
+    containers: (service) => running(service),
     psql: (sql) =>
       compose('exec', '-T', 'postgres', 'psql', '-U', 'spms', '-d', 'spms', '-Atc', sql).then(
         (printed) => printed.trim(),
       ),
     healthy: (service, count = 1) =>
-      until(async () => {
-        const ids = await containers(service)
-        const states = await Promise.all(
-          ids.map((id) => docker('inspect', '--format', '{{ .State.Health.Status }}', id)),
-        )
-        return states.filter((state) => state.trim() === 'healthy').length === count
-      }),
+      until(async () => (await running(service, 'health=healthy')).length === count),
   }
 }

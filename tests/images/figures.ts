@@ -21,6 +21,6 @@ export async function layersOf(image: string): Promise<string[]> {
   const format = '{{ .Size }} {{ .CreatedBy }}'
   const history = await docker('history', '--human=false', '--no-trunc', '--format', format, image)
   return [...history.matchAll(/^(\d+) .*\bCOPY .* (\S+?)\/?( # buildkit)? *$/gm)]
-    .filter(([, , target = '']) => /node_modules|dist/.test(target))
+    .filter(([, , target = '']) => /^(node_modules|dist)$/.test(target))
     .map(([, bytes, target]) => `${target} ${megabytes(Number(bytes))}`)
 }
