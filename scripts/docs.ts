@@ -1,9 +1,19 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { catalog } from '../shared/resources/index.ts'
+import { describeChartValues } from './docs/chart-values.ts'
 import { describeDependencies } from './docs/dependencies.ts'
 import { root } from './paths.ts'
 
-const path = 'docs/dependencies.md'
-await writeFile(join(root, path), describeDependencies(catalog))
-console.log(`wrote ${path}`)
+const read = (path: string) => readFile(join(root, path), 'utf8')
+const pages = {
+  'docs/dependencies.md': describeDependencies(catalog),
+  'helm/README.md': describeChartValues(
+    await read('helm/README.md'),
+    await read('helm/values.yaml'),
+  ),
+}
+for (const [path, text] of Object.entries(pages)) {
+  await writeFile(join(root, path), text)
+  console.log(`wrote ${path}`)
+}

@@ -8,7 +8,8 @@ export interface Service {
   own<T>(resource: T, close: (resource: T) => unknown): T
 }
 
-const GRACE_MS = 25_000
+/** How long what is running may take to end, once asked to. */
+export const GRACE_MS = 25_000
 const exitIfStuck = () => setTimeout(() => process.exit(1), GRACE_MS).unref()
 
 /**

@@ -1,6 +1,7 @@
 import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import { describeChartValues } from '../scripts/docs/chart-values.ts'
 import { describeDependencies } from '../scripts/docs/dependencies.ts'
 import { root } from '../scripts/paths.ts'
 import { catalog } from '../shared/resources/index.ts'
@@ -11,6 +12,12 @@ describe('docs', () => {
   it('tell the dependencies as the rules have them; else run `npm run docs`', async () => {
     const written = await readFile(join(FOLDER, 'dependencies.md'), 'utf8')
     expect(written).to.equal(describeDependencies(catalog))
+  })
+
+  it('tell the values of the chart as its comments have them; else run `npm run docs`', async () => {
+    const read = (name: string) => readFile(join(root, 'helm', name), 'utf8')
+    const written = await read('README.md')
+    expect(written).to.equal(describeChartValues(written, await read('values.yaml')))
   })
 
   it('name only files that are there', async () => {

@@ -1,0 +1,56 @@
+{{- define "spms.fromSecret" -}}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secret.name }}
+      key: {{ .secret.key }}
+{{- end }}
+
+{{- define "spms.env.redis" -}}
+{{- if eq .Values.redis.mode "inCluster" -}}
+- name: REDIS_URL
+  value: redis://{{ include "spms.fullname" . }}-redis:6379
+{{- else -}}
+{{ include "spms.fromSecret" (dict "name" "REDIS_URL" "secret" .Values.secrets.redisUrl) }}
+{{- end }}
+{{- end }}
+
+{{- define "spms.env.caBundle" -}}
+{{- if .Values.caBundle.configMap -}}
+- name: NODE_EXTRA_CA_CERTS
+  value: /etc/spms/ca/ca.crt
+{{- end }}
+{{- end }}
+
+{{- define "spms.env.api" -}}
+{{ include "spms.fromSecret" (dict "name" "DATABASE_URL" "secret" .Values.secrets.apiDatabaseUrl) }}
+{{ include "spms.fromSecret" (dict "name" "SESSION_SECRETS" "secret" .Values.secrets.sessionSecrets) }}
+{{- if include "spms.isCached" . }}
+{{ include "spms.env.redis" . }}
+{{- end }}
+{{- end }}
+
+{{- define "spms.env.invalidator" -}}
+{{ include "spms.fromSecret" (dict "name" "DATABASE_URL" "secret" .Values.secrets.invalidatorDatabaseUrl) }}
+{{ include "spms.env.redis" . }}
+{{- end }}
+
+{{/* Of a command of `spms`, beside what every pod has. */}}
+{{- define "spms.env.command" -}}
+{{ include "spms.fromSecret" (dict "name" "DATABASE_URL" "secret" .Values.secrets.ownerDatabaseUrl) }}
+{{- with .Values.api.settings.MAX_STALENESS_MS }}
+- name: MAX_STALENESS_MS
+  value: {{ include "spms.setting" . | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "spms.env.doctor" -}}
+{{ include "spms.env.command" . }}
+{{- if ne .Values.redis.mode "none" }}
+{{ include "spms.env.redis" . }}
+{{- end }}
+{{- with .Values.settings.CACHE_PREFIX }}
+- name: CACHE_PREFIX
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,47 @@
+{{/* What the pods of a component may hear and say; no peers means all of them. Anybody may look up names. */}}
+{{- define "spms.networkPolicy" -}}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: {{ include "spms.fullname" .root }}-{{ .component }}
+  labels:
+    {{- include "spms.labels" . | nindent 4 }}
+  {{- with .hook }}
+  annotations:
+    # It stands before the Job does, and goes with it.
+    helm.sh/hook: {{ . }}
+    helm.sh/hook-weight: '-5'
+    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+  {{- end }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- include "spms.selector" . | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress:
+    {{- range .ingress }}
+    {{- include "spms.networkPolicy.rule" (dict "side" "from" "of" .) | nindent 4 }}
+    {{- else }} []
+    {{- end }}
+  egress:
+    {{- range .egress }}
+    {{- include "spms.networkPolicy.rule" (dict "side" "to" "of" .) | nindent 4 }}
+    {{- else }} []
+    {{- end }}
+    {{- if .egress }}
+    - ports:
+        - { port: 53, protocol: UDP }
+        - { port: 53, protocol: TCP }
+    {{- end }}
+{{- end }}
+
+{{- define "spms.networkPolicy.rule" -}}
+- ports:
+    {{- range .of.ports }}
+    - { port: {{ . }}, protocol: TCP }
+    {{- end }}
+  {{- with .of.peers }}
+  {{ $.side }}:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}

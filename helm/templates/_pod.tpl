@@ -1,0 +1,43 @@
+{{/* What every pod of our images has in common, but for its containers. */}}
+{{- define "spms.pod" -}}
+automountServiceAccountToken: false
+# A Service called `metrics` would otherwise set METRICS_PORT.
+enableServiceLinks: false
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 1000
+  runAsGroup: 1000
+  seccompProfile:
+    type: RuntimeDefault
+{{- if .Values.caBundle.configMap }}
+volumes:
+  - name: ca
+    configMap:
+      name: {{ .Values.caBundle.configMap }}
+      items:
+        - key: {{ .Values.caBundle.key }}
+          path: ca.crt
+{{- end }}
+{{- end }}
+
+{{/* And what every container has: no rights, and nothing it could write to. */}}
+{{- define "spms.container" -}}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- if .Values.caBundle.configMap }}
+volumeMounts:
+  - name: ca
+    mountPath: /etc/spms/ca
+    readOnly: true
+{{- end }}
+{{- end }}

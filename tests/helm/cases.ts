@@ -1,0 +1,114 @@
+import type { Values } from './chart.ts'
+
+const peers = [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'ingress' } } }]
+
+const pod = {
+  podAnnotations: { note: 'one' },
+  podLabels: { team: 'science' },
+  priorityClassName: 'high',
+  nodeSelector: { 'kubernetes.io/os': 'linux' },
+  tolerations: [{ key: 'dedicated', operator: 'Exists' }],
+  affinity: { nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [] } },
+  extraEnv: [{ name: 'NODE_OPTIONS', value: '--max-old-space-size=300' }],
+}
+
+/** Every setting of the API, each other than by default. */
+export const API_SETTINGS = {
+  LOG_LEVEL: 'debug',
+  LOG_FORMAT: 'text',
+  REDIS_TIMEOUT_MS: 40,
+  REDIS_BUDGET_MS: 90,
+  MAX_STALENESS_MS: 8_000,
+  CACHE_ENABLED: true,
+  CACHE_RESOURCES: ['staff:profile', 'staff:list'],
+  CACHE_TTL_OVERRIDES: { 'staff:list': 60, 'project:stats': 1_000_000 },
+  JWT_ISSUER: 'https://login.example/',
+  JWT_AUDIENCE: ['spms', 'api'],
+  JWT_JWKS_URL: 'https://login.example/keys',
+  JWT_ALGORITHMS: ['RS256'],
+  JWT_USER_CLAIM: 'sub',
+  CORS_ORIGINS: ['https://spms.example'],
+  TRUST_PROXY: ['10.0.0.0/8'],
+  RATE_LIMIT_PER_S: 0,
+  RATE_LIMIT_BURST: 50,
+  EDGE_MAX_AGE_S: 30,
+  BODY_LIMIT_BYTES: 2_000_000,
+  DB_POOL_SIZE: 5,
+  LOAD_CONCURRENCY: 4,
+  LOAD_QUEUE: 10,
+}
+
+/** Values that between them render everything the chart can. */
+export const CASES: Readonly<Record<string, Values>> = {
+  'the defaults': {},
+  'everything that can be turned on': {
+    fullnameOverride: 'a-name-of-forty-characters-to-the-letter',
+    image: { registry: 'registry.example/science', tag: 'v1', pullSecrets: ['registry'] },
+    caBundle: { configMap: 'certificates' },
+    settings: { CACHE_PREFIX: 'spms-blue' },
+    api: {
+      ...pod,
+      image: { digest: `sha256:${'a'.repeat(64)}` },
+      settings: API_SETTINGS,
+      service: { type: 'LoadBalancer', annotations: { note: 'two' } },
+    },
+    invalidator: {
+      ...pod,
+      settings: { HEARTBEAT_MS: 400 },
+      autoscaling: {
+        enabled: true,
+        metrics: [
+          {
+            type: 'External',
+            external: {
+              metric: { name: 'spms_invalidation_lag_p99_milliseconds' },
+              target: { type: 'Value', value: '500' },
+            },
+          },
+        ],
+      },
+    },
+    jobs: {
+      install: { freshDatabase: true },
+      retire: { enabled: true },
+      uninstall: { enabled: true },
+    },
+    ingress: {
+      enabled: true,
+      className: 'nginx',
+      annotations: { note: 'three' },
+      hosts: ['spms.example', 'www.spms.example'],
+      paths: ['/api/v1', '/health'],
+      tls: [{ hosts: ['spms.example'], secretName: 'tls' }],
+    },
+    serviceAccount: { name: 'science', annotations: { note: 'four' } },
+    networkPolicy: {
+      enabled: true,
+      apiFrom: peers,
+      metricsFrom: peers,
+      databaseTo: [{ ipBlock: { cidr: '10.0.0.0/24' } }],
+    },
+    monitoring: {
+      serviceMonitor: { enabled: true, labels: { release: 'prometheus' } },
+    },
+  },
+  'a Redis that is there already, and no autoscaling': {
+    redis: { mode: 'existing' },
+    api: { autoscaling: { enabled: false }, replicas: 3, preStopSeconds: 0 },
+    networkPolicy: { enabled: true },
+  },
+  'no cache at all': {
+    redis: { mode: 'none' },
+    api: {
+      settings: { CACHE_ENABLED: false },
+      autoscaling: { enabled: false },
+      podDisruptionBudget: { enabled: false },
+    },
+    invalidator: { enabled: false },
+    serviceAccount: { create: false },
+    jobs: { install: { enabled: false } },
+    tests: { doctor: false },
+    networkPolicy: { enabled: true },
+    monitoring: { serviceMonitor: { enabled: true } },
+  },
+}
