@@ -96,7 +96,7 @@ async function work(
       trouble.over()
       if (cursorDue()) await noteCursors(session.client, deps.target, worker.cursors)
       if (worker.mustRepeat) await pause(REPEAT_MS, stopping)
-      else await pace.rest(events, worker.writing)
+      else await pace.rest(events)
     } catch (error) {
       if (session.lost.aborted || isSilence(error) || error instanceof NoLife) throw error
       // The window is kept: it begins again where the stored watermark stands.

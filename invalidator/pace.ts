@@ -1,15 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Listener } from '../db/event-log/listener.ts'
 import { PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
+import { every } from './every.ts'
 import type { WakeUp } from './wake-up.ts'
 
 /** When to look again. */
 export interface Pace {
-  /**
-   * Waits after a window of `events` events, until there may be another. `writing`: how many
-   * transactions were in progress when it was read.
-   */
-  rest(events: number, writing: number): Promise<void>
+  /** Waits after a window of `events` events, until there may be another. */
+  rest(events: number): Promise<void>
   /** Lets the bell go. Who cannot read a window must not make every commit ring meanwhile. */
   letGo(): Promise<void>
 }
@@ -28,13 +26,13 @@ const BUSY_PER_S = 500
 /** Below this it sleeps again; apart, so that a pause of the writers does not make them ring. */
 const CALM_PER_S = 250
 /**
- * So many at once wait for each other where they ring, however few a second get through: on a slow
- * disk a queue of ringing commits never reaches the rate above, which they would reach together.
+ * At this rate it looks, so often, whether commits that ring wait for each other. On a slow disk a
+ * queue of them never reaches the rate above, which they would reach together.
  */
-const CROWD = 4
-const CROWD_PER_S = 20
-/** How long a crowd is remembered. */
-const CROWD_MS = 1_000
+const QUEUE_PER_S = 20
+const QUEUE_EVERY_MS = 100
+/** How long a queue is remembered. */
+const QUEUE_MS = 1_000
 /** How far back the rate looks: every commit of that long rings before a load is known as one. */
 const MEMORY_S = 0.25
 const POLL_FIRST_MS = 1
@@ -54,21 +52,25 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
   let pollMs = POLL_FIRST_MS
   let recent = 0
   let measuredAtMs = performance.now()
-  let crowdedAtMs = -Infinity
+  let queuedAtMs = -Infinity
+  const lookDue = every(QUEUE_EVERY_MS)
 
-  /** Whether ringing would make writers wait. */
-  function isBusy(events: number, writing: number): boolean {
+  /** Whether ringing makes writers wait. */
+  async function isBusy(events: number): Promise<boolean> {
     const nowMs = performance.now()
     recent = recent * Math.exp((measuredAtMs - nowMs) / 1000 / MEMORY_S) + events
     measuredAtMs = nowMs
     const perS = recent / MEMORY_S
-    if (writing >= CROWD && perS > CROWD_PER_S) crowdedAtMs = nowMs
-    return nowMs - crowdedAtMs < CROWD_MS || perS > (holding ? BUSY_PER_S : CALM_PER_S)
+    if (perS > (holding ? BUSY_PER_S : CALM_PER_S)) return true
+    if (holding && perS > QUEUE_PER_S && lookDue() && (await session.isRingingQueued())) {
+      queuedAtMs = nowMs
+    }
+    return nowMs - queuedAtMs < QUEUE_MS
   }
 
   return {
-    async rest(events, writing) {
-      const busy = isBusy(events, writing)
+    async rest(events) {
+      const busy = await isBusy(events)
       pollMs = events > 0 ? POLL_FIRST_MS : Math.min(POLL_MAX_MS, 2 * pollMs)
       if (!session.bellRings) return pause(SILENT_POLL_MS)
 

@@ -41,8 +41,6 @@ export interface Worker {
   abandon(resources: readonly ResourceRules[]): void
   /** Reads one window, forgets what it made stale, moves the watermarks. Returns the number of events. */
   applyWindow(): Promise<number>
-  /** How many transactions were writing when the last window was read. */
-  readonly writing: number
   /** A watermark was not what it should have been: for its resource the window has to begin again. */
   readonly mustRepeat: boolean
   /** Trust nothing remembered of Redis: read the stored watermarks again. */
@@ -88,7 +86,6 @@ export function createWorker(deps: WorkerDeps): Worker {
   let installation: Installation | undefined
   let incarnation: string | undefined
   let publishedAtMs = 0
-  let writing = 0
   let told = { redisMs: 0, atMs: -Infinity }
   // What the session before this one left alone is not ours to tell any more.
   metrics.rivals.reset()
@@ -100,7 +97,6 @@ export function createWorker(deps: WorkerDeps): Worker {
     const asOfMs = await redisTime()
     const findings = await readAndMap(new Set())
     const count = findings.windows.reduce((sum, window) => sum + window.count, 0)
-    writing = findings.horizon.snapshot.xip.length
 
     const nowMs = performance.now()
     const renamed = ours().some(({ mark, naming }) => mark?.keyVersion !== naming?.keyVersion)
@@ -284,9 +280,6 @@ export function createWorker(deps: WorkerDeps): Worker {
         if (post) setRivalry(post, null)
         posts.delete(name)
       }
-    },
-    get writing() {
-      return writing
     },
     get mustRepeat() {
       return ours().some(({ stored }) => stored === undefined)

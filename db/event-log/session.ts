@@ -24,6 +24,8 @@ export interface WorkerSession extends AsyncDisposable {
   /** The right to sleep. While it is held alone, every writer rings. */
   tryBell(): Promise<boolean>
   releaseBell(): Promise<void>
+  /** Whether a commit that rings waits for another: NOTIFY's lock is held until one is on disk. */
+  isRingingQueued(): Promise<boolean>
   /** False where writers do not ring: then the worker must not rely on being woken. */
   readonly bellRings: boolean
 }
@@ -76,6 +78,12 @@ const SETTINGS = [
   // Nor may a process that was stopped, or hangs, keep its locks from the others.
   'idle_session_timeout=5s',
 ]
+
+/** Postgres takes it on no database in particular. */
+const NOTIFY_QUEUE = `select exists (
+  select from pg_locks
+  where locktype = 'object' and classid = 'pg_database'::regclass and objid = 0 and not granted
+) as locked`
 
 /** Whether an error says that the server did not answer at all: the connection is worth nothing. */
 export const isSilence = (error: unknown): boolean =>
@@ -131,6 +139,7 @@ async function prepare(client: Client, lost: AbortSignal): Promise<WorkerSession
     },
     tryBell: () => tryLock(LOCK_CLASS, LOCK.bell),
     releaseBell: () => unlock(LOCK_CLASS, LOCK.bell),
+    isRingingQueued: () => lockQuery(NOTIFY_QUEUE, []),
     [Symbol.asyncDispose]: async () => {
       await client.end().catch(() => undefined)
     },

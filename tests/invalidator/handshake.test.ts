@@ -88,9 +88,9 @@ describe('a commit waits until something else wakes the sleeper', () => {
       moment: 'it is about to take the bell',
       wrapPace: (pace, isTaken) => ({
         ...pace,
-        async rest(events, writing) {
-          await pace.rest(events, writing)
-          if (isTaken()) await pace.rest(0, 0)
+        async rest(events) {
+          await pace.rest(events)
+          if (isTaken()) await pace.rest(0)
         },
       }),
     },
@@ -173,7 +173,7 @@ describe('a commit waits until something else wakes the sleeper', () => {
     const working = (async () => {
       while (!stopping.signal.aborted) {
         wasHolding = holding
-        await pace.rest(await worker.applyWindow(), worker.writing)
+        await pace.rest(await worker.applyWindow())
       }
     })()
 
