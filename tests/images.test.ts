@@ -1,6 +1,7 @@
 import { access, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect } from 'chai'
+import ts from 'typescript'
 import { parse } from 'yaml'
 import { root } from '../scripts/paths.ts'
 
@@ -35,6 +36,13 @@ describe('images', () => {
       expect(dockerfile).to.match(/^HEALTHCHECK [^]*\/readyz/m)
     })
   }
+
+  it('have every package that what runs in them imports; only the seed draws with another', async () => {
+    const { dependencies } = JSON.parse(await read('package.json')) as Manifest
+    const imports = await importsFrom('api/main.ts', 'invalidator/main.ts', 'scripts/spms.ts')
+    const missing = [...imports].filter(([name]) => !(name in dependencies))
+    expect(missing).to.deep.equal([['@faker-js/faker', 'scripts/seed/faker.ts']])
+  })
 
   it('are built from what they need only', async () => {
     const [first, ...allowed] = (await read('.dockerignore')).split('\n').filter(isRule)
@@ -106,6 +114,26 @@ describe('docker-compose.yml', () => {
     }
   })
 })
+
+/** The packages that these files import, directly or through others of ours, each with who imports it. */
+async function importsFrom(...files: readonly string[]): Promise<Map<string, string>> {
+  const packages = new Map<string, string>()
+  const reached = new Set(files)
+  for (const file of reached) {
+    const imported = ts.preProcessFile(await read(file)).importedFiles
+    for (const { fileName } of imported) {
+      if (fileName.startsWith('.')) reached.add(join(dirname(file), fileName))
+      else if (!fileName.startsWith('node:')) packages.set(packageOf(fileName), file)
+    }
+  }
+  return packages
+}
+
+const packageOf = (specifier: string) => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier
+
+interface Manifest {
+  readonly dependencies: Readonly<Record<string, string>>
+}
 
 interface Service {
   readonly build?: object
