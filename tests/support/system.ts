@@ -34,6 +34,8 @@ export interface System extends AsyncDisposable {
   /** A connection that a DBA could have. */
   readonly sql: Client
   readonly invalidator: Invalidator
+  /** Replaces an API as a rolling deploy does: another takes its requests, and it ends what it has. */
+  replaceApi(api: number): Promise<void>
   /** Starts one more invalidator, with this environment on top of the others'; kill it as the first. */
   addInvalidator(env?: NodeJS.ProcessEnv): Promise<Invalidator>
   /** Reads a path under `/api/v1`, by default from the first API. */
@@ -48,6 +50,8 @@ export interface Invalidator {
   kill(): Promise<void>
   /** Starts it again, and waits until it works. */
   start(): Promise<void>
+  /** Starts another in its place, and then ends it as a deploy does. */
+  replace(): Promise<void>
   /** Holds it still, as SIGSTOP does. */
   freeze(): void
   thaw(): void
@@ -122,6 +126,12 @@ async function start(
       async start() {
         service = await start()
       },
+      async replace() {
+        const old = service
+        service = await start()
+        living.delete(old)
+        await old.stop()
+      },
       freeze() {
         living.delete(service)
         service.signal('SIGSTOP')
@@ -154,9 +164,17 @@ async function start(
   return {
     databaseUrl: url,
     prefix,
-    apis: apis.map(({ address }) => address),
+    get apis() {
+      return apis.map(({ address }) => address)
+    },
     sql,
     invalidator,
+    async replaceApi(api) {
+      const old = apis[api] as Service
+      apis[api] = await open('api/main.ts', more.apiEnv)
+      living.delete(old)
+      await old.stop()
+    },
     addInvalidator,
     get,
     async metric(name, labels = '') {

@@ -1,0 +1,93 @@
+import { expect } from 'chai'
+import { type ProfileWatch, type Sighting, watchProfiles } from '../support/profile-watch.ts'
+import { startSystem, type System } from '../support/system.ts'
+import { until } from '../support/until.ts'
+
+const BOUND_MS = 3_000
+const PROFILES = 12
+const READERS = 4
+/** Two seconds, and what a busy machine takes longer. */
+const SHARED_OUT_MS = 6_000
+
+describe('while everything is replaced under load', function () {
+  this.timeout(120_000)
+  let system: System
+  let profiles: ProfileWatch
+
+  before(async () => {
+    system = await startSystem({ apis: 2, env: { MAX_STALENESS_MS: `${BOUND_MS}` } })
+    profiles = await watchProfiles(system, system.sql, PROFILES)
+  })
+  after(() => system[Symbol.asyncDispose]())
+
+  /** Reads and writes all the time; a request that is not answered fails the test. */
+  async function during(work: () => Promise<void>): Promise<readonly Sighting[]> {
+    const over = new AbortController()
+    const seen: Sighting[] = []
+    const idOf = (n: number) => profiles.ids[n % profiles.ids.length] as string
+    const read = async (reader: number) => {
+      for (let n = reader; !over.signal.aborted; n++) {
+        seen.push(await profiles.read(idOf(n), reader % 2))
+      }
+    }
+    const write = async () => {
+      for (let n = 0; !over.signal.aborted; n++) {
+        await profiles.write(idOf(n))
+        // As many reads as writes at least, or nothing would be there to become stale.
+        const { length } = seen
+        await until(() => seen.length > length || over.signal.aborted)
+      }
+    }
+    const load = Promise.all([write(), ...Array.from({ length: READERS }, (_, n) => read(n))])
+    try {
+      await Promise.race([work(), load])
+    } finally {
+      over.abort()
+    }
+    await load
+    return seen
+  }
+
+  it('no request is lost, and nothing older than the bound is shown', async () => {
+    const seen = await during(async () => {
+      await system.replaceApi(0)
+      await system.invalidator.replace()
+      await system.replaceApi(1)
+      await system.invalidator.replace()
+    })
+    expect(seen.filter(({ cache }) => cache === 'hit')).not.to.be.empty
+    expect(Math.max(...seen.map(({ staleMs }) => staleMs))).to.be.below(BOUND_MS)
+    for (const api of [0, 1]) {
+      for (const id of profiles.ids) {
+        await profiles.write(id)
+        await profiles.untilHit(id, api)
+      }
+    }
+  })
+
+  it('invalidators come and go: resources are shared out, and nothing older than the bound is shown', async () => {
+    const owners = async () => {
+      const { rows } = await system.sql.query<{ owners: number }>(
+        `select count(distinct pid)::integer as owners from pg_locks l
+         join pg_stat_activity using (pid)
+         where locktype = 'advisory' and l.mode = 'ExclusiveLock' and l.objsubid = 2 and granted
+           and application_name like 'spms-invalidator%' and datname = current_database()`,
+      )
+      return rows[0]?.owners
+    }
+    const untilOwners = async (count: number) => {
+      const startedMs = performance.now()
+      await until(async () => (await owners()) === count)
+      return performance.now() - startedMs
+    }
+    const times: number[] = []
+    const seen = await during(async () => {
+      const others = await Promise.all([system.addInvalidator(), system.addInvalidator()])
+      times.push(await untilOwners(3))
+      for (const other of others) await other.kill()
+      times.push(await untilOwners(1))
+    })
+    for (const ms of times) expect(ms).to.be.below(SHARED_OUT_MS)
+    expect(Math.max(...seen.map(({ staleMs }) => staleMs))).to.be.below(BOUND_MS)
+  })
+})
