@@ -13,8 +13,9 @@ import { createAuthentication } from './http/authenticate.ts'
 import { createClient } from './http/client.ts'
 import { createConsistency } from './http/consistency.ts'
 import { createConsistencyTokens } from './http/consistency-token.ts'
-import { createFront } from './http/front.ts'
+import { createFront, type Front } from './http/front.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
+import type { RequestWatch } from './metrics.ts'
 import { describeRoutes } from './openapi/document.ts'
 import { adminTaskRoutes } from './routes/admin-tasks.ts'
 import { affiliationRoutes } from './routes/affiliations.ts'
@@ -50,10 +51,13 @@ export interface AppOptions {
   readonly logger: Logger
   /** Started and not draining. */
   readonly isReady: () => boolean
+  /** Counts what comes to the API; probes are not among it. */
+  readonly watch?: RequestWatch
 }
 
 /** The HTTP application. It opens nothing and listens to nothing, so tests may have many. */
-export function createApp({ config, reader, db, logger, isReady }: AppOptions): Express {
+export function createApp(options: AppOptions): Express {
+  const { config, reader, db, logger, isReady, watch } = options
   const { corsOrigins, rateLimit } = config
   const client = createClient(config.trustProxy)
   const sessions = createSessions(config.sessionSecrets)
@@ -76,7 +80,12 @@ export function createApp({ config, reader, db, logger, isReady }: AppOptions): 
   app.set('case sensitive routing', true)
 
   const health = healthRoutes({ db, isReady })
-  const front = createFront({ client, logger, corsOrigins, rateLimit })
+  const greet = createFront({ client, logger, corsOrigins, rateLimit })
+  const front: Front = (req, res, next) => {
+    // First of all: who asks too often counts too.
+    watch?.(req, res)
+    greet(req, res, next)
+  }
   const consistency = createConsistency({
     tokens: createConsistencyTokens(config.sessionSecrets, { lifeMs: config.tokenLifeMs }),
     lifeMs: config.tokenLifeMs,

@@ -1,15 +1,18 @@
 import { openDatabase } from '../db/database.ts'
 import { createGuard } from '../shared/cache/guard.ts'
 import { createLoader } from '../shared/cache/loader.ts'
+import { createCacheMetrics, type StoreMetrics } from '../shared/cache/metrics.ts'
 import { OwnLife, watchOwnLife } from '../shared/cache/own-life.ts'
 import { createReader } from '../shared/cache/reader.ts'
 import { createRedisStore } from '../shared/cache/store.ts'
 import { parseConfig } from '../shared/config.ts'
+import { createInstruments, type Instruments } from '../shared/instruments.ts'
 import { runService, type Service, untilStopped } from '../shared/lifecycle.ts'
 import { configureLogger, createLogger } from '../shared/logger.ts'
-import { createMetrics, createStatusServer } from '../shared/metrics.ts'
+import { createRegistry, createStatusServer } from '../shared/metrics.ts'
 import { exitWithParent } from '../shared/parent-watch.ts'
 import { openRedis } from '../shared/redis.ts'
+import { measureRedis } from '../shared/redis-metrics.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { closeServer, listen } from '../shared/server.ts'
 import { createApp } from './app.ts'
@@ -17,6 +20,7 @@ import { type ApiConfig, apiConfig } from './config.ts'
 import { createAppServer } from './http/app-server.ts'
 import { currentTokens } from './http/consistency.ts'
 import { currentRequestId } from './http/request-id.ts'
+import { createRequestWatch, measureParts } from './metrics.ts'
 import { overrideTtls } from './override-ttls.ts'
 import { watchDatabase } from './watch-database.ts'
 
@@ -44,14 +48,17 @@ await runService(logger, async (service) => {
   const checkDatabase = watchDatabase({ db, logger, stopping })
   checkDatabase()
 
-  const metrics = createMetrics()
+  const registry = createRegistry()
+  const metrics = createCacheMetrics(registry)
   const { prefix, resources, maxStalenessMs } = config.cache
   const life = new OwnLife()
-  const store = openStore(config.cache, service)
+  const store = openStore(config.cache, service, createInstruments(registry), metrics.store)
   if (store) void watchOwnLife(db, life, stopping)
+  const loader = createLoader(db, { ...config.loads, life })
+  measureParts(registry, { db, loader, store, life, resources })
   const reader = createReader({
     store,
-    loader: createLoader(db, { ...config.loads, life }),
+    loader,
     guard: createGuard({ maxStalenessMs, life }),
     tokens: currentTokens,
     prefix,
@@ -69,13 +76,11 @@ await runService(logger, async (service) => {
     db,
     logger,
     isReady,
+    watch: createRequestWatch(registry),
   })
   const { host } = config
 
-  const status = service.own(
-    createStatusServer({ registry: metrics.registry, isReady }),
-    closeServer,
-  )
+  const status = service.own(createStatusServer({ registry, isReady }), closeServer)
   const metricsPort = await listen(status, {
     host,
     port: config.metricsPort,
@@ -95,6 +100,8 @@ await runService(logger, async (service) => {
 function openStore(
   { enabled, redisUrl, prefix, commandTimeoutMs }: ApiConfig['cache'],
   service: Service,
+  instruments: Instruments,
+  metrics: StoreMetrics,
 ) {
   if (!enabled || redisUrl === undefined) return null
   const redis = service.own(
@@ -110,10 +117,12 @@ function openStore(
     }),
     (client) => client.disconnect(),
   )
+  measureRedis(redis, instruments)
   return service.own(
     createRedisStore(redis, {
       prefix,
       commandTimeoutMs,
+      metrics,
       onState: (isUsable) => logger.info(isUsable ? 'cache in use' : 'cache not in use'),
     }),
     (store) => store[Symbol.dispose](),

@@ -17,7 +17,16 @@ export interface DatabaseOptions {
   readonly onConnectionError?: (error: Error) => void
 }
 
+/** How the connections of a pool are used. */
+export interface PoolUse {
+  readonly busy: number
+  readonly idle: number
+  /** Queries that wait for a connection. */
+  readonly waiting: number
+}
+
 const CONNECT_TIMEOUT_MS = 5_000
+const pools = new WeakMap<Kysely<Database>, Pool>()
 
 /** A pool of connections to Postgres. Connects at the first query; `destroy()` closes it. */
 export function openDatabase(options: DatabaseOptions): Kysely<Database> {
@@ -39,5 +48,13 @@ export function openDatabase(options: DatabaseOptions): Kysely<Database> {
   })
   pool.on('error', () => {})
 
-  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  pools.set(db, pool)
+  return db
+}
+
+/** How the connections of what `openDatabase` opened are used now. */
+export function poolUse(db: Kysely<Database>): PoolUse {
+  const { totalCount = 0, idleCount: idle = 0, waitingCount: waiting = 0 } = pools.get(db) ?? {}
+  return { busy: totalCount - idle, idle, waiting }
 }

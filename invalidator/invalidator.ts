@@ -6,8 +6,8 @@ import { isSilence, PING_EVERY_MS, type WorkerSession } from '../db/event-log/se
 import { NoLife } from '../db/event-log/window.ts'
 import type { Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
-import type { Metrics } from '../shared/metrics.ts'
 import { every } from './every.ts'
+import type { InvalidatorMetrics } from './metrics.ts'
 import { createOwnership } from './ownership.ts'
 import { createPace } from './pace.ts'
 import type { WakeUp } from './wake-up.ts'
@@ -24,7 +24,7 @@ export interface InvalidatorDeps {
   readonly target: string
   /** How long to sleep at most without a ring. */
   readonly heartbeatMs: number
-  readonly metrics: Metrics
+  readonly metrics: InvalidatorMetrics
   readonly logger: Logger
   /** Told of each change: whether windows are being applied. */
   readonly onState?: (working: boolean) => void
@@ -43,10 +43,15 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
   const trouble = createTrouble(deps, stopping)
   // After a restart of Postgres what we left in Redis need not be watched for signs of another life.
   const written = new Map<string, Written>()
+  const disown = () => {
+    for (const { name } of deps.catalog) deps.metrics.owned.labels(name).set(0)
+  }
+  disown()
   while (!stopping.aborted) {
     try {
       await using session = await deps.openSession()
-      await work({ ...deps, written }, session, trouble, AbortSignal.any([stopping, session.lost]))
+      const untilLost = AbortSignal.any([stopping, session.lost])
+      await work({ ...deps, written }, session, trouble, untilLost).finally(disown)
       if (session.lost.aborted && !stopping.aborted)
         await trouble.meet(new Error('connection lost'))
     } catch (error) {
@@ -78,6 +83,8 @@ async function work(
         const { taken, given } = await ownership.balance()
         worker.adopt(taken)
         worker.abandon(given)
+        for (const { name } of taken) deps.metrics.owned.labels(name).set(1)
+        for (const { name } of given) deps.metrics.owned.labels(name).set(0)
         for (const [message, resources] of [
           ['resources taken', taken],
           ['resources given up', given],

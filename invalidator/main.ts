@@ -2,15 +2,19 @@ import { openListener } from '../db/event-log/listener.ts'
 import { openWorkerSession } from '../db/event-log/session.ts'
 import { createLedger } from '../shared/cache/ledger.ts'
 import { parseConfig } from '../shared/config.ts'
+import { createInstruments } from '../shared/instruments.ts'
 import { runService } from '../shared/lifecycle.ts'
 import { configureLogger, createLogger } from '../shared/logger.ts'
-import { createMetrics, createStatusServer } from '../shared/metrics.ts'
+import { createRegistry, createStatusServer } from '../shared/metrics.ts'
 import { exitWithParent } from '../shared/parent-watch.ts'
 import { openRedis } from '../shared/redis.ts'
+import { measureRedis } from '../shared/redis-metrics.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { closeServer, listen } from '../shared/server.ts'
+import { runChores } from './chores.ts'
 import { invalidatorConfig } from './config.ts'
 import { runInvalidator } from './invalidator.ts'
+import { createInvalidatorMetrics } from './metrics.ts'
 import { redisTarget } from './ownership.ts'
 import { WakeUp } from './wake-up.ts'
 
@@ -28,7 +32,9 @@ await runService(logger, async (service) => {
   const { url } = config.database
   const { prefix, redisUrl } = config
 
-  const metrics = createMetrics()
+  const registry = createRegistry()
+  const instruments = createInstruments(registry)
+  const metrics = createInvalidatorMetrics(registry)
   const redis = service.own(
     openRedis(redisUrl, {
       name: APPLICATION_NAME,
@@ -37,6 +43,7 @@ await runService(logger, async (service) => {
     }),
     (redis) => redis.disconnect(),
   )
+  measureRedis(redis, instruments)
   const wakeUp = new WakeUp()
   const listener = service.own(
     openListener({
@@ -50,11 +57,14 @@ await runService(logger, async (service) => {
     }),
     (listener) => listener[Symbol.asyncDispose](),
   )
+  instruments.reading('spms_listener_hearing', 'Whether a ring would be heard', () => [
+    [{}, listener.hearing ? 1 : 0],
+  ])
 
   let working = false
   const status = service.own(
     createStatusServer({
-      registry: metrics.registry,
+      registry,
       isReady: () => working && !service.stopping.aborted,
     }),
     closeServer,
@@ -63,6 +73,19 @@ await runService(logger, async (service) => {
   const port = await listen(status, { host, port: metricsPort, setting: 'METRICS_PORT' })
   logger.info('started', { host, metricsPort: port })
 
+  const ledger = createLedger(redis, prefix)
+  const chores = runChores(
+    {
+      databaseUrl: url,
+      applicationName: `${APPLICATION_NAME}-chores`,
+      redis,
+      ledger,
+      catalog,
+      registry,
+      logger,
+    },
+    service.stopping,
+  )
   await runInvalidator(
     {
       openSession: () =>
@@ -73,7 +96,7 @@ await runService(logger, async (service) => {
         }),
       listener,
       wakeUp,
-      ledger: createLedger(redis, prefix),
+      ledger,
       catalog,
       prefix,
       target: redisTarget(redisUrl, prefix),
@@ -86,4 +109,5 @@ await runService(logger, async (service) => {
     },
     service.stopping,
   )
+  await chores
 })

@@ -1,4 +1,5 @@
 import type { Logger } from 'winston'
+import type { Event } from '../db/event-log/event.ts'
 import { beginLookups, followLinks } from '../db/event-log/lookup.ts'
 import { type InstalledRules, readRules } from '../db/event-log/rules.ts'
 import type { WorkerSession } from '../db/event-log/session.ts'
@@ -13,6 +14,8 @@ export interface Translation {
   learn(): Promise<unknown>
   /** What a window makes stale of some resources. What cannot be mapped flushes them. */
   map(window: Window, resources: readonly ResourceRules[]): Promise<Mapped>
+  /** Which table an event tells of; `none` for a flush on demand, and for what no rules know. */
+  tableOf(event: Pick<Event, 'tableId'>): string
   /**
    * Adds what the lookups lead to.
    * @throws LookupFailed, after which the transaction is spoilt.
@@ -50,6 +53,8 @@ export function createTranslation(deps: TranslationDeps): Translation {
 
   return {
     learn,
+
+    tableOf: ({ tableId }) => known?.rules.nameOf(tableId) ?? 'none',
 
     async map({ events, coarse }, resources) {
       const isUnknown = events.some(

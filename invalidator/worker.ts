@@ -6,9 +6,9 @@ import { beginReading, type Horizon, readWindow, type Window } from '../db/event
 import type { Advance, AdvanceReport, Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { decodeWatermark, UNNAMED } from '../shared/cache/watermark.ts'
-import type { Metrics } from '../shared/metrics.ts'
 import { every } from './every.ts'
 import type { FlushReason, Lookup } from './mapping.ts'
+import type { InvalidatorMetrics } from './metrics.ts'
 import { nameKeys } from './naming.ts'
 import { continues, newPost, type Post, standings } from './post.ts'
 import { createRivals } from './rivals.ts'
@@ -19,7 +19,7 @@ export interface WorkerDeps {
   readonly ledger: Ledger
   readonly catalog: readonly ResourceRules[]
   readonly prefix: string
-  readonly metrics: Metrics
+  readonly metrics: InvalidatorMetrics
   readonly logger: Logger
   /** How long a change that fires no trigger may go unnoticed. */
   readonly inspectEveryMs?: number
@@ -61,9 +61,15 @@ interface Findings {
   readonly horizon: Horizon
   readonly keys: Map<string, Set<string>>
   readonly flush: Map<string, FlushReason>
-  readonly windows: readonly Window[]
+  readonly windows: readonly Looked[]
   /** The end of the transaction, which was asked for and need not be waited for. */
   readonly ended: Promise<unknown>
+}
+
+/** A window, and when by Redis' clock the snapshot was taken that it begins after, or a little earlier. */
+interface Looked {
+  readonly window: Window
+  readonly sinceMs: number
 }
 
 /**
@@ -89,6 +95,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   let told = { redisMs: 0, atMs: -Infinity }
   // What the session before this one left alone is not ours to tell any more.
   metrics.rivals.reset()
+  metrics.damagedTables.reset()
 
   async function applyWindow(): Promise<number> {
     if (posts.size === 0) return 0
@@ -96,7 +103,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     // Freshness is what Redis' clock said before the snapshot was taken; progress is the snapshot.
     const asOfMs = await redisTime()
     const findings = await readAndMap(new Set())
-    const count = findings.windows.reduce((sum, window) => sum + window.count, 0)
+    const count = findings.windows.reduce((sum, { window }) => sum + window.count, 0)
 
     const nowMs = performance.now()
     const renamed = ours().some(({ mark, naming }) => mark?.keyVersion !== naming?.keyVersion)
@@ -165,7 +172,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const keys = new Map<string, Set<string>>()
     const flush = new Map<string, FlushReason>()
     const lookups: Lookup[] = []
-    const windows: Window[] = []
+    const windows: Looked[] = []
 
     // An installation that was removed and made again begins its numbers again.
     if (horizon.life.incarnation !== incarnation) await translation.learn()
@@ -178,7 +185,7 @@ export function createWorker(deps: WorkerDeps): Worker {
         continue
       }
       const window = known.get(mark.snapshot.text) ?? (await readWindow(client, mark.snapshot))
-      windows.push(window)
+      windows.push({ window, sinceMs: mark.asOfMs })
       if (window.count === 0) continue
       const mapped = await translation.map(window, resources)
       for (const [name, reason] of mapped.flush) flush.set(name, reason)
@@ -222,6 +229,9 @@ export function createWorker(deps: WorkerDeps): Worker {
       if (naming.keyVersion === UNNAMED) logger.error('not cached: triggers are damaged', fields)
       else logger.info('cached again: triggers are whole', fields)
     }
+    if (post.naming?.damaged.length !== naming.damaged.length) {
+      metrics.damagedTables.labels(resource.name).set(naming.damaged.length)
+    }
     post.naming = naming
   }
 
@@ -255,7 +265,11 @@ export function createWorker(deps: WorkerDeps): Worker {
     }
   }
 
-  function observe({ flush, windows }: Findings, { removed }: AdvanceReport): void {
+  /**
+   * A change may be much older than its commit: what a window holds was not yet committed when the
+   * one before was read. Neither bound is exact, and each relies on other clocks: the smaller holds.
+   */
+  function observe({ flush, windows }: Findings, { removed, timeMs }: AdvanceReport): void {
     metrics.windows.inc()
     for (const [resource, count] of removed) metrics.invalidatedKeys.labels(resource).inc(count)
     for (const [resource, reason] of flush) metrics.flushes.labels(resource, reason).inc()
@@ -264,20 +278,30 @@ export function createWorker(deps: WorkerDeps): Worker {
       logger.info('flushed', { resources, reason })
     }
     const nowMs = Date.now()
-    for (const { atMs } of windows.flatMap(({ events }) => events)) {
-      metrics.invalidationLagSeconds.observe(Math.max(0, nowMs - atMs) / 1000)
+    for (const { window, sinceMs } of windows) {
+      const mostMs = timeMs === null ? Infinity : timeMs - sinceMs
+      for (const event of window.events) {
+        metrics.events.of(translation.tableOf(event), event.op).n++
+        metrics.lagSeconds.observe(Math.max(0, Math.min(nowMs - event.atMs, mostMs)) / 1000)
+      }
+      // What is read coarsely is one for each table.
+      if (window.coarse) metrics.events.of('many', 'B').n += window.count - window.events.length
     }
   }
 
   return {
     applyWindow,
     adopt(resources) {
-      for (const resource of resources) posts.set(resource.name, newPost(resource))
+      for (const resource of resources) {
+        posts.set(resource.name, newPost(resource))
+        metrics.rivals.labels(resource.name).set(0)
+      }
     },
     abandon(resources) {
       for (const { name } of resources) {
         const post = posts.get(name)
         if (post) setRivalry(post, null)
+        metrics.damagedTables.remove(name)
         posts.delete(name)
       }
     },

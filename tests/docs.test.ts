@@ -2,6 +2,7 @@ import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { describeChartValues } from '../scripts/docs/chart-values.ts'
+import { describeDashboard } from '../scripts/docs/dashboard.ts'
 import { describeDependencies } from '../scripts/docs/dependencies.ts'
 import { root } from '../scripts/paths.ts'
 import { catalog } from '../shared/resources/index.ts'
@@ -12,6 +13,11 @@ describe('docs', () => {
   it('tell the dependencies as the rules have them; else run `npm run docs`', async () => {
     const written = await readFile(join(FOLDER, 'dependencies.md'), 'utf8')
     expect(written).to.equal(describeDependencies(catalog))
+  })
+
+  it('draw the dashboard as it is described; else run `npm run docs`', async () => {
+    const written = await readFile(join(root, 'helm/files/dashboard.json'), 'utf8')
+    expect(written).to.equal(describeDashboard())
   })
 
   it('tell the values of the chart as its comments have them; else run `npm run docs`', async () => {

@@ -1,10 +1,11 @@
 import pg from 'pg'
 import { openWorkerSession } from '../../db/event-log/session.ts'
+import { createInvalidatorMetrics } from '../../invalidator/metrics.ts'
 import { createWorker } from '../../invalidator/worker.ts'
 import { entryKey } from '../../shared/cache/key.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { createLogger } from '../../shared/logger.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { createRegistry } from '../../shared/metrics.ts'
 import { openRedis } from '../../shared/redis.ts'
 import { catalog, staffProfile } from '../../shared/resources/index.ts'
 
@@ -25,7 +26,7 @@ const session = await openWorkerSession({
   applicationName: 'bench',
   statementTimeoutMs: 60_000,
 })
-const metrics = createMetrics()
+const metrics = createInvalidatorMetrics(createRegistry())
 const logger = createLogger('bench')
 const ledger = createLedger(redis, prefix)
 const worker = createWorker({ session, ledger, catalog, prefix, metrics, logger })

@@ -15,6 +15,8 @@ export interface PackagedProgramOptions {
   /** What it is called, and the folder it is unpacked into. */
   readonly name: string
   readonly packages: readonly string[]
+  /** It needs nothing of what its packages depend on. */
+  readonly isStatic?: boolean
   /** Where it stands below the folder; the first that runs is taken. */
   readonly candidates: (folder: string) => Promise<readonly string[]>
   readonly env: NodeJS.ProcessEnv
@@ -26,7 +28,7 @@ export interface PackagedProgramOptions {
  * works on folders of ours and reads the system's state only to know which libraries are there.
  */
 export async function unpackProgram(options: PackagedProgramOptions): Promise<PackagedProgram> {
-  const { stateDir, name, packages, env, say } = options
+  const { stateDir, name, env, say } = options
   const folder = join(stateDir, name)
   const unpacked = await findIn(folder, options)
   if (unpacked) return unpacked
@@ -39,7 +41,7 @@ export async function unpackProgram(options: PackagedProgramOptions): Promise<Pa
   await mkdir(stateDir, { recursive: true })
   const fresh = await mkdtemp(`${folder}-`)
   try {
-    const archives = await download(join(fresh, 'apt'), packages, tools)
+    const archives = await download(join(fresh, 'apt'), options, tools)
     const root = join(fresh, 'root')
     for (const archive of archives) {
       await run('dpkg-deb', ['--extract', archive, root], { env: tools })
@@ -57,7 +59,7 @@ export async function unpackProgram(options: PackagedProgramOptions): Promise<Pa
 
 async function download(
   folder: string,
-  packages: readonly string[],
+  { packages, isStatic = false }: PackagedProgramOptions,
   env: NodeJS.ProcessEnv,
 ): Promise<string[]> {
   const [state, cache] = [join(folder, 'state'), join(folder, 'cache')]
@@ -76,8 +78,11 @@ async function download(
   ].flatMap((option) => ['-o', option])
 
   await run('apt-get', [...options, '--quiet', '--quiet', 'update'], { env })
-  const install = ['install', '--download-only', '--reinstall', '--no-install-recommends', '--yes']
-  await run('apt-get', [...options, '--quiet', ...install, ...packages], { env })
+  const fetch = isStatic
+    ? ['download']
+    : ['install', '--download-only', '--reinstall', '--no-install-recommends', '--yes']
+  // One of the two leaves what it fetched in the folder that it is run in.
+  await run('apt-get', [...options, '--quiet', ...fetch, ...packages], { cwd: archives, env })
   const names = (await readdir(archives)).filter((name) => name.endsWith('.deb'))
   // apt calls it a success when it has not found what it was asked for again.
   if (names.length === 0) throw new Error('apt-get could not download it')

@@ -8,6 +8,7 @@ import { decodeFrame, type Frame } from '../../shared/cache/frame.ts'
 import { entryKey, keyParser } from '../../shared/cache/key.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
+import { createCacheMetrics } from '../../shared/cache/metrics.ts'
 import { OwnLife } from '../../shared/cache/own-life.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
@@ -16,7 +17,7 @@ import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import { parseConfig } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { createRegistry } from '../../shared/metrics.ts'
 import type { Redis } from '../../shared/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { closeServer, listen } from '../../shared/server.ts'
@@ -90,7 +91,7 @@ async function partsOfPath(
     guard: createGuard({ maxStalenessMs: 0, life: new OwnLife() }),
     prefix,
     isCached: () => false,
-    metrics: createMetrics(),
+    metrics: createCacheMetrics(createRegistry()),
     onFillError: () => undefined,
   })
   const noting: Reader = {

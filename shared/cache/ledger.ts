@@ -29,6 +29,8 @@ export interface Ledger {
   time(): Promise<number>
   /** The stored text of a resource's watermark. */
   read(resource: string): Promise<string | null>
+  /** The watermarks of all resources, those of other builds too; what cannot be read is left out. */
+  readAll(): Promise<ReadonlyMap<string, Watermark>>
   /** Calls `between` between the parts of what is too large for one script. */
   apply(advances: readonly Advance[], between?: () => Promise<void>): Promise<AdvanceReport>
 }
@@ -142,6 +144,16 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
     },
 
     read: (resource) => redis.hget(hash, resource),
+
+    async readAll() {
+      const stored = Object.entries(await redis.hgetall(hash))
+      return new Map(
+        stored.flatMap(([resource, text]) => {
+          const mark = decodeWatermark(text)
+          return mark ? [[resource, mark]] : []
+        }),
+      )
+    },
 
     async apply(advances, between = () => Promise.resolve()) {
       const report: MutableReport = { stored: new Map(), removed: new Map(), timeMs: null }

@@ -28,12 +28,21 @@ export interface Loader {
   query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T>
 }
 
+/** A loader that says how busy it is. */
+export interface LimitedLoader extends Loader {
+  readonly running: number
+  readonly waiting: number
+  /** How many found the queue full. */
+  readonly refused: number
+}
+
 /** A limiter on concurrent loads keeps a flood of misses from taking the database with it. */
 export function createLoader(
   db: Kysely<Database>,
   { concurrency, queue, life = new OwnLife() }: LoaderOptions,
-): Loader {
+): LimitedLoader {
   const limiter = bulkhead(concurrency, queue)
+  let refused = 0
 
   async function seenIncarnation(trx: Transaction<Database>): Promise<string | null> {
     const askedAtMs = performance.now()
@@ -54,11 +63,21 @@ export function createLoader(
       )
     } catch (error) {
       if (!(error instanceof BulkheadRejectedError)) throw error
+      refused++
       throw new PublicError('unavailable', 'The server is busy.', { retryAfterS: 1, cause: error })
     }
   }
 
   return {
+    get running() {
+      return concurrency - limiter.executionSlots
+    },
+    get waiting() {
+      return queue - limiter.queueSlots
+    },
+    get refused() {
+      return refused
+    },
     query,
     async load(resource, params, variant, forKeeping) {
       const load = (keep: boolean) =>

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import { PublicError } from '../errors.ts'
-import type { Metrics } from '../metrics.ts'
 import { isUnavailable } from '../unavailable.ts'
 import type { Answer } from './answer.ts'
 import { Budget } from './budget.ts'
@@ -11,6 +10,7 @@ import { etagOf, type Frame } from './frame.ts'
 import type { Demand, Guard } from './guard.ts'
 import { entryKey } from './key.ts'
 import type { Loader, Reading } from './loader.ts'
+import type { CacheMetrics } from './metrics.ts'
 import { Ration } from './ration.ts'
 import type { Params, Resource } from './resource.ts'
 import { type EntryStore, type LeaseReply, type Place, StoreUnavailable } from './store.ts'
@@ -39,7 +39,7 @@ export interface ReaderDeps {
   readonly prefix: string
   /** Whether a resource is cached at all. */
   readonly isCached: (resource: Resource) => boolean
-  readonly metrics: Metrics
+  readonly metrics: CacheMetrics
   /** How long one request may wait for Redis, over all its commands. */
   readonly redisBudgetMs?: number
   /** Told of a fill that failed, for the log. */
@@ -79,7 +79,7 @@ export function createReader(deps: ReaderDeps): Reader {
 
   async function read(resource: Resource, params: Params, variant: string): Promise<Answer> {
     const answer = await answerFor(resource, params, variant)
-    metrics.cacheReads.labels(resource.name, answer.outcome).inc()
+    metrics.reads.of(resource.name, answer.outcome, answer.detail ?? '').n++
     return answer
   }
 
@@ -154,6 +154,7 @@ export function createReader(deps: ReaderDeps): Reader {
     budget: Budget,
   ): Promise<Answer> {
     const giveUpAt = performance.now() + PATIENCE_MS
+    let isWaiting = false
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
       const mark = store.watermark(resource.name)
       const refusal = refusalOf(store, resource, mark, tokens)
@@ -174,6 +175,8 @@ export function createReader(deps: ReaderDeps): Reader {
         case 'full':
           return miss(await load(resource, params, place.variant, false))
         case 'held': {
+          if (!isWaiting) metrics.leaseWaits.labels(resource.name).inc()
+          isWaiting = true
           const leftMs = giveUpAt - performance.now()
           if (leftMs <= 0) return miss(await load(resource, params, place.variant, false))
           const flight = flights.get(reply.token)
@@ -253,9 +256,13 @@ export function createReader(deps: ReaderDeps): Reader {
     }
     // The response does not wait for the fill.
     settle(
-      store.fill(place, token, frame, staleUntilMs - leasedAtMs).then((result) => {
-        metrics.cacheFills.labels(resource.name, result).inc()
-      }),
+      store.fill(place, token, frame, staleUntilMs - leasedAtMs).then(
+        (result) => metrics.fills.labels(resource.name, result).inc(),
+        (error: unknown) => {
+          metrics.fills.labels(resource.name, 'failed').inc()
+          throw error
+        },
+      ),
     )
     return { outcome: 'miss', body, etag, ageMs: 0, ttlMs, stored: true }
   }
@@ -264,7 +271,7 @@ export function createReader(deps: ReaderDeps): Reader {
   function ttlOf(resource: Resource, { loaded }: Reading): number {
     if (loaded?.keep === false) return 0
     if (loaded === null && !absentRation.take()) {
-      metrics.cacheFills.labels(resource.name, 'rationed').inc()
+      metrics.fills.labels(resource.name, 'rationed').inc()
       return 0
     }
     const ttlMs = loaded === null ? Math.min(ABSENT_TTL_MS, resource.ttlMs) : resource.ttlMs
@@ -287,8 +294,9 @@ export function createReader(deps: ReaderDeps): Reader {
     variant: string,
     forKeeping: boolean,
   ): Promise<Reading> {
-    metrics.cacheLoads.labels(resource.name).inc()
-    return loader.load(resource, params, variant, forKeeping)
+    metrics.loads.labels(resource.name).inc()
+    const taken = metrics.loadSeconds.labels(resource.name).startTimer()
+    return loader.load(resource, params, variant, forKeeping).finally(taken)
   }
 
   function settle(pending: Promise<unknown>): void {

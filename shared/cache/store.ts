@@ -1,4 +1,5 @@
 import {
+  BrokenCircuitError,
   CircuitState,
   type CircuitBreakerPolicy,
   circuitBreaker,
@@ -11,9 +12,10 @@ import { FILL, LEASE, RELEASE } from './entry-scripts.ts'
 import { decodeFrame, encodeFrame, type Frame } from './frame.ts'
 import type { Demand } from './guard.ts'
 import { watermarkKey } from './key.ts'
+import type { RedisError, StoreMetrics } from './metrics.ts'
 import { parsePoll, POLL, type PollReply, Sight } from './sight.ts'
 import type { Watermark } from './watermark.ts'
-import { Waits } from './waits.ts'
+import { TimedOut, Waits } from './waits.ts'
 
 /** What asking for a lease may bring. */
 export type LeaseReply =
@@ -55,7 +57,10 @@ export interface RedisStoreOptions {
   readonly onState?: (usable: boolean) => void
   /** What is known of Redis between two polls. By default one of its own. */
   readonly sight?: Sight
+  readonly metrics?: StoreMetrics
 }
+
+type Command = 'find' | 'lease' | 'fill' | 'release' | 'poll'
 
 /** How long a reader may take to fill; then another may try. */
 const LEASE_MS = 5_000
@@ -70,19 +75,32 @@ const HALF_OPEN_AFTER_MS = 500
 /** An entry store on Redis, with a poll of its own and a circuit breaker that only the poll closes. */
 export function createRedisStore(
   redis: Redis,
-  { prefix, commandTimeoutMs, onState, sight = new Sight() }: RedisStoreOptions,
+  { prefix, commandTimeoutMs, onState, sight = new Sight(), metrics }: RedisStoreOptions,
 ): EntryStore & Disposable {
   const breaker: CircuitBreakerPolicy = circuitBreaker(handleAll, {
     halfOpenAfter: HALF_OPEN_AFTER_MS,
     breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
   })
+  breaker.onStateChange((state) => metrics?.breakerOpen.set(state === CircuitState.Closed ? 0 : 1))
   const scripted = defineScripts(redis)
   const gather = createGathering(redis)
+  const secondsOf = childrenOf(metrics)
 
   const waits = new Waits(commandTimeoutMs)
-  const within = <T>(command: () => Promise<T>, budget = new Budget(commandTimeoutMs)) => {
-    gather()
-    return waits.for(command(), budget)
+  async function attempt<T>(command: Command, send: () => Promise<T>, budget: Budget): Promise<T> {
+    const leftMs = budget.leftMs
+    try {
+      const reply = await breaker.execute(() => {
+        gather()
+        return waits.for(send(), budget)
+      })
+      secondsOf?.[command].observe((leftMs - budget.leftMs) / 1000)
+      return reply
+    } catch (error) {
+      // What the breaker turned away was not sent.
+      if (!(error instanceof BrokenCircuitError)) metrics?.errors.labels(reasonOf(error)).inc()
+      throw error
+    }
   }
 
   let usable = false
@@ -94,8 +112,10 @@ export function createRedisStore(
   const poll = async () => {
     const sentAtMs = performance.now()
     try {
-      const reply = await breaker.execute(() =>
-        within(() => scripted.spmsPoll(watermarkKey(prefix))),
+      const reply = await attempt(
+        'poll',
+        () => scripted.spmsPoll(watermarkKey(prefix)),
+        new Budget(commandTimeoutMs),
       )
       sight.set(parsePoll(reply), sentAtMs)
       become(true)
@@ -120,12 +140,16 @@ export function createRedisStore(
     return nowMs
   }
 
-  async function run<T>(command: () => Promise<T>, budget?: Budget): Promise<T> {
+  async function run<T>(
+    command: Command,
+    send: () => Promise<T>,
+    budget = new Budget(commandTimeoutMs),
+  ): Promise<T> {
     now()
     // Not Redis' fault, so not for the breaker to count.
-    if (budget && budget.leftMs <= 0) throw new StoreUnavailable('no time left for Redis')
+    if (budget.leftMs <= 0) throw new StoreUnavailable('no time left for Redis')
     try {
-      return await breaker.execute(() => within(command, budget))
+      return await attempt(command, send, budget)
     } catch (error) {
       throw new StoreUnavailable('Redis did not answer in time', { cause: error })
     }
@@ -136,12 +160,13 @@ export function createRedisStore(
     watermark: (resource) => sight.watermark(resource),
 
     async find({ key, variant }, budget) {
-      return decodeFrame(await run(() => redis.hgetBuffer(key, variant), budget))
+      return decodeFrame(await run('find', () => redis.hgetBuffer(key, variant), budget))
     },
 
     async lease({ key, variant }, token, { incarnation, oldestMs }, budget) {
       const life = Buffer.from(incarnation ?? '', 'hex')
       const [state, nowMs, rest] = await run(
+        'lease',
         () => scripted.spmsLeaseBuffer(key, variant, token, LEASE_MS, oldestMs, MAX_FIELDS, life),
         budget,
       )
@@ -160,12 +185,12 @@ export function createRedisStore(
     },
 
     fill: ({ key, variant }, token, frame, keepMs) =>
-      run(() =>
+      run('fill', () =>
         scripted.spmsFill(key, variant, token, encodeFrame(frame), Math.ceil(keepMs), MAX_VARIANTS),
       ),
 
     async release({ key, variant }, token) {
-      await run(() => scripted.spmsRelease(key, variant, token))
+      await run('release', () => scripted.spmsRelease(key, variant, token))
     },
 
     [Symbol.dispose]() {
@@ -174,6 +199,21 @@ export function createRedisStore(
       redis.off('close', onClose)
     },
   }
+}
+
+/** Taken once: looking a child up costs more than it does to observe. */
+const childrenOf = (metrics: StoreMetrics | undefined) =>
+  metrics && {
+    find: metrics.commandSeconds.labels('find'),
+    lease: metrics.commandSeconds.labels('lease'),
+    fill: metrics.commandSeconds.labels('fill'),
+    release: metrics.commandSeconds.labels('release'),
+    poll: metrics.commandSeconds.labels('poll'),
+  }
+
+function reasonOf(error: unknown): RedisError {
+  if (error instanceof TimedOut) return 'timeout'
+  return error instanceof Error && error.name === 'ReplyError' ? 'reply' : 'connection'
 }
 
 interface Scripted {

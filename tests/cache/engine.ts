@@ -5,13 +5,14 @@ import { findIncarnation } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
 import { createGuard, type Guard } from '../../shared/cache/guard.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
+import { createCacheMetrics } from '../../shared/cache/metrics.ts'
 import { OwnLife } from '../../shared/cache/own-life.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import { defineResource, type Loaded, type Resource } from '../../shared/cache/resource.ts'
 import type { Sight } from '../../shared/cache/sight.ts'
 import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
 import type { Token } from '../../shared/cache/token.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { createRegistry } from '../../shared/metrics.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import { createEmptyDatabase } from '../support/database.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
@@ -129,7 +130,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
         ...(options.sight && { sight: options.sight }),
       })
       closers.push(() => store[Symbol.dispose]())
-      const metrics = createMetrics()
+      const metrics = createCacheMetrics(createRegistry())
       const fillErrors: unknown[] = []
       const life = new OwnLife()
       const guard = createGuard({ maxStalenessMs: options.maxStalenessMs ?? 10_000, life })
@@ -151,8 +152,8 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
         store,
         redis: own,
         life,
-        loads: () => total(metrics.cacheLoads, {}),
-        fills: (result) => total(metrics.cacheFills, { result }),
+        loads: () => total(metrics.loads, {}),
+        fills: (result) => total(metrics.fills, { result }),
         fillErrors,
       }
     },

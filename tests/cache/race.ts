@@ -4,11 +4,12 @@ import { decodeFrame } from '../../shared/cache/frame.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
 import { createGuard } from '../../shared/cache/guard.ts'
 import type { Loader } from '../../shared/cache/loader.ts'
+import { createCacheMetrics } from '../../shared/cache/metrics.ts'
 import type { OwnLife } from '../../shared/cache/own-life.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { type EntryStore, StoreUnavailable } from '../../shared/cache/store.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { createRegistry } from '../../shared/metrics.ts'
 import { type Actor, type Cue, Stage } from '../support/chaos-stage.ts'
 import type { Example } from '../support/closure.ts'
 import { openWorker } from '../support/invalidator.ts'
@@ -76,7 +77,7 @@ export async function openRace(
   })
   const { worker, prefix, redis } = invalidator
   worker.adopt([resource])
-  const metrics = createMetrics()
+  const metrics = createCacheMetrics(createRegistry())
   const keys = [...new Set(examples.map(({ params }) => entryKey(prefix, resource, params)))]
   let writeNumber = 0
 

@@ -3,13 +3,14 @@ import { createApp } from '../../api/app.ts'
 import { openDatabase } from '../../db/database.ts'
 import { createGuard } from '../../shared/cache/guard.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
+import { createCacheMetrics } from '../../shared/cache/metrics.ts'
 import { OwnLife, watchOwnLife } from '../../shared/cache/own-life.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { Resource, ResourceRules } from '../../shared/cache/resource.ts'
 import { createRedisStore } from '../../shared/cache/store.ts'
 import type { Watermark } from '../../shared/cache/watermark.ts'
 import { createLogger } from '../../shared/logger.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { createRegistry } from '../../shared/metrics.ts'
 import { openRedis } from '../../shared/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { closeServer, portOf } from '../../shared/server.ts'
@@ -94,7 +95,7 @@ export function defineBuild({
         tokens: currentTokens,
         prefix,
         isCached: () => true,
-        metrics: createMetrics(),
+        metrics: createCacheMetrics(createRegistry()),
         redisBudgetMs: 4_000,
         onFillError: () => {},
       })

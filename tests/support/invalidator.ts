@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import type { Registry } from 'prom-client'
 import { openListener } from '../../db/event-log/listener.ts'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
 import { runInvalidator } from '../../invalidator/invalidator.ts'
+import { createInvalidatorMetrics, type InvalidatorMetrics } from '../../invalidator/metrics.ts'
 import { redisTarget } from '../../invalidator/ownership.ts'
 import { WakeUp } from '../../invalidator/wake-up.ts'
 import { createWorker, type Worker } from '../../invalidator/worker.ts'
 import { createLedger, type Ledger } from '../../shared/cache/ledger.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { createLogger } from '../../shared/logger.ts'
-import { createMetrics, type Metrics } from '../../shared/metrics.ts'
+import { createRegistry } from '../../shared/metrics.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import { until } from './until.ts'
 
@@ -41,7 +43,8 @@ interface Opened {
   readonly redis: Redis
   /** Unwrapped. */
   readonly ledger: Ledger
-  readonly metrics: Metrics
+  readonly registry: Registry
+  readonly metrics: InvalidatorMetrics
 }
 
 /** A whole invalidator in this process. */
@@ -164,7 +167,14 @@ function open({ redisUrl = testRedisUrl(), prefix = newPrefix() }: TestInvalidat
     commandTimeoutMs: 5_000,
     onState: () => {},
   })
-  return { prefix, redis, ledger: createLedger(redis, prefix), metrics: createMetrics() }
+  const registry = createRegistry()
+  return {
+    prefix,
+    redis,
+    ledger: createLedger(redis, prefix),
+    registry,
+    metrics: createInvalidatorMetrics(registry),
+  }
 }
 
 /** A key prefix that no other test uses. */

@@ -40,6 +40,8 @@ export interface System extends AsyncDisposable {
   addInvalidator(env?: NodeJS.ProcessEnv): Promise<Invalidator>
   /** Reads a path under `/api/v1`, by default from the first API. */
   get(path: string, headers?: Record<string, string>, api?: number): Promise<Reply>
+  /** What each living process tells at `/metrics`. */
+  scrape(): Promise<readonly string[]>
   /** The sum of a metric's samples over all living processes, those whose labels contain `labels`. */
   metric(name: string, labels?: string): Promise<number>
 }
@@ -161,6 +163,8 @@ async function start(
       return !headers.get('cache-status')?.includes('detail=redis')
     })
   }
+  const scrape = () =>
+    Promise.all([...living].map(async ({ metrics }) => (await fetch(`${metrics}/metrics`)).text()))
   return {
     databaseUrl: url,
     prefix,
@@ -177,11 +181,9 @@ async function start(
     },
     addInvalidator,
     get,
+    scrape,
     async metric(name, labels = '') {
-      const texts = await Promise.all(
-        [...living].map(async ({ metrics }) => (await fetch(`${metrics}/metrics`)).text()),
-      )
-      return texts
+      return (await scrape())
         .flatMap((text) => text.split('\n'))
         .filter((line) => line.startsWith(`${name}{`) && line.includes(labels))
         .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)

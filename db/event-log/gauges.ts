@@ -1,0 +1,73 @@
+import { Client } from 'pg'
+import type { Snapshot } from './snapshot.ts'
+
+/** How full the event log and the queue of notifications are. */
+export interface Gauges {
+  /** Committed after a snapshot, as far as they were counted; `null` without a snapshot. */
+  readonly waiting: number | null
+  readonly bytes: number
+  /** How long ago the first event that is still there was logged; 0 for an empty log. */
+  readonly oldestS: number
+  /** 1 is full: then whoever commits a notification fails. */
+  readonly notifyQueueUsage: number
+}
+
+export interface GaugesOptions {
+  readonly url: string
+  readonly applicationName: string
+  /** Where the resource stands that is furthest behind. */
+  readonly since: Snapshot | null
+}
+
+/** More is as bad, and need not be counted. */
+const COUNT_UP_TO = 100_000
+const TIMEOUT_MS = 3_000
+
+/** Reads them on a connection of its own, so that nobody else waits for it. */
+export async function readGauges(options: GaugesOptions): Promise<Gauges> {
+  const { url, applicationName, since } = options
+  const client = new Client({
+    connectionString: url,
+    application_name: applicationName,
+    connectionTimeoutMillis: TIMEOUT_MS,
+    query_timeout: TIMEOUT_MS,
+    statement_timeout: TIMEOUT_MS,
+    // The ring has no statistics worth the name.
+    options: '-c enable_seqscan=off',
+  })
+  // A connection that breaks between two queries has nobody else to tell.
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    const { rows } = await client.query<Row>(
+      `select pg_notification_queue_usage() as notify_queue_usage,
+              (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from pg_inherits
+               where inhparent = 'invalidation.event'::regclass) as bytes,
+              coalesce((select extract(epoch from clock_timestamp() - at)
+                        from invalidation.event order by xid limit 1), 0) as oldest_s,
+              (select count(*) from (
+                 select from invalidation.event
+                 where (xid >= $1::xid8 or xid = any ($2::xid8[]))
+                   and xid < pg_snapshot_xmax(pg_current_snapshot())
+                 limit $3
+               ) waiting) as waiting`,
+      [String(since?.xmax ?? 0), since?.xip.map(String) ?? [], since ? COUNT_UP_TO : 0],
+    )
+    const row = rows[0] as Row
+    return {
+      waiting: since && Number(row.waiting),
+      bytes: Number(row.bytes),
+      oldestS: Math.max(0, Number(row.oldest_s)),
+      notifyQueueUsage: row.notify_queue_usage,
+    }
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+interface Row {
+  readonly waiting: string
+  readonly bytes: string
+  readonly oldest_s: string
+  readonly notify_queue_usage: number
+}

@@ -1,0 +1,161 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Registry } from 'prom-client'
+import type { Logger } from 'winston'
+import { type Gauges, readGauges } from '../db/event-log/gauges.ts'
+import type { Snapshot } from '../db/event-log/snapshot.ts'
+import type { Ledger } from '../shared/cache/ledger.ts'
+import type { ResourceRules } from '../shared/cache/resource.ts'
+import type { Watermark } from '../shared/cache/watermark.ts'
+import { createInstruments } from '../shared/instruments.ts'
+import type { Redis } from '../shared/redis.ts'
+import { findRedisUsage, type RedisUsage } from '../shared/redis-usage.ts'
+
+export interface ChoresDeps {
+  readonly databaseUrl: string
+  readonly applicationName: string
+  readonly redis: Redis
+  readonly ledger: Pick<Ledger, 'time' | 'readAll'>
+  readonly catalog: readonly ResourceRules[]
+  readonly registry: Registry
+  readonly logger: Logger
+  readonly everyMs?: number
+}
+
+const EVERY_MS = 10_000
+/** After a start Redis is not yet connected. */
+const RETRY_MS = 2_000
+
+/** All watermarks as they were found, and when by both clocks. */
+interface Published {
+  readonly marks: ReadonlyMap<string, Watermark>
+  readonly redisMs: number
+  readonly atMs: number
+}
+
+/**
+ * Measures now and then what operators want to know and no window needs. It stands beside the loop
+ * that reads windows, on connections of its own or behind its commands, and whatever fails here
+ * stops nothing: what could not be measured is not told, and no old value stands in for it. Each
+ * replica measures all, so that it does not matter which of them live.
+ */
+export async function runChores(deps: ChoresDeps, stopping: AbortSignal): Promise<void> {
+  const { databaseUrl, applicationName, redis, ledger, catalog, logger } = deps
+  let published: Published | null = null
+  let isSilent = false
+  let usage: RedisUsage | null = null
+  let gauges: Gauges | null = null
+  let isComplete = true
+  expose(deps, {
+    marks: () => published?.marks,
+    nowMs: () => timeOf(published as Published, isSilent),
+    usage: () => usage,
+    gauges: () => gauges,
+  })
+
+  while (!stopping.aborted) {
+    const errors: unknown[] = []
+    const orNull = async <T>(work: Promise<T>): Promise<T | null> =>
+      work.catch((error: unknown) => {
+        errors.push(error)
+        return null
+      })
+    const [found, used] = await Promise.all([
+      orNull(readPublished(ledger)),
+      orNull(findRedisUsage(redis)),
+    ])
+    published = found ?? published
+    isSilent = found === null
+    usage = used
+    const since = published && lowest(published, catalog)
+    gauges = await orNull(readGauges({ url: databaseUrl, applicationName, since }))
+
+    if (isComplete !== (errors.length === 0)) {
+      isComplete = !isComplete
+      if (isComplete) logger.info('all can be measured again')
+      else logger.warn('not all can be measured', { error: errors[0] })
+    }
+    const pauseMs = deps.everyMs ?? (isComplete ? EVERY_MS : RETRY_MS)
+    await sleep(pauseMs, undefined, { signal: stopping }).catch(() => undefined)
+  }
+}
+
+/**
+ * Redis' time: when the watermarks were found. While Redis is away nothing is published, so what
+ * was last found there has grown older since.
+ */
+const timeOf = ({ redisMs, atMs }: Published, isSilent: boolean): number =>
+  redisMs + (isSilent ? performance.now() - atMs : 0)
+
+async function readPublished(ledger: ChoresDeps['ledger']): Promise<Published> {
+  const atMs = performance.now()
+  const [redisMs, marks] = await Promise.all([ledger.time(), ledger.readAll()])
+  return { marks, redisMs, atMs }
+}
+
+/** Where the resource stands that is furthest behind. */
+function lowest({ marks }: Published, catalog: readonly ResourceRules[]): Snapshot | null {
+  const snapshots = catalog.flatMap(({ name }) => marks.get(name)?.snapshot ?? [])
+  return snapshots.reduce<Snapshot | null>(
+    (least, one) => (least === null || one.xmax < least.xmax ? one : least),
+    null,
+  )
+}
+
+interface Measured {
+  readonly marks: () => Published['marks'] | undefined
+  readonly nowMs: () => number
+  readonly usage: () => RedisUsage | null
+  readonly gauges: () => Gauges | null
+}
+
+function expose({ registry, catalog }: ChoresDeps, measured: Measured): void {
+  const { marks, nowMs, usage, gauges } = measured
+  const { reading, sum } = createInstruments(registry)
+  const read = (name: string, help: string, value: () => number | null | undefined) =>
+    reading(name, help, () => {
+      const found = value()
+      return found == null ? [] : [[{}, found] as const]
+    })
+
+  reading(
+    'spms_watermark_age_seconds',
+    'How long ago all that was committed had been applied, as stored in Redis; infinite without a watermark',
+    () => {
+      const found = marks()
+      if (found === undefined) return []
+      return catalog.map(({ name }) => {
+        const mark = found.get(name)
+        const ageMs = mark ? Math.max(0, nowMs() - mark.asOfMs) : Infinity
+        return [{ resource: name }, ageMs / 1000] as const
+      })
+    },
+    'resource',
+  )
+  read(
+    'spms_event_backlog',
+    'Events that were committed after the lowest watermark, 100000 at most',
+    () => gauges()?.waiting,
+  )
+  read('spms_event_log_bytes', 'Size of the event log', () => gauges()?.bytes)
+  read(
+    'spms_event_log_oldest_seconds',
+    'Age of the oldest event in the log',
+    () => gauges()?.oldestS,
+  )
+  read(
+    'spms_notify_queue_usage_ratio',
+    'How full the queue of notifications of Postgres is',
+    () => gauges()?.notifyQueueUsage,
+  )
+  read('spms_redis_memory_used_bytes', 'Memory that Redis uses', () => usage()?.usedBytes)
+  read(
+    'spms_redis_memory_max_bytes',
+    'Memory that Redis may use; 0 is all there is',
+    () => usage()?.maxBytes,
+  )
+  sum(
+    'spms_redis_evicted_keys_total',
+    'Entries that Redis had to drop for want of memory',
+    () => usage()?.evictedKeys,
+  )
+}

@@ -1,0 +1,52 @@
+import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { createInstruments, type Tally } from '../shared/instruments.ts'
+
+/** What the invalidator counts. */
+export interface InvalidatorMetrics {
+  /** By table and op, as in `Event`. Every replica reads every event. */
+  readonly events: Tally
+  readonly invalidatedKeys: Counter<'resource'>
+  readonly flushes: Counter<'resource' | 'reason'>
+  /** From a commit to the moment its keys were gone. */
+  readonly lagSeconds: Histogram
+  readonly windows: Counter
+  readonly bellRings: Counter
+  /** 1 for each resource that this replica invalidates for. */
+  readonly owned: Gauge<'resource'>
+  /** Tables of each owned resource whose triggers are not to be relied on. */
+  readonly damagedTables: Gauge<'resource'>
+  /** 1 for each resource that is left alone because another database invalidates in the same Redis. */
+  readonly rivals: Gauge<'resource'>
+}
+
+const LAG_S = [
+  0.0005, 0.001, 0.0015, 0.002, 0.003, 0.006, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10,
+]
+
+/** What is counted on the way of windows; the rest is measured by chores. */
+export function createInvalidatorMetrics(registry: Registry): InvalidatorMetrics {
+  const { counter, gauge, histogram, tally } = createInstruments(registry)
+  return {
+    events: tally('spms_events_total', 'Events read from the log', 'table', 'op'),
+    invalidatedKeys: counter('spms_invalidated_keys_total', 'Entries forgotten', 'resource'),
+    flushes: counter('spms_flushes_total', 'Flushes by reason', 'resource', 'reason'),
+    lagSeconds: histogram(
+      'spms_invalidation_lag_seconds',
+      'From a commit to its invalidation, at most',
+      LAG_S,
+    ),
+    windows: counter('spms_invalidator_windows_total', 'Windows applied'),
+    bellRings: counter('spms_bell_rings_total', 'Notifications that woke a sleeper'),
+    owned: gauge(
+      'spms_resource_owned',
+      'Whether this replica invalidates for a resource',
+      'resource',
+    ),
+    damagedTables: gauge(
+      'spms_damaged_tables',
+      'Tables whose triggers are damaged or do not report what an owned resource needs',
+      'resource',
+    ),
+    rivals: gauge('spms_rivals', 'Resources whose watermark another database moves', 'resource'),
+  }
+}

@@ -1,0 +1,519 @@
+/** A query by the legend of what it shows. */
+type Queries = Readonly<Record<string, string>>
+
+interface Panel {
+  /** Never another panel's, also of one that is gone: links and annotations hold on to it. */
+  readonly id: number
+  readonly title: string
+  readonly help: string
+  readonly unit: string
+  readonly queries: Queries
+  /** One number instead of a graph. */
+  readonly isNumber?: boolean
+  /** From where on it is yellow, and red; with one of them, a line in the graph. */
+  readonly bounds?: readonly number[]
+  /** What is below the bound is bad. */
+  readonly isBetterAbove?: boolean
+}
+
+interface Row {
+  readonly id: number
+  readonly title: string
+  readonly panels: readonly Panel[]
+}
+
+const rate = (counter: string) => `rate(${counter}[$__rate_interval])`
+const quantile = (q: number, histogram: string, by = 'le') =>
+  `histogram_quantile(${q}, sum by (${by}) (${rate(`${histogram}_bucket`)}))`
+/** One metric's histogram for some labels. */
+const bucketsOf = (q: number, labels: string) =>
+  `histogram_quantile(${q}, sum by (le) (${rate(`spms_http_request_duration_seconds_bucket${labels}`)}))`
+const mean = (labels: string) =>
+  ['sum', 'count']
+    .map((part) => `sum(${rate(`spms_http_request_duration_seconds_${part}${labels}`)})`)
+    .join(' / ')
+const HIT = '{cache="hit"}'
+const UNCACHED = '{cache=~"miss|bypass|stale"}'
+/** What CACHE_RESOURCES leaves out is no miss. */
+const READS = 'spms_cache_reads_total{detail!="off"}'
+const HITS = 'spms_cache_reads_total{outcome="hit"}'
+const NO_HITS = 'spms_cache_reads_total{outcome!="hit"}'
+
+const ROWS: readonly Row[] = [
+  {
+    id: 1,
+    title: 'Is it right?',
+    panels: [
+      {
+        id: 101,
+        title: 'Oldest watermark',
+        help: 'How long ago the resource that is furthest behind was known to be up to date, as the APIs see it.',
+        unit: 's',
+        isNumber: true,
+        bounds: [2, 10],
+        queries: { age: 'max(spms_cache_watermark_age_seconds)' },
+      },
+      {
+        id: 102,
+        title: 'Change to invalidation, p99',
+        help: 'From a commit to the moment its entries were gone.',
+        unit: 's',
+        isNumber: true,
+        bounds: [0.1, 1],
+        queries: { p99: quantile(0.99, 'spms_invalidation_lag_seconds') },
+      },
+      {
+        id: 103,
+        title: 'Events that wait',
+        help: 'Committed and not yet applied.',
+        unit: 'short',
+        isNumber: true,
+        bounds: [100, 1000],
+        queries: { events: 'max(spms_event_backlog)' },
+      },
+      {
+        id: 104,
+        title: 'Resources without owner',
+        help: 'That no invalidator keeps up to date.',
+        unit: 'short',
+        isNumber: true,
+        bounds: [1],
+        queries: { resources: 'count(sum by (resource) (spms_resource_owned) == 0) or vector(0)' },
+      },
+      {
+        id: 105,
+        title: 'Damaged tables',
+        help: 'Triggers that somebody disabled, dropped or changed. What depends on them is not cached.',
+        unit: 'short',
+        isNumber: true,
+        bounds: [1],
+        queries: { tables: 'max(spms_damaged_tables)' },
+      },
+      {
+        id: 106,
+        title: 'Verify found wrong',
+        help: 'Cached answers that were not what Postgres says. Empty where `verify --watch` does not run.',
+        unit: 'short',
+        isNumber: true,
+        bounds: [1],
+        queries: {
+          answers: 'sum(spms_verified_total{outcome="wrong"}) or 0 * sum(spms_verified_total)',
+        },
+      },
+      {
+        id: 107,
+        title: 'Other system in this Redis',
+        help: 'Resources that are left alone, because another database invalidates them here.',
+        unit: 'short',
+        isNumber: true,
+        bounds: [1],
+        queries: { resources: 'sum(max by (resource) (spms_rivals)) or vector(0)' },
+      },
+      {
+        id: 108,
+        title: 'Deaf listeners',
+        help: 'Invalidators that no bell would wake. They poll instead, 20 ms apart.',
+        unit: 'short',
+        isNumber: true,
+        bounds: [1],
+        queries: { invalidators: 'count(spms_listener_hearing == 0) or vector(0)' },
+      },
+      {
+        id: 111,
+        title: 'Watermark age, as APIs see it',
+        help: 'Above the line entries live no longer than MAX_STALENESS_MS.',
+        unit: 's',
+        bounds: [10],
+        queries: { '{{resource}}': 'max by (resource) (spms_cache_watermark_age_seconds)' },
+      },
+      {
+        id: 112,
+        title: 'Watermark age, as stored in Redis',
+        help: 'Measured every ten seconds.',
+        unit: 's',
+        bounds: [10],
+        queries: { '{{resource}}': 'max by (resource) (spms_watermark_age_seconds)' },
+      },
+      {
+        id: 113,
+        title: 'Change to invalidation',
+        help: 'From a commit to the moment its entries were gone.',
+        unit: 's',
+        bounds: [1],
+        queries: {
+          p50: quantile(0.5, 'spms_invalidation_lag_seconds'),
+          p99: quantile(0.99, 'spms_invalidation_lag_seconds'),
+        },
+      },
+      {
+        id: 114,
+        title: 'Events by table',
+        help: 'Rows of the event log: I U D changes; T, B, X and F flush. Every replica reads them all.',
+        unit: 'ops',
+        queries: { '{{table}} {{op}}': `max by (table, op) (${rate('spms_events_total')})` },
+      },
+      {
+        id: 115,
+        title: 'Entries forgotten',
+        help: 'That were really there.',
+        unit: 'ops',
+        queries: { '{{resource}}': `sum by (resource) (${rate('spms_invalidated_keys_total')})` },
+      },
+      {
+        id: 116,
+        title: 'Flushes',
+        help: 'Resources that were forgotten whole, and why.',
+        unit: 'short',
+        queries: {
+          '{{resource}} {{reason}}':
+            'sum by (resource, reason) (increase(spms_flushes_total[$__rate_interval]))',
+        },
+      },
+      {
+        id: 117,
+        title: 'Verified',
+        help: 'Cached answers compared with Postgres by `verify --watch`, so long after a change.',
+        unit: 'ops',
+        queries: {
+          '{{outcome}} after {{after_s}} s': `sum by (outcome, after_s) (${rate('spms_verified_total')})`,
+        },
+      },
+      {
+        id: 118,
+        title: 'Resources owned',
+        help: 'Replicas share them out.',
+        unit: 'short',
+        queries: { '{{instance}}': 'sum by (instance) (spms_resource_owned)' },
+      },
+    ],
+  },
+  {
+    id: 2,
+    title: 'Is it fast?',
+    panels: [
+      {
+        id: 201,
+        title: 'Hit rate',
+        help: 'Of all reads of what is cached. The line is the target.',
+        unit: 'percentunit',
+        bounds: [0.7],
+        isBetterAbove: true,
+        queries: { 'hit rate': `sum(${rate(HITS)}) / sum(${rate(READS)})` },
+      },
+      {
+        id: 202,
+        title: 'Queries saved',
+        help: 'Reads of what is cached that Postgres did not see. The line is the least that was hoped for.',
+        unit: 'percentunit',
+        bounds: [0.4],
+        isBetterAbove: true,
+        queries: {
+          saved: `1 - sum(${rate('spms_cache_loads_total')}) / sum(${rate('spms_cache_reads_total')})`,
+        },
+      },
+      {
+        id: 203,
+        title: 'Hit rate by resource',
+        help: '',
+        unit: 'percentunit',
+        bounds: [0.7],
+        isBetterAbove: true,
+        queries: {
+          '{{resource}}': `sum by (resource) (${rate(HITS)}) / sum by (resource) (${rate(READS)})`,
+        },
+      },
+      {
+        id: 204,
+        title: 'Latency, cached',
+        help: 'Requests that were answered from Redis.',
+        unit: 's',
+        queries: { p50: bucketsOf(0.5, HIT), p95: bucketsOf(0.95, HIT), p99: bucketsOf(0.99, HIT) },
+      },
+      {
+        id: 205,
+        title: 'Latency, uncached',
+        help: 'Reads that needed Postgres.',
+        unit: 's',
+        queries: {
+          p50: bucketsOf(0.5, UNCACHED),
+          p95: bucketsOf(0.95, UNCACHED),
+          p99: bucketsOf(0.99, UNCACHED),
+        },
+      },
+      {
+        id: 206,
+        title: 'Mean response time',
+        help: 'Cached against uncached.',
+        unit: 's',
+        queries: { cached: mean(HIT), uncached: mean(UNCACHED) },
+      },
+      {
+        id: 207,
+        title: 'Reads that were no hits',
+        help: 'off: not to be cached. redis: it did not answer. token: a client wants to see what it wrote. unnamed: damaged triggers. version: another build is being deployed. guard: the watermark stood still. error: an old answer stood in.',
+        unit: 'reqps',
+        queries: {
+          '{{outcome}} {{detail}}': `sum by (outcome, detail) (${rate(NO_HITS)})`,
+        },
+      },
+      {
+        id: 208,
+        title: 'Fills',
+        help: 'withdrawn: something changed during the load. full: too many variants. rationed: too many things that do not exist. failed: Redis.',
+        unit: 'ops',
+        queries: { '{{result}}': `sum by (result) (${rate('spms_cache_fills_total')})` },
+      },
+      {
+        id: 209,
+        title: 'Waits for the load of another',
+        help: 'Reads that were spared a query of their own.',
+        unit: 'ops',
+        queries: { '{{resource}}': `sum by (resource) (${rate('spms_cache_lease_waits_total')})` },
+      },
+      {
+        id: 210,
+        title: 'Redis, p99',
+        help: 'What requests waited for a command.',
+        unit: 's',
+        bounds: [0.05],
+        queries: {
+          '{{command}}': quantile(0.99, 'spms_redis_command_duration_seconds', 'le, command'),
+        },
+      },
+      {
+        id: 211,
+        title: 'Loads from Postgres, p95',
+        help: 'With the wait for their turn.',
+        unit: 's',
+        queries: {
+          '{{resource}}': quantile(0.95, 'spms_cache_load_duration_seconds', 'le, resource'),
+        },
+      },
+    ],
+  },
+  {
+    id: 3,
+    title: 'Is it loaded?',
+    panels: [
+      {
+        id: 301,
+        title: 'Requests',
+        help: '429: who asks too often. 499: the client left. 503: too many loads, or no Postgres.',
+        unit: 'reqps',
+        queries: { '{{status}}': `sum by (status) (${rate('spms_http_requests_total')})` },
+      },
+      {
+        id: 302,
+        title: 'Busiest routes',
+        help: '',
+        unit: 'reqps',
+        queries: {
+          '{{method}} {{route}} {{cache}}': `topk(10, sum by (method, route, cache) (${rate('spms_http_requests_total')}))`,
+        },
+      },
+      {
+        id: 303,
+        title: 'Redis memory',
+        help: 'The line of the alert is at 80 % of the limit.',
+        unit: 'bytes',
+        queries: {
+          used: 'max(spms_redis_memory_used_bytes)',
+          limit: 'max(spms_redis_memory_max_bytes)',
+        },
+      },
+      {
+        id: 304,
+        title: 'Evictions',
+        help: 'Entries that Redis had to drop for want of memory. Harmless but for the hit rate.',
+        unit: 'ops',
+        queries: { entries: `max(${rate('spms_redis_evicted_keys_total')})` },
+      },
+      {
+        id: 305,
+        title: 'Redis in use',
+        help: 'Processes without a connection, and processes that do not try.',
+        unit: 'short',
+        queries: {
+          disconnected: 'count(spms_redis_up == 0) or vector(0)',
+          'breaker open': 'count(spms_redis_breaker_open == 1) or vector(0)',
+        },
+      },
+      {
+        id: 306,
+        title: 'Redis failures',
+        help: '',
+        unit: 'ops',
+        queries: {
+          '{{reason}}': `sum by (reason) (${rate('spms_redis_errors_total')})`,
+          connections: `sum(${rate('spms_redis_connection_failures_total')})`,
+        },
+      },
+      {
+        id: 307,
+        title: 'Reads from Postgres',
+        help: 'LOAD_CONCURRENCY may run and LOAD_QUEUE may wait, in each process; beyond them requests are refused.',
+        unit: 'short',
+        queries: {
+          '{{state}}': 'sum by (state) (spms_loads)',
+          'refused a second': `sum(${rate('spms_loads_refused_total')})`,
+        },
+      },
+      {
+        id: 308,
+        title: 'Connections to Postgres',
+        help: 'Of the APIs. waiting: queries that found none free.',
+        unit: 'short',
+        queries: { '{{state}}': 'sum by (state) (spms_db_connections)' },
+      },
+      {
+        id: 309,
+        title: 'Windows and rings',
+        help: 'Under load invalidators poll, and writers do not ring.',
+        unit: 'ops',
+        queries: {
+          windows: `sum(${rate('spms_invalidator_windows_total')})`,
+          rings: `sum(${rate('spms_bell_rings_total')})`,
+        },
+      },
+      {
+        id: 310,
+        title: 'Event log',
+        help: '',
+        unit: 'bytes',
+        queries: { size: 'max(spms_event_log_bytes)' },
+      },
+      {
+        id: 311,
+        title: 'Oldest event',
+        help: 'Ten to twenty minutes are kept.',
+        unit: 's',
+        bounds: [2700],
+        queries: { age: 'max(spms_event_log_oldest_seconds)' },
+      },
+      {
+        id: 312,
+        title: 'Queue of notifications',
+        help: 'From one half on writers do not ring any more.',
+        unit: 'percentunit',
+        bounds: [0.25],
+        queries: { full: 'max(spms_notify_queue_usage_ratio)' },
+      },
+      {
+        id: 313,
+        title: 'Processor',
+        help: 'Cores in use.',
+        unit: 'short',
+        queries: { '{{job}} {{instance}}': rate('process_cpu_seconds_total') },
+      },
+      {
+        id: 314,
+        title: 'Memory',
+        help: '',
+        unit: 'bytes',
+        queries: { '{{job}} {{instance}}': 'process_resident_memory_bytes' },
+      },
+      {
+        id: 315,
+        title: 'Event loop',
+        help: 'Near one, a process can do no more.',
+        unit: 'percentunit',
+        bounds: [0.8],
+        queries: { '{{job}} {{instance}}': 'nodejs_eventloop_utilization_ratio' },
+      },
+    ],
+  },
+]
+
+const COLUMNS = 24
+const NUMBER = { w: 3, h: 4 }
+const GRAPH = { w: 8, h: 8 }
+const DATASOURCE = { type: 'prometheus', uid: '${datasource}' }
+
+/** Writes the Grafana dashboard: is it right, is it fast, is it loaded. */
+export function describeDashboard(): string {
+  let y = 0
+  const panels = ROWS.flatMap((row) => {
+    const heading = {
+      id: row.id,
+      type: 'row',
+      title: row.title,
+      collapsed: false,
+      gridPos: { x: 0, y: y++, w: COLUMNS, h: 1 },
+      panels: [],
+    }
+    let x = 0
+    let height = 0
+    const placed = row.panels.map((panel) => {
+      const { w, h } = panel.isNumber ? NUMBER : GRAPH
+      if (x + w > COLUMNS || (height > 0 && h !== height)) {
+        x = 0
+        y += height
+      }
+      height = h
+      const gridPos = { x, y, w, h }
+      x += w
+      return toPanel(panel, gridPos)
+    })
+    y += height
+    return [heading, ...placed]
+  })
+  return `${JSON.stringify({ ...FRAME, panels }, null, 2)}\n`
+}
+
+const FRAME = {
+  uid: 'spms',
+  title: 'SPMS',
+  description: 'Is it right, is it fast, is it loaded. docs/runbook.md says what to do.',
+  tags: ['spms'],
+  schemaVersion: 39,
+  version: 1,
+  editable: true,
+  refresh: '30s',
+  time: { from: 'now-3h', to: 'now' },
+  timezone: 'browser',
+  templating: {
+    list: [{ name: 'datasource', label: 'Data source', type: 'datasource', query: 'prometheus' }],
+  },
+}
+
+function toPanel(panel: Panel, gridPos: object): object {
+  const { id, title, help, unit, queries, isNumber = false, bounds = [] } = panel
+  const isLine = !isNumber && bounds.length > 0
+  return {
+    id,
+    type: isNumber ? 'stat' : 'timeseries',
+    title,
+    description: help,
+    gridPos,
+    datasource: DATASOURCE,
+    targets: Object.entries(queries).map(([legendFormat, expr], index) => ({
+      refId: 'ABC'.charAt(index),
+      datasource: DATASOURCE,
+      expr,
+      legendFormat,
+      ...(isNumber && { instant: true }),
+    })),
+    fieldConfig: {
+      defaults: {
+        unit,
+        min: 0,
+        ...(unit === 'percentunit' && { max: 1 }),
+        thresholds: { mode: 'absolute', steps: stepsOf(panel) },
+        ...(isLine && { custom: { thresholdsStyle: { mode: 'line' } } }),
+      },
+      overrides: [],
+    },
+    options: isNumber
+      ? { reduceOptions: { calcs: ['lastNotNull'] }, colorMode: 'background', graphMode: 'none' }
+      : { legend: { displayMode: 'list', placement: 'bottom' }, tooltip: { mode: 'multi' } },
+  }
+}
+
+function stepsOf({ bounds = [], isBetterAbove = false }: Panel): object[] {
+  const colors = isBetterAbove
+    ? ['red', 'green']
+    : bounds.length === 1
+      ? ['green', 'red']
+      : ['green', 'yellow', 'red']
+  return [null, ...bounds].map((value, index) => ({ value, color: colors[index] }))
+}

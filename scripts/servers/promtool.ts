@@ -1,0 +1,29 @@
+import { join } from 'node:path'
+import { type PackagedProgram, unpackProgram } from './packaged-program.ts'
+import { findProgram } from './path-search.ts'
+import type { Say } from './say.ts'
+
+export interface PromtoolOptions {
+  readonly stateDir: string
+  readonly env: NodeJS.ProcessEnv
+  readonly say: Say
+}
+
+/** Finds what checks the rules of Prometheus on PATH, else unpacks the distribution's package. */
+export async function findPromtool({
+  stateDir,
+  env,
+  say,
+}: PromtoolOptions): Promise<PackagedProgram> {
+  const command = findProgram(['promtool'], env.PATH)
+  if (command) return { command, env: {} }
+  return unpackProgram({
+    stateDir,
+    name: 'promtool',
+    packages: ['prometheus'],
+    isStatic: true,
+    candidates: async (folder) => [join(folder, 'usr/bin/promtool')],
+    env,
+    say,
+  })
+}

@@ -1,0 +1,197 @@
+import { expect } from 'chai'
+import { Registry } from 'prom-client'
+import { runChores } from '../../invalidator/chores.ts'
+import type { InvalidatorMetrics } from '../../invalidator/metrics.ts'
+import { createLogger } from '../../shared/logger.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import { Scrape } from '../metrics/scrape.ts'
+import { openWorker, startInvalidator, type TestInvalidator } from '../support/invalidator.ts'
+import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
+import { until } from '../support/until.ts'
+import { BIRDS, openBirds } from './birds.ts'
+
+/** Where nobody listens. */
+const NOWHERE = 'postgres://nobody@127.0.0.1:1/none'
+
+type Metric = InvalidatorMetrics['owned' | 'lagSeconds']
+
+/** The values of a metric by its first label. */
+async function valuesOf(metric: Pick<Metric, 'get'>): Promise<Record<string, number>> {
+  const { values } = await metric.get()
+  return Object.fromEntries(values.map(({ labels, value }) => [Object.values(labels)[0], value]))
+}
+
+describe('what an invalidator tells of itself', function () {
+  this.timeout(60_000)
+  let log: EventLog
+  let redis: PrivateRedis
+  let invalidator: TestInvalidator | undefined
+
+  before(async () => {
+    log = await openBirds()
+    redis = await startPrivateRedis()
+  })
+  after(async () => {
+    await redis[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+  beforeEach(async () => {
+    await log.client.query('truncate bird, ring; truncate invalidation.event')
+  })
+  afterEach(async () => {
+    await invalidator?.[Symbol.asyncDispose]()
+    invalidator = undefined
+  })
+
+  async function start(): Promise<TestInvalidator> {
+    const started = startInvalidator({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      redisUrl: redis.url,
+    })
+    await until(() => started.working)
+    return (invalidator = started)
+  }
+
+  /** Chores beside it that are done all the time. */
+  function beginChores({ redis, ledger }: TestInvalidator, databaseUrl = log.url) {
+    const registry = new Registry()
+    const stopping = new AbortController()
+    const logger = createLogger('test')
+    logger.silent = true
+    const applicationName = 'spms-test-chores'
+    const running = runChores(
+      {
+        databaseUrl,
+        applicationName,
+        redis,
+        ledger,
+        catalog: BIRDS,
+        registry,
+        logger,
+        everyMs: 20,
+      },
+      stopping.signal,
+    )
+    return {
+      scrape: async () => new Scrape([await registry.metrics()]),
+      async [Symbol.asyncDispose]() {
+        stopping.abort()
+        await running
+      },
+    }
+  }
+
+  const insertBirds = (count: number) =>
+    log.client.query(
+      `do $$ begin for i in 1..${count} loop insert into bird (id, name) values (100 + i, 'a bird'); end loop; end $$`,
+    )
+
+  it('names the resources that it has, and none when its session has ended', async () => {
+    const { metrics } = await start()
+    await until(async () => !Object.values(await valuesOf(metrics.owned)).includes(0))
+    expect(Object.keys(await valuesOf(metrics.owned))).to.have.members(
+      BIRDS.map(({ name }) => name),
+    )
+    await invalidator?.[Symbol.asyncDispose]()
+    invalidator = undefined
+    expect(Object.values(await valuesOf(metrics.owned))).to.deep.equal([0, 0, 0])
+  })
+
+  it('counts events by table and kind', async () => {
+    await using one = await openWorker({ databaseUrl: log.url, catalog: BIRDS })
+    one.worker.adopt(BIRDS)
+    await one.worker.applyWindow()
+    await insertBirds(3)
+    await log.client.query(`select invalidation.flush('bird')`)
+    await one.worker.applyWindow()
+    const told = new Scrape([await one.registry.metrics()])
+    expect(told.sum('spms_events_total', { table: 'bird', op: 'I' })).to.equal(3)
+    expect(told.sum('spms_events_total', { table: 'none', op: 'F' })).to.equal(1)
+    expect(told.sum('spms_events_total')).to.equal(4)
+  })
+
+  it('says how many tables have damaged triggers, until they are whole', async () => {
+    await using one = await openWorker({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      inspectEveryMs: 0,
+    })
+    one.worker.adopt(BIRDS)
+    const damaged = async () => {
+      await one.worker.applyWindow()
+      return valuesOf(one.metrics.damagedTables)
+    }
+    expect(await damaged()).to.deep.equal({ bird: 0, nest: 0, census: 0 })
+    await log.client.query('alter table nest disable trigger zz_invalidation_update')
+    expect(await damaged()).to.deep.equal({ bird: 1, nest: 0, census: 0 })
+    await log.client.query('alter table nest enable always trigger zz_invalidation_update')
+    expect(await damaged()).to.deep.equal({ bird: 0, nest: 0, census: 0 })
+  })
+
+  it('does not take the length of a transaction for the time that its invalidation took', async () => {
+    await using one = await openWorker({ databaseUrl: log.url, catalog: BIRDS })
+    one.worker.adopt(BIRDS)
+    await one.worker.applyWindow()
+    await insertBirds(1)
+    // What it changed first, it changed an hour before it was committed.
+    await log.client.query(`update invalidation.event set at = at - interval '1 hour'`)
+    expect(await one.worker.applyWindow()).to.equal(1)
+    const told = new Scrape([await one.registry.metrics()])
+    expect(told.sum('spms_invalidation_lag_seconds_count')).to.equal(1)
+    expect(told.sum('spms_invalidation_lag_seconds_sum')).to.be.lessThan(60)
+  })
+
+  it('measures the log and Redis beside the windows', async () => {
+    await using chores = beginChores(await start())
+    await insertBirds(10)
+    await until(async () => (await chores.scrape()).sum('spms_event_log_oldest_seconds') > 0)
+    await until(async () => (await chores.scrape()).sum('spms_event_backlog') === 0)
+    await until(async () =>
+      (await chores.scrape()).find('spms_watermark_age_seconds').every(({ value }) => value < 5),
+    )
+    const told = await chores.scrape()
+    expect(told.find('spms_watermark_age_seconds')).to.have.length(BIRDS.length)
+    expect(told.sum('spms_event_log_bytes')).to.be.greaterThan(8_000)
+    expect(told.sum('spms_redis_memory_used_bytes')).to.be.greaterThan(100_000)
+    for (const name of [
+      'spms_redis_memory_max_bytes',
+      'spms_redis_evicted_keys_total',
+      'spms_notify_queue_usage_ratio',
+    ]) {
+      expect(told.find(name), name).to.have.length(1)
+    }
+  })
+
+  it('sees the backlog and the age of the watermarks grow while Redis is away, and tells nothing of Redis', async () => {
+    const one = await start()
+    await using chores = beginChores(one)
+    await until(async () => (await chores.scrape()).find('spms_event_backlog').length === 1)
+    await redis.stop()
+    await insertBirds(30)
+    const age = async () =>
+      (await chores.scrape()).sum('spms_watermark_age_seconds', { resource: 'bird' })
+    const before = await age()
+    await until(async () => (await chores.scrape()).sum('spms_event_backlog') >= 30)
+    await until(async () => (await age()) > before + 0.5)
+    expect((await chores.scrape()).find('spms_redis_memory_used_bytes')).to.deep.equal([])
+    await redis.start()
+    await until(async () => (await chores.scrape()).sum('spms_event_backlog') === 0)
+    await until(async () => (await age()) < 5)
+    expect((await chores.scrape()).find('spms_redis_memory_used_bytes')).to.have.length(1)
+  })
+
+  it('tells no old value of a log that cannot be read, and goes on with the rest', async () => {
+    await using chores = beginChores(await start(), NOWHERE)
+    await until(async () => (await chores.scrape()).find('spms_watermark_age_seconds').length > 0)
+    const told = await chores.scrape()
+    for (const name of [
+      'spms_event_backlog',
+      'spms_event_log_bytes',
+      'spms_notify_queue_usage_ratio',
+    ]) {
+      expect(told.find(name), name).to.deep.equal([])
+    }
+    expect(invalidator?.working).to.equal(true)
+  })
+})
