@@ -61,8 +61,8 @@ export const CASES: Readonly<Record<string, Values>> = {
           {
             type: 'External',
             external: {
-              metric: { name: 'spms_invalidation_lag_p99_milliseconds' },
-              target: { type: 'Value', value: '500' },
+              metric: { name: 'spms_event_backlog' },
+              target: { type: 'Value', value: '1000' },
             },
           },
         ],
@@ -90,6 +90,8 @@ export const CASES: Readonly<Record<string, Values>> = {
     },
     monitoring: {
       serviceMonitor: { enabled: true, labels: { release: 'prometheus' } },
+      prometheusRule: { enabled: true, labels: { release: 'prometheus' } },
+      dashboard: { enabled: true, annotations: { grafana_folder: 'Science' } },
     },
   },
   'a Redis that is there already, and no autoscaling': {

@@ -5,6 +5,7 @@ import type { Deployment } from 'kubernetes-types/apps/v1.d.ts'
 import type { HorizontalPodAutoscaler } from 'kubernetes-types/autoscaling/v2.d.ts'
 import type { ConfigMap, PodSpec, PodTemplateSpec, Service } from 'kubernetes-types/core/v1.d.ts'
 import type { Ingress } from 'kubernetes-types/networking/v1.d.ts'
+import { parse } from 'yaml'
 import { apiConfig } from '../../api/config.ts'
 import { invalidatorConfig } from '../../invalidator/config.ts'
 import { readChartValues } from '../../scripts/docs/chart-values.ts'
@@ -374,6 +375,20 @@ describe('the chart', function () {
     expect(await expected({ CACHE_RESOURCES: ['staff:list', 'user:me'] })).to.equal('true')
     expect(await expected({ CACHE_RESOURCES: ['user:me'] })).to.equal('false')
     expect(await expected({ CACHE_ENABLED: false })).not.to.equal('true')
+  })
+
+  it('hands on alerts and dashboard as they stand beside it, with what they have Prometheus fill in', async () => {
+    const read = (name: string) => readFile(join(CHART, 'files', name), 'utf8')
+    const all = find('everything that can be turned on')
+    const rule = named(all, 'PrometheusRule', 'a-name-of-forty-characters-to-the-letter')
+    const spec: unknown = parse(await read('alerts.yaml'))
+    expect(JSON.stringify(spec)).to.include('{{ $labels.')
+    expect(rule).to.deep.include({ spec })
+    const dashboard = all.find(({ metadata }) => metadata.labels?.grafana_dashboard === '1')
+    const data = (dashboard as (Manifest & ConfigMap) | undefined)?.data ?? {}
+    expect(JSON.parse(data['spms-api.json'] ?? '')).to.deep.equal(
+      JSON.parse(await read('dashboard.json')),
+    )
   })
 
   it('installs before the first pod starts, also before what it goes back to', () => {
