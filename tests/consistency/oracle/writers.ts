@@ -82,7 +82,10 @@ interface Waiting {
   readonly query: string
 }
 
-/** The checker and the application take no advisory locks of their own. */
+/**
+ * The checker and the application take no advisory locks of their own. Who waits while a page is
+ * added to a table waits for that page and no longer, as with any table: nobody holds it to a commit.
+ */
 const WAITING = `
   select l.pid, l.mode, a.query,
          coalesce(c.relname, 'advisory ' || l.classid || '/' || l.objid) as locked
@@ -90,6 +93,6 @@ const WAITING = `
   join pg_stat_activity a on a.pid = l.pid
   left join pg_class c on c.oid = l.relation
   left join pg_namespace n on n.oid = c.relnamespace
-  where not l.granted and (l.locktype = 'advisory' or n.nspname = 'invalidation')
+  where not l.granted and l.locktype <> 'extend' and (l.locktype = 'advisory' or n.nspname = 'invalidation')
     and a.application_name not like 'spms-invalidator%'
 `
