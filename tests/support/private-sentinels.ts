@@ -8,8 +8,6 @@ export interface PrivateSentinels extends AsyncDisposable {
   readonly url: string
   /** The server that is master at first, itself. */
   readonly firstUrl: string
-  /** The port of the server that the sentinels name as master. */
-  master(): Promise<number>
   /** Kills the master and waits until the sentinels name the other; the old one comes back as its replica. */
   failOver(): Promise<void>
 }
@@ -19,10 +17,10 @@ const SENTINELS = 3
 const PASSWORD = 'secret'
 
 /**
- * Starts them. A server counts as gone after half a second: on a busy machine also one that is
- * there, so that who wants no failover asks for more.
+ * Starts them. A server counts as gone after two seconds: on a busy machine also one that is
+ * there, so who wants no failover asks for more, and nobody relies on which is master.
  */
-export async function startPrivateSentinels(goneAfterMs = 500): Promise<PrivateSentinels> {
+export async function startPrivateSentinels(goneAfterMs = 2_000): Promise<PrivateSentinels> {
   const processes: RedisProcess[] = []
   const start = async (...launch: Parameters<typeof startRedisProcess>) => {
     const started = await startRedisProcess(...launch)
@@ -38,7 +36,7 @@ export async function startPrivateSentinels(goneAfterMs = 500): Promise<PrivateS
     `sentinel monitor ${MASTER} 127.0.0.1 ${first.port} 2`,
     `sentinel auth-pass ${MASTER} ${PASSWORD}`,
     `sentinel down-after-milliseconds ${MASTER} ${goneAfterMs}`,
-    `sentinel failover-timeout ${MASTER} 2000`,
+    `sentinel failover-timeout ${MASTER} 5000`,
   ]
   const sentinels: RedisProcess[] = []
   for (let n = 0; n < SENTINELS; n++) {
@@ -78,7 +76,6 @@ export async function startPrivateSentinels(goneAfterMs = 500): Promise<PrivateS
   return {
     url: `redis-sentinel://:${PASSWORD}@${ports.map((port) => `127.0.0.1:${port}`).join()}/0#${MASTER}`,
     firstUrl: `redis://:${PASSWORD}@127.0.0.1:${first.port}`,
-    master,
     async failOver() {
       const before = await master()
       await servers.get(before)?.kill()
