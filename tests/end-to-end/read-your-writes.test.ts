@@ -5,7 +5,7 @@ import { startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
 const LONG = process.env.SPMS_LONG === '1'
-const PAIRS = LONG ? 100_000 : 2_000
+const PAIRS = LONG ? 100_000 : 1_000
 const CLIENTS = 8
 /** The invalidator lives, and is dead, for at most so many. */
 const MOST_BETWEEN = 500
