@@ -1,13 +1,14 @@
 import { parseSetCookie } from 'cookie'
 import { expect } from 'chai'
 import { createSessions } from '../../api/session/session.ts'
-import { startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
+import { type Invalidator, startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
 const LONG = process.env.SPMS_LONG === '1'
 const PAIRS = LONG ? 100_000 : 1_000
 const CLIENTS = 8
-/** The invalidator lives, and is dead, for at most so many. */
+const OTHER_INVALIDATORS = 2
+/** Each invalidator lives, and is dead, for at most so many. */
 const MOST_BETWEEN = 500
 /** Of so many pairs one is read without tokens, to show that there was something to be kept from. */
 const WITHOUT_TOKEN = 10
@@ -24,10 +25,13 @@ describe('who brings a token', function () {
   this.timeout(LONG ? 7_200_000 : 600_000)
 
   let system: System
+  let invalidators: readonly Invalidator[]
   let authors: readonly Author[]
 
   before(async () => {
     system = await startSystem({ apis: 2 })
+    const others = Array.from({ length: OTHER_INVALIDATORS }, () => system.addInvalidator())
+    invalidators = [system.invalidator, ...(await Promise.all(others))]
     const { rows } = await system.sql.query<{ id: string; user_id: string; password: string }>(
       `select p.id, u.id as user_id, u.password
        from users_publicstaffprofile p join users_user u on u.id = p.user_id
@@ -105,7 +109,7 @@ describe('who brings a token', function () {
     if (reply.headers.get('cache-status')?.includes('detail=token')) seen.own++
   }
 
-  it(`sees what it wrote, ${PAIRS} times, while the invalidator is killed again and again`, async () => {
+  it(`sees what it wrote, ${PAIRS} times, while three invalidators are killed again and again`, async () => {
     const seen: Seen = { broken: 0, older: 0, hits: 0, own: 0 }
     let n = 0
     const working = Promise.all(
@@ -118,13 +122,18 @@ describe('who brings a token', function () {
     // It may fail while the invalidator is being waited for.
     ended.catch(() => {})
     const isDone = () => hasEnded
-    while (!isDone()) {
-      for (const next of [system.invalidator.kill, system.invalidator.start]) {
-        const at = n + Math.ceil(MOST_BETWEEN * Math.random())
-        await until(() => isDone() || n >= at)
-        await next()
+    const killNowAndThen = async ({ kill, start }: Invalidator) => {
+      // At first all are dead, so that something older is sure to be found.
+      let at = 0
+      while (!isDone()) {
+        for (const next of [kill, start]) {
+          await until(() => isDone() || n >= at)
+          await next()
+          at = n + Math.ceil(MOST_BETWEEN * Math.random())
+        }
       }
     }
+    await Promise.all(invalidators.map(killNowAndThen))
     await ended
     expect(seen.broken).to.equal(0)
     // Without a token it would have seen what was older, and with one not everything was its own query.
