@@ -1,6 +1,4 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { Client } from 'pg'
 import { LOCK, LOCK_CLASS } from '../db/event-log/event.ts'
@@ -12,10 +10,10 @@ import { checkLocks } from '../scripts/doctor/locks.ts'
 import { checkPooler } from '../scripts/doctor/pooler.ts'
 import { judgeInfo } from '../scripts/doctor/redis.ts'
 import { judge } from '../scripts/doctor/settings.ts'
-import { root } from '../scripts/paths.ts'
 import { compileRules } from '../shared/cache/compile.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { openRedis, type Redis } from '../shared/redis.ts'
+import { runCli } from './support/cli.ts'
 import { createTestDatabase, type TestDatabase } from './support/database.ts'
 import { newPrefix, startInvalidator, type TestInvalidator } from './support/invalidator.ts'
 import { type PrivateRedis, startPrivateRedis } from './support/private-redis.ts'
@@ -69,31 +67,18 @@ describe('doctor', () => {
   /** What is wrong now. */
   const found = async () => whats((await look()).filter(({ kind }) => kind === 'wrong'))
 
-  async function run(): Promise<{ readonly code: number | null; readonly printed: string }> {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/spms.ts', 'doctor'], {
-      cwd: root,
-      env: {
-        ...process.env,
-        DATABASE_URL: database.url,
-        REDIS_URL: server.url,
-        CACHE_PREFIX: prefix,
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const [printed, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
-    return { code: code as number | null, printed }
-  }
+  const run = () => runCli({ databaseUrl: database.url, redisUrl: server.url, prefix }, 'doctor')
 
   it('finds nothing wrong with a healthy system', async () => {
-    const { code, printed } = await run()
-    expect(printed).to.contain('nothing is wrong')
+    const { code, output } = await run()
+    expect(output).to.contain('nothing is wrong')
     expect(code).to.equal(0)
   })
 
   it('finds a disabled trigger, says what to do, and fails', async () => {
     await sql.query('alter table users_user disable trigger zz_invalidation_update')
-    const { code, printed } = await run()
-    expect(printed).to.match(
+    const { code, output } = await run()
+    expect(output).to.match(
       /WRONG {2}the triggers on users_user are .*disabled.*\n +why: .*\n +do: .*install/,
     )
     expect(code).to.equal(1)

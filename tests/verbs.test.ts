@@ -1,9 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { root } from '../scripts/paths.ts'
-import { startSystem, type System, SYSTEM_SECRET } from './support/system.ts'
+import { runCli, startCli } from './support/cli.ts'
+import { startSystem, type System } from './support/system.ts'
 import { testRedisUrl } from './support/invalidator.ts'
 import { until } from './support/until.ts'
 
@@ -20,29 +18,8 @@ describe('an operator', function () {
   })
   after(() => system[Symbol.asyncDispose]())
 
-  function start(...words: string[]): ChildProcess {
-    return spawn(process.execPath, ['--import', 'tsx', 'scripts/spms.ts', ...words], {
-      cwd: root,
-      env: {
-        ...process.env,
-        DATABASE_URL: system.databaseUrl,
-        REDIS_URL: testRedisUrl(),
-        CACHE_PREFIX: system.prefix,
-        SESSION_SECRETS: SYSTEM_SECRET,
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-  }
-
-  async function run(...words: string[]) {
-    const child = start(...words)
-    const [output, complaint, [code]] = await Promise.all([
-      text(child.stdout as NodeJS.ReadableStream),
-      text(child.stderr as NodeJS.ReadableStream),
-      once(child, 'exit'),
-    ])
-    return { output, complaint, code: code as number | null }
-  }
+  const target = () => ({ ...system, redisUrl: testRedisUrl() })
+  const run = (...words: string[]) => runCli(target(), ...words)
 
   const warm = () => until(async () => (await system.get(PROFILE)).cache === 'hit')
 
@@ -88,9 +65,9 @@ describe('an operator', function () {
 
   describe('watches', () => {
     it('changes as they are committed, and what is forgotten for each', async () => {
-      const child = start('tail')
+      const child = startCli(target(), 'tail')
       let output = ''
-      child.stdout?.on('data', (data: Buffer) => (output += data.toString()))
+      child.stdout.on('data', (data: Buffer) => (output += data.toString()))
       await until(() => output.includes('waiting for changes'))
       // It begins with what is committed after its first look.
       await until(async () => {

@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { root } from '../scripts/paths.ts'
 import { catalog } from '../shared/resources/index.ts'
+import { runCli, startCli } from './support/cli.ts'
 import { startInvalidator, type TestInvalidator } from './support/invalidator.ts'
 import { type PrivateRedis, startPrivateRedis } from './support/private-redis.ts'
-import { startSystem, type System, SYSTEM_SECRET } from './support/system.ts'
+import { startSystem, type System } from './support/system.ts'
 import { until } from './support/until.ts'
 
 const FORGOTTEN = 'users_keywordtag'
@@ -36,28 +34,8 @@ describe('verify', function () {
     await redis[Symbol.asyncDispose]()
   })
 
-  function start(...options: string[]): ChildProcess {
-    return spawn(process.execPath, ['--import', 'tsx', 'scripts/spms.ts', 'verify', ...options], {
-      cwd: root,
-      env: {
-        ...process.env,
-        DATABASE_URL: system.databaseUrl,
-        REDIS_URL: redis.url,
-        CACHE_PREFIX: system.prefix,
-        SESSION_SECRETS: SYSTEM_SECRET,
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-  }
-
-  async function run(...options: string[]) {
-    const child = start(...options)
-    const [output, [code]] = await Promise.all([
-      text(child.stdout as NodeJS.ReadableStream),
-      once(child, 'exit'),
-    ])
-    return { output, code }
-  }
+  const target = () => ({ ...system, redisUrl: redis.url })
+  const run = (...options: string[]) => runCli(target(), 'verify', ...options)
 
   const warm = () => until(async () => (await system.get(profile)).cache === 'hit')
   const rename = (name: string) =>
@@ -120,9 +98,9 @@ describe('verify', function () {
   it('goes on watching, and says how old what it found was', async () => {
     await using forgetful = await startForgetful()
     expect(forgetful.working).to.be.true
-    const child = start('--watch', '--sample', '500')
+    const child = startCli(target(), 'verify', '--watch', '--sample', '500')
     const lines: string[] = []
-    child.stdout?.on('data', (data: Buffer) => lines.push(...data.toString().split('\n')))
+    child.stdout.on('data', (data: Buffer) => lines.push(...data.toString().split('\n')))
     await until(() => lines.some((line) => line.startsWith('watching')))
     const metricsPort = /port (\d+)/.exec(lines.join('\n'))?.[1]
     await warm()

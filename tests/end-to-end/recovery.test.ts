@@ -7,6 +7,7 @@ import { watermarkKey } from '../../shared/cache/key.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
+import { crashBackend } from '../support/crash-backend.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { startSystem, type System } from '../support/system.ts'
@@ -208,15 +209,7 @@ describe('after a fault under load', function () {
     }))
 
   it('one backend of Postgres crashes, and takes all others with it', () =>
-    survives(async () => {
-      const client = new Client({ connectionString: postgres.url })
-      let isGone = false
-      client.on('error', () => (isGone = true))
-      await client.connect()
-      const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
-      process.kill(rows[0]?.pid ?? 0, 'SIGKILL')
-      await until(() => isGone)
-    }))
+    survives(() => crashBackend(postgres.url)))
 
   it('Redis loses everything', () =>
     survives(async () => {

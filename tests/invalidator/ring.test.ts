@@ -1,6 +1,3 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import type { Client } from 'pg'
 import {
@@ -13,11 +10,11 @@ import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { beginReading, isWithinRing } from '../../db/event-log/window.ts'
 import { redisTarget } from '../../invalidator/ownership.ts'
 import { examine } from '../../scripts/doctor/examine.ts'
-import { root } from '../../scripts/paths.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
+import { runCli } from '../support/cli.ts'
 import {
   newPrefix,
   recordKeys,
@@ -215,22 +212,8 @@ describe('the ring of the log while everything is at work', function () {
   })
 
   describe('without any invalidator', () => {
-    const redisUrl = testRedisUrl
-
-    async function spms(prefix: string, ...verb: string[]): Promise<string> {
-      const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/spms.ts', ...verb], {
-        cwd: root,
-        env: {
-          ...process.env,
-          DATABASE_URL: log.url,
-          REDIS_URL: redisUrl(),
-          CACHE_PREFIX: prefix,
-        },
-        stdio: ['ignore', 'pipe', 'inherit'],
-      })
-      const [printed] = await Promise.all([text(child.stdout), once(child, 'exit')])
-      return printed
-    }
+    const spms = async (prefix: string, verb: string) =>
+      (await runCli({ databaseUrl: log.url, redisUrl: testRedisUrl(), prefix }, verb)).output
 
     it('grows and says so, is emptied by command, and who comes later forgets everything', async () => {
       const first = await start()
@@ -244,7 +227,7 @@ describe('the ring of the log while everything is at work', function () {
         .and.match(/invalidator +NONE is running/)
       const findings = await examine({
         databaseUrl: log.url,
-        redisUrl: redisUrl(),
+        redisUrl: testRedisUrl(),
         prefix,
         maxStalenessMs: 10_000,
       })

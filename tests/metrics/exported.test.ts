@@ -1,11 +1,11 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect } from 'chai'
 import { root } from '../../scripts/paths.ts'
-import { startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
+import { startCli } from '../support/cli.ts'
+import { startSystem, type System } from '../support/system.ts'
 import { testRedisUrl } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 import { labelsIn, metricsIn, readExpressions } from './expressions.ts'
@@ -16,21 +16,8 @@ const GIVEN = ['job', 'instance']
 
 /** A process that verifies what a system caches, and where it says what it found. */
 async function startVerify(system: System) {
-  const child = spawn(
-    process.execPath,
-    ['--import', 'tsx', 'scripts/spms.ts', 'verify', '--watch'],
-    {
-      cwd: root,
-      env: {
-        ...process.env,
-        DATABASE_URL: system.databaseUrl,
-        REDIS_URL: testRedisUrl(),
-        CACHE_PREFIX: system.prefix,
-        SESSION_SECRETS: SYSTEM_SECRET,
-      },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  )
+  const target = { ...system, redisUrl: testRedisUrl() }
+  const child = startCli(target, 'verify', '--watch')
   for await (const line of createInterface({ input: child.stdout })) {
     const [, port] = /metrics on port (\d+)/.exec(line) ?? []
     if (port !== undefined) {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { startTransactionPooler } from '../../support/transaction-pooler.ts'
+import { crashBackend } from '../../support/crash-backend.ts'
 import { until } from '../../support/until.ts'
 import type { Fault } from './fault.ts'
 
@@ -53,13 +54,7 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     holdMs: 0,
     async inject({ stage: { postgres }, allowances }) {
       const life = allowances.begin('new life')
-      const client = new Client({ connectionString: postgres.url })
-      let isGone = false
-      client.on('error', () => (isGone = true))
-      await client.connect()
-      const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
-      process.kill(rows[0]?.pid ?? 0, 'SIGKILL')
-      await until(() => isGone)
+      await crashBackend(postgres.url)
       return async () => {
         await until(() => isAnswering(postgres.url))
         allowances.end(life)

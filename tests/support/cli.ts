@@ -1,0 +1,57 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { root } from '../../scripts/paths.ts'
+import { SYSTEM_SECRET } from './system.ts'
+
+/** What `npm run spms --` works on. */
+export interface CliTarget {
+  readonly databaseUrl: string
+  readonly redisUrl: string
+  readonly prefix: string
+}
+
+/** How a command ended, and what it said. */
+export interface CliResult {
+  readonly code: number | null
+  readonly output: string
+  readonly complaint: string
+}
+
+/** Starts a command that goes on until it is stopped. What it complains of is shown. */
+export const startCli = (
+  target: CliTarget,
+  ...words: readonly string[]
+): ChildProcessByStdio<null, Readable, null> =>
+  spawn(process.execPath, wordsOf(words), {
+    ...optionsOf(target),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+
+/** Runs a command to its end. */
+export async function runCli(target: CliTarget, ...words: readonly string[]): Promise<CliResult> {
+  const child = spawn(process.execPath, wordsOf(words), {
+    ...optionsOf(target),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [output, complaint, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit'),
+  ])
+  return { code: code as number | null, output, complaint }
+}
+
+const wordsOf = (words: readonly string[]) => ['--import', 'tsx', 'scripts/spms.ts', ...words]
+
+const optionsOf = ({ databaseUrl, redisUrl, prefix }: CliTarget) => ({
+  cwd: root,
+  env: {
+    ...process.env,
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: redisUrl,
+    CACHE_PREFIX: prefix,
+    SESSION_SECRETS: SYSTEM_SECRET,
+  },
+})
