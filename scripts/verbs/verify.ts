@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Counter, Registry } from 'prom-client'
 import { openDatabase } from '../../db/database.ts'
@@ -6,10 +5,10 @@ import { findMoment } from '../../db/queries/incarnation.ts'
 import { createVerifier, type Verified, type Verifier } from '../../shared/cache/verifier.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createStatusServer } from '../../shared/metrics.ts'
-import { openRedis } from '../../shared/redis.ts'
 import { loadable } from '../../shared/resources/index.ts'
 import { closeServer, listen } from '../../shared/server.ts'
 import type { Discovered } from '../servers/discover.ts'
+import { withRedis } from './with-redis.ts'
 
 export interface VerifyOptions {
   /** How many entries, taken at random; all of them without it. */
@@ -24,7 +23,6 @@ const LOOK_EVERY_MS = 500
 /** Under uninterrupted changes, not more often than this. */
 const ROUND_EVERY_MS = 1_000
 const WATCHED_SAMPLE = 100
-const COMMAND_TIMEOUT_MS = 5_000
 
 /** Compares what is cached with Postgres, and prints what was found. Returns whether nothing was wrong. */
 export async function runVerify(
@@ -36,26 +34,21 @@ export async function runVerify(
   const secrets = (environment.SESSION_SECRETS ?? '').split(',').filter(Boolean)
   if (secrets.length === 0) console.log('without SESSION_SECRETS user:access is left out')
   const db = openDatabase({ url: databaseUrl, poolSize: 1, applicationName: 'spms-verify' })
-  const redis = openRedis(redisUrl, {
-    name: 'spms-verify',
-    commandTimeoutMs: COMMAND_TIMEOUT_MS,
-    onState: () => undefined,
-  })
   try {
-    await once(redis, 'ready', { signal: AbortSignal.timeout(COMMAND_TIMEOUT_MS) })
-    const verifier = createVerifier({
-      redis,
-      db,
-      resources: loadable(secrets),
-      prefix: environment.CACHE_PREFIX || 'spms',
-    })
-    if (!watch) return report(await verifier.verify(sample))
-    return await watchChanges(verifier, environment, sample ?? WATCHED_SAMPLE, async () => {
-      const { snapshot } = await findMoment(db)
-      return snapshot.text
+    return await withRedis(redisUrl, async (redis) => {
+      const verifier = createVerifier({
+        redis,
+        db,
+        resources: loadable(secrets),
+        prefix: environment.CACHE_PREFIX || 'spms',
+      })
+      if (!watch) return report(await verifier.verify(sample))
+      return watchChanges(verifier, environment, sample ?? WATCHED_SAMPLE, async () => {
+        const { snapshot } = await findMoment(db)
+        return snapshot.text
+      })
     })
   } finally {
-    redis.disconnect()
     await db.destroy()
   }
 }
