@@ -78,6 +78,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
       const control = startControl(fresh)
       const waits = watchWaits(stage.writersUrl)
       const violations: Violation[] = []
+      let controlMs = 0
       try {
         await sleep(calmMs)
         if (fault) {
@@ -87,13 +88,17 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
         }
         await sleep(calmMs)
       } finally {
-        await Promise.all([...writers, api].map((writer) => writer.stop()))
-        await endPrepared(stage)
-        violations.push(...(await settle(stage.writersUrl, observer)))
-        await readers.stop()
+        // All of them, whatever failed: one that went on would keep the process alive.
+        try {
+          await Promise.all([...writers, api].map((writer) => writer.stop()))
+          await endPrepared(stage)
+          violations.push(...(await settle(stage.writersUrl, observer)))
+        } finally {
+          await readers.stop()
+          controlMs = await control.stop()
+          violations.push(...(await waits.stop()))
+        }
       }
-      const controlMs = await control.stop()
-      violations.push(...(await waits.stop()))
       if (violations.length === 0) {
         violations.push(...(await compare(client, fresh)).violations)
       }
