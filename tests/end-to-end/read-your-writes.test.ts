@@ -1,13 +1,20 @@
 import { parseSetCookie } from 'cookie'
 import { expect } from 'chai'
 import { createSessions } from '../../api/session/session.ts'
+import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
 import { type Invalidator, startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
 const LONG = process.env.SPMS_LONG === '1'
 const PAIRS = LONG ? 100_000 : 1_000
-const CLIENTS = 8
+const AUTHORS = 4
+/** What each author has open at once: a field that is written there, and the section that shows it. */
+const TABS = [
+  { field: 'about', section: 'hero' },
+  { field: 'expertise', section: 'overview' },
+] as const
 const OTHER_INVALIDATORS = 2
+const CRASHES = LONG ? 20 : 1
 /** Each invalidator lives, and is dead, for at most so many. */
 const MOST_BETWEEN = 500
 /** Of so many pairs one is read without tokens, to show that there was something to be kept from. */
@@ -17,26 +24,30 @@ const WITHOUT_TOKEN = 10
 interface Author {
   readonly profileId: string
   readonly session: string
-  /** What their browser holds of ours. */
+  /** What their browser holds of ours, in all its tabs. */
   readonly jar: Map<string, string>
 }
+
+type Tab = (typeof TABS)[number]
 
 describe('who brings a token', function () {
   this.timeout(LONG ? 7_200_000 : 600_000)
 
+  let postgres: PrivatePostgres
   let system: System
   let invalidators: readonly Invalidator[]
   let authors: readonly Author[]
 
   before(async () => {
-    system = await startSystem({ apis: 2 })
+    postgres = await startPrivatePostgres()
+    system = await startSystem({ apis: 2, databaseUrl: postgres.url })
     const others = Array.from({ length: OTHER_INVALIDATORS }, () => system.addInvalidator())
     invalidators = [system.invalidator, ...(await Promise.all(others))]
     const { rows } = await system.sql.query<{ id: string; user_id: string; password: string }>(
       `select p.id, u.id as user_id, u.password
        from users_publicstaffprofile p join users_user u on u.id = p.user_id
        where not p.is_hidden and u.is_active and u.is_staff order by p.id limit $1`,
-      [CLIENTS],
+      [AUTHORS],
     )
     const sessions = createSessions([SYSTEM_SECRET])
     authors = await Promise.all(
@@ -47,22 +58,41 @@ describe('who brings a token', function () {
       })),
     )
   })
-  after(() => system[Symbol.asyncDispose]())
+  after(async () => {
+    await system[Symbol.asyncDispose]()
+    await postgres[Symbol.asyncDispose]()
+  })
 
   const path = ({ profileId }: Author) => `users/staffprofiles/${profileId}`
   const cookiesOf = ({ jar }: Author) => [...jar].map((pair) => pair.join('=')).join('; ')
 
+  /** Asks again for as long as Postgres is away. */
+  async function answered<T extends { readonly status: number }>(
+    ask: () => Promise<T>,
+  ): Promise<T> {
+    let reply = await ask()
+    await until(async () => reply.status !== 503 || (reply = await ask()).status !== 503)
+    return reply
+  }
+
   /** Writes through one process; answers the token, and the browser keeps its cookie. */
-  async function write(author: Author, about: string, api: number): Promise<string> {
-    const response = await fetch(`${system.apis[api]}/api/v1/${path(author)}`, {
-      method: 'PUT',
-      headers: {
-        'Content-Type': 'application/json',
-        Cookie: `spms_session=${author.session}; spmscsrf=x; ${cookiesOf(author)}`,
-        'X-CSRFToken': 'x',
-      },
-      body: JSON.stringify({ about }),
-    })
+  async function write(
+    author: Author,
+    field: Tab['field'],
+    value: string,
+    api: number,
+  ): Promise<string> {
+    const response = await answered(() =>
+      fetch(`${system.apis[api]}/api/v1/${path(author)}`, {
+        method: 'PUT',
+        headers: {
+          'Content-Type': 'application/json',
+          Cookie: `spms_session=${author.session}; spmscsrf=x; ${cookiesOf(author)}`,
+          'X-CSRFToken': 'x',
+        },
+        body: JSON.stringify({ [field]: value }),
+      }),
+    )
     expect(response.status, await response.text()).to.equal(200)
     for (const cookie of response.headers.getSetCookie()) {
       const { name, value = '', maxAge } = parseSetCookie(cookie)
@@ -82,40 +112,43 @@ describe('who brings a token', function () {
   }
 
   /** Writes, then reads from any process what it wrote; each second pair with a header, else with cookies. */
-  async function pair(author: Author, n: number, seen: Seen): Promise<void> {
-    const { profileId } = author
-    const hero = `users/staffprofiles/${profileId}/hero`
-    const about = `pair ${n}`
+  async function pair(
+    author: Author,
+    { field, section }: Tab,
+    n: number,
+    seen: Seen,
+  ): Promise<void> {
+    const shown = `${path(author)}/${section}`
+    const value = `pair ${n}`
     // What others read all the time, so that there is something older to be found.
-    const before = await system.get(hero, {}, n % 2)
-    let token = await write(author, about, (n >> 1) % 2)
+    const before = await system.get(shown, {}, n % 2)
+    let token = await write(author, field, value, (n >> 1) % 2)
     // The first answer was lost; the write that is sent again changes nothing.
-    if (n % 5 === 0) token = await write(author, about, n % 2)
+    if (n % 5 === 0) token = await write(author, field, value, n % 2)
     const isBringing = n % WITHOUT_TOKEN !== 0
     const tokens = n % 2 === 0 ? { 'Consistency-Token': token } : { Cookie: cookiesOf(author) }
-    const reply = await system.get(
-      hero,
-      {
-        ...(isBringing && tokens),
-        // It changed, so it must not be told that it has not.
-        ...(n % 3 === 0 && { 'If-None-Match': before.headers.get('etag') ?? '' }),
-      },
-      (n >> 2) % 2,
-    )
-    const isSeen = reply.status === 200 && reply.text.includes(`"${about}"`)
+    const headers = {
+      ...(isBringing && tokens),
+      // It changed, so it must not be told that it has not.
+      ...(n % 3 === 0 && { 'If-None-Match': before.headers.get('etag') ?? '' }),
+    }
+    const reply = await answered(() => system.get(shown, headers, (n >> 2) % 2))
+    const isSeen = reply.status === 200 && reply.text.includes(`"${value}"`)
     if (!isSeen && isBringing) seen.broken++
     if (!isSeen && !isBringing) seen.older++
     if (isBringing && reply.cache === 'hit') seen.hits++
     if (reply.headers.get('cache-status')?.includes('detail=token')) seen.own++
   }
 
-  it(`sees what it wrote, ${PAIRS} times, while three invalidators are killed again and again`, async () => {
+  it(`sees what it wrote, ${PAIRS} times, in two tabs, while invalidators are killed and Postgres crashes`, async () => {
     const seen: Seen = { broken: 0, older: 0, hits: 0, own: 0 }
     let n = 0
     const working = Promise.all(
-      authors.map(async (author) => {
-        while (n < PAIRS) await pair(author, ++n, seen)
-      }),
+      authors.flatMap((author) =>
+        TABS.map(async (tab) => {
+          while (n < PAIRS) await pair(author, tab, ++n, seen)
+        }),
+      ),
     )
     let hasEnded = false
     const ended = working.finally(() => (hasEnded = true))
@@ -133,7 +166,14 @@ describe('who brings a token', function () {
         }
       }
     }
-    await Promise.all(invalidators.map(killNowAndThen))
+    const crashNowAndThen = async () => {
+      for (let crash = 1; crash <= CRASHES; crash++) {
+        await until(() => isDone() || n >= (crash * PAIRS) / (CRASHES + 1))
+        await postgres.crash()
+        await postgres.start()
+      }
+    }
+    await Promise.all([...invalidators.map(killNowAndThen), crashNowAndThen()])
     await ended
     expect(seen.broken).to.equal(0)
     // Without a token it would have seen what was older, and with one not everything was its own query.
@@ -143,10 +183,10 @@ describe('who brings a token', function () {
 
   it('reads from the cache again as soon as that holds what it wrote', async () => {
     const [author] = authors as [Author]
-    const token = await write(author, 'the last', 0)
+    const token = await write(author, 'about', 'the last', 0)
     for (const api of [0, 1]) {
       await until(async () => {
-        const hero = `users/staffprofiles/${author.profileId}/hero`
+        const hero = `${path(author)}/hero`
         const { text, cache } = await system.get(hero, { 'Consistency-Token': token }, api)
         expect(text).to.contain('"the last"')
         return cache === 'hit'
