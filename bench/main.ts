@@ -15,6 +15,7 @@ import { mix } from './mix.ts'
 import { openServers } from './servers.ts'
 import { recovery } from './recovery.ts'
 import { scale } from './scale.ts'
+import { sizing } from './sizing.ts'
 import { writers } from './writers.ts'
 
 const parts: Readonly<Record<string, Part>> = {
@@ -22,6 +23,7 @@ const parts: Readonly<Record<string, Part>> = {
   writers,
   lag,
   memory,
+  sizing,
   drain,
   bulk,
   scale,

@@ -3,11 +3,13 @@ import type { Part } from './bench.ts'
 import { backlog } from './scale/backlog.ts'
 import { edit } from './scale/edit.ts'
 import { emptied } from './scale/emptied.ts'
+import { replicas } from './scale/replicas.ts'
 import { stream } from './scale/stream.ts'
 
-/** What happens when there is much of something: entries of one edit, commits, events that waited, misses. */
+/** What happens when there is much of something: entries of one edit, invalidators, commits, events that waited, misses. */
 export const scale: Part = async (bench) => {
   const figures: Figure[] = []
-  for (const part of [edit, stream, backlog, emptied]) figures.push(...(await part(bench)))
+  for (const part of [edit, replicas, stream, backlog, emptied])
+    figures.push(...(await part(bench)))
   return figures
 }

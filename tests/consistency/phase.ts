@@ -49,8 +49,8 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
   const log = new WriteLog()
   const truth = new Truth(log)
   const allowances = new Allowances({ maxStalenessMs: MAX_STALENESS_MS })
-  const client = createClient(stage.system.apis, stage.session)
-  const fresh = createClient(stage.uncached.apis, stage.session)
+  const client = createClient(stage.system, stage.session)
+  const fresh = createClient(stage.uncached, stage.session)
   let phases = 0
 
   return {
@@ -69,7 +69,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
       ]
       const api = startApiWriters({
         ...common,
-        addresses: stage.system.apis,
+        system: stage.system,
         session: stage.session,
         client,
         seen,

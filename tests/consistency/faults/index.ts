@@ -1,3 +1,4 @@
+import { DEPLOY_FAULTS } from './deploy.ts'
 import type { Fault } from './fault.ts'
 import { INVALIDATOR_FAULTS } from './invalidator.ts'
 import { POSTGRES_FAULTS } from './postgres.ts'
@@ -6,6 +7,7 @@ import { SCHEMA_FAULTS } from './schema.ts'
 
 /** Everything that is tried. */
 export const FAULTS: readonly Fault[] = [
+  ...DEPLOY_FAULTS,
   ...INVALIDATOR_FAULTS,
   ...POSTGRES_FAULTS,
   ...REDIS_FAULTS,

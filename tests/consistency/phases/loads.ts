@@ -17,7 +17,7 @@ const OVERVIEWS = ENTRIES.filter(({ path }) => path.endsWith('/overview'))
 /** However many ask, each thing that is forgotten is loaded once, by one of all processes. */
 export async function measureLoads(stage: Stage, random: Random): Promise<Measure> {
   const { system } = stage
-  const client = createClient(system.apis, stage.session)
+  const client = createClient(system, stage.session)
   const count = async (metric: string) => system.metric(metric, `resource="${RESOURCE}"`)
   const counts = async () => ({
     loads: await count('spms_cache_loads_total'),

@@ -1,3 +1,4 @@
+import type { System } from '../../support/system.ts'
 import type { Entry } from '../world/entries.ts'
 import { versionsIn } from '../world/versions.ts'
 import { originOf, type Read, type Token } from './read.ts'
@@ -18,12 +19,12 @@ export interface Client {
   readonly apis: number
 }
 
-/** Reads over HTTP, and remembers what a 304 would confirm. */
-export function createClient(addresses: readonly string[], session: string): Client {
+/** Reads over HTTP from whichever processes there are by then, and remembers what a 304 would confirm. */
+export function createClient(system: Pick<System, 'apis'>, session: string): Client {
   const copies = new Map<Entry, { readonly etag: string; readonly versions: readonly string[] }>()
 
   return {
-    apis: addresses.length,
+    apis: system.apis.length,
 
     async get(entry, { api = 0, token, isConditional = false } = {}) {
       const copy = isConditional ? copies.get(entry) : undefined
@@ -35,7 +36,10 @@ export function createClient(addresses: readonly string[], session: string): Cli
       const startMs = performance.now()
       try {
         const signal = AbortSignal.timeout(TIMEOUT_MS)
-        const response = await fetch(`${addresses[api]}/api/v1/${entry.path}`, { headers, signal })
+        const response = await fetch(`${system.apis[api]}/api/v1/${entry.path}`, {
+          headers,
+          signal,
+        })
         const text = await response.text()
         const endMs = performance.now()
         const { status } = response

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { System } from '../../support/system.ts'
 import type { Random } from '../random.ts'
 import type { Client } from '../readers/client.ts'
 import type { Token } from '../readers/read.ts'
@@ -12,7 +13,7 @@ const PAUSE_MS = 40
 const TIMEOUT_MS = 20_000
 
 export interface ApiWritersOptions {
-  readonly addresses: readonly string[]
+  readonly system: Pick<System, 'apis'>
   readonly session: string
   readonly client: Client
   readonly log: WriteLog
@@ -78,7 +79,7 @@ const TARGETS: readonly Target[] = [
 
 /** Writes through the API, and reads each write again with the token that it gave, from any process. */
 export function startApiWriters(options: ApiWritersOptions): ApiWriters {
-  const { addresses, session, client, log, seen, failures } = options
+  const { system, session, client, log, seen, failures } = options
   const stopping = new AbortController()
   let last: Token | undefined
 
@@ -94,7 +95,7 @@ export function startApiWriters(options: ApiWritersOptions): ApiWriters {
     const fail = (code: string | undefined, message: string) =>
       failures.push({ door: write.door, code, message, isOurs: false, atMs: performance.now() })
     try {
-      const response = await fetch(`${addresses[api]}/api/v1/${path}`, {
+      const response = await fetch(`${system.apis[api]}/api/v1/${path}`, {
         method,
         headers: {
           Cookie: `spms_session=${session}; spmscsrf=x`,

@@ -1,0 +1,56 @@
+import { Client } from 'pg'
+import { createSessions } from '../api/session/session.ts'
+import { profilePath, projectsPath } from './profiles.ts'
+import type { Visit } from './workload.ts'
+
+const SECTIONS = ['', '/hero', '/overview', '/cv']
+const LISTED_ON_A_PAGE = 24
+const LISTS = [
+  'agencies/branches',
+  'agencies/business_areas',
+  'agencies/affiliations',
+  'locations/list',
+  'projects/statistics',
+]
+
+/** Asks for everything that is cached and has a name: each person, profile, project, page and list. */
+export async function findEverything(databaseUrl: string, secret: string): Promise<Visit[]> {
+  const client = new Client({ connectionString: databaseUrl })
+  await client.connect()
+  try {
+    const users = await client.query<{ id: string; password: string; is_active: boolean }>(
+      'select id::text, password, is_active from users_user order by id',
+    )
+    const profiles = await client.query<{ id: string; user_id: string }>(
+      `select p.id::text, p.user_id::text
+       from users_publicstaffprofile p join users_user u on u.id = p.user_id
+       where not p.is_hidden and u.is_active and u.is_staff order by p.id`,
+    )
+    const projects = await client.query<{ id: string }>(
+      'select id::text from projects_project order by id',
+    )
+    const sessions = createSessions([secret])
+    const active = users.rows.filter((user) => user.is_active)
+    const cookies = await Promise.all(
+      active.map(async ({ id, password }) => `spms_session=${await sessions.issue(id, password)}`),
+    )
+    const Cookie = cookies[0] as string
+    const pages = Math.ceil(profiles.rows.length / LISTED_ON_A_PAGE)
+    return [
+      ...Array.from({ length: pages }, (_, page) => `/api/v1/users/staffprofiles?page=${page + 1}`),
+      ...profiles.rows.flatMap(({ id }) => SECTIONS.map((section) => profilePath(id) + section)),
+      ...profiles.rows.map(({ user_id }) => projectsPath(user_id)),
+    ]
+      .map((path): Visit => ({ path, headers: {} }))
+      .concat(
+        [
+          ...LISTS,
+          ...users.rows.flatMap(({ id }) => [`users/${id}`, `users/${id}/projects`]),
+          ...projects.rows.map(({ id }) => `projects/${id}`),
+        ].map((path) => ({ path: `/api/v1/${path}`, headers: { Cookie } })),
+        cookies.map((cookie) => ({ path: '/api/v1/users/me', headers: { Cookie: cookie } })),
+      )
+  } finally {
+    await client.end()
+  }
+}

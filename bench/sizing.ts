@@ -1,0 +1,126 @@
+import { rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Redis } from 'ioredis'
+import { install } from '../db/event-log/install.ts'
+import { migrate } from '../db/migrate.ts'
+import { stateDir } from '../scripts/paths.ts'
+import { seed } from '../scripts/seed/seed.ts'
+import { startPostgres } from '../scripts/servers/postgres.ts'
+import { startRedis } from '../scripts/servers/redis.ts'
+import { compileRules } from '../shared/cache/compile.ts'
+import { keyMatcher } from '../shared/cache/key.ts'
+import { catalog } from '../shared/resources/index.ts'
+import { BENCH_SECRET, startApi } from './api.ts'
+import type { Bench, Part } from './bench.ts'
+import { createClient } from './client.ts'
+import { findEverything } from './everything.ts'
+import { shown } from './figure.ts'
+import { startInvalidator } from './invalidator.ts'
+import { residentBytes } from './processes.ts'
+import { runStatement } from './statement.ts'
+import { quantile } from './statistics.ts'
+import { table } from './table.ts'
+
+const NAME = 'bench-sizing'
+/** How many times the ordinary size. */
+const SCALES = [1, 10]
+const AT_ONCE = 6
+const MEBIBYTE = 2 ** 20
+
+/** What Redis holds when everything is cached, of a system of ordinary size and of one ten times as large. */
+export const sizing: Part = async (bench) => {
+  const { say, onStop, quick } = bench
+  const postgres = await startPostgres({ stateDir, name: NAME, durable: false, say })
+  onStop(async () => {
+    await postgres.stop()
+    await rm(dirname(postgres.dataDir), { recursive: true, force: true })
+    await rm(join(stateDir, `${NAME}.log`), { force: true })
+  })
+  for (const scale of quick ? SCALES.slice(0, 1) : SCALES) {
+    say(`sizing: ${scale} times the ordinary size`)
+    const database = `spms_${scale}`
+    await runStatement(postgres.url, `create database ${database}`)
+    const databaseUrl = postgres.urlOf(database)
+    await migrate(databaseUrl)
+    await seed(databaseUrl, { scale })
+    await install(databaseUrl, compileRules(catalog))
+    const redis = await startRedis({ stateDir, env: process.env, say })
+    onStop(() => redis.stop())
+    await measure(bench, databaseUrl, redis.url)
+    await redis.stop()
+  }
+  return []
+}
+
+async function measure(bench: Bench, databaseUrl: string, redisUrl: string): Promise<void> {
+  const servers = { ...bench.servers, databaseUrl, redisUrl }
+  const redis = new Redis(redisUrl)
+  const usedBytes = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1])
+  try {
+    const emptyBytes = await usedBytes()
+    const invalidator = await startInvalidator({ ...bench, servers })
+    const api = await startApi({ ...bench, servers }, true)
+    await askForEverything(databaseUrl, api.origin)
+    const allBytes = (await usedBytes()) - emptyBytes
+    const found = await findEntries(redis, servers.prefix)
+    const resident = await Promise.all([api, invalidator].map(({ pid }) => residentBytes(pid)))
+    await api.stop()
+    await invalidator.stop()
+    bench.say(
+      table(
+        ['in Redis', 'entries', 'bytes each', 'largest', 'MiB'],
+        [
+          ...[...found].map(([name, sizes]) => {
+            const sum = sizes.reduce((total, bytes) => total + bytes, 0)
+            return [
+              name,
+              `${sizes.length}`,
+              shown(sum / sizes.length),
+              shown(quantile(sizes, 1)),
+              shown(sum / MEBIBYTE),
+            ]
+          }),
+          ['all, as Redis counts it', '', '', '', shown(allBytes / MEBIBYTE)],
+        ],
+      ),
+    )
+    bench.say(
+      table(
+        ['MiB of', 'API', 'invalidator'],
+        [['resident', ...resident.map((bytes) => shown(bytes / MEBIBYTE))]],
+      ),
+    )
+  } finally {
+    redis.disconnect()
+  }
+}
+
+async function askForEverything(databaseUrl: string, origin: string): Promise<void> {
+  const visits = (await findEverything(databaseUrl, BENCH_SECRET)).values()
+  using client = createClient(origin)
+  const walk = async () => {
+    for (const { path, headers } of visits) await client.ask(path, headers)
+  }
+  await Promise.all(Array.from({ length: AT_ONCE }, walk))
+}
+
+/** What each entry takes in Redis, by resource. */
+async function findEntries(redis: Redis, prefix: string): Promise<Map<string, number[]>> {
+  const kinds = catalog.map((resource) => ({
+    name: resource.name,
+    matcher: keyMatcher(prefix, resource),
+  }))
+  const keys = new Set<string>()
+  for await (const page of redis.scanStream({ match: `${prefix}:*`, count: 1_000 })) {
+    for (const key of page as string[]) keys.add(key)
+  }
+  const found = new Map<string, number[]>()
+  for (const key of keys) {
+    const name = kinds.find(({ matcher }) => matcher.test(key))?.name
+    if (name === undefined) continue
+    const sizes = found.get(name) ?? []
+    sizes.push(Number(await redis.memory('USAGE', key, 'SAMPLES', 0)))
+    found.set(name, sizes)
+  }
+  return found
+}

@@ -1,0 +1,17 @@
+import type { Fault } from './fault.ts'
+
+/** What a deploy does to everybody. */
+export const DEPLOY_FAULTS: readonly Fault[] = [
+  {
+    name: 'everything-replaced',
+    takes: 'nothing',
+    holdMs: 2_000,
+    async inject({ stage: { system } }) {
+      for (const api of system.apis.keys()) {
+        await system.replaceApi(api)
+        await system.invalidator.replace()
+      }
+      return async () => {}
+    },
+  },
+]
