@@ -1,4 +1,4 @@
-import { bulkhead, BulkheadRejectedError } from 'cockatiel'
+import { bulkhead, BulkheadRejectedError, handleWhen, retry } from 'cockatiel'
 import type { Kysely, Transaction } from 'kysely'
 import { findIncarnation } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
@@ -36,12 +36,17 @@ export interface LimitedLoader extends Loader {
   readonly refused: number
 }
 
+/** How often a load that lost a deadlock is begun again. */
+const RETRIES = 2
+
 /** A limiter on concurrent loads keeps a flood of misses from taking the database with it. */
 export function createLoader(
   db: Kysely<Database>,
   { concurrency, queue, life = new OwnLife() }: LoaderOptions,
 ): LimitedLoader {
   const limiter = bulkhead(concurrency, queue)
+  // A load changes nothing, so one that lost to a TRUNCATE or an ALTER may simply begin again.
+  const retrying = retry(handleWhen(isDeadlock), { maxAttempts: RETRIES })
   let refused = 0
 
   async function seenIncarnation(trx: Transaction<Database>): Promise<string | null> {
@@ -54,16 +59,18 @@ export function createLoader(
   async function query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
     try {
       return await limiter.execute(() =>
-        // One snapshot for all of a load's queries: no answer is torn between two states.
-        db
-          .transaction()
-          .setIsolationLevel('repeatable read')
-          .setAccessMode('read only')
-          .execute(work),
+        retrying.execute(() =>
+          // One snapshot for all of a load's queries: no answer is torn between two states.
+          db
+            .transaction()
+            .setIsolationLevel('repeatable read')
+            .setAccessMode('read only')
+            .execute(work),
+        ),
       )
     } catch (error) {
-      if (!(error instanceof BulkheadRejectedError)) throw error
-      refused++
+      if (error instanceof BulkheadRejectedError) refused++
+      else if (!isDeadlock(error)) throw error
       throw new PublicError('unavailable', 'The server is busy.', { retryAfterS: 1, cause: error })
     }
   }
@@ -96,6 +103,11 @@ export function createLoader(
   }
 }
 
+const hasState = (error: unknown, ...states: readonly string[]) =>
+  error instanceof Error && 'code' in error && states.includes(String(error.code))
+
 /** There is none, or this role may not read it. */
-const isMissingLog = (error: unknown) =>
-  error instanceof Error && 'code' in error && (error.code === '42P01' || error.code === '42501')
+const isMissingLog = (error: unknown) => hasState(error, '42P01', '42501')
+
+/** Postgres ends one by failing somebody in it. */
+const isDeadlock = (error: unknown) => hasState(error, '40P01')

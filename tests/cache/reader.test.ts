@@ -182,6 +182,45 @@ describe('the reader', function () {
     await until(async () => (await fieldsOf()).length === 0)
   })
 
+  it('begins a load again that lost a deadlock against others’ locks', async () => {
+    await sql`create table crossed ()`.execute(engine.db)
+    const { resource, letGo, untilSelected } = pausedThing()
+    const crossing: Resource = {
+      ...resource,
+      async load(trx, ...rest) {
+        const loaded = await resource.load(trx, ...rest)
+        await sql`select from crossed`.execute(trx)
+        return loaded
+      },
+    }
+    await engine.db.connection().execute(async (other) => {
+      await sql`begin`.execute(other)
+      // So that it is the load that loses.
+      await sql`set local deadlock_timeout = '1min'`.execute(other)
+      await sql`lock table crossed in access exclusive mode`.execute(other)
+      const answer = read(one, crossing)
+      await untilSelected()
+      letGo()
+      await sql`lock table thing in access exclusive mode`.execute(other)
+      await sql`commit`.execute(other)
+      expect(textOf(await answer)).to.equal(first)
+    })
+    await untilSelected(2)
+  })
+
+  it('is busy for those whose load loses again and again', async () => {
+    let loads = 0
+    const losing = defineThing({
+      afterSelect() {
+        loads++
+        throw Object.assign(new Error('deadlock detected'), { code: '40P01' })
+      },
+    })
+    const error = await read(one, losing).catch((e: unknown) => e)
+    expect(error).to.be.instanceOf(PublicError).with.property('code', 'unavailable')
+    expect(loads).to.equal(3)
+  })
+
   it('neither asks nor fills Redis when it is switched off or does not cache the resource', async () => {
     const off = await engine.openReader({ wrap: () => null })
     const partial = await engine.openReader({ isCached: ({ name }) => name !== 'thing' })

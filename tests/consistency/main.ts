@@ -1,4 +1,7 @@
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { stateDir } from '../../scripts/paths.ts'
 import type { Fault } from './faults/fault.ts'
 import { FAULTS } from './faults/index.ts'
 import { REDIS_FAULTS } from './faults/redis.ts'
@@ -32,10 +35,13 @@ const { seed, minutes, faults } = new Command('npm run test:consistency --')
   .opts<Options>()
 
 say(`seed ${seed}`)
+const logPath = join(stateDir, `consistency-${seed}.log`)
+await rm(logPath, { force: true })
 const { measures, phases } = await run({
   isMeasured: true,
   onMeasure: (measure) => say(describeMeasure(measure)),
   seed,
+  logPath,
   faults: rounds(),
   calmMs: 3_000,
   isLong: minutes > 10,
@@ -43,7 +49,10 @@ const { measures, phases } = await run({
   onPhase: (report) => say(describePhase(report)),
 })
 say(describeRun(phases))
-process.exitCode = [...measures, ...phases].some(({ violations }) => violations.length > 0) ? 1 : 0
+if ([...measures, ...phases].some(({ violations }) => violations.length > 0)) {
+  say(`what the processes said meanwhile: ${logPath}`)
+  process.exitCode = 1
+} else await rm(logPath, { force: true })
 
 /** First without a fault, then each once in a drawn order, then two at a time, and so on. */
 function* rounds(): Iterable<Fault | null> {

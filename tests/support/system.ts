@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { open as openFile } from 'node:fs/promises'
 import { Client } from 'pg'
 import { root } from '../../scripts/paths.ts'
 import { findFreePort } from '../../scripts/servers/port.ts'
@@ -23,6 +24,8 @@ export interface SystemOptions {
   readonly invalidatorEnv?: NodeJS.ProcessEnv
   /** SQL that fills the database, instead of the seed. */
   readonly world?: string
+  /** Where the log of all processes goes; by default nowhere. */
+  readonly logPath?: string
 }
 
 /** API processes and an invalidator on a seeded database of their own, as `npm start` runs them. */
@@ -111,7 +114,7 @@ async function start(
   }
   const living = new Set<Service>()
   const open = async (main: string, env: NodeJS.ProcessEnv = {}) => {
-    const service = await startOne(main, { ...common, ...env })
+    const service = await startOne(main, { ...common, ...env }, more.logPath)
     living.add(service)
     closers.push(() => service.stop())
     await Promise.race([until(() => answers(`${service.metrics}/readyz`)), service.failed])
@@ -200,14 +203,16 @@ async function ownDatabase(closers: (() => Promise<unknown>)[], seeded: boolean)
 
 type Service = Awaited<ReturnType<typeof startOne>>
 
-async function startOne(main: string, env: NodeJS.ProcessEnv) {
+async function startOne(main: string, env: NodeJS.ProcessEnv, logPath?: string) {
   const [port, metricsPort] = [await findFreePort(), await findFreePort()]
+  const log = logPath === undefined ? null : await openFile(logPath, 'a')
   const child = spawn(process.execPath, ['--import', 'tsx', main], {
     cwd: root,
     env: { ...env, PORT: `${port}`, METRICS_PORT: `${metricsPort}`, SPMS_PARENT_FD: '3' },
-    // Their log goes nowhere: some tests cause errors on purpose.
-    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    // Some tests cause errors on purpose, so it is not shown.
+    stdio: ['ignore', log?.fd ?? 'ignore', 'inherit', 'pipe'],
   })
+  await log?.close()
   child.stdio[3]?.on('error', () => {})
   const ended = once(child, 'exit')
   let stopping = false

@@ -58,6 +58,8 @@ export interface StageOptions {
   readonly replaceInInvalidators?: string
   /** More environment for the APIs. */
   readonly apiEnv?: NodeJS.ProcessEnv
+  /** Where the processes say what went wrong; by default nowhere. */
+  readonly logPath?: string
 }
 
 /** Starts servers and processes of their own, and fills the world. */
@@ -100,7 +102,11 @@ async function open(
     apisToRedis: await stand(redis.url),
     invalidatorsToRedis: await stand(redis.url),
   }
-  const common = { databaseUrl: paths.writersToPostgres.url, redisUrl: redis.url }
+  const common = {
+    databaseUrl: paths.writersToPostgres.url,
+    redisUrl: redis.url,
+    ...(options.logPath !== undefined && { logPath: options.logPath }),
+  }
   const [system, uncached] = await Promise.all([
     startSystem({
       ...common,
