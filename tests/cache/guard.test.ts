@@ -329,6 +329,7 @@ describe('the guard', function () {
     let proxy: Proxy
     before(async () => {
       elsewhere = await startPrivateRedis()
+      await admit(new URL(testRedisServerUrl()))
       proxy = await createProxy(testRedisServerUrl())
       await proxy.listen()
     })
@@ -336,6 +337,14 @@ describe('the guard', function () {
       await proxy[Symbol.asyncDispose]()
       await elsewhere[Symbol.asyncDispose]()
     })
+
+    /** A replica knows the users of its master. */
+    async function admit({ username, password }: URL): Promise<void> {
+      if (username === '') return
+      const redis = new Redis(elsewhere.url)
+      await redis.acl('SETUSER', username, 'on', `>${password}`, '~*', '&*', '+@all')
+      redis.disconnect()
+    }
 
     /** A failover to a replica that lags: there is what the token is against, and an older watermark. */
     async function failOver(sight: Sight): Promise<Answer> {
