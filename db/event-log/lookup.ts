@@ -5,11 +5,20 @@ import type pg from 'pg'
 const FEW = 10
 
 /**
- * Lets the planner choose freely again, where windows were read before in the same transaction.
- * Call it before lookups are followed.
+ * Lookups read the application's tables. Where one is locked by somebody who then asks for another
+ * that a lookup has read, one of the two must give way: a lookup does, before the second is over
+ * after which Postgres may choose the writer.
+ */
+const LOCK_TIMEOUT_MS = 500
+
+/**
+ * Lets the planner choose freely again, where windows were read before in the same transaction, and
+ * limits how long a lookup waits for a lock. Call it before lookups are followed.
  */
 export async function beginLookups(client: pg.ClientBase): Promise<void> {
-  await client.query(`select set_config('enable_seqscan', 'on', true)`)
+  await client.query(
+    `select set_config('enable_seqscan', 'on', true), set_config('lock_timeout', '${LOCK_TIMEOUT_MS}', true)`,
+  )
 }
 
 /**

@@ -120,14 +120,6 @@ describe('whatever has died or stopped', function () {
       end: () => other.query('commit'),
     },
     {
-      what: 'the watermark stands still, because a lookup waits for a lock',
-      async begin() {
-        await other.query('begin; lock table projects_projectmember in access exclusive mode')
-        await system.sql.query(`update projects_project set title = title || '.'`)
-      },
-      end: () => other.query('commit'),
-    },
-    {
       what: 'Postgres lets the invalidator wait as long as the bound for each answer',
       begin: () => (wayToPostgres.delayMs = BOUND_MS),
       end: () => (wayToPostgres.delayMs = 0),

@@ -258,6 +258,35 @@ describe('the worker', () => {
       expect(await one.gone(keys, () => one.apply())).to.eql([])
     })
 
+    it('gives way to who locks one table and then another: no writer fails for it', async () => {
+      await write(A_BIRD)
+      const one = await start()
+      await one.flushes()
+      const { client } = one.session
+      const keys = [one.key(bird, 1), one.key(bird, 7)]
+      const other = await log.connect()
+      await write(`update nest set place = 'z' where id = 2`)
+      await other.query('begin; lock table bird in access exclusive mode')
+      let locked: Promise<unknown> | undefined
+      beforeQuery(client, /nest_id = any/, async () => {
+        // As another lookup in the same transaction may have.
+        await client.query('select from nest limit 0')
+        locked = other.query('lock table nest in access exclusive mode')
+        await until(async () => {
+          const { rows } = await log.client.query(
+            `select from pg_locks where not granted and relation = 'nest'::regclass`,
+          )
+          return rows.length > 0
+        })
+      })
+      const gone = one.gone(keys, () => one.apply())
+      await until(() => locked !== undefined)
+      await locked
+      await other.query('commit')
+      expect(await gone).to.eql(keys)
+      expect(await one.flushes()).to.eql({ 'bird: lookup failed': 1 })
+    })
+
     for (const [what, query] of [
       ['is wrong SQL', 'select no_such_column from bird where id = any ($1::text[]::bigint[])'],
       ['finds no parameter', 'select 1 as something_else where $1::text[] is not null'],
