@@ -103,6 +103,14 @@ describe('verify', function () {
     child.stdout.on('data', (data: Buffer) => lines.push(...data.toString().split('\n')))
     await until(() => lines.some((line) => line.startsWith('watching')))
     const metricsPort = /port (\d+)/.exec(lines.join('\n'))?.[1]
+    // Also when it has lost its connection meanwhile.
+    await until(async () => {
+      await system.sql.query(
+        `select pg_terminate_backend(pid) from pg_stat_activity
+         where application_name = 'spms-verify' and datname = current_database()`,
+      )
+      return lines.some((line) => line.startsWith('cannot look now'))
+    })
     await warm()
     await rename('watched')
     await until(() => lines.some((line) => line.startsWith('WRONG  staff:profile')))

@@ -98,25 +98,40 @@ async function watchChanges(
   let seen = await look()
   let changedAtMs = -Infinity
   const due: { readonly atMs: number; readonly afterS: number }[] = []
+  const pause = () =>
+    sleep(LOOK_EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined)
+
+  async function round(): Promise<void> {
+    const snapshot = await look()
+    const nowMs = performance.now()
+    if (snapshot !== seen && nowMs - changedAtMs >= ROUND_EVERY_MS) {
+      changedAtMs = nowMs
+      seen = snapshot
+      for (const afterS of AGES_S) due.push({ atMs: nowMs + afterS * 1000, afterS })
+    }
+    const [next] = due.toSorted((a, b) => a.atMs - b.atMs)
+    if (next === undefined || next.atMs > nowMs) return pause()
+    due.splice(due.indexOf(next), 1)
+    const found = await verifier.verify(sample)
+    accuse(found)
+    for (const { outcome } of found) {
+      verified.labels(String(next.afterS), outcome).inc()
+      if (outcome === 'wrong') isRight = false
+    }
+  }
+
+  // A watch of days outlives a restart of Postgres or of Redis.
+  let isAway = false
   try {
     while (!stop.signal.aborted) {
-      const snapshot = await look()
-      const nowMs = performance.now()
-      if (snapshot !== seen && nowMs - changedAtMs >= ROUND_EVERY_MS) {
-        changedAtMs = nowMs
-        seen = snapshot
-        for (const afterS of AGES_S) due.push({ atMs: nowMs + afterS * 1000, afterS })
+      try {
+        await round()
+        isAway = false
+      } catch (error) {
+        if (!isAway) console.log(`cannot look now: ${String(error)}`)
+        isAway = true
+        await pause()
       }
-      const [next] = due.toSorted((a, b) => a.atMs - b.atMs)
-      if (next !== undefined && next.atMs <= nowMs) {
-        due.splice(due.indexOf(next), 1)
-        const found = await verifier.verify(sample)
-        accuse(found)
-        for (const { outcome } of found) {
-          verified.labels(String(next.afterS), outcome).inc()
-          if (outcome === 'wrong') isRight = false
-        }
-      } else await sleep(LOOK_EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined)
     }
   } finally {
     await closeServer(server)
