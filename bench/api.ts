@@ -4,10 +4,11 @@ import { type Service, startService } from './service.ts'
 /** Signs the sessions of the bench, and guards nothing. */
 export const BENCH_SECRET = 'a secret of the bench that guards nothing'
 
-/** Starts our API on a core of its own, with nothing between it and the load. */
+/** Starts our API on a core of its own, with nothing between it and the load; `env` is added to its own. */
 export async function startApi(
   { servers, cores, onStop }: Bench,
   cached: boolean,
+  env: NodeJS.ProcessEnv = {},
 ): Promise<Service> {
   const api = await startService('api/main.ts', {
     env: {
@@ -17,6 +18,7 @@ export async function startApi(
       CACHE_ENABLED: `${cached}`,
       RATE_LIMIT_PER_S: '0',
       SESSION_SECRETS: BENCH_SECRET,
+      ...env,
     },
     cores: cores?.measured,
     ready: { path: '/readyz' },

@@ -26,6 +26,8 @@ const NAME = 'bench-sizing'
 const SCALES = [1, 10]
 const AT_ONCE = 6
 const MEBIBYTE = 2 ** 20
+/** Until everything has been asked for, nothing may leave: neither for its age nor for want of room. */
+const LASTING = catalog.map(({ name }) => `${name}=3600`).join()
 
 /** What Redis holds when everything is cached, of a system of ordinary size and of one ten times as large. */
 export const sizing: Part = async (bench) => {
@@ -57,9 +59,10 @@ async function measure(bench: Bench, databaseUrl: string, redisUrl: string): Pro
   const redis = new Redis(redisUrl)
   const usedBytes = async () => Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1])
   try {
+    await redis.config('SET', 'maxmemory', '0')
     const emptyBytes = await usedBytes()
     const invalidator = await startInvalidator({ ...bench, servers })
-    const api = await startApi({ ...bench, servers }, true)
+    const api = await startApi({ ...bench, servers }, true, { CACHE_TTL_OVERRIDES: LASTING })
     await askForEverything(databaseUrl, api.origin)
     const allBytes = (await usedBytes()) - emptyBytes
     const found = await findEntries(redis, servers.prefix)

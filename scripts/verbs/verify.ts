@@ -95,7 +95,7 @@ async function watchChanges(
   console.log(`watching; metrics on port ${port}`)
 
   let isRight = true
-  let seen = await look()
+  let seen: string | undefined
   let changedAtMs = -Infinity
   const due: { readonly atMs: number; readonly afterS: number }[] = []
   const pause = () =>
@@ -104,6 +104,7 @@ async function watchChanges(
   async function round(): Promise<void> {
     const snapshot = await look()
     const nowMs = performance.now()
+    seen ??= snapshot
     if (snapshot !== seen && nowMs - changedAtMs >= ROUND_EVERY_MS) {
       changedAtMs = nowMs
       seen = snapshot
