@@ -1,19 +1,21 @@
 import { Client } from 'pg'
 import { createSessions } from '../api/session/session.ts'
+import { STAFF_PAGE_SIZE } from '../db/queries/staff-page.ts'
 import { profilePath, projectsPath } from './profiles.ts'
 import type { Visit } from './workload.ts'
 
 const SECTIONS = ['', '/hero', '/overview', '/cv']
-const LISTED_ON_A_PAGE = 24
 const LISTS = [
   'agencies/branches',
   'agencies/business_areas',
   'agencies/affiliations',
-  'locations/list',
+  ...['list', 'dbcaregions', 'dbcadistricts', 'ibra', 'imcra', 'nrm'].map(
+    (of) => `locations/${of}`,
+  ),
   'projects/statistics',
 ]
 
-/** Asks for everything that is cached and has a name: each person, profile, project, page and list. */
+/** Asks for each person, profile, project, page and list in every way that is cached. */
 export async function findEverything(databaseUrl: string, secret: string): Promise<Visit[]> {
   const client = new Client({ connectionString: databaseUrl })
   await client.connect()
@@ -35,7 +37,7 @@ export async function findEverything(databaseUrl: string, secret: string): Promi
       active.map(async ({ id, password }) => `spms_session=${await sessions.issue(id, password)}`),
     )
     const Cookie = cookies[0] as string
-    const pages = Math.ceil(profiles.rows.length / LISTED_ON_A_PAGE)
+    const pages = Math.ceil(profiles.rows.length / STAFF_PAGE_SIZE)
     return [
       ...Array.from({ length: pages }, (_, page) => `/api/v1/users/staffprofiles?page=${page + 1}`),
       ...profiles.rows.flatMap(({ id }) => SECTIONS.map((section) => profilePath(id) + section)),
@@ -48,7 +50,12 @@ export async function findEverything(databaseUrl: string, secret: string): Promi
           ...users.rows.flatMap(({ id }) => [`users/${id}`, `users/${id}/projects`]),
           ...projects.rows.map(({ id }) => `projects/${id}`),
         ].map((path) => ({ path: `/api/v1/${path}`, headers: { Cookie } })),
-        cookies.map((cookie) => ({ path: '/api/v1/users/me', headers: { Cookie: cookie } })),
+        cookies.flatMap((cookie) =>
+          ['users/me', 'projects/mine'].map((path) => ({
+            path: `/api/v1/${path}`,
+            headers: { Cookie: cookie },
+          })),
+        ),
       )
   } finally {
     await client.end()

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Registry } from 'prom-client'
 import type { Logger } from 'winston'
@@ -22,7 +23,7 @@ export interface ChoresDeps {
 }
 
 const EVERY_MS = 10_000
-/** After a start Redis is not yet connected. */
+/** Also how long Redis may take to be connected after a start. */
 const RETRY_MS = 2_000
 
 /** All watermarks as they were found, and when by both clocks. */
@@ -52,6 +53,11 @@ export async function runChores(deps: ChoresDeps, stopping: AbortSignal): Promis
     gauges: () => gauges,
   })
 
+  if (redis.status !== 'ready') {
+    const options = { signal: stopping }
+    const connected = once(redis, 'ready', options)
+    await Promise.race([connected, sleep(RETRY_MS, undefined, options)]).catch(() => undefined)
+  }
   while (!stopping.aborted) {
     const errors: unknown[] = []
     const orNull = async <T>(work: Promise<T>): Promise<T | null> =>

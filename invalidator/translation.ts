@@ -23,14 +23,14 @@ export interface Translation {
   follow(lookups: readonly Lookup[], keys: Map<string, Set<string>>): Promise<void>
 }
 
-/** A lookup could not be run: its resource has to be flushed. */
+/** Lookups could not be run: their resources have to be flushed. */
 export class LookupFailed extends Error {
   override readonly name = 'LookupFailed'
-  readonly resource: string
+  readonly resources: readonly string[]
 
-  constructor(resource: string, cause: unknown) {
-    super(`a lookup of ${resource} failed`, { cause })
-    this.resource = resource
+  constructor(resources: readonly string[], cause: unknown) {
+    super(`lookups of ${resources.join(', ')} failed`, { cause })
+    this.resources = resources
   }
 }
 
@@ -84,9 +84,18 @@ export function createTranslation(deps: TranslationDeps): Translation {
           if (answer.status === 'rejected') throw answer.reason
           for (const params of answer.value) add(keys, resource, entryKey(prefix, resource, params))
         } catch (error) {
-          throw new LookupFailed(resource.name, error)
+          // Behind one that waited for a lock in vain stand others that would wait for the same.
+          const failed = isLocked(error) ? lookups.slice(index) : lookups.slice(index, index + 1)
+          throw new LookupFailed(
+            failed.map((lookup) => lookup.resource.name),
+            error,
+          )
         }
       }
     },
   }
 }
+
+/** lock_not_available */
+const isLocked = (error: unknown) =>
+  error instanceof Error && 'code' in error && error.code === '55P03'

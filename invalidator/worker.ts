@@ -136,7 +136,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 
   /** A lookup that fails spoils its transaction: its resource is flushed, and the window begun again. */
-  async function readAndMap(failed: Set<string>): Promise<Findings> {
+  async function readAndMap(failed: ReadonlySet<string>): Promise<Findings> {
     const { client, lost } = session
     const oldestMs = Math.min(...ours().map((post) => writtenAtMs(post) ?? -Infinity))
     try {
@@ -147,8 +147,9 @@ export function createWorker(deps: WorkerDeps): Worker {
       if (lost.aborted) throw error
       await client.query('rollback')
       if (!(error instanceof LookupFailed)) throw error
-      logger.error('lookup failed, its resource is flushed', { error: error.cause })
-      return readAndMap(failed.add(error.resource))
+      const { resources, cause } = error
+      logger.error('lookups failed, their resources are flushed', { resources, error: cause })
+      return readAndMap(new Set([...failed, ...resources]))
     }
   }
 

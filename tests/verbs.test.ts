@@ -50,6 +50,16 @@ describe('an operator', function () {
       expect(code).to.equal(0)
     })
 
+    it('a URL without knowing the secret of sessions, except what is named by it', async () => {
+      const blind = { ...target(), sessionSecrets: '' }
+      const { output, code } = await runCli(blind, 'explain', 'users/me', '--as', '1')
+      expect(output).to.contain('GET /api/v1/users/me is answered with 200')
+      expect(output).to.contain('nothing can be said of user:access')
+      expect(output).to.contain(`user:me  ${system.prefix}:1:user:1:me`)
+      expect(output).not.to.contain(`user:access  `)
+      expect(code).to.equal(0)
+    })
+
     it('a key, also one that is not cached', async () => {
       await warm()
       expect((await run('explain', key)).output).to.match(/^ {2}full: \d+ bytes/m)
@@ -58,8 +68,10 @@ describe('an operator', function () {
 
     it('what nothing is answered from, and is told so', async () => {
       const { complaint, code } = await run('explain', 'staff:nonsense:1')
-      expect(complaint).to.contain('answered from nothing that is cached')
+      expect(complaint.trim()).to.equal('staff:nonsense:1 is answered from nothing that is cached')
       expect(code).to.equal(1)
+      const nobody = await run('explain', 'users/me', '--as', 'admin')
+      expect(nobody.complaint.trim()).to.equal('--as: takes the id of a user')
     })
   })
 

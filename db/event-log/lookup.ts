@@ -6,10 +6,10 @@ const FEW = 10
 
 /**
  * Lookups read the application's tables. Where one is locked by somebody who then asks for another
- * that a lookup has read, one of the two must give way: a lookup does, before the second is over
- * after which Postgres may choose the writer.
+ * that a lookup has read, one of the two must give way. A second after the writer began to wait
+ * Postgres would choose the writer; a lookup that began to wait by then gives up well before.
  */
-const LOCK_TIMEOUT_MS = 500
+const LOCK_TIMEOUT_MS = 200
 
 /**
  * Lets the planner choose freely again, where windows were read before in the same transaction, and

@@ -1,10 +1,13 @@
+import { readFile } from 'node:fs/promises'
 import { ConfigurationError } from '../../shared/errors.ts'
-import { readState } from './state.ts'
+import { readState, secretPath } from './state.ts'
 
 /** The servers that a command works on. */
 export interface Discovered {
   readonly databaseUrl: string
   readonly redisUrl: string | undefined
+  /** What its sessions are signed with; none where that is not known. */
+  readonly sessionSecrets: readonly string[]
 }
 
 /**
@@ -12,10 +15,24 @@ export interface Discovered {
  * @throws ConfigurationError when there is neither.
  */
 export async function discover(stateDir: string, env: NodeJS.ProcessEnv): Promise<Discovered> {
-  if (env.DATABASE_URL) return { databaseUrl: env.DATABASE_URL, redisUrl: env.REDIS_URL }
+  const given = (env.SESSION_SECRETS ?? '').split(',').filter(Boolean)
+  if (env.DATABASE_URL) {
+    return { databaseUrl: env.DATABASE_URL, redisUrl: env.REDIS_URL, sessionSecrets: given }
+  }
   const state = await readState(stateDir)
   if (!state?.running || state.databaseUrl === undefined) {
     throw new ConfigurationError('DATABASE_URL is not set, and no `npm start` is running here')
   }
-  return { databaseUrl: state.databaseUrl, redisUrl: env.REDIS_URL || state.redisUrl }
+  return {
+    databaseUrl: state.databaseUrl,
+    redisUrl: env.REDIS_URL || state.redisUrl,
+    sessionSecrets: given.length > 0 ? given : await keptSecrets(stateDir),
+  }
 }
+
+/** Few commands need one: what cannot be read is as good as none. */
+const keptSecrets = (stateDir: string): Promise<string[]> =>
+  readFile(secretPath(stateDir), 'utf8').then(
+    (secret) => [secret],
+    () => [],
+  )

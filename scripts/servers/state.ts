@@ -66,3 +66,6 @@ export async function endLeftovers(stateDir: string): Promise<void> {
 const END_MS = 10_000
 
 const pathIn = (stateDir: string) => join(stateDir, 'state.json')
+
+/** Where `npm start` keeps what it signs sessions with. */
+export const secretPath = (stateDir: string): string => join(stateDir, 'session-secret')

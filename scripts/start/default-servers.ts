@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Client } from 'pg'
 import { install } from '../../db/event-log/install.ts'
 import { migrate } from '../../db/migrate.ts'
@@ -17,6 +16,7 @@ import {
   endLeftovers,
   readState,
   removeState,
+  secretPath,
   type State,
   writeState,
 } from '../servers/state.ts'
@@ -100,7 +100,7 @@ const DUPLICATE_DATABASE = '42P04'
 
 /** Signs sessions; kept, so that a restart logs nobody out. */
 async function keepSecret(stateDir: string): Promise<string> {
-  const path = join(stateDir, 'session-secret')
+  const path = secretPath(stateDir)
   const fresh = randomBytes(32).toString('hex')
   await writeFile(path, fresh, { mode: 0o600, flag: 'wx' }).catch(() => {})
   return readFile(path, 'utf8')

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { createApp } from '../../api/app.ts'
 import { apiConfig } from '../../api/config.ts'
@@ -20,6 +21,7 @@ import { createLogger } from '../../shared/logger.ts'
 import { createRegistry } from '../../shared/metrics.ts'
 import type { Redis } from '../../shared/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
+import { userAccessRules } from '../../shared/resources/user-access.ts'
 import { closeServer, listen } from '../../shared/server.ts'
 import type { Discovered } from '../servers/discover.ts'
 import { withRedis } from './with-redis.ts'
@@ -37,18 +39,22 @@ interface Part {
  * and what would make it stale. @throws when it names nothing that is cached.
  */
 export async function runExplain(
-  { databaseUrl, redisUrl }: Discovered,
+  discovered: Discovered,
   environment: NodeJS.ProcessEnv,
   what: string,
   userId?: string,
 ): Promise<void> {
+  const { redisUrl } = discovered
   if (redisUrl === undefined) throw new ConfigurationError('REDIS_URL: is not set')
   const prefix = environment.CACHE_PREFIX || 'spms'
-  const isPath = what.startsWith('/') || /^https?:/.test(what)
+  // No key has one.
+  const isPath = what.includes('/')
   const parts = isPath
-    ? await partsOfPath(databaseUrl, environment, prefix, pathIn(what), userId)
+    ? await partsOfPath(discovered, environment, prefix, pathIn(what), userId)
     : partsOfKey(prefix, what)
-  if (parts.length === 0) throw new Error(`${what} is answered from nothing that is cached`)
+  if (parts.length === 0) {
+    throw new ConfigurationError(`${what} is answered from nothing that is cached`)
+  }
   await withRedis(redisUrl, async (redis) => {
     for (const part of parts) {
       for (const line of await describe(redis, prefix, part)) console.log(line)
@@ -57,7 +63,7 @@ export async function runExplain(
 }
 
 const pathIn = (what: string) => {
-  const { pathname, search } = new URL(what, 'http://localhost')
+  const { pathname, search } = new URL(what, 'http://localhost/api/v1/')
   return `${pathname}${search}`
 }
 
@@ -71,17 +77,21 @@ function partsOfKey(prefix: string, what: string): readonly Part[] {
 
 /** Asks an API of our own that notes what it reads, so that no list of routes can be out of date. */
 async function partsOfPath(
-  databaseUrl: string,
+  { databaseUrl, sessionSecrets }: Discovered,
   environment: NodeJS.ProcessEnv,
   prefix: string,
   path: string,
   userId: string | undefined,
 ): Promise<readonly Part[]> {
+  if (userId !== undefined && !/^\d+$/.test(userId)) {
+    throw new ConfigurationError('--as: takes the id of a user')
+  }
   const { http } = parseConfig(apiConfig(catalog.map(({ name }) => name)), {
     ...environment,
     DATABASE_URL: databaseUrl,
     CACHE_ENABLED: 'false',
-    SESSION_SECRETS: environment.SESSION_SECRETS || 'only to ask ourselves, and for no one else',
+    // Else one to ask ourselves with.
+    SESSION_SECRETS: sessionSecrets.join() || randomBytes(32).toString('hex'),
   })
   const db = openDatabase({ url: databaseUrl, poolSize: 2, applicationName: 'spms-explain' })
   const parts: Part[] = []
@@ -112,7 +122,7 @@ async function partsOfPath(
         .selectFrom('users_user')
         .select('password')
         .where('id', '=', userId)
-        .executeTakeFirstOrThrow(() => new Error(`there is no user ${userId}`))
+        .executeTakeFirstOrThrow(() => new ConfigurationError(`there is no user ${userId}`))
       const session = await createSessions(http.sessionSecrets).issue(userId, password)
       headers.Cookie = `spms_session=${session}`
     }
@@ -120,7 +130,13 @@ async function partsOfPath(
     await response.arrayBuffer()
     console.log(`GET ${path} is answered with ${response.status}`)
     if (response.status === 401) console.log('it needs a session: add --as <user id>')
-    return parts
+    if (sessionSecrets.length > 0) return parts
+    // Its entries are named by the secret.
+    const known = parts.filter(({ resource }) => resource.name !== userAccessRules.name)
+    if (known.length < parts.length) {
+      console.log(`without SESSION_SECRETS nothing can be said of ${userAccessRules.name}`)
+    }
+    return known
   } finally {
     await closeServer(server)
     await db.destroy()

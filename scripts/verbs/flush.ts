@@ -4,6 +4,7 @@ import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapsho
 import { concerns } from '../../invalidator/pattern.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import { ConfigurationError } from '../../shared/errors.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import type { Discovered } from '../servers/discover.ts'
 import { withRedis } from './with-redis.ts'
@@ -23,7 +24,7 @@ export async function runFlush(
   const pattern = what.startsWith(`${prefix}:`) ? what.replace(/^[^:]+:\d+:/, '') : what
   const names = catalog.filter((one) => concerns(pattern, one)).map(({ name }) => name)
   if (names.length === 0) {
-    throw new Error(
+    throw new ConfigurationError(
       `nothing that is cached is called ${what}; resources are ${catalog.map(({ name }) => name).join(', ')}`,
     )
   }
@@ -40,7 +41,7 @@ export async function runFlush(
     }
     while (!(await areFlushed())) {
       if (performance.now() > giveUpAtMs) {
-        throw new Error(
+        throw new ConfigurationError(
           `not done within ${PATIENCE_MS / 1000} s: is an invalidator running? (status)`,
         )
       }

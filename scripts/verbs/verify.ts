@@ -26,20 +26,19 @@ const WATCHED_SAMPLE = 100
 
 /** Compares what is cached with Postgres, and prints what was found. Returns whether nothing was wrong. */
 export async function runVerify(
-  { databaseUrl, redisUrl }: Discovered,
+  { databaseUrl, redisUrl, sessionSecrets }: Discovered,
   environment: NodeJS.ProcessEnv,
   { sample, watch }: VerifyOptions,
 ): Promise<boolean> {
   if (redisUrl === undefined) throw new ConfigurationError('REDIS_URL: is not set')
-  const secrets = (environment.SESSION_SECRETS ?? '').split(',').filter(Boolean)
-  if (secrets.length === 0) console.log('without SESSION_SECRETS user:access is left out')
+  if (sessionSecrets.length === 0) console.log('without SESSION_SECRETS user:access is left out')
   const db = openDatabase({ url: databaseUrl, poolSize: 1, applicationName: 'spms-verify' })
   try {
     return await withRedis(redisUrl, async (redis) => {
       const verifier = createVerifier({
         redis,
         db,
-        resources: loadable(secrets),
+        resources: loadable(sessionSecrets),
         prefix: environment.CACHE_PREFIX || 'spms',
       })
       if (!watch) return report(await verifier.verify(sample))
@@ -89,7 +88,10 @@ async function watchChanges(
   })
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
-  const server = createStatusServer({ registry, isReady: () => true })
+  // A watch of days outlives a restart of Postgres or of Redis; until it has looked once more it is not well.
+  let isAway = true
+  let told = ''
+  const server = createStatusServer({ registry, isReady: () => !isAway })
   const address = { host: HOST || '127.0.0.1', port: Number(METRICS_PORT || 0) }
   const port = await listen(server, { ...address, setting: 'METRICS_PORT' })
   console.log(`watching; metrics on port ${port}`)
@@ -112,24 +114,24 @@ async function watchChanges(
     }
     const [next] = due.toSorted((a, b) => a.atMs - b.atMs)
     if (next === undefined || next.atMs > nowMs) return pause()
+    await verifier.verify(sample, (one) => {
+      accuse([one])
+      verified.labels(String(next.afterS), one.outcome).inc()
+      if (one.outcome === 'wrong') isRight = false
+    })
     due.splice(due.indexOf(next), 1)
-    const found = await verifier.verify(sample)
-    accuse(found)
-    for (const { outcome } of found) {
-      verified.labels(String(next.afterS), outcome).inc()
-      if (outcome === 'wrong') isRight = false
-    }
   }
 
-  // A watch of days outlives a restart of Postgres or of Redis.
-  let isAway = false
   try {
     while (!stop.signal.aborted) {
       try {
         await round()
         isAway = false
+        told = ''
       } catch (error) {
-        if (!isAway) console.log(`cannot look now: ${String(error)}`)
+        const reason = `cannot look now: ${String(error)}`
+        if (reason !== told) console.log(reason)
+        told = reason
         isAway = true
         await pause()
       }
@@ -137,5 +139,5 @@ async function watchChanges(
   } finally {
     await closeServer(server)
   }
-  return isRight
+  return isRight && !isAway
 }

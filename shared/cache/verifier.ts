@@ -11,8 +11,11 @@ import { decodeWatermark } from './watermark.ts'
 
 /** Compares what is cached with what Postgres says, and forgets what should not be there. */
 export interface Verifier {
-  /** Examines so many entries taken at random; by default every one. */
-  verify(sample?: number): Promise<readonly Verified[]>
+  /**
+   * Examines so many entries taken at random; by default every one. `onFound` hears of each at once:
+   * what was wrong is gone by then, also when the next one cannot be examined.
+   */
+  verify(sample?: number, onFound?: (one: Verified) => void): Promise<readonly Verified[]>
 }
 
 /** What was found of one variant of one entry. */
@@ -56,7 +59,10 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     parse: keyParser(prefix, resource),
   }))
 
-  async function verify(sample?: number): Promise<readonly Verified[]> {
+  async function verify(
+    sample?: number,
+    onFound: (one: Verified) => void = () => {},
+  ): Promise<readonly Verified[]> {
     const keys = sample === undefined ? await allKeys() : await someKeys(sample)
     const found: Verified[] = []
     for (const key of keys) {
@@ -66,7 +72,10 @@ export function createVerifier(deps: VerifierDeps): Verifier {
         // A lease is no value.
         if (variant.startsWith('~')) continue
         const outcome = await examine(entry.resource, key, entry.params, variant)
-        if (outcome !== null) found.push({ resource: entry.resource.name, key, variant, outcome })
+        if (outcome === null) continue
+        const one = { resource: entry.resource.name, key, variant, outcome }
+        onFound(one)
+        found.push(one)
       }
     }
     return found

@@ -342,7 +342,8 @@ describe('the guard', function () {
     async function admit({ username, password }: URL): Promise<void> {
       if (username === '') return
       const redis = new Redis(elsewhere.url)
-      await redis.acl('SETUSER', username, 'on', `>${password}`, '~*', '&*', '+@all')
+      const secret = `>${decodeURIComponent(password)}`
+      await redis.acl('SETUSER', decodeURIComponent(username), 'on', secret, '~*', '&*', '+@all')
       redis.disconnect()
     }
 

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { stateDir } from '../../scripts/paths.ts'
 import type { Fault } from './faults/fault.ts'
 import { FAULTS } from './faults/index.ts'
@@ -23,13 +23,19 @@ const { seed, minutes, faults } = new Command('npm run test:consistency --')
   .description(
     'Proves the guarantees under load and faults, by a program that shares nothing with ours.',
   )
-  .option('--seed <n>', 'what is done in which order', wholeNumber, Date.now() % 1_000_000)
+  .addOption(
+    new Option('--seed <n>', 'what is done in which order')
+      .argParser(wholeNumber)
+      .default(Date.now() % 1_000_000, 'another each time'),
+  )
   .option('--minutes <m>', 'begin no further phase after this long', positive, 3)
-  .option(
-    '--faults <names>',
-    `all, none, or some of: ${FAULTS.map(({ name }) => name).join(', ')}`,
-    named,
-    FAULTS,
+  .addOption(
+    new Option(
+      '--faults <names>',
+      `all, none, or some of: ${FAULTS.map(({ name }) => name).join(', ')}`,
+    )
+      .argParser(named)
+      .default(FAULTS, 'all'),
   )
   .parse()
   .opts<Options>()
@@ -37,6 +43,7 @@ const { seed, minutes, faults } = new Command('npm run test:consistency --')
 say(`seed ${seed}`)
 const logPath = join(stateDir, `consistency-${seed}.log`)
 await rm(logPath, { force: true })
+const tellLog = () => say(`what the processes said meanwhile: ${logPath}`)
 const { measures, phases } = await run({
   isMeasured: true,
   onMeasure: (measure) => say(describeMeasure(measure)),
@@ -47,10 +54,13 @@ const { measures, phases } = await run({
   isLong: minutes > 10,
   forMs: minutes * MINUTE_MS,
   onPhase: (report) => say(describePhase(report)),
+}).catch((error: unknown) => {
+  tellLog()
+  throw error
 })
 say(describeRun(phases))
 if ([...measures, ...phases].some(({ violations }) => violations.length > 0)) {
-  say(`what the processes said meanwhile: ${logPath}`)
+  tellLog()
   process.exitCode = 1
 } else await rm(logPath, { force: true })
 

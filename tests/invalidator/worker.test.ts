@@ -258,7 +258,7 @@ describe('the worker', () => {
       expect(await one.gone(keys, () => one.apply())).to.eql([])
     })
 
-    it('gives way to who locks one table and then another: no writer fails for it', async () => {
+    it('gives way to who locks one table and then another, before Postgres fails the writer', async () => {
       await write(A_BIRD)
       const one = await start()
       await one.flushes()

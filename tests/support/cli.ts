@@ -10,6 +10,8 @@ export interface CliTarget {
   readonly databaseUrl: string
   readonly redisUrl: string
   readonly prefix: string
+  /** By default those of the system. */
+  readonly sessionSecrets?: string
 }
 
 /** How a command ended, and what it said. */
@@ -45,13 +47,18 @@ export async function runCli(target: CliTarget, ...words: readonly string[]): Pr
 
 const wordsOf = (words: readonly string[]) => ['--import', 'tsx', 'scripts/spms.ts', ...words]
 
-const optionsOf = ({ databaseUrl, redisUrl, prefix }: CliTarget) => ({
+const optionsOf = ({
+  databaseUrl,
+  redisUrl,
+  prefix,
+  sessionSecrets = SYSTEM_SECRET,
+}: CliTarget) => ({
   cwd: root,
   env: {
     ...process.env,
     DATABASE_URL: databaseUrl,
     REDIS_URL: redisUrl,
     CACHE_PREFIX: prefix,
-    SESSION_SECRETS: SYSTEM_SECRET,
+    SESSION_SECRETS: sessionSecrets,
   },
 })
