@@ -252,7 +252,8 @@ describe('an invalidator that sleeps without any fallback', () => {
     await log.client.query(`alter database ${database} reset invalidation.bell`)
   })
 
-  it('lets the bell go where commits that ring wait for each other, however few get through', async () => {
+  it('lets the bell go where commits that ring wait for each other, however few get through', async function () {
+    this.timeout(60_000)
     await using opened = await openWorker({ databaseUrl: log.url, catalog: BIRDS, prefix })
     const { session, worker } = opened
     const pace = createPace({
