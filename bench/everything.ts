@@ -1,10 +1,9 @@
 import { Client } from 'pg'
 import { createSessions } from '../api/session/session.ts'
 import { STAFF_PAGE_SIZE } from '../db/queries/staff-page.ts'
-import { profilePath, projectsPath } from './profiles.ts'
+import { PROFILE_SECTIONS, profilePath, projectsPath } from './profiles.ts'
 import type { Visit } from './workload.ts'
 
-const SECTIONS = ['', '/hero', '/overview', '/cv']
 const LISTS = [
   'agencies/branches',
   'agencies/business_areas',
@@ -40,7 +39,9 @@ export async function findEverything(databaseUrl: string, secret: string): Promi
     const pages = Math.ceil(profiles.rows.length / STAFF_PAGE_SIZE)
     return [
       ...Array.from({ length: pages }, (_, page) => `/api/v1/users/staffprofiles?page=${page + 1}`),
-      ...profiles.rows.flatMap(({ id }) => SECTIONS.map((section) => profilePath(id) + section)),
+      ...profiles.rows.flatMap(({ id }) =>
+        PROFILE_SECTIONS.map((section) => profilePath(id) + section),
+      ),
       ...profiles.rows.map(({ user_id }) => projectsPath(user_id)),
     ]
       .map((path): Visit => ({ path, headers: {} }))

@@ -4,11 +4,10 @@ import { startApi } from './api.ts'
 import type { Part } from './bench.ts'
 import { shown } from './figure.ts'
 import { startInvalidator } from './invalidator.ts'
-import { findProfileIds, profileKey, profilePath } from './profiles.ts'
+import { findProfileIds, PROFILE_SECTIONS, profileKey, profilePath } from './profiles.ts'
 import { median, quantile } from './statistics.ts'
 import { table } from './table.ts'
 
-const SECTIONS = ['', '/hero', '/overview', '/cv']
 const ENTRIES = 100
 
 /** What an entry takes in Redis beyond the bytes that it answers with. */
@@ -21,7 +20,7 @@ export const memory: Part = async (bench) => {
     const ids = (await findProfileIds(servers.databaseUrl)).slice(0, ENTRIES)
     const rows: string[][] = []
     const medians: number[] = []
-    for (const sections of [SECTIONS.slice(0, 1), SECTIONS]) {
+    for (const sections of [PROFILE_SECTIONS.slice(0, 1), PROFILE_SECTIONS]) {
       const found = []
       for (const id of ids) found.push(await measure(id, sections))
       const overheads = found.map(({ entryBytes, bodyBytes }) => entryBytes - bodyBytes)

@@ -27,6 +27,9 @@ export async function findProfiles(databaseUrl: string): Promise<Profile[]> {
 export const findProfileIds = async (databaseUrl: string): Promise<string[]> =>
   (await findProfiles(databaseUrl)).map(({ id }) => id)
 
+/** What follows the path of a profile: all of it, and each part by itself. */
+export const PROFILE_SECTIONS = ['', '/hero', '/overview', '/cv']
+
 export const profilePath = (id: string) => `/api/v1/users/staffprofiles/${id}`
 
 export const projectsPath = (userId: string) => `/api/v1/users/${userId}/projects_staff_profile`

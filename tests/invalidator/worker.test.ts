@@ -287,6 +287,27 @@ describe('the worker', () => {
       expect(await one.flushes()).to.eql({ 'bird: lookup failed': 1 })
     })
 
+    it('that waits for a lock in vain gives up with those behind it: they would wait for the same', async () => {
+      const catalog = [bird, { ...bird, name: 'flock', key: 'flock:{id}' }]
+      await using birds = await openBirds(catalog)
+      const one = await start({ databaseUrl: birds.url, catalog })
+      await one.flushes()
+      const { client } = one.session
+      const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>
+      let limits = 0
+      client.query = (async (...args: unknown[]) => {
+        if (String(args[0]).includes('lock_timeout')) limits++
+        return query(...args)
+      }) as typeof client.query
+      const other = await birds.connect()
+      await birds.client.query(`update nest set place = 'z' where id = 2`)
+      await other.query('begin; lock table bird in access exclusive mode')
+      await one.apply()
+      await other.query('rollback')
+      expect(await one.flushes()).to.eql({ 'bird: lookup failed': 1, 'flock: lookup failed': 1 })
+      expect(limits, 'times that lookups were begun').to.equal(1)
+    })
+
     for (const [what, query] of [
       ['is wrong SQL', 'select no_such_column from bird where id = any ($1::text[]::bigint[])'],
       ['finds no parameter', 'select 1 as something_else where $1::text[] is not null'],
