@@ -73,14 +73,18 @@ async function work(
   const houseDue = every(HOUSE_EVERY_MS)
   const balanceDue = every(BALANCE_EVERY_MS)
   const pingDue = every(PING_EVERY_MS)
+  let isBalanced = false
 
   while (!stopping.aborted) {
     try {
       // Also while Redis is away, when no window is read: the log must not grow meanwhile.
       if (pingDue()) await session.ping()
       if (houseDue()) await keepHouseAndTell(deps, session)
-      if (balanceDue()) {
+      if (balanceDue() || !isBalanced) {
+        // One that failed halfway may have released a lock: the next tells what, so it comes first.
+        isBalanced = false
         const { taken, given } = await ownership.balance()
+        isBalanced = true
         worker.adopt(taken)
         worker.abandon(given)
         for (const { name } of taken) deps.metrics.owned.labels(name).set(1)

@@ -16,59 +16,71 @@ export interface Balance {
   readonly given: readonly ResourceRules[]
 }
 
-/** Owners are told apart by Redis target: each Redis has its own sequence of windows. */
+/**
+ * Owners are told apart by Redis target: each Redis has its own sequence of windows.
+ *
+ * What Postgres lists as held by this session is the truth, not what the replies said: a statement
+ * that failed may have taken its lock all the same, and a lock that is taken twice has to be
+ * released twice. So each round reads the list first and never requests a lock that is held already.
+ */
 export function createOwnership(
   session: WorkerSession,
   catalog: readonly ResourceRules[],
   target: string,
 ): Ownership {
-  const owned = new Set<ResourceRules>()
+  /** What the caller has been told. After a failure the next round reports the difference. */
+  let reported: ReadonlySet<ResourceRules> = new Set()
   const ownerClass = hash32(target)
   const candidateClass = hash32(`candidates for ${target}`)
   const lockOf = new Map(catalog.map((resource) => [resource, hash32(resource.name)]))
-  let isCandidate = false
-
-  /** How many living workers could own each: they all hold a shared lock on it. */
-  async function candidates(): Promise<(resource: ResourceRules) => number> {
-    if (!isCandidate) {
-      for (const lock of lockOf.values()) await session.tryShare(candidateClass, lock)
-      isCandidate = true
-    }
-    const counts = await session.countHolders(candidateClass)
-    return (resource) => counts.get(lockOf.get(resource) as number) ?? 1
-  }
 
   return {
     async balance() {
-      const rivals = await candidates()
-      // What only this build knows is nobody else's to take.
-      const shared = catalog.filter((resource) => rivals(resource) > 1)
-      const share = Math.ceil(
-        shared.reduce((sum, resource) => sum + 1 / rivals(resource), 0) - 1e-9,
-      )
-      const held = () => shared.filter((resource) => owned.has(resource))
+      const locks = await session.readLocks([ownerClass, candidateClass])
+      const find = (lockClass: number, resource: ResourceRules) =>
+        locks.find((one) => one.lockClass === lockClass && one.object === lockOf.get(resource))
+      const isHeld = (lockClass: number, resource: ResourceRules) =>
+        find(lockClass, resource)?.isOwn === true
 
-      const given = held().slice(share)
-      for (const resource of given) {
+      // Every living replica holds a shared lock on each resource that it could own.
+      const candidates = new Map<ResourceRules, number>()
+      for (const [resource, lock] of lockOf) {
+        const holders = find(candidateClass, resource)?.holders ?? 0
+        const isCandidate = isHeld(candidateClass, resource)
+        if (!isCandidate) await session.tryShare(candidateClass, lock)
+        candidates.set(resource, isCandidate ? holders : holders + 1)
+      }
+      // What only this build knows is nobody else's to take.
+      const shared = catalog.filter((resource) => (candidates.get(resource) ?? 1) > 1)
+      const share = Math.ceil(
+        shared.reduce((sum, resource) => sum + 1 / (candidates.get(resource) ?? 1), 0) - 1e-9,
+      )
+
+      const held = new Set(catalog.filter((resource) => isHeld(ownerClass, resource)))
+      const excess = shared.filter((resource) => held.has(resource)).slice(share)
+      for (const resource of excess) {
         await session.unlock(ownerClass, lockOf.get(resource) as number)
-        owned.delete(resource)
+        held.delete(resource)
       }
 
-      const taken: ResourceRules[] = []
-      let room = share - held().length
+      let room = share - shared.filter((resource) => held.has(resource)).length
       for (const resource of catalog) {
-        if (owned.has(resource) || given.includes(resource)) continue
+        if (held.has(resource) || excess.includes(resource)) continue
         if (shared.includes(resource) && room <= 0) continue
         if (!(await session.tryLock(ownerClass, lockOf.get(resource) as number))) continue
-        taken.push(resource)
+        held.add(resource)
         if (shared.includes(resource)) room--
       }
-      // Only now: what was taken before a failure has not been told to anybody, and is taken again.
-      for (const resource of taken) owned.add(resource)
-      return { taken, given }
+
+      const before = reported
+      reported = held
+      return {
+        taken: catalog.filter((resource) => held.has(resource) && !before.has(resource)),
+        given: catalog.filter((resource) => before.has(resource) && !held.has(resource)),
+      }
     },
     get isEmpty() {
-      return owned.size === 0
+      return reported.size === 0
     },
   }
 }

@@ -52,10 +52,10 @@ export async function keepHouse(
   client: ClientBase,
   { aheadS = 0 }: HousekeepingOptions = {},
 ): Promise<HousekeepingResult> {
-  const { rows } = await client.query<{ locked: boolean }>(
-    'select pg_try_advisory_lock($1, $2) as locked',
-    [LOCK_CLASS, LOCK.housekeeping],
-  )
+  const { rows } = await client.query<{ locked: boolean }>(TAKE_HOUSEKEEPING, [
+    LOCK_CLASS,
+    LOCK.housekeeping,
+  ])
   if (!rows[0]?.locked) return 'not ours'
   try {
     await takeNote(client, aheadS)
@@ -85,6 +85,17 @@ export async function emptyLog(url: string): Promise<number> {
   )
   return Number(rows[0]?.events)
 }
+
+/**
+ * A round that failed may still hold the lock: a statement that took it and then failed, or an
+ * unlock that did. Taken twice, the lock would outlive the unlock at the end of this round.
+ */
+const TAKE_HOUSEKEEPING = `select case when exists (
+    select from pg_locks
+    where locktype = 'advisory' and objsubid = 2 and granted and pid = pg_backend_pid()
+      and classid::bigint = $1::integer and objid::bigint = $2::integer
+      and database = (select oid from pg_database where datname = current_database())
+  ) then true else pg_try_advisory_lock($1::integer, $2::integer) end as locked`
 
 async function takeNote(client: ClientBase, aheadS: number): Promise<void> {
   const { rows } = await client.query<{ due: boolean }>(

@@ -33,7 +33,13 @@ export async function openInstaller(url: string, patienceMs = PATIENCE_MS): Prom
     connectionTimeoutMillis: 10_000,
   })
   await client.connect()
-  await client.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, LOCK.install])
+  try {
+    await client.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, LOCK.install])
+  } catch (error) {
+    // The statement may have taken the lock before it failed; the session would keep it.
+    await client.end()
+    throw error
+  }
   return {
     client,
     run: (sql, table) => transaction(client, sql, { table, patienceMs }),

@@ -14,8 +14,8 @@ export interface WorkerSession extends AsyncDisposable {
   unlock(lockClass: number, object: number): Promise<void>
   /** Takes a lock beside others who share it. */
   tryShare(lockClass: number, object: number): Promise<boolean>
-  /** How many sessions hold each lock of a class, by object. */
-  countHolders(lockClass: number): Promise<ReadonlyMap<number, number>>
+  /** The locks of some classes that any session holds. */
+  readLocks(lockClasses: readonly number[]): Promise<readonly HeldLock[]>
   /**
    * Says that the loop is alive. Call it every `PING_EVERY_MS`, also between the steps of long
    * work: a session without a sign of life for five seconds loses its locks to others.
@@ -28,6 +28,16 @@ export interface WorkerSession extends AsyncDisposable {
   isRingingQueued(): Promise<boolean>
   /** False where writers do not ring: then the worker must not rely on being woken. */
   readonly bellRings: boolean
+}
+
+/** An advisory lock that somebody holds, alone or shared. */
+export interface HeldLock {
+  readonly lockClass: number
+  readonly object: number
+  /** How many sessions hold it. */
+  readonly holders: number
+  /** Whether this session is one of them. */
+  readonly isOwn: boolean
 }
 
 export interface WorkerSessionOptions {
@@ -122,17 +132,19 @@ async function prepare(client: Client, lost: AbortSignal): Promise<WorkerSession
     unlock,
     tryShare: (lockClass, object) =>
       lockQuery('select pg_try_advisory_lock_shared($1, $2) as locked', [lockClass, object]),
-    async countHolders(lockClass) {
-      const { rows } = await client.query<{ object: number; holders: number }>(
-        `select objid::bigint::bit(32)::integer as object, count(*)::integer as holders
+    async readLocks(lockClasses) {
+      const { rows } = await client.query<HeldLock>(
+        `select classid::bigint::bit(32)::integer as "lockClass",
+                objid::bigint::bit(32)::integer as object,
+                count(*)::integer as holders, bool_or(pid = pg_backend_pid()) as "isOwn"
          from pg_locks
          where locktype = 'advisory' and objsubid = 2 and granted
-           and classid::bigint::bit(32)::integer = $1
+           and classid::bigint::bit(32)::integer = any ($1)
            and database = (select oid from pg_database where datname = current_database())
-         group by objid`,
-        [lockClass],
+         group by classid, objid`,
+        [lockClasses],
       )
-      return new Map(rows.map(({ object, holders }) => [object, holders]))
+      return rows
     },
     async ping() {
       await client.query({ text: 'select 1', query_timeout: PING_TIMEOUT_MS } as QueryConfig)

@@ -267,4 +267,35 @@ describe('housekeeping', () => {
     expect(emptied).to.be.greaterThan(8)
     await Promise.all(writers.map((client) => client.end()))
   })
+
+  it('releases its lock to other replicas in the round after one that failed, whichever statement failed', async function () {
+    this.timeout(60_000)
+    const query = session.client.query.bind(session.client) as (
+      ...args: unknown[]
+    ) => Promise<unknown>
+    const other = await log.connect()
+    try {
+      for (const when of ['before', 'after'] as const) {
+        let hasFailed = true
+        for (let failing = 1; hasFailed; failing++) {
+          hasFailed = false
+          let calls = 0
+          session.client.query = (async (...args: unknown[]) => {
+            hasFailed ||= ++calls === failing
+            if (calls === failing && when === 'before') throw new Error('injected')
+            const result = await query(...args)
+            if (calls === failing) throw new Error('injected')
+            return result
+          }) as typeof session.client.query
+          expect(await keep().catch(String)).to.be.oneOf(['Error: injected', 'still needed'])
+          session.client.query = query as typeof session.client.query
+          await keep()
+          expect(await keep(other), `${when} statement ${failing}`).not.to.equal('not ours')
+        }
+      }
+    } finally {
+      session.client.query = query as typeof session.client.query
+      await other.end()
+    }
+  })
 })

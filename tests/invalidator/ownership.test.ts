@@ -119,6 +119,84 @@ describe('ownership', () => {
     for (const { session } of [older, newer]) await session[Symbol.asyncDispose]()
   })
 
+  /** A session that fails once, at its n-th call: before Postgres receives it, or after it was done. */
+  const failAt = (session: WorkerSession, failing: number, when: 'before' | 'after') => {
+    let calls = 0
+    let hasFailed = false
+    const faulty = new Proxy(session, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name)
+        if (typeof member !== 'function') return member
+        return async (...args: unknown[]) => {
+          const fails = ++calls === failing
+          hasFailed ||= fails
+          if (fails && when === 'before') throw new Error('injected')
+          const result: unknown = await Reflect.apply(member, target, args)
+          if (fails) throw new Error('injected')
+          return result
+        }
+      },
+    })
+    return { session: faulty, hasFailed: () => hasFailed }
+  }
+
+  it('holds exactly the locks that it reports, whichever call failed, so that another replica takes over the rest', async function () {
+    this.timeout(60_000)
+    const known = many(0, 1, 2, 3)
+    await using first = await open()
+    await using second = await open()
+    const held = async (session: WorkerSession) => {
+      const { rows } = await session.client.query<{ mode: string; locks: string }>(
+        `select mode, count(*) as locks from pg_locks
+         where locktype = 'advisory' and pid = pg_backend_pid() group by mode`,
+      )
+      return Object.fromEntries(rows.map(({ mode, locks }) => [mode, Number(locks)]))
+    }
+    for (const when of ['before', 'after'] as const) {
+      for (const phase of ['while it takes', 'while it gives'] as const) {
+        let fails = true
+        for (let failing = 1; fails; failing++) {
+          const name = `${phase}, ${when} call ${failing}`
+          const faulty = failAt(first, failing, when)
+          const has = new Set<string>()
+          const [locks, theirs] = [await held(first), await held(second)]
+          const balanceOf = (ownership: Ownership, names: Set<string>) => async () => {
+            const { taken, given } = await ownership.balance()
+            for (const resource of given) names.delete(resource.name)
+            for (const resource of taken) names.add(resource.name)
+          }
+          // Sessions are told apart by their locks alone: an ownership that begins anew knows nothing.
+          const session = phase === 'while it takes' ? faulty.session : first
+          let giving = false
+          const switching = new Proxy(session, {
+            get: (target, key) =>
+              Reflect.get(giving && phase === 'while it gives' ? faulty.session : target, key),
+          })
+          const mine = balanceOf(createOwnership(switching, known, name), has)
+          const others = new Set<string>()
+          const yours = balanceOf(createOwnership(second, known, name), others)
+          await mine().catch(() => mine())
+          expect(has.size, name).to.equal(4)
+          await yours()
+          giving = true
+          await mine().catch(() => mine())
+          await yours()
+          fails = faulty.hasFailed()
+          expect([has.size, others.size], name).to.eql([2, 2])
+          expect([...has].filter((one) => others.has(one))).to.eql([])
+          for (const [one, before] of [
+            [first, locks],
+            [second, theirs],
+          ] as const) {
+            const now = await held(one)
+            const grown = (mode: string) => (now[mode] ?? 0) - (before[mode] ?? 0)
+            expect([grown('ExclusiveLock'), grown('ShareLock')], name).to.eql([2, 4])
+          }
+        }
+      }
+    }
+  })
+
   for (const [url, target] of [
     ['redis://h:7000/3', 'h:7000/3#p'],
     ['redis://h', 'h:6379/0#p'],
