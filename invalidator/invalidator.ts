@@ -67,7 +67,7 @@ async function work(
   stopping: AbortSignal,
 ): Promise<void> {
   const ownership = createOwnership(session, deps.catalog, deps.target)
-  const worker = createWorker({ ...deps, session })
+  const worker = createWorker({ ...deps, session, onPassEnd: () => deps.wakeUp.ring() })
   const pace = createPace({ ...deps, session, stopping })
   const cursorDue = every(CURSOR_EVERY_MS)
   const houseDue = every(HOUSE_EVERY_MS)

@@ -3,6 +3,7 @@ import { type Horizon, isWithinRing } from '../db/event-log/window.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import type { Watermark } from '../shared/cache/watermark.ts'
 import type { Naming } from './naming.ts'
+import type { Pass } from './pass.ts'
 import type { Rivalry } from './rivals.ts'
 
 /** A resource that a worker has taken on, and where it stands. */
@@ -14,6 +15,8 @@ export interface Post {
   /** Why it is left alone. */
   rivalry: Rivalry | null
   naming: Naming | null
+  /** Long work on its entries. Until it ends no window is read for the resource. */
+  pass: Pass | null
 }
 
 /** Of which nothing is known yet. */
@@ -23,6 +26,7 @@ export const newPost = (resource: ResourceRules): Post => ({
   mark: null,
   rivalry: null,
   naming: null,
+  pass: null,
 })
 
 /** Resources that stand at the same snapshot share a window; after one round that is all of them. */

@@ -3,13 +3,14 @@ import type { Cursor } from '../db/event-log/housekeeping.ts'
 import { createInspection, type Installation } from '../db/event-log/installation.ts'
 import { PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
 import { beginReading, type Horizon, readWindow, type Window } from '../db/event-log/window.ts'
-import type { Advance, AdvanceReport, Ledger } from '../shared/cache/ledger.ts'
+import { type Advance, type AdvanceReport, type Ledger, takesLong } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { decodeWatermark, UNNAMED } from '../shared/cache/watermark.ts'
 import { every } from './every.ts'
 import type { FlushReason, Lookup } from './mapping.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
 import { nameKeys } from './naming.ts'
+import { createPasses, type Pass } from './pass.ts'
 import { continues, newPost, type Post, standings } from './post.ts'
 import { createRivals } from './rivals.ts'
 import { createTranslation, LookupFailed } from './translation.ts'
@@ -25,6 +26,8 @@ export interface WorkerDeps {
   readonly inspectEveryMs?: number
   /** What this process wrote last, by resource; it outlives a session that breaks. */
   readonly written?: Map<string, Written>
+  /** Called when there may be a window to read without any event: a pass beside the windows has ended. */
+  readonly onPassEnd?: () => void
 }
 
 /** A watermark's text, and when it was written by `performance.now()`. */
@@ -45,6 +48,8 @@ export interface Worker {
   readonly mustRepeat: boolean
   /** Trust nothing remembered of Redis: read the stored watermarks again. */
   doubt(): void
+  /** Waits for the passes that are under way. */
+  settled(): Promise<void>
   readonly cursors: readonly Cursor[]
 }
 
@@ -66,6 +71,12 @@ interface Findings {
   readonly ended: Promise<unknown>
 }
 
+/** What a pass is for, and windows whose events are applied when these passes have ended. */
+interface Awaited {
+  readonly passes: readonly Pass[]
+  readonly windows: readonly Looked[]
+}
+
 /** A window, and when by Redis' clock the snapshot was taken that it begins after, or a little earlier. */
 interface Looked {
   readonly window: Window
@@ -77,6 +88,9 @@ interface Looked {
  * visible in S has been applied to the entries of that resource, because the window was read since
  * the stored snapshot, mapped in S itself, and its keys were removed by the script that stored S.
  * A crash anywhere repeats invalidations, which harms nothing.
+ *
+ * What takes many scripts is a pass beside the windows. Passes end at any time, but what they
+ * stored is taken over between windows only, so that one set of resources takes part in a window.
  */
 export function createWorker(deps: WorkerDeps): Worker {
   const { session, ledger, metrics, logger, written = new Map() } = deps
@@ -86,6 +100,14 @@ export function createWorker(deps: WorkerDeps): Worker {
   const inspect = createInspection()
   const inspectionDue = every(deps.inspectEveryMs ?? INSPECT_EVERY_MS)
   const pingDue = every(PING_EVERY_MS)
+  const passes = createPasses({
+    ledger,
+    lost: session.lost,
+    logger,
+    onEnd: () => deps.onPassEnd?.(),
+  })
+  const passReasons = new WeakMap<Pass, ReadonlyMap<string, FlushReason>>()
+  let awaited: readonly Awaited[] = []
   const pingNowAndThen = async () => {
     if (pingDue()) await session.ping()
   }
@@ -99,7 +121,9 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   async function applyWindow(): Promise<number> {
     if (posts.size === 0) return 0
+    collectPasses()
     await readStored()
+    const startedAtMs = performance.now()
     // Freshness is what Redis' clock said before the snapshot was taken; progress is the snapshot.
     const asOfMs = await redisTime()
     const findings = await readAndMap(new Set())
@@ -114,12 +138,62 @@ export function createWorker(deps: WorkerDeps): Worker {
     }
 
     const advances = ours().map((post) => advanceOf(post, findings, asOfMs))
-    const [report] = await Promise.all([ledger.apply(advances, pingNowAndThen), findings.ended])
+    const long = advances.filter(takesLong)
+    const short = advances.filter((one) => !takesLong(one))
+    const [report] = await Promise.all([ledger.apply(short, pingNowAndThen), findings.ended])
     if (report.timeMs !== null) told = { redisMs: report.timeMs, atMs: nowMs }
     publishedAtMs = nowMs
-    settle(advances, report)
-    observe(findings, report)
+    settle(short, report)
+    metrics.windows.inc()
+    tellRemoved(short, report, findings.flush)
+    const { windows } = findings
+    if (long.length === 0) observe(windows, report.timeMs)
+    else {
+      const begun = long.map((advance) => beginPass(advance, startedAtMs, findings.flush))
+      awaited = [...awaited, { passes: begun, windows }]
+    }
     return count
+  }
+
+  function beginPass(
+    advance: Advance,
+    startedAtMs: number,
+    reasons: ReadonlyMap<string, FlushReason>,
+  ): Pass {
+    const { name } = advance.resource
+    const post = posts.get(name) as Post
+    // Damaged once, unseen changes may be missing in what the window knew: it stays disabled.
+    let wasDamaged = false
+    const isDisabled = () => (wasDamaged ||= post.naming?.keyVersion === UNNAMED)
+    const pass = passes.begin({ ...advance, isDisabled }, startedAtMs)
+    const reason = reasons.get(name)
+    if (reason !== undefined) passReasons.set(pass, new Map([[name, reason]]))
+    post.pass = pass
+    return pass
+  }
+
+  /** Takes over what ended passes have stored: their resources go on from there. */
+  function collectPasses(): void {
+    for (const post of posts.values()) {
+      const { pass } = post
+      if (pass?.outcome === undefined) continue
+      post.pass = null
+      if (pass.outcome === null) post.stored = undefined
+      else {
+        settle([pass.advance], pass.outcome, pass.startedAtMs)
+        tellRemoved([pass.advance], pass.outcome, passReasons.get(pass) ?? new Map())
+      }
+    }
+    awaited = awaited.filter(({ passes, windows }) => {
+      const outcomes = passes.map(({ outcome }) => outcome)
+      if (outcomes.includes(undefined)) return true
+      // What failed is read again, and seen then.
+      const times = outcomes.map((outcome) => outcome?.timeMs ?? null)
+      if (!outcomes.includes(null)) {
+        observe(windows, times.includes(null) ? null : Math.max(...(times as number[])))
+      }
+      return false
+    })
   }
 
   /** While windows follow each other, the one before has brought the time along. */
@@ -127,12 +201,15 @@ export function createWorker(deps: WorkerDeps): Worker {
     performance.now() - told.atMs < TIME_HOLDS_MS ? told.redisMs : ledger.time()
 
   async function readStored(): Promise<void> {
-    for (const post of posts.values()) {
-      if (post.stored !== undefined && post.rivalry === null) continue
-      const stored = await ledger.read(post.resource.name)
-      post.stored = stored
-      post.mark = decodeWatermark(stored)
-    }
+    await Promise.all(
+      [...posts.values()].map(async (post) => {
+        if (post.pass !== null) return
+        if (post.stored !== undefined && post.rivalry === null) return
+        const stored = await ledger.read(post.resource.name)
+        post.stored = stored
+        post.mark = decodeWatermark(stored)
+      }),
+    )
   }
 
   /** A lookup that fails spoils its transaction: its resource is flushed, and the window begun again. */
@@ -213,7 +290,10 @@ export function createWorker(deps: WorkerDeps): Worker {
     const { resource, mark } = post
     // What we wrote ourselves is ours in whatever life; nobody has written there since.
     const isForeign =
-      mark !== null && mark.incarnation !== life.incarnation && writtenAtMs(post) === null
+      post.pass === null &&
+      mark !== null &&
+      mark.incarnation !== life.incarnation &&
+      writtenAtMs(post) === null
     const rivalry = isForeign ? rivals.rivalry(resource.name, mark, life) : null
     if (rivalry !== null && rivalry !== post.rivalry) {
       logger.error('another database invalidates in this Redis, leaving its watermark alone', {
@@ -249,10 +329,16 @@ export function createWorker(deps: WorkerDeps): Worker {
     post.rivalry = rivalry
   }
 
-  const ours = () => [...posts.values()].filter(({ rivalry }) => rivalry === null)
+  /** Those that take part in windows. */
+  const ours = () =>
+    [...posts.values()].filter(({ rivalry, pass }) => rivalry === null && pass === null)
 
-  function settle(advances: readonly Advance[], { stored }: AdvanceReport): void {
-    for (const { resource, next } of advances) {
+  function settle(
+    advances: readonly Advance[],
+    { stored }: AdvanceReport,
+    atMs = performance.now(),
+  ): void {
+    for (const { resource } of advances) {
       const post = posts.get(resource.name) as Post
       const text = stored.get(resource.name)
       if (text === undefined) {
@@ -261,8 +347,24 @@ export function createWorker(deps: WorkerDeps): Worker {
         continue
       }
       post.stored = text
-      post.mark = next
-      written.set(resource.name, { text, atMs: performance.now() })
+      post.mark = decodeWatermark(text)
+      written.set(resource.name, { text, atMs })
+    }
+  }
+
+  function tellRemoved(
+    advances: readonly Advance[],
+    { removed, stored }: AdvanceReport,
+    reasons: ReadonlyMap<string, FlushReason>,
+  ): void {
+    for (const [resource, count] of removed) metrics.invalidatedKeys.labels(resource).inc(count)
+    const flushed = advances
+      .map(({ resource }) => resource.name)
+      .filter((name) => reasons.has(name) && stored.has(name))
+    for (const reason of new Set(flushed.map((name) => reasons.get(name) as FlushReason))) {
+      const resources = flushed.filter((name) => reasons.get(name) === reason)
+      for (const name of resources) metrics.flushes.labels(name, reason).inc()
+      logger.info('flushed', { resources, reason })
     }
   }
 
@@ -270,14 +372,7 @@ export function createWorker(deps: WorkerDeps): Worker {
    * A change may be much older than its commit: what a window holds was not yet committed when the
    * one before was read. Neither bound is exact, and each relies on other clocks: the smaller holds.
    */
-  function observe({ flush, windows }: Findings, { removed, timeMs }: AdvanceReport): void {
-    metrics.windows.inc()
-    for (const [resource, count] of removed) metrics.invalidatedKeys.labels(resource).inc(count)
-    for (const [resource, reason] of flush) metrics.flushes.labels(resource, reason).inc()
-    for (const reason of new Set(flush.values())) {
-      const resources = [...flush.keys()].filter((name) => flush.get(name) === reason)
-      logger.info('flushed', { resources, reason })
-    }
+  function observe(windows: readonly Looked[], timeMs: number | null): void {
     const nowMs = Date.now()
     for (const { window, sinceMs } of windows) {
       const mostMs = timeMs === null ? Infinity : timeMs - sinceMs
@@ -301,6 +396,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     abandon(resources) {
       for (const { name } of resources) {
         const post = posts.get(name)
+        post?.pass?.abort()
         if (post) setRivalry(post, null)
         metrics.damagedTables.remove(name)
         posts.delete(name)
@@ -314,9 +410,13 @@ export function createWorker(deps: WorkerDeps): Worker {
       // Another Redis may have another clock.
       told = { redisMs: 0, atMs: -Infinity }
     },
+    async settled() {
+      await Promise.all([...posts.values()].map(({ pass }) => pass?.ended))
+      collectPasses()
+    },
     get cursors() {
-      return ours().flatMap(({ resource, mark }) =>
-        mark ? [{ resource: resource.name, snapshot: mark.snapshot.text }] : [],
+      return [...posts.values()].flatMap(({ resource, mark, rivalry }) =>
+        mark && rivalry === null ? [{ resource: resource.name, snapshot: mark.snapshot.text }] : [],
       )
     },
   }

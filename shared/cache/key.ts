@@ -1,4 +1,4 @@
-import type { Params, ResourceRules } from './resource.ts'
+import { paramsOf, type Params, type ResourceRules } from './resource.ts'
 
 type KeySpace = Pick<ResourceRules, 'key' | 'version'>
 
@@ -23,6 +23,14 @@ export function keyMatcher(prefix: string, { key, version }: KeySpace): RegExp {
     .map(escape)
     .join('[^:]+')
   return new RegExp(`^${escape(`${prefix}:${version}:`)}${pattern}$`)
+}
+
+/** A glob for SCAN that matches every key of a resource, and few others: `*` also matches colons. */
+export function keyGlob(prefix: string, resource: KeySpace): string {
+  const any = '\0'
+  const params = Object.fromEntries(paramsOf(resource).map((name) => [name, any]))
+  const key = entryKey(prefix, resource, params)
+  return key.replaceAll(/[*?[\]\\]/g, String.raw`\$&`).replaceAll(any, '*')
 }
 
 /** Finds the parameters in a resource's keys; `null` in any other key. */

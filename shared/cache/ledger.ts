@@ -1,7 +1,13 @@
 import type { Redis } from '../redis.ts'
-import { keyMatcher, watermarkKey } from './key.ts'
-import type { ResourceRules } from './resource.ts'
-import { decodeWatermark, encodeWatermark, NOTHING_SEEN, type Watermark } from './watermark.ts'
+import { entryKey, keyGlob, keyMatcher, watermarkKey } from './key.ts'
+import { paramsOf, type ResourceRules } from './resource.ts'
+import {
+  decodeWatermark,
+  encodeWatermark,
+  NOTHING_SEEN,
+  UNNAMED,
+  type Watermark,
+} from './watermark.ts'
 
 /** What is to be done to one resource: forget these entries, and from then on say this. */
 export interface Advance {
@@ -12,7 +18,19 @@ export interface Advance {
   readonly keys: ReadonlySet<string>
   /** Forget every entry instead. */
   readonly flush: boolean
+  /**
+   * Asked at each step of what takes many scripts: whether no entry may be read any more. The step
+   * then stores that at once, and so does the last one. It must not take its answer back.
+   */
+  readonly isDisabled?: () => boolean
 }
+
+/**
+ * Whether an advance takes many scripts. Others must not wait for it: it is to be applied beside
+ * them. A flush of a resource without parameters deletes one key by name.
+ */
+export const takesLong = ({ resource, keys, flush }: Advance): boolean =>
+  flush ? paramsOf(resource).length > 0 : keys.size > KEYS_PER_SCRIPT
 
 export interface AdvanceReport {
   /** What is stored now, for each resource; one that had changed underneath is left out. */
@@ -31,19 +49,25 @@ export interface Ledger {
   read(resource: string): Promise<string | null>
   /** The watermarks of all resources, those of other builds too; what cannot be read is left out. */
   readAll(): Promise<ReadonlyMap<string, Watermark>>
-  /** Calls `between` between the parts of what is too large for one script. */
+  /**
+   * Calls `between` between the parts of what is too large for one script. May be called again
+   * meanwhile for other resources.
+   */
   apply(advances: readonly Advance[], between?: () => Promise<void>): Promise<AdvanceReport>
 }
 
 /** Keys in one script: above a millisecond of Redis' time, others wait noticeably. */
 const KEYS_PER_SCRIPT = 2_000
 const SCAN_COUNT = 1_000
+/** How many flushes may have a step in Redis at once: each other command may wait behind so many. */
+const STEPS_AT_ONCE = 2
 
 /** Opens the ledger of one key prefix in one Redis. */
 export function createLedger(redis: Redis, prefix: string): Ledger {
   redis.defineCommand('spmsAdvance', { lua: ADVANCE })
   const scripted = redis as unknown as Scripted
   const hash = watermarkKey(prefix)
+  const takeTurn = createTurns(STEPS_AT_ONCE)
 
   /** One script for as many resources as fit; returns those whose watermark was as expected. */
   async function advance(steps: readonly Step[], report: MutableReport): Promise<void> {
@@ -67,75 +91,74 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
     })
   }
 
-  /** Applies a part of a large window: the keys go, the part number rises, the snapshot stays. */
+  /** Applies a part: the keys go, the part number rises, the snapshot stays. */
   async function applyPart(
-    { resource, next }: Advance,
+    { item, parts }: Parted,
     keys: readonly string[],
-    parts: Parts,
     report: MutableReport,
   ): Promise<boolean> {
-    const before = parts.before ?? { ...next, ...NOTHING_APPLIED }
-    const raised = encodeWatermark({ ...before, part: ++parts.count })
-    await advance([{ name: resource.name, expected: parts.expected, next: raised, keys }], report)
-    parts.expected = report.stored.get(resource.name) ?? null
+    const before = parts.before ?? { ...item.next, ...NOTHING_APPLIED }
+    const raised = encodeWatermark({ ...enabledIn(parts, before), part: ++parts.count })
+    await advance(
+      [{ name: item.resource.name, expected: parts.expected, next: raised, keys }],
+      report,
+    )
+    parts.expected = report.stored.get(item.resource.name) ?? null
     return parts.expected !== null
+  }
+
+  async function applyLast({ item, parts }: Parted, report: MutableReport): Promise<void> {
+    parts.isDisabled ||= item.isDisabled?.() ?? false
+    const next = encodeWatermark(enabledIn(parts, item.next))
+    await advance([{ name: item.resource.name, expected: parts.expected, next, keys: [] }], report)
   }
 
   async function applyInParts(
     item: Advance,
-    batches: Iterable<readonly string[]>,
     report: MutableReport,
     between: () => Promise<void>,
   ): Promise<void> {
-    const before = decodeWatermark(item.expected)
-    const parts: Parts = { expected: item.expected, before, count: before?.part ?? 0 }
-    for (const batch of batches) {
-      if (!(await applyPart(item, batch, parts, report))) return
+    const parted = toParts(item)
+    for (const batch of batchesOf([...item.keys])) {
+      parted.parts.isDisabled ||= item.isDisabled?.() ?? false
+      if (!(await takeTurn(() => applyPart(parted, batch, report)))) return
       await between()
     }
-    const last = { name: item.resource.name, next: encodeWatermark(item.next), keys: [] }
-    await advance([{ ...last, expected: parts.expected }], report)
+    await applyLast(parted, report)
   }
 
-  /** One pass over the key space for all resources that are flushed. */
+  /** One pass over the key space for one resource. */
   async function flush(
-    items: readonly Advance[],
+    item: Advance,
     report: MutableReport,
     between: () => Promise<void>,
   ): Promise<void> {
-    const open = items.map((item) => {
-      const before = decodeWatermark(item.expected)
-      const parts: Parts = { expected: item.expected, before, count: before?.part ?? 0 }
-      return { item, parts, matches: keyMatcher(prefix, item.resource), lost: false }
-    })
+    const matches = keyMatcher(prefix, item.resource)
+    const glob = keyGlob(prefix, item.resource)
+    const parted = toParts(item)
+    const { parts } = parted
+    // A cursor means nothing to another server, and a restarted one may lack what was deleted.
+    const connection = connectionOf(redis)
+    const step = async (cursor: string): Promise<string | null> => {
+      if (connectionOf(redis) !== connection) throw new ConnectionChanged()
+      const [next, found] = await redis.scan(cursor, 'MATCH', glob, 'COUNT', SCAN_COUNT)
+      if (connectionOf(redis) !== connection) throw new ConnectionChanged()
+      const keys = found.filter((key) => matches.test(key))
+      const wasDisabled = parts.isDisabled
+      parts.isDisabled ||= item.isDisabled?.() ?? false
+      if (keys.length === 0 && parts.isDisabled === wasDisabled) return next
+      return (await applyPart(parted, keys, report)) ? next : null
+    }
     let cursor = '0'
     do {
-      const [next, found] = await redis.scan(
-        cursor,
-        'MATCH',
-        `${globEscape(prefix)}:*`,
-        'COUNT',
-        SCAN_COUNT,
-      )
+      const from = cursor
+      const next = await takeTurn(() => step(from))
+      if (next === null) return
       cursor = next
-      for (const one of open) {
-        const keys = found.filter((key) => one.matches.test(key))
-        if (keys.length === 0 || one.lost) continue
-        one.lost = !(await applyPart(one.item, keys, one.parts, report))
-      }
       await between()
     } while (cursor !== '0')
-    await advance(
-      open
-        .filter(({ lost }) => !lost)
-        .map(({ item, parts }) => ({
-          name: item.resource.name,
-          expected: parts.expected,
-          next: encodeWatermark(item.next),
-          keys: [],
-        })),
-      report,
-    )
+    if (connectionOf(redis) !== connection) throw new ConnectionChanged()
+    await applyLast(parted, report)
   }
 
   return {
@@ -157,26 +180,24 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
 
     async apply(advances, between = () => Promise.resolve()) {
       const report: MutableReport = { stored: new Map(), removed: new Map(), timeMs: null }
-      const flushed = advances.filter((item) => item.flush)
-      const named = advances.filter((item) => !item.flush)
-      const large = named.filter(({ keys }) => keys.size > KEYS_PER_SCRIPT)
-      const small = named.filter(({ keys }) => keys.size <= KEYS_PER_SCRIPT)
+      const short = advances.filter((item) => !takesLong(item))
 
-      for (const group of packed(small)) {
+      for (const group of packed(short)) {
         await advance(
-          group.map(({ resource, expected, next, keys }) => ({
+          group.map(({ resource, expected, next, keys, flush }) => ({
             name: resource.name,
             expected,
             next: encodeWatermark(next),
-            keys: [...keys],
+            keys: flush ? [entryKey(prefix, resource, {})] : [...keys],
           })),
           report,
         )
       }
-      for (const item of large) {
-        await applyInParts(item, batchesOf([...item.keys]), report, between)
+      for (const item of advances) {
+        if (!takesLong(item)) continue
+        if (item.flush) await flush(item, report, between)
+        else await applyInParts(item, report, between)
       }
-      if (flushed.length > 0) await flush(flushed, report, between)
       return report
     },
   }
@@ -230,10 +251,62 @@ interface Step {
   readonly keys: readonly string[]
 }
 
+/** An advance that takes many scripts, and how far it is. */
+interface Parted {
+  readonly item: Advance
+  readonly parts: Parts
+}
+
 interface Parts {
   expected: string | null
   readonly before: Watermark | null
   count: number
+  isDisabled: boolean
+}
+
+function toParts(item: Advance): Parted {
+  const before = decodeWatermark(item.expected)
+  const count = before?.part ?? 0
+  return { item, parts: { expected: item.expected, before, count, isDisabled: false } }
+}
+
+const enabledIn = ({ isDisabled }: Parts, mark: Watermark): Watermark =>
+  isDisabled ? { ...mark, keyVersion: UNNAMED } : mark
+
+/** The connection was replaced in the middle of a flush: it has to begin again. */
+class ConnectionChanged extends Error {
+  override readonly name = 'ConnectionChanged'
+  constructor() {
+    super('the connection to Redis changed during a flush')
+  }
+}
+
+/** Counts the connections of a client that have ended. */
+function connectionOf(redis: Redis): number {
+  const counted = connections.get(redis)
+  if (counted) return counted.ended
+  const count = { ended: 0 }
+  connections.set(redis, count)
+  redis.on('close', () => count.ended++)
+  return count.ended
+}
+const connections = new WeakMap<Redis, { ended: number }>()
+
+/** Runs work in the order in which it came, so much of it at once. */
+function createTurns(atOnce: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return async (work) => {
+    if (running >= atOnce) await new Promise<void>((resolve) => waiting.push(resolve))
+    else running++
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else running--
+    }
+  }
 }
 
 interface MutableReport {
@@ -265,5 +338,3 @@ function* packed(items: readonly Advance[]): Iterable<readonly Advance[]> {
   }
   if (group.length > 0) yield group
 }
-
-const globEscape = (text: string) => text.replaceAll(/[*?[\]\\]/g, String.raw`\$&`)

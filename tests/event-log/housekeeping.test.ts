@@ -281,10 +281,11 @@ describe('housekeeping', () => {
           hasFailed = false
           let calls = 0
           session.client.query = (async (...args: unknown[]) => {
-            hasFailed ||= ++calls === failing
-            if (calls === failing && when === 'before') throw new Error('injected')
+            const fails = ++calls === failing
+            hasFailed ||= fails
+            if (fails && when === 'before') throw new Error('injected')
             const result = await query(...args)
-            if (calls === failing) throw new Error('injected')
+            if (fails) throw new Error('injected')
             return result
           }) as typeof session.client.query
           expect(await keep().catch(String)).to.be.oneOf(['Error: injected', 'still needed'])

@@ -150,10 +150,18 @@ export async function openWorker(options: TestInvalidatorOptions): Promise<TestW
     logger: silentLogger(),
     ...(options.inspectEveryMs !== undefined && { inspectEveryMs: options.inspectEveryMs }),
   })
+  const { applyWindow } = worker
   return {
     ...opened,
     session,
-    worker,
+    // What a window asked for beside it belongs to it here.
+    worker: Object.assign(worker, {
+      async applyWindow() {
+        const count = await applyWindow()
+        await worker.settled()
+        return count
+      },
+    }),
     async [Symbol.asyncDispose]() {
       await session[Symbol.asyncDispose]()
       redis.disconnect()

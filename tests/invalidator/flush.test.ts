@@ -1,0 +1,197 @@
+import { expect } from 'chai'
+import type { Ledger } from '../../shared/cache/ledger.ts'
+import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import {
+  recordKeys,
+  startInvalidator,
+  type TestInvalidatorOptions,
+} from '../support/invalidator.ts'
+import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
+import { until } from '../support/until.ts'
+import { bird, BIRDS, census, entriesOf, nest, openBirds } from './birds.ts'
+
+/** So many that a flush takes many steps. */
+const UNRELATED = 200_000
+
+describe('a flush of one resource', function () {
+  this.timeout(60_000)
+  let log: EventLog
+  let redis: PrivateRedis
+  let id = 0
+
+  before(async () => {
+    log = await openBirds()
+    redis = await startPrivateRedis()
+  })
+  after(async () => {
+    await redis[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+
+  /** Holds a flush of birds between its steps while it is told to. */
+  function createHold() {
+    let isWanted = false
+    let isHeld = false
+    let goOn = () => {}
+    let steps = 0
+    return {
+      wrapLedger: (ledger: Ledger): Ledger => ({
+        ...ledger,
+        apply(advances, between = () => Promise.resolve()) {
+          if (!advances.some(({ resource, flush }) => flush && resource.name === 'bird'))
+            return ledger.apply(advances, between)
+          return ledger.apply(advances, async () => {
+            steps++
+            if (isWanted) {
+              isHeld = true
+              await new Promise<void>((resolve) => (goOn = resolve))
+              isHeld = false
+            }
+            await between()
+          })
+        },
+      }),
+      begin: () => void (isWanted = true),
+      step: () => goOn(),
+      end() {
+        isWanted = false
+        goOn()
+      },
+      get isHeld() {
+        return isHeld
+      },
+      get steps() {
+        return steps
+      },
+      [Symbol.dispose]: () => {
+        isWanted = false
+        goOn()
+      },
+    }
+  }
+
+  async function start(options: Partial<TestInvalidatorOptions> = {}) {
+    const invalidator = startInvalidator({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      redisUrl: redis.url,
+      ...options,
+    })
+    const entries = entriesOf(invalidator.redis, invalidator.prefix)
+    const mark = async (name = 'bird') => decodeWatermark(await invalidator.ledger.read(name))
+    await until(() => invalidator.redis.status === 'ready')
+    await until(async () => (await mark()) !== null && invalidator.hearing)
+    const unrelated = await invalidator.redis.dbsize()
+    await invalidator.redis.eval(
+      `for i = tonumber(ARGV[1]), ${UNRELATED} do redis.call('SET', 'unrelated:' .. i, '') end`,
+      0,
+      unrelated,
+    )
+    return Object.assign(invalidator, { entries, mark })
+  }
+
+  it('lets every other resource go on, is repeated for no change meanwhile, and then catches up', async () => {
+    using hold = createHold()
+    const record = recordKeys()
+    await using invalidator = await start({
+      heartbeatMs: Infinity,
+      wrapLedger: (ledger) => record.wrapLedger(hold.wrapLedger(ledger)),
+    })
+    const { entries, mark } = invalidator
+    const { key, put, left } = entries
+    record.flushed.length = 0
+    hold.begin()
+    await log.client.query(`select invalidation.flush('bird')`)
+    await until(() => hold.isHeld)
+    const asked = (await mark())?.snapshot.text
+
+    for (let round = 0; round < 5; round++) {
+      await put([key(nest, 1), key(census)])
+      await log.client.query(`insert into bird values (${++id}, 'x', 1, '{}', 1)`)
+      await until(async () => (await left([key(nest, 1), key(census)])).length === 0)
+    }
+    // A resource without parameters has one key, whatever else is in Redis.
+    await put([key(census)])
+    await log.client.query(`select invalidation.flush('census'), invalidation.flush('bird')`)
+    await until(async () => (await left([key(census)])).length === 0)
+    expect(hold.isHeld).to.be.true
+    expect((await mark())?.snapshot.text, 'it claims nothing yet').to.equal(asked)
+    expect(record.applied.has(key(bird, id))).to.be.false
+    await put([key(bird, id)])
+
+    hold.end()
+    await until(() => record.applied.has(key(bird, id)) || record.flushed.length === 3)
+    await until(async () => (await left([key(bird, id)])).length === 0)
+    // The second flush that was asked for meanwhile, and nothing else.
+    await until(() => record.flushed.length === 3)
+    expect(record.flushed).to.have.members(['census', 'bird', 'bird'])
+    const stands = (await mark('nest'))?.snapshot.text
+    await until(async () => (await mark())?.snapshot.text === stands)
+    expect(invalidator.working).to.be.true
+  })
+
+  it('stops entries from being read at once when a trigger is damaged meanwhile, and flushes again', async () => {
+    using hold = createHold()
+    await using invalidator = await start({ inspectEveryMs: 50, wrapLedger: hold.wrapLedger })
+    const { mark } = invalidator
+    hold.begin()
+    await log.client.query(`select invalidation.flush('bird')`)
+    await until(() => hold.isHeld)
+    const before = await mark()
+    await log.client.query('alter table bird disable trigger zz_invalidation_update')
+    await until(async () => (await mark('nest'))?.keyVersion === UNNAMED)
+    expect((await mark())?.keyVersion).to.equal(1)
+    hold.step()
+    await until(async () => (await mark())?.keyVersion === UNNAMED)
+    expect((await mark())?.snapshot.text).to.equal(before?.snapshot.text)
+    // Whole again before the flush is through: what was not logged meanwhile may be cached.
+    await log.client.query('alter table bird enable always trigger zz_invalidation_update')
+    await until(async () => (await mark('nest'))?.keyVersion === 1)
+    const { steps } = hold
+    hold.end()
+    await until(async () => (await mark())?.keyVersion === 1)
+    await until(() => !hold.isHeld)
+    expect(hold.steps - steps, 'two passes').to.be.at.least((1.9 * UNRELATED) / 1_000)
+  })
+
+  it('begins again from the start when the connection to Redis changes between two of its steps', async () => {
+    using hold = createHold()
+    await using invalidator = await start({ wrapLedger: hold.wrapLedger })
+    const { redis: client, entries, mark } = invalidator
+    hold.begin()
+    await log.client.query(`select invalidation.flush('bird')`)
+    await until(() => hold.isHeld)
+    const before = await mark()
+    // Behind the cursor: a pass that went on with it would not find this one.
+    const keys = Array.from({ length: 200 }, (_, one) => entries.key(bird, `late-${one}`))
+    client.disconnect(true)
+    await until(() => client.status !== 'ready')
+    await until(() => client.status === 'ready')
+    await entries.put(keys)
+    expect((await mark())?.snapshot.text).to.equal(before?.snapshot.text)
+    hold.end()
+    await until(async () => (await mark())?.snapshot.text !== before?.snapshot.text)
+    expect(await entries.left(keys)).to.eql([])
+    await until(() => invalidator.working)
+  })
+
+  it('delays nothing else noticeably, however many unrelated keys Redis holds', async () => {
+    await using invalidator = await start()
+    const { entries, mark } = invalidator
+    const lags: number[] = []
+    for (let round = 0; round < 3; round++) {
+      const before = (await mark())?.snapshot.text
+      await log.client.query(`select invalidation.flush('bird')`)
+      while ((await mark())?.snapshot.text === before) {
+        await entries.put([entries.key(nest, 2)])
+        await log.client.query(`insert into bird values (${++id}, 'x', 1, '{}', 2)`)
+        const committedAtMs = performance.now()
+        await until(async () => (await entries.left([entries.key(nest, 2)])).length === 0)
+        lags.push(performance.now() - committedAtMs)
+      }
+    }
+    if (process.env.FLUSH_LAGS) process.stderr.write(`      ${lags.map(Math.round).join(' ')}\n`)
+    expect(Math.max(...lags)).to.be.below(500)
+  })
+})
