@@ -1,4 +1,4 @@
-import { type ClientBase, DatabaseError } from 'pg'
+import type { ClientBase } from 'pg'
 import { LOCK, LOCK_CLASS } from './event.ts'
 import { openInstaller } from './installer.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
@@ -142,32 +142,76 @@ async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<Hou
   if (note === null) return 'still needed'
   const table = `invalidation.event_${segment}`
 
-  // READ COMMITTED: the check must see what was committed while the lock was awaited.
+  // READ COMMITTED: the second look must see what was committed while the lock was taken.
   await client.query('begin isolation level read committed')
   try {
-    await client.query(`lock table only ${table} in access exclusive mode nowait`)
-    const state = await client.query<{ empty: boolean; seen: boolean }>(
-      `select not exists (select from ${table}) as empty,
-              not exists (select from ${table} e
-                          where not pg_visible_in_snapshot(e.xid, $1::pg_snapshot)
-                            and e.xid < pg_snapshot_xmax(pg_current_snapshot())) as seen`,
-      [note],
-    )
-    const { empty, seen } = state.rows[0] as { empty: boolean; seen: boolean }
-    if (!empty && seen) {
-      await client.query(
-        `insert into invalidation.floor (snapshot) values ($1)
-         on conflict (only_row) do update set snapshot = excluded.snapshot`,
-        [note],
-      )
-      await client.query(`truncate ${table}`)
-    }
+    const result = await emptySegment(client, table, note)
     await client.query('commit')
-    if (empty) return 'nothing to empty'
-    return seen ? 'emptied' : 'still needed'
+    return result
   } catch (error) {
     await client.query('rollback')
-    if (error instanceof DatabaseError && error.code === '55P03') return 'busy'
     throw error
   }
+}
+
+/**
+ * The lock that TRUNCATE needs cancels whatever reads the segment on a standby, such as a dump, and
+ * is therefore asked for only where the segment can be emptied as far as a first look shows.
+ */
+async function emptySegment(
+  client: ClientBase,
+  table: string,
+  note: string,
+): Promise<HousekeepingResult> {
+  for (const mode of ['access share', 'access exclusive'] as const) {
+    if (!(await tryLock(client, table, mode))) return 'busy'
+    const seen = await look(client, table, note)
+    if (seen !== 'ready') return seen
+  }
+  await client.query(
+    `insert into invalidation.floor (snapshot) values ($1)
+     on conflict (only_row) do update set snapshot = excluded.snapshot`,
+    [note],
+  )
+  await client.query(`truncate ${table}`)
+  return 'emptied'
+}
+
+/** Whether everything in a segment is visible in a note, so that it can be emptied. */
+async function look(
+  client: ClientBase,
+  table: string,
+  note: string,
+): Promise<'nothing to empty' | 'still needed' | 'ready'> {
+  const { rows } = await client.query<{ empty: boolean; seen: boolean }>(
+    `select not exists (select from ${table}) as empty,
+            not exists (select from ${table} e
+                        where not pg_visible_in_snapshot(e.xid, $1::pg_snapshot)
+                          and e.xid < pg_snapshot_xmax(pg_current_snapshot())) as seen`,
+    [note],
+  )
+  const { empty, seen } = rows[0] as { empty: boolean; seen: boolean }
+  if (empty) return 'nothing to empty'
+  return seen ? 'ready' : 'still needed'
+}
+
+/**
+ * Locks a segment until the end of the open transaction, or returns false at once. The failure is
+ * caught on the server: otherwise each attempt beside a long transaction is an ERROR in its log.
+ */
+async function tryLock(
+  client: ClientBase,
+  table: string,
+  mode: 'access share' | 'access exclusive',
+): Promise<boolean> {
+  await client.query(`do $$ begin
+    lock table only ${table} in ${mode} mode nowait;
+    perform set_config('invalidation.locked', 'true', true);
+  exception when lock_not_available then
+    perform set_config('invalidation.locked', 'false', true);
+  end $$`)
+  const { rows } = await client.query<{ locked: boolean }>(
+    `select current_setting('invalidation.locked')::boolean as locked`,
+  )
+  return rows[0]?.locked === true
 }

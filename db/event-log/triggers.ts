@@ -82,14 +82,17 @@ end
 
 /**
  * Rows that changed. Images are compared, not values: \`is distinct from\` calls 1.0 and 1.00 equal,
- * and their JSON differs. A row whose primary key changed counts as deleted and inserted.
+ * and their JSON differs; so does \`=\`, which also ignores case under some collations. A row whose
+ * primary key changed, be it in its image only, counts as deleted and inserted.
  */
 function update(table: InstalledTable): string {
   const columns = [...new Set([...table.primaryKey, ...table.watch, ...table.keys])]
   const samePrimaryKey = (before: string, after: string) =>
-    table.primaryKey
-      .map((column) => `${before}.${identifier(column)} = ${after}.${identifier(column)}`)
-      .join(' and ')
+    `record_image_eq(row(${fields(before, table.primaryKey)}), row(${fields(after, table.primaryKey)}))`
+  // Equality alone can be hashed, and equal images are equal values.
+  const pairs = table.primaryKey
+    .map((column) => `o.${identifier(column)} = n.${identifier(column)}`)
+    .join(' and ')
   const firstOfKey = identifier(table.primaryKey[0] as string)
   const mask = (before: string, after: string) =>
     table.watch
@@ -135,7 +138,7 @@ begin
               case when o.${firstOfKey} is null or n.${firstOfKey} is null then -1 else
                 ${mask('o', 'n')}
               end as mask
-            from old_rows o full join new_rows n on ${samePrimaryKey('o', 'n')}
+            from old_rows o full join new_rows n on ${pairs} and ${samePrimaryKey('o', 'n')}
           ), changed as (
             select * from pair p where p.mask <> 0
           ), named as (
@@ -204,8 +207,11 @@ function log({ id, version }: InstalledTable, mask: string): string {
 const keyArray = (table: InstalledTable, row: string) =>
   `json_build_array(${table.keys.map((column) => `${row}.${identifier(column)}::text`).join(', ')})`
 
+/** What is made distinct, by its bytes: the collation of a column may call two keys equal. */
 const keyTexts = (table: InstalledTable, row: string, prefix = '') =>
-  table.keys.map((column) => `${row}.${identifier(column)}::text as ${identifier(prefix + column)}`)
+  table.keys.map(
+    (column) => `${row}.${identifier(column)}::text collate "C" as ${identifier(prefix + column)}`,
+  )
 
 const prefixed = (table: InstalledTable, prefix: string) =>
   table.keys.map((column) => `c.${identifier(prefix + column)} as ${identifier(column)}`).join(', ')

@@ -8,7 +8,12 @@ export interface WatchableTable extends WatchedTable {
   readonly primaryKey: readonly string[]
 }
 
-/** Column types whose text form depends on no setting of the session that writes. */
+/**
+ * Column types whose text form depends on no setting of the session that writes, and of which two
+ * values with the same text are the same. Their collation does not matter, not even one that is
+ * nondeterministic: triggers compare images and texts by their bytes. Only built-in types: citext,
+ * char(n), whose blanks mean nothing, and domains are none of these.
+ */
 const KEY_TYPES = new Set([
   'int2',
   'int4',
@@ -39,7 +44,9 @@ export async function inspectTable(
     // Statement triggers fire for the table that a statement names, not for its parents or children.
     `select c.relkind = 'r' and not exists (
               select from pg_inherits i where c.oid in (i.inhrelid, i.inhparent)) as ordinary,
-            a.attname as column, t.typname as type, a.attgenerated = 'v' as virtual,
+            a.attname as column, concat(
+              case when t.typnamespace <> 'pg_catalog'::regnamespace then t.typnamespace::regnamespace || '.' end,
+              t.typname) as type, a.attgenerated = 'v' as virtual,
             array_position(i.indkey::int2[], a.attnum) as key_position
      from pg_class c
      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped

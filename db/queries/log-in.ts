@@ -9,7 +9,11 @@ export interface LogInCandidate {
   readonly isNamed: boolean
 }
 
-/** The user of that name; without a usable one somebody else's hash, so that both take as long. */
+/**
+ * The user of that name; without a usable one somebody else's hash, so that both take as long.
+ * Names are compared by their bytes: attempts are limited per name, and no collation may turn
+ * several names into one user.
+ */
 export function findLogInCandidate(
   db: Kysely<Database>,
   username: string,
@@ -20,11 +24,12 @@ export function findLogInCandidate(
       'id',
       'password',
       'is_active as isActive',
-      sql<boolean>`username = ${username}`.as('isNamed'),
+      sql<boolean>`username collate "C" = ${username}`.as('isNamed'),
     ])
-    .where('password', 'like', 'pbkdf2\\_sha256$%')
+    .where(sql<boolean>`password collate "C" like 'pbkdf2\\_sha256$%'`)
   return candidates
     .where('username', '=', username)
+    .where(sql<boolean>`username collate "C" = ${username}`)
     .unionAll((eb) => eb.parens(candidates.orderBy('id', 'desc').limit(1)))
     .orderBy('isNamed', 'desc')
     .limit(1)

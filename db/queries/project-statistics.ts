@@ -30,7 +30,7 @@ const byBusinessArea = jsonArrayFrom(
     .orderBy('area.id'),
 )
 
-/** `{"<value>": n}` for the values of a column. */
+/** `{"<value>": n}` for the values of a column, each distinct to the byte whatever its collation. */
 const tally = (
   table: 'projects_project' | 'documents_projectdocument',
   column: 'kind' | 'status',
@@ -39,12 +39,12 @@ const tally = (
     select
       coalesce(
         '{' || string_agg(
-          to_json(value)::text || ':' || count, ',' order by value collate "C"
+          to_json(value)::text || ':' || count, ',' order by value
         ) || '}',
         '{}'
       )::json
     from (
-      select coalesce(${sql.ref(column)}, 'unknown') as value, count(*) as count
+      select coalesce(${sql.ref(column)} collate "C", 'unknown') as value, count(*) as count
       from ${sql.table(table)}
       group by 1
     ) as tallied

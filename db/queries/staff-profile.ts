@@ -93,7 +93,8 @@ const keywords = jsonArrayFrom(
     .innerJoin('users_keywordtag as tag', 'tag.id', 'tagged.keywordtag_id')
     .select(['tag.id', 'tag.name'])
     .whereRef('tagged.publicstaffprofile_id', '=', 'profile.id')
-    .orderBy('tag.name'),
+    .orderBy('tag.name')
+    .orderBy('tag.id'),
 )
 
 const employment = jsonArrayFrom(

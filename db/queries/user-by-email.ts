@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
 
 /** Whose e-mail address it is, to the letter; null when it is nobody's. */
@@ -10,6 +10,8 @@ export async function findUserByEmail(
     .selectFrom('users_user')
     .select('id')
     .where('email', '=', email)
+    // The line above uses the index. A collation of the column may ignore case, and an entry's key does not.
+    .where(sql<boolean>`email collate "C" = ${email}`)
     .executeTakeFirst()
   return user?.id ?? null
 }

@@ -129,12 +129,12 @@ export async function deleteOrphanedAffiliations(
   const { rows } = await sql<{ name: string }>`
     delete from agencies_affiliation as affiliation
     where not exists (select from users_userwork where affiliation_id = affiliation.id)
-      and name not in (
+      and name collate "C" not in (
         select btrim(listed) from projects_studentprojectdetails
-        cross join unnest(string_to_array(organisation, '; ')) as listed
+        cross join unnest(string_to_array(organisation collate "C", '; ')) as listed
         union all
         select btrim(listed) from projects_externalprojectdetails
-        cross join unnest(string_to_array(collaboration_with, '; ')) as listed
+        cross join unnest(string_to_array(collaboration_with collate "C", '; ')) as listed
       )
     returning name
   `.execute(trx)
@@ -166,7 +166,7 @@ async function replaceInProjects(
     const list = sql.ref(column)
     const listed = sql`(
       select btrim(part) as name, place
-      from unnest(string_to_array(${list}, '; ')) with ordinality as parts (part, place)
+      from unnest(string_to_array(${list} collate "C", '; ')) with ordinality as parts (part, place)
     ) as listed`
     await sql`
       update ${sql.table(table)} set ${list} = (

@@ -23,6 +23,20 @@ export const isEmpty = (patch: Readonly<Record<string, unknown>>): boolean =>
 export function differsFrom(patch: Readonly<Record<string, unknown>>): RawBuilder<boolean> {
   const sent = Object.entries(patch).filter(([, value]) => value !== undefined)
   if (sent.length === 0) return sql`false`
-  const columns = sql.join(sent.map(([column]) => sql.ref(column)))
-  return sql`(${columns}) is distinct from (${sql.join(sent.map(([, value]) => value))})`
+  const conditions = sent.map(([column, value]) =>
+    typeof value === 'string' ? hasOtherBytes(column, value) : isDistinct(column, value),
+  )
+  return sql`(${sql.join(conditions, sql` or `)})`
+}
+
+const isDistinct = (column: string, value: unknown) =>
+  sql<boolean>`${sql.ref(column)} is distinct from ${value}`
+
+/**
+ * A collation of the column may call another text equal, which is still to be saved. The CASE gives
+ * the parameter the type of the column, without which two rows have no common image.
+ */
+const hasOtherBytes = (column: string, value: string) => {
+  const stored = sql.ref(column)
+  return sql<boolean>`record_image_ne(row(${stored}), row(case when true then ${value} else ${stored} end))`
 }

@@ -12,7 +12,11 @@ export interface DirectRule {
   readonly table: string
   /** A change of one of these makes the entry stale. */
   readonly watch: readonly string[]
-  /** Parameter -> the column that holds it. Empty where the resource has but one entry. */
+  /**
+   * Parameter -> the column that holds it. Empty where the resource has but one entry. Keys are
+   * compared by their bytes, so a reader must ask with the text that Postgres makes of the value
+   * (`7`, not `07`), and a loader must find by text with `collate "C"`, whatever the column has.
+   */
   readonly key: Readonly<Record<string, string>>
 }
 
@@ -24,7 +28,8 @@ export interface LookupRule {
   readonly from: readonly string[]
   /**
    * Set-based SQL that returns a column for each parameter, named after it. It runs in the window's
-   * own snapshot; old values arrive beside new ones, so a link that was cut is followed too.
+   * own snapshot; old values arrive beside new ones, so a link that was cut is followed too. It may
+   * find too much but not too little: `distinct` and `union` of a text column need `collate "C"`.
    */
   readonly query: string
 }

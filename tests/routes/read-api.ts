@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { startTestApi, type TestApi } from './test-api.ts'
+import { startTestApi, type TestApi, type TestApiOptions } from './test-api.ts'
 
 const WORLD = new URL('read-world.sql', import.meta.url)
 /** A user who may not do more than any other, and one who may not even log in. */
 const [USER, INACTIVE] = [1204, 1205]
 
 /** The API over `world.sql` and `read-world.sql`, for tests that only read. */
-export async function startReadApi(): Promise<TestApi> {
-  const api = await startTestApi()
+export async function startReadApi(options?: TestApiOptions): Promise<TestApi> {
+  const api = await startTestApi(options)
   try {
     await api.reset()
     await sql.raw(await readFile(WORLD, 'utf8')).execute(api.db)

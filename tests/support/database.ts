@@ -20,6 +20,8 @@ export interface TestDatabaseOptions {
   readonly installed?: boolean
   /** With the tables as Django leaves them: no defaults, no delete rules, no bookkeeping of ours. */
   readonly madeByDjango?: boolean
+  /** With text that compares equal in either case: nondeterministic collations on text columns. */
+  readonly nondeterministic?: boolean
 }
 
 const templates = new Map<string, Promise<string>>()
@@ -29,10 +31,12 @@ export async function createTestDatabase({
   seeded = false,
   installed = seeded,
   madeByDjango = false,
+  nondeterministic = false,
 }: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const content = seeded ? 'seeded' : installed ? 'installed' : 'bare'
-  const kind = `${content}_${madeByDjango ? 'django' : 'ours'}`
-  const template = templates.get(kind) ?? createTemplate(kind, { seeded, installed, madeByDjango })
+  const kind = `${content}_${madeByDjango ? 'django' : 'ours'}${nondeterministic ? '_nd' : ''}`
+  const options = { seeded, installed, madeByDjango, nondeterministic }
+  const template = templates.get(kind) ?? createTemplate(kind, options)
   templates.set(kind, template)
   return copyOf(await template)
 }
@@ -42,7 +46,7 @@ export const createEmptyDatabase = (): Promise<TestDatabase> => copyOf('template
 
 async function createTemplate(
   kind: string,
-  { seeded, installed, madeByDjango }: Required<TestDatabaseOptions>,
+  { seeded, installed, madeByDjango, nondeterministic }: Required<TestDatabaseOptions>,
 ): Promise<string> {
   // Mocha may load this module twice in one run, as CommonJS and as ESM: no name stands for both.
   const name = `spms_template_${kind}_${randomBytes(4).toString('hex')}`
@@ -50,6 +54,7 @@ async function createTemplate(
   const url = urlOf(name)
   await migrate(url)
   if (madeByDjango) await reshape(url)
+  if (nondeterministic) await run(url, NONDETERMINISTIC)
   if (seeded) await seed(url)
   if (installed) await install(url, compileRules(catalog))
   return name
@@ -96,6 +101,39 @@ async function reshape(url: string): Promise<void> {
     $$`,
   )
 }
+
+/**
+ * Two collations in turn, both of which ignore case, so that texts of two columns also meet under
+ * different collations; every third column keeps the default. Indexes for LIKE cannot have one.
+ */
+const NONDETERMINISTIC = `
+  create collation caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+  create collation caseless_en (provider = icu, locale = 'en-u-ks-level2', deterministic = false);
+  do $$
+  declare found record;
+  begin
+    for found in
+      select i.indexrelid::regclass as name from pg_index i
+      where exists (select from pg_opclass o
+                    where o.oid = any (i.indclass::oid[]) and o.opcname like '%pattern_ops')
+    loop
+      execute format('drop index %s', found.name);
+    end loop;
+    for found in
+      select c.oid::regclass as table_name, string_agg(format(
+          'alter column %I type %s collate %s', a.attname, format_type(a.atttypid, a.atttypmod),
+          case a.attnum % 3 when 0 then 'caseless' else 'caseless_en' end), ', ') as changes
+      from pg_class c
+      join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+        and a.atttypid in ('text'::regtype, 'varchar'::regtype)
+        and (a.attnum % 3 <> 1 or a.attname ~ 'email|name|title|status|kind|organisation|collaboration')
+      group by c.oid
+    loop
+      execute format('alter table %s %s', found.table_name, found.changes);
+    end loop;
+  end
+  $$`
 
 function urlOf(database: string): string {
   const url = new URL(superuserUrl())
