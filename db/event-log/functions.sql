@@ -55,17 +55,25 @@ language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
   life invalidation.incarnation;
 begin
-  select true, gen_random_uuid(), c.system_identifier, d.oid,
+  select true, gen_random_uuid(), c.system_identifier, d.oid, d.xmin,
          ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer,
          pg_postmaster_start_time()
     into strict life
     from pg_control_system() c, pg_database d where d.datname = current_database();
+  -- A life that goes on needs no right to write.
+  perform from invalidation.incarnation i
+    where (i.system, i.database, i.database_row, i.timeline, i.postmaster_started_at)
+          is not distinct from
+          (life.system, life.database, life.database_row, life.timeline, life.postmaster_started_at);
+  if found then return; end if;
   insert into invalidation.incarnation select life.* on conflict do nothing;
   update invalidation.incarnation i
-     set id = life.id, system = life.system, database = life.database, timeline = life.timeline,
+     set id = life.id, system = life.system, database = life.database,
+         database_row = life.database_row, timeline = life.timeline,
          postmaster_started_at = life.postmaster_started_at
-   where (i.system, i.database, i.timeline, i.postmaster_started_at)
-         is distinct from (life.system, life.database, life.timeline, life.postmaster_started_at);
+   where (i.system, i.database, i.database_row, i.timeline, i.postmaster_started_at)
+         is distinct from
+         (life.system, life.database, life.database_row, life.timeline, life.postmaster_started_at);
 end
 $$;
 

@@ -55,21 +55,33 @@ create table invalidation.build (
 
 -- One uninterrupted life of this database. Unlogged on purpose: a crash, a promotion or a restore
 -- empties it, and whoever finds it empty knows that transaction ids may have been used twice. The
--- other columns say whose life it is: after a restart, or in a copy of the cluster, they are wrong.
+-- other columns say whose life it is: after a restart, and in a copy of the database or the cluster,
+-- they are wrong. `database_row` is the xmin of the row in pg_database: a name and even an oid can be
+-- given to another database, with a copy of this row in it.
 create unlogged table invalidation.incarnation (
   only_row              boolean     primary key default true check (only_row),
   id                    uuid        not null,
   system                bigint      not null,
   database              oid         not null,
+  database_row          xid         not null,
   timeline              integer     not null,
   postmaster_started_at timestamptz not null
 );
 
 -- The life that is going on; no row until somebody has begun it. `origin` outlives it.
+--
+-- It is read in every load and every window, so it compares what is cheap: the server's start and the
+-- database. That these are equal implies that system and timeline are. The row was written by a
+-- server with the same start, to the microsecond, and only a running primary writes it: another
+-- system would be another server. A primary gets another timeline only by a restart as a standby
+-- and a promotion, and recovery empties an unlogged table. begin_life() compares all of them.
 create view invalidation.life as
-  select id, format('%s.%s.%s', system, database, timeline) as origin
-  from invalidation.incarnation
-  where postmaster_started_at = pg_postmaster_start_time();
+  select i.id, format('%s.%s.%s', i.system, i.database, i.timeline) as origin
+  from invalidation.incarnation i
+  where i.postmaster_started_at = pg_postmaster_start_time()
+    -- Not as a join: that would take longer to plan than all else of this view.
+    and (select i.database = d.oid and i.database_row = d.xmin
+         from pg_database d where d.datname = current_database());
 
 -- How far each resource has been applied to each Redis; what the ring must keep follows from it.
 create table invalidation.cursor (

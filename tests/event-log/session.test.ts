@@ -71,6 +71,7 @@ describe('a worker session', () => {
     ['in a copy of the cluster', 'system = system + 1'],
     ['on another timeline', 'timeline = timeline + 1'],
     ['in a database made from this one', 'database = 1'],
+    ['in a database that was given the oid of this one', `database_row = '1'`],
   ] as const) {
     it(`begins a new life ${what}`, async () => {
       const before = await lives()
