@@ -22,9 +22,15 @@ export interface ConsistencyOptions {
 const HEADER = 'Consistency-Token'
 /** Each token has a cookie of its own, or answers to two tabs at once would overwrite each other's. */
 const COOKIE = 'spms_token_'
-/** Who brings more than this is answered as if nothing covered them. */
-const MAX_BROUGHT = 64
+/** A request that brings more tokens, none of which includes another, is answered as if nothing covered it. */
+const MAX_TOKENS = 8
+/** Bounds on the signatures that are checked for one request: those that verify, and those that do not. */
+const MAX_VALID = 64
+const MAX_FORGED = 100
 const NEVER_COVERED: Token = { incarnation: null, snapshot: { xmax: 0n, xip: [] } }
+
+/** Every token is longer. */
+const LONG_WORD = /[^\s,]{30,}/g
 
 const brought = new AsyncLocalStorage<readonly Token[]>()
 /** How many requests that bring some are being answered. */
@@ -46,24 +52,46 @@ export function createConsistency(options: ConsistencyOptions): Front {
     const isAsked = isSafe(req)
     if (isAsked && !bringsAny(req)) return next()
     const cookies = cookiesOf(req)
-    if (!isAsked) beforeSuccess(res, () => giveToken(req, res, cookies))
-    const texts = [...headerOf(req), ...cookies.values()]
-    const read = texts.slice(0, MAX_BROUGHT).map((text) => tokens.read(text))
-    if (texts.length > MAX_BROUGHT) read.push(NEVER_COVERED)
-    const found = read.filter((token) => token !== null)
-    if (found.length === 0) return next()
+    const found = readTokens([...headerOf(req), ...cookies.values()])
+    if (!isAsked) beforeSuccess(res, () => giveToken(req, res, cookies, found))
+    const wanted = strictest(found.values())
+    if (wanted.length === 0) return next()
     bringing++
     // Before Node 24 a context makes every promise dearer, also for those who bring nothing.
     res.once('close', () => {
       if (--bringing === 0) brought.disable()
     })
-    return brought.run(found, next)
+    return brought.run(wanted, next)
+  }
+
+  /**
+   * What each text says; one that is no token says `null`, one that was not read is left out. A text that is repeated, of another shape, expired or of
+   * an unknown key costs no signature. No client that was given its tokens brings forged ones, so
+   * beyond their bound the rest is ignored: they must not make a client bypass the cache.
+   */
+  function readTokens(texts: readonly string[]): ReadonlyMap<string, Token | null> {
+    const found = new Map<string, Token | null>()
+    let valid = 0
+    let forged = 0
+    for (const text of new Set(texts)) {
+      if (forged === MAX_FORGED) break
+      if (!tokens.isPlausible(text)) found.set(text, null)
+      else if (valid === MAX_VALID) return found.set('', NEVER_COVERED)
+      else {
+        const token = tokens.read(text)
+        found.set(text, token)
+        if (token === null) forged++
+        else valid++
+      }
+    }
+    return found
   }
 
   async function giveToken(
     req: IncomingMessage,
     res: ServerResponse,
     cookies: ReadonlyMap<string, string>,
+    found: ReadonlyMap<string, Token | null>,
   ): Promise<void> {
     // The write is done, so it is answered as such: but then nothing may be shown from the cache.
     const moment = await options.findMoment().catch(() => null)
@@ -76,25 +104,44 @@ export function createConsistency(options: ConsistencyOptions): Front {
         stringifySetCookie({ ...common, name, value, maxAge, httpOnly: true }),
       )
     set(COOKIE + text.slice(-8), text, Math.ceil(options.lifeMs / 1000))
-    for (const [name, old] of cookies) if (includes(moment, tokens.read(old))) set(name, '', 0)
+    const issued = tokenOf(moment)
+    const spent = [...cookies].filter(([, old]) => {
+      const token = found.get(old)
+      return token === null || (token !== undefined && includes(issued, token))
+    })
+    for (const [name] of spent.slice(0, MAX_VALID)) set(name, '', 0)
   }
 }
 
-/** Whether a moment stands for all that a token does, so that this need not be brought again. */
-const includes = (moment: Moment | null, token: Token | null): boolean =>
-  token === null ||
-  (moment?.incarnation != null &&
-    bareUuid(moment.incarnation) === token.incarnation &&
-    covers(moment.snapshot, token.snapshot))
+const tokenOf = (moment: Moment | null): Token =>
+  moment?.incarnation == null
+    ? NEVER_COVERED
+    : { incarnation: bareUuid(moment.incarnation), snapshot: moment.snapshot }
+
+/** Whether a token stands for all that another does, so that the other need not be brought again. */
+const includes = (one: Token, other: Token): boolean =>
+  one.incarnation !== null &&
+  one.incarnation === other.incarnation &&
+  covers(one.snapshot, other.snapshot)
+
+/** The tokens that no other includes. A cache that covers these covers all; too many are covered by nothing. */
+function strictest(found: Iterable<Token | null>): readonly Token[] {
+  let kept: Token[] = []
+  for (const token of found) {
+    if (token === null || kept.some((other) => includes(other, token))) continue
+    kept = [...kept.filter((other) => !includes(token, other)), token]
+    if (kept.length > MAX_TOKENS) return [NEVER_COVERED]
+  }
+  return kept
+}
 
 /** Nearly every read brings none, and should not pay for those that do. */
 const bringsAny = ({ headers }: IncomingMessage): boolean =>
   headers['consistency-token'] !== undefined || headers.cookie?.includes(COOKIE) === true
 
-function headerOf(req: IncomingMessage): string[] {
-  const header = req.headers['consistency-token']
-  return header === undefined ? [] : String(header).split(/[\s,]+/)
-}
+/** What may be a token in the header; the rest of it makes no strings. */
+const headerOf = (req: IncomingMessage): readonly string[] =>
+  String(req.headers['consistency-token'] ?? '').match(LONG_WORD) ?? []
 
 function cookiesOf(req: IncomingMessage): ReadonlyMap<string, string> {
   const found = new Map<string, string>()

@@ -19,11 +19,25 @@ import { until } from '../support/until.ts'
 const LIFE_MS = 30_000
 const incarnation = randomUUID()
 const tokens = createConsistencyTokens(['s'.repeat(32)], { lifeMs: LIFE_MS })
+const strangers = createConsistencyTokens(['x'.repeat(32)], { lifeMs: LIFE_MS })
+const expired = createConsistencyTokens(['s'.repeat(32)], {
+  lifeMs: LIFE_MS,
+  nowMs: () => Date.now() - LIFE_MS - 1_000,
+})
 const momentAt = (xmax: number): Moment => ({
   incarnation,
   snapshot: parseSnapshot(`${xmax}:${xmax}:`) as Snapshot,
 })
 const tokenAt = (xmax: number) => tokens.issue(momentAt(xmax))
+const otherIncarnation = randomUUID()
+const otherAt = (xmax: number) => tokens.issue({ ...momentAt(xmax), incarnation: otherIncarnation })
+/** A text with the shape of a token and a signature that is none. */
+const forged = (xmax: number) => tokenAt(xmax).replace(/.{22}$/, 'A'.repeat(22))
+/** Tokens of so many incarnations: none includes another. */
+const unrelated = (count: number) =>
+  Array.from({ length: count }, () => tokens.issue({ ...momentAt(1), incarnation: randomUUID() }))
+const many = (count: number, make: (n: number) => string) =>
+  Array.from({ length: count }, (_, n) => make(n + 1)).join()
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => unknown
 
@@ -157,9 +171,10 @@ describe('read your writes, over HTTP', () => {
   it('lets every read of a request know what it brings, in headers and cookies', async () => {
     await send('GET', {
       'Consistency-Token': `${tokenAt(1)}, ${tokenAt(2)}`,
-      Cookie: `a=b; spms_token_x=${tokenAt(3)}; spms_token_y=${tokenAt(4)}`,
+      Cookie: `a=b; spms_token_x=${otherAt(3)}; spms_token_y=${otherAt(4)}`,
     })
-    expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([1n, 2n, 3n, 4n])
+    // Of the same incarnation a later one includes the earlier ones.
+    expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([2n, 4n])
     await send('GET')
     expect(seen).to.deep.equal([])
   })
@@ -192,11 +207,57 @@ describe('read your writes, over HTTP', () => {
     expect(seen).to.deep.equal([])
   })
 
-  it('takes too many to be looked at for one that nothing covers', async () => {
-    await send('GET', { 'Consistency-Token': Array.from({ length: 65 }, () => 'x').join() })
-    expect(seen).to.deep.include({ incarnation: null, snapshot: { xmax: 0n, xip: [] } })
-    await send('GET', { 'Consistency-Token': Array.from({ length: 64 }, () => 'x').join() })
-    expect(seen).to.deep.equal([])
+  for (const [kind, header] of [
+    ['junk', many(2_000, (n) => `x${n}`)],
+    ['long junk', many(200, (n) => `${n}`.padEnd(60, 'x'))],
+    ['forged', many(65, forged)],
+    ['more forged than are checked', many(150, forged)],
+    ['issued under an unknown secret', many(65, (n) => strangers.issue(momentAt(n)))],
+    ['expired', many(65, (n) => expired.issue(momentAt(n)))],
+    ['cut off', many(65, (n) => tokenAt(n).slice(0, -1))],
+  ] as const) {
+    it(`ignores tokens in any number that do not verify: ${kind}`, async () => {
+      await send('GET', { 'Consistency-Token': header })
+      expect(seen).to.deep.equal([])
+      const cookies = header.split(',').map((text, n) => `spms_token_${n}=${text}`)
+      await send('GET', { Cookie: cookies.join('; ').slice(0, 14_000) })
+      expect(seen).to.deep.equal([])
+    })
+  }
+
+  it('finds a token that verifies behind 65 forged ones', async () => {
+    await send('GET', { 'Consistency-Token': `${many(65, forged)}, ${tokenAt(9)}` })
+    expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([9n])
+  })
+
+  it('counts one token that is repeated once', async () => {
+    await send('GET', { 'Consistency-Token': many(100, () => tokenAt(9)) })
+    expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([9n])
+  })
+
+  it('reduces tokens that include one another to the last', async () => {
+    await send('GET', { 'Consistency-Token': many(40, tokenAt) })
+    expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([40n])
+  })
+
+  it('takes more than 8 tokens, none of which includes another, for one that nothing covers', async () => {
+    await send('GET', { 'Consistency-Token': unrelated(8).join() })
+    expect(seen).to.have.length(8)
+    for (const count of [9, 70]) {
+      await send('GET', { 'Consistency-Token': unrelated(count).join() })
+      expect(seen).to.deep.equal([{ incarnation: null, snapshot: { xmax: 0n, xip: [] } }])
+    }
+  })
+
+  it('takes more tokens than it checks for one that nothing covers', async () => {
+    await send('GET', { 'Consistency-Token': many(65, tokenAt) })
+    expect(seen.map(({ incarnation }) => incarnation)).to.include(null)
+  })
+
+  it('deletes 64 cookies at most in one answer', async () => {
+    const cookies = Array.from({ length: 500 }, (_, n) => `spms_token_${n}=x`)
+    const res = await send('PUT', { Cookie: cookies.join('; ') })
+    expect(res.headers.getSetCookie().length).to.be.within(2, 65)
   })
 
   it('does not let two tabs overwrite what the other has got', async () => {
@@ -208,8 +269,9 @@ describe('read your writes, over HTTP', () => {
     const two = await browser.ask('PUT')
     browser.keep(two)
     browser.keep(one)
+    expect(browser.jar.size).to.equal(2)
     await browser.ask('GET')
-    expect(seen.map(({ snapshot }) => snapshot.xmax)).to.have.members([200n, 201n])
+    expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([201n])
 
     // The next write stands for both.
     moment = async () => momentAt(202)
