@@ -14,6 +14,7 @@ import { createClient } from './http/client.ts'
 import { createConsistency } from './http/consistency.ts'
 import { createConsistencyTokens } from './http/consistency-token.ts'
 import { createFront, type Front } from './http/front.ts'
+import { createRequestReader } from './http/request-reader.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import type { RequestWatch } from './metrics.ts'
 import { describeRoutes } from './openapi/document.ts'
@@ -57,7 +58,8 @@ export interface AppOptions {
 
 /** The HTTP application. It opens nothing and listens to nothing, so tests may have many. */
 export function createApp(options: AppOptions): Express {
-  const { config, reader, db, logger, isReady, watch } = options
+  const { config, db, logger, isReady, watch } = options
+  const reader = createRequestReader(options.reader)
   const { corsOrigins, rateLimit } = config
   const client = createClient(config.trustProxy)
   const sessions = createSessions(config.sessionSecrets)
@@ -71,7 +73,7 @@ export function createApp(options: AppOptions): Express {
       reader,
       sessions,
       userAccess,
-      readBearerToken: config.bearer && createBearer(config.bearer, { reader, logger }),
+      readBearerToken: config.bearer && createBearer(config.bearer, { reader: options.reader, logger }),
     }),
   }
 

@@ -9,6 +9,6 @@ export function overrideTtls(reader: Reader, ttlsMs: ReadonlyMap<string, number>
   }
   return {
     ...reader,
-    read: (resource, params, variant) => reader.read(overridden(resource), params, variant),
+    read: (resource, ...rest) => reader.read(overridden(resource), ...rest),
   }
 }

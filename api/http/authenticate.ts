@@ -1,12 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import type { Answer } from '../../shared/cache/answer.ts'
-import type { Reader } from '../../shared/cache/reader.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { PublicError } from '../../shared/errors.ts'
 import type { UserAccess } from '../../shared/resources/user-access.ts'
 import { challenge, type ReadBearerToken } from '../session/bearer.ts'
 import { csrfCookie, sessionCookie } from '../session/cookies.ts'
 import type { Sessions } from '../session/session.ts'
+import { RecentMap } from './recent-map.ts'
+import type { RequestReader } from './request-reader.ts'
 import { isSafe } from './safe-method.ts'
 
 /** Who asks. The flags choose what a read shows; a write asks the database itself. */
@@ -33,7 +34,7 @@ export interface Authentication {
 }
 
 export interface AuthenticationDeps {
-  readonly reader: Reader
+  readonly reader: RequestReader
   readonly sessions: Sessions
   readonly userAccess: Resource
   /** `null`: no issuer is configured, and `Authorization` is not looked at. */
@@ -49,24 +50,57 @@ interface Claim {
   readonly fingerprint: string | null
 }
 
+const REMEMBERED_TOKENS = 2_000
+
 export function createAuthentication({
   reader,
   sessions,
   userAccess,
   readBearerToken,
 }: AuthenticationDeps): Authentication {
+  /** Whom bearer tokens that verified named. It only says what to ask for, never who asks. */
+  const namedBefore = new RecentMap<string>(REMEMBERED_TOKENS)
+
   async function claimOf(req: IncomingMessage): Promise<Claim | null> {
     const bearer = readBearerToken && bearerToken(req)
     if (readBearerToken && bearer != null) {
-      const userId = await readBearerToken(bearer)
-      return { userId, keyId: sessions.currentKeyId, fingerprint: null }
+      const userId = await readBearerToken(bearer, reader.budgetOf(req))
+      namedBefore.set(bearer, userId)
+      return claimOfBearer(userId)
     }
     const session = sessionCookie(req)
     return session === undefined ? null : sessions.verify(session)
   }
 
-  async function grant({ userId, keyId, fingerprint }: Claim): Promise<User | null> {
-    const { body } = await reader.read(userAccess, { user_id: userId }, keyId)
+  const claimOfBearer = (userId: string): Claim => ({
+    userId,
+    keyId: sessions.currentKeyId,
+    fingerprint: null,
+  })
+
+  /**
+   * Does what follows from a claim. A bearer token names its user only after a read of its own: what
+   * follows from whom it named before is sent with that read, and dropped when it names another now.
+   */
+  async function withClaim<T>(
+    req: IncomingMessage,
+    work: (claim: Claim) => Promise<T>,
+  ): Promise<{ readonly claim: Claim; readonly result: T } | null> {
+    const bearer = readBearerToken && bearerToken(req)
+    const expected = bearer == null ? undefined : namedBefore.get(bearer)
+    const ahead = expected === undefined ? null : work(claimOfBearer(expected))
+    ahead?.catch(() => {})
+    const claim = await claimOf(req)
+    if (claim === null) return null
+    const isExpected = ahead !== null && claim.userId === expected
+    return { claim, result: await (isExpected ? ahead : work(claim)) }
+  }
+
+  async function grant(
+    req: IncomingMessage,
+    { userId, keyId, fingerprint }: Claim,
+  ): Promise<User | null> {
+    const { body } = await reader.read(req, userAccess, { user_id: userId }, keyId)
     if (body === null) return null
     const access: UserAccess = JSON.parse(body.toString())
     if (!access.is_active) return null
@@ -75,9 +109,9 @@ export function createAuthentication({
   }
 
   async function authenticate(req: IncomingMessage): Promise<User | null> {
-    const claim = await claimOf(req)
-    if (claim === null) return null
-    const user = await grant(claim)
+    const found = await withClaim(req, (claim) => grant(req, claim))
+    if (found === null) return null
+    const { claim, result: user } = found
     // No browser sends a bearer token by itself, so nobody else's page can make it.
     const isSession = claim.fingerprint !== null
     if (user === null) return isSession ? null : refuse()
@@ -99,12 +133,14 @@ export function createAuthentication({
     },
 
     async readAs(req, read) {
-      const claim = (await claimOf(req)) ?? refuse()
-      const reading = read(claim.userId)
-      // It may fail while access is still being checked; whether that matters is not known yet.
-      reading.catch(() => {})
-      if (!(await grant(claim))) refuse()
-      return reading
+      const found = await withClaim(req, async (claim) => {
+        const reading = read(claim.userId)
+        // It may fail while access is still being checked; whether that matters is not known yet.
+        reading.catch(() => {})
+        return { user: await grant(req, claim), reading: { answer: reading } }
+      })
+      if (!found?.result.user) refuse()
+      return found.result.reading.answer
     },
   }
 }

@@ -34,7 +34,7 @@ export function affiliationRoutes(deps: AppDeps): Router {
     .get(listsAffiliations, async (req, res) => {
       const { searchTerm: term, ...wanted } = parse(listQuery, req.query)
       if (term === undefined) {
-        const answer = await deps.readAs(req, () => deps.reader.read(affiliations, {}, 'all'))
+        const answer = await deps.readAs(req, () => deps.reader.read(req, affiliations, {}, 'all'))
         return deps.sendAnswer(req, res, answer, 'user')
       }
       const options = { searchTerm: term, page: wanted.page }

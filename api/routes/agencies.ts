@@ -29,7 +29,7 @@ export function agencyRoutes(deps: AppDeps): Router {
     .get(listsBranches, async (req, res) => {
       const { searchTerm: term, ...wanted } = parse(branchQuery, req.query)
       if (term === undefined) {
-        const answer = await deps.readAs(req, () => reader.read(branches, {}, 'all'))
+        const answer = await deps.readAs(req, () => reader.read(req, branches, {}, 'all'))
         return deps.sendAnswer(req, res, answer, 'user')
       }
       const options = { searchTerm: term, page: wanted.page }

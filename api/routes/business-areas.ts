@@ -34,7 +34,7 @@ export function businessAreaRoutes(deps: AppDeps): Router {
   router
     .route('/agencies/business_areas')
     .get(listsAreas, async (req, res) => {
-      const answer = await deps.readAs(req, () => deps.reader.read(businessAreas, {}, 'all'))
+      const answer = await deps.readAs(req, () => deps.reader.read(req, businessAreas, {}, 'all'))
       deps.sendAnswer(req, res, answer, 'user')
     })
     .post(addsArea, async (req, res) => {

@@ -32,7 +32,7 @@ export function locationRoutes(deps: AppDeps): Router {
 
   function list(variant: string): RequestHandler {
     return async (req, res) => {
-      const answer = await deps.readAs(req, () => deps.reader.read(areas, {}, variant))
+      const answer = await deps.readAs(req, () => deps.reader.read(req, areas, {}, variant))
       deps.sendAnswer(req, res, answer, 'user')
     }
   }

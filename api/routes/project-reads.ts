@@ -25,7 +25,9 @@ export function projectReadRoutes(deps: AppDeps): Router {
     .route('/users/:id/projects')
     .get(readUserProjects, async (req, res) => {
       const user_id = parseId(req.params.id, 'User')
-      const answer = await deps.readAs(req, () => reader.read(userProjects, { user_id }, 'rows'))
+      const answer = await deps.readAs(req, () =>
+        reader.read(req, userProjects, { user_id }, 'rows'),
+      )
       deps.sendAnswer(req, res, answer, 'user')
     })
     .all(methodNotAllowed('GET'))
@@ -33,7 +35,7 @@ export function projectReadRoutes(deps: AppDeps): Router {
   router
     .route('/projects/statistics')
     .get(readStatistics, async (req, res) => {
-      const answer = await deps.readAs(req, () => reader.read(projectStatistics, {}, 'all'))
+      const answer = await deps.readAs(req, () => reader.read(req, projectStatistics, {}, 'all'))
       deps.sendAnswer(req, res, answer, 'user')
     })
     .all(methodNotAllowed('GET'))

@@ -32,7 +32,7 @@ export function projectRoutes(deps: AppDeps): Router {
     .route('/projects/mine')
     .get(readMine, async (req, res) => {
       const answer = await deps.readAs(req, (user_id) =>
-        reader.read(userProjects, { user_id }, 'mine'),
+        reader.read(req, userProjects, { user_id }, 'mine'),
       )
       deps.sendAnswer(req, res, answer, 'user')
     })
@@ -43,7 +43,7 @@ export function projectRoutes(deps: AppDeps): Router {
     .get(readProject, async (req, res) => {
       const project_id = parseId(req.params.id, 'Project')
       const answer = await deps.readAs(req, () =>
-        reader.read(projectDetail, { project_id }, 'full'),
+        reader.read(req, projectDetail, { project_id }, 'full'),
       )
       deps.sendAnswer(req, res, answer, 'user', `Project ${project_id} not found`)
     })

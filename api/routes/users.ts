@@ -31,7 +31,9 @@ export function userRoutes(deps: AppDeps): Router {
   router
     .route('/users/me')
     .get(showsMe, async (req, res) => {
-      const answer = await deps.readAs(req, (user_id) => reader.read(userMe, { user_id }, 'full'))
+      const answer = await deps.readAs(req, (user_id) =>
+        reader.read(req, userMe, { user_id }, 'full'),
+      )
       sendAnswer(req, res, answer, 'user')
     })
     .all(methodNotAllowed('GET'))
@@ -77,7 +79,9 @@ export function userRoutes(deps: AppDeps): Router {
     .route('/users/:id')
     .get(showsUser, async (req, res) => {
       const user_id = parseId(req.params.id, 'User')
-      const answer = await deps.readAs(req, () => reader.read(userProfile, { user_id }, 'full'))
+      const answer = await deps.readAs(req, () =>
+        reader.read(req, userProfile, { user_id }, 'full'),
+      )
       sendAnswer(req, res, answer, 'user', `User ${user_id} not found`)
     })
     .put(changesUser, async (req, res) => {

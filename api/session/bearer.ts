@@ -1,6 +1,7 @@
 import { createRemoteJWKSet, errors, jwtVerify, type JWTVerifyGetKey } from 'jose'
 import type { Logger } from 'winston'
 import { z } from 'zod'
+import type { Budget } from '../../shared/cache/budget.ts'
 import type { Reader } from '../../shared/cache/reader.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { type UserIdentity, userByEmail, userByEmailParams } from '../../shared/resources/index.ts'
@@ -34,11 +35,11 @@ export const TOKEN_ALGORITHMS = [
 ] as const
 
 /**
- * The id of the user whom a token names.
+ * The id of the user whom a token names; waits for Redis within the budget of a request.
  * @throws PublicError `unauthenticated` for a token that does not count, `unavailable` while the
  * issuer's keys cannot be had.
  */
-export type ReadBearerToken = (token: string) => Promise<string>
+export type ReadBearerToken = (token: string, budget?: Budget) => Promise<string>
 
 export interface BearerDeps {
   readonly reader: Reader
@@ -63,24 +64,26 @@ export function createBearer(config: BearerConfig, deps: BearerDeps): ReadBearer
     requiredClaims: ['exp'],
     clockTolerance: CLOCKS_DIFFER_S,
   }
-  const idOf: Readonly<Record<UserClaim, (payload: unknown) => Promise<string> | string>> = {
+  const idOf: Readonly<
+    Record<UserClaim, (payload: unknown, budget?: Budget) => Promise<string> | string>
+  > = {
     sub: (payload) => bySubject.safeParse(payload).data?.sub ?? refuse('names no user by id'),
-    async email(payload) {
+    async email(payload, budget) {
       const { email } =
         byEmail.safeParse(payload).data ?? refuse('holds no verified e-mail address')
-      const { body } = await deps.reader.read(userByEmail, userByEmailParams(email), 'id')
+      const { body } = await deps.reader.read(userByEmail, userByEmailParams(email), 'id', budget)
       if (body === null) return refuse('names nobody who is a user here')
       const { user_id }: UserIdentity = JSON.parse(body.toString())
       return user_id
     },
   }
 
-  return async (token) => {
+  return async (token, budget) => {
     const { payload } = await jwtVerify(token, keyOf, options).catch((error: unknown) => {
       if (error instanceof errors.JOSEError) return refuse(reasonOf(error))
       throw error
     })
-    return idOf[config.userClaim](payload)
+    return idOf[config.userClaim](payload, budget)
   }
 }
 

@@ -105,7 +105,7 @@ async function partsOfPath(
     onFillError: () => undefined,
   })
   const noting: Reader = {
-    query: uncached.query,
+    ...uncached,
     read(resource, params, variant) {
       parts.push({ resource, key: entryKey(prefix, resource, params), variant })
       return uncached.read(resource, params, variant)

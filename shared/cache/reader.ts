@@ -20,10 +20,13 @@ import type { Watermark } from './watermark.ts'
 /** Reads through the cache. While Redis is away reads are slower, never wrong. */
 export interface Reader {
   /**
-   * Answers one variant of one entry.
+   * Answers one variant of one entry. What is read for one request shares its budget; by default
+   * a read has one of its own.
    * @throws PublicError `unavailable` when it cannot be loaded now and nothing may stand in for it.
    */
-  read(resource: Resource, params: Params, variant: string): Promise<Answer>
+  read(resource: Resource, params: Params, variant: string, budget?: Budget): Promise<Answer>
+  /** How long one request may wait for Redis, over all that is read for it. */
+  openBudget(): Budget
   /** Runs a query that is never cached, through the same limiter on concurrent loads. */
   query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T>
 }
@@ -77,18 +80,29 @@ export function createReader(deps: ReaderDeps): Reader {
   const processId = randomBytes(9).toString('base64url')
   let leases = 0
 
-  async function read(resource: Resource, params: Params, variant: string): Promise<Answer> {
-    const answer = await answerFor(resource, params, variant)
+  const openBudget = () => new Budget(deps.redisBudgetMs ?? REDIS_BUDGET_MS)
+
+  async function read(
+    resource: Resource,
+    params: Params,
+    variant: string,
+    budget = openBudget(),
+  ): Promise<Answer> {
+    const answer = await answerFor(resource, params, variant, budget)
     metrics.reads.of(resource.name, answer.outcome, answer.detail ?? '').n++
     return answer
   }
 
-  async function answerFor(resource: Resource, params: Params, variant: string): Promise<Answer> {
+  async function answerFor(
+    resource: Resource,
+    params: Params,
+    variant: string,
+    budget: Budget,
+  ): Promise<Answer> {
     if (store === null || !deps.isCached(resource)) {
       return bypass(resource, params, variant, 'off')
     }
     const place = { key: entryKey(prefix, resource, params), variant }
-    const budget = new Budget(deps.redisBudgetMs ?? REDIS_BUDGET_MS)
     const tokens = tokensBrought()
     const mark = store.watermark(resource.name)
     let refused: Frame | null = null
@@ -303,7 +317,7 @@ export function createReader(deps: ReaderDeps): Reader {
     pending.catch(deps.onFillError)
   }
 
-  return { read, query: loader.query }
+  return { read, openBudget, query: loader.query }
 }
 
 /** A load under way, and what it is at least as young as. */

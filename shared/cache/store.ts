@@ -88,14 +88,11 @@ export function createRedisStore(
 
   const waits = new Waits(commandTimeoutMs)
   async function attempt<T>(command: Command, send: () => Promise<T>, budget: Budget): Promise<T> {
-    const leftMs = budget.leftMs
     try {
-      const reply = await breaker.execute(() => {
+      return await breaker.execute(() => {
         gather()
-        return waits.for(send(), budget)
+        return waits.for(send(), budget, secondsOf?.[command])
       })
-      secondsOf?.[command].observe((leftMs - budget.leftMs) / 1000)
-      return reply
     } catch (error) {
       // What the breaker turned away was not sent.
       if (!(error instanceof BrokenCircuitError)) metrics?.errors.labels(reasonOf(error)).inc()

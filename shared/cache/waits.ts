@@ -7,9 +7,12 @@ export class TimedOut extends Error {
 
 interface Wait {
   readonly budget: Budget
-  readonly allowedMs: number
   readonly untilMs: number
   readonly giveUp: (error: TimedOut) => void
+}
+
+interface Observer {
+  observe(seconds: number): void
 }
 
 /** A time-out is counted in so many steps, and a step never counts for more than two. */
@@ -36,22 +39,30 @@ export class Waits {
     this.#stepMs = timeoutMs / STEPS
   }
 
-  /** Waits for a command and charges the wait. @throws TimedOut when it, or the budget, has had its time. */
-  for<T>(command: Promise<T>, budget: Budget): Promise<T> {
-    const allowedMs = Math.min(this.#timeoutMs, budget.leftMs)
+  /**
+   * Waits for a command, charges the wait, and observes in seconds how long an answer took.
+   * @throws TimedOut when it, or the budget, has had its time.
+   */
+  for<T>(command: Promise<T>, budget: Budget, taken?: Observer): Promise<T> {
     if (this.#timer === undefined) this.#start()
     const sinceMs = this.#nowMs()
+    const allowedMs = Math.min(this.#timeoutMs, budget.begin(sinceMs))
     return new Promise((resolve, reject) => {
-      const wait = { budget, allowedMs, untilMs: sinceMs + allowedMs, giveUp: reject }
+      const wait = { budget, untilMs: sinceMs + allowedMs, giveUp: reject }
       this.#waiting.add(wait)
       // It may be due before the next step.
       if (allowedMs < this.#stepMs) this.#step()
-      const end = () => {
-        if (this.#waiting.delete(wait)) budget.charge(this.#nowMs() - sinceMs)
+      /** The time of the end; not a number when it had been given up before. */
+      const end = (): number => {
+        if (!this.#waiting.delete(wait)) return NaN
+        const atMs = this.#nowMs()
+        budget.end(atMs)
+        return atMs
       }
       command.then(
         (answer) => {
-          end()
+          const atMs = end()
+          if (atMs >= sinceMs) taken?.observe((atMs - sinceMs) / 1000)
           resolve(answer)
         },
         (error: unknown) => {
@@ -91,7 +102,7 @@ export class Waits {
 
   #giveUp(wait: Wait): void {
     this.#waiting.delete(wait)
-    wait.budget.charge(wait.allowedMs)
+    wait.budget.end(wait.untilMs)
     // Node runs timers before it reads its sockets: an answer may have arrived.
     setImmediate(wait.giveUp, new TimedOut())
   }

@@ -273,7 +273,7 @@ describe('bearer tokens', () => {
       const read = reading({})
       const before = issuer.asked()
       const tokens = await Promise.all(Array.from({ length: 20 }, () => signFor(LEA)))
-      const ids = await Promise.all(tokens.map(read))
+      const ids = await Promise.all(tokens.map((one) => read(one)))
       expect(new Set(ids)).to.have.all.keys(String(LEA))
       const { privateKey } = await generateKeyPair('ES256')
       for (let i = 0; i < 20; i++) {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/schema.ts'
+import { Budget } from '../../shared/cache/budget.ts'
 import type { Reader } from '../../shared/cache/reader.ts'
 
 /** A reader without a cache: everything it answers comes from Postgres. */
@@ -10,6 +11,7 @@ export function createUncachedReader(db: Kysely<Database>): Reader {
 
   return {
     query,
+    openBudget: () => new Budget(0),
     async read(resource, params, variant) {
       const loaded = await query((trx) => resource.load(trx, params, variant))
       const body = loaded && Buffer.from(loaded.body)
