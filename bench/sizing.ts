@@ -8,7 +8,7 @@ import { seed } from '../scripts/seed/seed.ts'
 import { startPostgres } from '../scripts/servers/postgres.ts'
 import { startRedis } from '../scripts/servers/redis.ts'
 import { compileRules } from '../shared/cache/compile.ts'
-import { keyMatcher } from '../shared/cache/key.ts'
+import { keyGlob, keyMatcher } from '../shared/cache/key.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { BENCH_SECRET, startApi } from './api.ts'
 import type { Bench, Part } from './bench.ts'
@@ -114,7 +114,7 @@ async function findEntries(redis: Redis, prefix: string): Promise<Map<string, nu
     matcher: keyMatcher(prefix, resource),
   }))
   const keys = new Set<string>()
-  for await (const page of redis.scanStream({ match: `${prefix}:*`, count: 1_000 })) {
+  for await (const page of redis.scanStream({ match: keyGlob(prefix), count: 1_000 })) {
     for (const key of page as string[]) keys.add(key)
   }
   const found = new Map<string, number[]>()

@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { CACHE_PREFIX } from '../shared/config.ts'
 import { describeFailure } from './describe-failure.ts'
 import { stateDir } from './paths.ts'
 import { type Discovered, discover } from './servers/discover.ts'
@@ -53,7 +54,7 @@ program
   .description('say what is installed, drift, backlog, lag and the age of the watermarks')
   .action(async () => {
     const { runStatus } = await import('./verbs/status.ts')
-    await runStatus(await find(), process.env.CACHE_PREFIX || 'spms')
+    await runStatus(await find(), process.env.CACHE_PREFIX || CACHE_PREFIX)
   })
 
 program
@@ -91,7 +92,7 @@ program
     const { runTail } = await import('./verbs/tail.ts')
     const stop = new AbortController()
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
-    await runTail((await find()).databaseUrl, process.env.CACHE_PREFIX || 'spms', stop.signal)
+    await runTail((await find()).databaseUrl, process.env.CACHE_PREFIX || CACHE_PREFIX, stop.signal)
   })
 
 program
@@ -99,7 +100,7 @@ program
   .description('forget all entries of a resource, or of those whose keys match a key or a pattern')
   .action(async (what: string) => {
     const { runFlush } = await import('./verbs/flush.ts')
-    await runFlush(await find(), process.env.CACHE_PREFIX || 'spms', what)
+    await runFlush(await find(), process.env.CACHE_PREFIX || CACHE_PREFIX, what)
   })
 
 program

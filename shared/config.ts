@@ -26,6 +26,8 @@ export function parseConfig<S extends z.ZodType>(schema: S, environment: Environ
 
 /** The bound of staleness where none is configured. */
 export const MAX_STALENESS_MS = 10_000
+/** Begins every key where none is configured. */
+export const CACHE_PREFIX = 'spms-api'
 
 export const port = z.coerce.number().int().min(0).max(65_535)
 export const wholeNumber = z.coerce.number().int().nonnegative()
@@ -47,7 +49,7 @@ export const commonSettings = z.object({
   CACHE_PREFIX: z
     .string()
     .regex(/^[\w.-]+$/, 'only letters, digits and _ . -')
-    .default('spms'),
+    .default(CACHE_PREFIX),
   HOST: z.string().default('127.0.0.1'),
   LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
   LOG_FORMAT: z.enum(LOG_FORMATS).default(defaultLogFormat),

@@ -14,7 +14,7 @@ describe('an operator', function () {
 
   before(async () => {
     system = await startSystem()
-    key = `${system.prefix}:1:staff:profile:1`
+    key = `${system.prefix}/v1/staff:profile:1`
   })
   after(() => system[Symbol.asyncDispose]())
 
@@ -45,7 +45,7 @@ describe('an operator', function () {
       const id = rows[0]?.id ?? ''
       expect((await run('explain', '/api/v1/users/me')).output).to.contain('add --as <user id>')
       const { output, code } = await run('explain', '/api/v1/users/me', '--as', id)
-      expect(output).to.contain(`user:access  ${system.prefix}:1:user:${id}:access`)
+      expect(output).to.contain(`user:access  ${system.prefix}/v1/user:${id}:access`)
       expect(output).to.contain('user:me  ')
       expect(code).to.equal(0)
     })
@@ -55,7 +55,7 @@ describe('an operator', function () {
       const { output, code } = await runCli(blind, 'explain', 'users/me', '--as', '1')
       expect(output).to.contain('GET /api/v1/users/me is answered with 200')
       expect(output).to.contain('nothing can be said of user:access')
-      expect(output).to.contain(`user:me  ${system.prefix}:1:user:1:me`)
+      expect(output).to.contain(`user:me  ${system.prefix}/v1/user:1:me`)
       expect(output).not.to.contain(`user:access  `)
       expect(code).to.equal(0)
     })

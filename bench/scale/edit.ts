@@ -21,7 +21,7 @@ export const edit: Part = async (bench) => {
   const gone = new Map<string, number>()
   using tracking = await openTracking({
     redisUrl: servers.redisUrl,
-    keysFrom: `${servers.prefix}:`,
+    keysFrom: `${servers.prefix}/`,
     onChange(key, atMs) {
       if (entries.has(key)) gone.set(key, atMs)
     },

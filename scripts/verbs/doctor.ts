@@ -1,4 +1,4 @@
-import { MAX_STALENESS_MS } from '../../shared/config.ts'
+import { CACHE_PREFIX, MAX_STALENESS_MS } from '../../shared/config.ts'
 import { examine } from '../doctor/examine.ts'
 import type { Finding } from '../doctor/finding.ts'
 import { maskUrl } from '../mask-url.ts'
@@ -14,7 +14,7 @@ export async function runDoctor(
   const findings = await examine({
     databaseUrl,
     redisUrl,
-    prefix: environment.CACHE_PREFIX || 'spms',
+    prefix: environment.CACHE_PREFIX || CACHE_PREFIX,
     maxStalenessMs: Number(environment.MAX_STALENESS_MS || MAX_STALENESS_MS),
   })
   for (const finding of findings) console.log(describe(finding))

@@ -6,7 +6,7 @@ import { createSessions } from '../../api/session/session.ts'
 import { openDatabase } from '../../db/database.ts'
 import { createGuard } from '../../shared/cache/guard.ts'
 import { decodeFrame, type Frame } from '../../shared/cache/frame.ts'
-import { entryKey, keyParser } from '../../shared/cache/key.ts'
+import { bareKey, entryKey, fullKey, keyParser } from '../../shared/cache/key.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/metrics.ts'
@@ -15,7 +15,7 @@ import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { isLookup } from '../../shared/cache/rule.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
-import { parseConfig } from '../../shared/config.ts'
+import { CACHE_PREFIX, parseConfig } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createRegistry } from '../../shared/metrics.ts'
@@ -46,12 +46,13 @@ export async function runExplain(
 ): Promise<void> {
   const { redisUrl } = discovered
   if (redisUrl === undefined) throw new ConfigurationError('REDIS_URL: is not set')
-  const prefix = environment.CACHE_PREFIX || 'spms'
-  // No key has one.
-  const isPath = what.includes('/')
+  const prefix = environment.CACHE_PREFIX || CACHE_PREFIX
+  const named = partsOfKey(prefix, what)
+  // Of a key, only what stands before the pattern has a slash.
+  const isPath = named.length === 0 && bareKey(prefix, what).includes('/')
   const parts = isPath
     ? await partsOfPath(discovered, environment, prefix, pathIn(what), userId)
-    : partsOfKey(prefix, what)
+    : named
   if (parts.length === 0) {
     throw new ConfigurationError(`${what} is answered from nothing that is cached`)
   }
@@ -69,7 +70,7 @@ const pathIn = (what: string) => {
 
 function partsOfKey(prefix: string, what: string): readonly Part[] {
   for (const resource of catalog) {
-    const key = what.startsWith(`${prefix}:`) ? what : `${prefix}:${resource.version}:${what}`
+    const key = fullKey(prefix, resource, what)
     if (keyParser(prefix, resource)(key) !== null) return [{ resource, key }]
   }
   return []

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { concerns } from '../../invalidator/pattern.ts'
+import { bareKey } from '../../shared/cache/key.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
@@ -20,8 +21,7 @@ export async function runFlush(
   prefix: string,
   what: string,
 ): Promise<void> {
-  // As it stands in Redis, a key has our prefix and a version before it.
-  const pattern = what.startsWith(`${prefix}:`) ? what.replace(/^[^:]+:\d+:/, '') : what
+  const pattern = bareKey(prefix, what)
   const names = catalog.filter((one) => concerns(pattern, one)).map(({ name }) => name)
   if (names.length === 0) {
     throw new ConfigurationError(

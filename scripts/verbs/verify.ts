@@ -3,6 +3,7 @@ import { Counter, Registry } from 'prom-client'
 import { openDatabase } from '../../db/database.ts'
 import { findMoment } from '../../db/queries/incarnation.ts'
 import { createVerifier, type Verified, type Verifier } from '../../shared/cache/verifier.ts'
+import { CACHE_PREFIX } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createStatusServer } from '../../shared/metrics.ts'
 import { loadable } from '../../shared/resources/index.ts'
@@ -39,7 +40,7 @@ export async function runVerify(
         redis,
         db,
         resources: loadable(sessionSecrets),
-        prefix: environment.CACHE_PREFIX || 'spms',
+        prefix: environment.CACHE_PREFIX || CACHE_PREFIX,
       })
       if (!watch) return report(await verifier.verify(sample))
       return watchChanges(verifier, environment, sample ?? WATCHED_SAMPLE, async () => {

@@ -3,9 +3,11 @@ import { paramsOf, type Params, type ResourceRules } from './resource.ts'
 type KeySpace = Pick<ResourceRules, 'key' | 'version'>
 
 /**
- * `spms:1:staff:profile:42`: prefix, version of the resource, pattern with its parameters.
+ * `spms-api/v1/staff:profile:42`: prefix, version of the resource, pattern with its parameters.
  *
  * Readers build keys from requests, the invalidator builds them from rows. They meet only here.
+ * Libraries join prefix, version and key by colons (Django: `prefix:version:key`), and a prefix holds
+ * neither a slash nor a colon: so no such key equals one of these.
  */
 export function entryKey(prefix: string, { key, version }: KeySpace, params: Params): string {
   const filled = key.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
@@ -13,7 +15,7 @@ export function entryKey(prefix: string, { key, version }: KeySpace, params: Par
     if (value === undefined) throw new Error(`no parameter ${name} for ${key}`)
     return value
   })
-  return `${prefix}:${version}:${filled}`
+  return `${start(prefix, version)}${filled}`
 }
 
 /** Matches every key of a resource under a prefix, and nothing else: parameters hold no colon. */
@@ -22,11 +24,11 @@ export function keyMatcher(prefix: string, { key, version }: KeySpace): RegExp {
     .split(/\{\w+\}/)
     .map(escape)
     .join('[^:]+')
-  return new RegExp(`^${escape(`${prefix}:${version}:`)}${pattern}$`)
+  return new RegExp(`^${escape(start(prefix, version))}${pattern}$`)
 }
 
 /** A glob for SCAN that matches every key of a resource, and few others: `*` also matches colons. */
-export function keyGlob(prefix: string, resource: KeySpace): string {
+export function resourceGlob(prefix: string, resource: KeySpace): string {
   const any = '\0'
   const params = Object.fromEntries(paramsOf(resource).map((name) => [name, any]))
   const key = entryKey(prefix, resource, params)
@@ -39,14 +41,31 @@ export function keyParser(
   { key, version }: KeySpace,
 ): (text: string) => Params | null {
   const places = key.split(':').map((part) => part.replace(/^\{(\w+)\}$/, '(?<$1>[^:]+)'))
-  const pattern = new RegExp(`^${escape(`${prefix}:${version}:`)}${places.join(':')}$`)
+  const pattern = new RegExp(`^${escape(start(prefix, version))}${places.join(':')}$`)
   return (text) => {
     const match = pattern.exec(text)
     return match && { ...match.groups }
   }
 }
 
+/** The whole key of what a user names, who may leave out prefix and version. */
+export const fullKey = (prefix: string, { version }: KeySpace, text: string): string =>
+  text.startsWith(`${prefix}/`) ? text : `${start(prefix, version)}${text}`
+
+/** A key without its prefix and version; any other text as it is. */
+export function bareKey(prefix: string, text: string): string {
+  const match = /^v\d+\/(.*)$/s.exec(
+    text.startsWith(`${prefix}/`) ? text.slice(prefix.length + 1) : '',
+  )
+  return match?.[1] ?? text
+}
+
+/** A glob for SCAN that finds every key under a prefix. */
+export const keyGlob = (prefix: string) => `${prefix.replaceAll(/[*?[\]\\]/g, String.raw`\$&`)}/*`
+
 /** The hash that holds the watermark of every resource. */
-export const watermarkKey = (prefix: string) => `${prefix}:watermark`
+export const watermarkKey = (prefix: string) => `${prefix}/watermark`
+
+const start = (prefix: string, version: number) => `${prefix}/v${version}/`
 
 const escape = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')

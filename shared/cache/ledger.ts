@@ -1,5 +1,5 @@
 import type { Redis } from '../redis.ts'
-import { entryKey, keyGlob, keyMatcher, watermarkKey } from './key.ts'
+import { entryKey, resourceGlob, keyMatcher, watermarkKey } from './key.ts'
 import { paramsOf, type ResourceRules } from './resource.ts'
 import {
   decodeWatermark,
@@ -134,7 +134,7 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
     between: () => Promise<void>,
   ): Promise<void> {
     const matches = keyMatcher(prefix, item.resource)
-    const glob = keyGlob(prefix, item.resource)
+    const glob = resourceGlob(prefix, item.resource)
     const parted = toParts(item)
     const { parts } = parted
     // A cursor means nothing to another server, and a restarted one may lack what was deleted.

@@ -5,7 +5,7 @@ import { findMoment, type Moment } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
 import type { Redis } from '../redis.ts'
 import { bareUuid, decodeFrame, etagOf, type Frame } from './frame.ts'
-import { keyParser, watermarkKey } from './key.ts'
+import { keyGlob, keyParser, watermarkKey } from './key.ts'
 import type { Params, Resource } from './resource.ts'
 import { decodeWatermark } from './watermark.ts'
 
@@ -139,7 +139,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
 
   async function allKeys(): Promise<ReadonlySet<string>> {
     const keys = new Set<string>()
-    const pages = redis.scanStream({ match: `${prefix}:*`, count: SCAN_COUNT })
+    const pages = redis.scanStream({ match: keyGlob(prefix), count: SCAN_COUNT })
     for await (const page of pages) for (const key of page as string[]) keys.add(key)
     return keys
   }

@@ -4,6 +4,7 @@ import { install } from '../../db/event-log/install.ts'
 import { findIncarnation } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
 import { createGuard, type Guard } from '../../shared/cache/guard.ts'
+import { entryKey } from '../../shared/cache/key.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/metrics.ts'
 import { OwnLife } from '../../shared/cache/own-life.ts'
@@ -120,7 +121,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
     db,
     redis,
     prefix,
-    keyOf: (id) => `${prefix}:1:thing:${id}`,
+    keyOf: (id) => entryKey(prefix, { key: 'thing:{id}', version: 1 }, { id }),
 
     async openReader(options = {}) {
       const own = connect(options.redisUrl ?? redisUrl, 'engine-test-reader')
@@ -159,7 +160,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
     },
 
     async [Symbol.asyncDispose]() {
-      const keys = await redis.keys(`${prefix}:*`).catch(() => [])
+      const keys = await redis.keys(`${prefix}/*`).catch(() => [])
       if (keys.length > 0) await redis.unlink(keys)
       for (const close of closers.toReversed()) await close()
     },

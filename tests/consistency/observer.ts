@@ -52,7 +52,7 @@ export function openObserver(redisUrl: string, prefix: string): Observer {
   }
 
   async function look(): Promise<ReadonlyMap<string, Mark | null>> {
-    const stored = await redis.hgetall(`${prefix}:watermark`)
+    const stored = await redis.hgetall(`${prefix}/watermark`)
     return new Map(Object.entries(stored).map(([name, text]) => [name, readMark(text)]))
   }
 

@@ -119,11 +119,11 @@ describe('what is private', function () {
     let entries = 0
     // What users may see of each other.
     let entriesWithSecrets = 0
-    for (const key of await warm.redis.keys(`${warm.system.prefix}:*`)) {
+    for (const key of await warm.redis.keys(`${warm.system.prefix}/*`)) {
       if ((await warm.redis.type(key)) !== 'hash') continue
       const stored = JSON.stringify(await warm.redis.hgetall(key))
       entries++
-      const isPublic = key.includes(':staff:')
+      const isPublic = key.includes('/staff:')
       if (!isPublic && ANY_SECRET.test(stored)) entriesWithSecrets++
       const [secret] = (isPublic ? ANY_SECRET : NEVER_CACHED).exec(stored) ?? []
       if (secret !== undefined) found.push(`${key}: ${secret}`)

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { type Advance, createLedger, type Ledger } from '../../shared/cache/ledger.ts'
+import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { decodeWatermark, encodeWatermark, type Watermark } from '../../shared/cache/watermark.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
@@ -82,7 +83,7 @@ describe('the ledger', () => {
   }
 
   const key = (resource: ResourceRules, id: number | string) =>
-    `${prefix}:${resource.version}:${resource.key.replace('{id}', String(id))}`
+    entryKey(prefix, resource, { id: String(id) })
 
   async function fill(keys: readonly string[]): Promise<void> {
     const pipeline = redis.pipeline()
@@ -155,7 +156,7 @@ describe('the ledger', () => {
       [ledger, 30],
       [careless, 20],
     ] as const) {
-      await redis.hset(`${prefix}:watermark`, 'bird', encodeWatermark(mark(30)))
+      await redis.hset(watermarkKey(prefix), 'bird', encodeWatermark(mark(30)))
       const expected = encodeWatermark(mark(10))
       await owner.apply([advance(bird, { expected, next: mark(20) })])
       expect(await ledger.read('bird')).to.equal(encodeWatermark(mark(stands)))
@@ -173,7 +174,7 @@ describe('the ledger', () => {
       advance(census, { expected, keys: new Set([key(census, '')]) }),
     ])
     expect([...report.stored]).to.eql([])
-    expect(await redis.exists(`${prefix}:watermark`)).to.equal(0)
+    expect(await redis.exists(watermarkKey(prefix))).to.equal(0)
     expect(await left([...many, key(nest, 1), key(census, '')])).to.have.lengthOf(5_002)
   })
 
@@ -230,7 +231,7 @@ describe('the ledger', () => {
       let parts = 0
       const report = await withHook(async () => {
         if (++parts === 2)
-          await redis.hset(`${prefix}:watermark`, 'bird', encodeWatermark(mark(30)))
+          await redis.hset(watermarkKey(prefix), 'bird', encodeWatermark(mark(30)))
       }).apply([advance(bird, { expected, next: mark(20), keys: new Set(keys) })])
       expect([...report.stored]).to.eql([])
       expect(await ledger.read('bird')).to.equal(encodeWatermark(mark(30)))
@@ -303,15 +304,16 @@ describe('the ledger', () => {
       const others = [
         key(nest, 1),
         key(census, ''),
-        `${prefix}:2:bird:1`,
-        `${prefix}:11:bird:1`,
-        `${prefix}:1:bird:1:photo`,
-        `${prefix}:1:bird:`,
-        `${prefix}:1:birds:1`,
-        `${prefix}:1:bird`,
-        `${prefix}:1:a:bird:1`,
-        `${prefix}x:1:bird:1`,
-        `x${prefix}:1:bird:1`,
+        `${prefix}/v2/bird:1`,
+        `${prefix}/v11/bird:1`,
+        `${prefix}/v1/bird:1:photo`,
+        `${prefix}/v1/bird:`,
+        `${prefix}/v1/birds:1`,
+        `${prefix}/v1/bird`,
+        `${prefix}/v1/a:bird:1`,
+        `${prefix}:1:bird:1`,
+        `${prefix}x/v1/bird:1`,
+        `x${prefix}/v1/bird:1`,
       ]
       await fill([...theirs, ...others])
       await ledger.apply([advance(bird, {}), advance(nest, {})])
@@ -342,8 +344,8 @@ describe('the ledger', () => {
     it('finds its entries under a prefix with characters that mean something to SCAN', async () => {
       const strange = String.raw`[${prefix}]*?\^`
       const odd = createLedger(redis, strange)
-      const keys = [`${strange}:1:bird:1`, `${strange}:1:bird:2`]
-      const other = `${prefix}:1:bird:1`
+      const keys = ['1', '2'].map((id) => entryKey(strange, bird, { id }))
+      const other = key(bird, 1)
       await fill([...keys, other])
       await odd.apply([advance(bird, { flush: true })])
       expect(await left([...keys, other])).to.eql([other])

@@ -116,22 +116,22 @@ describe('what an event makes stale', () => {
     [
       'a row that came: every rule of its table',
       [{ op: 'I', keys: [['7', '2']] }],
-      { keys: { bird: ['p:3:bird:7'], nest: ['p:1:nest:2:birds'], census: ['p:1:census'] } },
+      { keys: { bird: ['p/v3/bird:7'], nest: ['p/v1/nest:2:birds'], census: ['p/v1/census'] } },
     ],
     [
       'a row that went, without a parent: no entry for the null',
       [{ op: 'D', keys: [['7', null]] }],
-      { keys: { bird: ['p:3:bird:7'], census: ['p:1:census'] } },
+      { keys: { bird: ['p/v3/bird:7'], census: ['p/v1/census'] } },
     ],
     [
       'a column that two rules watch',
       [{ changed: NAME, keys: [['7', '2']] }],
-      { keys: { bird: ['p:3:bird:7'], nest: ['p:1:nest:2:birds'] } },
+      { keys: { bird: ['p/v3/bird:7'], nest: ['p/v1/nest:2:birds'] } },
     ],
     [
       'a column that one of them watches',
       [{ changed: WEIGHT, keys: [['7', '2']] }],
-      { keys: { bird: ['p:3:bird:7'], census: ['p:1:census'] } },
+      { keys: { bird: ['p/v3/bird:7'], census: ['p/v1/census'] } },
     ],
     [
       'a row that moved: the entries it leads from and to, though no rule watches the column',
@@ -144,7 +144,7 @@ describe('what an event makes stale', () => {
           ],
         },
       ],
-      { keys: { nest: ['p:1:nest:2:birds', 'p:1:nest:3:birds'] } },
+      { keys: { nest: ['p/v1/nest:2:birds', 'p/v1/nest:3:birds'] } },
     ],
     [
       'several rows and events: each entry once',
@@ -164,7 +164,7 @@ describe('what an event makes stale', () => {
           ],
         },
       ],
-      { keys: { bird: ['p:3:bird:7', 'p:3:bird:8', 'p:3:bird:9'], census: ['p:1:census'] } },
+      { keys: { bird: ['p/v3/bird:7', 'p/v3/bird:8', 'p/v3/bird:9'], census: ['p/v1/census'] } },
     ],
     [
       'a lookup: its arguments by column, each row of them once',
@@ -173,7 +173,7 @@ describe('what an event makes stale', () => {
         { tableId: 2, keys: [['2'], ['3']] },
       ],
       {
-        keys: { nest: ['p:1:nest:1:birds', 'p:1:nest:2:birds', 'p:1:nest:3:birds'] },
+        keys: { nest: ['p/v1/nest:1:birds', 'p/v1/nest:2:birds', 'p/v1/nest:3:birds'] },
         lookups: [['bird', 'birds of nests', ['1', '2', '3']]],
       },
     ],
@@ -191,7 +191,7 @@ describe('what an event makes stale', () => {
         },
       ],
       {
-        keys: { bird: ['p:3:bird:1', 'p:3:bird:2', 'p:3:bird:3'] },
+        keys: { bird: ['p/v3/bird:1', 'p/v3/bird:2', 'p/v3/bird:3'] },
         lookups: [['nest', 'nests of rings', ['1', '3'], ['a', 'b']]],
       },
     ],
@@ -210,7 +210,7 @@ describe('what an event makes stale', () => {
         { tableId: 2, keys: [['1']] },
         { tableId: 3, op: 'T' },
       ],
-      { keys: { nest: ['p:1:nest:1:birds'] }, flush: { bird: 'T', nest: 'T' } },
+      { keys: { nest: ['p/v1/nest:1:birds'] }, flush: { bird: 'T', nest: 'T' } },
     ],
     [
       'a flush on demand by name',
@@ -225,7 +225,7 @@ describe('what an event makes stale', () => {
     [
       'an event of another version: by column names, whatever their order',
       [{ version: 2, changed: 0b0001n, keys: [['2', 'red', '7']] }],
-      { keys: { bird: ['p:3:bird:7'], census: ['p:1:census'] } },
+      { keys: { bird: ['p/v3/bird:7'], census: ['p/v1/census'] } },
     ],
     [
       'an event of another version: the mask is its own',
@@ -236,7 +236,7 @@ describe('what an event makes stale', () => {
       'a version that does not watch what a rule needs: any change may be that one',
       [{ version: 3, changed: 0b1n, keys: [['7']] }],
       {
-        keys: { bird: ['p:3:bird:7'], census: ['p:1:census'] },
+        keys: { bird: ['p/v3/bird:7'], census: ['p/v1/census'] },
         flush: { nest: 'unknown version' },
       },
     ],
@@ -259,7 +259,7 @@ describe('what an event makes stale', () => {
 
   it('only for the resources that were asked for', () => {
     expect(map([event({ keys: [['7', '2']] })], [census])).to.eql({
-      keys: { census: ['p:1:census'] },
+      keys: { census: ['p/v1/census'] },
       flush: {},
       lookups: [],
     })

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { uninstall } from '../../db/event-log/uninstall.ts'
+import { watermarkKey } from '../../shared/cache/key.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
@@ -40,10 +41,10 @@ describe('an invalidator that loses what it works with', function () {
   const write = () => log.client.query(`insert into bird values (${++id})`)
 
   /** An entry is there, its row changes, and it is gone: the whole way works, and exactly. */
-  async function works({ entries, redis }: Started): Promise<void> {
+  async function works({ entries, redis, prefix }: Started): Promise<void> {
     const [stale, fresh] = [entries.key(bird, id + 1), entries.key(bird, 'other')]
     await until(() => redis.status === 'ready')
-    await until(async () => (await redis.hlen(watermarkOf(entries))) === BIRDS.length)
+    await until(async () => (await redis.hlen(watermarkKey(prefix))) === BIRDS.length)
     await until(async () => {
       await entries.put([stale, fresh])
       return (await entries.left([fresh])).length === 1
@@ -52,8 +53,6 @@ describe('an invalidator that loses what it works with', function () {
     await until(async () => (await entries.left([stale])).length === 0)
     expect(await entries.left([fresh])).to.eql([fresh])
   }
-
-  const watermarkOf = ({ key }: Entries) => key(bird).replace(/:1:bird:$/, ':watermark')
 
   const terminate = (applicationName: string) =>
     log.client.query(

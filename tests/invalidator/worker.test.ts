@@ -3,6 +3,7 @@ import type { Client } from 'pg'
 import { uninstall } from '../../db/event-log/uninstall.ts'
 import { keepHouse, noteCursors } from '../../db/event-log/housekeeping.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
+import { watermarkKey } from '../../shared/cache/key.ts'
 import type { Ledger } from '../../shared/cache/ledger.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { decodeWatermark, encodeWatermark, type Watermark } from '../../shared/cache/watermark.ts'
@@ -353,11 +354,11 @@ describe('the worker', () => {
 
     it('when Redis was taken back to an older state', async () => {
       const one = await start()
-      const old = await one.redis.hgetall(`${one.prefix}:watermark`)
+      const old = await one.redis.hgetall(watermarkKey(one.prefix))
       await write(A_BIRD)
       await one.apply()
       await one.flushes()
-      await one.redis.hset(`${one.prefix}:watermark`, old)
+      await one.redis.hset(watermarkKey(one.prefix), old)
       const gone = await one.gone([one.key(bird, 1), one.key(bird, 2)], async () => {
         await until(async () => (await one.apply()) > 0)
       })
@@ -368,7 +369,7 @@ describe('the worker', () => {
     it('when Redis has lost everything: it flushes', async () => {
       const one = await start()
       await one.flushes()
-      await one.redis.del(`${one.prefix}:watermark`)
+      await one.redis.del(watermarkKey(one.prefix))
       await until(async () => {
         await one.apply()
         return (await one.mark(census)) !== null
@@ -382,7 +383,7 @@ describe('the worker', () => {
     it('for one resource alone, if only that one was touched', async () => {
       const one = await start()
       await one.flushes()
-      await one.redis.hdel(`${one.prefix}:watermark`, 'nest')
+      await one.redis.hdel(watermarkKey(one.prefix), 'nest')
       const keys = [one.key(bird, 9), one.key(nest, 9)]
       await one.put(keys)
       await until(async () => {
@@ -414,7 +415,7 @@ describe('the worker', () => {
       it(`but flushes when it is the watermark ${what}`, async () => {
         const one = await start()
         const found = (await one.mark(bird)) as Watermark
-        await one.redis.hset(`${one.prefix}:watermark`, 'bird', encodeWatermark(change(found)))
+        await one.redis.hset(watermarkKey(one.prefix), 'bird', encodeWatermark(change(found)))
         const next = await start({ prefix: one.prefix, idle: true })
         const keys = [next.key(bird, 9), next.key(nest, 9)]
         expect(await next.gone(keys, () => next.apply())).to.eql([next.key(bird, 9)])
@@ -437,7 +438,7 @@ describe('the worker', () => {
         const keys = [next.key(bird, 9), next.key(nest, 9)]
         let asOfMs = found.asOfMs
         const apply = async () => {
-          await one.redis.hset(`${one.prefix}:watermark`, 'bird', foreign(found, { asOfMs }))
+          await one.redis.hset(watermarkKey(one.prefix), 'bird', foreign(found, { asOfMs }))
           return next.gone(keys, () => next.apply())
         }
         const movedUntilMs = performance.now() + 3_000
@@ -456,7 +457,7 @@ describe('the worker', () => {
         const found = (await one.mark(bird)) as Watermark
         const [system, database, timeline] = found.origin.split('.')
         const origin = `${system}.${database}.${Number(timeline) + 1}`
-        await one.redis.hset(`${one.prefix}:watermark`, 'bird', foreign(found, { origin }))
+        await one.redis.hset(watermarkKey(one.prefix), 'bird', foreign(found, { origin }))
         const next = await start({ prefix: one.prefix, idle: true })
         const untilMs = performance.now() + 3_000
         await until(async () => {
