@@ -1,5 +1,8 @@
-import { Kysely, PostgresDialect } from 'kysely'
+import { Kysely } from 'kysely'
 import { Pool } from 'pg'
+import { clientConfig, localSettingsSql } from './connection.ts'
+import { parseDatabaseUrl } from './database-url.ts'
+import { PinnedDialect } from './pinned-dialect.ts'
 import type { Database } from './schema.ts'
 
 /** How a program of ours connects. */
@@ -8,8 +11,6 @@ export interface DatabaseOptions {
   readonly poolSize: number
   /** What `pg_stat_activity` calls us. */
   readonly applicationName: string
-  /** Postgres cancels a statement that runs longer; without it, none. */
-  readonly statementTimeoutMs?: number
   /**
    * Told when a connection breaks, in use or not. A query on it fails by itself, and the pool
    * connects anew: this is for the log.
@@ -28,17 +29,18 @@ export interface PoolUse {
 const CONNECT_TIMEOUT_MS = 5_000
 const pools = new WeakMap<Kysely<Database>, Pool>()
 
-/** A pool of connections to Postgres. Connects at the first query; `destroy()` closes it. */
+/**
+ * A pool of connections to Postgres. Connects at the first query; `destroy()` closes it.
+ *
+ * Each transaction sets for itself what its statements mean. A pooler in transaction mode may give
+ * the session to others between two transactions, so a statement outside of one must not depend on
+ * any setting: it names schemas, `pg_catalog` too.
+ */
 export function openDatabase(options: DatabaseOptions): Kysely<Database> {
+  const { url, applicationName } = options
   const pool = new Pool({
-    connectionString: options.url,
+    ...clientConfig(parseDatabaseUrl(url), { applicationName, connectTimeoutMs: CONNECT_TIMEOUT_MS }),
     max: options.poolSize,
-    application_name: options.applicationName,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    keepAlive: true,
-    ...(options.statementTimeoutMs !== undefined && {
-      statement_timeout: options.statementTimeoutMs,
-    }),
   })
 
   // Node ends the process for an error event that nobody hears. The pool listens to its idle
@@ -48,7 +50,7 @@ export function openDatabase(options: DatabaseOptions): Kysely<Database> {
   })
   pool.on('error', () => {})
 
-  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) })
+  const db = new Kysely<Database>({ dialect: new PinnedDialect({ pool }, localSettingsSql(url)) })
   pools.set(db, pool)
   return db
 }

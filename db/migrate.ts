@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { type Kysely, type Migration, Migrator, sql } from 'kysely'
+import { parseDatabaseUrl } from './database-url.ts'
 import { openDatabase } from './database.ts'
 import { ConfigurationError } from './errors.ts'
 import type { Database } from './schema.ts'
@@ -14,12 +15,13 @@ const BOOKKEEPING = 'spms_migration'
  */
 export async function migrate(url: string): Promise<readonly string[]> {
   const db = openDatabase({ url, poolSize: 2, applicationName: 'spms-migrate' })
+  const [schema = 'public'] = parseDatabaseUrl(url).searchPath
   try {
-    await refuseForeignTables(db)
+    await refuseForeignTables(db, schema)
     const migrator = new Migrator({
       db,
       provider: { getMigrations: readMigrations },
-      migrationTableSchema: 'public',
+      migrationTableSchema: schema,
       migrationTableName: BOOKKEEPING,
       migrationLockTableName: `${BOOKKEEPING}_lock`,
     })
@@ -35,12 +37,12 @@ export async function migrate(url: string): Promise<readonly string[]> {
 }
 
 // One statement, so one snapshot: another run commits its tables after its bookkeeping.
-async function refuseForeignTables(db: Kysely<Database>): Promise<void> {
+async function refuseForeignTables(db: Kysely<Database>, schema: string): Promise<void> {
   const { rows } = await sql<{ name: string }>`
     select c.relname as name
     from pg_class c
     join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = 'public'
+    where n.nspname = ${schema}
       and c.relname in ('users_user', 'projects_project', 'agencies_branch', ${BOOKKEEPING})
   `.execute(db)
   const names = rows.map(({ name }) => name)

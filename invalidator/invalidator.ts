@@ -2,7 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
 import { keepHouse, noteCursors } from '../db/event-log/housekeeping.ts'
 import type { Listener } from '../db/event-log/listener.ts'
-import { isSilence, PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
+import {
+  isSilence,
+  NotOneSession,
+  PING_EVERY_MS,
+  type WorkerSession,
+} from '../db/event-log/session.ts'
 import { NoLife } from '../db/event-log/window.ts'
 import type { Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
@@ -20,8 +25,8 @@ export interface InvalidatorDeps {
   readonly ledger: Ledger
   readonly catalog: readonly ResourceRules[]
   readonly prefix: string
-  /** Names the Redis among those that this database invalidates for. */
-  readonly target: string
+  /** Reads the identity of the Redis, by which its owners are told apart from those of another. */
+  readonly readIdentity: () => Promise<string>
   /** How long to sleep at most without a ring. */
   readonly heartbeatMs: number
   readonly metrics: InvalidatorMetrics
@@ -31,6 +36,7 @@ export interface InvalidatorDeps {
 }
 
 const BALANCE_EVERY_MS = 1_000
+const IDENTITY_EVERY_MS = 1_000
 const CURSOR_EVERY_MS = 10_000
 const HOUSE_EVERY_MS = 15_000
 /** Two who take themselves for the owner of one Redis must not spin. */
@@ -43,15 +49,17 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
   const trouble = createTrouble(deps, stopping)
   // After a restart of Postgres what we left in Redis need not be watched for signs of another life.
   const written = new Map<string, Written>()
+  const identity = createIdentity(deps)
   const disown = () => {
     for (const { name } of deps.catalog) deps.metrics.owned.labels(name).set(0)
   }
   disown()
   while (!stopping.aborted) {
     try {
+      identity.refresh()
       await using session = await deps.openSession()
       const untilLost = AbortSignal.any([stopping, session.lost])
-      await work({ ...deps, written }, session, trouble, untilLost).finally(disown)
+      await work({ ...deps, written, identity }, session, trouble, untilLost).finally(disown)
       if (session.lost.aborted && !stopping.aborted)
         await trouble.meet(new Error('connection lost'))
     } catch (error) {
@@ -61,12 +69,14 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
 }
 
 async function work(
-  deps: InvalidatorDeps & Pick<WorkerDeps, 'written'>,
+  deps: InvalidatorDeps & Pick<WorkerDeps, 'written'> & { readonly identity: Identity },
   session: WorkerSession,
   trouble: Trouble,
   stopping: AbortSignal,
 ): Promise<void> {
-  const ownership = createOwnership(session, deps.catalog, deps.target)
+  const { identity } = deps
+  let target = identity.current
+  let ownership = target === null ? null : createOwnership(session, deps.catalog, target)
   const worker = createWorker({ ...deps, session, onPassEnd: () => deps.wakeUp.ring() })
   const pace = createPace({ ...deps, session, stopping })
   const cursorDue = every(CURSOR_EVERY_MS)
@@ -80,6 +90,13 @@ async function work(
       // Also while Redis is away, when no window is read: the log must not grow meanwhile.
       if (pingDue()) await session.ping()
       if (houseDue()) await keepHouseAndTell(deps, session)
+      identity.refresh()
+      if (ownership === null || target === null) {
+        target = identity.current
+        if (target === null) throw new Error('the identity of Redis is not known yet')
+        ownership = createOwnership(session, deps.catalog, target)
+      }
+      if (identity.current !== target) throw new AnotherRedis('Redis has another identity')
       if (balanceDue() || !isBalanced) {
         // One that failed halfway may have released a lock: the next tells what, so it comes first.
         isBalanced = false
@@ -105,16 +122,51 @@ async function work(
       }
       const events = await worker.applyWindow()
       trouble.over()
-      if (cursorDue()) await noteCursors(session.client, deps.target, worker.cursors)
+      if (cursorDue()) await noteCursors(session.client, target, worker.cursors)
       if (worker.mustRepeat) await pause(REPEAT_MS, stopping)
       else await pace.rest(events)
     } catch (error) {
-      if (session.lost.aborted || isSilence(error) || error instanceof NoLife) throw error
+      if (session.lost.aborted || isSilence(error) || NEEDS_SESSION.some((T) => error instanceof T))
+        throw error
       // The window is kept: it begins again where the stored watermark stands.
       worker.doubt()
       await pace.letGo()
       await trouble.meet(error)
     }
+  }
+}
+
+/** Locks were taken for one Redis. Behind the same address is another one now, or an emptied one. */
+class AnotherRedis extends Error {
+  override readonly name = 'AnotherRedis'
+}
+
+/** What only a new session puts right. */
+const NEEDS_SESSION = [NoLife, NotOneSession, AnotherRedis]
+
+/** The identity of the Redis, as far as it is known. While Redis is away the last one stays. */
+interface Identity {
+  readonly current: string | null
+  /** Reads it again when that is due. Never waits: the loop has to ping meanwhile. */
+  refresh(): void
+}
+
+function createIdentity({ readIdentity }: InvalidatorDeps): Identity {
+  const due = every(IDENTITY_EVERY_MS)
+  let current: string | null = null
+  let isReading = false
+  return {
+    get current() {
+      return current
+    },
+    refresh() {
+      if (isReading || (current !== null && !due())) return
+      isReading = true
+      readIdentity()
+        .then((found) => (current = found))
+        .catch(() => undefined)
+        .finally(() => (isReading = false))
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 import { openListener } from '../db/event-log/listener.ts'
 import { openWorkerSession } from '../db/event-log/session.ts'
+import { createIdentityReader } from '../shared/cache/identity.ts'
 import { createLedger } from '../shared/cache/ledger.ts'
 import { parseConfig } from '../shared/config.ts'
 import { createInstruments } from '../shared/instruments.ts'
@@ -15,7 +16,6 @@ import { runChores } from './chores.ts'
 import { invalidatorConfig } from './config.ts'
 import { runInvalidator } from './invalidator.ts'
 import { createInvalidatorMetrics } from './metrics.ts'
-import { redisTarget } from './ownership.ts'
 import { WakeUp } from './wake-up.ts'
 
 const logger = createLogger('invalidator')
@@ -99,7 +99,7 @@ await runService(logger, async (service) => {
       ledger,
       catalog,
       prefix,
-      target: redisTarget(redisUrl, prefix),
+      readIdentity: createIdentityReader(redis, prefix),
       heartbeatMs: config.heartbeatMs,
       metrics,
       logger,

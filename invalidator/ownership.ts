@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { WorkerSession } from '../db/event-log/session.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
-import { nameRedis } from '../shared/redis-address.ts'
 
 /** Which resources this worker maps and invalidates for. Locks of its session, so they end with it. */
 export interface Ownership {
@@ -17,7 +16,7 @@ export interface Balance {
 }
 
 /**
- * Owners are told apart by Redis target: each Redis has its own sequence of windows.
+ * `target` is the identity of the Redis: each has its own sequence of windows and its own owners.
  *
  * What Postgres lists as held by this session is the truth, not what the replies said: a statement
  * that failed may have taken its lock all the same, and a lock that is taken twice has to be
@@ -87,7 +86,3 @@ export function createOwnership(
 
 /** A signed 32-bit number, as advisory locks take them. */
 const hash32 = (text: string) => createHash('sha256').update(text).digest().readInt32BE(0)
-
-/** Names the Redis that a URL and a prefix lead to: the same for all who write there, and no secret. */
-export const redisTarget = (redisUrl: string, prefix: string): string =>
-  `${nameRedis(redisUrl)}#${prefix}`

@@ -1,7 +1,7 @@
 import type { Logger } from 'winston'
 import type { Cursor } from '../db/event-log/housekeeping.ts'
 import { createInspection, type Installation } from '../db/event-log/installation.ts'
-import { PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
+import { NotOneSession, PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
 import { beginReading, type Horizon, readWindow, type Window } from '../db/event-log/window.ts'
 import { type Advance, type AdvanceReport, type Ledger, takesLong } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
@@ -16,7 +16,7 @@ import { createRivals } from './rivals.ts'
 import { createTranslation, LookupFailed } from './translation.ts'
 
 export interface WorkerDeps {
-  readonly session: Pick<WorkerSession, 'client' | 'lost' | 'ping'>
+  readonly session: Pick<WorkerSession, 'client' | 'backend' | 'lost' | 'ping'>
   readonly ledger: Ledger
   readonly catalog: readonly ResourceRules[]
   readonly prefix: string
@@ -244,6 +244,10 @@ export function createWorker(deps: WorkerDeps): Worker {
     // When the first fails, so do those behind it, for no reason of their own.
     await Promise.allSettled([reading, ...windowsAsked])
     const horizon = await reading
+    // Behind a pooler in transaction mode: our locks are held elsewhere, and say nothing here.
+    if (horizon.backend !== session.backend) {
+      throw new NotOneSession('a window was read by another backend than the one with the locks')
+    }
     const answers = await Promise.all(windowsAsked)
     const known = new Map(asked.map(({ text }, index) => [text, answers[index]]))
 

@@ -1,8 +1,11 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { CACHE_PREFIX } from '../shared/config.ts'
+import { outliveClosedPipe } from './closed-pipe.ts'
 import { describeFailure } from './describe-failure.ts'
 import { stateDir } from './paths.ts'
 import { type Discovered, discover } from './servers/discover.ts'
+
+outliveClosedPipe()
 
 const program = new Command('spms')
   .description('Works on DATABASE_URL, or on the servers of the `npm start` that runs here.')
@@ -91,7 +94,9 @@ program
   .action(async () => {
     const { runTail } = await import('./verbs/tail.ts')
     const stop = new AbortController()
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGPIPE'] as const) {
+      process.once(signal, () => stop.abort())
+    }
     await runTail((await find()).databaseUrl, process.env.CACHE_PREFIX || CACHE_PREFIX, stop.signal)
   })
 

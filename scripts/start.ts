@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../shared/errors.ts'
+import { outliveClosedPipe } from './closed-pipe.ts'
 import { describeFailure } from './describe-failure.ts'
 import { stateDir } from './paths.ts'
 import { readStartConfig, type StartConfig } from './start/config.ts'
@@ -14,9 +15,11 @@ const onStop = (stop: () => Promise<unknown>) => void stops.push(stop)
 const say = (line: string) => console.log(line)
 const isCached = ({ headers }: Response) => !headers.get('cache-status')?.includes('bypass')
 
+outliveClosedPipe()
+
 /** Resolves when we are asked to stop. Again is not more: a terminal and npm both pass a Ctrl-C on. */
 const asked = new Promise<void>((resolve) => {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => resolve())
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE']) process.on(signal, () => resolve())
   if (process.env.npm_lifecycle_event !== undefined) whenParentDies(resolve)
 })
 

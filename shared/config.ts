@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { parseDatabaseUrl } from '../db/database-url.ts'
 import { ConfigurationError } from './errors.ts'
 import { defaultLogFormat, LOG_FORMATS, LOG_LEVELS } from './logger.ts'
-import { parseRedisUrl, REDIS_URL_FORMS } from './redis-address.ts'
+import { parseRedisUrl } from './redis-address.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -32,10 +33,24 @@ export const CACHE_PREFIX = 'spms-api'
 export const port = z.coerce.number().int().min(0).max(65_535)
 export const wholeNumber = z.coerce.number().int().nonnegative()
 export const positiveNumber = z.coerce.number().int().positive()
-export const databaseUrl = z.url({ protocol: /^postgres(ql)?$/ })
-export const redisUrl = z.string().refine((text) => parseRedisUrl(text) !== null, {
-  error: `is not ${REDIS_URL_FORMS}`,
-})
+
+/** A text that a parser takes; what the parser has to say of another one becomes the message. */
+const parsedBy = (parse: (text: string) => unknown) =>
+  z.string().superRefine((text, context) => {
+    try {
+      parse(text)
+    } catch (error) {
+      if (!(error instanceof ConfigurationError)) throw error
+      context.addIssue({ code: 'custom', message: error.message })
+    }
+  })
+
+export const databaseUrl = parsedBy(parseDatabaseUrl)
+export const redisUrl = parsedBy(parseRedisUrl)
+
+/** `pg` would read it where a URL says nothing; then TLS would depend on more than the URL. */
+export const notRead = (instead: string) =>
+  z.undefined({ error: `is not read: write ${instead}` }).optional()
 
 /** `a, b` -> `['a', 'b']`. */
 export const list = z
@@ -46,6 +61,7 @@ export const list = z
 /** What both services are told: their servers, and how they speak of themselves. */
 export const commonSettings = z.object({
   DATABASE_URL: databaseUrl,
+  PGSSLMODE: notRead('sslmode=... in DATABASE_URL'),
   CACHE_PREFIX: z
     .string()
     .regex(/^[\w.-]+$/, 'only letters, digits and _ . -')

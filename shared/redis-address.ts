@@ -1,88 +1,102 @@
-/** Where Redis is: one server, or the master that a group of sentinels names. */
-export type RedisAddress =
-  | {
-      readonly kind: 'server'
-      readonly url: string
-      readonly host: string
-      readonly port: number
-      readonly database: number
-    }
-  | SentinelAddress
+import { ConfigurationError } from './errors.ts'
 
-export interface SentinelAddress {
-  readonly kind: 'sentinel'
-  /** What the sentinels call the master. */
-  readonly master: string
-  readonly sentinels: readonly { readonly host: string; readonly port: number }[]
+/** Where Redis is: one server, or the master that a group of sentinels names. */
+export type RedisAddress = ServerAddress | SentinelAddress
+
+interface RedisLogin {
   readonly database: number
-  /** Of the servers; `sentinelPassword` is that of the sentinels, which often have none. */
+  /** Of the servers. */
   readonly username?: string
   readonly password?: string
-  readonly sentinelPassword?: string
   /** For the servers and the sentinels. */
   readonly tls: boolean
 }
 
+interface ServerAddress extends RedisLogin {
+  readonly kind: 'server'
+  readonly host: string
+  readonly port: number
+}
+
+export interface SentinelAddress extends RedisLogin {
+  readonly kind: 'sentinel'
+  /** What the sentinels call the master. */
+  readonly master: string
+  readonly sentinels: readonly { readonly host: string; readonly port: number }[]
+  /** The sentinels often have none. */
+  readonly sentinelPassword?: string
+}
+
 /** How an address is written, for messages and documentation. */
-export const REDIS_URL_FORMS =
+const REDIS_URL_FORMS =
   'redis[s]://[user:password@]host[:port][/database] or redis[s]-sentinel://[user:password@]host[:port][,host...][/database][?sentinelPassword=...]#master'
 
-const SENTINEL_URL =
-  /^redis(?<tls>s?)-sentinel:\/\/(?:(?<user>[^:@/]*)(?::(?<password>[^@/]*))?@)?(?<hosts>[^@/?#]+)(?:\/(?<database>\d*))?(?:\?(?<query>[^#]*))?#(?<master>.+)$/
-const HOST = /^(?<host>\[[\da-f:]+\]|[^:\s]+)(?::(?<port>\d{1,5}))?$/i
+const URL_OF =
+  /^redis(?<tls>s?)(?<sentinel>-sentinel)?:\/\/(?:(?<user>[^:@/?#]*)(?::(?<password>[^@/?#]*))?@)?(?<hosts>[^@/?#]+)(?:\/(?<database>\d*))?(?:\?(?<query>[^#]*))?(?:#(?<master>.+))?$/
+const HOST = /^(?<host>\[[\da-f:.]+\]|[^:\s]+)(?::(?<port>\d{1,5}))?$/i
 
 const REDIS_PORT = 6379
 const SENTINEL_PORT = 26379
 
-/** Reads an address; `null` when it is none. Several hosts are more than the standard's URL can say. */
-export function parseRedisUrl(text: string): RedisAddress | null {
-  if (/^rediss?-sentinel:/.test(text)) return parseSentinels(text)
-  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return null
-  const { hostname, port, pathname } = new URL(text)
-  const database = Number(pathname.slice(1))
-  if (!/^[^,]+$/.test(hostname) || !Number.isInteger(database)) return null
-  return { kind: 'server', url: text, host: hostname, port: Number(port) || REDIS_PORT, database }
+/** Why a parameter that a driver takes is rejected here. */
+const HINTS: Readonly<Record<string, string>> = {
+  keyPrefix: 'CACHE_PREFIX is the prefix of every key',
+  db: 'write the database as the path',
+  username: 'write it before the @',
+  password: 'write it before the @',
+  tls: 'write rediss://',
 }
 
-function parseSentinels(text: string): SentinelAddress | null {
-  const groups = SENTINEL_URL.exec(text)?.groups
-  if (!groups) return null
-  const { tls, user, password, hosts = '', database, query, master = '' } = groups
-  const found = hosts.split(',').map((host) => HOST.exec(host)?.groups)
-  const sentinels = found.flatMap((one) =>
-    one?.host === undefined
-      ? []
-      : [{ host: one.host.replace(/^\[|\]$/g, ''), port: Number(one.port ?? SENTINEL_PORT) }],
-  )
-  if (sentinels.length < found.length) return null
-  const sentinelPassword = new URLSearchParams(query).get('sentinelPassword')
-  try {
-    return {
-      kind: 'sentinel',
-      master: decodeURIComponent(master),
-      sentinels,
-      database: Number(database ?? 0),
-      tls: tls === 's',
-      ...(user && { username: decodeURIComponent(user) }),
-      ...(password && { password: decodeURIComponent(password) }),
-      ...(sentinelPassword && { sentinelPassword }),
-    }
-  } catch {
-    // A per cent sign that encodes nothing.
-    return null
+/**
+ * Parses the address of a Redis. Every parameter that is not supported is rejected by name: the
+ * driver has options that change which keys a command works on.
+ * @throws ConfigurationError that says what is wrong, without any value that may be secret.
+ */
+export function parseRedisUrl(text: string): RedisAddress {
+  const groups = URL_OF.exec(text)?.groups
+  if (!groups) throw new ConfigurationError(`is not ${REDIS_URL_FORMS}`)
+  const { tls, sentinel, user, password, hosts = '', database, query, master } = groups
+  const isSentinel = sentinel !== undefined
+  const parameters = new URLSearchParams(query)
+  for (const name of parameters.keys()) {
+    if (isSentinel && name === 'sentinelPassword') continue
+    const hint = HINTS[name] ?? `supported is ${REDIS_URL_FORMS}`
+    throw new ConfigurationError(`the parameter ${JSON.stringify(name)} is not supported: ${hint}`)
+  }
+  const addresses = hosts.split(',').flatMap((part) => {
+    const { host, port } = HOST.exec(part)?.groups ?? {}
+    if (host === undefined || Number(port ?? 1) > 65_535) return []
+    const usual = isSentinel ? SENTINEL_PORT : REDIS_PORT
+    return [{ host: host.replace(/^\[|\]$/g, ''), port: Number(port ?? usual) }]
+  })
+  const [first] = addresses
+  if (!first || addresses.length < hosts.split(',').length || isSentinel !== (master !== undefined)) {
+    throw new ConfigurationError(`is not ${REDIS_URL_FORMS}`)
+  }
+  const login: RedisLogin = {
+    database: Number(database ?? 0),
+    tls: tls === 's',
+    ...(user && { username: decode(user) }),
+    ...(password && { password: decode(password) }),
+  }
+  if (master === undefined) {
+    if (addresses.length > 1) throw new ConfigurationError(`is not ${REDIS_URL_FORMS}`)
+    return { kind: 'server', ...first, ...login }
+  }
+  const sentinelPassword = parameters.get('sentinelPassword')
+  return {
+    kind: 'sentinel',
+    master: decode(master),
+    sentinels: addresses,
+    ...login,
+    ...(sentinelPassword && { sentinelPassword }),
   }
 }
 
-/** Names the place and the database in it, without secrets: the same for all who give the same address. */
-export function nameRedis(text: string): string {
-  const address = parseRedisUrl(text)
-  if (address === null) throw new Error('not the address of a Redis')
-  const place =
-    address.kind === 'server'
-      ? `${address.host}:${address.port}`
-      : `${address.master}@${address.sentinels
-          .map(({ host, port }) => `${host}:${port}`)
-          .toSorted()
-          .join()}`
-  return `${place}/${address.database}`
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    throw new ConfigurationError('has a % that encodes nothing: a percent sign is written as %25')
+  }
 }

@@ -1,5 +1,5 @@
 import { Redis, type RedisOptions } from 'ioredis'
-import { parseRedisUrl, REDIS_URL_FORMS, type SentinelAddress } from './redis-address.ts'
+import { parseRedisUrl, type RedisAddress } from './redis-address.ts'
 
 export type { Redis } from 'ioredis'
 
@@ -24,7 +24,7 @@ const SILENCE_MS = 2_000
 /**
  * Connects in the background and for ever; it returns at once, also while Redis is away.
  * While it is away commands fail at once: none waits in a queue, none is sent a second time.
- * @throws when the address is none.
+ * @throws ConfigurationError for an address that `parseRedisUrl` rejects.
  */
 export function openRedis(
   url: string,
@@ -45,12 +45,7 @@ export function openRedis(
     // A failover left us on a replica.
     reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
   } as const
-  const address = parseRedisUrl(url)
-  if (address === null) throw new Error(`not the address of a Redis: ${REDIS_URL_FORMS}`)
-  const redis =
-    address.kind === 'server'
-      ? new Redis(address.url, options)
-      : new Redis({ ...options, ...sentinelOptions(address) })
+  const redis = new Redis({ ...options, ...addressOptions(parseRedisUrl(url)) })
 
   let state: RedisState | undefined
   let lastError: Error | undefined
@@ -69,7 +64,7 @@ export function openRedis(
   }
 
   redis.on('error', (error) => {
-    lastError = error
+    lastError = explainTls(error)
   })
   redis.on('close', () => {
     // `end` is our own doing: nobody needs to be told.
@@ -104,21 +99,29 @@ export function createGathering(redis: Redis): () => void {
   }
 }
 
-/** The master is asked for before every connection, and its connections end when another is elected. */
-function sentinelOptions(address: SentinelAddress) {
-  const { master, sentinels, database, username, password, sentinelPassword, tls } = address
+/** With sentinels the master is asked for before every connection, and its connections end when another is elected. */
+function addressOptions(address: RedisAddress) {
+  const { database, username, password, tls } = address
+  const login = {
+    db: database,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(tls && { tls: {} }),
+  }
+  if (address.kind === 'server') {
+    return { host: address.host, port: address.port, ...login } satisfies RedisOptions
+  }
+  const { master, sentinels, sentinelPassword } = address
   return {
+    ...login,
     sentinels: [...sentinels],
     name: master,
-    db: database,
     failoverDetector: true,
     sentinelRetryStrategy: retryDelayMs,
     sentinelReconnectStrategy: retryDelayMs,
     sentinelCommandTimeout: CONNECT_TIMEOUT_MS,
-    ...(username !== undefined && { username }),
-    ...(password !== undefined && { password }),
     ...(sentinelPassword !== undefined && { sentinelPassword }),
-    ...(tls && { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true }),
+    ...(tls && { sentinelTLS: {}, enableTLSForSentinelMode: true }),
   } satisfies RedisOptions
 }
 
@@ -126,4 +129,12 @@ function sentinelOptions(address: SentinelAddress) {
 function retryDelayMs(attempt: number): number {
   const ceilingMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(attempt, 10))
   return ceilingMs * (0.5 + Math.random() / 2)
+}
+
+/** Says which setting is missing where the certificate of Redis cannot be verified. */
+function explainTls(error: Error): Error {
+  const code = 'code' in error ? String(error.code) : ''
+  if (!/^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(VERIFY|GET_ISSUER))/.test(code)) return error
+  const remedy = 'name the file of its certificate authority in NODE_EXTRA_CA_CERTS'
+  return new Error(`${error.message}; ${remedy}`, { cause: error })
 }

@@ -1,18 +1,23 @@
 import { expect } from 'chai'
 import { maskUrl } from '../scripts/mask-url.ts'
-import { nameRedis, parseRedisUrl } from '../shared/redis-address.ts'
+import { ConfigurationError } from '../shared/errors.ts'
+import { parseRedisUrl } from '../shared/redis-address.ts'
 
 const SENTINELS =
   'redis-sentinel://me:s%40cret@one,two:5000,[::1]:6000/3?sentinelPassword=hush#main'
 
 describe('the address of a Redis', () => {
   it('may be one server', () => {
-    expect(parseRedisUrl('rediss://me:secret@cache.example:6380/2')).to.include({
+    expect(parseRedisUrl('rediss://me:s%40cret@cache.example:6380/2')).to.eql({
       kind: 'server',
       host: 'cache.example',
       port: 6380,
       database: 2,
+      tls: true,
+      username: 'me',
+      password: 's@cret',
     })
+    expect(parseRedisUrl('redis://[::1]:7000')).to.include({ host: '::1', port: 7000 })
     expect(parseRedisUrl('redis://cache.example')).to.include({ port: 6379, database: 0 })
   })
 
@@ -38,7 +43,24 @@ describe('the address of a Redis', () => {
     })
   })
 
+  for (const [url, parameter] of [
+    ['redis://:hush@one?keyPrefix=app:', 'keyPrefix'],
+    ['redis://:hush@one/0?db=3', 'db'],
+    ['redis://:hush@one?family=6', 'family'],
+    ['redis://one?password=hush', 'password'],
+    ['redis://:hush@one?KEYPREFIX=app:', 'KEYPREFIX'],
+    ['redis-sentinel://:hush@one?keyPrefix=app:#main', 'keyPrefix'],
+  ] as const) {
+    it(`rejects the parameter of ${url.replaceAll('hush', '***')} by name`, () => {
+      expect(() => parseRedisUrl(url))
+        .to.throw(ConfigurationError, `the parameter "${parameter}" is not supported`)
+        .and.satisfy(({ message }: Error) => !message.includes('hush'))
+    })
+  }
+
   for (const text of [
+    'redis://one#main',
+    'redis://one:70000',
     'localhost',
     'http://localhost',
     'redis://',
@@ -49,15 +71,8 @@ describe('the address of a Redis', () => {
     'redis-sentinel://one:port#main',
     'redis-sentinel://me:%zz@one#main',
   ]) {
-    it(`is not ${text}`, () => expect(parseRedisUrl(text)).to.be.null)
+    it(`is not ${text}`, () => expect(() => parseRedisUrl(text)).to.throw(ConfigurationError))
   }
-
-  it('has a name without secrets, the same in whatever order the sentinels are given', () => {
-    const name = nameRedis(SENTINELS)
-    expect(name).to.equal('main@::1:6000,one:26379,two:5000/3')
-    expect(nameRedis('redis-sentinel://two:5000,one:26379,[::1]:6000/3#main')).to.equal(name)
-    expect(nameRedis('rediss://me:secret@cache.example/2')).to.equal('cache.example:6379/2')
-  })
 
   it('is shown without its passwords', () => {
     expect(maskUrl(SENTINELS)).to.equal(

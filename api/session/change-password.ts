@@ -29,7 +29,10 @@ export function createChangePassword({
   attempts,
 }: ChangePasswordDeps): (request: PasswordRequest) => Promise<void> {
   return async ({ userId, network, oldPassword, newPassword }) => {
-    const credentials = await findCredentials(db, userId)
+    const credentials = await db
+      .transaction()
+      .setAccessMode('read only')
+      .execute((trx) => findCredentials(trx, userId))
     if (!credentials) throw notFound('User', userId)
     const { username, password } = credentials
     // Before the transaction: no row is to stay locked for as long as a hash takes.

@@ -28,10 +28,13 @@ export function createLogIn({
 }: LogInDeps): (attempt: LogInAttempt) => Promise<string> {
   return async ({ password, ...by }) => {
     const token = await attempts.attempt(by, async () => {
-      const user = await findLogInCandidate(db, by.username)
+      const user = await db
+        .transaction()
+        .setAccessMode('read only')
+        .execute((trx) => findLogInCandidate(trx, by.username))
       const isRight = user !== undefined && (await attempts.verify(password, user.password))
       if (!isRight || !user.isNamed || !user.isActive) return null
-      await recordLogIn(db, user.id)
+      await db.transaction().execute((trx) => recordLogIn(trx, user.id))
       return sessions.issue(user.id, user.password)
     })
     if (token !== null) return token

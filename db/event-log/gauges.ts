@@ -1,4 +1,4 @@
-import { Client } from 'pg'
+import { inTransaction } from '../connection.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** How full the event log and the queue of notifications are. */
@@ -26,19 +26,12 @@ const TIMEOUT_MS = 3_000
 /** Reads them on a connection of its own, so that nobody else waits for it. */
 export async function readGauges(options: GaugesOptions): Promise<Gauges> {
   const { url, applicationName, since } = options
-  const client = new Client({
-    connectionString: url,
-    application_name: applicationName,
-    connectionTimeoutMillis: TIMEOUT_MS,
-    query_timeout: TIMEOUT_MS,
-    statement_timeout: TIMEOUT_MS,
+  const connection = { applicationName, connectTimeoutMs: TIMEOUT_MS, queryTimeoutMs: TIMEOUT_MS }
+  return inTransaction(url, connection, async (client) => {
     // The ring has no statistics worth the name.
-    options: '-c enable_seqscan=off',
-  })
-  // A connection that breaks between two queries has nobody else to tell.
-  client.on('error', () => {})
-  try {
-    await client.connect()
+    await client.query(
+      `set local enable_seqscan = off; set local statement_timeout = ${TIMEOUT_MS}`,
+    )
     const { rows } = await client.query<Row>(
       `select pg_notification_queue_usage() as notify_queue_usage,
               (select coalesce(sum(pg_total_relation_size(inhrelid)), 0) from pg_inherits
@@ -60,9 +53,7 @@ export async function readGauges(options: GaugesOptions): Promise<Gauges> {
       oldestS: Math.max(0, Number(row.oldest_s)),
       notifyQueueUsage: row.notify_queue_usage,
     }
-  } finally {
-    await client.end().catch(() => undefined)
-  }
+  })
 }
 
 interface Row {

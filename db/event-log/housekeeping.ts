@@ -19,14 +19,18 @@ export interface Cursor {
   readonly snapshot: string
 }
 
-/** Records how far each resource has been applied to a Redis. Few rows, seldom written. */
+/**
+ * Records how far each resource has been applied to a Redis. Few rows, seldom written: those of a
+ * Redis that is gone are removed after a day.
+ */
 export async function noteCursors(
   client: ClientBase,
   redis: string,
   cursors: readonly Cursor[],
 ): Promise<void> {
   await client.query(
-    `insert into invalidation.cursor (redis, resource, snapshot, noted_at)
+    `with gone as (delete from invalidation.cursor where noted_at < clock_timestamp() - interval '1 day')
+     insert into invalidation.cursor (redis, resource, snapshot, noted_at)
      select $1, resource, snapshot, clock_timestamp()
      from unnest($2::text[], $3::pg_snapshot[]) as c(resource, snapshot)
      on conflict (redis, resource)

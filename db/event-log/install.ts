@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type pg from 'pg'
+import { localSettingsSql } from '../connection.ts'
 import { ConfigurationError } from '../errors.ts'
 import { digestOf, type InstalledTable, type RulesDefinition } from './definition.ts'
 import { scanTables } from './drift.ts'
@@ -38,8 +39,10 @@ export async function install(
 ): Promise<InstallReport> {
   await using installer = await openInstaller(url)
   const { client } = installer
+  // Whoever runs it later may have another search path.
   const run = print
-    ? (sql: string) => Promise.resolve(print(`begin;\n${sql}\ncommit;\n`))
+    ? (sql: string) =>
+        Promise.resolve(print(`begin;\n${localSettingsSql(url)};\n${sql}\ncommit;\n`))
     : installer.run
 
   const known = await readKnown(client)

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client, DatabaseError } from 'pg'
+import { type Client, DatabaseError } from 'pg'
+import { connect } from '../connection.ts'
 import { LOCK, LOCK_CLASS } from './event.ts'
 import type { WatchedTable } from './definition.ts'
 import { identifier } from './quote.ts'
@@ -27,12 +28,7 @@ export class GaveUp extends Error {
 
 /** Connects, and waits for its turn. */
 export async function openInstaller(url: string, patienceMs = PATIENCE_MS): Promise<Installer> {
-  const client = new Client({
-    connectionString: url,
-    application_name: 'spms-install',
-    connectionTimeoutMillis: 10_000,
-  })
-  await client.connect()
+  const client = await connect(url, { applicationName: 'spms-install' })
   try {
     await client.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, LOCK.install])
   } catch (error) {

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import createSubscriber, { type Subscriber } from 'pg-listen'
+import { clientConfig, explainConnectionError } from '../connection.ts'
+import { parseDatabaseUrl } from '../database-url.ts'
+import { SettledConnection } from '../settled-connection.ts'
 import { BELL_CHANNEL } from './event.ts'
 
 /** Hears the bell. A hint only: whoever misses a ring finds the event with the next window. */
@@ -21,6 +24,8 @@ export interface ListenerOptions {
 const subscribe = createSubscriber as unknown as typeof createSubscriber.default
 
 const PING_EVERY_MS = 3_000
+/** A process that was stopped must not hold back the queue of notifications. */
+const SETTINGS = `set idle_session_timeout = '10s'; set statement_timeout = 0; set lock_timeout = 0`
 const PINGS_TO_MISS = 2
 const PING = 'ping '
 const RETRY_FIRST_MS = 100
@@ -61,7 +66,7 @@ export function openListener({ url, applicationName, onRing, onState }: Listener
         else become(true)
         return
       } catch (error) {
-        become(false, error)
+        become(false, explainConnectionError(error))
         // Not awaited: it may be saying goodbye to a server that is not there.
         subscriber.close().catch(() => undefined)
         await sleep(retryDelayMs(attempt), undefined, { signal: stop.signal }).catch(
@@ -72,16 +77,13 @@ export function openListener({ url, applicationName, onRing, onState }: Listener
   }
 
   const createOne = (): Subscriber => {
+    const config = clientConfig(parseDatabaseUrl(url), {
+      applicationName,
+      connectTimeoutMs: 3_000,
+      queryTimeoutMs: 2_000,
+    })
     const subscriber = subscribe(
-      {
-        connectionString: url,
-        application_name: applicationName,
-        connectionTimeoutMillis: 3_000,
-        query_timeout: 2_000,
-        keepAliveInitialDelayMillis: 5_000,
-        // A process that was stopped must not hold back the queue of notifications.
-        options: '-c idle_session_timeout=10s',
-      },
+      { ...config, ...{ connection: new SettledConnection(config, SETTINGS) } },
       {
         // A payload is anybody's text; the default parser would make an error of it.
         parse: (text: string) => text,

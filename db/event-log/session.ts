@@ -1,4 +1,6 @@
-import { Client, type QueryConfig } from 'pg'
+import type { Client, QueryConfig } from 'pg'
+import { connectPlain, NEEDS_A_SESSION, pinSession } from '../connection.ts'
+import { whyNotSession } from '../session-mode.ts'
 import { LOCK, LOCK_CLASS } from './event.ts'
 
 /**
@@ -7,6 +9,8 @@ import { LOCK, LOCK_CLASS } from './event.ts'
  */
 export interface WorkerSession extends AsyncDisposable {
   readonly client: Client
+  /** The backend that holds the locks: a window that another one read is not covered by them. */
+  readonly backend: number
   /** Aborted when the connection is gone. */
   readonly lost: AbortSignal
   /** Takes a lock for as long as the session lives, if nobody has it. Never waits. */
@@ -47,29 +51,35 @@ export interface WorkerSessionOptions {
   readonly statementTimeoutMs: number
 }
 
-/** Connects. @throws when Postgres cannot be reached or is a standby. */
+/** Connects. @throws when Postgres cannot be reached, is a standby, or gives us no session of our own. */
 export async function openWorkerSession(options: WorkerSessionOptions): Promise<WorkerSession> {
-  const client = new Client({
-    connectionString: options.url,
-    application_name: options.applicationName,
-    connectionTimeoutMillis: 3_000,
-    keepAlive: true,
-    keepAliveInitialDelayMillis: 5_000,
-    statement_timeout: options.statementTimeoutMs,
-    query_timeout: options.statementTimeoutMs + 1_000,
-    options: SETTINGS.map((setting) => `-c ${setting}`).join(' '),
+  const { url, applicationName, statementTimeoutMs } = options
+  const client = await connectPlain(url, {
+    applicationName,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    queryTimeoutMs: statementTimeoutMs + 1_000,
     // Queries that do not depend on each other's answers are sent together.
     pipeline: true,
   })
   const lost = new AbortController()
   client.on('error', () => lost.abort())
   client.on('end', () => lost.abort())
-  await client.connect()
   try {
-    return await prepare(client, lost.signal)
+    return await prepare(client, options, lost.signal)
   } catch (error) {
     await client.end()
     throw error
+  }
+}
+
+const CONNECT_TIMEOUT_MS = 3_000
+
+/** A session is served by one backend from its first query to its last. */
+export class NotOneSession extends Error {
+  override readonly name = 'NotOneSession'
+
+  constructor(observed: string) {
+    super(`${observed}: ${NEEDS_A_SESSION}`)
   }
 }
 
@@ -78,16 +88,16 @@ export const PING_EVERY_MS = 1_000
 /** A server that does not answer a ping in this time is not there. */
 const PING_TIMEOUT_MS = 2_000
 
-const SETTINGS = [
+const SETTINGS = {
   // The window's plan must not depend on statistics, which the ring never has.
-  'plan_cache_mode=force_generic_plan',
-  'tcp_keepalives_idle=5',
+  plan_cache_mode: 'force_generic_plan',
+  tcp_keepalives_idle: '5',
   // A process that was stopped between its snapshot and its window must not go on with them after
   // the ring has turned.
-  'idle_in_transaction_session_timeout=5s',
+  idle_in_transaction_session_timeout: '5s',
   // Nor may a process that was stopped, or hangs, keep its locks from the others.
-  'idle_session_timeout=5s',
-]
+  idle_session_timeout: '5s',
+}
 
 /** Postgres takes it on no database in particular. */
 const NOTIFY_QUEUE = `select exists (
@@ -99,16 +109,30 @@ const NOTIFY_QUEUE = `select exists (
 export const isSilence = (error: unknown): boolean =>
   error instanceof Error && error.message === 'Query read timeout'
 
-async function prepare(client: Client, lost: AbortSignal): Promise<WorkerSession> {
+async function prepare(
+  client: Client,
+  options: WorkerSessionOptions,
+  lost: AbortSignal,
+): Promise<WorkerSession> {
+  const { url, applicationName, statementTimeoutMs } = options
   const { rows } = await client.query<{ standby: boolean; rings: boolean }>(
-    `select pg_is_in_recovery() as standby,
-            coalesce(nullif(current_setting('invalidation.bell', true), ''),
-              case when current_setting('max_prepared_transactions') = '0' then 'on' else 'off' end)
+    `select pg_catalog.pg_is_in_recovery() as standby,
+            coalesce(nullif(pg_catalog.current_setting('invalidation.bell', true), ''),
+              case when pg_catalog.current_setting('max_prepared_transactions') = '0'
+                   then 'on' else 'off' end)
               <> 'off' as rings`,
   )
   if (rows[0]?.standby) {
     throw new Error('this is a standby: the event log is read on the primary')
   }
+  await refuseSharedBackend(client, options)
+  // A pooler in session mode may pass on a backend with the locks and prepared statements of the
+  // client before.
+  await client.query('discard all')
+  const backend = await pinSession(client, url, applicationName, {
+    ...SETTINGS,
+    statement_timeout: `${statementTimeoutMs}`,
+  })
 
   // No connection outlives a crash, a restart, or an exchange of the cluster: this is where a new
   // life is found out. Entries and cursors of the one before are not to be trusted.
@@ -118,14 +142,21 @@ async function prepare(client: Client, lost: AbortSignal): Promise<WorkerSession
     const { rows } = await client.query<{ locked: boolean }>(sql, [...values])
     return rows[0]?.locked === true
   }
-  const tryLock = (lockClass: number, object: number) =>
-    lockQuery('select pg_try_advisory_lock($1, $2) as locked', [lockClass, object])
+  const tryLock = async (lockClass: number, object: number) => {
+    const { rows } = await client.query<{ locked: boolean; backend: number }>(
+      'select pg_try_advisory_lock($1, $2) as locked, pg_backend_pid() as backend',
+      [lockClass, object],
+    )
+    if (rows[0]?.backend !== backend) throw new NotOneSession('a lock was taken by another backend')
+    return rows[0].locked
+  }
   const unlock = async (lockClass: number, object: number) => {
     await lockQuery('select pg_advisory_unlock($1, $2) as locked', [lockClass, object])
   }
 
   return {
     client,
+    backend,
     lost,
     bellRings: rows[0]?.rings === true,
     tryLock,
@@ -155,5 +186,25 @@ async function prepare(client: Client, lost: AbortSignal): Promise<WorkerSession
     [Symbol.asyncDispose]: async () => {
       await client.end().catch(() => undefined)
     },
+  }
+}
+
+/** @throws NotOneSession. Where no second connection can be had, each window is checked all the same. */
+async function refuseSharedBackend(
+  client: Client,
+  { url, applicationName }: WorkerSessionOptions,
+): Promise<void> {
+  const options = {
+    applicationName: `${applicationName}-check`,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    queryTimeoutMs: CONNECT_TIMEOUT_MS,
+  }
+  const other = await connectPlain(url, options).catch(() => null)
+  if (other === null) return
+  try {
+    const observed = await whyNotSession(client, other)
+    if (observed !== null) throw new NotOneSession(observed)
+  } finally {
+    await other.end().catch(() => undefined)
   }
 }

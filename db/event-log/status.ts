@@ -1,4 +1,5 @@
-import { Client } from 'pg'
+import type { Client } from 'pg'
+import { inTransaction } from '../connection.ts'
 import { scanTables } from './drift.ts'
 import { readRules } from './rules.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -47,15 +48,8 @@ export const readBacklog = (url: string, since: Snapshot): Promise<Backlog> =>
     return { events: Number(rows[0]?.events), oldestMs: Number(rows[0]?.oldest_ms) }
   })
 
-async function withClient<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
-}
+const withClient = <T>(url: string, work: (client: Client) => Promise<T>): Promise<T> =>
+  inTransaction(url, { applicationName: 'spms-status' }, work)
 
 async function read(client: Client): Promise<LogStatus> {
   const head = await client.query<{ snapshot: string; installed: boolean }>(

@@ -28,6 +28,8 @@ export interface Life {
 export interface Horizon {
   readonly snapshot: Snapshot
   readonly life: Life
+  /** The backend that reads. */
+  readonly backend: number
   /** A cursor that does not cover this has lost events to the ring. */
   readonly floor: Snapshot | null
 }
@@ -46,10 +48,16 @@ export async function beginReading(client: pg.ClientBase, reachingBack: boolean)
   if (reachingBack) {
     opening.push(client.query('lock table invalidation.event in access share mode'))
   }
-  const horizon = client.query<{ snapshot: string; life: Life | null; floor: string | null }>({
+  const horizon = client.query<{
+    snapshot: string
+    backend: number
+    life: Life | null
+    floor: string | null
+  }>({
     name: 'invalidation-horizon',
     // The windows' plans must not depend on statistics: a segment has none worth the name.
-    text: `select pg_current_snapshot()::text as snapshot, set_config('enable_seqscan', 'off', true),
+    text: `select pg_current_snapshot()::text as snapshot, pg_backend_pid() as backend,
+                  set_config('enable_seqscan', 'off', true),
                   (select json_build_object('incarnation', id, 'origin', origin)
                    from invalidation.life) as life,
                   (select snapshot::text from invalidation.floor) as floor`,
@@ -58,7 +66,7 @@ export async function beginReading(client: pg.ClientBase, reachingBack: boolean)
   const row = rows[0]
   const snapshot = row && parseSnapshot(row.snapshot)
   if (!snapshot || row.life === null) throw new NoLife('nobody has begun this life of the database')
-  return { snapshot, life: row.life, floor: parseSnapshot(row.floor ?? '') }
+  return { snapshot, life: row.life, backend: row.backend, floor: parseSnapshot(row.floor ?? '') }
 }
 
 /** A new session begins a new life; this one cannot go on. */

@@ -20,7 +20,7 @@ export interface Moment {
  */
 export async function findMoment(db: Kysely<Database>): Promise<Moment> {
   const { rows } = await sql<{ snapshot: string; incarnation: string | null }>`
-    select pg_current_snapshot()::text as snapshot,
+    select pg_catalog.pg_current_snapshot()::pg_catalog.text as snapshot,
            (select id from invalidation.life) as incarnation`.execute(db)
   const snapshot = parseSnapshot(rows[0]?.snapshot ?? '')
   if (!rows[0] || !snapshot) throw new Error('Postgres gave no snapshot')

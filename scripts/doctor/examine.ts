@@ -1,12 +1,15 @@
 import { once } from 'node:events'
-import { Client } from 'pg'
+import type { Client } from 'pg'
+import { connectPlain, pinSession, SettingsLost } from '../../db/connection.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { openRedis } from '../../shared/redis.ts'
 import { checkClocks } from './clocks.ts'
+import { checkDefaults } from './defaults.ts'
 import { type Finding, wrong } from './finding.ts'
 import { checkGrants } from './grants.ts'
 import { checkInvalidator, checkWatermarks } from './invalidator.ts'
 import { checkLocks } from './locks.ts'
+import { checkNames } from './names.ts'
 import { checkPooler } from './pooler.ts'
 import { checkRedis } from './redis.ts'
 import { checkSettings } from './settings.ts'
@@ -26,24 +29,27 @@ const REDIS_PATIENCE_MS = 2_000
 
 /** Looks at the live servers, and changes nothing on them. */
 export async function examine(patient: Patient): Promise<readonly Finding[]> {
-  const client = new Client({
-    connectionString: patient.databaseUrl,
-    application_name: APPLICATION_NAME,
-    connectionTimeoutMillis: 10_000,
-  })
-  await client.connect()
+  const { databaseUrl } = patient
+  const client = await connectPlain(databaseUrl, { applicationName: APPLICATION_NAME })
   try {
-    const settings = await checkSettings(client)
+    // As any program of this role finds them, before the session has values of its own.
+    const settings = [...(await checkSettings(client)), ...(await checkDefaults(client))]
+    await pinSession(client, databaseUrl, APPLICATION_NAME).catch((error: unknown) => {
+      // What checkPooler finds then explains it.
+      if (!(error instanceof SettingsLost)) throw error
+    })
     const { rows } = await client.query<{ installed: boolean }>(
       `select to_regclass('invalidation.floor') is not null as installed`,
     )
     const isInstalled = rows[0]?.installed === true
     const log = isInstalled ? await examineLog(client, patient) : [NOT_INSTALLED]
-    const pooler = await checkPooler(patient.databaseUrl, APPLICATION_NAME)
+    const pooler = await checkPooler(databaseUrl, APPLICATION_NAME)
     const incarnation = isInstalled ? await findLife(client) : null
     const redis = await examineRedis(client, patient, incarnation)
     return [...settings, ...log, ...pooler, ...redis]
   } finally {
+    // Behind a pooler in transaction mode the next one gets this backend.
+    await client.query('reset all').catch(() => undefined)
     await client.end()
   }
 }
@@ -62,6 +68,7 @@ const NOT_INSTALLED = wrong(
 async function examineLog(client: Client, { databaseUrl }: Patient): Promise<Finding[]> {
   return [
     ...(await checkTriggers(client)),
+    ...(await checkNames(client)),
     ...(await checkGrants(client)),
     ...(await checkInvalidator(databaseUrl)),
     ...(await checkLocks(client)),

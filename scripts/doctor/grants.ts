@@ -19,6 +19,10 @@ export async function checkGrants(client: Client): Promise<Finding[]> {
      order by 1, 2`,
     [APPLICATIONS],
   )
+  const { rows: schemas } = await client.query<{ name: string }>(
+    `select name from unnest(current_schemas(false)) name where name not like 'pg\\_%'`,
+  )
+  const searchPath = schemas.map(({ name }) => name)
   const findings: Finding[] = []
   for (const { application, role, superuser } of users) {
     if (superuser) {
@@ -34,7 +38,7 @@ export async function checkGrants(client: Client): Promise<Finding[]> {
     for (const { kind, name, rights, why } of await findMissing(
       client,
       role,
-      needsOf(application),
+      needsOf(application, searchPath),
     )) {
       const what = kind === 'table' ? name : `${kind} ${name}`
       findings.push(

@@ -13,7 +13,16 @@ export interface Need {
 }
 
 /** All that the role of a service has to be granted; `docs/dba.md` grants it. */
-export const needsOf = (application: Application): readonly Need[] => NEEDS[application]
+export const needsOf = (
+  application: Application,
+  /** Where the tables of the application are. */
+  searchPath: readonly string[],
+): readonly Need[] => [
+  ...[...searchPath, 'invalidation'].map(
+    (name): Need => ({ kind: 'schema', name, rights: ['usage'], why: NO_SCHEMA[application] }),
+  ),
+  ...NEEDS[application],
+]
 
 const watched = compileRules(catalog).tables.map(({ name }) => name)
 
@@ -28,16 +37,16 @@ const lookedUp = new Set(
 const tables = (names: Iterable<string>, rights: readonly string[], why: string): Need[] =>
   [...names].map((name) => ({ kind: 'table', name, rights, why }))
 
-const schemas = (why: string): Need[] =>
-  ['public', 'invalidation'].map((name) => ({ kind: 'schema', name, rights: ['usage'], why }))
-
 const NOTHING_READ = 'it reads nothing, and does not start to work'
+const NO_SCHEMA: Readonly<Record<Application, string>> = {
+  'spms-api': 'every request fails, or nothing is cached',
+  'spms-invalidator': NOTHING_READ,
+}
 const NO_BOOKS = 'the log is not emptied, or not read at all'
 const NO_WRITE = 'requests that change or delete what is there fail'
 
 const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
   'spms-api': [
-    ...schemas('every request fails, or nothing is cached'),
     ...tables(['invalidation.life'], ['select'], 'nothing is cached'),
     ...tables(watched, ['select'], 'what shows it cannot be loaded'),
     ...tables(
@@ -104,7 +113,6 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
     ),
   ],
   'spms-invalidator': [
-    ...schemas(NOTHING_READ),
     {
       kind: 'function',
       name: 'invalidation.begin_life()',
@@ -116,11 +124,8 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
       ['select'],
       NOTHING_READ,
     ),
-    ...tables(
-      ['invalidation.cursor', 'invalidation.floor'],
-      ['select', 'insert', 'update'],
-      NO_BOOKS,
-    ),
+    ...tables(['invalidation.cursor'], ['select', 'insert', 'update', 'delete'], NO_BOOKS),
+    ...tables(['invalidation.floor'], ['select', 'insert', 'update'], NO_BOOKS),
     ...tables(['invalidation.note'], ['select', 'insert', 'delete'], NO_BOOKS),
     ...tables(
       [0, 1, 2, 3].map((segment) => `invalidation.event_${segment}`),

@@ -11,7 +11,7 @@ interface Settings {
 }
 
 const DOCUMENTATION = 'docs/dba.md'
-/** The listener pings itself every three seconds. */
+/** The pool of the API keeps an idle connection for so long. */
 const IDLE_SESSION_MS = 10_000
 /** What Postgres ships with. */
 const LOCKS_PER_TRANSACTION = 64
@@ -73,8 +73,8 @@ export function judge(settings: Settings): Finding[] {
     findings.push(
       wrong(
         `idle_session_timeout is ${settings.idle_ms} ms`,
-        'the listener and the pools of the API lose their connections again and again',
-        'raise it for the roles of the API and the invalidator, or turn it off',
+        'the API loses idle connections again and again',
+        'raise it for the role of the API, or turn it off',
       ),
     )
   }

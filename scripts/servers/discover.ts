@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises'
+import { z } from 'zod'
+import { databaseUrl, notRead, parseConfig, redisUrl } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { readState, secretPath } from './state.ts'
 
@@ -10,12 +12,19 @@ export interface Discovered {
   readonly sessionSecrets: readonly string[]
 }
 
+const urls = z.object({
+  DATABASE_URL: databaseUrl.optional(),
+  REDIS_URL: redisUrl.optional(),
+  PGSSLMODE: notRead('sslmode=... in DATABASE_URL'),
+})
+
 /**
  * Finds them in the environment, else those of the `npm start` that runs here.
- * @throws ConfigurationError when there is neither.
+ * @throws ConfigurationError when there is neither, or a URL is not supported.
  */
 export async function discover(stateDir: string, env: NodeJS.ProcessEnv): Promise<Discovered> {
   const given = (env.SESSION_SECRETS ?? '').split(',').filter(Boolean)
+  parseConfig(urls, env)
   if (env.DATABASE_URL) {
     return { databaseUrl: env.DATABASE_URL, redisUrl: env.REDIS_URL, sessionSecrets: given }
   }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { databaseUrl, parseConfig, port, redisUrl } from '../../shared/config.ts'
+import { databaseUrl, notRead, parseConfig, port, redisUrl } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { findFreePort, whyNotListen } from '../servers/port.ts'
 
@@ -12,6 +12,7 @@ const startConfig = z
     CACHE_ENABLED: z.stringbool().default(true),
     DATABASE_URL: databaseUrl.optional(),
     REDIS_URL: redisUrl.optional(),
+    PGSSLMODE: notRead('sslmode=... in DATABASE_URL'),
   })
   .refine((env) => !env.DATABASE_URL || env.REDIS_URL || !env.CACHE_ENABLED, {
     path: ['REDIS_URL'],

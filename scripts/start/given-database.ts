@@ -1,4 +1,4 @@
-import { Client } from 'pg'
+import { inTransaction } from '../../db/connection.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { maskUrl } from '../mask-url.ts'
 
@@ -29,18 +29,13 @@ interface Readiness {
   readonly triggers: boolean
 }
 
-async function look(url: string): Promise<Readiness> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5000 })
-  await client.connect()
-  try {
+const look = (url: string): Promise<Readiness> =>
+  inTransaction(url, { applicationName: 'spms-start', connectTimeoutMs: 5_000 }, async (client) => {
     const { rows } = await client.query<Readiness>(`
       select to_regclass('users_publicstaffprofile') is not null as tables,
              exists (select from pg_trigger where tgname like 'zz\\_invalidation\\_%') as triggers`)
     return rows[0] ?? { tables: false, triggers: false }
-  } finally {
-    await client.end()
-  }
-}
+  })
 
 // A refused connection to a name with two addresses is an AggregateError without a message.
 const reason = (error: unknown) =>

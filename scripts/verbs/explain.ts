@@ -119,11 +119,13 @@ async function partsOfPath(
     const port = await listen(server, { host: '127.0.0.1', port: 0, setting: 'PORT' })
     const headers: Record<string, string> = {}
     if (userId !== undefined) {
-      const { password } = await db
-        .selectFrom('users_user')
-        .select('password')
-        .where('id', '=', userId)
-        .executeTakeFirstOrThrow(() => new ConfigurationError(`there is no user ${userId}`))
+      const { password } = await db.transaction().execute((trx) =>
+        trx
+          .selectFrom('users_user')
+          .select('password')
+          .where('id', '=', userId)
+          .executeTakeFirstOrThrow(() => new ConfigurationError(`there is no user ${userId}`)),
+      )
       const session = await createSessions(http.sessionSecrets).issue(userId, password)
       headers.Cookie = `spms_session=${session}`
     }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client } from 'pg'
+import type { Client } from 'pg'
+import { inTransaction } from '../../db/connection.ts'
 import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { concerns } from '../../invalidator/pattern.ts'
 import { bareKey } from '../../shared/cache/key.ts'
@@ -53,15 +54,13 @@ export async function runFlush(
 
 /** Answers with a snapshot that sees the request. */
 async function ask(url: string, pattern: string): Promise<Snapshot> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5000 })
-  await client.connect()
-  try {
-    await client.query('select invalidation.flush($1)', [pattern])
+  const connection = { applicationName: 'spms-flush' }
+  const request = (client: Client) => client.query('select invalidation.flush($1)', [pattern])
+  await inTransaction(url, connection, request, 'read write')
+  return inTransaction(url, connection, async (client) => {
     const { rows } = await client.query<{ text: string }>(
       'select pg_current_snapshot()::text as text',
     )
     return parseSnapshot(rows[0]?.text ?? '') as Snapshot
-  } finally {
-    await client.end()
-  }
+  })
 }

@@ -1,11 +1,16 @@
-import { Client, type QueryArrayResult } from 'pg'
+import type { QueryArrayResult } from 'pg'
+import { connectPlain } from '../../db/connection.ts'
+import { parseDatabaseUrl } from '../../db/database-url.ts'
+import { meaningOf } from '../../db/settings.ts'
 
 /** Runs SQL and prints each answer: an aligned table, or how many rows it touched. */
 export async function runSql(url: string, statements: string): Promise<void> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5000 })
+  const client = await connectPlain(url, { applicationName: 'spms-sql' })
   client.on('notice', ({ message }) => console.error(`notice: ${message}`))
-  await client.connect()
   try {
+    // Names mean what they mean to the services; everything else is as the role has it.
+    const { search_path } = meaningOf(parseDatabaseUrl(url).searchPath)
+    await client.query(`set search_path = ${search_path}`)
     const text = { getTypeParser: () => String }
     const answer = await client.query<Row>({ text: statements, rowMode: 'array', types: text })
     // Several statements in one text are answered by several results, which the types do not say.

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client } from 'pg'
+import { connect } from '../../db/connection.ts'
 import type { Event } from '../../db/event-log/event.ts'
 import { type InstalledRules, readRules } from '../../db/event-log/rules.ts'
 import type { Snapshot } from '../../db/event-log/snapshot.ts'
@@ -18,13 +18,7 @@ export async function runTail(
   prefix: string,
   stopping: AbortSignal,
 ): Promise<void> {
-  const client = new Client({
-    connectionString: databaseUrl,
-    application_name: 'spms-tail',
-    connectionTimeoutMillis: 5000,
-    pipeline: true,
-  })
-  await client.connect()
+  const client = await connect(databaseUrl, { applicationName: 'spms-tail', pipeline: true })
   const translation = createTranslation({
     session: { client },
     catalog,

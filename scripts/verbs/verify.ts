@@ -88,7 +88,9 @@ async function watchChanges(
     registers: [registry],
   })
   const stop = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGPIPE'] as const) {
+    process.once(signal, () => stop.abort())
+  }
   // A watch of days outlives a restart of Postgres or of Redis; until it has looked once more it is not well.
   let isAway = true
   let told = ''

@@ -68,4 +68,7 @@ export const watermarkKey = (prefix: string) => `${prefix}/watermark`
 
 const start = (prefix: string, version: number) => `${prefix}/v${version}/`
 
+/** Which Redis this is, for those who invalidate in it. */
+export const identityKey = (prefix: string) => `${prefix}:identity`
+
 const escape = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')

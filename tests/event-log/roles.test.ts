@@ -137,7 +137,7 @@ describe('the roles that docs/dba.md names', () => {
         [nameOf(role)],
       )
       const granted = rows.map(({ right }) => right)
-      const needed = needsOf(application)
+      const needed = needsOf(application, ['public'])
         .filter(({ kind }) => kind === 'table')
         .flatMap(({ name, rights }) => rights.map((right) => `${right} ${name}`))
       expect(granted).to.include.members(needed)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
-import { createOwnership, type Ownership, redisTarget } from '../../invalidator/ownership.ts'
+import { createOwnership, type Ownership } from '../../invalidator/ownership.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { until } from '../support/until.ts'
@@ -196,16 +196,4 @@ describe('ownership', () => {
       }
     }
   })
-
-  for (const [url, target] of [
-    ['redis://h:7000/3', 'h:7000/3#p'],
-    ['redis://h', 'h:6379/0#p'],
-    ['redis://h/', 'h:6379/0#p'],
-    ['redis://h:6379/0', 'h:6379/0#p'],
-    ['redis://user:secret@h:6379/0', 'h:6379/0#p'],
-  ] as const) {
-    it(`knows the Redis at ${url.replace('secret', '***')}`, () => {
-      expect(redisTarget(url, 'p')).to.equal(target)
-    })
-  }
 })

@@ -8,8 +8,8 @@ import {
 } from '../../db/event-log/housekeeping.ts'
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { beginReading, isWithinRing } from '../../db/event-log/window.ts'
-import { redisTarget } from '../../invalidator/ownership.ts'
 import { examine } from '../../scripts/doctor/examine.ts'
+import { createIdentityReader } from '../../shared/cache/identity.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import type { EventLog } from '../event-log/event-log.ts'
@@ -70,14 +70,15 @@ describe('the ring of the log while everything is at work', function () {
     for (let minute = 0; minute < minutes; minute++) {
       aheadS += 60
       if (beside) {
-        const { ledger, prefix } = beside
+        const { ledger, prefix, redis } = beside
+        const identity = await createIdentityReader(redis, prefix)()
         const cursors = await Promise.all(
           BIRDS.map(async ({ name }) => ({
             resource: name,
             snapshot: decodeWatermark(await ledger.read(name))?.snapshot.text ?? '',
           })),
         )
-        await noteCursors(log.client, redisTarget(testRedisUrl(), prefix), cursors)
+        await noteCursors(log.client, identity, cursors)
       }
       results.push(await keepHouse(log.client, { aheadS }))
     }

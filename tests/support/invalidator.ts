@@ -5,9 +5,9 @@ import { openListener } from '../../db/event-log/listener.ts'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
 import { runInvalidator } from '../../invalidator/invalidator.ts'
 import { createInvalidatorMetrics, type InvalidatorMetrics } from '../../invalidator/metrics.ts'
-import { redisTarget } from '../../invalidator/ownership.ts'
 import { WakeUp } from '../../invalidator/wake-up.ts'
 import { createWorker, type Worker } from '../../invalidator/worker.ts'
+import { createIdentityReader } from '../../shared/cache/identity.ts'
 import { createLedger, type Ledger } from '../../shared/cache/ledger.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { createLogger } from '../../shared/logger.ts'
@@ -96,7 +96,7 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
       ledger: wrapLedger(ledger),
       catalog,
       prefix,
-      target: redisTarget(options.redisUrl ?? testRedisUrl(), prefix),
+      readIdentity: createIdentityReader(redis, prefix),
       heartbeatMs,
       metrics,
       logger: silentLogger(),

@@ -1,0 +1,185 @@
+import { Client, type ClientConfig } from 'pg'
+import { type DatabaseAddress, parseDatabaseUrl } from './database-url.ts'
+import { ConfigurationError } from './errors.ts'
+import { meaningOf, SESSION_DEFAULTS, setLocalSql, type Settings } from './settings.ts'
+
+/** How a program of ours connects to Postgres. */
+export interface ConnectOptions {
+  /** What `pg_stat_activity` calls the session; other code finds it by this name. */
+  readonly applicationName: string
+  readonly connectTimeoutMs?: number
+  /** The client gives up on an answer after this time. */
+  readonly queryTimeoutMs?: number
+  /** Sends queries without waiting for the answers to those before. */
+  readonly pipeline?: boolean
+}
+
+const CONNECT_TIMEOUT_MS = 10_000
+/** When a connection without traffic is probed. */
+const KEEP_ALIVE_DELAY_MS = 5_000
+
+/**
+ * What `pg` needs to connect. Only the address comes from the URL, and nothing but the name is sent
+ * at startup, since poolers reject other startup parameters.
+ */
+export function clientConfig(
+  { searchPath: _, ...address }: DatabaseAddress,
+  options: ConnectOptions,
+): ClientConfig {
+  return {
+    ...address,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
+    ...(options.queryTimeoutMs !== undefined && { query_timeout: options.queryTimeoutMs }),
+    ...(options.pipeline !== undefined && { pipeline: options.pipeline }),
+  }
+}
+
+/** Connects and leaves the settings of the session as the server has them. */
+export async function connectPlain(url: string, options: ConnectOptions): Promise<Client> {
+  const client = new Client(clientConfig(parseDatabaseUrl(url), options))
+  // A connection that breaks between two queries has nobody to tell; the next query fails by itself.
+  client.on('error', () => {})
+  try {
+    await client.connect()
+  } catch (error) {
+    throw explainConnectionError(error)
+  }
+  return client
+}
+
+/**
+ * Connects and sets all that the program relies on, so that neither the URL nor the defaults of the
+ * role or the database decide it. `settings` replace single defaults.
+ * @throws SettingsLost where a pooler gives the next statement to another backend.
+ */
+export async function connect(
+  url: string,
+  options: ConnectOptions,
+  settings: Settings = {},
+): Promise<Client> {
+  const client = await connectPlain(url, options)
+  try {
+    await pinSession(client, url, options.applicationName, settings)
+    return client
+  } catch (error) {
+    await client.end()
+    throw error
+  }
+}
+
+/** A setting that was made did not last until the next statement. */
+export class SettingsLost extends Error {
+  override readonly name = 'SettingsLost'
+}
+
+/** Sets the settings of a session and reads them back. Returns the id of the backend that has them. */
+export async function pinSession(
+  client: Client,
+  url: string,
+  applicationName: string,
+  settings: Settings = {},
+): Promise<number> {
+  const { searchPath } = parseDatabaseUrl(url)
+  const wanted = {
+    ...meaningOf(searchPath),
+    ...SESSION_DEFAULTS,
+    ...settings,
+    application_name: applicationName,
+  }
+  // A name that this version of Postgres does not know is left out.
+  const set = await client.query<Setting>(
+    `select name, pg_catalog.set_config(name, value, false) as value,
+            pg_catalog.pg_backend_pid() as backend
+     from rows from (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[]))
+            wanted (name, value)
+     where pg_catalog.current_setting(name, true) is not null`,
+    [Object.keys(wanted), Object.values(wanted)],
+  )
+  const found = await client.query<Setting>(
+    `select name, pg_catalog.current_setting(name) as value, pg_catalog.pg_backend_pid() as backend
+     from pg_catalog.unnest($1::pg_catalog.text[]) made (name)`,
+    [set.rows.map(({ name }) => name)],
+  )
+  const kept = new Map(found.rows.map(({ name, value }) => [name, value]))
+  const lost = set.rows.filter(({ name, value }) => kept.get(name) !== value)
+  const backend = found.rows[0]?.backend
+  if (lost.length > 0 || backend === undefined || set.rows.some((row) => row.backend !== backend)) {
+    throw new SettingsLost(
+      `settings of the session did not last (${lost.map(({ name }) => name).join(', ') || 'another backend answered'}): ${NEEDS_A_SESSION}`,
+    )
+  }
+  return backend
+}
+
+interface Setting {
+  readonly name: string
+  readonly value: string
+  readonly backend: number
+}
+
+/** The remedy where a pooler is in the way. */
+export const NEEDS_A_SESSION =
+  'connect to Postgres directly or through a pooler in session mode, not in transaction mode'
+
+/** For the statement that begins a transaction of a connection whose session may be shared. */
+export const localSettingsSql = (url: string): string =>
+  setLocalSql(meaningOf(parseDatabaseUrl(url).searchPath))
+
+/**
+ * Runs some queries in one transaction that sets what they rely on. It leaves no setting behind, so
+ * that it may run through a pooler in transaction mode.
+ */
+export async function inTransaction<T>(
+  url: string,
+  options: ConnectOptions,
+  work: (client: Client) => Promise<T>,
+  accessMode: 'read only' | 'read write' = 'read only',
+): Promise<T> {
+  const client = await connectPlain(url, options)
+  try {
+    await client.query(
+      `begin isolation level read committed ${accessMode}; ${localSettingsSql(url)}`,
+    )
+    const result = await work(client)
+    await client.query('commit')
+    return result
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+/** Certificates that cannot be traced to a known authority. */
+const UNKNOWN_AUTHORITY = [
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+]
+
+/** Says which setting is missing where the TLS of a connection failed; other errors stay as they are. */
+export function explainConnectionError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  const code = 'code' in error ? String(error.code) : ''
+  const explain = (text: string) =>
+    new ConfigurationError(`cannot connect to Postgres: ${error.message}; ${text}`, {
+      cause: error,
+    })
+  if (UNKNOWN_AUTHORITY.includes(code)) {
+    return explain(
+      'name the file of its certificate authority: sslrootcert=... in DATABASE_URL, or NODE_EXTRA_CA_CERTS',
+    )
+  }
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return explain(
+      'give the host in DATABASE_URL as the certificate names it, or sslmode=verify-ca with sslrootcert',
+    )
+  }
+  if (error.message === 'The server does not support SSL connections') {
+    return explain('turn on ssl on the server, or write sslmode=disable in DATABASE_URL')
+  }
+  return error
+}
