@@ -299,6 +299,7 @@ describe('doctor', () => {
       locks: 64,
       idle_ms: 0,
       idle_transaction_ms: 60_000,
+      temp_limits: [],
     }
     for (const [what, change, kinds] of [
       ['as they should be', {}, []],
@@ -309,6 +310,7 @@ describe('doctor', () => {
       ['few locks', { locks: 10 }, ['note']],
       ['sessions that end at once', { idle_ms: 1_000 }, ['wrong']],
       ['transactions that may idle for ever', { idle_transaction_ms: 0 }, ['note']],
+      ['a limit of temporary files', { temp_limits: ['1MB of loader'] }, ['note']],
     ] as const) {
       it(what, () => {
         expect(judge({ ...fine, ...change }).map(({ kind }) => kind)).to.eql(kinds)

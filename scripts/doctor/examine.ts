@@ -11,8 +11,10 @@ import { checkInvalidator, checkWatermarks } from './invalidator.ts'
 import { checkLocks } from './locks.ts'
 import { checkNames } from './names.ts'
 import { checkPooler } from './pooler.ts'
+import { checkPublications } from './publications.ts'
 import { checkRedis } from './redis.ts'
 import { checkSettings } from './settings.ts'
+import { checkStandbys } from './standbys.ts'
 import { checkStatistics } from './statistics.ts'
 import { checkTriggers } from './triggers.ts'
 
@@ -72,6 +74,8 @@ async function examineLog(client: Client, { databaseUrl }: Patient): Promise<Fin
     ...(await checkGrants(client)),
     ...(await checkInvalidator(databaseUrl)),
     ...(await checkLocks(client)),
+    ...(await checkPublications(client)),
+    ...(await checkStandbys(client)),
     ...(await checkStatistics(client)),
   ]
 }

@@ -19,3 +19,7 @@ export const note = (what: string, why: string, remedy: string): Finding => ({
   ...wrong(what, why, remedy),
   kind: 'note',
 })
+
+/** A finding as the command line prints it. */
+export const describeFinding = ({ kind, what, why, remedy }: Finding): string =>
+  `\n${kind === 'wrong' ? 'WRONG' : 'note '}  ${what}\n       why: ${why}\n       do:  ${remedy}`

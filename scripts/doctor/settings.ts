@@ -8,6 +8,8 @@ interface Settings {
   readonly locks: number
   readonly idle_ms: number
   readonly idle_transaction_ms: number
+  /** The values of `temp_file_limit` other than none: `10MB`, `10MB of loader`. */
+  readonly temp_limits: readonly string[]
 }
 
 const DOCUMENTATION = 'docs/dba.md'
@@ -25,7 +27,18 @@ export async function checkSettings(client: Client): Promise<Finding[]> {
             current_setting('max_locks_per_transaction')::integer as locks,
             extract(epoch from current_setting('idle_session_timeout')::interval)::integer * 1000 as idle_ms,
             extract(epoch from current_setting('idle_in_transaction_session_timeout')::interval)::integer * 1000
-              as idle_transaction_ms`,
+              as idle_transaction_ms,
+            array(
+              select distinct value from (
+                select nullif(current_setting('temp_file_limit'), '-1')
+                union all
+                select substr(setting, length('temp_file_limit=') + 1) || coalesce(' of ' || r.rolname, '')
+                from pg_db_role_setting s cross join unnest(s.setconfig) setting
+                left join pg_roles r on r.oid = s.setrole
+                where setting like 'temp\\_file\\_limit=%' and setting <> 'temp_file_limit=-1'
+                  and s.setdatabase in (0, (select oid from pg_database where datname = current_database()))
+              ) limits (value) where value is not null order by value
+            ) as temp_limits`,
   )
   return judge(rows[0] as Settings)
 }
@@ -84,6 +97,15 @@ export function judge(settings: Settings): Finding[] {
         'idle_in_transaction_session_timeout is off',
         'a transaction that somebody forgets keeps the log from being emptied',
         'set it for the roles that write',
+      ),
+    )
+  }
+  if (settings.temp_limits.length > 0) {
+    findings.push(
+      note(
+        `temp_file_limit is ${settings.temp_limits.join(', ')}`,
+        'a statement fails whose changed rows, old and new, take more than that in temporary files beside work_mem',
+        'set a higher limit, or a higher work_mem, for the roles that change many rows in one statement',
       ),
     )
   }

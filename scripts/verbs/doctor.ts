@@ -1,6 +1,6 @@
 import { CACHE_PREFIX, MAX_STALENESS_MS } from '../../shared/config.ts'
 import { examine } from '../doctor/examine.ts'
-import type { Finding } from '../doctor/finding.ts'
+import { describeFinding } from '../doctor/finding.ts'
 import { maskUrl } from '../mask-url.ts'
 import type { Discovered } from '../servers/discover.ts'
 
@@ -17,11 +17,8 @@ export async function runDoctor(
     prefix: environment.CACHE_PREFIX || CACHE_PREFIX,
     maxStalenessMs: Number(environment.MAX_STALENESS_MS || MAX_STALENESS_MS),
   })
-  for (const finding of findings) console.log(describe(finding))
+  for (const finding of findings) console.log(describeFinding(finding))
   const count = findings.filter(({ kind }) => kind === 'wrong').length
   console.log(count === 0 ? '\nnothing is wrong' : `\n${count} wrong`)
   return count === 0
 }
-
-const describe = ({ kind, what, why, remedy }: Finding) =>
-  `\n${kind === 'wrong' ? 'WRONG' : 'note '}  ${what}\n       why: ${why}\n       do:  ${remedy}`

@@ -1,6 +1,10 @@
+import { Client } from 'pg'
 import { install } from '../../db/event-log/install.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { catalog } from '../../shared/resources/index.ts'
+import { describeFinding } from '../doctor/finding.ts'
+import { checkPublications } from '../doctor/publications.ts'
+import { checkStandbys } from '../doctor/standbys.ts'
 
 /** Adds the event log and its triggers, or prints the SQL that would. */
 export async function runInstall(
@@ -15,4 +19,17 @@ export async function runInstall(
   const { version, tables, changed } = await install(url, rules)
   for (const name of changed) console.log(name)
   console.log(`rules version ${version} on ${tables} tables, ${changed.length} changed`)
+  await warnOfReplication(url)
+}
+
+/** Prints what replicates this database, and stops or is disturbed by the new tables. */
+async function warnOfReplication(url: string): Promise<void> {
+  const client = new Client({ connectionString: url, application_name: 'spms-install' })
+  await client.connect()
+  try {
+    const findings = [...(await checkPublications(client)), ...(await checkStandbys(client))]
+    for (const finding of findings) console.log(describeFinding(finding))
+  } finally {
+    await client.end()
+  }
 }

@@ -452,6 +452,10 @@ describe('install refuses, and says why', () => {
       create table flock_1 partition of flock for values from (0) to (9);
       create table parrot (extra int, primary key (id)) inherits (bird);
       create view sky as select * from bird;
+      create extension citext;
+      create schema other;
+      create domain other.text as pg_catalog.text;
+      create table coded (id int primary key, a citext, b char(3), c other.text);
       create table wide (id int primary key, ${Array.from({ length: 64 }, (_, i) => `c${i} int`).join()});
     `
   const cases: [string, WatchedTable, RegExp][] = [
@@ -480,6 +484,21 @@ describe('install refuses, and says why', () => {
       'a key that has many texts',
       { name: 'timed', watch: ['id'], keys: ['price'] },
       /timed\.price cannot be a key: numeric/,
+    ],
+    [
+      'a key that ignores case',
+      { name: 'coded', watch: ['id'], keys: ['a'] },
+      /coded\.a cannot be a key: public\.citext/,
+    ],
+    [
+      'a key whose trailing blanks mean nothing',
+      { name: 'coded', watch: ['id'], keys: ['b'] },
+      /coded\.b cannot be a key: bpchar/,
+    ],
+    [
+      'a key of a type that is only named as one of ours',
+      { name: 'coded', watch: ['id'], keys: ['c'] },
+      /coded\.c cannot be a key: other\.text/,
     ],
     [
       'a partitioned table',
