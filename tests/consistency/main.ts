@@ -3,8 +3,7 @@ import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { stateDir } from '../../scripts/paths.ts'
 import type { Fault } from './faults/fault.ts'
-import { FAULTS } from './faults/index.ts'
-import { REDIS_FAULTS } from './faults/redis.ts'
+import { FAULTS, FAULTS_OF_REDIS } from './faults/index.ts'
 import { together } from './faults/together.ts'
 import { Random } from './random.ts'
 import { describeMeasure, describePhase, describeRun } from './report.ts'
@@ -17,9 +16,17 @@ interface Options {
   readonly seed: number
   readonly minutes: number
   readonly faults: readonly Fault[]
+  readonly keepGoing: boolean
+  readonly measures: boolean
 }
 
-const { seed, minutes, faults } = new Command('npm run test:consistency --')
+const {
+  seed,
+  minutes,
+  faults,
+  keepGoing,
+  measures: isMeasured,
+} = new Command('npm run test:consistency --')
   .description(
     'Proves the guarantees under load and faults, by a program that shares nothing with ours.',
   )
@@ -37,6 +44,8 @@ const { seed, minutes, faults } = new Command('npm run test:consistency --')
       .argParser(named)
       .default(FAULTS, 'all'),
   )
+  .option('--keep-going', 'begin further phases after one that was violated', false)
+  .option('--no-measures', 'do not measure first what triggers cost and how often is loaded')
   .parse()
   .opts<Options>()
 
@@ -45,7 +54,8 @@ const logPath = join(stateDir, `consistency-${seed}.log`)
 await rm(logPath, { force: true })
 const tellLog = () => say(`what the processes said meanwhile: ${logPath}`)
 const { measures, phases } = await run({
-  isMeasured: true,
+  isMeasured,
+  keepsGoing: keepGoing,
   onMeasure: (measure) => say(describeMeasure(measure)),
   seed,
   logPath,
@@ -70,8 +80,8 @@ function* rounds(): Iterable<Fault | null> {
   for (;;) {
     yield null
     yield* random.shuffled(faults)
-    const ofRedis = random.shuffled(faults.filter((fault) => REDIS_FAULTS.includes(fault)))
-    const others = random.shuffled(faults.filter((fault) => !REDIS_FAULTS.includes(fault)))
+    const ofRedis = random.shuffled(faults.filter((fault) => FAULTS_OF_REDIS.includes(fault)))
+    const others = random.shuffled(faults.filter((fault) => !FAULTS_OF_REDIS.includes(fault)))
     for (const [at, other] of others.entries()) {
       const fault = ofRedis[at]
       if (fault) yield together(other, fault)

@@ -24,7 +24,7 @@ export interface Observer extends AsyncDisposable {
 }
 
 /** Opens one on a connection of its own, which leads where those of the API lead. */
-export function openObserver(redisUrl: string, prefix: string): Observer {
+export function openObserver(redisUrl: string, watermarkKey: string): Observer {
   const redis = new Redis(redisUrl, {
     commandTimeout: 1_000,
     // Through a connection that is only half there nothing is ever heard again.
@@ -52,7 +52,7 @@ export function openObserver(redisUrl: string, prefix: string): Observer {
   }
 
   async function look(): Promise<ReadonlyMap<string, Mark | null>> {
-    const stored = await redis.hgetall(`${prefix}/watermark`)
+    const stored = await redis.hgetall(watermarkKey)
     return new Map(Object.entries(stored).map(([name, text]) => [name, readMark(text)]))
   }
 

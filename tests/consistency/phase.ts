@@ -11,10 +11,10 @@ import { judgeReaders } from './oracle/readers.ts'
 import type { Random } from './random.ts'
 import { createClient } from './readers/client.ts'
 import { startControl } from './readers/control.ts'
-import { type Seen, startReaders } from './readers/readers.ts'
+import { type Running, type Seen, startReaders } from './readers/readers.ts'
 import { MAX_STALENESS_MS, type Stage } from './stage/stage.ts'
 import { startApiWriters } from './writers/api-writers.ts'
-import { DOORS, PREPARED_DOORS } from './writers/doors.ts'
+import { type Door, DOORS, PREPARED_DOORS } from './writers/doors.ts'
 import { WriteLog } from './writers/log.ts'
 import { startSqlWriters, type WriteFailure } from './writers/sql-writers.ts'
 
@@ -63,7 +63,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
       await onPostgres(stage, (postgres) => truth.advance(postgres))
 
       const common = { log, failures, random: drawn }
-      const writers = [
+      const writers: Running[] = [
         startSqlWriters({ ...common, url: stage.writersUrl, doors: DOORS, count: SQL_WRITERS }),
         startSqlWriters({ ...common, url: stage.preparedUrl, doors: PREPARED_DOORS, count: 1 }),
       ]
@@ -76,15 +76,21 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
       })
       const readers = startReaders(client, drawn, seen, () => api.lastToken())
       const control = startControl(fresh)
-      const waits = watchWaits(stage.writersUrl)
+      const waits = watchWaits(stage.writersUrl, () => allowances.isLogLocked)
+      const write = (doors: readonly Door[]) => {
+        const writer = startSqlWriters({ ...common, url: stage.writersUrl, doors, count: 1 })
+        writers.push(writer)
+        return writer
+      }
       const violations: Violation[] = []
       let controlMs = 0
       try {
         await sleep(calmMs)
         if (fault) {
-          const recover = await fault.inject({ stage, observer, allowances, random: drawn, isLong })
+          const scene = { stage, observer, allowances, random: drawn, isLong, write }
+          const recover = await fault.inject(scene)
           await sleep(fault.holdMs)
-          await recover()
+          violations.push(...((await recover()) ?? []))
         }
         await sleep(calmMs)
       } finally {

@@ -15,6 +15,8 @@ export interface RunOptions extends StageOptions {
   readonly isLong?: boolean
   /** Begins no further phase after so long. */
   readonly forMs?: number
+  /** Begins further phases also after one that was violated. */
+  readonly keepsGoing?: boolean
   /** First what triggers cost and how often things are loaded: each by itself. */
   readonly isMeasured?: boolean
   readonly onMeasure?: (measure: Measure) => void
@@ -30,7 +32,7 @@ export interface Result {
 export async function run(options: RunOptions): Promise<Result> {
   const random = new Random(options.seed)
   await using stage = await openStage(options)
-  await using observer = openObserver(stage.paths.apisToRedis.url, stage.system.prefix)
+  await using observer = openObserver(stage.paths.apisToRedis.url, stage.keys.watermark)
   const theatre = createTheatre({ stage, observer, random, isLong: options.isLong ?? false })
   const measures: Measure[] = []
   for (const measure of options.isMeasured ? [measureOverhead, measureLoads] : []) {
@@ -45,7 +47,7 @@ export async function run(options: RunOptions): Promise<Result> {
     const report = await theatre.play(fault, options.calmMs)
     phases.push(report)
     options.onPhase?.(report)
-    if (report.violations.length > 0) break
+    if (report.violations.length > 0 && !options.keepsGoing) break
   }
   return { measures, phases }
 }

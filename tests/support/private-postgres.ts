@@ -40,6 +40,8 @@ export interface PrivatePostgresOptions {
   readonly settings?: Readonly<Record<string, string | number>>
   /** By default with a small seed. */
   readonly seeded?: boolean
+  /** Installs the triggers; by default a superuser does. */
+  readonly install?: (url: string) => Promise<unknown>
 }
 
 let servers = 0
@@ -49,6 +51,7 @@ const newName = () => `test-${process.pid}-${++servers}`
 export async function startPrivatePostgres({
   settings = {},
   seeded = true,
+  install: installTriggers = (url) => install(url, compileRules(catalog)),
 }: PrivatePostgresOptions = {}): Promise<CopyablePostgres> {
   const say = (line: string) => void process.stderr.write(`${line}\n`)
   const open: Open = (name, port) =>
@@ -62,7 +65,7 @@ export async function startPrivatePostgres({
   const url = server.urlOf('spms')
   await migrate(url)
   if (seeded) await seed(url, { scale: 0.1 })
-  await install(url, compileRules(catalog))
+  await installTriggers(url)
   return control(open, name, server)
 }
 

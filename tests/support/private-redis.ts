@@ -20,16 +20,19 @@ export interface PrivateRedis extends AsyncDisposable {
   thaw(): Promise<void>
 }
 
-/** Starts a private Redis, on a free port unless one is given. */
-export async function startPrivateRedis(port?: number): Promise<PrivateRedis> {
+/** Starts a private Redis, on a free port unless one is given, with more environment if there is any. */
+export async function startPrivateRedis(
+  port?: number,
+  env: NodeJS.ProcessEnv = {},
+): Promise<PrivateRedis> {
   const dataDir = await mkdtemp(join(tmpdir(), 'spms-redis-'))
-  let server = await start(dataDir, port)
+  let server = await start(dataDir, port, env)
   return {
     url: server.url,
     port: server.port,
     stop: () => server.kill(),
     async start() {
-      server = await start(dataDir, server.port)
+      server = await start(dataDir, server.port, env)
     },
     async save() {
       const client = new Redis(server.url)
@@ -45,10 +48,18 @@ export async function startPrivateRedis(port?: number): Promise<PrivateRedis> {
   }
 }
 
-const start = (dataDir: string, port: number | undefined): Promise<RedisServer> =>
+const start = (
+  dataDir: string,
+  port: number | undefined,
+  env: NodeJS.ProcessEnv,
+): Promise<RedisServer> =>
   startRedis({
     stateDir,
-    env: { ...process.env, REDIS_IMAGE: process.env.TEST_REDIS_IMAGE ?? process.env.REDIS_IMAGE },
+    env: {
+      ...process.env,
+      REDIS_IMAGE: process.env.TEST_REDIS_IMAGE ?? process.env.REDIS_IMAGE,
+      ...env,
+    },
     ...(port !== undefined && { port }),
     dataDir,
     say: (line) => void process.stderr.write(`${line}\n`),

@@ -39,8 +39,13 @@ export interface System extends AsyncDisposable {
   readonly invalidator: Invalidator
   /** Replaces an API as a rolling deploy does: another takes its requests, and it ends what it has. */
   replaceApi(api: number): Promise<void>
-  /** Starts one more invalidator, with this environment on top of the others'; kill it as the first. */
-  addInvalidator(env?: NodeJS.ProcessEnv): Promise<Invalidator>
+  /**
+   * Starts one more invalidator, with this environment on top of the others'; kill it as the first.
+   * Unless it may never be ready, it is when this resolves.
+   */
+  addInvalidator(env?: NodeJS.ProcessEnv, options?: { mayStandBy?: boolean }): Promise<Invalidator>
+  /** Starts one more API, which is none of `apis`, with this environment on top of the others'. */
+  addApi(env?: NodeJS.ProcessEnv): Promise<AddedApi>
   /** Reads a path under `/api/v1`, by default from the first API. */
   get(path: string, headers?: Record<string, string>, api?: number): Promise<Reply>
   /** What each living process tells at `/metrics`. */
@@ -60,6 +65,12 @@ export interface Invalidator {
   /** Holds it still, as SIGSTOP does. */
   freeze(): void
   thaw(): void
+}
+
+/** An API beside those of a system. */
+export interface AddedApi {
+  readonly address: string
+  stop(): Promise<void>
 }
 
 export interface Reply {
@@ -113,15 +124,16 @@ async function start(
     ...more.env,
   }
   const living = new Set<Service>()
-  const open = async (main: string, env: NodeJS.ProcessEnv = {}) => {
+  const open = async (main: string, env: NodeJS.ProcessEnv = {}, mayStandBy = false) => {
     const service = await startOne(main, { ...common, ...env }, more.logPath)
     living.add(service)
     closers.push(() => service.stop())
-    await Promise.race([until(() => answers(`${service.metrics}/readyz`)), service.failed])
+    const path = mayStandBy ? 'livez' : 'readyz'
+    await Promise.race([until(() => answers(`${service.metrics}/${path}`)), service.failed])
     return service
   }
-  const addInvalidator = async (env?: NodeJS.ProcessEnv): Promise<Invalidator> => {
-    const start = () => open('invalidator/main.ts', { ...more.invalidatorEnv, ...env })
+  const addInvalidator: System['addInvalidator'] = async (env, { mayStandBy } = {}) => {
+    const start = () => open('invalidator/main.ts', { ...more.invalidatorEnv, ...env }, mayStandBy)
     let service = await start()
     return {
       async kill() {
@@ -183,6 +195,16 @@ async function start(
       await old.stop()
     },
     addInvalidator,
+    async addApi(env) {
+      const service = await open('api/main.ts', { ...more.apiEnv, ...env })
+      return {
+        address: service.address,
+        async stop() {
+          living.delete(service)
+          await service.stop()
+        },
+      }
+    },
     get,
     scrape,
     async metric(name, labels = '') {

@@ -1,15 +1,38 @@
+import { CLOCK_FAULTS } from './clock.ts'
+import { COPY_FAULTS } from './copies.ts'
 import { DEPLOY_FAULTS } from './deploy.ts'
+import { EVENT_LOG_FAULTS } from './event-log.ts'
 import type { Fault } from './fault.ts'
+import { FOREIGN_KEY_FAULTS } from './foreign-keys.ts'
+import { INHERITANCE_FAULTS } from './inheritance.ts'
 import { INVALIDATOR_FAULTS } from './invalidator.ts'
+import { POLICY_FAULTS } from './policies.ts'
 import { POSTGRES_FAULTS } from './postgres.ts'
+import { PRIVILEGE_FAULTS } from './privileges.ts'
 import { REDIS_FAULTS } from './redis.ts'
+import { REWRITE_FAULTS } from './rewrites.ts'
 import { SCHEMA_FAULTS } from './schema.ts'
+import { SETTING_FAULTS } from './settings.ts'
+
+/** What happens to Redis and beside it: of these no two at once. */
+export const FAULTS_OF_REDIS: readonly Fault[] = [
+  ...CLOCK_FAULTS,
+  ...FOREIGN_KEY_FAULTS,
+  ...REDIS_FAULTS,
+]
 
 /** Everything that is tried. */
 export const FAULTS: readonly Fault[] = [
+  ...COPY_FAULTS,
   ...DEPLOY_FAULTS,
+  ...EVENT_LOG_FAULTS,
+  ...INHERITANCE_FAULTS,
   ...INVALIDATOR_FAULTS,
+  ...POLICY_FAULTS,
   ...POSTGRES_FAULTS,
-  ...REDIS_FAULTS,
+  ...PRIVILEGE_FAULTS,
+  ...REWRITE_FAULTS,
   ...SCHEMA_FAULTS,
+  ...SETTING_FAULTS,
+  ...FAULTS_OF_REDIS,
 ]

@@ -120,7 +120,9 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     async inject({ stage, allowances }) {
       const { standby, replication } = await stage.addStandby()
       const old = stage.postgres
-      const itsInvalidator = await stage.system.addInvalidator({ DATABASE_URL: old.url })
+      const itsInvalidator = await stage.system.addInvalidator({
+        DATABASE_URL: stage.urlFor('spms_invalidator', old.url),
+      })
       await standby.catchUp()
       const life = allowances.begin('new life')
       replication.lead(NOBODY)
@@ -159,14 +161,15 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     name: 'pooled-by-transaction',
     takes: 'postgres',
     holdMs: 4_000,
-    async inject({ stage: { postgres, paths } }) {
-      const pooler = await startTransactionPooler(postgres.url)
-      paths.writersToPostgres.lead(pooler.url)
-      paths.apisToPostgres.lead(pooler.url)
+    async inject({ stage: { postgres, paths, urlFor } }) {
+      const poolers = await Promise.all(
+        [postgres.url, urlFor('spms_api', postgres.url)].map(startTransactionPooler),
+      )
+      const both = [paths.writersToPostgres, paths.apisToPostgres]
+      for (const [at, pooler] of poolers.entries()) both[at]?.lead(pooler.url)
       return async () => {
-        paths.writersToPostgres.lead(postgres.url)
-        paths.apisToPostgres.lead(postgres.url)
-        await pooler[Symbol.asyncDispose]()
+        for (const path of both) path.lead(postgres.url)
+        for (const pooler of poolers) await pooler[Symbol.asyncDispose]()
       }
     },
   },
@@ -176,7 +179,7 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
 export const NOBODY = 'tcp://127.0.0.1:1'
 
 /** Does something to a database while nobody is connected to it, and nothing is prepared in it. */
-async function withNobody(
+export async function withNobody(
   server: Client,
   url: string,
   work: () => Promise<unknown>,
@@ -197,7 +200,7 @@ async function withNobody(
 }
 
 /** On the server of a database, whatever becomes of that database. */
-async function onServer<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
+export async function onServer<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const server = new URL(url)
   server.pathname = '/postgres'
   const client = new Client({ connectionString: server.href })

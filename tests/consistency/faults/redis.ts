@@ -150,7 +150,7 @@ function cut(stage: Stage, name: 'apisToRedis' | 'invalidatorsToRedis'): Recover
 }
 
 /** Watermarks go back; it is over when the checker has seen where they are now. */
-function goBack({ allowances, observer }: Pick<Scene, 'allowances' | 'observer'>) {
+export function goBack({ allowances, observer }: Pick<Scene, 'allowances' | 'observer'>) {
   const span = allowances.begin('went back')
   return {
     async isOver() {
@@ -161,7 +161,7 @@ function goBack({ allowances, observer }: Pick<Scene, 'allowances' | 'observer'>
 }
 
 /** Makes a Redis a replica of another, and waits until it has what that has. */
-async function follow(url: string, primary: string): Promise<void> {
+export async function follow(url: string, primary: string): Promise<void> {
   const { hostname, port } = new URL(primary)
   await onRedis(url, async (redis) => {
     await redis.replicaof(hostname, port)
@@ -169,7 +169,7 @@ async function follow(url: string, primary: string): Promise<void> {
   })
 }
 
-async function onRedis<T>(url: string, work: (redis: Redis) => Promise<T>): Promise<T> {
+export async function onRedis<T>(url: string, work: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = new Redis(url)
   redis.on('error', () => {})
   try {

@@ -30,7 +30,7 @@ export const SCHEMA_FAULTS: readonly Fault[] = [
     takes: 'postgres',
     holdMs: 4_000,
     async inject(scene) {
-      const span = scene.allowances.begin('silent')
+      const span = scene.allowances.begin('silent', 'users_publicstaffprofile')
       await change(scene, ofOurs('disable trigger'))
       return async () => {
         await change(scene, ofOurs('enable always trigger'))
@@ -45,7 +45,7 @@ export const SCHEMA_FAULTS: readonly Fault[] = [
     // Too quick for a scan to see them disabled.
     async inject(scene) {
       for (let time = 0; time < 4; time++) {
-        const span = scene.allowances.begin('silent')
+        const span = scene.allowances.begin('silent', 'users_publicstaffprofile')
         await change(scene, ofOurs('disable trigger'))
         await sleep(150)
         await change(scene, ofOurs('enable always trigger'))
@@ -60,18 +60,19 @@ export const SCHEMA_FAULTS: readonly Fault[] = [
     takes: 'postgres',
     holdMs: 3_000,
     async inject(scene) {
-      const span = scene.allowances.begin('silent')
-      await swap(
+      const span = scene.allowances.begin('silent', 'users_educationentry')
+      await change(
         scene,
         `lock table users_educationentry in access exclusive mode;
          create table education_copy (like users_educationentry including all);
          insert into education_copy select * from users_educationentry;
          alter table users_educationentry rename to education_before;
          alter table education_copy rename to users_educationentry;
+         select checker.give('users_educationentry', 'education_before');
          select checker.watch('users_educationentry')`,
       )
       return async () => {
-        await swap(
+        await change(
           scene,
           `lock table users_educationentry in access exclusive mode;
            truncate education_before;
@@ -98,14 +99,8 @@ const ofOurs = (action: string) => `
   end
   $$`
 
-async function swap(scene: Scene, statements: string): Promise<void> {
-  const span = scene.allowances.begin('swap')
-  await change(scene, statements)
-  scene.allowances.end(span)
-}
-
 /** In one transaction, which waits for whoever has the table. */
-async function change({ stage }: Scene, statements: string): Promise<void> {
+export async function change({ stage }: Scene, statements: string): Promise<void> {
   const client = new Client({ connectionString: stage.postgres.url })
   client.on('error', () => {})
   await client.connect()

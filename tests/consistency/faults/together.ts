@@ -10,6 +10,7 @@ export const together = (one: Fault, other: Fault): Fault => ({
   holdMs: Math.max(one.holdMs, other.holdMs),
   async inject(scene) {
     const recoveries = await Promise.all([one.inject(scene), other.inject(scene)])
-    return async () => void (await Promise.all(recoveries.map((recover) => recover())))
+    return async () =>
+      (await Promise.all(recoveries.map((recover) => recover()))).flatMap((found) => found ?? [])
   },
 })

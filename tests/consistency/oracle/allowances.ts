@@ -5,9 +5,11 @@ import type { State } from './truth.ts'
 
 /** A time in which something is excused; open until it is ended. */
 export interface Span {
-  readonly kind: 'went back' | 'silent' | 'new life' | 'swap'
+  readonly kind: 'went back' | 'silent' | 'new life' | 'log locked'
   readonly fromMs: number
   toMs: number
+  /** Which tables it is about; none: all. */
+  readonly tables: readonly string[]
 }
 
 export interface Bounds {
@@ -22,7 +24,7 @@ const SCAN_MS = 3_000
 
 /**
  * What the guarantees themselves except: a Redis that was taken back in time, changes that fired
- * no trigger, commits that Postgres itself lost, and what Postgres itself shows of no moment.
+ * no trigger, commits that Postgres itself lost, and locks that an operator takes on the event log.
  */
 export class Allowances {
   readonly #bounds: Bounds
@@ -34,8 +36,8 @@ export class Allowances {
   }
 
   /** Begins one; whoever began it says when it is over. */
-  begin(kind: Span['kind']): Span {
-    const span = { kind, fromMs: performance.now(), toMs: Infinity }
+  begin(kind: Span['kind'], ...tables: readonly string[]): Span {
+    const span = { kind, fromMs: performance.now(), toMs: Infinity, tables }
     this.#spans.push(span)
     return span
   }
@@ -69,15 +71,24 @@ export class Allowances {
 
   mayHaveGoneBack = ({ startMs, endMs }: Read): boolean => this.#during('went back', startMs, endMs)
 
-  /**
-   * While a table takes the place of another, a snapshot from before sees the rows of neither: a load
-   * that waited for that is of no moment at all. What was kept of it has to be gone afterwards.
-   */
-  mayHaveSeenNeither = ({ startMs, endMs }: Read): boolean => this.#during('swap', startMs, endMs)
-
   /** Whether a change may have fired no trigger. */
-  isSilent = ({ sentMs, ackedMs }: Pick<State<unknown>, 'sentMs' | 'ackedMs'>): boolean =>
-    this.#during('silent', sentMs, ackedMs)
+  isSilent = ({
+    sentMs,
+    ackedMs,
+    table,
+  }: Pick<State<unknown>, 'sentMs' | 'ackedMs' | 'table'>): boolean =>
+    this.#spans.some(
+      ({ kind, fromMs, toMs, tables }) =>
+        kind === 'silent' &&
+        (tables.length === 0 || tables.includes(table ?? '')) &&
+        fromMs <= ackedMs &&
+        toMs >= sentMs,
+    )
+
+  /** Whether writers may have to wait for the event log just now. */
+  get isLogLocked(): boolean {
+    return this.#spans.some(({ kind, toMs }) => kind === 'log locked' && toMs === Infinity)
+  }
 
   /** Whether a lost commit may have been seen, or may still be remembered as long as anything may. */
   mayStillShowLost(write: Write, { startMs }: Read): boolean {

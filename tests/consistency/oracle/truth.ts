@@ -14,6 +14,8 @@ export interface State<T> {
   readonly xid: bigint | null
   readonly life: string | null
   readonly write: Write | null
+  /** Whose row was changed; `null` for the first state. */
+  readonly table: string | null
 }
 
 /** Oldest first. */
@@ -96,7 +98,8 @@ export class Truth {
     return version === null ? undefined : this.#log.byVersion(version)
   }
 
-  #addVersion({ table, id, row, ...change }: Change): void {
+  #addVersion(change: Change): void {
+    const { table, id, row } = change
     if (!(table in VERSION_COLUMN)) return
     const name = rowName(table, id)
     const value = versionOf(name, row)
@@ -153,8 +156,9 @@ export class Truth {
       }
     }
     const rows = new Map(this.#before)
-    for (const { table: changed, id, row, ...change } of this.#changes) {
-      if (changed !== table) continue
+    for (const change of this.#changes) {
+      const { id, row } = change
+      if (change.table !== table) continue
       const name = rowName(table, id)
       const before = rows.get(name) ?? null
       rows.set(name, row)
@@ -184,11 +188,12 @@ const first = <T>(value: T): State<T> => ({
   xid: null,
   life: null,
   write: null,
+  table: null,
 })
 
 const stateOf = <T>(
   value: T,
-  { xid, life, write }: Pick<Change, 'xid' | 'life' | 'write'>,
+  { xid, life, write, table }: Pick<Change, 'xid' | 'life' | 'write' | 'table'>,
 ): State<T> => ({
   value,
   sentMs: write?.sentMs ?? -Infinity,
@@ -196,4 +201,5 @@ const stateOf = <T>(
   xid,
   life,
   write,
+  table,
 })

@@ -34,8 +34,8 @@ export interface Waits {
   stop(): Promise<readonly Violation[]>
 }
 
-/** Looks all the time whether somebody waits for a lock of ours. */
-export function watchWaits(url: string): Waits {
+/** Looks all the time whether somebody waits for a lock of ours, other than while that is excused. */
+export function watchWaits(url: string, isExcused: () => boolean = () => false): Waits {
   const stopping = new AbortController()
   const found = new Map<string, Violation>()
   let samples = 0
@@ -53,6 +53,7 @@ export function watchWaits(url: string): Waits {
         while (!stopping.signal.aborted) {
           samples++
           for (const { pid, mode, locked, query } of (await client.query<Waiting>(WAITING)).rows) {
+            if (isExcused()) continue
             const what = `somebody waits for ${mode} on ${locked}`
             found.set(what, { guarantee: 'G5', what, timeline: [`backend ${pid}: ${query}`] })
           }
@@ -94,5 +95,5 @@ const WAITING = `
   left join pg_class c on c.oid = l.relation
   left join pg_namespace n on n.oid = c.relnamespace
   where not l.granted and l.locktype <> 'extend' and (l.locktype = 'advisory' or n.nspname = 'invalidation')
-    and a.application_name not like 'spms-invalidator%'
+    and a.usename not in ('spms_invalidator', 'spms_owner')
 `

@@ -2,12 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { Client } from 'pg'
 import { install } from '../../../db/event-log/install.ts'
 import { compileRules } from '../../../shared/cache/compile.ts'
+import { keyParser, watermarkKey } from '../../../shared/cache/key.ts'
 import { catalog } from '../../../shared/resources/index.ts'
 import { createSessions } from '../../../api/session/session.ts'
 import { createProxy, type Proxy } from '../../support/chaos-proxy.ts'
+import { runCli } from '../../support/cli.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../../support/private-postgres.ts'
 import { type PrivateRedis, startPrivateRedis } from '../../support/private-redis.ts'
 import { startSystem, type System, SYSTEM_SECRET } from '../../support/system.ts'
+import { createRoles, type Role } from './roles.ts'
 import { type Standby, startStandby } from './standby.ts'
 
 /** Small, so that a run sees it reached often; not so small that a busy machine does not. */
@@ -31,9 +34,16 @@ export interface Stage extends AsyncDisposable {
   own<T extends AsyncDisposable>(one: T): T
   /** Installs triggers anew, as an operator does who was told that they are damaged. */
   repair(): Promise<void>
+  /** Empties the event log, as an operator does; `false` where that is refused. */
+  emptyLog(): Promise<boolean>
+  /** Gives the roles of the services once more what the documentation gives them. */
+  grant(): Promise<void>
+  /** The address of a database for a role of the services. */
+  urlFor(role: Role, url: string): string
+  readonly keys: Keys
   readonly system: System
   /** An API that reads Postgres and nothing else. */
-  readonly uncached: System
+  readonly uncached: Pick<System, 'apis'>
   /** A session of a superuser. */
   readonly session: string
   readonly paths: Paths
@@ -41,6 +51,16 @@ export interface Stage extends AsyncDisposable {
   readonly writersUrl: string
   /** The same for a role whose transactions may be prepared. */
   readonly preparedUrl: string
+}
+
+/** Names in Redis. */
+export interface Keys {
+  /** All of them begin with it. */
+  readonly prefix: string
+  /** The hash that holds all watermarks. */
+  readonly watermark: string
+  /** Whether a key holds an entry. */
+  isEntry(key: string): boolean
 }
 
 /** Between whom, and by which of these who talks. */
@@ -84,8 +104,9 @@ async function open(
   options: StageOptions,
   own: <T extends AsyncDisposable>(one: T) => T,
 ): Promise<Omit<Stage, keyof AsyncDisposable>> {
+  const roles = createRoles()
   let postgres: PrivatePostgres = own(
-    await startPrivatePostgres({ seeded: false, settings: SETTINGS }),
+    await startPrivatePostgres({ seeded: false, settings: SETTINGS, install: roles.install }),
   )
   let redis = own(await startPrivateRedis())
   await fill(postgres.url)
@@ -102,31 +123,31 @@ async function open(
     apisToRedis: await stand(redis.url),
     invalidatorsToRedis: await stand(redis.url),
   }
-  const common = {
-    databaseUrl: paths.writersToPostgres.url,
-    redisUrl: redis.url,
-    ...(options.logPath !== undefined && { logPath: options.logPath }),
-  }
-  const [system, uncached] = await Promise.all([
-    startSystem({
-      ...common,
+  const system = own(
+    await startSystem({
+      databaseUrl: paths.writersToPostgres.url,
+      redisUrl: redis.url,
+      ...(options.logPath !== undefined && { logPath: options.logPath }),
       apis: APIS,
       env: { MAX_STALENESS_MS: `${MAX_STALENESS_MS}` },
       apiEnv: {
-        DATABASE_URL: paths.apisToPostgres.url,
+        DATABASE_URL: roles.urlFor('spms_api', paths.apisToPostgres.url),
         REDIS_URL: paths.apisToRedis.url,
         ...loading(options.replaceInApis),
         ...options.apiEnv,
       },
       invalidatorEnv: {
-        DATABASE_URL: paths.invalidatorsToPostgres.url,
+        DATABASE_URL: roles.urlFor('spms_invalidator', paths.invalidatorsToPostgres.url),
         REDIS_URL: paths.invalidatorsToRedis.url,
         ...loading(options.replaceInInvalidators),
       },
-    }).then(own),
-    startSystem({ ...common, env: { CACHE_ENABLED: 'false' } }).then(own),
-  ])
-  await uncached.invalidator.kill()
+    }),
+  )
+  const uncached = await system.addApi({
+    CACHE_ENABLED: 'false',
+    DATABASE_URL: roles.urlFor('spms_api', paths.writersToPostgres.url),
+  })
+  const parsers = catalog.map((resource) => keyParser(system.prefix, resource))
   const prepared = new URL(paths.writersToPostgres.url)
   prepared.username = 'preparing'
   prepared.password = 'preparing'
@@ -158,10 +179,24 @@ async function open(
     },
     own,
     async repair() {
-      await install(paths.writersToPostgres.url, compileRules(catalog))
+      const url = roles.urlFor('spms_owner', paths.writersToPostgres.url)
+      await install(url, compileRules(catalog))
+    },
+    async emptyLog() {
+      const databaseUrl = roles.urlFor('spms_owner', postgres.url)
+      const target = { databaseUrl, redisUrl: redis.url, prefix: system.prefix }
+      const { code } = await runCli(target, 'empty-log')
+      return code === 0
+    },
+    grant: () => roles.grant(postgres.url),
+    urlFor: roles.urlFor,
+    keys: {
+      prefix: system.prefix,
+      watermark: watermarkKey(system.prefix),
+      isEntry: (key) => parsers.some((parse) => parse(key) !== null),
     },
     system,
-    uncached,
+    uncached: { apis: [uncached.address] },
     paths,
     session: await createSessions([SYSTEM_SECRET]).issue('1', 'hash-1'),
     writersUrl: paths.writersToPostgres.url,

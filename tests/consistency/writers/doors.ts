@@ -28,7 +28,7 @@ const FIXED: readonly (readonly [VersionedTable, number])[] = [
 const ids = (count: number) => Array.from({ length: count }, (_, n) => n + 1)
 
 /** Gives rows of one table new versions, each its own, in one statement. */
-async function renew(
+export async function renew(
   trx: Transaction,
   table: VersionedTable,
   rows: readonly number[],

@@ -21,7 +21,12 @@ export class WriteLog {
   readonly #byVersion = new Map<string, Write>()
   /** What the API was asked to delete: its transactions carry no number, and a deletion no version. */
   readonly deletions = new Map<RowName, Write>()
-  #lastVersion = 1_000_000
+  #lastVersion: number
+
+  /** @param lastVersion - after which its versions are numbered; others must not use the same. */
+  constructor(lastVersion = 1_000_000) {
+    this.#lastVersion = lastVersion
+  }
 
   begin(door: string): Write {
     const write: Write = {

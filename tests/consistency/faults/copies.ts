@@ -1,0 +1,94 @@
+import { Client } from 'pg'
+import { Allowances } from '../oracle/allowances.ts'
+import { judgeReads } from '../oracle/judge.ts'
+import { Truth } from '../oracle/truth.ts'
+import { judgeWriters } from '../oracle/writers.ts'
+import { createClient } from '../readers/client.ts'
+import { type Seen, startReaders } from '../readers/readers.ts'
+import { MAX_STALENESS_MS } from '../stage/stage.ts'
+import { DOORS } from '../writers/doors.ts'
+import { WriteLog } from '../writers/log.ts'
+import { startSqlWriters, type WriteFailure } from '../writers/sql-writers.ts'
+import type { Fault } from './fault.ts'
+import { onServer, withNobody } from './postgres.ts'
+
+const COPY = 'staging'
+/** Versions of a copy are others than those of the original, which never has so many. */
+const FIRST_VERSION_OF_A_COPY = 5_000_000
+const WRITERS = 2
+let copies = 0
+
+/** A copy of the database on the same server, whose API has the same Redis and the same prefix. */
+export const COPY_FAULTS: readonly Fault[] = [
+  copy('database-copied', { hasInvalidator: false }),
+  copy('database-copied-with-invalidator', { hasInvalidator: true }),
+]
+
+function copy(name: string, { hasInvalidator }: { hasInvalidator: boolean }): Fault {
+  return {
+    name,
+    // While it is copied nobody may be connected.
+    takes: 'postgres',
+    holdMs: 5_000,
+    async inject({ stage, observer, random }) {
+      const { postgres, system } = stage
+      const address = new URL(postgres.url)
+      address.pathname = `/${COPY}`
+      const url = address.href
+      await onServer(postgres.url, (server) =>
+        withNobody(server, postgres.url, () =>
+          server.query(`create database ${COPY} template spms`),
+        ),
+      )
+
+      // What is true in the copy: the checker's history came with it, and goes on in it.
+      const log = new WriteLog(FIRST_VERSION_OF_A_COPY + 200_000 * copies++)
+      const truth = new Truth(log)
+      const allowances = new Allowances({ maxStalenessMs: MAX_STALENESS_MS })
+      await onDatabase(url, (client) => truth.advance(client))
+
+      // It may have nothing to do: the watermarks are those of the original.
+      const invalidator = hasInvalidator
+        ? await system.addInvalidator(
+            { DATABASE_URL: stage.urlFor('spms_invalidator', url) },
+            { mayStandBy: true },
+          )
+        : null
+      const api = await system.addApi({ DATABASE_URL: stage.urlFor('spms_api', url) })
+      const client = createClient({ apis: [api.address] }, stage.session)
+      const seen: Seen = { reads: [], failures: [] }
+      const failures: WriteFailure[] = []
+      const drawn = random.branch(name)
+      const readers = startReaders(client, drawn, seen, () => undefined)
+      const writers = startSqlWriters({
+        ...{ url, doors: DOORS, count: WRITERS, log, failures },
+        random: drawn,
+      })
+
+      return async () => {
+        await writers.stop()
+        await readers.stop()
+        await api.stop()
+        await invalidator?.kill()
+        await onDatabase(url, (client) => truth.advance(client))
+        await onServer(postgres.url, (server) => server.query(`drop database ${COPY} with (force)`))
+        const { violations } = judgeReads(seen.reads, { truth, log, observer, allowances })
+        return [...violations, ...judgeWriters(failures, null)].map(({ what, ...violation }) => ({
+          ...violation,
+          what: `in the copy: ${what}`,
+        }))
+      }
+    },
+  }
+}
+
+async function onDatabase<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return await work(client)
+  } finally {
+    await client.end()
+  }
+}

@@ -1,0 +1,84 @@
+import { Client } from 'pg'
+import type { Fault, Scene } from './fault.ts'
+import { change } from './schema.ts'
+
+/** What becomes of rights and owners by commands that name whole schemas. */
+export const PRIVILEGE_FAULTS: readonly Fault[] = [
+  {
+    name: 'owners-changed',
+    takes: 'nothing',
+    holdMs: 4_000,
+    async inject(scene) {
+      await change(
+        scene,
+        'create role somebody_else; grant usage on schema invalidation to somebody_else',
+      )
+      await changeOwners(scene, 'somebody_else')
+      return async () => {
+        await changeOwners(scene, null)
+        await change(scene, 'drop owned by somebody_else; drop role somebody_else')
+        await repair(scene)
+      }
+    },
+  },
+  {
+    name: 'owner-rights-revoked',
+    takes: 'nothing',
+    holdMs: 4_000,
+    async inject(scene) {
+      await change(scene, 'revoke all on all tables in schema invalidation from spms_owner')
+      return async () => {
+        await change(scene, 'grant all on all tables in schema invalidation to spms_owner')
+        await repair(scene)
+      }
+    },
+  },
+  {
+    name: 'lookup-rights-revoked',
+    takes: 'nothing',
+    holdMs: 3_000,
+    async inject(scene) {
+      const tables = 'users_userwork, projects_projectmember, users_publicstaffprofile'
+      await change(scene, `revoke all on ${tables} from spms_invalidator`)
+      return () => repair(scene)
+    },
+  },
+  {
+    name: 'log-rights-revoked',
+    takes: 'nothing',
+    holdMs: 4_000,
+    async inject(scene) {
+      await change(scene, 'revoke all on all tables in schema invalidation from spms_invalidator')
+      return () => repair(scene)
+    },
+  },
+]
+
+async function repair({ stage }: Scene): Promise<void> {
+  await stage.grant()
+  await stage.repair()
+}
+
+/**
+ * The loop over `pg_tables` that is found everywhere, one table after the other, as a DBA runs it
+ * who knows of lock queues; `null`: everything back to where it was.
+ */
+async function changeOwners({ stage, allowances }: Scene, owner: string | null): Promise<void> {
+  const client = new Client({ connectionString: stage.postgres.url })
+  client.on('error', () => {})
+  await client.connect()
+  const span = allowances.begin('log locked')
+  try {
+    const { rows } = await client.query<{ name: string; before: string }>(
+      `select format('%I.%I', schemaname, tablename) as name,
+              case schemaname when 'invalidation' then 'spms_owner' else 'spms_tables' end as before
+       from pg_tables where schemaname in ('public', 'invalidation') order by 1`,
+    )
+    for (const { name, before } of rows) {
+      await client.query(`alter table ${name} owner to ${owner ?? before}`)
+    }
+  } finally {
+    await client.end()
+    allowances.end(span)
+  }
+}

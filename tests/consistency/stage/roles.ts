@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Client } from 'pg'
+import { install } from '../../../db/event-log/install.ts'
+import { root } from '../../../scripts/paths.ts'
+import { compileRules } from '../../../shared/cache/compile.ts'
+import { catalog } from '../../../shared/resources/index.ts'
+
+/** The roles that the documentation for database administrators names. */
+export type Role = 'spms_owner' | 'spms_api' | 'spms_invalidator'
+
+const ROLES: readonly Role[] = ['spms_owner', 'spms_api', 'spms_invalidator']
+/** Owns the application tables. */
+const OWNER_OF_TABLES = 'spms_tables'
+
+/** The roles of one cluster: none of them a superuser, each with the documented grants and no others. */
+export interface Roles {
+  /** The address of a database for one of them. */
+  urlFor(role: Role, url: string): string
+  /** Creates them, gives the tables to their owner, installs as the owner does, and grants. */
+  install(url: string): Promise<void>
+  /** Repeats the grants. */
+  grant(url: string): Promise<void>
+}
+
+export function createRoles(): Roles {
+  const password = randomBytes(12).toString('hex')
+  const urlFor: Roles['urlFor'] = (role, url) => {
+    const address = new URL(url)
+    address.username = role
+    address.password = password
+    return address.href
+  }
+  const grant = async (url: string) => {
+    const [, grants] = await readBlocks()
+    await run(urlFor('spms_owner', url), grants)
+  }
+  return {
+    urlFor,
+    grant,
+    async install(url) {
+      const [roles] = await readBlocks()
+      await run(url, `create role ${OWNER_OF_TABLES}; ${GIVE_TABLES}; ${roles}`)
+      for (const role of ROLES) await run(url, `alter role ${role} password '${password}'`)
+      await install(urlFor('spms_owner', url), compileRules(catalog))
+      await grant(url)
+    },
+  }
+}
+
+const GIVE_TABLES = `
+  do $$
+  declare found record;
+  begin
+    for found in select oid::regclass as name from pg_class
+                 where relnamespace = 'public'::regnamespace and relkind = 'r'
+    loop
+      execute format('alter table %s owner to ${OWNER_OF_TABLES}', found.name);
+    end loop;
+  end
+  $$`
+
+/** The SQL of the page: before the installation and after it. */
+async function readBlocks(): Promise<[before: string, after: string]> {
+  const page = await readFile(join(root, 'docs/dba.md'), 'utf8')
+  const [before, after] = [...page.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, sql = '']) => sql)
+  if (before === undefined || after === undefined) throw new Error('the page lacks its SQL')
+  return [before, after]
+}
+
+async function run(url: string, statements: string): Promise<void> {
+  const client = new Client({ connectionString: url })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    await client.query(statements)
+  } finally {
+    await client.end()
+  }
+}
