@@ -36,7 +36,7 @@ export const FOREIGN_KEY_FAULTS: readonly Fault[] = [
           for (const name of random.some(all, 20)) {
             const key = `${prefix}:1:${name}`
             await redis.set(key, PICKLED, 'EX', 300)
-            await redis.get(key).catch((error: unknown) => failures.add(`${key}: ${error}`))
+            await redis.get(key).catch((error: unknown) => failures.add(`${key}: ${String(error)}`))
           }
           await sleep(EVERY_MS)
         }
