@@ -6,6 +6,7 @@ import type { Database } from '../db/schema.ts'
 import type { LimitedLoader } from '../shared/cache/loader.ts'
 import type { OwnLife } from '../shared/cache/own-life.ts'
 import type { EntryStore } from '../shared/cache/store.ts'
+import { ageMsOf } from '../shared/cache/watermark.ts'
 import { createInstruments } from '../shared/instruments.ts'
 
 /** Told of every request as it comes. */
@@ -106,7 +107,7 @@ export function measureParts(registry: Registry, parts: MeasuredParts): void {
       return [...resources].map((resource) => {
         const mark = store.watermark(resource)
         const isOurs = mark !== null && mark.incarnation === life.incarnation
-        return [{ resource }, isOurs ? Math.max(0, nowMs - mark.asOfMs) / 1000 : Infinity] as const
+        return [{ resource }, isOurs ? ageMsOf(mark, nowMs) / 1000 : Infinity] as const
       })
     },
     'resource',

@@ -1,4 +1,5 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { createUnreadable, type Unreadable } from '../shared/cache/metrics.ts'
 import { createInstruments, type Tally } from '../shared/instruments.ts'
 
 /** What the invalidator counts. */
@@ -15,6 +16,7 @@ export interface InvalidatorMetrics {
   readonly owned: Gauge<'resource'>
   /** Tables of each owned resource whose triggers are not to be relied on. */
   readonly damagedTables: Gauge<'resource'>
+  readonly unreadable: Unreadable
   /** 1 for each resource that is left alone because another database invalidates in the same Redis. */
   readonly rivals: Gauge<'resource'>
 }
@@ -47,6 +49,7 @@ export function createInvalidatorMetrics(registry: Registry): InvalidatorMetrics
       'Tables whose triggers are damaged or do not report what an owned resource needs',
       'resource',
     ),
+    unreadable: createUnreadable(registry),
     rivals: gauge('spms_rivals', 'Resources whose watermark another database moves', 'resource'),
   }
 }

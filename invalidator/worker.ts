@@ -5,7 +5,7 @@ import { NotOneSession, PING_EVERY_MS, type WorkerSession } from '../db/event-lo
 import { beginReading, type Horizon, readWindow, type Window } from '../db/event-log/window.ts'
 import { type Advance, type AdvanceReport, type Ledger, takesLong } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
-import { decodeWatermark, UNNAMED } from '../shared/cache/watermark.ts'
+import { decodeWatermark, isUnreadable, UNNAMED } from '../shared/cache/watermark.ts'
 import { every } from './every.ts'
 import type { FlushReason, Lookup } from './mapping.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
@@ -208,6 +208,10 @@ export function createWorker(deps: WorkerDeps): Worker {
         const stored = await ledger.read(post.resource.name)
         post.stored = stored
         post.mark = decodeWatermark(stored)
+        if (isUnreadable(stored)) {
+          metrics.unreadable.labels('watermark').inc()
+          logger.warn('unreadable watermark, flushing', { resource: post.resource.name })
+        }
       }),
     )
   }

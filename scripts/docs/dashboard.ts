@@ -341,11 +341,12 @@ const ROWS: readonly Row[] = [
       {
         id: 306,
         title: 'Redis failures',
-        help: '',
+        help: 'unreadable: keys and values under our prefix that another program wrote; doctor names them.',
         unit: 'ops',
         queries: {
           '{{reason}}': `sum by (reason) (${rate('spms_redis_errors_total')})`,
           connections: `sum(${rate('spms_redis_connection_failures_total')})`,
+          'unreadable {{kind}}': `sum by (kind) (${rate('spms_unreadable_values_total')})`,
         },
       },
       {

@@ -5,7 +5,7 @@ import { apiConfig } from '../../api/config.ts'
 import { createSessions } from '../../api/session/session.ts'
 import { openDatabase } from '../../db/database.ts'
 import { createGuard } from '../../shared/cache/guard.ts'
-import { decodeFrame, type Frame } from '../../shared/cache/frame.ts'
+import { decodeFrame, type Frame, isPlausible } from '../../shared/cache/frame.ts'
 import { bareKey, entryKey, fullKey, keyParser } from '../../shared/cache/key.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
@@ -14,7 +14,7 @@ import { OwnLife } from '../../shared/cache/own-life.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { isLookup } from '../../shared/cache/rule.ts'
-import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import { ageMsOf, decodeWatermark } from '../../shared/cache/watermark.ts'
 import { CACHE_PREFIX, parseConfig } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
@@ -154,11 +154,17 @@ async function describe(
   const ledger = createLedger(redis, prefix)
   const nowMs = await ledger.time()
   const mark = decodeWatermark(await ledger.read(resource.name))
+  const type = await redis.type(key)
+  if (type !== 'hash' && type !== 'none') {
+    return ['', `${resource.name}  ${key}`, `  unreadable: another program wrote a ${type} there`]
+  }
   const fields = variant === undefined ? await redis.hkeys(key) : [variant]
   const variants = fields.filter((field) => !field.startsWith('~'))
   const found = await Promise.all(
     variants.map(async (field) => {
-      const frame = decodeFrame(await redis.hgetBuffer(key, field))
+      const bytes = await redis.hgetBuffer(key, field)
+      const frame = decodeFrame(bytes)
+      if (frame === null && bytes !== null) return `  ${field}: unreadable, so it is not used`
       return `  ${field}: ${describeFrame(frame, mark?.incarnation, nowMs)}`
     }),
   )
@@ -168,7 +174,9 @@ async function describe(
     ...(found.length === 0 ? ['  not cached'] : found),
     mark === null
       ? '  no watermark: nobody invalidates here, so only what is younger than the bound is used'
-      : `  everything up to ${seconds(nowMs - mark.asOfMs)} ago has been applied`,
+      : ageMsOf(mark, nowMs) === Infinity
+        ? '  the watermark is from the future, so it is not trusted'
+        : `  everything up to ${seconds(ageMsOf(mark, nowMs))} ago has been applied`,
     '  goes stale when one of these changes',
     ...resource.staleWhen.map((rule) => {
       const columns = rule.watch.join(', ')
@@ -187,6 +195,7 @@ function describeFrame(frame: Frame | null, life: string | undefined, nowMs: num
   if (life !== undefined && frame.incarnation !== life.replaceAll('-', '')) {
     return `${since}, in another life of the database: not used`
   }
+  if (!isPlausible(frame, Infinity, nowMs)) return 'with impossible times: not used'
   const left = frame.freshUntilMs - nowMs
   return `${size}, ${since}, ${left > 0 ? `fresh for ${seconds(left)} more` : 'expired'}`
 }

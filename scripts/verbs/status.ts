@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type LogStatus, readBacklog, readStatus } from '../../db/event-log/status.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
-import { decodeWatermark } from '../../shared/cache/watermark.ts'
+import { ageMsOf, decodeWatermark, isUnreadable } from '../../shared/cache/watermark.ts'
 import { openRedis } from '../../shared/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { maskUrl } from '../mask-url.ts'
@@ -60,9 +60,11 @@ async function describeWatermarks(
     const nowMs = await ledger.time()
     return await Promise.all(
       catalog.map(async ({ name }) => {
-        const mark = decodeWatermark(await ledger.read(name))
+        const stored = await ledger.read(name)
+        if (isUnreadable(stored)) return `  ${name.padEnd(24)} unreadable watermark`
+        const mark = decodeWatermark(stored)
         if (!mark) return `  ${name.padEnd(24)} no watermark`
-        const ageS = ((nowMs - mark.asOfMs) / 1000).toFixed(1)
+        const ageS = (ageMsOf(mark, nowMs) / 1000).toFixed(1)
         const { events, oldestMs } = await readBacklog(databaseUrl, mark.snapshot)
         const lag =
           events === 0 ? 'nothing waits' : `${events} events wait, ${oldestMs.toFixed(0)} ms`

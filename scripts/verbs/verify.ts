@@ -19,6 +19,8 @@ export interface VerifyOptions {
 }
 
 /** How long after a change entries are examined, in seconds. */
+/** What to do where something stands in Redis that this program did not write. */
+const OTHER_WRITER = 'another program writes such keys: give it, or CACHE_PREFIX, another prefix'
 const AGES_S = [1, 10, 60]
 const LOOK_EVERY_MS = 500
 /** Under uninterrupted changes, not more often than this. */
@@ -59,7 +61,8 @@ function report(found: readonly Verified[]): boolean {
   accuse(found)
   console.log(
     `${found.length} examined: ${count('right')} right, ${count('changed')} changed meanwhile, ` +
-      `${count('unproven')} different while the watermark stood still, ${count('wrong')} wrong`,
+      `${count('unproven')} different while the watermark stood still, ${count('wrong')} wrong` +
+      (count('unreadable') === 0 ? '' : `, ${count('unreadable')} unreadable`),
   )
   return count('wrong') === 0 && count('unproven') === 0
 }
@@ -67,6 +70,9 @@ function report(found: readonly Verified[]): boolean {
 function accuse(found: readonly Verified[]): void {
   for (const { outcome, resource, key, variant } of found) {
     if (outcome === 'wrong') console.log(`WRONG  ${resource}  ${key}  ${variant}  (forgotten now)`)
+    if (outcome === 'unreadable') {
+      console.log(`UNREADABLE  ${resource}  ${key}  ${variant}  (deleted now; ${OTHER_WRITER})`)
+    }
   }
 }
 

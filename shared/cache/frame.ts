@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { CLOCK_SLACK_MS } from './clock.ts'
 
 /**
  * What Redis holds for one variant: a fixed header, then the finished response bytes. A hit is
@@ -38,6 +39,7 @@ const OFFSET = {
 
 /** Where the scripts find what they judge a frame by; Lua counts from 1. */
 export const LUA = {
+  format: FORMAT,
   shortest: OFFSET.body,
   incarnation: OFFSET.incarnation + 1,
   incarnationEnd: OFFSET.leasedAt,
@@ -74,6 +76,13 @@ export function decodeFrame(bytes: Buffer | null): Frame | null {
     body: absent ? null : bytes.subarray(OFFSET.body),
   }
 }
+
+/**
+ * Whether a frame's times can be those of a fill: not leased in the future, and fresh for no longer
+ * than its resource is kept. Others were restored or corrupted, and nothing is known of their age.
+ */
+export const isPlausible = (frame: Frame, ttlMs: number, nowMs: number): boolean =>
+  frame.leasedAtMs <= nowMs + CLOCK_SLACK_MS && frame.freshUntilMs <= frame.leasedAtMs + ttlMs
 
 /** A strong validator: equal bytes have equal tags, in every process. */
 export function etagOf(body: Buffer | null): string {

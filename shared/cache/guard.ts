@@ -2,7 +2,7 @@ import { covers } from '../../db/event-log/snapshot.ts'
 import type { OwnLife } from './own-life.ts'
 import type { ResourceRules } from './resource.ts'
 import type { Token } from './token.ts'
-import { UNNAMED, type Watermark } from './watermark.ts'
+import { ageMsOf, UNNAMED, type Watermark } from './watermark.ts'
 
 /**
  * What may be taken from Redis, judged by the watermark that was held when the question was *sent*:
@@ -22,6 +22,8 @@ export interface Demand {
   readonly incarnation: string | null
   /** A frame that was leased before this may be too old, whatever its TTL says. */
   readonly oldestMs: number
+  /** A frame that says it stays fresh for longer than this was not written by a fill. */
+  readonly longestMs?: number
 }
 
 export interface GuardOptions {
@@ -41,7 +43,7 @@ export function createGuard({ maxStalenessMs, life }: GuardOptions): Guard {
     mark !== null && mark.incarnation === life.incarnation
 
   const isTrusted = (mark: Watermark | null, nowMs: number): mark is Watermark =>
-    isOurs(mark) && nowMs - mark.asOfMs <= maxStalenessMs
+    isOurs(mark) && ageMsOf(mark, nowMs) <= maxStalenessMs
 
   return {
     refusal({ version }, mark) {

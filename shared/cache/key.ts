@@ -66,6 +66,9 @@ export const keyGlob = (prefix: string) => `${prefix.replaceAll(/[*?[\]\\]/g, St
 /** The hash that holds the watermark of every resource. */
 export const watermarkKey = (prefix: string) => `${prefix}/watermark`
 
+/** What keeps the clock that the ages of entries and watermarks are told by. */
+export const clockKey = (prefix: string) => `${prefix}/clock`
+
 const start = (prefix: string, version: number) => `${prefix}/v${version}/`
 
 /** Which Redis this is, for those who invalidate in it. */

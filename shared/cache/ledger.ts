@@ -1,5 +1,7 @@
 import type { Redis } from '../redis.ts'
-import { entryKey, resourceGlob, keyMatcher, watermarkKey } from './key.ts'
+import { isWrongType } from '../redis-replies.ts'
+import { CLOCK, createClock } from './clock.ts'
+import { clockKey, entryKey, keyMatcher, resourceGlob, watermarkKey } from './key.ts'
 import { paramsOf, type ResourceRules } from './resource.ts'
 import {
   decodeWatermark,
@@ -68,18 +70,26 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
   const scripted = redis as unknown as Scripted
   const hash = watermarkKey(prefix)
   const takeTurn = createTurns(STEPS_AT_ONCE)
+  const clock = clockKey(prefix)
+  const time = createClock(redis, prefix)
 
   /** One script for as many resources as fit; returns those whose watermark was as expected. */
   async function advance(steps: readonly Step[], report: MutableReport): Promise<void> {
     const keys = steps.flatMap((step) => step.keys)
     const args = steps.flatMap(({ name, expected, next, keys }) => [
       name,
-      expected ?? '',
+      bytesOf(expected ?? ''),
       next,
       keys.length,
     ])
-    const [time, ...replies] = await scripted.spmsAdvance(1 + keys.length, hash, ...keys, ...args)
-    report.timeMs = toMs(time)
+    const [nowMs, ...replies] = await scripted.spmsAdvance(
+      2 + keys.length,
+      hash,
+      clock,
+      ...keys,
+      ...args,
+    )
+    report.timeMs = nowMs
     steps.forEach(({ name, next }, index) => {
       const removed = replies[index] as number
       if (removed < 0) {
@@ -162,14 +172,13 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
   }
 
   return {
-    async time() {
-      return toMs(await redis.time())
-    },
+    time,
 
-    read: (resource) => redis.hget(hash, resource),
+    read: (resource) =>
+      redis.hgetBuffer(hash, resource).then((bytes) => bytes && textOf(bytes), noneIfOther(null)),
 
     async readAll() {
-      const stored = Object.entries(await redis.hgetall(hash))
+      const stored = Object.entries(await redis.hgetall(hash).catch(noneIfOther({})))
       return new Map(
         stored.flatMap(([resource, text]) => {
           const mark = decodeWatermark(text)
@@ -204,16 +213,17 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
 }
 
 /**
- * KEYS the hash of watermarks, then the entries of each resource behind each other;
+ * KEYS the hash of watermarks, the clock, then the entries of each resource behind each other;
  * ARGV for each resource: field, expected, next, number of entries.
  *
  * Where the watermark is not, byte for byte, what this owner knows, nothing is done: somebody else
- * owns the resource, or Redis has been taken back in time. Returns the time, then for each resource -1
+ * owns the resource, or Redis has been taken back in time. A key that is no hash is replaced. Returns the time, then for each resource -1
  * there, else how many entries went. Entries and watermark in one script: apart, a failover between the two would leave on the
  * promoted replica a watermark that claims what it never deleted.
  */
-const ADVANCE = `
-local replies, at = { redis.call('TIME') }, 2
+const ADVANCE = `${CLOCK}
+local replies, at = { clock(KEYS[2], 0) }, 3
+if read('HLEN', KEYS[1]) == nil then redis.call('UNLINK', KEYS[1]) end
 for i = 1, #ARGV, 4 do
   local field, expected, following, count = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
   local removed = -1
@@ -234,15 +244,21 @@ return replies
 interface Scripted {
   spmsAdvance(
     numberOfKeys: number,
-    ...keysAndArgs: (string | number)[]
-  ): Promise<[RedisTime, ...number[]]>
+    ...keysAndArgs: (string | number | Buffer)[]
+  ): Promise<[nowMs: number, ...number[]]>
 }
 
-/** Seconds, and microseconds within the second. */
-type RedisTime = readonly (string | number)[]
+/** Byte for byte, also of what is no text: else nothing could ever take its place. */
+const textOf = (bytes: Buffer) => bytes.toString('latin1')
+const bytesOf = (text: string) => Buffer.from(text, 'latin1')
 
-const toMs = ([seconds, micros]: RedisTime) =>
-  Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
+/** A key of another type holds nothing of ours. */
+function noneIfOther<T>(none: T): (error: unknown) => T {
+  return (error) => {
+    if (isWrongType(error)) return none
+    throw error
+  }
+}
 
 interface Step {
   readonly name: string

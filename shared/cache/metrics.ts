@@ -18,7 +18,11 @@ export interface StoreMetrics {
   readonly commandSeconds: Histogram<'command'>
   readonly errors: Counter<'reason'>
   readonly breakerOpen: Gauge
+  readonly unreadable: Unreadable
 }
+
+/** Counts what stood in Redis and was not written by this program: it counts as absent there. */
+export type Unreadable = Counter<'kind'>
 
 const ERRORS = ['timeout', 'reply', 'connection'] as const
 /** Why a command failed. */
@@ -26,6 +30,19 @@ export type RedisError = (typeof ERRORS)[number]
 
 const REDIS_S = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1]
 const LOAD_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+
+const UNREADABLE = ['key', 'value', 'watermark'] as const
+
+/** `key`: of another type. `value`: what is no cached value. `watermark`: what is no watermark. */
+export function createUnreadable(registry: Registry): Unreadable {
+  const unreadable = createInstruments(registry).counter(
+    'spms_unreadable_values_total',
+    'Values found in Redis that this program did not write, by what stood in their place',
+    'kind',
+  )
+  for (const kind of UNREADABLE) unreadable.labels(kind).inc(0)
+  return unreadable
+}
 
 /** The engine's metrics. */
 export function createCacheMetrics(registry: Registry): CacheMetrics {
@@ -71,6 +88,7 @@ export function createCacheMetrics(registry: Registry): CacheMetrics {
         'spms_redis_breaker_open',
         'Whether requests do not try Redis, because it did not answer',
       ),
+      unreadable: createUnreadable(registry),
     },
   }
 }

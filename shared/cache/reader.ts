@@ -6,7 +6,7 @@ import { PublicError } from '../errors.ts'
 import { isUnavailable } from '../unavailable.ts'
 import type { Answer } from './answer.ts'
 import { Budget } from './budget.ts'
-import { etagOf, type Frame } from './frame.ts'
+import { etagOf, type Frame, isPlausible } from './frame.ts'
 import type { Demand, Guard } from './guard.ts'
 import { entryKey } from './key.ts'
 import type { Loader, Reading } from './loader.ts'
@@ -114,7 +114,11 @@ export function createReader(deps: ReaderDeps): Reader {
         const nowMs = store.now()
         const demand = guard.demand(mark, nowMs)
         const isExpired = frame === null || nowMs >= frame.freshUntilMs
-        if (!isExpired && meets(demand, frame) && guard.covers(mark, tokens, nowMs)) {
+        if (
+          !isExpired &&
+          meets(demand, frame, resource, nowMs) &&
+          guard.covers(mark, tokens, nowMs)
+        ) {
           return hit(frame, nowMs)
         }
         if (frame?.incarnation === demand.incarnation) refused = frame
@@ -127,7 +131,7 @@ export function createReader(deps: ReaderDeps): Reader {
       }
     } catch (error) {
       const mayStandIn = resource.staleIfError && mayPass(error)
-      const stale = mayStandIn ? standIn(store, refused, mark, tokens) : null
+      const stale = mayStandIn ? standIn(store, resource, refused, mark, tokens) : null
       if (stale === null) throw error
       return stale
     }
@@ -136,12 +140,14 @@ export function createReader(deps: ReaderDeps): Reader {
   /** What is no longer fresh, for a load that failed; `null` when there is none, or it is too old even for that. */
   function standIn(
     store: EntryStore,
+    resource: Resource,
     refused: Frame | null,
     mark: Watermark | null,
     tokens: readonly Token[],
   ): Answer | null {
     const nowMs = timeOf(store)
     if (refused === null || nowMs === null || nowMs >= refused.staleUntilMs) return null
+    if (!canStandIn(refused, resource, nowMs)) return null
     if (!guard.covers(mark, tokens, nowMs)) return null
     return { ...hit(refused, nowMs), outcome: 'stale', detail: 'error' }
   }
@@ -175,12 +181,13 @@ export function createReader(deps: ReaderDeps): Reader {
       if (refusal !== undefined) return bypass(resource, params, place.variant, refusal)
       const demand = guard.demand(mark, store.now())
       const token = `${processId}.${++leases}`
-      const reply = await ask(store, place, token, demand, budget)
+      const longestMs = resource.ttlMs
+      const reply = await ask(store, place, token, { ...demand, longestMs }, budget)
       switch (reply.state) {
         case 'hit': {
           // The script looked when it ran; the watermark may have grown too old since.
-          const nowMs = store.now()
-          if (!meets(guard.demand(mark, nowMs), reply.frame)) break
+          const nowMs = Math.max(store.now(), reply.nowMs)
+          if (!meets(guard.demand(mark, nowMs), reply.frame, resource, nowMs)) break
           if (!guard.covers(mark, tokens, nowMs)) break
           return hit(reply.frame, reply.nowMs)
         }
@@ -346,8 +353,19 @@ function miss(reading: Reading): Answer {
   return { outcome: 'miss', body, etag: etagOf(body), ageMs: 0, ttlMs: 0 }
 }
 
-const meets = ({ incarnation, oldestMs }: Demand, frame: Frame): boolean =>
-  frame.leasedAtMs >= oldestMs && frame.incarnation === incarnation
+const meets = (
+  { incarnation, oldestMs }: Demand,
+  frame: Frame,
+  { ttlMs }: Resource,
+  nowMs: number,
+): boolean =>
+  frame.leasedAtMs >= oldestMs &&
+  frame.incarnation === incarnation &&
+  isPlausible(frame, ttlMs, nowMs)
+
+/** Whether its times can be those of a fill, so that it is known how old it is. */
+const canStandIn = (frame: Frame, { ttlMs }: Resource, nowMs: number): boolean =>
+  isPlausible(frame, ttlMs, nowMs) && frame.staleUntilMs <= frame.freshUntilMs + STALE_IF_ERROR_MS
 
 /** Redis' time; `null` while nobody can tell. */
 function timeOf(store: EntryStore): number | null {

@@ -1,4 +1,5 @@
 import { bareUuid } from './frame.ts'
+import { CLOCK } from './clock.ts'
 import { decodeWatermark, type Watermark } from './watermark.ts'
 
 /**
@@ -6,11 +7,13 @@ import { decodeWatermark, type Watermark } from './watermark.ts'
  * last poll saw them. They belong to a connection and are forgotten with it, since the next one may
  * lead to another Redis.
  *
- * The time is its TIME and our monotonic clock since the poll was *sent*. So it is never behind,
+ * The time is that of its clock and our monotonic clock since the poll was *sent*. So it is never behind,
  * entries are never taken for younger than they are, and no host's wall clock matters.
  */
 export class Sight {
   #offsetMs: number | null = null
+  /** What to add to `performance.now()` for a time that has passed; it outlives a connection. */
+  #leastOffsetMs = -Infinity
   #watermarks: ReadonlyMap<string, Watermark> = new Map()
 
   /** Milliseconds since the epoch by Redis; `null` before the first poll of this connection. */
@@ -23,9 +26,15 @@ export class Sight {
     return this.#watermarks.get(resource) ?? null
   }
 
+  /** A time that the clock must have passed, whatever has become of what it keeps in Redis. */
+  leastMs(): number {
+    return Math.max(0, Math.floor(performance.now() + this.#leastOffsetMs - DRIFT_MS))
+  }
+
   /** Takes what a poll saw, and `performance.now()` when it was sent. */
   set({ redisMs, watermarks }: Poll, sentAtMs: number): void {
     this.#offsetMs = redisMs - sentAtMs
+    this.#leastOffsetMs = redisMs - performance.now()
     this.#watermarks = watermarks
   }
 
@@ -35,24 +44,41 @@ export class Sight {
   }
 }
 
+/** So much two clocks may drift apart between polls, and more when polls fail. */
+const DRIFT_MS = 20
+
 /** What one poll saw, all at one moment. */
 export interface Poll {
   readonly redisMs: number
   readonly watermarks: ReadonlyMap<string, Watermark>
 }
 
-/** KEYS the hash of watermarks. Returns the time and the hash, as one moment saw them. */
-export const POLL = `return { redis.call('TIME'), redis.call('HGETALL', KEYS[1]) }`
+/**
+ * KEYS the hash of watermarks, the clock; ARGV a time that has passed.
+ * Returns the time and the watermarks, as one moment saw them. What is larger than a watermark can be
+ * is left out, so that it does not hold up what waits behind it.
+ */
+export const POLL = `${CLOCK}
+local now, marks = clock(KEYS[2], ARGV[1]), {}
+for _, field in ipairs(read('HKEYS', KEYS[1]) or {}) do
+  if redis.call('HSTRLEN', KEYS[1], field) <= 262144 then
+    marks[#marks + 1] = field
+    marks[#marks + 1] = redis.call('HGET', KEYS[1], field)
+  end
+end
+return { now, marks }
+`
 
-export type PollReply = readonly [time: readonly [string, string], hash: readonly string[]]
+export type PollReply = readonly [nowMs: number, marks: readonly string[]]
 
 /** Reads a poll's reply; a watermark that this build cannot read is none. */
-export function parsePoll([[seconds, micros], hash]: PollReply): Poll {
+export function parsePoll([nowMs, marks]: PollReply): Poll {
   const watermarks = new Map<string, Watermark>()
-  for (let at = 0; at + 1 < hash.length; at += 2) {
-    const mark = decodeWatermark(hash[at + 1] as string)
+  for (let at = 0; at + 1 < marks.length; at += 2) {
+    const mark = decodeWatermark(marks[at + 1] as string)
     if (mark === null) continue
-    watermarks.set(hash[at] as string, { ...mark, incarnation: bareUuid(mark.incarnation) })
+    watermarks.set(marks[at] as string, { ...mark, incarnation: bareUuid(mark.incarnation) })
   }
-  return { redisMs: Number(seconds) * 1000 + Number(micros) / 1000, watermarks }
+  // The clock has cut off what came after the millisecond.
+  return { redisMs: nowMs + 1, watermarks }
 }

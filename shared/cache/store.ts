@@ -7,11 +7,12 @@ import {
   handleAll,
 } from 'cockatiel'
 import { createGathering, type Redis } from '../redis.ts'
+import { isDenial, isWrongType } from '../redis-replies.ts'
 import { Budget } from './budget.ts'
-import { FILL, LEASE, RELEASE } from './entry-scripts.ts'
+import { FILL, LEASE, RELEASE, TRIM } from './entry-scripts.ts'
 import { decodeFrame, encodeFrame, type Frame } from './frame.ts'
 import type { Demand } from './guard.ts'
-import { watermarkKey } from './key.ts'
+import { clockKey, watermarkKey } from './key.ts'
 import type { RedisError, StoreMetrics } from './metrics.ts'
 import { parsePoll, POLL, type PollReply, Sight } from './sight.ts'
 import type { Watermark } from './watermark.ts'
@@ -55,6 +56,8 @@ export interface RedisStoreOptions {
   /** How long one command may take. The client's own time-out should be longer: it hears no late reply. */
   readonly commandTimeoutMs: number
   readonly onState?: (usable: boolean) => void
+  /** Told of each command that Redis did not permit. */
+  readonly onDenied?: (error: Error) => void
   /** What is known of Redis between two polls. By default one of its own. */
   readonly sight?: Sight
   readonly metrics?: StoreMetrics
@@ -65,6 +68,8 @@ type Command = 'find' | 'lease' | 'fill' | 'release' | 'poll'
 /** How long a reader may take to fill; then another may try. */
 const LEASE_MS = 5_000
 const MAX_VARIANTS = 64
+/** No fill is as large: what is holds up everything that waits behind it. */
+const HUGE_BYTES = 16 * 2 ** 20
 /** Variants and leases together, so that asking for what is never stored cannot grow an entry. */
 const MAX_FIELDS = 2 * MAX_VARIANTS
 const POLL_MS = 250
@@ -75,7 +80,7 @@ const HALF_OPEN_AFTER_MS = 500
 /** An entry store on Redis, with a poll of its own and a circuit breaker that only the poll closes. */
 export function createRedisStore(
   redis: Redis,
-  { prefix, commandTimeoutMs, onState, sight = new Sight(), metrics }: RedisStoreOptions,
+  { prefix, commandTimeoutMs, onState, onDenied, sight = new Sight(), metrics }: RedisStoreOptions,
 ): EntryStore & Disposable {
   const breaker: CircuitBreakerPolicy = circuitBreaker(handleAll, {
     halfOpenAfter: HALF_OPEN_AFTER_MS,
@@ -94,6 +99,7 @@ export function createRedisStore(
         return waits.for(send(), budget, secondsOf?.[command])
       })
     } catch (error) {
+      if (isDenial(error)) onDenied?.(error)
       // What the breaker turned away was not sent.
       if (!(error instanceof BrokenCircuitError)) metrics?.errors.labels(reasonOf(error)).inc()
       throw error
@@ -111,7 +117,7 @@ export function createRedisStore(
     try {
       const reply = await attempt(
         'poll',
-        () => scripted.spmsPoll(watermarkKey(prefix)),
+        () => scripted.spmsPoll(watermarkKey(prefix), clockKey(prefix), sight.leastMs()),
         new Budget(commandTimeoutMs),
       )
       sight.set(parsePoll(reply), sentAtMs)
@@ -157,14 +163,38 @@ export function createRedisStore(
     watermark: (resource) => sight.watermark(resource),
 
     async find({ key, variant }, budget) {
-      return decodeFrame(await run('find', () => redis.hgetBuffer(key, variant), budget))
+      try {
+        const bytes = await run('find', () => redis.hgetBuffer(key, variant), budget)
+        const frame = decodeFrame(bytes)
+        if (frame === null && bytes !== null) metrics?.unreadable.labels('value').inc()
+        return frame
+      } catch (error) {
+        const cause = error instanceof StoreUnavailable ? error.cause : undefined
+        // It may have been too large to arrive in time, and would be again.
+        if (cause instanceof TimedOut) scripted.spmsTrim(key, variant, HUGE_BYTES).catch(() => {})
+        if (!isWrongType(cause)) throw error
+        metrics?.unreadable.labels('key').inc()
+        return null
+      }
     },
 
-    async lease({ key, variant }, token, { incarnation, oldestMs }, budget) {
+    async lease({ key, variant }, token, demand, budget) {
+      const { incarnation, oldestMs, longestMs = Number.MAX_SAFE_INTEGER } = demand
       const life = Buffer.from(incarnation ?? '', 'hex')
       const [state, nowMs, rest] = await run(
         'lease',
-        () => scripted.spmsLeaseBuffer(key, variant, token, LEASE_MS, oldestMs, MAX_FIELDS, life),
+        () =>
+          scripted.spmsLeaseBuffer(
+            key,
+            clockKey(prefix),
+            variant,
+            token,
+            LEASE_MS,
+            oldestMs,
+            MAX_FIELDS,
+            life,
+            longestMs,
+          ),
         budget,
       )
       switch (String(state)) {
@@ -214,15 +244,17 @@ function reasonOf(error: unknown): RedisError {
 }
 
 interface Scripted {
-  spmsPoll(watermarks: string): Promise<PollReply>
+  spmsPoll(watermarks: string, clock: string, leastMs: number): Promise<PollReply>
   spmsLeaseBuffer(
     key: string,
+    clock: string,
     variant: string,
     token: string,
     leaseMs: number,
     oldestMs: number,
     mostFields: number,
     incarnation: Buffer,
+    longestMs: number,
   ): Promise<[Buffer, number, Buffer?]>
   spmsFill(
     key: string,
@@ -233,12 +265,14 @@ interface Scripted {
     mostVariants: number,
   ): Promise<FillResult>
   spmsRelease(key: string, variant: string, token: string): Promise<number>
+  spmsTrim(key: string, variant: string, mostBytes: number): Promise<number>
 }
 
 function defineScripts(redis: Redis): Scripted {
-  redis.defineCommand('spmsPoll', { numberOfKeys: 1, lua: POLL })
-  redis.defineCommand('spmsLease', { numberOfKeys: 1, lua: LEASE })
+  redis.defineCommand('spmsPoll', { numberOfKeys: 2, lua: POLL })
+  redis.defineCommand('spmsLease', { numberOfKeys: 2, lua: LEASE })
   redis.defineCommand('spmsFill', { numberOfKeys: 1, lua: FILL })
   redis.defineCommand('spmsRelease', { numberOfKeys: 1, lua: RELEASE })
+  redis.defineCommand('spmsTrim', { numberOfKeys: 1, lua: TRIM })
   return redis as unknown as Scripted
 }

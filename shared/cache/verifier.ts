@@ -4,7 +4,9 @@ import { covers } from '../../db/event-log/snapshot.ts'
 import { findMoment, type Moment } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
 import type { Redis } from '../redis.ts'
+import { isWrongType } from '../redis-replies.ts'
 import { bareUuid, decodeFrame, etagOf, type Frame } from './frame.ts'
+import { createClock } from './clock.ts'
 import { keyGlob, keyParser, watermarkKey } from './key.ts'
 import type { Params, Resource } from './resource.ts'
 import { decodeWatermark } from './watermark.ts'
@@ -26,8 +28,9 @@ export interface Verified {
   /**
    * `changed`: forgotten or loaded again meanwhile, so there is nothing to accuse. `unproven`:
    * different, and the watermark did not come past the fresh load in time. `wrong`: it was forgotten now.
+   * `unreadable`: not written by this program, so no reader uses it; it was deleted now.
    */
-  readonly outcome: 'right' | 'changed' | 'unproven' | 'wrong'
+  readonly outcome: 'right' | 'changed' | 'unproven' | 'wrong' | 'unreadable'
 }
 
 export interface VerifierDeps {
@@ -54,6 +57,7 @@ const SHOWINGS = 2
  */
 export function createVerifier(deps: VerifierDeps): Verifier {
   const { redis, db, prefix, patienceMs = PATIENCE_MS } = deps
+  const clock = createClock(redis, prefix)
   const kinds = deps.resources.map((resource) => ({
     resource,
     parse: keyParser(prefix, resource),
@@ -68,14 +72,18 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     for (const key of keys) {
       const entry = entryAt(key)
       if (entry === null) continue
-      for (const variant of await redis.hkeys(key)) {
-        // A lease is no value.
-        if (variant.startsWith('~')) continue
-        const outcome = await examine(entry.resource, key, entry.params, variant)
-        if (outcome === null) continue
+      const note = (variant: string, outcome: Verified['outcome']) => {
         const one = { resource: entry.resource.name, key, variant, outcome }
         onFound(one)
         found.push(one)
+      }
+      const variants = await variantsOf(key)
+      if (variants === null) note('', await remove(key))
+      for (const variant of variants ?? []) {
+        // A lease is no value.
+        if (variant.startsWith('~')) continue
+        const outcome = await examine(entry.resource, key, entry.params, variant)
+        if (outcome !== null) note(variant, outcome)
       }
     }
     return found
@@ -95,11 +103,15 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     params: Params,
     variant: string,
   ): Promise<Verified['outcome'] | null> {
-    const cached = await find(key, variant)
+    const bytes = await redis.hgetBuffer(key, variant).catch(() => null)
+    const cached = decodeFrame(bytes)
+    if (cached === null) return bytes === null ? null : remove(key)
     for (let showing = 0; showing < SHOWINGS; showing++) {
       const fresh = await load(resource, params, variant)
+      // Nothing can be asked for by such a name.
+      if (fresh === null) return remove(key)
       // What no reader would be given can mislead nobody.
-      if (cached === null || !isServed(cached, fresh)) return showing === 0 ? null : 'changed'
+      if (!isServed(cached, fresh)) return showing === 0 ? null : 'changed'
       if (cached.etag === fresh.etag) return 'right'
       if (!(await isPast(resource, fresh.moment))) return 'unproven'
       const still = await find(key, variant)
@@ -109,12 +121,23 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     return 'wrong'
   }
 
+  /** The fields of an entry; `null` of what is no hash. */
+  const variantsOf = (key: string): Promise<string[] | null> =>
+    redis.hkeys(key).catch((error: unknown) => {
+      if (isWrongType(error)) return null
+      throw error
+    })
+
+  async function remove(key: string): Promise<'unreadable'> {
+    await redis.unlink(key)
+    return 'unreadable'
+  }
+
   const find = async (key: string, variant: string) =>
     decodeFrame(await redis.hgetBuffer(key, variant))
 
-  async function load(resource: Resource, params: Params, variant: string): Promise<Fresh> {
-    const [seconds, micros] = await redis.time()
-    const nowMs = Number(seconds) * 1000 + Number(micros) / 1000
+  async function load(resource: Resource, params: Params, variant: string): Promise<Fresh | null> {
+    const nowMs = await clock()
     return db
       .transaction()
       .setIsolationLevel('repeatable read')
@@ -123,6 +146,10 @@ export function createVerifier(deps: VerifierDeps): Verifier {
         const moment = await findMoment(trx)
         const loaded = await resource.load(trx, params, variant)
         return { nowMs, moment, etag: etagOf(loaded === null ? null : Buffer.from(loaded.body)) }
+      })
+      .catch((error: unknown) => {
+        if (isDataException(error)) return null
+        throw error
       })
   }
 
@@ -159,6 +186,10 @@ interface Fresh {
   /** Redis' time before it was loaded. */
   readonly nowMs: number
 }
+
+/** Postgres could not read a value that a key or a variant named. */
+const isDataException = (error: unknown) =>
+  error instanceof Error && 'code' in error && /^22/.test(String(error.code))
 
 /** Whether a reader would be given it. */
 const isServed = (frame: Frame, { moment, nowMs }: Fresh) =>

@@ -1,5 +1,6 @@
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import type { Life } from '../../db/event-log/window.ts'
+import { CLOCK_SLACK_MS } from './clock.ts'
 
 /**
  * How far a resource has been applied to a Redis. It is stored in that Redis and nowhere else, and
@@ -25,6 +26,13 @@ export const UNNAMED = 0
 /** What a first flush says until it is through: it claims nothing, and reads back as no watermark. */
 export const NOTHING_SEEN: Snapshot = { xmin: 0n, xmax: 0n, xip: [], text: '0:0:' }
 
+/**
+ * How long ago everything had been applied. One from the future was restored or corrupted, and does
+ * not tell how fresh anything is: its age is infinite.
+ */
+export const ageMsOf = ({ asOfMs }: Watermark, nowMs: number): number =>
+  asOfMs <= nowMs + CLOCK_SLACK_MS ? Math.max(0, nowMs - asOfMs) : Infinity
+
 /** As stored: fields in a fixed order, so that equal watermarks are equal bytes. */
 export const encodeWatermark = (mark: Watermark): string =>
   [
@@ -37,6 +45,10 @@ export const encodeWatermark = (mark: Watermark): string =>
     mark.fingerprint,
   ].join(' ')
 
+/** Whether something is stored that no build writes; what a first flush says is none, but ours. */
+export const isUnreadable = (text: string | null): boolean =>
+  text !== null && decodeWatermark(text) === null && !text.includes(` ${NOTHING_SEEN.text} `)
+
 /** Reads a stored watermark; `null` for none, or for one that this build cannot read. */
 export function decodeWatermark(text: string | null): Watermark | null {
   const [incarnation, origin, snapshotText, asOf, part, keyVersion, fingerprint, ...rest] =
@@ -46,6 +58,7 @@ export function decodeWatermark(text: string | null): Watermark | null {
     return null
   if (snapshot.xmax === NOTHING_SEEN.xmax) return null
   const mark = { asOfMs: Number(asOf), part: Number(part), keyVersion: Number(keyVersion) }
-  if (!Object.values(mark).every(Number.isFinite)) return null
+  // Whole numbers: no sign, no exponent, no NaN, no infinity.
+  if (![asOf, part, keyVersion].every((number) => /^\d{1,15}$/.test(number ?? ''))) return null
   return { incarnation, origin, snapshot, ...mark, fingerprint }
 }

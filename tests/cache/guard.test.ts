@@ -31,9 +31,13 @@ const BOUND_MS = 10_000
 const MINUTE_MS = 60_000
 const OLD = '{"body" : "old"}'
 const FRESH = '{"body" : "first", "variant" : "v"}'
-const thing = defineThing()
+const thing = defineThing({ ttlMs: 10 * MINUTE_MS })
 const unavailable = Object.assign(new Error('connection lost'), { code: '08006' })
-const broken = defineThing({ staleIfError: true, afterSelect: () => Promise.reject(unavailable) })
+const broken = defineThing({
+  ttlMs: 10 * MINUTE_MS,
+  staleIfError: true,
+  afterSelect: () => Promise.reject(unavailable),
+})
 
 const textOf = ({ body }: Answer) => body?.toString()
 

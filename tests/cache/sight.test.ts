@@ -15,10 +15,7 @@ const mark: Watermark = {
 }
 
 const seen = () =>
-  parsePoll([
-    ['1000', '250000'],
-    ['thing', encodeWatermark(mark), 'other', 'what another build wrote'],
-  ])
+  parsePoll([1_000_250, ['thing', encodeWatermark(mark), 'other', 'what another build wrote']])
 
 describe('the sight of Redis', () => {
   it('knows neither the time nor a watermark before a poll, nor after its connection is gone', () => {
@@ -48,11 +45,6 @@ describe('the sight of Redis', () => {
   it('takes a watermark that it cannot read, or that claims nothing, for none', () => {
     expect(seen().watermarks.get('other')).to.equal(undefined)
     const claimsNothing = encodeWatermark({ ...mark, snapshot: NOTHING_SEEN })
-    expect(
-      parsePoll([
-        ['1', '0'],
-        ['thing', claimsNothing],
-      ]).watermarks.size,
-    ).to.equal(0)
+    expect(parsePoll([1_000, ['thing', claimsNothing]]).watermarks.size).to.equal(0)
   })
 })

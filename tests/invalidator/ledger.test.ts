@@ -230,8 +230,7 @@ describe('the ledger', () => {
       const { keys, expected } = await start()
       let parts = 0
       const report = await withHook(async () => {
-        if (++parts === 2)
-          await redis.hset(watermarkKey(prefix), 'bird', encodeWatermark(mark(30)))
+        if (++parts === 2) await redis.hset(watermarkKey(prefix), 'bird', encodeWatermark(mark(30)))
       }).apply([advance(bird, { expected, next: mark(20), keys: new Set(keys) })])
       expect([...report.stored]).to.eql([])
       expect(await ledger.read('bird')).to.equal(encodeWatermark(mark(30)))

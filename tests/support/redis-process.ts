@@ -20,6 +20,7 @@ export async function startRedisProcess(
   port: number,
   settings: readonly string[],
   args: readonly string[] = [],
+  environment: NodeJS.ProcessEnv = {},
 ): Promise<RedisProcess> {
   const program = await findRedisProgram(stateDir, process.env, () => {})
   if (program.image !== undefined) throw new Error('this needs a Redis server outside Docker')
@@ -34,7 +35,7 @@ export async function startRedisProcess(
       command,
       args: [file, ...args],
       deathSignal: 'KILL',
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...env, ...environment },
       logPath: join(dir, 'redis.log'),
     })
     const client = new Redis(port, { retryStrategy: () => 20, maxRetriesPerRequest: null })

@@ -10,5 +10,5 @@ replaceScript(
     for i = 2, #hash, 2 do
       hash[i] = string.gsub(hash[i], '^(%S+ %S+ %S+) %S+', '%1 ' .. now)
     end
-    return { time, hash }`,
+    return { now, hash }`,
 )

@@ -1,0 +1,221 @@
+import { once } from 'node:events'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { findIncarnation } from '../../db/queries/incarnation.ts'
+import { Budget } from '../../shared/cache/budget.ts'
+import { createClock, readClockOffset } from '../../shared/cache/clock.ts'
+import { decodeFrame, encodeFrame, etagOf, type Frame } from '../../shared/cache/frame.ts'
+import { clockKey, watermarkKey } from '../../shared/cache/key.ts'
+import { encodeWatermark } from '../../shared/cache/watermark.ts'
+import { openRedis, type Redis } from '../../shared/redis.ts'
+import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
+import { type SteppingRedis, startSteppingRedis } from '../support/stepping-redis.ts'
+import { until } from '../support/until.ts'
+import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+
+const BOUND_MS = 1_500
+const MINUTE_MS = 60_000
+const thing = defineThing({ ttlMs: 60 * MINUTE_MS })
+
+describe('the clock in Redis', function () {
+  this.timeout(60_000)
+  let redis: Redis
+  let prefix: string
+  let time: () => Promise<number>
+
+  before(async () => {
+    redis = openRedis(testRedisUrl(), { name: 'clock-test', commandTimeoutMs: 5_000, onState() {} })
+    await once(redis, 'ready')
+  })
+  after(() => redis.disconnect())
+  beforeEach(() => {
+    prefix = newPrefix()
+    time = createClock(redis, prefix)
+  })
+  afterEach(() => redis.del(clockKey(prefix)))
+
+  it('agrees with TIME where that never stepped back', async () => {
+    const before = Date.now()
+    expect(await time()).to.be.within(before - 5_000, before + 5_000)
+    expect(await readClockOffset(redis, prefix)).to.equal(0)
+  })
+
+  it('goes on from the last time that it gave where TIME is before that', async () => {
+    const last = (await time()) + 600_000
+    await redis.set(clockKey(prefix), `0 ${last}`)
+    expect(await time()).to.be.within(last, last + 1_000)
+    expect(await readClockOffset(redis, prefix)).to.be.within(590_000, 600_000)
+    const first = await time()
+    await until(async () => (await time()) >= first + 100)
+  })
+
+  for (const value of ['x', '', '1', '-5 7', '0 nan', '0 inf', `0 ${'9'.repeat(400)}`, '0 1 2']) {
+    it(`replaces the value "${value.slice(0, 8)}", which it did not write`, async () => {
+      await redis.set(clockKey(prefix), value)
+      expect(await time()).to.be.within(Date.now() - 5_000, Date.now() + 5_000)
+      expect(await redis.get(clockKey(prefix))).to.match(/^0 \d{13}$/)
+    })
+  }
+
+  it('replaces a key of another type', async () => {
+    await redis.lpush(clockKey(prefix), 'x')
+    expect(await time()).to.be.within(Date.now() - 5_000, Date.now() + 5_000)
+    expect(await redis.type(clockKey(prefix))).to.equal('string')
+  })
+})
+
+describe('a Redis whose clock steps', function () {
+  this.timeout(120_000)
+  let server: SteppingRedis
+  let engine: Engine
+  let reader: TestReader
+  let id = 0
+
+  before(async function () {
+    const started = await startSteppingRedis()
+    if (started === undefined) return this.skip()
+    server = started
+    engine = await openEngine(server.url)
+    reader = await engine.openReader({ maxStalenessMs: BOUND_MS })
+  })
+  after(async () => {
+    await engine?.[Symbol.asyncDispose]()
+    await server?.[Symbol.asyncDispose]()
+  })
+  beforeEach(async () => {
+    await server.setClock(0)
+    await engine.redis.flushdb()
+    // The reader remembers what time it was, and brings the clock along.
+    const time = createClock(engine.redis, engine.prefix)
+    await until(async () => Math.abs((await time()) - reader.store.now()) < 100)
+    await sql`insert into thing values (${String(++id + 100)}, 'first')`.execute(engine.db)
+  })
+
+  const read = async () => (await reader.reader.read(thing, { id: String(id + 100) }, 'v')).outcome
+  const key = () => engine.keyOf(String(id + 100))
+
+  /** Publishes a watermark as an invalidator does that dies at once afterwards. */
+  async function publish(): Promise<void> {
+    const { rows } = await sql<{ text: string }>`
+      select pg_current_snapshot()::text as text`.execute(engine.db)
+    const asOfMs = await createClock(engine.redis, engine.prefix)()
+    const mark = encodeWatermark({
+      incarnation: (await findIncarnation(engine.db)) ?? '',
+      origin: '1.2.3',
+      snapshot: parseSnapshot(rows[0]?.text ?? '') as Snapshot,
+      asOfMs,
+      part: 0,
+      keyVersion: 1,
+      fingerprint: 'rules-1',
+    })
+    await engine.redis.hset(watermarkKey(engine.prefix), 'thing', mark)
+    await until(() => reader.store.watermark('thing')?.asOfMs === asOfMs)
+  }
+
+  for (const stepMs of [10_000, 600_000]) {
+    it(`back by ${stepMs / 1000} s while the invalidator is dead serves nothing past the bound`, async () => {
+      await publish()
+      expect(await read()).to.equal('miss')
+      await until(async () => (await read()) === 'hit')
+      const leasedAtMs = performance.now()
+      await server.setClock(-stepMs)
+      await until(async () => (await read()) !== 'hit' || performance.now() - leasedAtMs > 6_000)
+      expect(performance.now() - leasedAtMs).to.be.within(BOUND_MS - 250, BOUND_MS + 1_500)
+      // Not for ever: each entry is loaded once per bound.
+      await until(async () => (await read()) === 'hit')
+    })
+  }
+
+  it('back while it refuses writes is known to a process that lives on', async () => {
+    await publish()
+    const before = reader.store.now()
+    const atMs = performance.now()
+    await engine.redis.config('SET', 'maxmemory', '1')
+    await server.setClock(-600_000)
+    await until(() => performance.now() - atMs > 1_000)
+    expect(reader.store.now() - before).to.be.within(900, 3_000)
+    await engine.redis.config('SET', 'maxmemory', '0')
+    const time = createClock(engine.redis, engine.prefix)
+    await until(async () => (await time()) - before >= 1_000)
+    expect((await time()) - before).to.be.below(60_000)
+  })
+
+  it('forward makes what it holds look older, and no more', async () => {
+    await publish()
+    expect(await read()).to.equal('miss')
+    await server.setClock(600_000)
+    await until(async () => (await read()) === 'miss')
+    await until(async () => (await read()) === 'hit')
+  })
+
+  it('back does not let a lease hold up others for longer', async () => {
+    await publish()
+    const demand = { incarnation: null, oldestMs: 0 }
+    const lease = (token: string) =>
+      reader.store.lease({ key: key(), variant: 'v' }, token, demand, new Budget(5_000))
+    expect((await lease('dead.1')).state).to.equal('lease')
+    const atMs = performance.now()
+    await server.setClock(-600_000)
+    await until(async () => (await lease('next.1')).state === 'lease')
+    expect(performance.now() - atMs).to.be.below(10_000)
+  })
+
+  describe('and what it holds was restored or corrupted:', () => {
+    const now = () => reader.store.now()
+    async function put(times: (nowMs: number) => Partial<Frame>): Promise<void> {
+      const nowMs = now()
+      const body = Buffer.from('"old"')
+      const leasedAtMs = nowMs - 1_000
+      const frame = {
+        incarnation: (await findIncarnation(engine.db)) ?? '',
+        leasedAtMs,
+        freshUntilMs: leasedAtMs + thing.ttlMs,
+        staleUntilMs: leasedAtMs + thing.ttlMs,
+        etag: etagOf(body),
+        body,
+        ...times(nowMs),
+      }
+      await engine.redis.hset(key(), 'v', encodeFrame(frame))
+    }
+
+    it('an entry with possible times is a hit', async () => {
+      await publish()
+      await put(() => ({}))
+      expect(await read()).to.equal('hit')
+    })
+
+    for (const [what, times] of [
+      [
+        'leased in the future',
+        (nowMs) => ({ leasedAtMs: nowMs + 5_000, freshUntilMs: nowMs + 9_000 }),
+      ],
+      ['leased at NaN', () => ({ leasedAtMs: NaN })],
+      ['leased at infinity', () => ({ leasedAtMs: Infinity, freshUntilMs: Infinity })],
+      ['leased at a negative time', () => ({ leasedAtMs: -1 })],
+      ['fresh until NaN', () => ({ freshUntilMs: NaN })],
+      ['fresh for ever', () => ({ freshUntilMs: Infinity })],
+      ['fresh for longer than its resource', (nowMs) => ({ freshUntilMs: nowMs + 61 * MINUTE_MS })],
+    ] as readonly (readonly [string, (nowMs: number) => Partial<Frame>])[]) {
+      it(`an entry that is ${what} is loaded anew and replaced`, async () => {
+        await publish()
+        await put(times)
+        expect(await read()).to.equal('miss')
+        await until(async () => (await read()) === 'hit')
+        const frame = decodeFrame(await engine.redis.hgetBuffer(key(), 'v'))
+        expect(frame?.body?.toString()).to.contain('first')
+      })
+    }
+
+    it('a watermark from the future is not trusted', async () => {
+      await publish()
+      const text = await engine.redis.hget(watermarkKey(engine.prefix), 'thing')
+      const future = text?.replace(/ (\d{13}) /, (_, ms) => ` ${Number(ms) + 3_600_000} `) ?? ''
+      await put((nowMs) => ({ leasedAtMs: nowMs - 2 * BOUND_MS, freshUntilMs: nowMs + MINUTE_MS }))
+      expect(await read()).to.equal('hit')
+      await engine.redis.hset(watermarkKey(engine.prefix), 'thing', future)
+      await until(() => (reader.store.watermark('thing')?.asOfMs ?? 0) > now() + MINUTE_MS)
+      expect(await read()).to.equal('miss')
+    })
+  })
+})

@@ -1,0 +1,205 @@
+import { randomBytes } from 'node:crypto'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { Budget } from '../../shared/cache/budget.ts'
+import { decodeFrame } from '../../shared/cache/frame.ts'
+import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
+import { createLedger } from '../../shared/cache/ledger.ts'
+import { decodeWatermark, NOTHING_SEEN } from '../../shared/cache/watermark.ts'
+import { until } from '../support/until.ts'
+import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+
+const thing = defineThing()
+const FRAME_SIZE = 58
+
+/** Makes a key what another program could make it. */
+const TYPES: Readonly<Record<string, readonly string[]>> = {
+  string: ['SET', 'KEY', 'x'],
+  list: ['RPUSH', 'KEY', 'x'],
+  set: ['SADD', 'KEY', 'x'],
+  'sorted set': ['ZADD', 'KEY', '1', 'x'],
+  stream: ['XADD', 'KEY', '*', 'a', 'b'],
+}
+
+describe('a key of the cache', () => {
+  it('equals none of those that Django makes of prefix, version and key', () => {
+    const user = { key: 'user:{user_id}:profile', version: 1 }
+    for (const prefix of ['spms-api', 'spms', 'a.b-c_d']) {
+      const key = entryKey(prefix, user, { user_id: '5' })
+      // Only a prefix with a slash could lead to it, and ours has none.
+      expect(key).to.equal(`${prefix}/v1/user:5:profile`)
+      expect(key.slice(0, key.indexOf(':'))).to.contain('/')
+      expect(watermarkKey(prefix)).to.not.contain(':')
+    }
+  })
+})
+
+describe('what another program wrote', function () {
+  this.timeout(60_000)
+  let engine: Engine
+  let reader: TestReader
+  let id = ''
+  let count = 0
+
+  before(async () => {
+    engine = await openEngine()
+    reader = await engine.openReader()
+  })
+  after(() => engine[Symbol.asyncDispose]())
+  beforeEach(async () => {
+    id = `foreign-${++count}`
+    await sql`insert into thing values (${id}, 'first')`.execute(engine.db)
+  })
+
+  const key = () => engine.keyOf(id)
+  const call = (words: readonly string[], at: string) => {
+    const [command = '', ...args] = words.map((word) => (word === 'KEY' ? at : word))
+    return engine.redis.call(command, ...args)
+  }
+  const read = async () => (await reader.reader.read(thing, { id }, 'v')).outcome
+  /** Made in Redis, so that it need not be sent there. */
+  const putLarge = (at: string, field: string, bytes: number) =>
+    engine.redis.eval(
+      "return redis.call('HSET', KEYS[1], ARGV[1], string.rep('x', ARGV[2]))",
+      1,
+      at,
+      field,
+      bytes,
+    )
+  const heals = async () => {
+    expect(await read()).to.equal('miss')
+    await until(async () => (await read()) === 'hit')
+    const frame = decodeFrame(await engine.redis.hgetBuffer(key(), 'v'))
+    expect(frame?.body?.toString()).to.contain('first')
+  }
+
+  for (const [type, words] of Object.entries(TYPES)) {
+    it(`at the key of an entry, a ${type}, is replaced by the entry`, async () => {
+      await call(words, key())
+      await heals()
+      expect(await engine.redis.pttl(key())).to.be.above(0)
+    })
+
+    it(`at the key of an entry, a ${type}, withdraws the lease of who fills`, async () => {
+      const place = { key: key(), variant: 'v' }
+      const demand = { incarnation: null, oldestMs: 0 }
+      await reader.store.lease(place, 'a.1', demand, new Budget(5_000))
+      await engine.redis.unlink(key())
+      await call(words, key())
+      const frame = { leasedAtMs: 1, freshUntilMs: 2, staleUntilMs: 2, etag: '"x"', body: null }
+      const filled = reader.store.fill(place, 'a.1', { incarnation: '', ...frame }, 1_000)
+      expect(await filled).to.equal('withdrawn')
+      await reader.store.release(place, 'a.1')
+    })
+
+    it(`at the key of the watermarks, a ${type}, is no watermark and is replaced`, async () => {
+      const hash = watermarkKey(engine.prefix)
+      await engine.redis.unlink(hash)
+      await call(words, hash)
+      const ledger = createLedger(engine.redis, engine.prefix)
+      expect(await ledger.read('thing')).to.equal(null)
+      expect((await ledger.readAll()).size).to.equal(0)
+      // Reads go on: what is young is fresh without a watermark.
+      await heals()
+      const next = {
+        ...{
+          incarnation: 'life',
+          origin: '1.2.3',
+          snapshot: { ...NOTHING_SEEN, xmin: 3n, xmax: 3n },
+        },
+        ...{ asOfMs: 1, part: 0, keyVersion: 1, fingerprint: 'f' },
+      }
+      const snapshot = { ...next.snapshot, text: '3:3:' }
+      const advance = { resource: thing, expected: null, keys: new Set<string>(), flush: false }
+      const report = await ledger.apply([{ ...advance, next: { ...next, snapshot } }])
+      expect(report.stored.has('thing')).to.equal(true)
+      expect(decodeWatermark(await ledger.read('thing'))?.snapshot.text).to.equal('3:3:')
+      await engine.redis.unlink(hash)
+    })
+  }
+
+  for (const [what, bytes] of [
+    ['nothing', Buffer.alloc(0)],
+    ['a short text', Buffer.from('x')],
+    ['JSON', Buffer.from(JSON.stringify({ name: 'x'.repeat(100) }))],
+    ['another format', Buffer.concat([Buffer.from([9]), Buffer.alloc(FRAME_SIZE + 9)])],
+    ['a cut header', Buffer.concat([Buffer.from([1]), Buffer.alloc(FRAME_SIZE - 2)])],
+    ['random bytes', randomBytes(1_000)],
+    ['a million bytes', Buffer.alloc(1_000_000, 'x')],
+  ] as const) {
+    it(`as the value of a variant, ${what}, is replaced by the answer`, async () => {
+      await engine.redis.hset(key(), 'v', bytes)
+      await heals()
+    })
+  }
+
+  it('in place of a value, of a format before ours but of this incarnation, is replaced', async () => {
+    await heals()
+    const bytes = await engine.redis.hgetBuffer(key(), 'v')
+    bytes?.writeUInt8(2, 0)
+    await engine.redis.hset(key(), 'v', bytes as Buffer)
+    await heals()
+  })
+
+  for (const lease of [
+    '',
+    ':',
+    'x',
+    'x:',
+    ':5',
+    'a:b',
+    'a:nan',
+    'a:inf',
+    `a:${'9'.repeat(400)}`,
+    'a:99999999999999',
+  ]) {
+    it(`as a lease, "${lease.slice(0, 20)}", holds nobody up`, async () => {
+      await engine.redis.hset(key(), '~v', lease)
+      await heals()
+    })
+  }
+
+  it('as further fields of an entry, leaves the entry alone', async () => {
+    await engine.redis.hset(key(), 'name', 'Lea', randomBytes(8), randomBytes(8), '', '')
+    await heals()
+  })
+
+  for (const text of [
+    Buffer.from('x'),
+    Buffer.alloc(0),
+    randomBytes(50),
+    Buffer.from([0xff, 0xfe]),
+  ]) {
+    it(`as a watermark, ${text.length} bytes (${text[0]}), is replaced by an owner`, async () => {
+      await engine.redis.hset(watermarkKey(engine.prefix), 'thing', text)
+      const ledger = createLedger(engine.redis, engine.prefix)
+      const expected = await ledger.read('thing')
+      expect(decodeWatermark(expected)).to.equal(null)
+      await heals()
+      const next = {
+        ...{ incarnation: 'life', origin: '1.2.3', asOfMs: 1, part: 0, keyVersion: 1 },
+        ...{ snapshot: { xmin: 3n, xmax: 3n, xip: [], text: '3:3:' }, fingerprint: 'f' },
+      }
+      const advance = { resource: thing, expected, next, keys: new Set<string>(), flush: false }
+      expect((await ledger.apply([advance])).stored.has('thing')).to.equal(true)
+      await engine.redis.unlink(watermarkKey(engine.prefix))
+    })
+  }
+
+  it('too large to arrive in time, is removed instead of being read again and again', async () => {
+    await putLarge(key(), 'v', 20 * 2 ** 20)
+    const isLarge = async () => (await engine.redis.hstrlen(key(), 'v')) > 0
+    await until(async () => {
+      await reader.store.find({ key: key(), variant: 'v' }, new Budget(1)).catch(() => undefined)
+      return !(await isLarge())
+    })
+  })
+
+  it('as a huge field beside the watermarks, does not hold up the poll', async () => {
+    const hash = watermarkKey(engine.prefix)
+    await putLarge(hash, 'theirs', 20 * 2 ** 20)
+    const one = await engine.openReader()
+    expect((await one.reader.read(thing, { id }, 'v')).outcome).to.equal('miss')
+    await engine.redis.unlink(hash)
+  })
+})
