@@ -12,6 +12,7 @@ import { configureLogger, createLogger } from '../shared/logger.ts'
 import { createRegistry, createStatusServer } from '../shared/metrics.ts'
 import { exitWithParent } from '../shared/parent-watch.ts'
 import { openRedis } from '../shared/redis.ts'
+import { createDenialLog } from '../shared/redis-denials.ts'
 import { measureRedis } from '../shared/redis-metrics.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { closeServer, listen } from '../shared/server.ts'
@@ -124,6 +125,7 @@ function openStore(
       commandTimeoutMs,
       metrics,
       onState: (isUsable) => logger.info(isUsable ? 'cache in use' : 'cache not in use'),
+      onDenied: createDenialLog(logger),
     }),
     (store) => store[Symbol.dispose](),
   )

@@ -6,9 +6,10 @@ import { type Gauges, readGauges } from '../db/event-log/gauges.ts'
 import type { Snapshot } from '../db/event-log/snapshot.ts'
 import type { Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
-import type { Watermark } from '../shared/cache/watermark.ts'
+import { ageMsOf, type Watermark } from '../shared/cache/watermark.ts'
 import { createInstruments } from '../shared/instruments.ts'
 import type { Redis } from '../shared/redis.ts'
+import { createDenialLog } from '../shared/redis-denials.ts'
 import { findRedisUsage, type RedisUsage } from '../shared/redis-usage.ts'
 
 export interface ChoresDeps {
@@ -46,6 +47,7 @@ export async function runChores(deps: ChoresDeps, stopping: AbortSignal): Promis
   let usage: RedisUsage | null = null
   let gauges: Gauges | null = null
   let isComplete = true
+  const logDenial = createDenialLog(logger)
   expose(deps, {
     marks: () => published?.marks,
     nowMs: () => timeOf(published as Published, isSilent),
@@ -75,6 +77,7 @@ export async function runChores(deps: ChoresDeps, stopping: AbortSignal): Promis
     const since = published && lowest(published, catalog)
     gauges = await orNull(readGauges({ url: databaseUrl, applicationName, since }))
 
+    errors.forEach(logDenial)
     if (isComplete !== (errors.length === 0)) {
       isComplete = !isComplete
       if (isComplete) logger.info('all can be measured again')
@@ -131,7 +134,7 @@ function expose({ registry, catalog }: ChoresDeps, measured: Measured): void {
       if (found === undefined) return []
       return catalog.map(({ name }) => {
         const mark = found.get(name)
-        const ageMs = mark ? Math.max(0, nowMs() - mark.asOfMs) : Infinity
+        const ageMs = mark ? ageMsOf(mark, nowMs()) : Infinity
         return [{ resource: name }, ageMs / 1000] as const
       })
     },

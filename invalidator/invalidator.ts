@@ -11,6 +11,7 @@ import {
 import { NoLife } from '../db/event-log/window.ts'
 import type { Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
+import { createDenialLog } from '../shared/redis-denials.ts'
 import { every } from './every.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
 import { createOwnership } from './ownership.ts'
@@ -186,9 +187,11 @@ interface Trouble {
 function createTrouble({ logger, onState }: InvalidatorDeps, stopping: AbortSignal): Trouble {
   let delayMs = BACKOFF_FIRST_MS
   let working: boolean | undefined
+  const logDenial = createDenialLog(logger)
   return {
     async meet(error) {
       if (stopping.aborted) return
+      logDenial(error)
       if (working !== false) logger.warn('not invalidating, will retry', { error })
       if (working !== false) onState?.((working = false))
       const jitteredMs = delayMs * (0.5 + Math.random() / 2)

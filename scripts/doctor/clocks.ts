@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { readClockOffset } from '../../shared/cache/clock.ts'
 import type { Redis } from '../../shared/redis.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
@@ -8,7 +9,11 @@ const NOTICED_MS = 1_000
 const TOLERATED_MS = 20_000
 
 /** Whether the clocks of Redis, Postgres and this host agree. Nothing is ordered by more than one of them. */
-export async function checkClocks(client: Client, redis: Redis): Promise<Finding[]> {
+export async function checkClocks(
+  client: Client,
+  redis: Redis,
+  prefix: string,
+): Promise<Finding[]> {
   const clocks = [
     ['Redis', await offsetOf(async () => timeOf(await redis.time()))],
     [
@@ -21,8 +26,19 @@ export async function checkClocks(client: Client, redis: Redis): Promise<Finding
       }),
     ],
   ] as const
-  return clocks.flatMap(([name, offsetMs]) => judgeClock(name, offsetMs))
+  const steppedMs = await readClockOffset(redis, prefix)
+  return [
+    ...clocks.flatMap(([name, offsetMs]) => judgeClock(name, offsetMs)),
+    ...(steppedMs < NOTICED_MS ? [] : [steppedBack(steppedMs)]),
+  ]
 }
+
+const steppedBack = (ms: number): Finding =>
+  note(
+    `the clock of Redis has stepped back, by ${Math.round(ms / 1000)} s altogether`,
+    'ages are still right; a step while no process runs would make entries look younger',
+    'let NTP slew the clock instead of stepping it',
+  )
 
 /** What follows from how far a clock is ahead of this host's; pure, since no test can turn a clock. */
 export function judgeClock(name: string, offsetMs: number): Finding[] {

@@ -3,13 +3,16 @@ import type { Client } from 'pg'
 import { connectPlain, pinSession, SettingsLost } from '../../db/connection.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { openRedis } from '../../shared/redis.ts'
+import { isDenial } from '../../shared/redis-replies.ts'
 import { checkClocks } from './clocks.ts'
 import { checkDefaults } from './defaults.ts'
 import { type Finding, wrong } from './finding.ts'
 import { checkGrants } from './grants.ts'
 import { checkInvalidator, checkWatermarks } from './invalidator.ts'
+import { checkKeys } from './keys.ts'
 import { checkLocks } from './locks.ts'
 import { checkNames } from './names.ts'
+import { checkPermissions } from './permissions.ts'
 import { checkPooler } from './pooler.ts'
 import { checkPublications } from './publications.ts'
 import { checkRedis } from './redis.ts'
@@ -35,7 +38,10 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
   const client = await connectPlain(databaseUrl, { applicationName: APPLICATION_NAME })
   try {
     // As any program of this role finds them, before the session has values of its own.
-    const settings = [...(await checkSettings(client)), ...(await checkDefaults(client))]
+    const settings = [
+      ...(await attempt('the settings of Postgres', () => checkSettings(client))),
+      ...(await attempt('the defaults of roles', () => checkDefaults(client))),
+    ]
     await pinSession(client, databaseUrl, APPLICATION_NAME).catch((error: unknown) => {
       // What checkPooler finds then explains it.
       if (!(error instanceof SettingsLost)) throw error
@@ -45,14 +51,33 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
     )
     const isInstalled = rows[0]?.installed === true
     const log = isInstalled ? await examineLog(client, patient) : [NOT_INSTALLED]
-    const pooler = await checkPooler(databaseUrl, APPLICATION_NAME)
-    const incarnation = isInstalled ? await findLife(client) : null
+    const pooler = await attempt('the way to Postgres', () =>
+      checkPooler(databaseUrl, APPLICATION_NAME),
+    )
+    const incarnation = isInstalled ? await findLife(client).catch(() => null) : null
     const redis = await examineRedis(client, patient, incarnation)
     return [...settings, ...log, ...pooler, ...redis]
   } finally {
     // Behind a pooler in transaction mode the next one gets this backend.
     await client.query('reset all').catch(() => undefined)
     await client.end()
+  }
+}
+
+/** A check that fails is a finding of its own, and hides none of the others. */
+async function attempt(name: string, check: () => Promise<Finding[]>): Promise<Finding[]> {
+  try {
+    return await check()
+  } catch (error) {
+    return [
+      wrong(
+        `cannot examine ${name}: ${error instanceof Error ? error.message : String(error)}`,
+        'what is wrong there stays unknown',
+        isDenial(error)
+          ? 'grant the permissions in Redis that are listed here'
+          : 'mend what the error names',
+      ),
+    ]
   }
 }
 
@@ -69,14 +94,14 @@ const NOT_INSTALLED = wrong(
 
 async function examineLog(client: Client, { databaseUrl }: Patient): Promise<Finding[]> {
   return [
-    ...(await checkTriggers(client)),
-    ...(await checkNames(client)),
-    ...(await checkGrants(client)),
-    ...(await checkInvalidator(databaseUrl)),
-    ...(await checkLocks(client)),
-    ...(await checkPublications(client)),
-    ...(await checkStandbys(client)),
-    ...(await checkStatistics(client)),
+    ...(await attempt('the triggers', () => checkTriggers(client))),
+    ...(await attempt('the names of tables', () => checkNames(client))),
+    ...(await attempt('the grants', () => checkGrants(client))),
+    ...(await attempt('the invalidators', () => checkInvalidator(databaseUrl))),
+    ...(await attempt('the locks', () => checkLocks(client))),
+    ...(await attempt('the publications', () => checkPublications(client))),
+    ...(await attempt('the standbys', () => checkStandbys(client))),
+    ...(await attempt('the statistics', () => checkStatistics(client))),
   ]
 }
 
@@ -104,9 +129,13 @@ async function examineRedis(
       ]
     }
     return [
-      ...(await checkRedis(redis)),
-      ...(await checkClocks(client, redis)),
-      ...(await checkWatermarks(createLedger(redis, prefix), maxStalenessMs, incarnation)),
+      ...(await attempt('the permissions in Redis', () => checkPermissions(redis, prefix))),
+      ...(await attempt('the settings of Redis', () => checkRedis(redis))),
+      ...(await attempt('the clocks', () => checkClocks(client, redis, prefix))),
+      ...(await attempt('the watermarks', () =>
+        checkWatermarks(createLedger(redis, prefix), maxStalenessMs, incarnation),
+      )),
+      ...(await attempt('the keys', () => checkKeys(redis, prefix))),
     ]
   } finally {
     redis.disconnect()

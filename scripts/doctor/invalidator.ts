@@ -1,6 +1,6 @@
 import { readStatus } from '../../db/event-log/status.ts'
 import type { Ledger } from '../../shared/cache/ledger.ts'
-import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
+import { ageMsOf, decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, wrong } from './finding.ts'
 
@@ -28,11 +28,13 @@ export async function checkWatermarks(
     catalog.map(async ({ name }) => ({ name, mark: decodeWatermark(await ledger.read(name)) })),
   )
   return marks.flatMap(({ name, mark }) => {
-    if (mark === null || nowMs - mark.asOfMs > maxStalenessMs) {
+    if (mark === null || ageMsOf(mark, nowMs) > maxStalenessMs) {
       return wrong(
         mark === null
           ? `${name} has no watermark`
-          : `the watermark of ${name} is ${Math.round((nowMs - mark.asOfMs) / 1000)} s old`,
+          : mark.asOfMs > nowMs
+            ? `the watermark of ${name} is from the future`
+            : `the watermark of ${name} is ${Math.round((nowMs - mark.asOfMs) / 1000)} s old`,
         'what is cached of it is loaded anew again and again, since nobody knows what changed',
         'start an invalidator with this REDIS_URL and CACHE_PREFIX',
       )

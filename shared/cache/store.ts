@@ -69,7 +69,7 @@ type Command = 'find' | 'lease' | 'fill' | 'release' | 'poll'
 const LEASE_MS = 5_000
 const MAX_VARIANTS = 64
 /** No fill is as large: what is holds up everything that waits behind it. */
-const HUGE_BYTES = 16 * 2 ** 20
+const HUGE_BYTES = 8 * 2 ** 20
 /** Variants and leases together, so that asking for what is never stored cannot grow an entry. */
 const MAX_FIELDS = 2 * MAX_VARIANTS
 const POLL_MS = 250

@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { Budget } from '../../shared/cache/budget.ts'
 import { decodeFrame } from '../../shared/cache/frame.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
+import { createVerifier } from '../../shared/cache/verifier.ts'
 import { decodeWatermark, NOTHING_SEEN } from '../../shared/cache/watermark.ts'
+import { openRedis } from '../../shared/redis.ts'
+import { testRedisUrl } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
 
@@ -57,15 +61,17 @@ describe('what another program wrote', function () {
     return engine.redis.call(command, ...args)
   }
   const read = async () => (await reader.reader.read(thing, { id }, 'v')).outcome
-  /** Made in Redis, so that it need not be sent there. */
-  const putLarge = (at: string, field: string, bytes: number) =>
-    engine.redis.eval(
-      "return redis.call('HSET', KEYS[1], ARGV[1], string.rep('x', ARGV[2]))",
-      1,
-      at,
-      field,
-      bytes,
-    )
+  /** On a connection that waits for as long as it takes. */
+  async function putLarge(at: string, field: string, bytes: number): Promise<void> {
+    const redis = openRedis(testRedisUrl(), {
+      name: 'large-test',
+      commandTimeoutMs: 60_000,
+      onState() {},
+    })
+    await once(redis, 'ready')
+    await redis.hset(at, field, Buffer.alloc(bytes))
+    redis.disconnect()
+  }
   const heals = async () => {
     expect(await read()).to.equal('miss')
     await until(async () => (await read()) === 'hit')
@@ -187,19 +193,37 @@ describe('what another program wrote', function () {
   }
 
   it('too large to arrive in time, is removed instead of being read again and again', async () => {
-    await putLarge(key(), 'v', 20 * 2 ** 20)
-    const isLarge = async () => (await engine.redis.hstrlen(key(), 'v')) > 0
-    await until(async () => {
-      await reader.store.find({ key: key(), variant: 'v' }, new Budget(1)).catch(() => undefined)
-      return !(await isLarge())
-    })
+    await putLarge(key(), 'v', 9 * 2 ** 20)
+    const late = reader.store.find({ key: key(), variant: 'v' }, new Budget(0.5))
+    await late.catch(() => undefined)
+    await until(async () => (await engine.redis.hstrlen(key(), 'v').catch(() => 1)) === 0)
   })
 
   it('as a huge field beside the watermarks, does not hold up the poll', async () => {
     const hash = watermarkKey(engine.prefix)
-    await putLarge(hash, 'theirs', 20 * 2 ** 20)
+    await putLarge(hash, 'theirs', 9 * 2 ** 20)
     const one = await engine.openReader()
     expect((await one.reader.read(thing, { id }, 'v')).outcome).to.equal('miss')
     await engine.redis.unlink(hash)
+  })
+
+  it('under names of ours, does not stop a verifier, which deletes and reports it', async () => {
+    const verifier = createVerifier({
+      redis: engine.redis,
+      db: engine.db,
+      resources: [thing],
+      prefix: engine.prefix,
+    })
+    await engine.redis.unlink(await engine.redis.keys(`${engine.prefix}/*`))
+    await engine.redis.set(engine.keyOf('text'), 'x')
+    await engine.redis.hset(engine.keyOf('value'), 'v', 'x', '~v', 'x', randomBytes(9), 'x')
+    await engine.redis.set(`${engine.prefix}/v1/unknown`, 'x')
+    await engine.redis.set(watermarkKey(engine.prefix), 'x')
+    const found = await verifier.verify()
+    expect(new Set(found.map(({ key, outcome }) => `${outcome} ${key}`))).to.eql(
+      new Set([`unreadable ${engine.keyOf('text')}`, `unreadable ${engine.keyOf('value')}`]),
+    )
+    expect(await engine.redis.exists(engine.keyOf('text'), engine.keyOf('value'))).to.equal(0)
+    expect((await verifier.verify()).length).to.equal(0)
   })
 })

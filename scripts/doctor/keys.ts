@@ -1,0 +1,98 @@
+import { decodeFrame } from '../../shared/cache/frame.ts'
+import {
+  bareKey,
+  clockKey,
+  fullKey,
+  keyGlob,
+  keyMatcher,
+  watermarkKey,
+} from '../../shared/cache/key.ts'
+import { createLedger } from '../../shared/cache/ledger.ts'
+import { isUnreadable } from '../../shared/cache/watermark.ts'
+import type { Redis } from '../../shared/redis.ts'
+import { catalog } from '../../shared/resources/index.ts'
+import { type Finding, note, wrong } from './finding.ts'
+
+/** So many keys say enough. */
+const MOST_KEYS = 100_000
+/** Of so many entries the values are looked at, too. */
+const MOST_ENTRIES = 200
+const HUGE_BYTES = 8 * 2 ** 20
+const SCAN_COUNT = 1_000
+
+/** What stands under the prefix and was not written by this program. */
+export async function checkKeys(redis: Redis, prefix: string): Promise<Finding[]> {
+  const types = { [watermarkKey(prefix)]: 'hash', [clockKey(prefix)]: 'string' }
+  const matchers = catalog.map((resource) => ({ resource, matcher: keyMatcher(prefix, resource) }))
+  /** Also of another version, as during a deploy. */
+  const isEntry = (key: string) =>
+    matchers.some(({ resource, matcher }) =>
+      matcher.test(fullKey(prefix, resource, bareKey(prefix, key))),
+    )
+  const unreadable = await unreadableWatermarks(redis, prefix)
+  const unknown: string[] = []
+  let keys = 0
+  let entries = 0
+  let cursor = '0'
+  do {
+    const [next, found] = await redis.scan(cursor, 'MATCH', keyGlob(prefix), 'COUNT', SCAN_COUNT)
+    cursor = next
+    keys += found.length
+    const kinds = await Promise.all(found.map((key) => redis.type(key)))
+    for (const [index, key] of found.entries()) {
+      const kind = kinds[index]
+      const wanted = types[key] ?? (isEntry(key) ? 'hash' : undefined)
+      if (wanted === undefined) unknown.push(key)
+      else if (kind !== wanted && kind !== 'none') unreadable.push(`${key} (a ${kind})`)
+      else if (types[key] === undefined && entries++ < MOST_ENTRIES) {
+        unreadable.push(...(await unreadableValues(redis, key)))
+      }
+    }
+  } while (cursor !== '0' && keys < MOST_KEYS)
+  return [...judgeUnreadable(unreadable), ...judgeUnknown(unknown)]
+}
+
+async function unreadableWatermarks(redis: Redis, prefix: string): Promise<string[]> {
+  const ledger = createLedger(redis, prefix)
+  const found = await Promise.all(
+    catalog.map(async ({ name }) => (isUnreadable(await ledger.read(name)) ? [name] : [])),
+  )
+  return found.flat().map((name) => `the watermark of ${name}`)
+}
+
+async function unreadableValues(redis: Redis, key: string): Promise<string[]> {
+  const found: string[] = []
+  for (const field of await redis.hkeys(key)) {
+    if (field.startsWith('~')) continue
+    const isHuge = (await redis.hstrlen(key, field)) > HUGE_BYTES
+    const bytes = isHuge ? null : await redis.hgetBuffer(key, field)
+    if (isHuge || (bytes !== null && decodeFrame(bytes) === null)) found.push(`${field} of ${key}`)
+  }
+  return found
+}
+
+function judgeUnreadable(found: readonly string[]): Finding[] {
+  if (found.length === 0) return []
+  return [
+    wrong(
+      `${found.length} values in Redis were not written by this program: ${some(found)}`,
+      'they count as absent, so what should stand there is loaded and stored again and again',
+      'give the program that writes them another prefix, or set another CACHE_PREFIX; what is left over: UNLINK',
+    ),
+  ]
+}
+
+function judgeUnknown(found: readonly string[]): Finding[] {
+  if (found.length === 0) return []
+  return [
+    note(
+      `${found.length} keys under the prefix are of no resource of this build: ${some(found)}`,
+      'they are of another build, or another program uses the prefix',
+      'nothing, if another build is deployed; else another CACHE_PREFIX',
+    ),
+  ]
+}
+
+const SHOWN = 3
+const some = (found: readonly string[]) =>
+  found.length <= SHOWN ? found.join(', ') : `${found.slice(0, SHOWN).join(', ')}, ...`

@@ -1,0 +1,28 @@
+import type { Logger } from 'winston'
+import { isDenial } from './redis-replies.ts'
+
+/** Logs each command that Redis does not permit, once, with what grants it. Other errors it leaves alone. */
+export function createDenialLog(logger: Pick<Logger, 'error'>): (error: unknown) => void {
+  const logged = new Set<string>()
+  return (error) => {
+    if (!isDenial(error)) return
+    const { what, remedy } = describeDenial(error.message)
+    if (logged.has(what)) return
+    logged.add(what)
+    logger.error('Redis does not permit a command', {
+      command: what,
+      reason: error.message,
+      remedy: `${remedy}; npm run spms -- doctor lists all that is missing`,
+    })
+  }
+}
+
+/** Older servers do not say which command of a script it was. */
+function describeDenial(message: string): { readonly what: string; readonly remedy: string } {
+  const [, command] = /the '([\w|-]+)' command/.exec(message) ?? []
+  const [, user = '<user>'] = /User (\S+) has no permissions/.exec(message) ?? []
+  if (command !== undefined) return { what: command, remedy: `ACL SETUSER ${user} +${command}` }
+  return /\bkeys?\b/.test(message)
+    ? { what: 'keys', remedy: `ACL SETUSER ${user} ~<prefix>/*` }
+    : { what: 'script', remedy: `ACL SETUSER ${user} with the commands of our scripts` }
+}

@@ -1,0 +1,184 @@
+import { once } from 'node:events'
+import { expect } from 'chai'
+import type { Redis } from 'ioredis'
+import { examine } from '../scripts/doctor/examine.ts'
+import { checkPermissions } from '../scripts/doctor/permissions.ts'
+import { clockKey, entryKey, watermarkKey } from '../shared/cache/key.ts'
+import { createLedger } from '../shared/cache/ledger.ts'
+import { createRedisStore } from '../shared/cache/store.ts'
+import { openRedis } from '../shared/redis.ts'
+import { createDenialLog } from '../shared/redis-denials.ts'
+import { catalog } from '../shared/resources/index.ts'
+import { runCli } from './support/cli.ts'
+import { createTestDatabase, type TestDatabase } from './support/database.ts'
+import { newPrefix } from './support/invalidator.ts'
+import { type PrivateRedis, startPrivateRedis } from './support/private-redis.ts'
+import { until } from './support/until.ts'
+
+const PASSWORD = 'limited'
+/** All that the services and the command line run. */
+const ALL =
+  '+eval +evalsha +time +get +set +hget +hgetall +hkeys +hlen +hexists +hstrlen +hset +hdel ' +
+  '+pttl +pexpire +unlink +scan +info +type +randomkey +acl|whoami'
+
+describe('a Redis user with limited permissions', function () {
+  this.timeout(60_000)
+  const prefix = newPrefix()
+  let database: TestDatabase
+  let server: PrivateRedis
+  let admin: Redis
+  let users = 0
+
+  before(async () => {
+    database = await createTestDatabase({ installed: true })
+    server = await startPrivateRedis()
+    admin = await connect(server.url)
+    await admin.config('SET', 'maxmemory-policy', 'noeviction')
+  })
+  after(async () => {
+    admin.disconnect()
+    await server[Symbol.asyncDispose]()
+    await database[Symbol.asyncDispose]()
+  })
+
+  async function connect(url: string): Promise<Redis> {
+    const redis = openRedis(url, { name: 'spms-test', commandTimeoutMs: 5_000, onState() {} })
+    await once(redis, 'ready')
+    return redis
+  }
+
+  /** Makes a user with these rules, and returns an address for it. */
+  async function addUser(rules: string): Promise<string> {
+    const user = `limited${++users}`
+    await admin.call('ACL', 'SETUSER', user, 'on', `>${PASSWORD}`, ...rules.split(' '))
+    const url = new URL(server.url)
+    url.username = user
+    url.password = PASSWORD
+    return url.href
+  }
+
+  const look = (redisUrl: string) =>
+    examine({ databaseUrl: database.url, redisUrl, prefix, maxStalenessMs: 10_000 })
+  const about = async (redisUrl: string) =>
+    (await look(redisUrl)).filter(({ what }) => what.includes('not permitted'))
+
+  it('is found by doctor to lack nothing where all is granted on the keys of the prefix', async () => {
+    const url = await addUser(`${ALL} ~${prefix}/*`)
+    expect(await about(url)).to.eql([])
+    expect(await admin.keys('*'), 'but for the clock, it changes nothing').to.eql([
+      clockKey(prefix),
+    ])
+  })
+
+  it('is told by doctor to be granted each command that it lacks', async () => {
+    for (const command of ALL.split(' ').filter((word) => !word.includes('acl'))) {
+      const name = command.slice(1)
+      const redis = await connect(await addUser(`${ALL} -${name} ~${prefix}/*`))
+      const [found, ...more] = await checkPermissions(redis, prefix)
+      expect(more, name).to.eql([])
+      expect(found?.what).to.contain(`not permitted ${name.toUpperCase()}`)
+      expect(found?.remedy).to.match(
+        new RegExp(`^ACL SETUSER limited\\d+ \\+${name} ~${prefix}/\\*`),
+      )
+      redis.disconnect()
+    }
+  })
+
+  it('is told by doctor everything else that is wrong, whatever it lacks', async () => {
+    const url = await addUser(`${ALL} -scan -time -hkeys -info ~${prefix}/*`)
+    const whats = (await look(url)).map(({ what }) => what)
+    expect(whats.filter((what) => what.includes('not permitted'))).to.have.lengthOf(4)
+    expect(whats).to.include.members(['no invalidator is running'])
+    expect(whats.filter((what) => what.startsWith('cannot examine')).join()).to.contain('the keys')
+    const more = (await look(await addUser(`${ALL} -scan -randomkey ~${prefix}/*`))).map(
+      ({ what }) => what,
+    )
+    expect(more).to.include.members([
+      'maxmemory-policy is noeviction',
+      'staff:profile has no watermark',
+    ])
+  })
+
+  it('is told by the command line to be granted what it lacks', async () => {
+    const url = await addUser(`${ALL} -hget -info ~${prefix}/*`)
+    const { output, code } = await runCli(
+      { databaseUrl: database.url, redisUrl: url, prefix },
+      'doctor',
+    )
+    expect(output).to.match(/WRONG {2}the user limited\d+ of Redis is not permitted HGET/)
+    expect(output).to.match(/note {3}the user limited\d+ of Redis is not permitted INFO/)
+    expect(output).to.contain('no invalidator is running')
+    expect(code).to.equal(1)
+  })
+
+  it('is found by doctor to lack the keys of the prefix', async () => {
+    const url = await addUser(`${ALL} ~other/*`)
+    expect((await about(url)).map(({ remedy }) => remedy).join()).to.contain(`~${prefix}/*`)
+  })
+
+  for (const [lacking, remedy] of [
+    ['-evalsha', '+evalsha'],
+    ['-hkeys', 'ACL SETUSER'],
+    ['-time', 'ACL SETUSER'],
+  ] as const) {
+    it(`is logged once by a process whose poll lacks ${lacking.slice(1)}`, async () => {
+      const redis = await connect(await addUser(`${ALL} ${lacking} ~${prefix}/*`))
+      const lines: object[] = []
+      let denials = 0
+      const log = createDenialLog({ error: ((...line: object[]) => lines.push(line)) as never })
+      const store = createRedisStore(redis, {
+        prefix,
+        commandTimeoutMs: 1_000,
+        onDenied(error) {
+          denials++
+          log(error)
+        },
+      })
+      await until(() => denials >= 2)
+      expect(lines).to.have.lengthOf(1)
+      expect(JSON.stringify(lines[0])).to.contain(remedy).and.to.contain('spms -- doctor')
+      store[Symbol.dispose]()
+      redis.disconnect()
+    })
+  }
+
+  it('does the work of both services with what doctor asks for', async () => {
+    const redis = await connect(
+      await addUser(`${ALL} -info -type -randomkey -acl|whoami ~${prefix}/*`),
+    )
+    const ledger = createLedger(redis, prefix)
+    const [resource] = catalog
+    if (resource === undefined) throw new Error('nothing is cached')
+    const next = {
+      ...{ incarnation: 'life', origin: '1.2.3', asOfMs: 1, part: 0, keyVersion: 1 },
+      ...{ snapshot: { xmin: 3n, xmax: 3n, xip: [], text: '3:3:' }, fingerprint: 'f' },
+    }
+    const report = await ledger.apply([
+      { resource, expected: null, next, keys: new Set(), flush: true },
+    ])
+    expect(report.stored.has(resource.name)).to.equal(true)
+    const store = createRedisStore(redis, { prefix, commandTimeoutMs: 1_000 })
+    await until(() => store.watermark(resource.name) !== null)
+    store[Symbol.dispose]()
+    expect(await admin.exists(watermarkKey(prefix))).to.equal(1)
+    await admin.flushdb()
+    redis.disconnect()
+  })
+
+  it('is told by doctor which keys another program wrote', async () => {
+    const url = await addUser(`${ALL} ~${prefix}/*`)
+    const [resource] = catalog
+    if (resource === undefined) throw new Error('nothing is cached')
+    const params = { profile_id: '1', user_id: '1', project_id: '1', hex: '00' }
+    const key = entryKey(prefix, resource, params)
+    await admin.set(key, 'x')
+    await admin.set(`${prefix}/v1/no:resource`, 'x')
+    await admin.hset(watermarkKey(prefix), resource.name, 'x')
+    const whats = (await look(url)).map(({ what }) => what).join('\n')
+    expect(whats).to.contain(`2 values in Redis were not written by this program`)
+    expect(whats).to.contain(`${key} (a string)`)
+    expect(whats).to.contain(`the watermark of ${resource.name}`)
+    expect(whats).to.contain(`1 keys under the prefix are of no resource of this build`)
+    await admin.flushdb()
+  })
+})
