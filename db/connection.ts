@@ -73,6 +73,7 @@ export async function connect(
 /** A setting that was made did not last until the next statement. */
 export class SettingsLost extends Error {
   override readonly name = 'SettingsLost'
+  readonly code = 'SETTINGS_LOST'
 }
 
 /** Sets the settings of a session and reads them back. Returns the id of the backend that has them. */

@@ -64,7 +64,7 @@ export function openRedis(
   }
 
   redis.on('error', (error) => {
-    lastError = explainTls(error)
+    lastError = explainRedisError(error)
   })
   redis.on('close', () => {
     // `end` is our own doing: nobody needs to be told.
@@ -132,7 +132,7 @@ function retryDelayMs(attempt: number): number {
 }
 
 /** Says which setting is missing where the certificate of Redis cannot be verified. */
-function explainTls(error: Error): Error {
+export function explainRedisError(error: Error): Error {
   const code = 'code' in error ? String(error.code) : ''
   if (!/^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(VERIFY|GET_ISSUER))/.test(code)) return error
   const remedy = 'name the file of its certificate authority in NODE_EXTRA_CA_CERTS'

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Client } from 'pg'
 import { connectPlain, pinSession, SettingsLost } from '../../db/connection.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
-import { openRedis } from '../../shared/redis.ts'
+import { explainRedisError, openRedis } from '../../shared/redis.ts'
 import { isDenial } from '../../shared/redis-replies.ts'
 import { checkClocks } from './clocks.ts'
 import { checkDefaults } from './defaults.ts'
@@ -119,11 +119,12 @@ async function examineRedis(
   })
   try {
     const ready = once(redis, 'ready', { signal: AbortSignal.timeout(REDIS_PATIENCE_MS) })
-    if (!(await ready.catch(() => null))) {
+    const failure = await ready.then(() => null, explainRedisError)
+    if (failure !== null) {
       return [
         wrong(
           'Redis does not answer',
-          'every read goes to Postgres',
+          `every read goes to Postgres (${failure.message})`,
           'start it, or correct REDIS_URL; Redis Cluster is not supported',
         ),
       ]

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { openRedis, type Redis } from '../../shared/redis.ts'
+import { ConfigurationError } from '../../shared/errors.ts'
+import { explainRedisError, openRedis, type Redis } from '../../shared/redis.ts'
 
 const PATIENCE_MS = 5_000
 
@@ -11,9 +12,12 @@ export async function withRedis<T>(url: string, work: (redis: Redis) => Promise<
     onState: () => undefined,
   })
   try {
-    await once(redis, 'ready', { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(() => {
-      throw new Error('Redis does not answer')
-    })
+    await once(redis, 'ready', { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(
+      (error: Error) => {
+        const reason = error.name === 'AbortError' ? '' : `: ${explainRedisError(error).message}`
+        throw new ConfigurationError(`REDIS_URL: Redis does not answer${reason}`)
+      },
+    )
     return await work(redis)
   } finally {
     redis.disconnect()

@@ -45,6 +45,27 @@ export async function runCli(target: CliTarget, ...words: readonly string[]): Pr
   return { code: code as number | null, output, complaint }
 }
 
+/** Runs a command whose output a shell command reads, as `head` does. Answers for the first of the two. */
+export async function runCliInto(
+  reader: string,
+  target: CliTarget,
+  ...words: readonly string[]
+): Promise<Omit<CliResult, 'output'>> {
+  const child = spawn(process.execPath, wordsOf(words), {
+    ...optionsOf(target),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const head = spawn('sh', ['-c', reader], { stdio: [child.stdout, 'ignore', 'inherit'] })
+  // Only the reader has the other end of the pipe.
+  child.stdout.destroy()
+  const [complaint, [code]] = await Promise.all([
+    text(child.stderr),
+    once(child, 'exit'),
+    once(head, 'exit'),
+  ])
+  return { code: code as number | null, complaint }
+}
+
 const wordsOf = (words: readonly string[]) => ['--import', 'tsx', 'scripts/spms.ts', ...words]
 
 const optionsOf = ({

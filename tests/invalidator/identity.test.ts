@@ -1,0 +1,91 @@
+import { expect } from 'chai'
+import { createIdentityReader } from '../../shared/cache/identity.ts'
+import { identityKey } from '../../shared/cache/key.ts'
+import { compileRules } from '../../shared/cache/compile.ts'
+import { AVIARY, type EventLog, openEventLog } from '../event-log/event-log.ts'
+import {
+  newPrefix,
+  startInvalidator,
+  testRedisUrl,
+  type TestInvalidator,
+} from '../support/invalidator.ts'
+import { until } from '../support/until.ts'
+import { BIRDS } from './birds.ts'
+
+describe('the identity of a Redis', function () {
+  this.timeout(60_000)
+  let log: EventLog
+
+  before(async () => {
+    log = await openEventLog(AVIARY, compileRules(BIRDS))
+  })
+  after(() => log[Symbol.asyncDispose]())
+
+  const start = (prefix: string, redisUrl?: string) =>
+    startInvalidator({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      heartbeatMs: 50,
+      prefix,
+      ...(redisUrl !== undefined && { redisUrl }),
+    })
+
+  async function owned({ metrics }: TestInvalidator): Promise<number> {
+    const { values } = await metrics.owned.get()
+    return values.reduce((sum, { value }) => sum + value, 0)
+  }
+
+  /** Whether each resource has one owner, and each of the two invalidators owns something. */
+  const isShared = async (one: TestInvalidator, other: TestInvalidator) => {
+    const counts = [await owned(one), await owned(other)]
+    return !counts.includes(0) && counts.reduce((a, b) => a + b) === BIRDS.length
+  }
+
+  it('is the same by whatever address it is reached', async () => {
+    const prefix = newPrefix()
+    const url = new URL(testRedisUrl())
+    url.hostname = url.hostname === 'localhost' ? '127.0.0.1' : 'localhost'
+    url.pathname = '/0'
+    await using one = start(prefix)
+    await using other = start(prefix, url.href)
+    await until(() => isShared(one, other))
+  })
+
+  it('is followed by a running invalidator when it changes', async () => {
+    const prefix = newPrefix()
+    await using one = start(prefix)
+    await until(() => one.working)
+    const before = await createIdentityReader(one.redis, prefix)()
+    await one.redis.del(identityKey(prefix))
+    await using other = start(prefix)
+    await until(() => isShared(one, other))
+    expect(await createIdentityReader(one.redis, prefix)()).not.to.equal(before)
+  })
+
+  it('is not taken over from another server with its data, nor from a value of another type', async () => {
+    const prefix = newPrefix()
+    await using one = start(prefix)
+    await until(() => one.working)
+    const read = createIdentityReader(one.redis, prefix)
+    const first = await read()
+    expect(await read()).to.equal(first)
+    await one.redis.set(identityKey(prefix), `${first} 0123456789abcdef`)
+    const second = await read()
+    expect(second).not.to.equal(first)
+    await one.redis.del(identityKey(prefix))
+    await one.redis.hset(identityKey(prefix), 'a', 'b')
+    expect(await read())
+      .to.match(/^[\da-f-]{36}$/)
+      .and.not.equal(second)
+  })
+
+  it('lets an invalidator prune the log and start later where Redis is away at first', async () => {
+    const away = 'redis://127.0.0.1:1'
+    await using invalidator = start(newPrefix(), away)
+    await until(async () => {
+      const { rowCount } = await log.client.query('select from invalidation.note')
+      return (rowCount ?? 0) > 0
+    })
+    expect(await owned(invalidator)).to.equal(0)
+  })
+})
