@@ -14,8 +14,8 @@ export interface InvalidatorMetrics {
   readonly bellRings: Counter
   /** 1 for each resource that this replica invalidates for. */
   readonly owned: Gauge<'resource'>
-  /** Tables of each owned resource whose triggers are not to be relied on. */
-  readonly damagedTables: Gauge<'resource'>
+  /** 1 for each table of an owned resource whose changes may go unlogged, by cause; 0 without a table. */
+  readonly damagedTables: Gauge<'resource' | 'table' | 'cause'>
   readonly unreadable: Unreadable
   /** 1 for each resource that is left alone because another database invalidates in the same Redis. */
   readonly rivals: Gauge<'resource'>
@@ -46,8 +46,10 @@ export function createInvalidatorMetrics(registry: Registry): InvalidatorMetrics
     ),
     damagedTables: gauge(
       'spms_damaged_tables',
-      'Tables whose triggers are damaged or do not report what an owned resource needs',
+      'Tables of an owned resource whose changes may go unlogged, by cause',
       'resource',
+      'table',
+      'cause',
     ),
     unreadable: createUnreadable(registry),
     rivals: gauge('spms_rivals', 'Resources whose watermark another database moves', 'resource'),

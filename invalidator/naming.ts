@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { WatchedTable } from '../db/event-log/definition.ts'
 import type { Installation } from '../db/event-log/installation.ts'
+import type { Problem } from '../db/event-log/problem.ts'
 import { compileRules } from '../shared/cache/compile.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { UNNAMED } from '../shared/cache/watermark.ts'
@@ -11,21 +12,21 @@ export interface Naming {
   readonly keyVersion: number
   /** Of its rules and all their tables: when it differs, a change may have gone unseen. */
   readonly fingerprint: string
-  /** Tables whose triggers are damaged, or do not report what the resource needs. */
-  readonly damaged: readonly string[]
+  /** Why changes of its tables may go unlogged, or lookups and loads not see them all. */
+  readonly damaged: readonly Problem[]
 }
 
 /** Judges a resource by the installation that it depends on. */
-export function nameKeys(resource: ResourceRules, { tables, reports }: Installation): Naming {
+export function nameKeys(resource: ResourceRules, { tables, problems }: Installation): Naming {
   const wanted = wantedBy(resource)
-  const damaged = wanted.filter((table) => !reports(table))
+  const damaged = wanted.flatMap(problems)
   // Another build may follow other rules to the same entries, and have let pass what these do not.
   const hash = createHash('sha256').update(JSON.stringify(resource.staleWhen))
   for (const { name } of wanted) hash.update(`${name} ${tables.get(name)?.fingerprint}\n`)
   return {
     keyVersion: damaged.length === 0 ? resource.version : UNNAMED,
     fingerprint: hash.digest('base64url').slice(0, 16),
-    damaged: damaged.map(({ name }) => name),
+    damaged,
   }
 }
 

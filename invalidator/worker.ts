@@ -9,7 +9,7 @@ import { decodeWatermark, isUnreadable, UNNAMED } from '../shared/cache/watermar
 import { every } from './every.ts'
 import type { FlushReason, Lookup } from './mapping.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
-import { nameKeys } from './naming.ts'
+import { nameKeys, type Naming } from './naming.ts'
 import { createPasses, type Pass } from './pass.ts'
 import { continues, newPost, type Post, standings } from './post.ts'
 import { createRivals } from './rivals.ts'
@@ -313,15 +313,28 @@ export function createWorker(deps: WorkerDeps): Worker {
     setRivalry(post, rivalry)
 
     const naming = nameKeys(resource, installed)
-    if (naming.damaged.join() !== (post.naming?.damaged.join() ?? '')) {
-      const fields = { resource: resource.name, tables: naming.damaged }
-      if (naming.keyVersion === UNNAMED) logger.error('not cached: triggers are damaged', fields)
-      else logger.info('cached again: triggers are whole', fields)
+    const [causes, before] = [naming, post.naming].map((one) =>
+      one?.damaged.map(({ text }) => text),
+    )
+    if (causes?.join() !== (before ?? []).join()) {
+      const fields = { resource: resource.name, causes }
+      if (naming.keyVersion === UNNAMED) {
+        logger.error('not cached: changes of its tables may go unlogged', fields)
+      } else logger.info('cached again: all changes of its tables are logged', fields)
     }
-    if (post.naming?.damaged.length !== naming.damaged.length) {
-      metrics.damagedTables.labels(resource.name).set(naming.damaged.length)
-    }
+    if (causes?.join() !== before?.join()) tellDamage(resource.name, naming, post.naming)
     post.naming = naming
+  }
+
+  function tellDamage(resource: string, now: Naming | null, before: Naming | null): void {
+    for (const { table, cause } of before?.damaged ?? []) {
+      metrics.damagedTables.remove({ resource, table, cause })
+    }
+    metrics.damagedTables.remove({ resource, table: '', cause: '' })
+    if (now?.damaged.length === 0) metrics.damagedTables.labels(resource, '', '').set(0)
+    for (const { table, cause } of now?.damaged ?? []) {
+      metrics.damagedTables.labels(resource, table, cause).set(1)
+    }
   }
 
   /** When we wrote what is stored there; `null` when somebody else has written there since. */
@@ -406,7 +419,7 @@ export function createWorker(deps: WorkerDeps): Worker {
         const post = posts.get(name)
         post?.pass?.abort()
         if (post) setRivalry(post, null)
-        metrics.damagedTables.remove(name)
+        tellDamage(name, null, post?.naming ?? null)
         posts.delete(name)
       }
     },

@@ -20,6 +20,16 @@ import { type PrivateRedis, startPrivateRedis } from './support/private-redis.ts
 import { startTransactionPooler } from './support/transaction-pooler.ts'
 import { until } from './support/until.ts'
 
+/** What a person does where the remedy is in words. */
+const UNDO: Readonly<Record<string, string>> = {
+  'users_keywordtag is a partition or inherits from another table':
+    'alter table users_keywordtag no inherit tag; drop table tag; analyze users_keywordtag',
+  'users_keywordtag has no column name': 'alter table users_keywordtag rename label to name',
+  'invalidation.event has triggers or rules that are not ours':
+    'drop rule nothing on invalidation.event',
+  'lacks insert on invalidation.event_1: writes fail': 'select',
+}
+
 describe('doctor', () => {
   const prefix = newPrefix()
   let database: TestDatabase
@@ -46,6 +56,7 @@ describe('doctor', () => {
     await invalidator?.[Symbol.asyncDispose]()
     redis.disconnect()
     await server[Symbol.asyncDispose]()
+    await sql.query(`drop role if exists spms_doctor_${prefix.replace('-', '_')}`)
     await sql.end()
     await database[Symbol.asyncDispose]()
   })
@@ -93,6 +104,46 @@ describe('doctor', () => {
     await install(database.url, compileRules(catalog))
     await until(async () => (await found()).length === 0)
   })
+
+  for (const [what, change, remedy] of [
+    [
+      'row level security is enabled on users_keywordtag',
+      'alter table users_keywordtag enable row level security',
+      'alter table users_keywordtag disable row level security',
+    ],
+    [
+      'users_keywordtag is a partition or inherits from another table',
+      'create table tag (id integer); alter table users_keywordtag inherit tag',
+      'end the inheritance',
+    ],
+    [
+      'users_keywordtag has no column name',
+      'alter table users_keywordtag rename name to label',
+      'give users_keywordtag back what it had',
+    ],
+    [
+      'invalidation.event has triggers or rules that are not ours',
+      'create rule nothing as on insert to invalidation.event do instead nothing',
+      'drop the triggers and rules',
+    ],
+    [
+      'lacks insert on invalidation.event_1: writes fail',
+      `create role spms_doctor_${prefix.replace('-', '_')};
+       alter function invalidation.log_truncate() owner to spms_doctor_${prefix.replace('-', '_')};
+       revoke insert on invalidation.event_1 from public`,
+      'npm run spms -- install',
+    ],
+  ] as const) {
+    it(`finds that ${what}, and says what to do`, async () => {
+      await sql.query(change)
+      const finding = (await look()).find((one) => one.what.includes(what))
+      expect(finding?.kind).to.equal('wrong')
+      expect(finding?.remedy).to.contain(remedy)
+      await sql.query(UNDO[what] ?? finding?.remedy ?? '')
+      if (remedy.endsWith('install')) await install(database.url, compileRules(catalog))
+      await until(async () => (await found()).length === 0)
+    })
+  }
 
   for (const policy of ['noeviction', 'allkeys-lru']) {
     it(`finds the eviction policy ${policy}`, async () => {

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import type pg from 'pg'
+import { type CatalogTable, type CatalogTrigger, readCatalog, readLogProblems } from './catalog.ts'
 import type { InstalledTable } from './definition.ts'
-import { identifier } from './quote.ts'
+import type { Problem } from './problem.ts'
 import { sharedBodies } from './shared-functions.ts'
 import { tableTriggers } from './triggers.ts'
+import { environmentalProblems, tableProblems } from './watchable.ts'
 
 /** How one watched table stands in the catalog. */
 export interface TableState {
@@ -16,80 +18,49 @@ export interface TableState {
    * touched, even if it was put back, and a table that was renamed, rewritten or redefined.
    */
   readonly fingerprint: string
-}
-
-/** A trigger of ours as the catalog has it. */
-interface CatalogTrigger {
-  readonly name: string
-  /** `A` fires always; anything else may be silent. */
-  readonly enabled: string
-  /** `pg_trigger.tgtype`: 4 insert, 8 delete, 16 update, 32 truncate, each after and for each statement. */
-  readonly type: number
-  /** False when a condition or a column list keeps it from firing. */
-  readonly unconditional: boolean
-  readonly function: string
-  readonly args: string
-  /** Of the function's body. */
-  readonly sha256: string
-  /** Runs with the owner's rights and finds nothing but built-in objects by bare names. */
-  readonly guarded: boolean
+  readonly found: CatalogTable | undefined
+  /** Why its changes may go unlogged, or reads of it be filtered, whatever its triggers are. */
+  readonly problems: readonly Problem[]
 }
 
 const TYPE_OF = { insert: 4, delete: 8, update: 16, truncate: 32 } as const
 
-/**
- * Compares the triggers of some tables with the rules that they should follow. Whoever touches a
- * trigger takes a lock that no writer's transaction shares, so what a scan sees whole again has no
- * unseen change that is still uncommitted.
- *
- * The `xmin` of catalog rows is part of the fingerprint: a trigger that was disabled and enabled
- * again between two scans is the same in every other column. (VACUUM and ANALYZE leave it alone.)
- */
+/** Compares some tables and their triggers with the rules that they should follow. */
 export async function scanTables(
   client: pg.ClientBase,
   tables: readonly InstalledTable[],
   earlier: (table: string) => readonly InstalledTable[] = () => [],
 ): Promise<ReadonlyMap<string, TableState>> {
-  const { rows } = await client.query<{
-    name: string
-    fingerprint: string
-    triggers: readonly CatalogTrigger[] | null
-  }>(
-    `select w.name, t.triggers,
-            encode(sha256(convert_to(concat_ws('/', c.oid, c.xmin, t.history, a.columns), 'UTF8')), 'hex')
-              as fingerprint
-     from unnest($1::text[], $2::text[]) w (name, identifier)
-     left join pg_class c on c.oid = to_regclass(w.identifier)
-     left join lateral (
-       select json_agg(json_build_object(
-                'name', t.tgname, 'enabled', t.tgenabled, 'type', t.tgtype,
-                'unconditional', t.tgqual is null and t.tgattr::text = '',
-                'function', n.nspname || '.' || p.proname,
-                'args', replace(encode(t.tgargs, 'escape'), '\\000', ','),
-                'sha256', encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex'),
-                'guarded', p.prosecdef and p.proconfig = '{"search_path=pg_catalog, pg_temp"}'
-              )) as triggers,
-              string_agg(concat_ws(' ', t.oid, t.xmin, p.oid, p.xmin), ',' order by t.oid) as history
-       from pg_trigger t
-       join pg_proc p on p.oid = t.tgfoid
-       join pg_namespace n on n.oid = p.pronamespace
-       where t.tgrelid = c.oid and t.tgname like 'zz\\_invalidation\\_%'
-     ) t on true
-     left join lateral (
-       select string_agg(concat_ws(' ', attnum, attname, atttypid, atttypmod), ',' order by attnum) as columns
-       from pg_attribute where attrelid = c.oid and attnum > 0 and not attisdropped
-     ) a on true`,
-    [tables.map(({ name }) => name), tables.map(({ name }) => identifier(name))],
-  )
-  const found = new Map(rows.map((row) => [row.name, row]))
+  const names = tables.map(({ name }) => name)
+  const catalog = await readCatalog(client, names)
+  const logProblems = await readLogProblems(client)
   return new Map(
     tables.map((table) => {
-      const { triggers, fingerprint = '' } = found.get(table.name) ?? {}
+      const { name } = table
+      const found = catalog.get(name)
       const follows =
-        [table, ...earlier(table.name)].find((one) => isWhole(triggers ?? [], one)) ?? null
-      return [table.name, { isWhole: follows === table, follows, fingerprint }]
+        [table, ...earlier(name)].find((one) => isWhole(found?.triggers ?? [], one)) ?? null
+      const problems = [
+        ...tableProblems(found, name),
+        ...primaryKeyProblem(found, follows),
+        ...(found ? environmentalProblems(name, found) : []),
+        ...logProblems.map((text): Problem => ({ table: name, cause: 'log', text })),
+      ]
+      const { fingerprint = '' } = found ?? {}
+      return [name, { isWhole: follows === table, follows, fingerprint, found, problems }]
     }),
   )
+}
+
+/** Triggers pair the rows of an update by the primary key that they were made for. */
+function primaryKeyProblem(
+  found: CatalogTable | undefined,
+  follows: InstalledTable | null,
+): Problem[] {
+  if (!found?.primaryKey.length || !follows) return []
+  if (String(found.primaryKey) === String(follows.primaryKey)) return []
+  const text = `${follows.name} has another primary key than its triggers were made for`
+  return [{ table: follows.name, cause: 'primary key', text }]
 }
 
 function isWhole(installed: readonly CatalogTrigger[], table: InstalledTable): boolean {

@@ -77,5 +77,8 @@ begin
 end
 $$;
 
--- Triggers run with the owner's rights, so writers need no grants; nobody else may call these.
+-- Triggers run with the owner's rights, so writers need no grants; nobody else may call these. What
+-- triggers call is the exception: the owner must not lose that right with a change of owners. It can be
+-- called only by roles with USAGE on the schema, and does no more than a NOTIFY.
 revoke all on all functions in schema invalidation from public;
+grant execute on function invalidation.ring(), invalidation.ring_if_asleep() to public;

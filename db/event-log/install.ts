@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type pg from 'pg'
 import { localSettingsSql } from '../connection.ts'
 import { ConfigurationError } from '../errors.ts'
+import { readCatalog, readLogProblems } from './catalog.ts'
 import { digestOf, type InstalledTable, type RulesDefinition } from './definition.ts'
 import { scanTables } from './drift.ts'
 import { readWanted } from './installation.ts'
@@ -11,13 +12,15 @@ import { readRules } from './rules.ts'
 import { areSharedFunctionsWhole, sharedFunctionsSql } from './shared-functions.ts'
 import { createFunction, createTrigger, tableTriggers } from './triggers.ts'
 import { union } from './union.ts'
-import { inspectTable, type WatchableTable } from './watchable.ts'
+import { environmentalProblems, type WatchableTable, watchableTable } from './watchable.ts'
 
 export interface InstallReport {
   readonly version: number
   readonly tables: number
   /** The tables whose triggers were made, repaired or removed. */
   readonly changed: readonly string[]
+  /** Why some of the tables will not be cached all the same; for an operator to put right. */
+  readonly warnings: readonly string[]
 }
 
 export interface InstallOptions {
@@ -47,6 +50,7 @@ export async function install(
 
   const known = await readKnown(client)
   if (!known.hasSchema) await run(await readSql('schema.sql'))
+  else if ((await readLogProblems(client)).length > 0) await run(await readSql('rights.sql'))
   const tables = numbered(await watchable(client, wanted, known.others), known)
   const isNew = !isSame(tables, known.tables)
   const version = isNew ? known.version + 1 : known.version
@@ -66,7 +70,21 @@ export async function install(
     await run(dropTriggersSql(name), name)
     changed.push(name)
   }
-  return { version, tables: tables.length, changed }
+  const warnings = await readWarnings(client, tables)
+  return { version, tables: tables.length, changed, warnings }
+}
+
+/** What surrounds the tables may change at any time, so it does not keep them from being installed. */
+async function readWarnings(
+  client: pg.ClientBase,
+  tables: readonly InstalledTable[],
+): Promise<string[]> {
+  const catalog = await readCatalog(
+    client,
+    tables.map(({ name }) => name),
+  )
+  const problems = [...catalog].flatMap(([name, found]) => environmentalProblems(name, found))
+  return [...(await readLogProblems(client)), ...problems.map(({ text }) => text)]
 }
 
 /** What was installed before, and what other builds want that still run. */
@@ -108,14 +126,20 @@ async function watchable(
   others: RulesDefinition,
 ): Promise<WatchableTable[]> {
   const own = new Map(wanted.tables.map((table) => [table.name, table]))
+  const all = union([wanted, others]).tables
+  const catalog = await readCatalog(
+    client,
+    all.map(({ name }) => name),
+  )
   const tables: WatchableTable[] = []
-  for (const table of union([wanted, others]).tables) {
+  for (const table of all) {
     const mine = own.get(table.name)
+    const found = catalog.get(table.name)
     try {
-      tables.push(await inspectTable(client, table))
+      tables.push(watchableTable(found, table))
     } catch (error) {
       if (!(error instanceof ConfigurationError)) throw error
-      if (mine) tables.push(await inspectTable(client, mine))
+      if (mine) tables.push(watchableTable(found, mine))
     }
   }
   return tables

@@ -1,14 +1,19 @@
 import type pg from 'pg'
 import type { RulesDefinition, WatchedTable } from './definition.ts'
 import { scanTables, type TableState } from './drift.ts'
+import type { Problem } from './problem.ts'
 import { type InstalledRules, readRules } from './rules.ts'
 import { covers, union } from './union.ts'
+import { columnProblems } from './watchable.ts'
 
 /** What is installed, and whether it can be relied on. */
 export interface Installation {
   readonly tables: ReadonlyMap<string, TableState>
-  /** Whether whole triggers report this much of a table, and go on doing so: its build is not retired. */
-  reports(wanted: WatchedTable): boolean
+  /**
+   * Why so much of a table cannot be relied on; empty where whole triggers report it, and go on
+   * doing so: its build is not retired.
+   */
+  problems(wanted: WatchedTable): readonly Problem[]
 }
 
 /** Looks at the installation now and then. Rules and builds are read again only when there are others. */
@@ -29,12 +34,27 @@ export function createInspection(): (client: pg.ClientBase) => Promise<Installat
     const tables = await scanTables(client, rules.newest?.tables ?? [], rules.waysToWatch)
     return {
       tables,
-      reports: (table) => {
+      problems: (table) => {
+        const state = tables.get(table.name)
         const goingOn = wanted.find(({ name }) => name === table.name)
-        return [tables.get(table.name)?.follows, goingOn].every((one) => one && covers(one, table))
+        const isReported = [state?.follows, goingOn].every((one) => one && covers(one, table))
+        return [
+          ...(state?.problems ?? []),
+          ...columnProblems(state?.found, table),
+          ...(isReported ? [] : [unreported(table.name, state)]),
+        ]
       },
     }
   }
+}
+
+function unreported(table: string, state: TableState | undefined): Problem {
+  if (state !== undefined && state.follows === null) {
+    const text = `the triggers on ${table} are missing, disabled or changed`
+    return { table, cause: 'triggers', text }
+  }
+  const text = `the triggers on ${table} were not installed for this build`
+  return { table, cause: 'build', text }
 }
 
 /** What the builds that are not retired want watched, as one. */

@@ -103,3 +103,13 @@ create table invalidation.floor (
   only_row boolean     primary key default true check (only_row),
   snapshot pg_snapshot not null
 );
+
+-- Trigger functions run with the rights of their owner, and a write fails where that lacks INSERT here.
+-- A change of the tables' owner, or a REVOKE from it, must not take it away, so everybody has it. That
+-- is safe: nobody reaches these tables without USAGE on the schema, which PUBLIC does not have, and
+-- a role that has it could cause events by its writes anyway. An event can only make entries stale.
+grant insert on invalidation.event, invalidation.event_0, invalidation.event_1,
+  invalidation.event_2, invalidation.event_3
+  to public;
+-- The view is read with the rights of its owner. There is no secret in it.
+grant select on invalidation.incarnation to public;

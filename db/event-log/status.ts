@@ -1,16 +1,18 @@
 import type { Client } from 'pg'
 import { inTransaction } from '../connection.ts'
 import { scanTables } from './drift.ts'
+import type { Problem } from './problem.ts'
 import { readRules } from './rules.ts'
 import type { Snapshot } from './snapshot.ts'
+import { columnProblems } from './watchable.ts'
 
 /** What an operator wants to know of the log. */
 export interface LogStatus {
   /** The version that the triggers write; `null` when nothing is installed. */
   readonly version: number | null
   readonly tables: number
-  /** Tables whose triggers are not as their rules ask; `install` repairs them. */
-  readonly damaged: readonly string[]
+  /** Why changes of some tables may go unlogged, or reads of them be filtered. */
+  readonly damaged: readonly Problem[]
   readonly events: number
   readonly bytes: number
   readonly segments: readonly { readonly segment: number; readonly events: number }[]
@@ -62,7 +64,13 @@ async function read(client: Client): Promise<LogStatus> {
 
   const { newest } = await readRules(client)
   const states = await scanTables(client, newest?.tables ?? [])
-  const damaged = [...states].filter(([, { isWhole }]) => !isWhole).map(([name]) => name)
+  const damaged = (newest?.tables ?? []).flatMap((table) => {
+    const { name } = table
+    const { isWhole, problems = [], found } = states.get(name) ?? {}
+    const text = `the triggers on ${name} are missing, disabled or changed`
+    const triggers: readonly Problem[] = isWhole ? [] : [{ table: name, cause: 'triggers', text }]
+    return [...triggers, ...problems, ...columnProblems(found, table)]
+  })
 
   const segments = await client.query<{ segment: number; events: string }>(
     'select segment, count(*) as events from invalidation.event group by segment order by segment',

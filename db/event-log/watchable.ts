@@ -1,7 +1,7 @@
-import type pg from 'pg'
 import { ConfigurationError } from '../errors.ts'
+import type { CatalogTable } from './catalog.ts'
 import { MAX_WATCHED_COLUMNS, type WatchedTable } from './definition.ts'
-import { identifier } from './quote.ts'
+import type { Cause, Problem } from './problem.ts'
 
 /** A table that can be watched as the rules ask, with what only the catalog knows of it. */
 export interface WatchableTable extends WatchedTable {
@@ -27,70 +27,107 @@ const KEY_TYPES = new Set([
 ])
 
 /**
- * Checks that a table can be watched as the rules ask.
+ * What keeps a table from being watched as the rules ask. Installation refuses it, and the drift
+ * scan looks again: a table may be changed after it was installed.
+ */
+export const structuralProblems = (
+  found: CatalogTable | undefined,
+  table: WatchedTable,
+): readonly Problem[] => [...tableProblems(found, table.name), ...columnProblems(found, table)]
+
+/** Those that concern whatever is made of the table. */
+export function tableProblems(found: CatalogTable | undefined, name: string): readonly Problem[] {
+  if (found === undefined) return [problem(name, 'missing', `there is no table ${name}`)]
+  const problems: Problem[] = []
+  // Statement triggers fire for the table that a statement names, not for its parents or children.
+  if (found.kind !== 'r') {
+    const text = `${name} is not an ordinary table but ${KINDS[found.kind] ?? 'something else'}: not supported`
+    problems.push(problem(name, 'kind', text))
+  }
+  if (found.isChild) {
+    const text = `${name} is a partition or inherits from another table: not supported`
+    problems.push(problem(name, 'inheritance', text))
+  }
+  if (found.hasChildren) {
+    const text = `${name} has partitions, or other tables inherit from it: not supported`
+    problems.push(problem(name, 'inheritance', text))
+  }
+  if (found.primaryKey.length === 0) {
+    problems.push(problem(name, 'primary key', `${name} has no primary key`))
+  }
+  return problems
+}
+
+/** Those that concern what is made of some of its columns. */
+export function columnProblems(
+  found: CatalogTable | undefined,
+  { name, watch, keys }: WatchedTable,
+): readonly Problem[] {
+  if (found === undefined) return []
+  const problems: string[] = []
+  const columns = new Map(found.columns.map((column) => [column.name, column]))
+  for (const column of new Set([...watch, ...keys])) {
+    const { virtual } = columns.get(column) ?? {}
+    if (virtual === undefined) problems.push(`${name} has no column ${column}`)
+    if (virtual) problems.push(`${name}.${column} is virtual: triggers are not shown it`)
+  }
+  for (const column of keys) {
+    const { type } = columns.get(column) ?? {}
+    if (type !== undefined && !KEY_TYPES.has(type)) {
+      problems.push(`${name}.${column} cannot be a key: ${type} has no stable text`)
+    }
+  }
+  if (watch.length > MAX_WATCHED_COLUMNS) {
+    problems.push(`${name}: more than ${MAX_WATCHED_COLUMNS} watched columns`)
+  }
+  return problems.map((text) => problem(name, 'column', text))
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  v: 'a view',
+  m: 'a materialized view',
+  f: 'a foreign table',
+  p: 'a partitioned table',
+}
+
+/** What may let a change of the table pass unseen although triggers are whole; it can be put right at any time. */
+export function environmentalProblems(name: string, found: CatalogTable): readonly Problem[] {
+  const problems: Problem[] = []
+  if (found.rowSecurity) {
+    const text = `row level security is enabled on ${name}: what a role reads depends on policies, whose changes are not logged`
+    problems.push(problem(name, 'row security', text))
+  }
+  if (found.subscribed) {
+    const text = `a subscription writes to ${name}: no statement trigger fires for the rows that it applies`
+    problems.push(problem(name, 'subscription', text))
+  }
+  // While the flag stands, a child that comes and goes between two scans leaves no trace.
+  if (found.hadChildren && !found.hasChildren) {
+    const text = `other tables inherited from ${name} once: analyze ${name} says that none does`
+    problems.push(problem(name, 'inheritance', text))
+  }
+  return problems
+}
+
+/**
+ * Completes what the rules ask of a table by what the catalog says of it.
  * @throws ConfigurationError that says what stands in the way.
  */
-export async function inspectTable(
-  client: pg.ClientBase,
+export function watchableTable(
+  found: CatalogTable | undefined,
   table: WatchedTable,
-): Promise<WatchableTable> {
-  const { rows } = await client.query<{
-    ordinary: boolean
-    column: string
-    type: string
-    virtual: boolean
-    key_position: number | null
-  }>(
-    // Statement triggers fire for the table that a statement names, not for its parents or children.
-    `select c.relkind = 'r' and not exists (
-              select from pg_inherits i where c.oid in (i.inhrelid, i.inhparent)) as ordinary,
-            a.attname as column, concat(
-              case when t.typnamespace <> 'pg_catalog'::regnamespace then t.typnamespace::regnamespace || '.' end,
-              t.typname) as type, a.attgenerated = 'v' as virtual,
-            array_position(i.indkey::int2[], a.attnum) as key_position
-     from pg_class c
-     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-     join pg_type t on t.oid = a.atttypid
-     left join pg_index i on i.indrelid = c.oid and i.indisprimary
-     where c.oid = to_regclass($1)`,
-    [identifier(table.name)],
-  )
-  if (rows[0] === undefined) throw new ConfigurationError(`there is no table ${table.name}`)
-  if (!rows[0].ordinary) {
+): WatchableTable {
+  const [first] = structuralProblems(found, table)
+  if (found === undefined || first) throw new ConfigurationError(first?.text)
+  const { name, watch, keys } = table
+  const { primaryKey } = found
+  for (const column of keys) {
+    if (watch.includes(column) || primaryKey.includes(column)) continue
     throw new ConfigurationError(
-      `${table.name} is not an ordinary table (a view, partitions, inheritance): not supported`,
+      `${name}.${column} leads to entries: its own change has to be watched`,
     )
   }
-
-  const types = new Map(rows.map(({ column, type }) => [column, type]))
-  for (const column of [...table.watch, ...table.keys]) {
-    if (!types.has(column)) throw new ConfigurationError(`${table.name} has no column ${column}`)
-    if (rows.some((row) => row.column === column && row.virtual)) {
-      throw new ConfigurationError(`${table.name}.${column} is virtual: triggers are not shown it`)
-    }
-  }
-  for (const column of table.keys) {
-    const type = types.get(column) as string
-    if (!KEY_TYPES.has(type)) {
-      throw new ConfigurationError(
-        `${table.name}.${column} cannot be a key: ${type} has no stable text`,
-      )
-    }
-  }
-  if (table.watch.length > MAX_WATCHED_COLUMNS) {
-    throw new ConfigurationError(`${table.name}: more than ${MAX_WATCHED_COLUMNS} watched columns`)
-  }
-  const primaryKey = rows
-    .filter(({ key_position }) => key_position !== null)
-    .toSorted((a, b) => (a.key_position as number) - (b.key_position as number))
-    .map(({ column }) => column)
-  if (primaryKey.length === 0) throw new ConfigurationError(`${table.name} has no primary key`)
-  for (const column of table.keys) {
-    if (table.watch.includes(column) || primaryKey.includes(column)) continue
-    throw new ConfigurationError(
-      `${table.name}.${column} leads to entries: its own change has to be watched`,
-    )
-  }
-  const keys = table.keys.length > 0 ? table.keys : primaryKey
-  return { name: table.name, watch: table.watch, keys, primaryKey }
+  return { name, watch, keys: keys.length > 0 ? keys : primaryKey, primaryKey }
 }
+
+const problem = (table: string, cause: Cause, text: string): Problem => ({ table, cause, text })

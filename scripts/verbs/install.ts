@@ -16,8 +16,9 @@ export async function runInstall(
     await install(url, rules, { print: (sql) => console.log(sql) })
     return
   }
-  const { version, tables, changed } = await install(url, rules)
+  const { version, tables, changed, warnings } = await install(url, rules)
   for (const name of changed) console.log(name)
+  for (const warning of warnings) console.warn(`warning: ${warning}; not cached until that ends`)
   console.log(`rules version ${version} on ${tables} tables, ${changed.length} changed`)
   await warnOfReplication(url)
 }

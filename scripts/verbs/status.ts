@@ -28,9 +28,12 @@ function describeLog(status: LogStatus): string[] {
   const { damaged } = status
   return [
     `rules        version ${status.version}, ${status.tables} tables watched`,
-    damaged.length === 0
-      ? 'triggers     whole'
-      : `triggers     DAMAGED on ${damaged.join(', ')}: npm run spms -- install`,
+    ...(damaged.length === 0
+      ? ['triggers     whole']
+      : [
+          'triggers     DAMAGED, or what surrounds them: `doctor` says what to do',
+          ...[...new Set(damaged.map(({ text }) => `  ${text}`))],
+        ]),
     `event log    ${status.events} events, ${Math.ceil(status.bytes / 1024)} KiB`,
     ...(status.sessions.length === 0
       ? ['invalidator  NONE is running: nothing is invalidated']

@@ -85,16 +85,23 @@ describe('install and uninstall', () => {
 
   it('can be repeated, and then changes nothing', async () => {
     const first = await install(database.url, AVIARY_RULES)
-    expect(first).to.eql({ version: 1, tables: 3, changed: ['bird', 'nest', 'ring'] })
+    expect(first).to.eql({ version: 1, tables: 3, changed: ['bird', 'nest', 'ring'], warnings: [] })
     const installed = await installation()
     const touched = await touches()
     const life = await client.query('select id from invalidation.incarnation')
 
     const second = await install(database.url, AVIARY_RULES)
-    expect(second).to.eql({ version: 1, tables: 3, changed: [] })
+    expect(second).to.eql({ version: 1, tables: 3, changed: [], warnings: [] })
     expect(await installation()).to.eql(installed)
     expect(await touches(), 'or every invalidator would flush').to.eql(touched)
     expect((await client.query('select id from invalidation.incarnation')).rows).to.eql(life.rows)
+  })
+
+  it('warns of what surrounds a table and keeps it from being cached, and installs all the same', async () => {
+    await client.query('alter table nest enable row level security')
+    const { changed, warnings } = await install(database.url, AVIARY_RULES)
+    expect(changed).to.eql(['bird', 'nest', 'ring'])
+    expect(warnings.join()).to.match(/^row level security is enabled on nest/)
   })
 
   it('can run several times at once', async () => {

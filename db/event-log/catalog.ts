@@ -1,0 +1,169 @@
+import type pg from 'pg'
+import { identifier } from './quote.ts'
+import { CALLED_BY_TRIGGERS } from './shared-functions.ts'
+
+/** A trigger of ours as the catalog has it. */
+export interface CatalogTrigger {
+  readonly name: string
+  /** `A` fires always; anything else may be silent. */
+  readonly enabled: string
+  /** `pg_trigger.tgtype`: 4 insert, 8 delete, 16 update, 32 truncate, each after and for each statement. */
+  readonly type: number
+  /** False when a condition or a column list keeps it from firing. */
+  readonly unconditional: boolean
+  readonly function: string
+  readonly args: string
+  /** Of the function's body. */
+  readonly sha256: string
+  /** Runs with the owner's rights and finds nothing but built-in objects by bare names. */
+  readonly guarded: boolean
+}
+
+/** A column as the catalog has it. */
+export interface CatalogColumn {
+  readonly name: string
+  /** `pg_type.typname`, after its schema unless it is a built-in type. */
+  readonly type: string
+  /** Computed when it is read: a trigger does not see it. */
+  readonly virtual: boolean
+}
+
+/** One table as the catalog has it: all that decides whether its changes are logged. */
+export interface CatalogTable {
+  /** `pg_class.relkind` */
+  readonly kind: string
+  /** A partition, or a child by inheritance. */
+  readonly isChild: boolean
+  readonly hasChildren: boolean
+  /** `pg_class.relhassubclass`: it has children, or had some since it was last analysed. */
+  readonly hadChildren: boolean
+  readonly rowSecurity: boolean
+  /** A subscription writes to it. */
+  readonly subscribed: boolean
+  readonly columns: readonly CatalogColumn[]
+  readonly primaryKey: readonly string[]
+  readonly triggers: readonly CatalogTrigger[]
+  /** Differs after any change of the above, also one that was undone. */
+  readonly fingerprint: string
+}
+
+/**
+ * Reads the catalog's rows of some tables, as installation and drift scan judge them. Tables that
+ * are not there are left out.
+ *
+ * The `xmin` of catalog rows is part of the fingerprint: what was changed and changed back between
+ * two scans is the same in every other column. (VACUUM and ANALYZE leave it alone.) Each of these
+ * changes takes a lock that no writer's transaction shares, so where a scan finds all in order, no
+ * unseen change is still uncommitted.
+ */
+export async function readCatalog(
+  client: pg.ClientBase,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, CatalogTable>> {
+  const { rows } = await client.query<CatalogTable & { name: string }>(
+    `select w.name, c.relkind as kind, c.relhassubclass as "hadChildren",
+            c.relrowsecurity as "rowSecurity",
+            exists (select from pg_inherits i where i.inhrelid = c.oid) as "isChild",
+            exists (select from pg_inherits i where i.inhparent = c.oid) as "hasChildren",
+            exists (select from pg_subscription_rel s where s.srrelid = c.oid) as subscribed,
+            coalesce(a.columns, '[]') as columns, coalesce(k.columns, '{}') as "primaryKey",
+            coalesce(t.triggers, '[]') as triggers,
+            encode(sha256(convert_to(
+              concat_ws('/', c.oid, c.xmin, t.history, a.history, k.indexrelid), 'UTF8')), 'hex')
+              as fingerprint
+     from unnest($1::text[], $2::text[]) w (name, identifier)
+     join pg_class c on c.oid = to_regclass(w.identifier)
+     left join lateral (
+       select json_agg(json_build_object(
+                'name', t.tgname, 'enabled', t.tgenabled, 'type', t.tgtype,
+                'unconditional', t.tgqual is null and t.tgattr::text = '',
+                'function', n.nspname || '.' || p.proname,
+                'args', replace(encode(t.tgargs, 'escape'), '\\000', ','),
+                'sha256', encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex'),
+                'guarded', p.prosecdef and p.proconfig = '{"search_path=pg_catalog, pg_temp"}'
+              )) as triggers,
+              string_agg(concat_ws(' ', t.oid, t.xmin, p.oid, p.xmin), ',' order by t.oid) as history
+       from pg_trigger t
+       join pg_proc p on p.oid = t.tgfoid
+       join pg_namespace n on n.oid = p.pronamespace
+       where t.tgrelid = c.oid and t.tgname like 'zz\\_invalidation\\_%'
+     ) t on true
+     left join lateral (
+       select json_agg(json_build_object('name', a.attname,
+                'type', concat(case when y.typnamespace <> 'pg_catalog'::regnamespace
+                                    then y.typnamespace::regnamespace || '.' end, y.typname),
+                'virtual', a.attgenerated = 'v') order by a.attnum) as columns,
+              string_agg(concat_ws(' ', a.attnum, a.xmin, a.attname, a.atttypid, a.atttypmod), ','
+                order by a.attnum) as history
+       from pg_attribute a join pg_type y on y.oid = a.atttypid
+       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     ) a on true
+     left join lateral (
+       select i.indexrelid, array_agg(a.attname::text order by place) as columns
+       from pg_index i
+       cross join unnest(i.indkey::int2[]) with ordinality key (attnum, place)
+       join pg_attribute a on a.attrelid = i.indrelid and a.attnum = key.attnum
+       where i.indrelid = c.oid and i.indisprimary and place <= i.indnkeyatts
+       group by i.indexrelid
+     ) k on true`,
+    [names, names.map(identifier)],
+  )
+  return new Map(rows.map(({ name, ...table }) => [name, table]))
+}
+
+/**
+ * What is wrong with the log itself, for every table alike: rows of it that somebody would not see,
+ * and rights that a trigger needs when it writes. Empty where all is well.
+ */
+export async function readLogProblems(client: pg.ClientBase): Promise<readonly string[]> {
+  const { rows } = await client.query<{ problem: string }>({
+    name: 'invalidation-log-problems',
+    text: `with ours as materialized (
+       select c.oid, c.relname, c.relpersistence, c.relrowsecurity, 'invalidation.' || c.relname as name
+       from pg_class c
+       where c.relnamespace = to_regnamespace('invalidation') and c.relkind in ('r', 'p')
+     ), owner as materialized (
+       select distinct p.proowner as oid, pg_get_userbyid(p.proowner) as name
+       from pg_proc p where p.pronamespace = to_regnamespace('invalidation')
+     )
+     select format('row level security is enabled on %s', o.name) as problem
+       from ours o where o.relrowsecurity
+     union all
+     select format('%s has triggers or rules that are not ours', o.name) from ours o
+       where exists (select from pg_trigger t where t.tgrelid = o.oid)
+          or exists (select from pg_rewrite r where r.ev_class = o.oid)
+     union all
+     select 'invalidation.incarnation is not unlogged: a crash would not empty it' from ours o
+       where o.relname = 'incarnation' and o.relpersistence <> 'u'
+     union all
+     select 'the segments are not the partitions of invalidation.event'
+       where 4 <> (select count(*) from ours o join pg_inherits i on i.inhrelid = o.oid
+                   where i.inhparent = to_regclass('invalidation.event') and not i.inhdetachpending)
+     union all
+     select format('%s, the owner of a trigger function, lacks insert on %s: writes fail', w.name, o.name)
+       from owner w, ours o
+       where (o.relname = 'event' or o.relname like 'event\\_%') and not has_table_privilege(w.oid, o.oid, 'insert')
+     union all
+     select format('%s, the owner of a trigger function, lacks usage on schema invalidation: writes fail', w.name)
+       from owner w
+       where not has_schema_privilege(w.oid, to_regnamespace('invalidation'), 'usage')
+     union all
+     select format('%s, the owner of a trigger function, lacks execute on %s: writes fail', w.name, p.oid::regprocedure)
+       from owner w, pg_proc p
+       where p.pronamespace = to_regnamespace('invalidation') and p.proname = any ($1)
+         and not has_function_privilege(w.oid, p.oid, 'execute')
+     union all
+     select format('%s, who reads the incarnation for everybody, lacks select on it: nothing is cached', pg_get_userbyid(v.relowner))
+       from pg_class v join ours o on o.relname = 'incarnation'
+       where v.oid = to_regclass('invalidation.life') and not has_table_privilege(v.relowner, o.oid, 'select')
+     union all
+     select format('%s, the owner of begin_life(), lacks insert or update on %s: no invalidator starts after a restart of the server',
+                   pg_get_userbyid(p.proowner), o.name)
+       from pg_proc p join ours o on o.relname = 'incarnation'
+       where p.pronamespace = to_regnamespace('invalidation') and p.proname = 'begin_life'
+         and not (has_table_privilege(p.proowner, o.oid, 'insert') and has_table_privilege(p.proowner, o.oid, 'update'))
+     order by 1`,
+    values: [CALLED_BY_TRIGGERS],
+  })
+  return rows.map(({ problem }) => problem)
+}

@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto'
+import { expect } from 'chai'
+import { Client } from 'pg'
+import { install } from '../../db/event-log/install.ts'
+import { openWorkerSession } from '../../db/event-log/session.ts'
+import { readStatus } from '../../db/event-log/status.ts'
+import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
+import { AVIARY, AVIARY_RULES } from './event-log.ts'
+
+/** Roles belong to the whole cluster. */
+const suffix = randomBytes(4).toString('hex')
+const OWNER = `spms_owner_${suffix}`
+const OTHER = `spms_other_${suffix}`
+const WRITER = `spms_writer_${suffix}`
+const SERVICE = `spms_service_${suffix}`
+
+describe('rights that are taken from the owner of the log', () => {
+  let database: TestDatabase
+  let superuser: Client
+  let writer: Client
+
+  before(async () => {
+    database = await createEmptyDatabase()
+    superuser = new Client({ connectionString: database.url })
+    await superuser.connect()
+    await superuser.query(
+      `create role ${OWNER} login password 'x'; create role ${OTHER} login password 'x';
+       create role ${WRITER} login password 'x'; create role ${SERVICE} login password 'x';
+       do $$ begin execute format('grant create on database %I to ${OWNER}', current_database()); end $$;
+       grant create on schema public to ${OWNER}`,
+    )
+    const owner = await connect(OWNER)
+    await owner.query(AVIARY)
+    await owner.end()
+    await install(urlOf(OWNER), AVIARY_RULES)
+    await superuser.query(
+      `grant select, insert, update, delete, truncate on all tables in schema public to ${WRITER};
+       grant usage on schema invalidation to ${SERVICE};
+       grant select on invalidation.life to ${SERVICE};
+       grant execute on function invalidation.begin_life() to ${SERVICE}`,
+    )
+    writer = await connect(WRITER)
+  })
+  after(async () => {
+    await writer.end()
+    for (const role of [OWNER, OTHER, WRITER, SERVICE]) {
+      await superuser.query(`drop owned by ${role} cascade; drop role ${role}`)
+    }
+    await superuser.end()
+    await database[Symbol.asyncDispose]()
+  })
+
+  function urlOf(role: string): string {
+    const url = new URL(database.url)
+    url.username = role
+    url.password = 'x'
+    return url.href
+  }
+  async function connect(role: string): Promise<Client> {
+    const client = new Client({ connectionString: urlOf(role) })
+    client.on('error', () => {})
+    await client.connect()
+    return client
+  }
+  const problems = async () => [
+    ...new Set((await readStatus(database.url)).damaged.map(({ text }) => text)),
+  ]
+
+  /** Every kind of write that a trigger reports, also while an invalidator sleeps. */
+  async function write(): Promise<void> {
+    const sleeper = await connect(SERVICE)
+    await sleeper.query('select pg_advisory_lock(1397771603, 0)')
+    try {
+      await writer.query(`insert into nest values (100, 'ash'); update nest set place = 'elm' where id = 100;
+        insert into ring select 1, n from generate_series(1, 600) n where false;
+        delete from nest where id = 100; truncate ring`)
+    } finally {
+      await sleeper.end()
+    }
+  }
+
+  const CANNOT_BEGIN = `${OWNER}, the owner of begin_life(), lacks insert or update on invalidation.incarnation: no invalidator starts after a restart of the server`
+
+  for (const [what, change, told] of [
+    [
+      'the tables of every schema get another owner',
+      `do $$ declare found record; begin
+         for found in select schemaname, tablename from pg_tables
+                       where schemaname in ('public', 'invalidation')
+         loop execute format('alter table %I.%I owner to ${OTHER}', found.schemaname, found.tablename); end loop;
+       end $$`,
+      [CANNOT_BEGIN],
+    ],
+    [
+      'all rights on tables are revoked from the owner',
+      `revoke all on all tables in schema invalidation from ${OWNER}`,
+      [CANNOT_BEGIN],
+    ],
+    [
+      'all rights on functions are revoked from the owner',
+      `revoke all on all functions in schema invalidation from ${OWNER}`,
+      [],
+    ],
+    ['the owner gives everything away', `reassign owned by ${OWNER} to ${OTHER}`, []],
+  ] as const) {
+    it(`do not fail a write, nor hide the incarnation, after ${what}`, async () => {
+      await superuser.query(change)
+      await write()
+      const service = await connect(SERVICE)
+      expect((await service.query('select from invalidation.life')).rowCount).to.equal(1)
+      await service.end()
+      // A life that goes on is found without any right to write.
+      const session = await openWorkerSession({
+        url: urlOf(SERVICE),
+        applicationName: 'spms-test',
+        statementTimeoutMs: 10_000,
+      })
+      await session[Symbol.asyncDispose]()
+      expect(await problems()).to.eql(told)
+      await install(database.url, AVIARY_RULES)
+      expect(await problems()).to.eql([])
+    })
+  }
+
+  for (const [what, change, problem] of [
+    [
+      'functions get an owner that cannot use the schema',
+      `alter function invalidation.log_update_2() owner to ${WRITER}`,
+      `${WRITER}, the owner of a trigger function, lacks usage on schema invalidation: writes fail`,
+    ],
+    [
+      'nobody may insert',
+      `revoke insert on all tables in schema invalidation from public, ${OTHER}`,
+      `${OTHER}, the owner of a trigger function, lacks insert on invalidation.event_0: writes fail`,
+    ],
+    [
+      'nobody may notify',
+      `revoke all on all functions in schema invalidation from public, ${OTHER}`,
+      `${OTHER}, the owner of a trigger function, lacks execute on invalidation.ring(): writes fail`,
+    ],
+    [
+      'the schema gets another owner',
+      `alter schema invalidation owner to ${SERVICE}`,
+      `${OTHER}, the owner of a trigger function, lacks usage on schema invalidation: writes fail`,
+    ],
+  ] as const) {
+    it(`are reported where writes fail because ${what}, and given back by install`, async () => {
+      await superuser.query(change)
+      const failure = await write().catch((error: unknown) => error)
+      expect(failure).to.have.property('code', '42501')
+      expect(await problems()).to.include(problem)
+      await install(database.url, AVIARY_RULES)
+      expect(await problems()).to.eql([])
+      await write()
+    })
+  }
+
+  it('give a role without USAGE on the schema no way to the log', async () => {
+    for (const statement of [
+      'insert into invalidation.event select',
+      'select from invalidation.incarnation',
+      'select invalidation.ring()',
+    ]) {
+      const failure = await writer.query(statement).catch((error: unknown) => error)
+      expect(failure, statement).to.have.property('code', '42501')
+    }
+  })
+})
