@@ -56,7 +56,7 @@ describe('doctor', () => {
     await invalidator?.[Symbol.asyncDispose]()
     redis.disconnect()
     await server[Symbol.asyncDispose]()
-    await sql.query(`drop role if exists spms_doctor_${prefix.replace('-', '_')}`)
+    await sql.query(`drop role if exists spms_owner_${prefix.replace('-', '_')}`)
     await sql.end()
     await database[Symbol.asyncDispose]()
   })
@@ -113,7 +113,7 @@ describe('doctor', () => {
     ],
     [
       'users_keywordtag is a partition or inherits from another table',
-      'create table tag (id integer); alter table users_keywordtag inherit tag',
+      'create table tag (id bigint); alter table users_keywordtag inherit tag',
       'end the inheritance',
     ],
     [
@@ -128,8 +128,8 @@ describe('doctor', () => {
     ],
     [
       'lacks insert on invalidation.event_1: writes fail',
-      `create role spms_doctor_${prefix.replace('-', '_')};
-       alter function invalidation.log_truncate() owner to spms_doctor_${prefix.replace('-', '_')};
+      `create role spms_owner_${prefix.replace('-', '_')};
+       alter function invalidation.log_truncate() owner to spms_owner_${prefix.replace('-', '_')};
        revoke insert on invalidation.event_1 from public`,
       'npm run spms -- install',
     ],

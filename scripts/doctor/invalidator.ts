@@ -49,8 +49,8 @@ export async function checkWatermarks(
     if (mark.keyVersion !== UNNAMED) return []
     return wrong(
       `${name} is not to be read from the cache`,
-      'the invalidator found its triggers damaged or missing',
-      'npm run spms -- install',
+      'the invalidator found that changes of its tables may go unlogged',
+      'npm run spms -- install, after what is said about its tables was put right',
     )
   })
 }

@@ -31,6 +31,14 @@ describe('logical replication into a watched table', function () {
     subscriber = new Client({ connectionString: subscriberUrl })
     await publisher.connect()
     await subscriber.connect()
+    // An apply worker truncates nothing that a foreign key refers to.
+    for (const client of [publisher, subscriber]) {
+      await client.query(`do $$ declare found record; begin
+        for found in select conrelid::regclass as name, conname from pg_constraint
+                      where confrelid = '${TABLE}'::regclass
+        loop execute format('alter table %s drop constraint %I', found.name, found.conname); end loop;
+      end $$`)
+    }
     await publisher.query(`insert into ${TABLE} (name) values ('copied');
       create publication published for table ${TABLE}`)
     // In one cluster the slot has to be there before the subscription.
@@ -60,8 +68,6 @@ describe('logical replication into a watched table', function () {
 
   it('fires statement triggers for the first copy and for TRUNCATE, and for no row after it', async () => {
     await has('copied')
-    const { rows } = await subscriber.query<{ ready: boolean }>('select true as ready')
-    expect(rows).to.have.lengthOf(1)
     await until(async () => {
       const { rowCount } = await subscriber.query(
         `select from pg_subscription_rel where srsubstate = 'r'`,
@@ -73,9 +79,9 @@ describe('logical replication into a watched table', function () {
     await publisher.query(`update ${TABLE} set name = 'changed' where name = 'applied'`)
     await has('changed')
     expect(await events(), 'or it need not be refused').to.equal('I')
-    await publisher.query(`truncate ${TABLE} cascade; insert into ${TABLE} (name) values ('last')`)
+    await publisher.query(`truncate ${TABLE}; insert into ${TABLE} (name) values ('last')`)
     await has('last')
-    expect(await events()).to.match(/^IT+$/)
+    expect(await events()).to.equal('IT')
   })
 
   it('disables what is made of the table until the subscription ends, and doctor tells', async () => {
