@@ -23,6 +23,7 @@ export type FlushReason =
   | 'lookup failed'
   | 'mapping failed'
   | 'no cursor'
+  | 'log emptied'
   | 'key version'
   | 'other triggers or rules'
 

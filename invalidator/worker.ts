@@ -53,8 +53,6 @@ export interface Worker {
   readonly cursors: readonly Cursor[]
 }
 
-/** A watermark older than this may reach behind what the ring holds. */
-const REACHING_BACK_MS = 60_000
 /** While nothing happens, polling does not move the watermark more often than this. */
 const PUBLISH_EVERY_MS = 50
 /** A time so old makes a watermark look this much less fresh than it is. */
@@ -113,6 +111,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
   let installation: Installation | undefined
   let incarnation: string | undefined
+  let log: Pick<Horizon, 'files' | 'floor'> | undefined
   let publishedAtMs = 0
   let told = { redisMs: 0, atMs: -Infinity }
   // What the session before this one left alone is not ours to tell any more.
@@ -144,6 +143,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (report.timeMs !== null) told = { redisMs: report.timeMs, atMs: nowMs }
     publishedAtMs = nowMs
     settle(short, report)
+    log = findings.horizon
     metrics.windows.inc()
     tellRemoved(short, report, findings.flush)
     const { windows } = findings
@@ -219,10 +219,8 @@ export function createWorker(deps: WorkerDeps): Worker {
   /** A lookup that fails spoils its transaction: its resource is flushed, and the window begun again. */
   async function readAndMap(failed: ReadonlySet<string>): Promise<Findings> {
     const { client, lost } = session
-    const oldestMs = Math.min(...ours().map((post) => writtenAtMs(post) ?? -Infinity))
     try {
-      const reachingBack = performance.now() - oldestMs > REACHING_BACK_MS
-      const findings = await read(reachingBack, failed)
+      const findings = await read(failed)
       return { ...findings, ended: client.query('commit') }
     } catch (error) {
       if (lost.aborted) throw error
@@ -234,16 +232,13 @@ export function createWorker(deps: WorkerDeps): Worker {
     }
   }
 
-  async function read(
-    reachingBack: boolean,
-    failed: ReadonlySet<string>,
-  ): Promise<Omit<Findings, 'ended'>> {
+  async function read(failed: ReadonlySet<string>): Promise<Omit<Findings, 'ended'>> {
     const { client } = session
     // In a life that goes on, what to ask is known before the answer to where it stands.
     const asked = standings(ours()).flatMap(([mark]) =>
       mark !== null && mark.incarnation === incarnation ? [mark.snapshot] : [],
     )
-    const reading = beginReading(client, reachingBack)
+    const reading = beginReading(client)
     const windowsAsked = asked.map((since) => readWindow(client, since))
     // When the first fails, so do those behind it, for no reason of their own.
     await Promise.allSettled([reading, ...windowsAsked])
@@ -277,6 +272,10 @@ export function createWorker(deps: WorkerDeps): Worker {
       for (const [name, reason] of mapped.flush) flush.set(name, reason)
       for (const [name, found] of mapped.keys) keys.set(name, found)
       lookups.push(...mapped.lookups)
+    }
+    if (isEmptiedByHand(log, horizon)) {
+      logger.error('the event log was emptied by hand, everything is flushed')
+      for (const { resource } of ours()) flush.set(resource.name, 'log emptied')
     }
     for (const name of failed) flush.set(name, 'lookup failed')
     for (const { resource, mark, naming } of ours()) {
@@ -441,6 +440,17 @@ export function createWorker(deps: WorkerDeps): Worker {
       )
     },
   }
+}
+
+/**
+ * Whether events may be gone that no floor accounts for. Pruning gives one segment another file and
+ * raises the floor in the same transaction.
+ */
+function isEmptiedByHand(
+  before: Pick<Horizon, 'files' | 'floor'> | undefined,
+  { files, floor }: Horizon,
+): boolean {
+  return before !== undefined && before.files !== files && before.floor?.text === floor?.text
 }
 
 /** What is asked of Redis for one resource. */

@@ -69,13 +69,23 @@ export async function keepHouse(
   }
 }
 
+/** A command that must not run beside an invalidator was called while one was connected. */
+export class InvalidatorRunning extends Error {
+  override readonly name = 'InvalidatorRunning'
+  /** object_in_use */
+  readonly code = '55006'
+}
+
 /**
  * Empties the whole log, whatever still waits in it: every cursor falls behind the new floor, so
- * that whoever goes on from one flushes. Returns how many events went.
+ * that whoever goes on from one flushes. Returns how many events went. The lock is kept until the
+ * connection ends, so that an invalidator that starts meanwhile is refused and tries again.
+ * @throws InvalidatorRunning that names the sessions.
  */
 export async function emptyLog(url: string): Promise<number> {
   await using installer = await openInstaller(url)
   const { client, run } = installer
+  await excludeInvalidators(client)
   const { rows } = await client.query<{ events: string }>(
     'select count(*) as events from invalidation.event',
   )
@@ -100,6 +110,30 @@ const TAKE_HOUSEKEEPING = `select case when exists (
       and classid::bigint = $1::integer and objid::bigint = $2::integer
       and database = (select oid from pg_database where datname = current_database())
   ) then true else pg_try_advisory_lock($1::integer, $2::integer) end as locked`
+
+/** Takes the lock that every worker session shares, and keeps it as long as the connection. */
+async function excludeInvalidators(client: ClientBase): Promise<void> {
+  const { rows } = await client.query<{ locked: boolean }>(
+    'select pg_try_advisory_lock($1, $2) as locked',
+    [LOCK_CLASS, LOCK.invalidator],
+  )
+  if (rows[0]?.locked) return
+  const { rows: sessions } = await client.query<{ session: string }>(
+    `select format('pid %s (%s)', l.pid,
+              concat_ws(', ', a.usename, nullif(a.application_name, ''), host(a.client_addr))) as session
+     from pg_locks l left join pg_stat_activity a using (pid)
+     where l.locktype = 'advisory' and l.objsubid = 2 and l.granted
+       and l.classid = $1::bigint::oid and l.objid = $2::bigint::oid
+       and l.database = (select oid from pg_database where datname = current_database())
+     order by l.pid`,
+    [LOCK_CLASS, LOCK.invalidator],
+  )
+  const names = sessions.map(({ session }) => session).join(', ')
+  throw new InvalidatorRunning(
+    `an invalidator is connected: ${names || 'it has just ended, so try again'}; it prunes the log by itself. ` +
+      'To empty the log at once, stop every invalidator first',
+  )
+}
 
 async function takeNote(client: ClientBase, aheadS: number): Promise<void> {
   const { rows } = await client.query<{ due: boolean }>(
@@ -149,6 +183,8 @@ async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<Hou
   // READ COMMITTED: the second look must see what was committed while the lock was taken.
   await client.query('begin isolation level read committed')
   try {
+    // By index: no row of a large segment is read one by one, and no window waits for that.
+    await client.query('set local enable_seqscan = off')
     const result = await emptySegment(client, table, note)
     await client.query('commit')
     return result
@@ -190,7 +226,8 @@ async function look(
   const { rows } = await client.query<{ empty: boolean; seen: boolean }>(
     `select not exists (select from ${table}) as empty,
             not exists (select from ${table} e
-                        where not pg_visible_in_snapshot(e.xid, $1::pg_snapshot)
+                        where (e.xid >= pg_snapshot_xmax($1::pg_snapshot)
+                               or e.xid = any (array(select pg_snapshot_xip($1::pg_snapshot))))
                           and e.xid < pg_snapshot_xmax(pg_current_snapshot())) as seen`,
     [note],
   )

@@ -134,6 +134,13 @@ async function prepare(
     statement_timeout: `${statementTimeoutMs}`,
   })
 
+  // Until the session ends, `empty-log` is refused.
+  const { rows: shares } = await client.query<{ locked: boolean }>(
+    'select pg_try_advisory_lock_shared($1, $2) as locked',
+    [LOCK_CLASS, LOCK.invalidator],
+  )
+  if (!shares[0]?.locked) throw new Error('the event log is being emptied: no window can be read')
+
   // No connection outlives a crash, a restart, or an exchange of the cluster: this is where a new
   // life is found out. Entries and cursors of the one before are not to be trusted.
   await client.query('select invalidation.begin_life()')

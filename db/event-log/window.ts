@@ -32,27 +32,40 @@ export interface Horizon {
   readonly backend: number
   /** A cursor that does not cover this has lost events to the ring. */
   readonly floor: Snapshot | null
+  /** In which files the segments are: emptying one gives it another file. */
+  readonly files: string
 }
+
+/** How many segments the log has; with another number, events would be logged that no window reads. */
+const SEGMENTS = 4
+
+/**
+ * The transaction of a window. LOCK TABLE takes no snapshot, so REPEATABLE READ takes its snapshot
+ * with the query behind it. The limits end what would keep the session from its next ping.
+ */
+const OPENING = `begin isolation level repeatable read read only;
+  set local lock_timeout = '1s'; set local statement_timeout = '1500ms';
+  lock table invalidation.event, invalidation.floor in access share mode`
 
 /**
  * Opens the transaction in which windows and lookups are read: one snapshot for all of them.
  *
- * With `reachingBack`, the ring is locked before the snapshot is taken, because TRUNCATE is not
- * MVCC: a segment emptied in between would look like one without events.
+ * Invariant: the log is locked before the snapshot is taken, in every window. TRUNCATE and rewrites
+ * are not MVCC-safe: a segment that was emptied between the snapshot and the read would look like
+ * one without events. With the lock, a segment that was emptied earlier is one whose floor this
+ * snapshot sees, and none is emptied before the transaction ends.
  *
  * Everything is sent before the first answer is waited for, so that windows that are asked for
  * right behind it cost no round trip of their own.
  */
-export async function beginReading(client: pg.ClientBase, reachingBack: boolean): Promise<Horizon> {
-  const opening = [client.query('begin isolation level repeatable read read only')]
-  if (reachingBack) {
-    opening.push(client.query('lock table invalidation.event in access share mode'))
-  }
+export async function beginReading(client: pg.ClientBase): Promise<Horizon> {
+  const opening = client.query(OPENING)
   const horizon = client.query<{
     snapshot: string
     backend: number
     life: Life | null
     floor: string | null
+    files: readonly (string | null)[]
   }>({
     name: 'invalidation-horizon',
     // The windows' plans must not depend on statistics: a segment has none worth the name.
@@ -60,13 +73,26 @@ export async function beginReading(client: pg.ClientBase, reachingBack: boolean)
                   set_config('enable_seqscan', 'off', true),
                   (select json_build_object('incarnation', id, 'origin', origin)
                    from invalidation.life) as life,
-                  (select snapshot::text from invalidation.floor) as floor`,
+                  (select snapshot::text from invalidation.floor) as floor,
+                  array(select concat(inhrelid, ' ', pg_relation_filenode(inhrelid)) from pg_inherits
+                        where inhparent = 'invalidation.event'::regclass order by inhrelid) as files`,
   })
-  const [{ rows }] = await Promise.all([horizon, ...opening])
+  const [, { rows }] = await Promise.all([opening, horizon])
   const row = rows[0]
   const snapshot = row && parseSnapshot(row.snapshot)
   if (!snapshot || row.life === null) throw new NoLife('nobody has begun this life of the database')
-  return { snapshot, life: row.life, backend: row.backend, floor: parseSnapshot(row.floor ?? '') }
+  if (row.files.length !== SEGMENTS) {
+    throw new Error(
+      `the event log has ${row.files.length} segments instead of ${SEGMENTS}: attach what was detached, or uninstall and install`,
+    )
+  }
+  return {
+    snapshot,
+    life: row.life,
+    backend: row.backend,
+    floor: parseSnapshot(row.floor ?? ''),
+    files: row.files.join(),
+  }
 }
 
 /** A new session begins a new life; this one cannot go on. */

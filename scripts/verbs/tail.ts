@@ -30,7 +30,7 @@ export async function runTail(
     let since: Snapshot | null = null
     console.log('waiting for changes; Ctrl-C ends it')
     while (!stopping.aborted) {
-      const { snapshot } = await beginReading(client, false)
+      const { snapshot } = await beginReading(client)
       const { events, coarse } =
         since === null ? { events: [], coarse: false } : await readWindow(client, since)
       for (const event of events) {

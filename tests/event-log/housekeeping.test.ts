@@ -198,7 +198,7 @@ describe('housekeeping', () => {
       expect(rows[0]?.ids).to.include.members(youngest)
       expect(rows[0]?.ids.length).to.be.at.most(25)
     }
-    const horizon = await beginReading(session.client, true)
+    const horizon = await beginReading(session.client)
     await session.client.query('commit')
     expect(isWithinRing(old, horizon), 'what the dead one missed is known').to.be.false
   })
@@ -269,7 +269,7 @@ describe('housekeeping', () => {
           if (how === 'commit') for (const reader of readers) reader.unread.push(...ids)
         }
         const read = async (reader: (typeof readers)[number]) => {
-          const horizon = await beginReading(session.client, true)
+          const horizon = await beginReading(session.client)
           const { events } = await readWindow(session.client, reader.since)
           await session.client.query('commit')
           expect(isWithinRing(reader.since, horizon)).to.be.true

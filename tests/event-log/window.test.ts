@@ -12,6 +12,7 @@ import {
   type Window,
 } from '../../db/event-log/window.ts'
 import { rewriteSql } from '../support/rewritten.ts'
+import { until } from '../support/until.ts'
 import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
 
 describe('a window', () => {
@@ -40,8 +41,8 @@ describe('a window', () => {
     readonly window: Window
   }
 
-  async function read(since?: Snapshot, reachingBack = false): Promise<Reading> {
-    const horizon = await beginReading(session.client, reachingBack)
+  async function read(since?: Snapshot): Promise<Reading> {
+    const horizon = await beginReading(session.client)
     const window = await readWindow(session.client, since ?? horizon.snapshot)
     await session.client.query('commit')
     return { ...horizon, window }
@@ -192,7 +193,7 @@ describe('a window', () => {
     await log.client.query(`insert into invalidation.event
       values (0, '999999999999', 1, 1, 'I', -1, '[["1"]]', now())`)
     for (let times = 0; times < 2; times++) {
-      const { snapshot } = await beginReading(careless.client, false)
+      const { snapshot } = await beginReading(careless.client)
       expect((await readWindow(careless.client, snapshot)).count).to.equal(1)
       await careless.client.query('commit')
     }
@@ -217,6 +218,42 @@ describe('a window', () => {
       expect(pages, plan).to.be.below(60)
     }
     await session.client.query('rollback')
+  })
+
+  it('knows of a floor that was raised while it waited for the log', async () => {
+    const { snapshot } = await read()
+    await log.client.query('insert into bird values (1)')
+    const emptier = await log.connect()
+    await emptier.query('begin; lock table invalidation.event in access exclusive mode')
+    const reading = Promise.all([
+      beginReading(session.client),
+      readWindow(session.client, snapshot),
+    ])
+    await until(async () => {
+      const { rowCount } = await log.client.query(
+        `select from pg_locks where not granted and relation = 'invalidation.event'::regclass`,
+      )
+      return rowCount === 1
+    })
+    await emptier.query(
+      `insert into invalidation.floor values (true, pg_current_snapshot());
+       truncate invalidation.event; commit`,
+    )
+    const [horizon, window] = await reading
+    await session.client.query('commit')
+    expect(window.count, 'the event is gone').to.equal(0)
+    expect(isWithinRing(snapshot, horizon)).to.be.false
+    await emptier.end()
+  })
+
+  it('is refused where a segment was detached, whose events nobody would read', async () => {
+    await log.client.query('alter table invalidation.event detach partition invalidation.event_0')
+    const error = await beginReading(session.client).catch((error: unknown) => error)
+    await session.client.query('rollback')
+    await log.client.query(
+      'alter table invalidation.event attach partition invalidation.event_0 for values in (0)',
+    )
+    expect(String(error)).to.include('the event log has 3 segments instead of 4')
   })
 
   describe('that is too large to be read one by one', () => {
@@ -287,7 +324,7 @@ describe('a window', () => {
       const old = await read()
       await log.client.query('insert into bird values (1)')
       await turnTheRing()
-      const now = await read(undefined, true)
+      const now = await read()
       expect((await read(old.snapshot)).window.count, 'the event is gone').to.equal(0)
       expect(isWithinRing(old.snapshot, now)).to.be.false
       expect(isWithinRing(now.snapshot, now)).to.be.true
@@ -298,14 +335,14 @@ describe('a window', () => {
       await log.client.query(
         `insert into invalidation.floor values (true, '900000000000:900000000000:')`,
       )
-      const now = await read(undefined, true)
+      const now = await read()
       expect(now.floor?.xmax).to.equal(900000000000n)
       expect(isWithinRing(before.snapshot, now)).to.be.true
     })
 
     it('keeps the ring still while it looks', async () => {
       await insertEvents(1)
-      await beginReading(session.client, true)
+      await beginReading(session.client)
       const error = await log.client
         .query(`begin; lock table only invalidation.event_2 in access exclusive mode nowait`)
         .catch((error: unknown) => error)

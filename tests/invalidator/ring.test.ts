@@ -2,10 +2,13 @@ import { expect } from 'chai'
 import type { Client } from 'pg'
 import {
   emptyLog,
+  InvalidatorRunning,
   type HousekeepingResult,
   keepHouse,
   noteCursors,
 } from '../../db/event-log/housekeeping.ts'
+import { LOCK, LOCK_CLASS } from '../../db/event-log/event.ts'
+import { openWorkerSession } from '../../db/event-log/session.ts'
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { beginReading, isWithinRing } from '../../db/event-log/window.ts'
 import { examine } from '../../scripts/doctor/examine.ts'
@@ -59,7 +62,7 @@ describe('the ring of the log while everything is at work', function () {
   }
 
   async function isWithin(since: Snapshot): Promise<boolean> {
-    const horizon = await beginReading(log.client, true)
+    const horizon = await beginReading(log.client)
     await sql('commit')
     return isWithinRing(since, horizon)
   }
@@ -208,6 +211,42 @@ describe('the ring of the log while everything is at work', function () {
        where application_name = 'spms-test' and datname = current_database()`,
     )
     await until(async () => (await count()) === 0)
+  })
+
+  it('is not emptied by command while an invalidator is connected, which the refusal names', async () => {
+    const { invalidator } = await start()
+    await using _ = invalidator
+    await sql('insert into bird values (1)')
+    const error = await emptyLog(log.url).catch((error: unknown) => error)
+    expect(error).to.be.instanceOf(InvalidatorRunning)
+    expect(String(error)).to.match(/an invalidator is connected: pid \d+ \(.*spms-test.*\)/)
+    expect(await count()).to.equal(1)
+  })
+
+  it('refuses an invalidator that connects while a command empties it', async () => {
+    const emptier = await log.connect()
+    await emptier.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, LOCK.invalidator])
+    const open = () =>
+      openWorkerSession({
+        url: log.url,
+        applicationName: 'spms-test',
+        statementTimeoutMs: 10_000,
+      })
+    const refusal = await open().then(
+      () => null,
+      (error: unknown) => String(error),
+    )
+    expect(refusal).to.include('the event log is being emptied')
+    await emptier.end()
+    await until(() =>
+      open().then(
+        async (session) => {
+          await session[Symbol.asyncDispose]()
+          return true
+        },
+        () => false,
+      ),
+    )
   })
 
   describe('without any invalidator', () => {

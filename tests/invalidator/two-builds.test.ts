@@ -72,10 +72,10 @@ describe('two builds at one log', () => {
     catalog: readonly ResourceRules[],
     act: () => Promise<unknown>,
   ) {
-    const { snapshot } = await beginReading(session.client, false)
+    const { snapshot } = await beginReading(session.client)
     await session.client.query('commit')
     await act()
-    await beginReading(session.client, false)
+    await beginReading(session.client)
     const { events } = await readWindow(session.client, snapshot)
     const rules = await readRules(session.client)
     await session.client.query('commit')

@@ -117,6 +117,31 @@ describe('the worker', () => {
     expect(await one.flushes()).to.eql({})
   })
 
+  it('flushes everything where the log was emptied by hand, but not where it was pruned', async () => {
+    const one = await start()
+    await one.flushes()
+    const keys = [one.key(bird, 1)]
+    expect(
+      await one.gone(keys, async () => {
+        await write(`${A_BIRD}; truncate invalidation.event_0, invalidation.event_1,
+          invalidation.event_2, invalidation.event_3`)
+        await one.apply()
+      }),
+    ).to.eql(keys)
+    expect(await one.flushes()).to.eql({
+      'bird: log emptied': 1,
+      'nest: log emptied': 1,
+      'census: log emptied': 1,
+    })
+    // As pruning does: what it empties was seen by every watermark, and the floor says so.
+    await write(
+      `begin; insert into invalidation.floor values (true, '1:1:'); truncate invalidation.event_0; commit`,
+    )
+    await one.apply()
+    expect(await one.flushes()).to.eql({})
+    await write('delete from invalidation.floor')
+  })
+
   for (const [what, sql, flushes] of [
     ['truncated', 'truncate bird cascade', { 'bird: T': 1, 'nest: T': 1, 'census: T': 1 }],
     [
