@@ -1,4 +1,5 @@
 import { openDatabase } from '../db/database.ts'
+import { compileRules } from '../shared/cache/compile.ts'
 import { createGuard } from '../shared/cache/guard.ts'
 import { createLoader } from '../shared/cache/loader.ts'
 import { createCacheMetrics, type StoreMetrics } from '../shared/cache/metrics.ts'
@@ -55,7 +56,8 @@ await runService(logger, async (service) => {
   const life = new OwnLife()
   const store = openStore(config.cache, service, createInstruments(registry), metrics.store)
   if (store) void watchOwnLife(db, life, stopping)
-  const loader = createLoader(db, { ...config.loads, life })
+  const tables = compileRules(catalog).tables.map(({ name }) => name)
+  const loader = createLoader(db, { ...config.loads, life, tables })
   measureParts(registry, { db, loader, store, life, resources })
   const reader = createReader({
     store,

@@ -5,6 +5,7 @@ import { columnsOf } from '../shared/cache/compile.ts'
 import { entryKey } from '../shared/cache/key.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { isLookup, type DirectRule, type LookupRule } from '../shared/cache/rule.ts'
+import { LIMITS } from './limits.ts'
 import { concerns } from './pattern.ts'
 
 /** What a window makes stale, before lookups have been followed. */
@@ -20,6 +21,8 @@ export type FlushReason =
   | Event['op']
   | 'unknown version'
   | 'backlog'
+  | 'wide keys'
+  | 'too many keys'
   | 'lookup failed'
   | 'mapping failed'
   | 'no cursor'
@@ -37,7 +40,14 @@ export interface Lookup {
 
 /** Turns events into entries, by column names, so that it can read what any build's triggers logged. */
 export interface Mapping {
+  /** Begins a window; its events are added in pieces, so that nothing else has to wait for all. */
+  begin(resources: readonly ResourceRules[], coarse: boolean): MappingOfWindow
   map(events: readonly Event[], resources: readonly ResourceRules[], coarse: boolean): Mapped
+}
+
+export interface MappingOfWindow {
+  add(events: readonly Event[]): void
+  finish(): Mapped
 }
 
 /** Built for one state of the installed rules. */
@@ -60,58 +70,92 @@ export function createMapping(
     return routes
   }
 
-  return {
-    map(events, resources, coarse) {
-      const owned = new Set(resources)
-      const keys = new Map<string, Set<string>>()
-      const flush = new Map<string, FlushReason>()
-      const questions = new Map<Route, Map<string, readonly string[]>>()
+  function begin(resources: readonly ResourceRules[], coarse: boolean): MappingOfWindow {
+    const owned = new Set(resources)
+    const keys = new Map<string, Set<string>>()
+    const flush = new Map<string, FlushReason>()
+    const questions = new Map<Route, Map<string, readonly string[]>>()
+    let chars = 0
 
-      const flushReaders = (event: Event, reason: FlushReason) => {
-        const table = rules.nameOf(event.tableId)
+    const flushReaders = (event: Event, reason: FlushReason) => {
+      const table = rules.nameOf(event.tableId)
+      for (const resource of owned) {
+        // Of a table that nobody knows, everything may be made.
+        if (table === null || reads(resource, table)) flush.set(resource.name, reason)
+      }
+    }
+
+    function addDirect(route: Route, values: readonly string[]): void {
+      const { resource } = route
+      const key = directKey(resource, route.rule as DirectRule, values)
+      if (keys.get(resource.name)?.has(key)) return
+      add(keys, resource, key)
+      chars += key.length
+      const count = keys.get(resource.name)?.size ?? 0
+      if (count <= LIMITS.keysPerResource && chars <= LIMITS.keyChars) return
+      flush.set(resource.name, 'too many keys')
+      for (const gone of keys.get(resource.name) ?? []) chars -= gone.length
+      keys.delete(resource.name)
+    }
+
+    function addQuestion(route: Route, values: readonly string[]): void {
+      const count = collect(questions, route, values)
+      if (count <= LIMITS.lookupArguments) return
+      flush.set(route.resource.name, 'too many keys')
+      questions.delete(route)
+    }
+
+    function addEvent(event: Event): void {
+      if (event.op === 'F') {
         for (const resource of owned) {
-          // Of a table that nobody knows, everything may be made.
-          if (table === null || reads(resource, table)) flush.set(resource.name, reason)
+          const isMeant = event.keys === null || concerns(String(event.keys[0]), resource)
+          if (isMeant) flush.set(resource.name, 'F')
+        }
+        return
+      }
+      const routes = routesOf(event)
+      if (routes === null) return flushReaders(event, 'unknown version')
+      if (coarse) return flushReaders(event, 'backlog')
+      if (event.keys === null) {
+        return flushReaders(event, 'IUD'.includes(event.op) ? 'wide keys' : event.op)
+      }
+      for (const route of routes) {
+        if (!owned.has(route.resource) || !isConcerned(route, event)) continue
+        if (route.positions === null) {
+          flush.set(route.resource.name, 'unknown version')
+          continue
+        }
+        for (const row of event.keys as readonly (readonly (string | null)[])[]) {
+          // What is flushed needs no names.
+          if (flush.has(route.resource.name)) break
+          const values = route.positions.map((position) => row[position])
+          if (values.some((value) => value == null)) continue
+          if (isLookup(route.rule)) addQuestion(route, values as string[])
+          else addDirect(route, values as string[])
         }
       }
+    }
 
-      for (const event of events) {
-        if (event.op === 'F') {
-          const pattern = String(event.keys?.[0])
-          for (const resource of owned) {
-            if (concerns(pattern, resource)) flush.set(resource.name, 'F')
-          }
-          continue
-        }
-        const routes = routesOf(event)
-        if (routes === null) {
-          flushReaders(event, 'unknown version')
-          continue
-        }
-        if (coarse || event.keys === null) {
-          flushReaders(event, coarse ? 'backlog' : event.op)
-          continue
-        }
-        for (const route of routes) {
-          if (!owned.has(route.resource) || !isConcerned(route, event)) continue
-          if (route.positions === null) {
-            flush.set(route.resource.name, 'unknown version')
-            continue
-          }
-          for (const row of event.keys as readonly (readonly (string | null)[])[]) {
-            const values = route.positions.map((position) => row[position])
-            if (values.some((value) => value == null)) continue
-            if (isLookup(route.rule)) collect(questions, route, values as string[])
-            else
-              add(keys, route.resource, directKey(route.resource, route.rule, values as string[]))
-          }
-        }
-      }
+    return {
+      add(events) {
+        for (const event of events) addEvent(event)
+      },
+      finish() {
+        for (const name of flush.keys()) keys.delete(name)
+        const lookups = [...questions]
+          .filter(([{ resource }]) => !flush.has(resource.name))
+          .map(([route, rows]) => toLookup(route, [...rows.values()]))
+        return { keys, flush, lookups }
+      },
+    }
+  }
 
-      const lookups = [...questions]
-        .filter(([{ resource }]) => !flush.has(resource.name))
-        .map(([route, rows]) => toLookup(route, [...rows.values()]))
-      return { keys, flush, lookups }
+  return {
+    begin,
+    map(events, resources, coarse) {
+      const window = begin(resources, coarse)
+      window.add(events)
+      return window.finish()
     },
   }
 
@@ -170,10 +214,11 @@ function collect(
   all: Map<Route, Map<string, readonly string[]>>,
   route: Route,
   values: readonly string[],
-): void {
+): number {
   const rows = all.get(route) ?? new Map<string, readonly string[]>()
   all.set(route, rows)
   rows.set(JSON.stringify(values), values)
+  return rows.size
 }
 
 function toLookup({ resource, rule }: Route, rows: readonly (readonly string[])[]): Lookup {

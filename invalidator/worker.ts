@@ -2,7 +2,14 @@ import type { Logger } from 'winston'
 import type { Cursor } from '../db/event-log/housekeeping.ts'
 import { createInspection, type Installation } from '../db/event-log/installation.ts'
 import { NotOneSession, PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
-import { beginReading, type Horizon, readWindow, type Window } from '../db/event-log/window.ts'
+import { covers, type Snapshot } from '../db/event-log/snapshot.ts'
+import {
+  beginReading,
+  type Horizon,
+  readHead,
+  readWindow,
+  type Window,
+} from '../db/event-log/window.ts'
 import { type Advance, type AdvanceReport, type Ledger, takesLong } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { decodeWatermark, isUnreadable, UNNAMED } from '../shared/cache/watermark.ts'
@@ -13,6 +20,8 @@ import { nameKeys, type Naming } from './naming.ts'
 import { createPasses, type Pass } from './pass.ts'
 import { continues, newPost, type Post, standings } from './post.ts'
 import { createRivals } from './rivals.ts'
+import { TablesRewritten } from '../db/event-log/table-files.ts'
+import { isLookup } from '../shared/cache/rule.ts'
 import { createTranslation, LookupFailed } from './translation.ts'
 
 export interface WorkerDeps {
@@ -59,6 +68,16 @@ const PUBLISH_EVERY_MS = 50
 const TIME_HOLDS_MS = 20
 const INSPECT_EVERY_MS = 2_000
 
+/** Why a window is read again. */
+interface Retry {
+  readonly isRewritten?: boolean
+  readonly isUnread?: boolean
+}
+
+/** query_canceled: a statement ran into its time limit. */
+const isTooSlow = (error: unknown) =>
+  error instanceof Error && 'code' in error && error.code === '57014'
+
 /** What one reading of the log asks of Redis. */
 interface Findings {
   readonly horizon: Horizon
@@ -94,7 +113,6 @@ export function createWorker(deps: WorkerDeps): Worker {
   const { session, ledger, metrics, logger, written = new Map() } = deps
   const posts = new Map<string, Post>()
   const rivals = createRivals()
-  const translation = createTranslation(deps)
   const inspect = createInspection()
   const inspectionDue = every(deps.inspectEveryMs ?? INSPECT_EVERY_MS)
   const pingDue = every(PING_EVERY_MS)
@@ -109,9 +127,15 @@ export function createWorker(deps: WorkerDeps): Worker {
   const pingNowAndThen = async () => {
     if (pingDue()) await session.ping()
   }
+  const translation = createTranslation({ ...deps, pause: pingNowAndThen })
   let installation: Installation | undefined
   let incarnation: string | undefined
-  let log: Pick<Horizon, 'files' | 'floor'> | undefined
+  let lastHorizon: Horizon | undefined
+  /**
+   * Resources that missed events, and a snapshot that their flush has to include. No stored
+   * watermark shows it, so a flush that fails must be remembered.
+   */
+  const flushesOwed = new Map<string, Snapshot>()
   let publishedAtMs = 0
   let told = { redisMs: 0, atMs: -Infinity }
   // What the session before this one left alone is not ours to tell any more.
@@ -143,7 +167,6 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (report.timeMs !== null) told = { redisMs: report.timeMs, atMs: nowMs }
     publishedAtMs = nowMs
     settle(short, report)
-    log = findings.horizon
     metrics.windows.inc()
     tellRemoved(short, report, findings.flush)
     const { windows } = findings
@@ -216,30 +239,55 @@ export function createWorker(deps: WorkerDeps): Worker {
     )
   }
 
-  /** A lookup that fails spoils its transaction: its resource is flushed, and the window begun again. */
-  async function readAndMap(failed: ReadonlySet<string>): Promise<Findings> {
+  /**
+   * A lookup that fails spoils its transaction: its resource is flushed, and the window begun again.
+   * So it is where a table was rewritten under the lookups: once, then their resources are flushed.
+   * Where the log itself cannot be read in time, everything is flushed without a look at it.
+   */
+  async function readAndMap(failed: ReadonlySet<string>, retry: Retry = {}): Promise<Findings> {
     const { client, lost } = session
+    await translation.beginWindow()
     try {
-      const findings = await read(failed)
+      const findings = await read(failed, retry.isUnread === true)
       return { ...findings, ended: client.query('commit') }
     } catch (error) {
       if (lost.aborted) throw error
       await client.query('rollback')
-      if (!(error instanceof LookupFailed)) throw error
-      const { resources, cause } = error
-      logger.error('lookups failed, their resources are flushed', { resources, error: cause })
-      return readAndMap(new Set([...failed, ...resources]))
+      if (error instanceof LookupFailed) {
+        const { resources, cause } = error
+        logger.error('lookups failed, their resources are flushed', { resources, error: cause })
+        return readAndMap(new Set([...failed, ...resources]), retry)
+      }
+      if (error instanceof TablesRewritten) {
+        if (!retry.isRewritten) return readAndMap(failed, { ...retry, isRewritten: true })
+        const resources = ours()
+          .filter(({ resource }) => resource.staleWhen.some(isLookup))
+          .map(({ resource }) => resource.name)
+        logger.error('tables were rewritten under lookups, their resources are flushed', {
+          resources,
+          tables: error.tables,
+        })
+        return readAndMap(new Set([...failed, ...resources]), retry)
+      }
+      if (!retry.isUnread && isTooSlow(error)) {
+        logger.error('the event log takes too long to read, everything is flushed', { error })
+        return readAndMap(failed, { ...retry, isUnread: true })
+      }
+      throw error
     }
   }
 
-  async function read(failed: ReadonlySet<string>): Promise<Omit<Findings, 'ended'>> {
+  async function read(
+    failed: ReadonlySet<string>,
+    isUnread: boolean,
+  ): Promise<Omit<Findings, 'ended'>> {
     const { client } = session
     // In a life that goes on, what to ask is known before the answer to where it stands.
     const asked = standings(ours()).flatMap(([mark]) =>
-      mark !== null && mark.incarnation === incarnation ? [mark.snapshot] : [],
+      mark !== null && mark.incarnation === incarnation && !isUnread ? [mark.snapshot] : [],
     )
     const reading = beginReading(client)
-    const windowsAsked = asked.map((since) => readWindow(client, since))
+    const windowsAsked = asked.map((since) => readHead(client, since))
     // When the first fails, so do those behind it, for no reason of their own.
     await Promise.allSettled([reading, ...windowsAsked])
     const horizon = await reading
@@ -265,17 +313,25 @@ export function createWorker(deps: WorkerDeps): Worker {
         for (const { name } of resources) flush.set(name, 'no cursor')
         continue
       }
+      if (isUnread) {
+        for (const { name } of resources) flush.set(name, 'backlog')
+        continue
+      }
       const window = known.get(mark.snapshot.text) ?? (await readWindow(client, mark.snapshot))
-      windows.push({ window, sinceMs: mark.asOfMs })
-      if (window.count === 0) continue
-      const mapped = await translation.map(window, resources)
+      const mapped = window.count > 0 ? await translation.map(window, resources) : null
+      windows.push({ window: withoutKeys(window), sinceMs: mark.asOfMs })
+      if (mapped === null) continue
       for (const [name, reason] of mapped.flush) flush.set(name, reason)
       for (const [name, found] of mapped.keys) keys.set(name, found)
       lookups.push(...mapped.lookups)
     }
-    if (isEmptiedByHand(log, horizon)) {
+    if (isEmptiedByHand(lastHorizon, horizon)) {
       logger.error('the event log was emptied by hand, everything is flushed')
-      for (const { resource } of ours()) flush.set(resource.name, 'log emptied')
+      for (const name of posts.keys()) flushesOwed.set(name, horizon.snapshot)
+    }
+    lastHorizon = horizon
+    for (const { resource } of ours()) {
+      if (flushesOwed.has(resource.name)) flush.set(resource.name, 'log emptied')
     }
     for (const name of failed) flush.set(name, 'lookup failed')
     for (const { resource, mark, naming } of ours()) {
@@ -288,6 +344,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     await translation.follow(
       lookups.filter(({ resource }) => !flush.has(resource.name)),
       keys,
+      flush,
     )
     return { horizon, keys, flush, windows }
   }
@@ -358,7 +415,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     { stored }: AdvanceReport,
     atMs = performance.now(),
   ): void {
-    for (const { resource } of advances) {
+    for (const { resource, flush, next } of advances) {
       const post = posts.get(resource.name) as Post
       const text = stored.get(resource.name)
       if (text === undefined) {
@@ -368,6 +425,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       }
       post.stored = text
       post.mark = decodeWatermark(text)
+      const owed = flushesOwed.get(resource.name)
+      if (owed && flush && covers(next.snapshot, owed)) flushesOwed.delete(resource.name)
       written.set(resource.name, { text, atMs })
     }
   }
@@ -446,12 +505,19 @@ export function createWorker(deps: WorkerDeps): Worker {
  * Whether events may be gone that no floor accounts for. Pruning gives one segment another file and
  * raises the floor in the same transaction.
  */
-function isEmptiedByHand(
-  before: Pick<Horizon, 'files' | 'floor'> | undefined,
-  { files, floor }: Horizon,
-): boolean {
-  return before !== undefined && before.files !== files && before.floor?.text === floor?.text
+function isEmptiedByHand(before: Horizon | undefined, now: Horizon): boolean {
+  return (
+    before?.life.incarnation === now.life.incarnation &&
+    before.files !== now.files &&
+    before.floor?.text === now.floor?.text
+  )
 }
+
+/** A window that has been mapped: of several large ones, the keys of one are held at a time. */
+const withoutKeys = (window: Window): Window => ({
+  ...window,
+  events: window.events.map((event) => ({ ...event, keys: null })),
+})
 
 /** What is asked of Redis for one resource. */
 function advanceOf(post: Post, { horizon, keys, flush }: Findings, asOfMs: number): Advance {

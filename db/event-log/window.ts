@@ -2,10 +2,21 @@ import type pg from 'pg'
 import type { Event } from './event.ts'
 import { covers, parseSnapshot, type Snapshot } from './snapshot.ts'
 
-/** Above either, events are not read one by one: their tables are flushed. */
+/**
+ * Above any of these, events are not read one by one: their tables are flushed. Bytes are those of
+ * the uncompressed text, rows those that the keys name; together they bound memory and time.
+ */
 const MAX_EVENTS = 50_000
-const MAX_BYTES = 16 * 1024 * 1024
-/** Up to so many are read without asking first how many there are: they cannot be too large. */
+const MAX_ROWS = 100_000
+const MAX_BYTES = 8 * 1024 * 1024
+const MAX_READING_MS = 1_000
+/** Above this, not even the tables are looked at: everything is flushed. */
+const MAX_COARSE_EVENTS = 500_000
+/** With so many flushes on demand in a coarse window, everything is flushed. */
+const MAX_FLUSHES = 100
+/** Keys of one event that are wider are left in the log: its table is flushed. */
+const MAX_KEYS_BYTES = 64 * 1024
+/** Up to so many events are read at once, so that one answer holds 16 MiB at most. */
 const HEAD = 256
 
 /** The events that became visible between two snapshots. */
@@ -13,8 +24,10 @@ export interface Window {
   /** With `coarse`, one for each version, table and op, to be flushed. */
   readonly events: readonly Event[]
   readonly coarse: boolean
-  /** How many events there really were. */
+  /** How many events there really were, as far as they were counted. */
   readonly count: number
+  /** Too many to look at: nothing is known of them, and everything has to be flushed. */
+  readonly everything?: true
 }
 
 /** One uninterrupted life of a database, and which database that is. */
@@ -115,52 +128,115 @@ export const isWithinRing = (since: Snapshot, { floor, snapshot }: Horizon): boo
  * rows of a foreign cluster, such as a restored dump.
  */
 export async function readWindow(client: pg.ClientBase, since: Snapshot): Promise<Window> {
-  const values = [String(since.xmax), since.xip.map(String)]
+  return (await readHead(client, since)) ?? readLarge(client, since)
+}
+
+/** The same in one round trip, or `null` for a window that is too large for one answer. */
+export async function readHead(client: pg.ClientBase, since: Snapshot): Promise<Window | null> {
   const head = await client.query<EventRow>({
     name: 'invalidation-window-head',
     text: `${EVENTS} limit ${HEAD + 1}`,
-    values,
+    values: valuesOf(since),
   })
-  // Nearly every window: all of it in one round trip.
-  if (head.rows.length <= HEAD) return windowOf(head.rows)
-
-  const sizes = await client.query<{ count: string; bytes: string }>({
-    name: 'invalidation-window-size',
-    text: `select count(*), coalesce(sum(pg_column_size(keys)), 0) as bytes ${SINCE}`,
-    values,
-  })
-  const count = Number(sizes.rows[0]?.count)
-  const coarse = count > MAX_EVENTS || Number(sizes.rows[0]?.bytes) > MAX_BYTES
-  const { rows } = await client.query<EventRow>({
-    name: coarse ? 'invalidation-window-coarse' : 'invalidation-window',
-    text: coarse ? COARSE : EVENTS,
-    values,
-  })
-  return { events: rows.map(toEvent), coarse, count }
+  if (head.rows.length > HEAD) return null
+  const events: Event[] = []
+  const isWhole = take(head.rows, events, { rows: 0, bytes: 0 })
+  return isWhole ? { events, coarse: false, count: events.length } : null
 }
 
-const windowOf = (rows: readonly EventRow[]): Window => ({
-  events: rows.map(toEvent),
-  coarse: false,
-  count: rows.length,
-})
+async function readLarge(client: pg.ClientBase, since: Snapshot): Promise<Window> {
+  const values = valuesOf(since)
+  const counted = await client.query<{ count: string }>({
+    name: 'invalidation-window-size',
+    text: `select count(*) from (select 1 ${SINCE} limit ${MAX_COARSE_EVENTS + 1}) counted`,
+    values,
+  })
+  const count = Number(counted.rows[0]?.count)
+  if (count > MAX_COARSE_EVENTS) return { events: [], coarse: true, count, everything: true }
+  const events = count > MAX_EVENTS ? null : await readInPieces(client, values)
+  if (events !== null) return { events, coarse: false, count: events.length }
 
+  const { rows } = await client.query<EventRow>({
+    name: 'invalidation-window-coarse',
+    text: COARSE,
+    values,
+  })
+  const flushes = rows.filter(({ op }) => op === 'F').length
+  if (flushes >= MAX_FLUSHES) return { events: [], coarse: true, count, everything: true }
+  return { events: rows.map(toEvent), coarse: true, count }
+}
+
+const valuesOf = ({ xmax, xip }: Snapshot) => [String(xmax), xip.map(String)]
+
+let cursors = 0
+
+/** All events, or `null` when they are larger than may be held, or take too long. */
+async function readInPieces(
+  client: pg.ClientBase,
+  values: readonly unknown[],
+): Promise<Event[] | null> {
+  const giveUpAtMs = performance.now() + MAX_READING_MS
+  const cursor = `invalidation_window_${++cursors}`
+  const fetch = () => client.query<EventRow>(`fetch ${HEAD} from ${cursor}`)
+  await client.query(`declare ${cursor} no scroll cursor for ${EVENTS}`, [...values])
+  const events: Event[] = []
+  const size = { rows: 0, bytes: 0 }
+  let isWhole: boolean
+  for (;;) {
+    const { rows } = await fetch()
+    isWhole = take(rows, events, size)
+    if (!isWhole || rows.length < HEAD) break
+    isWhole = performance.now() < giveUpAtMs
+    if (!isWhole) break
+  }
+  await client.query(`close ${cursor}`)
+  return isWhole ? events : null
+}
+
+/** Adds events as long as they may be held; answers whether all of them could be. */
+function take(
+  rows: readonly EventRow[],
+  events: Event[],
+  size: { rows: number; bytes: number },
+): boolean {
+  for (const row of rows) {
+    size.bytes += row.keys?.length ?? 0
+    if (size.bytes > MAX_BYTES) return false
+    const event = toEvent(row)
+    size.rows += event.keys?.length ?? 1
+    if (size.rows > MAX_ROWS) return false
+    events.push(event)
+  }
+  return true
+}
+
+/**
+ * Of the transactions that were in progress in P, those that still are need not be looked for: an
+ * index scan would visit every row of a long one with every window, only to find it invisible.
+ */
 const SINCE = `from invalidation.event
-  where (xid >= $1::xid8 or xid = any ($2::xid8[])) and xid < pg_snapshot_xmax(pg_current_snapshot())`
+  where (xid >= $1::xid8 or xid = any (array(
+           select x from unnest($2::xid8[]) x where pg_visible_in_snapshot(x, pg_current_snapshot()))))
+    and xid < pg_snapshot_xmax(pg_current_snapshot())`
 
-const EVENTS = `select version, table_id, op, changed, keys, extract(epoch from at) * 1000 as at_ms ${SINCE}`
+/** The compressed size is looked at first, so that nothing large is unpacked only to be measured. */
+const KEYS = `case when pg_column_size(keys) <= ${MAX_KEYS_BYTES}
+    then case when octet_length(keys::text) <= ${MAX_KEYS_BYTES} then keys::text end end as keys`
+
+const EVENTS = `select version, table_id, op, changed, ${KEYS}, extract(epoch from at) * 1000 as at_ms ${SINCE}`
 
 /** Flushes on demand keep their patterns; of the rest only the table matters. */
 const COARSE = `select version, table_id, op, -1 as changed, null as keys,
   extract(epoch from max(at)) * 1000 as at_ms ${SINCE} and op <> 'F' group by version, table_id, op
-  union all ${EVENTS} and op = 'F'`
+  union all (${EVENTS} and op = 'F' limit ${MAX_FLUSHES})`
 
 interface EventRow {
   readonly version: number
   readonly table_id: number
   readonly op: Event['op']
   readonly changed: string
-  readonly keys: Event['keys']
+  /** JSON, read here so that no answer is parsed as a whole. */
+  readonly keys: string | null
   readonly at_ms: string
 }
 
@@ -169,6 +245,6 @@ const toEvent = (row: EventRow): Event => ({
   tableId: row.table_id,
   op: row.op,
   changed: BigInt(row.changed),
-  keys: row.keys,
+  keys: row.keys === null ? null : (JSON.parse(row.keys) as Event['keys']),
   atMs: Number(row.at_ms),
 })

@@ -1,10 +1,11 @@
 import { bulkhead, BulkheadRejectedError, handleWhen, retry } from 'cockatiel'
 import type { Kysely, Transaction } from 'kysely'
-import { findIncarnation } from '../../db/queries/incarnation.ts'
+import { TablesRewritten } from '../../db/event-log/table-files.ts'
 import type { Database } from '../../db/schema.ts'
 import { PublicError } from '../errors.ts'
 import { OwnLife } from './own-life.ts'
-import type { Loaded, Params, Resource } from './resource.ts'
+import { type Loaded, type Params, type Resource, tablesOf } from './resource.ts'
+import { createSnapshotReader, type SnapshotRead } from './snapshot-read.ts'
 
 export interface LoaderOptions {
   /** How many loads may run at once, and how many may wait for their turn. */
@@ -12,6 +13,8 @@ export interface LoaderOptions {
   readonly queue: number
   /** Told which life of the database a load saw. */
   readonly life?: Pick<OwnLife, 'saw'>
+  /** What a query that is not a load may read. One of a table that was rewritten meanwhile begins again. */
+  readonly tables?: readonly string[]
 }
 
 /** What a load read, and in which life of the database. */
@@ -36,41 +39,32 @@ export interface LimitedLoader extends Loader {
   readonly refused: number
 }
 
-/** How often a load that lost a deadlock is begun again. */
+/** How often a load that lost a deadlock, or whose tables were rewritten, is begun again. */
 const RETRIES = 2
 
 /** A limiter on concurrent loads keeps a flood of misses from taking the database with it. */
 export function createLoader(
   db: Kysely<Database>,
-  { concurrency, queue, life = new OwnLife() }: LoaderOptions,
+  { concurrency, queue, life = new OwnLife(), tables: allTables = [] }: LoaderOptions,
 ): LimitedLoader {
   const limiter = bulkhead(concurrency, queue)
   // A load changes nothing, so one that lost to a TRUNCATE or an ALTER may simply begin again.
-  const retrying = retry(handleWhen(isDeadlock), { maxAttempts: RETRIES })
+  const retrying = retry(handleWhen(mayBeginAgain), { maxAttempts: RETRIES })
+  const snapshots = createSnapshotReader(db)
   let refused = 0
 
-  async function seenIncarnation(trx: Transaction<Database>): Promise<string | null> {
-    const askedAtMs = performance.now()
-    const incarnation = await findIncarnation(trx)
-    life.saw(incarnation, askedAtMs)
-    return incarnation
-  }
-
-  async function query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T> {
+  async function read<T>(
+    tables: readonly string[],
+    withIncarnation: boolean,
+    work: (trx: Transaction<Database>) => Promise<T>,
+  ): Promise<SnapshotRead<T>> {
     try {
       return await limiter.execute(() =>
-        retrying.execute(() =>
-          // One snapshot for all of a load's queries: no answer is torn between two states.
-          db
-            .transaction()
-            .setIsolationLevel('repeatable read')
-            .setAccessMode('read only')
-            .execute(work),
-        ),
+        retrying.execute(() => snapshots.read(tables, withIncarnation, work)),
       )
     } catch (error) {
       if (error instanceof BulkheadRejectedError) refused++
-      else if (!isDeadlock(error)) throw error
+      else if (!mayBeginAgain(error)) throw error
       throw new PublicError('unavailable', 'The server is busy.', { retryAfterS: 1, cause: error })
     }
   }
@@ -85,13 +79,15 @@ export function createLoader(
     get refused() {
       return refused
     },
-    query,
+    query: async (work) => (await read(allTables, false, work)).value,
     async load(resource, params, variant, forKeeping) {
-      const load = (keep: boolean) =>
-        query(async (trx) => ({
-          incarnation: keep ? await seenIncarnation(trx) : null,
-          loaded: await resource.load(trx, params, variant),
-        }))
+      const load = async (keep: boolean): Promise<Reading> => {
+        const { value, incarnation, beganAtMs } = await read(tablesOf(resource), keep, (trx) =>
+          resource.load(trx, params, variant),
+        )
+        if (keep) life.saw(incarnation, beganAtMs)
+        return { loaded: value, incarnation }
+      }
       try {
         return await load(forKeeping)
       } catch (error) {
@@ -109,5 +105,6 @@ const hasState = (error: unknown, ...states: readonly string[]) =>
 /** There is none, or this role may not read it. */
 const isMissingLog = (error: unknown) => hasState(error, '42P01', '42501')
 
-/** Postgres ends one by failing somebody in it. */
-const isDeadlock = (error: unknown) => hasState(error, '40P01')
+/** Postgres ends a deadlock by failing somebody in it; a rewrite is over when it is seen. */
+const mayBeginAgain = (error: unknown) =>
+  hasState(error, '40P01') || error instanceof TablesRewritten

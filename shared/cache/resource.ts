@@ -59,3 +59,14 @@ export function defineResource<R extends ResourceRules>(resource: R): Readonly<R
 export function paramsOf({ key }: Pick<ResourceRules, 'key'>): string[] {
   return [...key.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string)
 }
+
+/** The tables that its loader and its lookups read: all of them are watched, which a test proves. */
+export function tablesOf(resource: ResourceRules): readonly string[] {
+  const known = tables.get(resource)
+  if (known) return known
+  const found = [...new Set(resource.staleWhen.map(({ table }) => table))]
+  tables.set(resource, found)
+  return found
+}
+
+const tables = new WeakMap<ResourceRules, readonly string[]>()

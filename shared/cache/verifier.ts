@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import { covers } from '../../db/event-log/snapshot.ts'
+import { TablesRewritten } from '../../db/event-log/table-files.ts'
 import { findMoment, type Moment } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
 import type { Redis } from '../redis.ts'
@@ -8,7 +9,8 @@ import { isWrongType } from '../redis-replies.ts'
 import { bareUuid, decodeFrame, etagOf, type Frame } from './frame.ts'
 import { createClock } from './clock.ts'
 import { keyGlob, keyParser, watermarkKey } from './key.ts'
-import type { Params, Resource } from './resource.ts'
+import { type Params, type Resource, tablesOf } from './resource.ts'
+import { createSnapshotReader } from './snapshot-read.ts'
 import { decodeWatermark } from './watermark.ts'
 
 /** Compares what is cached with what Postgres says, and forgets what should not be there. */
@@ -58,6 +60,7 @@ const SHOWINGS = 2
 export function createVerifier(deps: VerifierDeps): Verifier {
   const { redis, db, prefix, patienceMs = PATIENCE_MS } = deps
   const clock = createClock(redis, prefix)
+  const snapshots = createSnapshotReader(db)
   const kinds = deps.resources.map((resource) => ({
     resource,
     parse: keyParser(prefix, resource),
@@ -138,19 +141,20 @@ export function createVerifier(deps: VerifierDeps): Verifier {
 
   async function load(resource: Resource, params: Params, variant: string): Promise<Fresh | null> {
     const nowMs = await clock()
-    return db
-      .transaction()
-      .setIsolationLevel('repeatable read')
-      .setAccessMode('read only')
-      .execute(async (trx) => {
-        const moment = await findMoment(trx)
-        const loaded = await resource.load(trx, params, variant)
-        return { nowMs, moment, etag: etagOf(loaded === null ? null : Buffer.from(loaded.body)) }
-      })
-      .catch((error: unknown) => {
+    // A load that saw a rewritten table as empty would accuse what is right.
+    for (;;) {
+      try {
+        const { value } = await snapshots.read(tablesOf(resource), false, async (trx) => {
+          const moment = await findMoment(trx)
+          const loaded = await resource.load(trx, params, variant)
+          return { nowMs, moment, etag: etagOf(loaded === null ? null : Buffer.from(loaded.body)) }
+        })
+        return value
+      } catch (error) {
         if (isDataException(error)) return null
-        throw error
-      })
+        if (!(error instanceof TablesRewritten)) throw error
+      }
+    }
   }
 
   /** Waits until everything that a load saw has been applied. */

@@ -69,6 +69,8 @@ export interface ThingOptions {
   readonly extras?: Partial<Omit<Loaded, 'body'>>
   /** Between the loader's SELECT and its end. */
   readonly afterSelect?: () => unknown
+  /** By default none. */
+  readonly staleWhen?: Resource['staleWhen']
 }
 
 /** The row of `thing`, as JSON with the variant. */
@@ -77,6 +79,7 @@ export function defineThing({
   staleIfError = false,
   extras = {},
   afterSelect = () => {},
+  staleWhen = [],
 }: ThingOptions = {}): Resource {
   return defineResource({
     name: 'thing',
@@ -84,7 +87,7 @@ export function defineThing({
     key: 'thing:{id}',
     ttlMs,
     staleIfError,
-    staleWhen: [],
+    staleWhen,
     async load(trx, { id = '' }, variant) {
       const { rows } = await sql<{ body: string }>`
         select json_build_object('body', body, 'variant', ${variant}::text)::text as body
@@ -137,7 +140,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
       const guard = createGuard({ maxStalenessMs: options.maxStalenessMs ?? 10_000, life })
       const reader = createReader({
         store: options.wrap ? options.wrap(store) : store,
-        loader: createLoader(db, { concurrency: 8, queue: 1000, life }),
+        loader: createLoader(db, { concurrency: 8, queue: 1000, life, tables: ['thing'] }),
         guard: options.wrapGuard ? options.wrapGuard(guard) : guard,
         ...(options.tokens && { tokens: options.tokens }),
         ...(options.redisTimeoutMs && { redisBudgetMs: options.redisTimeoutMs }),

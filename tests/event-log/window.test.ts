@@ -207,7 +207,7 @@ describe('a window', () => {
     await insertEvents(300)
     await read(snapshot)
     await session.client.query(`begin; set local enable_seqscan = off`)
-    const names = ['invalidation-window-head', 'invalidation-window-size', 'invalidation-window']
+    const names = ['invalidation-window-head', 'invalidation-window-size']
     for (const name of names) {
       const { rows } = await session.client.query<{ 'QUERY PLAN': string }>(
         `explain (analyze, buffers) execute "${name}"('${snapshot.xmax}', '{${snapshot.xip.join()}}')`,

@@ -322,7 +322,7 @@ describe('the worker', () => {
       const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>
       let limits = 0
       client.query = (async (...args: unknown[]) => {
-        if (String(args[0]).includes('lock_timeout')) limits++
+        if (String(args[0]).includes(`'enable_seqscan', 'on'`)) limits++
         return query(...args)
       }) as typeof client.query
       const other = await birds.connect()

@@ -1,0 +1,23 @@
+import { type Kysely, sql } from 'kysely'
+import { fileNames, type Files, filesSql } from '../event-log/table-files.ts'
+import type { Database } from '../schema.ts'
+
+/** In which file each table is now, whatever the snapshot of a transaction that is open. */
+export async function findFiles(db: Kysely<Database>, tables: readonly string[]): Promise<Files> {
+  const [before = '', after = ''] = filesSql('?').split('?')
+  const { rows } = await sql<{ files: Files }>`
+    select ${sql.raw(before)}${fileNames(tables)}${sql.raw(after)} as files`.execute(db)
+  return rows[0]?.files ?? []
+}
+
+/** The same, and the incarnation of the database that this transaction sees, in one round trip. */
+export async function findFilesAndIncarnation(
+  db: Kysely<Database>,
+  tables: readonly string[],
+): Promise<{ readonly files: Files; readonly incarnation: string | null }> {
+  const [before = '', after = ''] = filesSql('?').split('?')
+  const { rows } = await sql<{ files: Files; incarnation: string | null }>`
+    select (select id from invalidation.life) as incarnation,
+           ${sql.raw(before)}${fileNames(tables)}${sql.raw(after)} as files`.execute(db)
+  return rows[0] ?? { files: [], incarnation: null }
+}

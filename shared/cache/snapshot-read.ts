@@ -1,0 +1,70 @@
+import type { Kysely, Transaction } from 'kysely'
+import { TableFiles, TablesRewritten } from '../../db/event-log/table-files.ts'
+import { findFiles, findFilesAndIncarnation } from '../../db/queries/table-files.ts'
+import type { Database } from '../../db/schema.ts'
+
+/** What was read in one snapshot. */
+export interface SnapshotRead<T> {
+  readonly value: T
+  /** That of the snapshot; `null` when it was not asked for, or nobody has begun it. */
+  readonly incarnation: string | null
+  /** `performance.now()` before the snapshot was taken. */
+  readonly beganAtMs: number
+}
+
+/** Reads several tables in one snapshot: no answer is torn between two states. */
+export interface SnapshotReader {
+  /**
+   * Runs queries in a REPEATABLE READ READ ONLY transaction.
+   * @throws TablesRewritten when one of the tables was not MVCC-safe meanwhile. Begin again then.
+   */
+  read<T>(
+    tables: readonly string[],
+    withIncarnation: boolean,
+    work: (trx: Transaction<Database>) => Promise<T>,
+  ): Promise<SnapshotRead<T>>
+}
+
+/** Remembers between reads in which files the tables are. */
+export function createSnapshotReader(db: Kysely<Database>): SnapshotReader {
+  const files = new TableFiles()
+
+  return {
+    async read(tables, withIncarnation, work) {
+      // Only the first read of a table costs a query before its transaction.
+      if (!files.knows(tables)) files.observe(tables, await findFiles(db, tables))
+      // Observed before the snapshot, which the first query of the transaction takes.
+      const before = files.known
+      const beganAtMs = performance.now()
+
+      async function finish(trx: Transaction<Database>): Promise<string | null> {
+        if (tables.length === 0 && !withIncarnation) return null
+        const seen = withIncarnation
+          ? await findFilesAndIncarnation(trx, tables)
+          : { files: await findFiles(trx, tables), incarnation: null }
+        const changed = files.observe(tables, seen.files, before)
+        if (changed.length > 0) throw new TablesRewritten(changed)
+        return seen.incarnation
+      }
+
+      return db
+        .transaction()
+        .setIsolationLevel('repeatable read')
+        .setAccessMode('read only')
+        .execute(async (trx) => {
+          let value
+          try {
+            value = await work(trx)
+          } catch (error) {
+            // It may have failed because a table looked empty. After an error of Postgres nothing
+            // more can be asked, and that error counts.
+            await finish(trx).catch((reason: unknown) => {
+              if (reason instanceof TablesRewritten) throw reason
+            })
+            throw error
+          }
+          return { value, incarnation: await finish(trx), beganAtMs }
+        })
+    },
+  }
+}

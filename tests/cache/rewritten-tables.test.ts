@@ -1,0 +1,118 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { Client } from 'pg'
+import { openDatabase } from '../../db/database.ts'
+import { createSnapshotReader } from '../../shared/cache/snapshot-read.ts'
+import { PublicError } from '../../shared/errors.ts'
+import { until } from '../support/until.ts'
+import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+
+/** A transaction that leaves the rows as they are, and makes older snapshots find none. */
+const REWRITES = [
+  ['changes the type of a column', 'alter table thing alter column body type char(9)'],
+  [
+    'adds a column with a volatile default',
+    `alter table thing drop column if exists made_at;
+     alter table thing add column made_at timestamptz default clock_timestamp()`,
+  ],
+  ['makes the table unlogged', 'alter table thing set unlogged'],
+  [
+    'truncates and fills the table again',
+    `create temporary table kept on commit drop as table thing; truncate thing; insert into thing select * from kept`,
+  ],
+  [
+    'exchanges the table for a copy by renaming',
+    `create table copied as table thing; alter table thing rename to old_thing;
+     alter table copied rename to thing; drop table old_thing`,
+  ],
+  [
+    'drops the table and makes it again',
+    `create temporary table kept on commit drop as table thing; drop table thing; create table thing as table kept`,
+  ],
+] as const
+
+describe('a read that waits for a transaction', () => {
+  let engine: Engine
+  let one: TestReader
+  let other: Client
+  const thing = defineThing({
+    staleWhen: [{ table: 'thing', watch: ['body'], key: { id: 'id' } }],
+  })
+
+  beforeEach(async () => {
+    engine = await openEngine()
+    one = await engine.openReader()
+    const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(
+      engine.db,
+    )
+    const url = new URL(process.env.TEST_DATABASE_URL ?? '')
+    url.pathname = `/${rows[0]?.name}`
+    other = new Client({ connectionString: url.href })
+    other.on('error', () => {})
+    await other.connect()
+  })
+  afterEach(async () => {
+    await other.end()
+    await engine[Symbol.asyncDispose]()
+  })
+
+  /** Begins a read while a transaction has locked the table, and commits when it waits. */
+  async function during<T>(statements: string, read: () => Promise<T>): Promise<T> {
+    await other.query(`begin; ${statements}`)
+    const reading = read()
+    reading.catch(() => {})
+    await until(async () => {
+      const { rowCount } = await other.query(
+        `select from pg_locks where locktype = 'relation' and not granted
+           and database = (select oid from pg_database where datname = current_database())`,
+      )
+      return rowCount !== 0
+    })
+    await other.query('commit')
+    return reading
+  }
+
+  for (const [what, statements] of REWRITES) {
+    it(`that ${what} finds the rows all the same, cached or not`, async () => {
+      const answer = await during(statements, () => one.reader.read(thing, { id: '1' }, 'v'))
+      expect(answer.body?.toString()).to.match(/"first *"/)
+      const queried = await during(statements, () =>
+        one.reader.query(async (trx) => {
+          const { rows } = await sql`select from thing where id = '1'`.execute(trx)
+          if (rows.length === 0) throw new PublicError('not_found', 'Not found.')
+          return rows.length
+        }),
+      )
+      expect(queried).to.equal(1)
+    })
+  }
+
+  it('that empties the table during every attempt fails as busy', async () => {
+    let attempts = 0
+    const rewriting = one.reader.query(async (trx) => {
+      await sql`select from pg_class limit 1`.execute(trx)
+      await other.query('truncate thing')
+      attempts++
+      return (await sql`select from thing`.execute(trx)).rows.length
+    })
+    const error = await rewriting.catch((error: unknown) => error)
+    expect(error).to.be.instanceOf(PublicError).and.include({ code: 'unavailable' })
+    expect(attempts).to.equal(3)
+  })
+
+  it('that rewrites the table would find none, if its files were never looked at', async () => {
+    const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(
+      engine.db,
+    )
+    const url = new URL(process.env.TEST_DATABASE_URL ?? '')
+    url.pathname = `/${rows[0]?.name}`
+    const db = openDatabase({ url: url.href, poolSize: 1, applicationName: 'engine-test' })
+    const { value } = await during(REWRITES[0][1], () =>
+      createSnapshotReader(db).read([], false, async (trx) => {
+        return (await sql`select from thing`.execute(trx)).rows.length
+      }),
+    )
+    await db.destroy()
+    expect(value).to.equal(0)
+  })
+})

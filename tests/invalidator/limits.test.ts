@@ -1,0 +1,171 @@
+import { expect } from 'chai'
+import { beginReading, readWindow } from '../../db/event-log/window.ts'
+import type { ResourceRules } from '../../shared/cache/resource.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import { openWorker, type TestWorker } from '../support/invalidator.ts'
+import { until } from '../support/until.ts'
+import { bird, BIRDS, type Entries, entriesOf, openBirds } from './birds.ts'
+
+describe('a window of the worker', function () {
+  this.timeout(60_000)
+  let log: EventLog
+  let one: TestWorker & Entries
+
+  beforeEach(async () => {
+    log = await openBirds()
+  })
+  afterEach(async () => {
+    await one[Symbol.asyncDispose]()
+    await log[Symbol.asyncDispose]()
+  })
+
+  async function start(catalog: readonly ResourceRules[] = BIRDS): Promise<void> {
+    const worker = await openWorker({
+      databaseUrl: log.url,
+      catalog,
+      // Only what is tested here may flush.
+      inspectEveryMs: 600_000,
+    })
+    one = { ...worker, ...entriesOf(worker.redis, worker.prefix) }
+    one.worker.adopt(catalog)
+    await one.worker.applyWindow()
+    one.metrics.flushes.reset()
+  }
+
+  async function flushes(): Promise<Record<string, number>> {
+    const { values } = await one.metrics.flushes.get()
+    return Object.fromEntries(
+      values.map(({ labels, value }) => [`${labels.resource}: ${labels.reason}`, value]),
+    )
+  }
+
+  const write = (sql: string) => log.client.query(sql)
+
+  it('flushes what reads a table of which one transaction changed more rows than are read', async () => {
+    await start()
+    const keys = [one.key(bird, 7)]
+    await one.put(keys)
+    // As 21 statements log that change 5,000 rows each.
+    await write(
+      `insert into invalidation.event
+       select 0, pg_current_xact_id(), 1, 1, 'U', -1, chunk.keys, now()
+       from (select json_agg(json_build_array(id::text, '1')) as keys from generate_series(1, 500) id) chunk,
+            generate_series(1, 210)`,
+    )
+    await one.worker.applyWindow()
+    expect(await one.left(keys)).to.eql([])
+    expect(await flushes()).to.eql({
+      'bird: backlog': 1,
+      'nest: backlog': 1,
+      'census: backlog': 1,
+    })
+  })
+
+  it('leaves keys in the log that are too wide, and flushes what reads their table', async () => {
+    const wide: ResourceRules = {
+      ...bird,
+      staleWhen: [{ table: 'bird', watch: ['name'], key: { id: 'name' } }],
+    }
+    await log[Symbol.asyncDispose]()
+    log = await openBirds([wide])
+    await start([wide])
+    await write(
+      `insert into bird select id, (select string_agg(md5(id::text || n), '') from generate_series(1, 3000) n)
+       from generate_series(1, 2) id`,
+    )
+    await one.worker.applyWindow()
+    expect(await flushes()).to.eql({ 'bird: wide keys': 1 })
+  })
+
+  it('flushes a resource of which a lookup finds more entries than are named', async () => {
+    await write(
+      `set invalidation.mode = 'coarse';
+       insert into bird select id, 'x', 1, '{}', 1 from generate_series(1, 20001) id;
+       reset invalidation.mode`,
+    )
+    await start()
+    const keys = [one.key(bird, 7)]
+    await one.put(keys)
+    await write(`update nest set place = 'y' where id = 1`)
+    await one.worker.applyWindow()
+    expect(await one.left(keys)).to.eql([])
+    expect(await flushes()).to.eql({ 'bird: too many keys': 1 })
+  })
+
+  it('gives a slow lookup up within two seconds, and flushes its resource', async () => {
+    const slow: ResourceRules = {
+      ...bird,
+      staleWhen: [
+        {
+          table: 'nest',
+          watch: ['place'],
+          from: ['id'],
+          query: 'select $1::text as id from pg_sleep(30)',
+        },
+      ],
+    }
+    await start([slow])
+    await write(`update nest set place = 'y' where id = 1`)
+    await one.worker.applyWindow()
+    expect(await flushes()).to.eql({ 'bird: lookup failed': 1 })
+  })
+
+  it('does not visit what a transaction that goes on has logged, once it knows of it', async () => {
+    await start()
+    const long = await log.connect()
+    await long.query(
+      `begin; insert into invalidation.event
+       select 0, pg_current_xact_id(), 1, 1, 'U', 1, '[["1","2"]]', now() from generate_series(1, 50000)`,
+    )
+    // A snapshot only lists what is in progress below the newest that has ended.
+    await write('select pg_current_xact_id()')
+    const { client } = one.session
+    const { snapshot } = await beginReading(client)
+    await client.query('commit')
+    expect(snapshot.xip).not.to.have.lengthOf(0)
+    await beginReading(client)
+    expect((await readWindow(client, snapshot)).count).to.equal(0)
+    const { rows } = await client.query<{ 'QUERY PLAN': string }>(
+      `explain (analyze, buffers) execute "invalidation-window-head"('${snapshot.xmax}', '{${snapshot.xip.join()}}')`,
+    )
+    await client.query('commit')
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n')
+    expect(Number(/Buffers: shared hit=(\d+)/.exec(plan)?.[1]), plan).to.be.below(60)
+    await long.query('commit')
+    await beginReading(client)
+    expect((await readWindow(client, snapshot)).count).to.equal(50_000)
+    await client.query('commit')
+    await long.end()
+  })
+
+  for (const [what, statement] of [
+    ['was rewritten', 'alter table bird alter column name type char(40)'],
+    [
+      'was emptied and filled again',
+      `create temporary table kept on commit drop as table bird;
+       alter table bird disable trigger user; truncate bird cascade; insert into bird table kept;
+       alter table bird enable trigger user`,
+    ],
+  ] as const) {
+    it(`names what a lookup leads to through a table that ${what} while it waited`, async () => {
+      await write(`insert into bird values (1, 'wren', 9, '{}', 2)`)
+      await start()
+      const keys = [one.key(bird, 1)]
+      await one.put(keys)
+      const other = await log.connect()
+      await other.query(`begin; ${statement}`)
+      await write(`update nest set place = 'z' where id = 2`)
+      const applied = one.worker.applyWindow()
+      await until(async () => {
+        const { rowCount } = await log.client.query(
+          `select from pg_locks where not granted and relation = 'bird'::regclass`,
+        )
+        return rowCount !== 0
+      })
+      await other.query('commit')
+      await applied
+      expect(await one.left(keys)).to.eql([])
+      await other.end()
+    })
+  }
+})
