@@ -287,7 +287,7 @@ describe('a window', () => {
       ])
     })
 
-    it('is too large from 16 MB of keys, too', async () => {
+    it('is too large from 8 MiB of keys, too', async () => {
       const { snapshot } = await read()
       await log.client.query(
         `insert into invalidation.event
