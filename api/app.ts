@@ -73,7 +73,8 @@ export function createApp(options: AppOptions): Express {
       reader,
       sessions,
       userAccess,
-      readBearerToken: config.bearer && createBearer(config.bearer, { reader: options.reader, logger }),
+      readBearerToken:
+        config.bearer && createBearer(config.bearer, { reader: options.reader, logger }),
     }),
   }
 

@@ -10,6 +10,7 @@ import {
   redisUrl,
   wholeNumber,
 } from '../shared/config.ts'
+import { MAX_VALUE_BYTES } from '../shared/cache/store.ts'
 import type { TrustProxy } from './http/client.ts'
 import { bearerConfig, issuerSettings, neededWithTheOthers } from './issuer-config.ts'
 
@@ -31,6 +32,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
         .default([...resourceNames])
         .transform((names) => new Set(names)),
       CACHE_TTL_OVERRIDES: ttlOverrides(resourceNames).default(new Map()),
+      CACHE_MAX_VALUE_BYTES: positiveNumber.default(MAX_VALUE_BYTES),
       PORT: port.default(8000),
       METRICS_PORT: port.default(9464),
       SESSION_SECRETS: list.pipe(
@@ -70,6 +72,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
         maxStalenessMs: env.MAX_STALENESS_MS,
         prefix: env.CACHE_PREFIX,
         resources: env.CACHE_RESOURCES,
+        maxValueBytes: env.CACHE_MAX_VALUE_BYTES,
         ttlOverridesMs: env.CACHE_TTL_OVERRIDES,
       },
       loads: { concurrency: env.LOAD_CONCURRENCY, queue: env.LOAD_QUEUE },

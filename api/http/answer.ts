@@ -60,16 +60,16 @@ export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer
   }
 }
 
-/** RFC 9211. A stale answer was forwarded too: its load failed, and the old one stood in. */
+/**
+ * RFC 9211, without `stored`: a response does not wait for its fill, so nobody knows yet. A stale answer was forwarded too: its load failed, and the old one stood in.
+ */
 export function cacheStatus({
   outcome,
   detail,
   ttlMs,
-  stored,
   collapsed,
-}: Pick<Answer, 'outcome' | 'detail' | 'ttlMs' | 'stored' | 'collapsed'>): string {
+}: Pick<Answer, 'outcome' | 'detail' | 'ttlMs' | 'collapsed'>): string {
   let status = outcome === 'hit' ? 'spms; hit' : `spms; fwd=${outcome}`
-  if (stored) status += '; stored'
   if (collapsed) status += '; collapsed'
   if (outcome !== 'bypass') status += `; ttl=${Math.floor(ttlMs / 1000)}`
   return detail === undefined ? status : `${status}; detail=${detail}`

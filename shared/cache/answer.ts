@@ -13,6 +13,4 @@ export interface Answer {
   readonly ttlMs: number
   /** True when another request's load was joined. */
   readonly collapsed?: boolean
-  /** True when this load was handed to Redis to keep. */
-  readonly stored?: boolean
 }

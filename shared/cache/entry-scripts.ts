@@ -11,6 +11,9 @@ import { READ } from './lua.ts'
  * can have written, counts as absent: a lease replaces it, a fill finds its lease withdrawn.
  */
 
+/** So many values of the largest size make an entry full, however few of its variants they are. */
+const LARGEST_VALUES = 8
+
 const PRELUDE = `
 local entry, variant, token = KEYS[1], ARGV[1], ARGV[2]
 local lease_field = '~' .. variant
@@ -26,17 +29,32 @@ local function deadline(lease) return tonumber(string.match(lease, ':(%d+)$')) e
 
 /**
  * KEYS entry, clock; ARGV variant, token, lease ms, oldest acceptable leased-at, most fields, the 16
- * bytes of the incarnation that a value must be of (none will do: empty), longest time to live in ms.
+ * bytes of the incarnation that a value must be of (none will do: empty), longest time to live in
+ * ms, the most bytes that a value may have, and `1` for a variant with a reserved place, which the
+ * most fields do not keep out.
  * Returns an acceptable value that has appeared (`hit`), or who holds the lease (`held`), or that
  * the entry takes no more variants (`full`), or the lease itself (`lease`); and the time.
  */
 export const LEASE = `${CLOCK}${PRELUDE}
 local lease_ms, oldest, most_fields = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local incarnation, longest = ARGV[6], tonumber(ARGV[7])
+local most_bytes, is_reserved = tonumber(ARGV[8]), ARGV[9] == '1'
 local now = clock(KEYS[2], 0)
 
-local frame = read('HGET', entry, variant)
-if frame == nil then redis.call('UNLINK', entry) end
+-- Leases of processes that died stay as long as the entry does.
+local function sweep()
+  for _, field in ipairs(redis.call('HKEYS', entry)) do
+    if string.sub(field, 1, 1) == '~' then
+      local until_ms = deadline(redis.call('HGET', entry, field)) or 0
+      if until_ms <= now or until_ms > now + lease_ms then redis.call('HDEL', entry, field) end
+    end
+  end
+end
+
+-- A value that is too large is not sent, and what is loaded replaces it.
+local size = read('HSTRLEN', entry, variant)
+if size == nil then redis.call('UNLINK', entry) end
+local frame = size and size <= most_bytes and redis.call('HGET', entry, variant)
 if frame and #frame >= ${LUA.shortest} and string.byte(frame) == ${LUA.format} then
   local leased_at, fresh_until = struct.unpack('>dd', frame, ${LUA.times})
   local of_this_life = string.sub(frame, ${LUA.incarnation}, ${LUA.incarnationEnd}) == incarnation
@@ -51,7 +69,10 @@ local until_ms = lease and holder(lease) and deadline(lease) or 0
 if until_ms > now and until_ms <= now + lease_ms then
   return { 'held', now, holder(lease) }
 end
-if not lease and redis.call('HLEN', entry) >= most_fields then return { 'full', now } end
+if not lease and not is_reserved and redis.call('HLEN', entry) >= most_fields then
+  sweep()
+  if redis.call('HLEN', entry) >= most_fields then return { 'full', now } end
+end
 
 redis.call('HSET', entry, lease_field, token .. ':' .. string.format('%.0f', now + lease_ms))
 keep_for(lease_ms)
@@ -59,28 +80,45 @@ return { 'lease', now }
 `
 
 /**
- * KEYS entry; ARGV variant, token, frame, keep ms, most variants.
+ * KEYS entry; ARGV variant, token, frame, keep ms, most variants, the most bytes of one, and the
+ * variants with a reserved place, each followed by a line feed.
  * Stores the frame only if the lease is still there: an invalidation in between took it away, and
- * then what was read may be older than the change.
+ * then what was read may be older than the change. Where there is no room others make room for it,
+ * any but the reserved ones.
  */
 export const FILL = `${READ}${PRELUDE}
 local frame, keep_ms, most_variants = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local value_bytes, reserved = tonumber(ARGV[6]), '\\n' .. ARGV[7]
+local most_bytes = ${LARGEST_VALUES} * value_bytes
 
--- Counted one by one only where there may be too many: what others have leased is not stored.
-local function is_full()
-  if redis.call('HLEN', entry) < most_variants then return false end
-  if redis.call('HEXISTS', entry, variant) == 1 then return false end
-  local stored = 0
+-- Looked at one by one only where there may be too many, or too much of them. What others have
+-- leased is not stored.
+local function make_room()
+  local fields = redis.call('HLEN', entry)
+  if fields < most_variants and fields < ${LARGEST_VALUES} then return true end
+  local stored, bytes, others = 0, #frame, {}
   for _, field in ipairs(redis.call('HKEYS', entry)) do
-    if string.sub(field, 1, 1) ~= '~' then stored = stored + 1 end
+    if string.sub(field, 1, 1) ~= '~' and field ~= variant then
+      stored = stored + 1
+      bytes = bytes + redis.call('HSTRLEN', entry, field)
+      if not string.find(reserved, '\\n' .. field .. '\\n', 1, true) then table.insert(others, field) end
+    end
   end
-  return stored >= most_variants
+  local pick = redis.call('TIME')[2]
+  while stored >= most_variants or bytes > most_bytes do
+    if #others == 0 then return false end
+    local other = table.remove(others, pick % #others + 1)
+    stored = stored - 1
+    bytes = bytes - redis.call('HSTRLEN', entry, other)
+    redis.call('HDEL', entry, other)
+  end
+  return true
 end
 
 local lease = read('HGET', entry, lease_field)
 if not lease or holder(lease) ~= token then return 'withdrawn' end
 redis.call('HDEL', entry, lease_field)
-if is_full() then return 'full' end
+if not make_room() then return 'full' end
 redis.call('HSET', entry, variant, frame)
 keep_for(keep_ms)
 return 'stored'
@@ -93,9 +131,9 @@ if lease and holder(lease) == token then redis.call('HDEL', entry, lease_field) 
 return 0
 `
 
-/** KEYS entry; ARGV variant, most bytes. Removes what is larger. */
-export const TRIM = `${READ}
+/** KEYS entry; ARGV variant, most bytes. The value, unless it is too large to be sent. */
+export const FIND = `${READ}
 local size = read('HSTRLEN', KEYS[1], ARGV[1])
-if size and size > tonumber(ARGV[2]) then redis.call('HDEL', KEYS[1], ARGV[1]) end
-return 0
+if not size or size > tonumber(ARGV[2]) then return false end
+return redis.call('HGET', KEYS[1], ARGV[1])
 `

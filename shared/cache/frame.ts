@@ -6,7 +6,8 @@ import { CLOCK_SLACK_MS } from './clock.ts'
  * judged and answered from it without parsing anything.
  *
  *      0  format       u8
- *      1  flags        u8       bit 0: the thing does not exist, and there is no body
+ *      1  flags        u8       bit 0: the thing does not exist; bit 1: it is too large to be
+ *                               stored. In both cases there is no body
  *      2  incarnation  16 bytes the life of the database it was read in
  *     18  leasedAt     f64      Redis milliseconds: what it says is at least as young as this
  *     26  freshUntil   f64
@@ -21,12 +22,16 @@ export interface Frame {
   readonly staleUntilMs: number
   /** Quoted, as it is sent. */
   readonly etag: string
-  /** `null`: the thing does not exist. */
-  readonly body: Buffer | null
+  /**
+   * `null`: the thing does not exist. `too large`: it exists and is never stored, so there is no
+   * fill to wait for; the etag then is no more than a name of this frame.
+   */
+  readonly body: Buffer | null | 'too large'
 }
 
 const FORMAT = 1
 const ABSENT = 1
+const TOO_LARGE = 2
 const OFFSET = {
   flags: 1,
   incarnation: 2,
@@ -54,26 +59,29 @@ export const bareUuid = (uuid: string) => uuid.replaceAll('-', '')
 export function encodeFrame(frame: Frame): Buffer {
   const head = Buffer.alloc(OFFSET.body)
   head.writeUInt8(FORMAT, 0)
-  head.writeUInt8(frame.body === null ? ABSENT : 0, OFFSET.flags)
+  head.writeUInt8(flagsOf(frame.body), OFFSET.flags)
   head.write(bareUuid(frame.incarnation), OFFSET.incarnation, 'hex')
   head.writeDoubleBE(frame.leasedAtMs, OFFSET.leasedAt)
   head.writeDoubleBE(frame.freshUntilMs, OFFSET.freshUntil)
   head.writeDoubleBE(frame.staleUntilMs, OFFSET.staleUntil)
   head.write(frame.etag.slice(1, -1), OFFSET.etag, 'base64url')
-  return frame.body === null ? head : Buffer.concat([head, frame.body])
+  return Buffer.isBuffer(frame.body) ? Buffer.concat([head, frame.body]) : head
 }
+
+const flagsOf = (body: Frame['body']): number =>
+  body === null ? ABSENT : body === 'too large' ? TOO_LARGE : 0
 
 /** Reads what is stored; `null` for anything that this build did not write. */
 export function decodeFrame(bytes: Buffer | null): Frame | null {
   if (bytes === null || bytes.length < OFFSET.body || bytes[0] !== FORMAT) return null
-  const absent = ((bytes[OFFSET.flags] as number) & ABSENT) !== 0
+  const flags = bytes[OFFSET.flags] as number
   return {
     incarnation: bytes.toString('hex', OFFSET.incarnation, OFFSET.leasedAt),
     leasedAtMs: bytes.readDoubleBE(OFFSET.leasedAt),
     freshUntilMs: bytes.readDoubleBE(OFFSET.freshUntil),
     staleUntilMs: bytes.readDoubleBE(OFFSET.staleUntil),
     etag: `"${bytes.toString('base64url', OFFSET.etag, OFFSET.body)}"`,
-    body: absent ? null : bytes.subarray(OFFSET.body),
+    body: flags === 0 ? bytes.subarray(OFFSET.body) : (flags & ABSENT) !== 0 ? null : 'too large',
   }
 }
 
@@ -83,6 +91,9 @@ export function decodeFrame(bytes: Buffer | null): Frame | null {
  */
 export const isPlausible = (frame: Frame, ttlMs: number, nowMs: number): boolean =>
   frame.leasedAtMs <= nowMs + CLOCK_SLACK_MS && frame.freshUntilMs <= frame.leasedAtMs + ttlMs
+
+/** How much longer the stored bytes of a variant are than its body. */
+export const HEADER_BYTES = OFFSET.body
 
 /** A strong validator: equal bytes have equal tags, in every process. */
 export function etagOf(body: Buffer | null): string {

@@ -13,7 +13,13 @@ import type { Loader, Reading } from './loader.ts'
 import type { CacheMetrics } from './metrics.ts'
 import { Ration } from './ration.ts'
 import type { Params, Resource } from './resource.ts'
-import { type EntryStore, type LeaseReply, type Place, StoreUnavailable } from './store.ts'
+import {
+  type EntryStore,
+  type LeaseReply,
+  MAX_VALUE_BYTES,
+  type Place,
+  StoreUnavailable,
+} from './store.ts'
 import type { Token } from './token.ts'
 import type { Watermark } from './watermark.ts'
 
@@ -45,6 +51,8 @@ export interface ReaderDeps {
   readonly metrics: CacheMetrics
   /** How long one request may wait for Redis, over all its commands. */
   readonly redisBudgetMs?: number
+  /** What is longer is not stored. By default 1 MiB. */
+  readonly maxValueBytes?: number
   /** Told of a fill that failed, for the log. */
   readonly onFillError: (error: unknown) => void
 }
@@ -58,6 +66,9 @@ const ABSENT_TTL_MS = 60_000
 /** Ids that nobody has are without number; what Redis keeps of them is not. */
 const ABSENT_PER_S = 100
 const ABSENT_BURST = 1_000
+/** How long it is remembered that something is too large; also after the limit was raised. */
+const TOO_LARGE_TTL_MS = 60_000
+const TOO_LARGE = 'large'
 const STALE_IF_ERROR_MS = 5 * 60_000
 /** Entries that were filled together should not expire together. */
 const JITTER = 0.05
@@ -75,6 +86,8 @@ const JITTER = 0.05
  */
 export function createReader(deps: ReaderDeps): Reader {
   const { store, loader, guard, prefix, metrics, tokens: tokensBrought = () => [] } = deps
+  const { maxValueBytes = MAX_VALUE_BYTES } = deps
+  /** By the token of a lease, or by the etag of the frame that says that something is too large. */
   const flights = new Map<string, Flight>()
   const absentRation = new Ration(ABSENT_PER_S, ABSENT_BURST)
   const processId = randomBytes(9).toString('base64url')
@@ -102,7 +115,7 @@ export function createReader(deps: ReaderDeps): Reader {
     if (store === null || !deps.isCached(resource)) {
       return bypass(resource, params, variant, 'off')
     }
-    const place = { key: entryKey(prefix, resource, params), variant }
+    const place = { key: entryKey(prefix, resource, params), variant, reserved: resource.reserved }
     const tokens = tokensBrought()
     const mark = store.watermark(resource.name)
     let refused: Frame | null = null
@@ -119,7 +132,7 @@ export function createReader(deps: ReaderDeps): Reader {
           meets(demand, frame, resource, nowMs) &&
           guard.covers(mark, tokens, nowMs)
         ) {
-          return hit(frame, nowMs)
+          return await take(resource, params, variant, frame, nowMs, demand)
         }
         if (frame?.incarnation === demand.incarnation) refused = frame
         const answer = await fillOrWait(store, resource, params, place, tokens, budget)
@@ -147,9 +160,9 @@ export function createReader(deps: ReaderDeps): Reader {
   ): Answer | null {
     const nowMs = timeOf(store)
     if (refused === null || nowMs === null || nowMs >= refused.staleUntilMs) return null
-    if (!canStandIn(refused, resource, nowMs)) return null
+    if (refused.body === 'too large' || !canStandIn(refused, resource, nowMs)) return null
     if (!guard.covers(mark, tokens, nowMs)) return null
-    return { ...hit(refused, nowMs), outcome: 'stale', detail: 'error' }
+    return { ...hit(refused, refused.body, nowMs), outcome: 'stale', detail: 'error' }
   }
 
   /** Why neither an entry nor another's load will do, and nothing may be stored. */
@@ -162,6 +175,34 @@ export function createReader(deps: ReaderDeps): Reader {
     const refusal = guard.refusal(resource, mark)
     if (refusal !== undefined) return refusal
     return guard.covers(mark, tokens, store.now()) ? undefined : 'token'
+  }
+
+  /** Answers with a frame; where it says that the value is too large to be stored, with a load. */
+  async function take(
+    resource: Resource,
+    params: Params,
+    variant: string,
+    frame: Frame,
+    nowMs: number,
+    demand: Demand,
+  ): Promise<Answer> {
+    if (frame.body !== 'too large') return hit(frame, frame.body, nowMs)
+    // An invalidation takes the frame away like a lease, so a load that began while it was there is
+    // shared by who finds it there: all that was applied before they asked is in that load.
+    const flight = flights.get(frame.etag)
+    if (flight && flight.leasedAtMs >= demand.oldestMs) {
+      return { ...(await flight.answer), collapsed: true }
+    }
+    const own: Flight = {
+      leasedAtMs: nowMs,
+      answer: load(resource, params, variant, false)
+        .then((reading) => ({ ...miss(reading), detail: TOO_LARGE }))
+        .finally(() => {
+          if (flights.get(frame.etag) === own) flights.delete(frame.etag)
+        }),
+    }
+    flights.set(frame.etag, own)
+    return own.answer
   }
 
   /** Takes the lease and loads; or waits for whoever has it; or loads without filling. */
@@ -187,9 +228,10 @@ export function createReader(deps: ReaderDeps): Reader {
         case 'hit': {
           // The script looked when it ran; the watermark may have grown too old since.
           const nowMs = Math.max(store.now(), reply.nowMs)
-          if (!meets(guard.demand(mark, nowMs), reply.frame, resource, nowMs)) break
+          const demandNow = guard.demand(mark, nowMs)
+          if (!meets(demandNow, reply.frame, resource, nowMs)) break
           if (!guard.covers(mark, tokens, nowMs)) break
-          return hit(reply.frame, reply.nowMs)
+          return take(resource, params, place.variant, reply.frame, reply.nowMs, demandNow)
         }
         case 'lease':
           return fly(store, resource, params, place, token, reply.nowMs)
@@ -264,28 +306,30 @@ export function createReader(deps: ReaderDeps): Reader {
       settle(store.release(place, token))
       return { outcome: 'miss', body, etag, ageMs: 0, ttlMs: 0 }
     }
-    const freshUntilMs = leasedAtMs + ttlMs
-    const staleUntilMs =
-      freshUntilMs + (resource.staleIfError && body !== null ? STALE_IF_ERROR_MS : 0)
-    const frame = {
+    const isTooLarge = body !== null && body.length > maxValueBytes
+    const freshUntilMs = leasedAtMs + (isTooLarge ? Math.min(TOO_LARGE_TTL_MS, ttlMs) : ttlMs)
+    const mayStandIn = resource.staleIfError && body !== null && !isTooLarge
+    const staleUntilMs = freshUntilMs + (mayStandIn ? STALE_IF_ERROR_MS : 0)
+    const frame: Frame = {
       incarnation: reading.incarnation,
       leasedAtMs,
       freshUntilMs,
       staleUntilMs,
-      etag,
-      body,
+      etag: isTooLarge ? etagOf(Buffer.from(token)) : etag,
+      body: isTooLarge ? 'too large' : body,
     }
     // The response does not wait for the fill.
     settle(
       store.fill(place, token, frame, staleUntilMs - leasedAtMs).then(
-        (result) => metrics.fills.labels(resource.name, result).inc(),
+        (result) => metrics.fills.labels(resource.name, isTooLarge ? 'too_large' : result).inc(),
         (error: unknown) => {
           metrics.fills.labels(resource.name, 'failed').inc()
           throw error
         },
       ),
     )
-    return { outcome: 'miss', body, etag, ageMs: 0, ttlMs, stored: true }
+    if (isTooLarge) return { outcome: 'miss', detail: TOO_LARGE, body, etag, ageMs: 0, ttlMs: 0 }
+    return { outcome: 'miss', body, etag, ageMs: 0, ttlMs }
   }
 
   /** How long an answer may be kept by TTL alone; 0 for what is not kept. */
@@ -340,9 +384,9 @@ const mayPass = (error: unknown) =>
 const bodyOf = ({ loaded }: Reading): Buffer | null =>
   loaded === null ? null : Buffer.from(loaded.body)
 
-const hit = (frame: Frame, nowMs: number): Answer => ({
+const hit = (frame: Frame, body: Buffer | null, nowMs: number): Answer => ({
   outcome: 'hit',
-  body: frame.body,
+  body,
   etag: frame.etag,
   ageMs: Math.max(0, nowMs - frame.leasedAtMs),
   ttlMs: frame.freshUntilMs - nowMs,

@@ -41,6 +41,11 @@ export interface Resource extends ResourceRules {
   readonly ttlMs: number
   /** Whether an expired entry may be served when the load fails. Never for access, nor for what hides people. */
   readonly staleIfError: boolean
+  /**
+   * Variants that always have a place in their entry. An entry with too many variants drops
+   * others for a new one, any but these; so name those of an open set that are asked for most.
+   */
+  readonly reserved?: readonly string[]
   readonly load: Load
 }
 

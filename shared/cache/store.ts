@@ -4,13 +4,13 @@ import {
   type CircuitBreakerPolicy,
   circuitBreaker,
   ConsecutiveBreaker,
-  handleAll,
+  handleWhen,
 } from 'cockatiel'
 import { createGathering, type Redis } from '../redis.ts'
 import { isDenial, isWrongType } from '../redis-replies.ts'
 import { Budget } from './budget.ts'
-import { FILL, LEASE, RELEASE, TRIM } from './entry-scripts.ts'
-import { decodeFrame, encodeFrame, type Frame } from './frame.ts'
+import { FILL, FIND, LEASE, RELEASE } from './entry-scripts.ts'
+import { decodeFrame, encodeFrame, type Frame, HEADER_BYTES } from './frame.ts'
 import type { Demand } from './guard.ts'
 import { clockKey, watermarkKey } from './key.ts'
 import type { RedisError, StoreMetrics } from './metrics.ts'
@@ -31,6 +31,8 @@ export type FillResult = 'stored' | 'withdrawn' | 'full'
 export interface Place {
   readonly key: string
   readonly variant: string
+  /** The variants of its entry that always have a place. */
+  readonly reserved?: readonly string[] | undefined
 }
 
 /** The four things that a reader does with Redis. Each throws when Redis is away, slow or not yet known. */
@@ -61,28 +63,35 @@ export interface RedisStoreOptions {
   /** What is known of Redis between two polls. By default one of its own. */
   readonly sight?: Sight
   readonly metrics?: StoreMetrics
+  /** What has more bytes is neither stored nor sent. */
+  readonly maxValueBytes?: number
 }
+
+/** The most bytes of a stored body where nothing else is configured. */
+export const MAX_VALUE_BYTES = 1_048_576
 
 type Command = 'find' | 'lease' | 'fill' | 'release' | 'poll'
 
 /** How long a reader may take to fill; then another may try. */
 const LEASE_MS = 5_000
 const MAX_VARIANTS = 64
-/** No fill is as large: what is holds up everything that waits behind it. */
-const HUGE_BYTES = 8 * 2 ** 20
 /** Variants and leases together, so that asking for what is never stored cannot grow an entry. */
 const MAX_FIELDS = 2 * MAX_VARIANTS
 const POLL_MS = 250
-/** So many time-outs in a row, and requests stop trying until a poll has gone through. */
+/** Of an outage all are suspect; the next look at each costs a little more. */
+const MAX_SUSPECTS = 1_000
+/** So many commands without an answer in a row, and requests stop trying until a poll has gone through. */
 const FAILURES_TO_OPEN = 5
 const HALF_OPEN_AFTER_MS = 500
 
 /** An entry store on Redis, with a poll of its own and a circuit breaker that only the poll closes. */
 export function createRedisStore(
   redis: Redis,
-  { prefix, commandTimeoutMs, onState, onDenied, sight = new Sight(), metrics }: RedisStoreOptions,
+  options: RedisStoreOptions,
 ): EntryStore & Disposable {
-  const breaker: CircuitBreakerPolicy = circuitBreaker(handleAll, {
+  const { prefix, commandTimeoutMs, onState, onDenied, sight = new Sight(), metrics } = options
+  const maxFrameBytes = HEADER_BYTES + (options.maxValueBytes ?? MAX_VALUE_BYTES)
+  const breaker: CircuitBreakerPolicy = circuitBreaker(handleWhen(isOutage), {
     halfOpenAfter: HALF_OPEN_AFTER_MS,
     breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
   })
@@ -158,28 +167,35 @@ export function createRedisStore(
     }
   }
 
+  /** Where no value came in time. It may be one that is too large to be sent: the next look asks. */
+  const suspects = new Set<string>()
+
   return {
     now,
     watermark: (resource) => sight.watermark(resource),
 
     async find({ key, variant }, budget) {
+      const isSuspect = suspects.size > 0 && suspects.delete(`${key} ${variant}`)
+      const send = isSuspect
+        ? () => scripted.spmsFindBuffer(key, variant, maxFrameBytes)
+        : () => redis.hgetBuffer(key, variant)
       try {
-        const bytes = await run('find', () => redis.hgetBuffer(key, variant), budget)
+        const bytes = await run('find', send, budget)
         const frame = decodeFrame(bytes)
         if (frame === null && bytes !== null) metrics?.unreadable.labels('value').inc()
         return frame
       } catch (error) {
+        if (isTimeout(error) && suspects.size < MAX_SUSPECTS) suspects.add(`${key} ${variant}`)
         const cause = error instanceof StoreUnavailable ? error.cause : undefined
-        // It may have been too large to arrive in time, and would be again.
-        if (cause instanceof TimedOut) scripted.spmsTrim(key, variant, HUGE_BYTES).catch(() => {})
         if (!isWrongType(cause)) throw error
         metrics?.unreadable.labels('key').inc()
         return null
       }
     },
 
-    async lease({ key, variant }, token, demand, budget) {
+    async lease({ key, variant, reserved }, token, demand, budget) {
       const { incarnation, oldestMs, longestMs = Number.MAX_SAFE_INTEGER } = demand
+      const isReserved = reserved?.includes(variant) === true ? 1 : 0
       const life = Buffer.from(incarnation ?? '', 'hex')
       const [state, nowMs, rest] = await run(
         'lease',
@@ -194,6 +210,8 @@ export function createRedisStore(
             MAX_FIELDS,
             life,
             longestMs,
+            maxFrameBytes,
+            isReserved,
           ),
         budget,
       )
@@ -211,9 +229,18 @@ export function createRedisStore(
       }
     },
 
-    fill: ({ key, variant }, token, frame, keepMs) =>
+    fill: ({ key, variant, reserved = [] }, token, frame, keepMs) =>
       run('fill', () =>
-        scripted.spmsFill(key, variant, token, encodeFrame(frame), Math.ceil(keepMs), MAX_VARIANTS),
+        scripted.spmsFill(
+          key,
+          variant,
+          token,
+          encodeFrame(frame),
+          Math.ceil(keepMs),
+          MAX_VARIANTS,
+          maxFrameBytes,
+          reserved.map((name) => `${name}\n`).join(''),
+        ),
       ),
 
     async release({ key, variant }, token) {
@@ -227,6 +254,21 @@ export function createRedisStore(
     },
   }
 }
+
+/**
+ * Whether an error says that the server is away, or does not serve, or not in time. Any other error
+ * reply concerns one command: who else asks is answered.
+ */
+function isOutage(error: Error): boolean {
+  if (error instanceof TimedOut) return error.isSlow
+  if (error.name !== 'ReplyError') return true
+  return NOT_SERVING.has(error.message.split(' ', 1)[0] as string)
+}
+
+const NOT_SERVING = new Set(['BUSY', 'LOADING', 'MASTERDOWN', 'CLUSTERDOWN'])
+
+const isTimeout = (error: unknown) =>
+  error instanceof StoreUnavailable && error.cause instanceof TimedOut
 
 /** Taken once: looking a child up costs more than it does to observe. */
 const childrenOf = (metrics: StoreMetrics | undefined) =>
@@ -255,6 +297,8 @@ interface Scripted {
     mostFields: number,
     incarnation: Buffer,
     longestMs: number,
+    mostBytes: number,
+    isReserved: number,
   ): Promise<[Buffer, number, Buffer?]>
   spmsFill(
     key: string,
@@ -263,16 +307,18 @@ interface Scripted {
     frame: Buffer,
     keepMs: number,
     mostVariants: number,
+    mostBytes: number,
+    reserved: string,
   ): Promise<FillResult>
+  spmsFindBuffer(key: string, variant: string, mostBytes: number): Promise<Buffer | null>
   spmsRelease(key: string, variant: string, token: string): Promise<number>
-  spmsTrim(key: string, variant: string, mostBytes: number): Promise<number>
 }
 
 function defineScripts(redis: Redis): Scripted {
   redis.defineCommand('spmsPoll', { numberOfKeys: 2, lua: POLL })
   redis.defineCommand('spmsLease', { numberOfKeys: 2, lua: LEASE })
   redis.defineCommand('spmsFill', { numberOfKeys: 1, lua: FILL })
+  redis.defineCommand('spmsFind', { numberOfKeys: 1, lua: FIND })
   redis.defineCommand('spmsRelease', { numberOfKeys: 1, lua: RELEASE })
-  redis.defineCommand('spmsTrim', { numberOfKeys: 1, lua: TRIM })
   return redis as unknown as Scripted
 }

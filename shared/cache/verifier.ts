@@ -198,5 +198,6 @@ const isDataException = (error: unknown) =>
 /** Whether a reader would be given it. */
 const isServed = (frame: Frame, { moment, nowMs }: Fresh) =>
   frame.freshUntilMs > nowMs &&
+  frame.body !== 'too large' &&
   moment.incarnation !== null &&
   frame.incarnation === bareUuid(moment.incarnation)

@@ -3,10 +3,19 @@ import type { Budget } from './budget.ts'
 /** No answer in time. What was asked may still happen. */
 export class TimedOut extends Error {
   override readonly name = 'TimedOut'
+
+  /** It had time enough. Else little of a budget was left, which says nothing of the server. */
+  readonly isSlow: boolean
+
+  constructor(isSlow: boolean) {
+    super()
+    this.isSlow = isSlow
+  }
 }
 
 interface Wait {
   readonly budget: Budget
+  readonly sinceMs: number
   readonly untilMs: number
   readonly giveUp: (error: TimedOut) => void
 }
@@ -48,7 +57,7 @@ export class Waits {
     const sinceMs = this.#nowMs()
     const allowedMs = Math.min(this.#timeoutMs, budget.begin(sinceMs))
     return new Promise((resolve, reject) => {
-      const wait = { budget, untilMs: sinceMs + allowedMs, giveUp: reject }
+      const wait = { budget, sinceMs, untilMs: sinceMs + allowedMs, giveUp: reject }
       this.#waiting.add(wait)
       // It may be due before the next step.
       if (allowedMs < this.#stepMs) this.#step()
@@ -104,6 +113,7 @@ export class Waits {
     this.#waiting.delete(wait)
     wait.budget.end(wait.untilMs)
     // Node runs timers before it reads its sockets: an answer may have arrived.
-    setImmediate(wait.giveUp, new TimedOut())
+    const isSlow = wait.untilMs - wait.sinceMs >= this.#timeoutMs / 2
+    setImmediate(wait.giveUp, new TimedOut(isSlow))
   }
 }

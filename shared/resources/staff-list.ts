@@ -13,6 +13,9 @@ export interface StaffListPage {
 export const staffListVariant = ({ businessArea, page }: StaffListPage): string =>
   businessArea === undefined ? `page=${page}` : `business_area=${businessArea};page=${page}`
 
+/** The pages that hold the first 384 people. */
+const RESERVED_PAGES = 16
+
 const loadPage: Load = async (trx, _params, variant) => {
   const options = { ...parseVariant(variant), pageSize: STAFF_PAGE_SIZE }
   const { body, isEmpty } = await findStaffPage(trx, options)
@@ -27,6 +30,8 @@ export const staffList = defineResource({
   ttlMs: 60 * 60_000,
   staleIfError: false,
   load: loadPage,
+  // Pages without end can be asked for, and these must not give way to them.
+  reserved: Array.from({ length: RESERVED_PAGES }, (_, n) => staffListVariant({ page: n + 1 })),
   staleWhen: [
     {
       table: 'users_publicstaffprofile',

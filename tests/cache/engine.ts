@@ -25,6 +25,7 @@ export interface Engine extends AsyncDisposable {
   /** The test's own connection: what it sees and does is not the engine's doing. */
   readonly redis: Redis
   readonly prefix: string
+  readonly databaseUrl: string
   /** A reader with connections of its own, like another process. */
   openReader(options?: ReaderOptions): Promise<TestReader>
   /** The key of one thing's entry. */
@@ -44,6 +45,8 @@ export interface ReaderOptions {
   readonly sight?: Sight
   /** How long one command may take, and all of a read; as in production by default. */
   readonly redisTimeoutMs?: number
+  /** What is longer is not stored; as in production by default. */
+  readonly maxValueBytes?: number
   /** Do not wait until Redis has been found. */
   readonly isAlone?: boolean
 }
@@ -63,6 +66,7 @@ export interface TestReader {
 
 /** How a resource over `thing` differs from the plain one. */
 export interface ThingOptions {
+  readonly reserved?: readonly string[]
   readonly ttlMs?: number
   readonly staleIfError?: boolean
   /** What the loader says besides the body. */
@@ -80,6 +84,7 @@ export function defineThing({
   extras = {},
   afterSelect = () => {},
   staleWhen = [],
+  reserved = [],
 }: ThingOptions = {}): Resource {
   return defineResource({
     name: 'thing',
@@ -88,6 +93,7 @@ export function defineThing({
     ttlMs,
     staleIfError,
     staleWhen,
+      reserved,
     async load(trx, { id = '' }, variant) {
       const { rows } = await sql<{ body: string }>`
         select json_build_object('body', body, 'variant', ${variant}::text)::text as body
@@ -99,13 +105,15 @@ export function defineThing({
   })
 }
 
-/** Opens an engine with the things `1` to `9`; each one's body is `first`. */
-export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
+/** Opens an engine with the things `1` to `9`; each one's body is `first`. By default on a database of its own. */
+export async function openEngine(
+  redisUrl = testRedisUrl(),
+  givenDatabaseUrl?: string,
+): Promise<Engine> {
   const closers: (() => unknown)[] = []
-  const database = await createEmptyDatabase()
-  closers.push(() => database[Symbol.asyncDispose]())
-  await install(database.url, { tables: [] })
-  const db = openDatabase({ url: database.url, poolSize: 8, applicationName: 'engine-test' })
+  const databaseUrl = givenDatabaseUrl ?? (await ownDatabase(closers))
+  await install(databaseUrl, { tables: [] })
+  const db = openDatabase({ url: databaseUrl, poolSize: 8, applicationName: 'engine-test' })
   closers.push(() => db.destroy())
   await sql`create table thing (id text primary key, body text)`.execute(db)
   await sql`insert into thing select i, 'first' from generate_series(1, 9) i`.execute(db)
@@ -125,6 +133,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
     redis,
     prefix,
     keyOf: (id) => entryKey(prefix, { key: 'thing:{id}', version: 1 }, { id }),
+    databaseUrl,
 
     async openReader(options = {}) {
       const own = connect(options.redisUrl ?? redisUrl, 'engine-test-reader')
@@ -132,6 +141,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
         prefix,
         commandTimeoutMs: options.redisTimeoutMs ?? 50,
         ...(options.sight && { sight: options.sight }),
+        ...(options.maxValueBytes && { maxValueBytes: options.maxValueBytes }),
       })
       closers.push(() => store[Symbol.dispose]())
       const metrics = createCacheMetrics(createRegistry())
@@ -143,6 +153,7 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
         loader: createLoader(db, { concurrency: 8, queue: 1000, life, tables: ['thing'] }),
         guard: options.wrapGuard ? options.wrapGuard(guard) : guard,
         ...(options.tokens && { tokens: options.tokens }),
+        ...(options.maxValueBytes && { maxValueBytes: options.maxValueBytes }),
         ...(options.redisTimeoutMs && { redisBudgetMs: options.redisTimeoutMs }),
         prefix,
         isCached: options.isCached ?? (() => true),
@@ -168,6 +179,12 @@ export async function openEngine(redisUrl = testRedisUrl()): Promise<Engine> {
       for (const close of closers.toReversed()) await close()
     },
   }
+}
+
+async function ownDatabase(closers: (() => unknown)[]): Promise<string> {
+  const database = await createEmptyDatabase()
+  closers.push(() => database[Symbol.asyncDispose]())
+  return database.url
 }
 
 /** Whether a store would try to use Redis now. */

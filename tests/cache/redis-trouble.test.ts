@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import type { Answer } from '../../shared/cache/answer.ts'
 import type { EntryStore } from '../../shared/cache/store.ts'
+import { Budget } from '../../shared/cache/budget.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { until } from '../support/until.ts'
@@ -8,6 +9,8 @@ import { defineThing, type Engine, isUsable, openEngine, type TestReader } from 
 
 const COMMAND_MS = 50
 const BUDGET_MS = 80
+/** Where it is not time that is tried. */
+const CALM_MS = 2_000
 /** What a busy machine may add to any wait. */
 const SLACK_MS = 60
 
@@ -86,7 +89,7 @@ describe('the engine with a Redis in trouble', function () {
     await engine.redis.set('probe', '')
     const two = await engine.openReader()
     const { answer, tookMs } = await timeToLoad(two)
-    expect(answer).to.include({ outcome: 'miss', stored: true })
+    expect(answer).to.include({ outcome: 'miss' })
     expect(tookMs).to.be.below(500)
   })
 
@@ -100,6 +103,92 @@ describe('the engine with a Redis in trouble', function () {
     while (performance.now() < busyUntilMs);
     for (const { outcome } of await Promise.all(answers)) expect(outcome).to.equal('hit')
     expect(isUsable(one.store)).to.equal(true)
+  })
+
+  it('uses it for other entries where one is answered with errors', async () => {
+    const readers = await Promise.all(
+      Array.from({ length: 6 }, () => engine.openReader({ redisTimeoutMs: CALM_MS })),
+    )
+    const others = ['2', '3', '4', '5']
+    const [one] = readers as [TestReader]
+    for (const id of others) {
+      await until(async () => (await read(one, id)).outcome === 'hit')
+    }
+    await engine.redis.config('SET', 'maxmemory', '1', 'maxmemory-policy', 'noeviction')
+    try {
+      // Nothing can be leased, of which each is told in an error.
+      const answers = await Promise.all(
+        readers.flatMap((reader) => Array.from({ length: 10 }, (_, n) => read(reader, `${n}-`))),
+      )
+      for (const answer of answers) expect(answer).to.include({ detail: 'redis' })
+      for (const reader of readers) {
+        for (const id of others) expect(await read(reader, id)).to.include({ outcome: 'hit' })
+      }
+    } finally {
+      await engine.redis.config('SET', 'maxmemory', '0', 'maxmemory-policy', 'noeviction')
+    }
+  })
+
+  it('uses it for other entries where the key of one was replaced by hand', async () => {
+    const readers = await Promise.all(
+      Array.from({ length: 6 }, () => engine.openReader({ redisTimeoutMs: CALM_MS })),
+    )
+    const others = ['2', '3', '4', '5']
+    const [one] = readers as [TestReader]
+    for (const id of others) {
+      await until(async () => (await read(one, id)).outcome === 'hit')
+    }
+    await engine.redis.set(engine.keyOf('1'), 'x')
+    const outcomes: string[] = []
+    for (let round = 0; round < 11; round++) {
+      await Promise.all(
+        readers.map(async (reader) => {
+          expect((await read(reader, '1')).body?.toString()).to.equal(first)
+          const other = others[round % others.length]
+          outcomes.push((await read(reader, other)).outcome)
+        }),
+      )
+    }
+    expect(new Set(outcomes)).to.deep.equal(new Set(['hit']))
+  })
+
+  it('stops trying a server that does not serve', async () => {
+    const one = await engine.openReader()
+    await until(async () => (await read(one)).outcome === 'hit')
+    const busy = engine.redis.duplicate({ commandTimeout: 60_000 })
+    busy.on('error', () => {})
+    await until(() => busy.status === 'ready')
+    await busy.config('SET', 'lua-time-limit', '5')
+    const script = busy.eval('while true do end', 0).catch(() => 'killed')
+    await until(async () => (await read(one), !isUsable(one.store)))
+    await until(() =>
+      engine.redis.script('KILL').then(
+        () => true,
+        () => false,
+      ),
+    )
+    await script
+    await engine.redis.config('SET', 'lua-time-limit', '5000')
+    busy.disconnect()
+    await until(async () => (await read(one)).outcome === 'hit')
+  })
+
+  it('asks how long a value is that did not arrive in time, and replaces one that is too large', async () => {
+    const large = await engine.openReader({ redisTimeoutMs: CALM_MS })
+    const one = await engine.openReader({ redisTimeoutMs: CALM_MS, maxValueBytes: 10 })
+    await until(async () => (await read(large)).outcome === 'hit')
+    const place = { key: engine.keyOf('1'), variant: 'v' }
+    await redis.freeze()
+    const failure = await one.store.find(place, new Budget(50)).catch((error: unknown) => error)
+    expect(failure).to.have.property('name', 'StoreUnavailable')
+    await redis.thaw()
+    await until(() => isUsable(one.store))
+    expect(await one.store.find(place, new Budget(CALM_MS))).to.equal(null)
+    expect(await one.store.find(place, new Budget(CALM_MS))).to.not.equal(null)
+    // Nothing else looks at the length of what arrives.
+    const demand = { incarnation: one.life.incarnation ?? null, oldestMs: 0 }
+    const { state } = await one.store.lease(place, 't', demand, new Budget(CALM_MS))
+    expect(state).to.equal('lease')
   })
 
   describe('that is slow', () => {
@@ -133,10 +222,36 @@ describe('the engine with a Redis in trouble', function () {
       expect(tookMs).to.be.below(BUDGET_MS + 3 * 16 + SLACK_MS)
     })
 
+    it('waits for all reads of a request no longer than one budget', async () => {
+      const one = await engine.openReader({ redisUrl: proxy.url, redisTimeoutMs: CALM_MS })
+      proxy.delayMs = 2 * CALM_MS
+      const budget = one.reader.openBudget()
+      const sinceMs = performance.now()
+      for (const id of ['1', '2', '3']) {
+        const answer = await one.reader.read(defineThing(), { id }, 'v', budget)
+        expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
+      }
+      expect(performance.now() - sinceMs).to.be.within(CALM_MS - 2, 2 * CALM_MS)
+      expect(budget.leftMs).to.equal(0)
+    })
+
+    it('goes on trying when commands fail for want of a budget alone', async () => {
+      const one = await engine.openReader({ redisUrl: proxy.url })
+      proxy.delayMs = 30
+      for (let n = 0; n < 10; n++) {
+        const budget = one.reader.openBudget()
+        budget.begin(0)
+        budget.end(BUDGET_MS - 5)
+        const answer = await one.reader.read(defineThing(), { id: '1' }, 'v', budget)
+        expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
+      }
+      expect(isUsable(one.store)).to.equal(true)
+    })
+
     it('uses it while it answers in time', async () => {
       const one = await engine.openReader({ redisUrl: proxy.url })
       proxy.delayMs = 20
-      expect(await read(one)).to.include({ outcome: 'miss', stored: true })
+      expect(await read(one)).to.include({ outcome: 'miss' })
       await until(async () => (await engine.redis.hexists(engine.keyOf('1'), 'v')) === 1)
       expect(await read(one)).to.include({ outcome: 'hit' })
     })

@@ -153,19 +153,73 @@ describe('the entry store', () => {
     expect(await fill('p.1')).to.equal('stored')
   })
 
-  it('holds at most 64 variants of an entry, and goes on refreshing those', async () => {
+  it('holds at most 64 variants of an entry, and drops any of them for another', async () => {
     for (let i = 1; i <= 64; i++) {
       await lease('t', `v${i}`)
       expect(await fill('t', `v${i}`)).to.equal('stored')
     }
     expect(await stateOf('t', 'v65')).to.equal('lease')
-    expect(await fill('t', 'v65')).to.equal('full')
+    expect(await fill('t', 'v65')).to.equal('stored')
     expect(await engine.redis.hlen(key)).to.equal(64)
+    expect(await engine.redis.hexists(key, 'v65')).to.equal(1)
 
+    const fields = await engine.redis.hkeys(key)
     const later = store.now() + 1
-    expect(await stateOf('t', 'v1', later)).to.equal('lease')
-    expect(await fill('t', 'v1')).to.equal('stored')
-    expect(await engine.redis.hlen(key)).to.equal(64)
+    expect(await stateOf('t', 'v65', later)).to.equal('lease')
+    expect(await fill('t', 'v65')).to.equal('stored')
+    expect(await engine.redis.hkeys(key)).to.have.members(fields)
+  })
+
+  describe('with reserved places', () => {
+    const reserved = ['first', 'second']
+    const place = (variant: string) => ({ key, variant, reserved })
+    const put = async (variant: string) => {
+      await store.lease(place(variant), 't', { incarnation, oldestMs: 0 }, budget())
+      return store.fill(place(variant), 't', frameOf(variant), MINUTE_MS)
+    }
+
+    it('stores a reserved variant in a full entry, and never drops it for others', async () => {
+      for (let i = 1; i <= 64; i++) await put(`v${i}`)
+      for (const variant of reserved) expect(await put(variant)).to.equal('stored')
+      for (let i = 65; i <= 200; i++) expect(await put(`v${i}`)).to.equal('stored')
+      expect(await engine.redis.hlen(key)).to.equal(64)
+      for (const variant of reserved) {
+        expect(await store.find(place(variant), budget())).to.not.equal(null)
+      }
+    })
+
+    it('leases a reserved variant where others have taken all leases', async () => {
+      for (let i = 1; i <= 128; i++) await lease('t', `v${i}`)
+      expect(await stateOf('t', 'v129')).to.equal('full')
+      expect(await put('first')).to.equal('stored')
+    })
+  })
+
+  it('gives leases of processes that died to others where there are too many', async () => {
+    const dead = Array.from({ length: 128 }, (_, i) => [`~v${i}`, `dead.${i}:1`]).flat()
+    await engine.redis.hset(key, ...dead)
+    expect(await stateOf('t', 'v')).to.equal('lease')
+    expect(await engine.redis.hlen(key)).to.equal(1)
+  })
+
+  it('holds as many bytes in one entry as 8 values of the largest size have', async () => {
+    const small = await engine.openReader({ maxValueBytes: 1_000 })
+    const text = 'x'.repeat(900)
+    for (let i = 1; i <= 30; i++) {
+      await small.store.lease(at(`v${i}`), 't', { incarnation, oldestMs: 0 }, budget())
+      expect(await small.store.fill(at(`v${i}`), 't', frameOf(text), MINUTE_MS)).to.equal('stored')
+    }
+    expect(await engine.redis.hexists(key, 'v30')).to.equal(1)
+    expect(await engine.redis.hlen(key)).to.be.within(7, 8)
+  })
+
+  it('takes a value that is larger than it may be for absent when a lease is asked for', async () => {
+    const small = await engine.openReader({ maxValueBytes: 1_000 })
+    await lease('t')
+    await fill('t', 'v', frameOf('x'.repeat(1_001)))
+    const demand = { incarnation, oldestMs: 0 }
+    expect(await stateOf('u')).to.equal('hit')
+    expect((await small.store.lease(at(), 'u', demand, budget())).state).to.equal('lease')
   })
 
   it('does not let leases of others keep a variant out while there is room', async () => {

@@ -59,6 +59,31 @@ describe('waits for Redis', () => {
     }
   })
 
+  it('charge commands that are in flight together for the time in which any of them was', async () => {
+    const budget = new Budget(1_000)
+    await Promise.all([
+      wait(waits, sleep(40), budget),
+      wait(waits, sleep(40), budget),
+      sleep(20).then(() => wait(waits, sleep(29), budget)),
+      wait(waits, Promise.reject(new Error('refused')), budget),
+    ])
+    expect(1_000 - budget.leftMs).to.be.within(48, 50 + SLACK_MS)
+    await sleep(100)
+    expect(1_000 - budget.leftMs).to.be.within(48, 50 + SLACK_MS)
+  })
+
+  it('end commands that began together when their budget is spent, and leave nothing of it', async () => {
+    const budget = new Budget(30)
+    const startedMs = performance.now()
+    const first = wait(waits, never(), budget)
+    await sleep(10)
+    const second = await wait(waits, never(), budget)
+    expect(second.end).to.be.instanceOf(TimedOut)
+    expect(performance.now() - startedMs).to.be.within(28, 30 + SLACK_MS)
+    expect((await first).end).to.be.instanceOf(TimedOut)
+    expect(budget.leftMs).to.equal(0)
+  })
+
   it('begin anew after a time in which nobody waited', async () => {
     expect((await wait(waits, sleep(1, 'answer'))).end).to.equal('answer')
     await sleep(3 * COMMAND_TIMEOUT_MS)

@@ -18,6 +18,7 @@ export const API_SETTINGS = {
   LOG_FORMAT: 'text',
   REDIS_TIMEOUT_MS: 40,
   REDIS_BUDGET_MS: 90,
+  CACHE_MAX_VALUE_BYTES: 500_000,
   MAX_STALENESS_MS: 8_000,
   CACHE_ENABLED: true,
   CACHE_RESOURCES: ['staff:profile', 'staff:list'],

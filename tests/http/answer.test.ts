@@ -52,7 +52,7 @@ describe('sending an answer', () => {
 
   it('says of each outcome what it was', async () => {
     const statuses: [Partial<Answer>, string][] = [
-      [{ outcome: 'miss', stored: true, ttlMs: 3_600_000 }, 'spms; fwd=miss; stored; ttl=3600'],
+      [{ outcome: 'miss', ttlMs: 3_600_000 }, 'spms; fwd=miss; ttl=3600'],
       [{ outcome: 'miss', collapsed: true }, 'spms; fwd=miss; collapsed; ttl=10'],
       [{ outcome: 'stale', ttlMs: -2_500 }, 'spms; fwd=stale; ttl=-3'],
       [{ outcome: 'bypass', detail: 'redis', ttlMs: 0 }, 'spms; fwd=bypass; detail=redis'],

@@ -1,0 +1,88 @@
+import { EventEmitter, once } from 'node:events'
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import type { Resource } from '../../shared/cache/resource.ts'
+import { until } from '../support/until.ts'
+import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+
+const LIMIT_BYTES = 1_000
+
+describe('the reader, of values above the limit', function () {
+  this.timeout(60_000)
+
+  let engine: Engine
+  let one: TestReader
+  let two: TestReader
+  before(async () => {
+    engine = await openEngine()
+    one = await engine.openReader({ maxValueBytes: LIMIT_BYTES })
+    two = await engine.openReader({ maxValueBytes: LIMIT_BYTES })
+  })
+  after(() => engine[Symbol.asyncDispose]())
+  beforeEach(async () => {
+    await change('x'.repeat(2 * LIMIT_BYTES))
+    await engine.redis.unlink(engine.keyOf('1'))
+  })
+
+  const change = (body: string) => sql`update thing set body = ${body}`.execute(engine.db)
+  const read = ({ reader }: TestReader, thing: Resource = defineThing()) =>
+    reader.read(thing, { id: '1' }, 'v')
+  const fields = () => engine.redis.hkeys(engine.keyOf('1'))
+  const untilMarked = () => until(async () => (await fields()).join() === 'v')
+
+  it('answers them, stores nothing of them, counts that, and holds no lease', async () => {
+    const answer = await read(one)
+    expect(answer.body?.length).to.be.above(2 * LIMIT_BYTES)
+    expect(answer).to.include({ outcome: 'miss', detail: 'large', ttlMs: 0 })
+    await untilMarked()
+    expect(await engine.redis.hstrlen(engine.keyOf('1'), 'v')).to.be.below(100)
+    expect(await engine.redis.pttl(engine.keyOf('1'))).to.be.within(1, 60_000)
+    await until(async () => (await one.fills('too_large')) === 1)
+  })
+
+  it('loads them at once and together, in each process, where it is known that they are large', async () => {
+    await read(one)
+    await untilMarked()
+    const loads = [await one.loads(), await two.loads()] as const
+    const gate = new EventEmitter()
+    const opened = once(gate, 'open')
+    const slow = defineThing({ afterSelect: () => opened })
+    const reading = [one, two].flatMap((from) => Array.from({ length: 10 }, () => read(from, slow)))
+    // None waits for another process, as it would for a lease.
+    await until(async () => (await one.loads()) > loads[0] && (await two.loads()) > loads[1])
+    gate.emit('open')
+    const answers = await Promise.all(reading)
+    for (const { outcome, detail } of answers) {
+      expect([outcome, detail]).to.deep.equal(['miss', 'large'])
+    }
+    expect(answers.filter(({ collapsed }) => collapsed)).to.have.length(18)
+    expect(await one.loads()).to.equal(loads[0] + 1)
+    expect(await two.loads()).to.equal(loads[1] + 1)
+  })
+
+  it('joins no load that began before an invalidation', async () => {
+    await read(one)
+    await untilMarked()
+    const gate = new EventEmitter()
+    const opened = once(gate, 'open')
+    let isSelected = false
+    const slow = defineThing({ afterSelect: () => ((isSelected = true), opened) })
+    const before = read(one, slow)
+    await until(() => isSelected)
+    await change('y'.repeat(2 * LIMIT_BYTES))
+    await engine.redis.unlink(engine.keyOf('1'))
+    expect((await read(one)).body?.toString()).to.contain('yyy')
+    await untilMarked()
+    expect((await read(one)).body?.toString()).to.contain('yyy')
+    gate.emit('open')
+    expect((await before).body?.toString()).to.contain('xxx')
+  })
+
+  it('stores them once they are smaller', async () => {
+    await read(one)
+    await untilMarked()
+    await change('small')
+    await engine.redis.unlink(engine.keyOf('1'))
+    await until(async () => (await read(two)).outcome === 'hit')
+  })
+})
