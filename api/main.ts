@@ -55,7 +55,13 @@ await runService(logger, async (service) => {
   const { prefix, resources, maxStalenessMs } = config.cache
   const life = new OwnLife()
   const store = openStore(config.cache, service, createInstruments(registry), metrics.store)
-  if (store) void watchOwnLife(db, life, stopping)
+  if (store) {
+    void watchOwnLife(db, life, stopping, (error) =>
+      logger.warn('no incarnation of the database can be begun, so nothing is stored in Redis', {
+        error,
+      }),
+    )
+  }
   const tables = compileRules(catalog).tables.map(({ name }) => name)
   const loader = createLoader(db, { ...config.loads, life, tables })
   measureParts(registry, { db, loader, store, life, resources })
@@ -68,6 +74,7 @@ await runService(logger, async (service) => {
     isCached: ({ name }) => resources.has(name),
     metrics,
     redisBudgetMs: config.cache.budgetMs,
+    maxValueBytes: config.cache.maxValueBytes,
     onFillError: (error) => logger.debug('cache not filled', { error }),
   })
 
@@ -101,7 +108,7 @@ await runService(logger, async (service) => {
 })
 
 function openStore(
-  { enabled, redisUrl, prefix, commandTimeoutMs }: ApiConfig['cache'],
+  { enabled, redisUrl, prefix, commandTimeoutMs, maxValueBytes }: ApiConfig['cache'],
   service: Service,
   instruments: Instruments,
   metrics: StoreMetrics,
@@ -125,6 +132,7 @@ function openStore(
     createRedisStore(redis, {
       prefix,
       commandTimeoutMs,
+      maxValueBytes,
       metrics,
       onState: (isUsable) => logger.info(isUsable ? 'cache in use' : 'cache not in use'),
       onDenied: createDenialLog(logger),

@@ -223,6 +223,7 @@ describe('doctor', () => {
           'usage on schema public',
           'usage on schema invalidation',
           'select on invalidation.life',
+          'execute on function invalidation.begin_life()',
           'select on users_keywordtag',
           'insert, update, delete on projects_projectmember',
           'update, delete on users_user',
@@ -263,6 +264,36 @@ describe('doctor', () => {
         await sql.query(`drop role ${role}`)
       })
     }
+  })
+
+  it('finds that no incarnation has begun', async () => {
+    const { rows } = await sql.query('delete from invalidation.incarnation returning *')
+    const findings = await look()
+    await sql.query(
+      'insert into invalidation.incarnation select * from json_populate_record(null::invalidation.incarnation, $1)',
+      [JSON.stringify(rows[0])],
+    )
+    expect(whats(findings)).to.include('no incarnation has begun since Postgres was started')
+    await until(async () => (await found()).length === 0)
+  })
+
+  it('finds a service whose transactions are read-only by default', async () => {
+    const role = `spms_reader_${prefix.replace('-', '_')}`
+    await sql.query(`create role ${role} login password 'x' superuser;
+      alter role ${role} set default_transaction_read_only = on`)
+    const url = new URL(database.url)
+    url.username = role
+    url.password = 'x'
+    const reader = new Client({ connectionString: url.href, application_name: 'spms-api' })
+    await reader.connect()
+    expect(await found()).to.include(
+      `transactions of ${role}, the role of spms-api, are read-only by default`,
+    )
+    await sql.query(`alter role ${role} set default_transaction_read_only = off`)
+    expect(await found()).to.eql([])
+    await reader.end()
+    await sql.query(`drop role ${role}`)
+    await until(async () => (await found()).length === 0)
   })
 
   it('notes a superuser who needs not be one', async () => {

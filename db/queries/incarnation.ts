@@ -8,6 +8,19 @@ export async function findIncarnation(db: Kysely<Database>): Promise<string | nu
   return rows[0]?.id ?? null
 }
 
+/**
+ * Begins the incarnation of this start of the server unless one has begun. Of several processes that
+ * call it at once one begins it. Not for loads: it waits for the others, for a lock 1 s at most.
+ * @throws what Postgres answers on a standby, where the default is read-only, or where the role
+ * lacks the right.
+ */
+export async function beginIncarnation(db: Kysely<Database>): Promise<void> {
+  await db.transaction().execute(async (trx) => {
+    await sql`set local lock_timeout = '1s'`.execute(trx)
+    await sql`select invalidation.begin_life()`.execute(trx)
+  })
+}
+
 /** What could be seen at one time, and in which life of the database. */
 export interface Moment {
   readonly incarnation: string | null

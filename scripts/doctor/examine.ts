@@ -15,6 +15,7 @@ import { checkNames } from './names.ts'
 import { checkPermissions } from './permissions.ts'
 import { checkPooler } from './pooler.ts'
 import { checkPublications } from './publications.ts'
+import { checkReadOnly } from './read-only.ts'
 import { checkRedis } from './redis.ts'
 import { checkSettings } from './settings.ts'
 import { checkStandbys } from './standbys.ts'
@@ -56,7 +57,9 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
     )
     const incarnation = isInstalled ? await findLife(client).catch(() => null) : null
     const redis = await examineRedis(client, patient, incarnation)
-    return [...settings, ...log, ...pooler, ...redis]
+    const begun =
+      isInstalled && incarnation === null && !(await isStandby(client)) ? [NOT_BEGUN] : []
+    return [...settings, ...log, ...begun, ...pooler, ...redis]
   } finally {
     // Behind a pooler in transaction mode the next one gets this backend.
     await client.query('reset all').catch(() => undefined)
@@ -86,6 +89,17 @@ async function findLife(client: Client): Promise<string | null> {
   return rows[0]?.id ?? null
 }
 
+async function isStandby(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ standby: boolean }>('select pg_is_in_recovery() as standby')
+  return rows[0]?.standby === true
+}
+
+const NOT_BEGUN = wrong(
+  'no incarnation has begun since Postgres was started',
+  'nothing that is loaded is stored in Redis',
+  'start an invalidator, or an API whose role may run invalidation.begin_life() and write; the log of the API says what keeps it from that',
+)
+
 const NOT_INSTALLED = wrong(
   'the event log is not installed',
   'no change reaches the cache, so nothing is cached',
@@ -97,6 +111,7 @@ async function examineLog(client: Client, { databaseUrl }: Patient): Promise<Fin
     ...(await attempt('the triggers', () => checkTriggers(client))),
     ...(await attempt('the names of tables', () => checkNames(client))),
     ...(await attempt('the grants', () => checkGrants(client))),
+    ...(await attempt('read-only defaults', () => checkReadOnly(client))),
     ...(await attempt('the invalidators', () => checkInvalidator(databaseUrl))),
     ...(await attempt('the locks', () => checkLocks(client))),
     ...(await attempt('the publications', () => checkPublications(client))),

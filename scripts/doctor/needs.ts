@@ -48,6 +48,12 @@ const NO_WRITE = 'requests that change or delete what is there fail'
 const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
   'spms-api': [
     ...tables(['invalidation.life'], ['select'], 'nothing is cached'),
+    {
+      kind: 'function',
+      name: 'invalidation.begin_life()',
+      rights: ['execute'],
+      why: 'nothing is cached after a restart of Postgres until an invalidator runs',
+    },
     ...tables(watched, ['select'], 'what shows it cannot be loaded'),
     ...tables(
       [

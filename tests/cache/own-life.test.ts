@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { sql } from 'kysely'
+import { openDatabase } from '../../db/database.ts'
 import { findIncarnation } from '../../db/queries/incarnation.ts'
 import { bareUuid } from '../../shared/cache/frame.ts'
 import { OwnLife, watchOwnLife } from '../../shared/cache/own-life.ts'
@@ -47,9 +48,52 @@ describe('the life of the database that our own connections see', function () {
     const begun = await current()
     await until(() => life.incarnation === begun)
 
-    await sql`delete from invalidation.incarnation`.execute(engine.db)
-    await until(() => life.incarnation === null)
     stop.abort()
     await watching
+  })
+
+  it('is begun where none has begun, by several processes at once', async () => {
+    const lives = [new OwnLife(), new OwnLife()]
+    const stop = new AbortController()
+    await sql`delete from invalidation.incarnation`.execute(engine.db)
+    const watching = lives.map((life) => watchOwnLife(engine.db, life, stop.signal))
+    await until(() => lives.every(({ incarnation }) => typeof incarnation === 'string'))
+    const begun = await current()
+    for (const life of lives) expect(life.incarnation).to.equal(begun)
+    stop.abort()
+    await Promise.all(watching)
+  })
+
+  it('is not begun by a process that may not, which reports that once', async () => {
+    const role = `spms_own_life_${engine.prefix.replaceAll('-', '_')}`
+    await sql
+      .raw(
+        `create role ${role} login password 'x'; grant usage on schema invalidation to ${role};
+         grant select on invalidation.life to ${role}; delete from invalidation.incarnation`,
+      )
+      .execute(engine.db)
+    const url = new URL(engine.databaseUrl)
+    url.username = role
+    url.password = 'x'
+    const db = openDatabase({ url: url.href, poolSize: 1, applicationName: 'engine-test' })
+    const life = new OwnLife()
+    const stop = new AbortController()
+    const troubles: unknown[] = []
+    const watching = watchOwnLife(db, life, stop.signal, (error) => troubles.push(error))
+    try {
+      await until(() => troubles.length > 0)
+      expect(troubles[0]).to.have.property('code', '42501')
+      expect(life.incarnation).to.equal(null)
+      await sql
+        .raw(`grant execute on function invalidation.begin_life() to ${role}`)
+        .execute(engine.db)
+      await until(() => typeof life.incarnation === 'string')
+      expect(troubles).to.have.length(1)
+    } finally {
+      stop.abort()
+      await watching
+      await db.destroy()
+      await sql.raw(`drop owned by ${role}; drop role ${role}`).execute(engine.db)
+    }
   })
 })

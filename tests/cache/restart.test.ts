@@ -1,0 +1,110 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { watchOwnLife } from '../../shared/cache/own-life.ts'
+import type { Ledger } from '../../shared/cache/ledger.ts'
+import { startInvalidator, testRedisUrl } from '../support/invalidator.ts'
+import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
+import { until } from '../support/until.ts'
+import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+
+const BOUND_MS = 2_000
+const first = '{"body" : "first", "variant" : "v"}'
+const second = '{"body" : "second", "variant" : "v"}'
+
+describe('readers after a restart of Postgres without an invalidator', function () {
+  this.timeout(240_000)
+
+  const thing = defineThing()
+  const stop = new AbortController()
+  const watching: Promise<void>[] = []
+  const troubles: unknown[] = []
+  let postgres: PrivatePostgres
+  let engine: Engine
+  let readers: readonly [TestReader, TestReader]
+  before(async () => {
+    postgres = await startPrivatePostgres({ seeded: false })
+    engine = await openEngine(testRedisUrl(), postgres.url)
+    readers = [await open(BOUND_MS), await open(BOUND_MS)]
+  })
+  after(async () => {
+    stop.abort()
+    await Promise.all(watching)
+    await engine[Symbol.asyncDispose]()
+    await postgres[Symbol.asyncDispose]()
+  })
+
+  /** A reader whose process looks for the incarnation, as `api/main.ts` does. */
+  async function open(maxStalenessMs: number): Promise<TestReader> {
+    const reader = await engine.openReader({ maxStalenessMs, redisTimeoutMs: 2_000 })
+    watching.push(
+      watchOwnLife(engine.db, reader.life, stop.signal, (error) => troubles.push(error)),
+    )
+    return reader
+  }
+
+  const read = ({ reader }: TestReader) =>
+    reader.read(thing, { id: '1' }, 'v').catch(() => ({ outcome: 'failed', body: null }))
+  const outcome = async (from: TestReader) => (await read(from)).outcome
+  const text = async (from: TestReader) => (await read(from)).body?.toString()
+  const loads = async () => (await readers[0].loads()) + (await readers[1].loads())
+
+  for (const [how, end] of [
+    ['was stopped', () => postgres.stop()],
+    ['has crashed', () => postgres.crash()],
+  ] as const) {
+    it(`load each entry once per MAX_STALENESS_MS when it ${how}`, async () => {
+      for (const reader of readers) await until(async () => (await outcome(reader)) === 'hit')
+      const before = readers[0].life.incarnation
+      await end()
+      await postgres.start()
+      for (const reader of readers) {
+        await until(
+          () => typeof reader.life.incarnation === 'string' && reader.life.incarnation !== before,
+        )
+        await until(async () => (await outcome(reader)) === 'hit')
+      }
+      expect(readers[0].life.incarnation).to.equal(readers[1].life.incarnation)
+
+      const loadsBefore = await loads()
+      const sinceMs = performance.now()
+      while (performance.now() - sinceMs < 2.5 * BOUND_MS) {
+        for (const reader of readers) expect(await outcome(reader)).to.be.oneOf(['hit', 'miss'])
+      }
+      const bounds = Math.ceil((performance.now() - sinceMs) / BOUND_MS)
+      expect((await loads()) - loadsBefore).to.be.within(1, bounds)
+    })
+  }
+
+  it('are answered with nothing stale once an invalidator comes, which flushes once', async () => {
+    const patient = await open(3_600_000)
+    await until(() => typeof patient.life.incarnation === 'string')
+    await until(async () => (await outcome(patient)) === 'hit')
+    expect(await text(patient)).to.equal(first)
+    await sql`update thing set body = 'second'`.execute(engine.db)
+    const begun = patient.life.incarnation
+
+    let flushes = 0
+    const wrapLedger = (ledger: Ledger): Ledger => ({
+      ...ledger,
+      async apply(advances, between) {
+        const report = await ledger.apply(advances, between)
+        for (const { resource, flush } of advances) {
+          if (flush && report.stored.has(resource.name)) flushes++
+        }
+        return report
+      },
+    })
+    await using invalidator = startInvalidator({
+      databaseUrl: postgres.url,
+      catalog: [thing],
+      prefix: engine.prefix,
+      wrapLedger,
+    })
+    await until(() => invalidator.working && flushes > 0)
+    await until(async () => (await text(patient)) === second)
+    await until(async () => (await outcome(patient)) === 'hit')
+    expect(flushes).to.equal(1)
+    expect(patient.life.incarnation).to.equal(begun)
+    expect(troubles).to.deep.equal([])
+  })
+})
