@@ -30,7 +30,8 @@ const HINTS: Readonly<Record<string, string>> = {
   db: 'write it as the path',
   application_name: 'each program has a fixed name, by which it is found in pg_stat_activity',
   fallback_application_name: 'each program has a fixed name',
-  options: 'the program sets and checks the settings of its sessions; for a schema write search_path=...',
+  options:
+    'the program sets and checks the settings of its sessions; for a schema write search_path=...',
   target_session_attrs: 'give the address of the primary',
 }
 
@@ -74,7 +75,9 @@ function readParameters({ searchParams }: URL): ReadonlyMap<string, string> {
   for (const [name, value] of searchParams) {
     if (!PARAMETERS.includes(name)) {
       const hint = HINTS[name] ?? `supported are ${SUPPORTED}`
-      throw new ConfigurationError(`the parameter ${JSON.stringify(name)} is not supported: ${hint}`)
+      throw new ConfigurationError(
+        `the parameter ${JSON.stringify(name)} is not supported: ${hint}`,
+      )
     }
     if (found.has(name)) throw new ConfigurationError(`the parameter ${name} is given twice`)
     found.set(name, value)

@@ -39,7 +39,10 @@ const pools = new WeakMap<Kysely<Database>, Pool>()
 export function openDatabase(options: DatabaseOptions): Kysely<Database> {
   const { url, applicationName } = options
   const pool = new Pool({
-    ...clientConfig(parseDatabaseUrl(url), { applicationName, connectTimeoutMs: CONNECT_TIMEOUT_MS }),
+    ...clientConfig(parseDatabaseUrl(url), {
+      applicationName,
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    }),
     max: options.poolSize,
   })
 

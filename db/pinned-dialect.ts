@@ -49,7 +49,9 @@ class PinnedDriver extends PostgresDriver {
   ): Promise<void> {
     try {
       await connection.executeQuery(
-        CompiledQuery.raw(`begin isolation level ${isolationLevel} ${accessMode}; ${this.#settingsSql}`),
+        CompiledQuery.raw(
+          `begin isolation level ${isolationLevel} ${accessMode}; ${this.#settingsSql}`,
+        ),
       )
     } catch (error) {
       // Kysely rolls back only what began.

@@ -38,8 +38,6 @@ export async function whyNotSession(client: Client, other: Client): Promise<stri
 }
 
 async function backendOf(client: Client): Promise<number | undefined> {
-  const { rows } = await client.query<{ pid: number }>(
-    'select pg_catalog.pg_backend_pid() as pid',
-  )
+  const { rows } = await client.query<{ pid: number }>('select pg_catalog.pg_backend_pid() as pid')
   return rows[0]?.pid
 }

@@ -19,7 +19,8 @@ outliveClosedPipe()
 
 /** Resolves when we are asked to stop. Again is not more: a terminal and npm both pass a Ctrl-C on. */
 const asked = new Promise<void>((resolve) => {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE']) process.on(signal, () => resolve())
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'])
+    process.on(signal, () => resolve())
   if (process.env.npm_lifecycle_event !== undefined) whenParentDies(resolve)
 })
 

@@ -70,7 +70,11 @@ export function parseRedisUrl(text: string): RedisAddress {
     return [{ host: host.replace(/^\[|\]$/g, ''), port: Number(port ?? usual) }]
   })
   const [first] = addresses
-  if (!first || addresses.length < hosts.split(',').length || isSentinel !== (master !== undefined)) {
+  if (
+    !first ||
+    addresses.length < hosts.split(',').length ||
+    isSentinel !== (master !== undefined)
+  ) {
     throw new ConfigurationError(`is not ${REDIS_URL_FORMS}`)
   }
   const login: RedisLogin = {

@@ -18,9 +18,12 @@ export const needsOf = (
   /** Where the tables of the application are. */
   searchPath: readonly string[],
 ): readonly Need[] => [
-  ...[...searchPath, 'invalidation'].map(
-    (name): Need => ({ kind: 'schema', name, rights: ['usage'], why: NO_SCHEMA[application] }),
-  ),
+  ...[...searchPath, 'invalidation'].map((name): Need => ({
+    kind: 'schema',
+    name,
+    rights: ['usage'],
+    why: NO_SCHEMA[application],
+  })),
   ...NEEDS[application],
 ]
 

@@ -31,7 +31,7 @@ function render({ command, rowCount, fields, rows }: QueryArrayResult<Row>): str
   const names = fields.map(({ name }) => name)
   const cells = rows.map((row) => row.map((value) => value ?? ''))
   const widths = names.map((name, at) =>
-    Math.max(name.length, ...cells.map((row) => row[at]?.length ?? 0)),
+    cells.reduce((most, row) => Math.max(most, row[at]?.length ?? 0), name.length),
   )
   const line = (row: readonly string[]) =>
     ` ${row.map((cell, at) => cell.padEnd(widths[at] ?? 0)).join(' | ')}`.trimEnd()
