@@ -49,7 +49,8 @@ export interface CatalogTable {
 
 /**
  * Reads the catalog's rows of some tables, as installation and drift scan judge them. Tables that
- * are not there are left out.
+ * are not there are left out. What is known already is not read again under the same fingerprint:
+ * most of the time goes into texts, and a scan comes every two seconds.
  *
  * The `xmin` of catalog rows is part of the fingerprint: what was changed and changed back between
  * two scans is the same in every other column. (VACUUM and ANALYZE leave it alone.) Each of these
@@ -59,72 +60,89 @@ export interface CatalogTable {
 export async function readCatalog(
   client: pg.ClientBase,
   names: readonly string[],
+  known: (name: string) => CatalogTable | undefined = () => undefined,
 ): Promise<ReadonlyMap<string, CatalogTable>> {
   const { rows } = await client.query<CatalogRow>(
     // Texts, since JSON of other types costs ten times as much; one array for each column.
-    `select w.name, c.relkind as kind, c.relhassubclass as "hadChildren",
-            c.relrowsecurity as "rowSecurity",
-            exists (select from pg_inherits i where i.inhrelid = c.oid) as "isChild",
-            exists (select from pg_inherits i where i.inhparent = c.oid) as "hasChildren",
-            exists (select from pg_subscription_rel s where s.srrelid = c.oid) as subscribed,
-            coalesce(a.columns, '{}') as columns, coalesce(k.columns, '{}') as "primaryKey",
-            coalesce(t.triggers, '[]') as triggers,
-            encode(sha256(convert_to(
-              concat_ws('/', c.oid, c.xmin, t.history, a.history, k.indexrelid), 'UTF8')), 'hex')
-              as fingerprint
-     from unnest($1::text[], $2::text[]) w (name, identifier)
-     join pg_class c on c.oid = to_regclass(w.identifier)
-     left join lateral (
-       select json_agg(json_build_object(
-                'name', t.tgname::text, 'enabled', t.tgenabled::text, 'type', t.tgtype,
-                'unconditional', t.tgqual is null and t.tgattr::text = '',
-                'function', n.nspname || '.' || p.proname,
-                'args', replace(encode(t.tgargs, 'escape'), '\\000', ','),
-                'sha256', encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex'),
-                'guarded', p.prosecdef and p.proconfig = '{"search_path=pg_catalog, pg_temp"}'
-              )) as triggers,
-              string_agg(concat_ws(' ', t.oid, t.xmin, p.oid, p.xmin), ',' order by t.oid) as history
-       from pg_trigger t
-       join pg_proc p on p.oid = t.tgfoid
-       join pg_namespace n on n.oid = p.pronamespace
-       where t.tgrelid = c.oid and t.tgname like 'zz\\_invalidation\\_%'
-     ) t on true
-     left join lateral (
-       select array_agg(array[a.attname::text,
-                (select concat(case when y.typnamespace <> 'pg_catalog'::regnamespace
-                                     then y.typnamespace::regnamespace || '.' end, y.typname)
-                 from pg_type y where y.oid = a.atttypid),
-                a.attgenerated::text] order by a.attnum) as columns,
-              string_agg(concat_ws(' ', a.attnum, a.xmin, a.attname, a.atttypid, a.atttypmod), ','
-                order by a.attnum) as history
-       from pg_attribute a
-       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-     ) a on true
-     left join lateral (
-       select i.indexrelid, array(
-                select (select a.attname::text from pg_attribute a
-                        where a.attrelid = c.oid and a.attnum = i.indkey[place])
-                from generate_series(0, i.indnkeyatts - 1) place) as columns
-       from pg_index i
-       where i.indrelid = c.oid and i.indisprimary
-     ) k on true`,
-    [names, names.map(identifier)],
+    {
+      name: 'invalidation-catalog',
+      text: `with found as materialized (
+       select w.name, w.known, c.oid, c.relkind as kind, c.relhassubclass as "hadChildren",
+              c.relrowsecurity as "rowSecurity",
+              exists (select from pg_inherits i where i.inhrelid = c.oid) as "isChild",
+              exists (select from pg_inherits i where i.inhparent = c.oid) as "hasChildren",
+              exists (select from pg_subscription_rel s where s.srrelid = c.oid) as subscribed,
+              encode(sha256(convert_to(concat_ws('/', c.oid, c.xmin,
+                (select string_agg(concat_ws(' ', t.oid, t.xmin, p.oid, p.xmin), ',' order by t.oid)
+                 from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+                 where t.tgrelid = c.oid and t.tgname like 'zz\\_invalidation\\_%'),
+                array(select a.xmin from pg_attribute a
+                      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+                      order by a.attnum),
+                array(select i.indexrelid from pg_index i where i.indrelid = c.oid and i.indisprimary)
+              ), 'UTF8')), 'hex') as fingerprint
+       from unnest($1::text[], $2::text[], $3::text[]) w (name, identifier, known)
+       join pg_class c on c.oid = to_regclass(w.identifier)
+     )
+     select f.name, f.kind, f."hadChildren", f."rowSecurity", f."isChild", f."hasChildren",
+            f.subscribed, f.fingerprint,
+            case when f.fingerprint is distinct from f.known then (
+              select array_agg(array[a.attname::text,
+                       (select concat(case when y.typnamespace <> 'pg_catalog'::regnamespace
+                                            then y.typnamespace::regnamespace || '.' end, y.typname)
+                        from pg_type y where y.oid = a.atttypid),
+                       a.attgenerated::text] order by a.attnum)
+              from pg_attribute a
+              where a.attrelid = f.oid and a.attnum > 0 and not a.attisdropped
+            ) end as columns,
+            case when f.fingerprint is distinct from f.known then (
+              select array(
+                       select (select a.attname::text from pg_attribute a
+                               where a.attrelid = f.oid and a.attnum = i.indkey[place])
+                       from generate_series(0, i.indnkeyatts - 1) place)
+              from pg_index i where i.indrelid = f.oid and i.indisprimary
+            ) end as "primaryKey",
+            case when f.fingerprint is distinct from f.known then (
+              select json_agg(json_build_object(
+                       'name', t.tgname::text, 'enabled', t.tgenabled::text, 'type', t.tgtype,
+                       'unconditional', t.tgqual is null and t.tgattr::text = '',
+                       'function', n.nspname || '.' || p.proname,
+                       'args', replace(encode(t.tgargs, 'escape'), '\\000', ','),
+                       'sha256', encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex'),
+                       'guarded', p.prosecdef and p.proconfig = '{"search_path=pg_catalog, pg_temp"}'
+                     ))
+              from pg_trigger t
+              join pg_proc p on p.oid = t.tgfoid
+              join pg_namespace n on n.oid = p.pronamespace
+              where t.tgrelid = f.oid and t.tgname like 'zz\\_invalidation\\_%'
+            ) end as triggers
+     from found f`,
+      values: [names, names.map(identifier), names.map((name) => known(name)?.fingerprint ?? null)],
+    },
   )
   return new Map(
-    rows.map(({ name, columns, ...table }) => {
-      const named = columns.map(([column, type, generated]) => ({
+    rows.map(({ name, columns, primaryKey, triggers, ...table }) => {
+      const before = known(name)
+      if (before?.fingerprint === table.fingerprint) return [name, { ...before, ...table }]
+      const named = (columns ?? []).map(([column, type, generated]) => ({
         name: column,
         type,
         virtual: generated === 'v',
       }))
-      return [name, { ...table, columns: named }]
+      return [
+        name,
+        { ...table, columns: named, primaryKey: primaryKey ?? [], triggers: triggers ?? [] },
+      ]
     }),
   )
 }
 
-interface CatalogRow extends Omit<CatalogTable, 'columns'> {
+/** The last three are null where they are known. */
+interface CatalogRow extends Omit<CatalogTable, 'columns' | 'primaryKey' | 'triggers'> {
   readonly name: string
-  readonly columns: readonly (readonly [name: string, type: string, generated: string])[]
+  readonly columns: readonly (readonly [name: string, type: string, generated: string])[] | null
+  readonly primaryKey: readonly string[] | null
+  readonly triggers: readonly CatalogTrigger[] | null
 }
 
 /**

@@ -30,9 +30,10 @@ export async function scanTables(
   client: pg.ClientBase,
   tables: readonly InstalledTable[],
   earlier: (table: string) => readonly InstalledTable[] = () => [],
+  known: (table: string) => CatalogTable | undefined = () => undefined,
 ): Promise<ReadonlyMap<string, TableState>> {
   const names = tables.map(({ name }) => name)
-  const catalog = await readCatalog(client, names)
+  const catalog = await readCatalog(client, names, known)
   const logProblems = await readLogProblems(client)
   return new Map(
     tables.map((table) => {

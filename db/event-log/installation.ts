@@ -20,6 +20,8 @@ export interface Installation {
 export function createInspection(): (client: pg.ClientBase) => Promise<Installation> {
   let known: { id: string; rules: InstalledRules; wanted: readonly WatchedTable[] } | undefined
 
+  let tables: ReadonlyMap<string, TableState> = new Map()
+
   return async (client) => {
     const { rows } = await client.query<{ id: string }>(
       `select concat((select max(version) from invalidation.rules), ' ', (
@@ -31,11 +33,18 @@ export function createInspection(): (client: pg.ClientBase) => Promise<Installat
       known = { id, rules: await readRules(client), wanted: (await readWanted(client)).tables }
     }
     const { rules, wanted } = known
-    const tables = await scanTables(client, rules.newest?.tables ?? [], rules.waysToWatch)
+    const before = tables
+    tables = await scanTables(
+      client,
+      rules.newest?.tables ?? [],
+      rules.waysToWatch,
+      (name) => before.get(name)?.found,
+    )
+    const states = tables
     return {
-      tables,
+      tables: states,
       problems: (table) => {
-        const state = tables.get(table.name)
+        const state = states.get(table.name)
         const goingOn = wanted.find(({ name }) => name === table.name)
         const isReported = [state?.follows, goingOn].every((one) => one && covers(one, table))
         return [
