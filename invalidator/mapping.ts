@@ -141,7 +141,6 @@ export function createMapping(
         for (const event of events) addEvent(event)
       },
       finish() {
-        for (const name of flush.keys()) keys.delete(name)
         const lookups = [...questions]
           .filter(([{ resource }]) => !flush.has(resource.name))
           .map(([route, rows]) => toLookup(route, [...rows.values()]))
