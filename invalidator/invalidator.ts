@@ -116,7 +116,8 @@ async function work(
         }
       }
       if (ownership.isEmpty) {
-        // Standing by. Whoever works needs the bell, and lets it go under load.
+        // Standing by: it reads no window, so no commit need ring for it.
+        await pace.letGo()
         trouble.over()
         await pause(BALANCE_EVERY_MS, stopping)
         continue

@@ -43,9 +43,10 @@ const SILENT_POLL_MS = 5
 /**
  * Decides between sleeping and polling.
  *
- * Only the holder of the bell sleeps, and only after a window that was read while it held it. So a
- * commit is either in that window, or its trigger found the bell taken and rings: no wake-up is
- * lost. A ring during the window is remembered by `wakeUp`.
+ * Only a replica that has the right to sleep does, and only after a window that was read since it
+ * has it. So a commit is either in that window, or its trigger found the sleep lock taken or
+ * requested and rings: no wake-up is lost. A ring during the window is remembered by `wakeUp`, and
+ * a right that ends by itself wakes the replica up.
  */
 export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }: PaceDeps): Pace {
   let holding = false
@@ -54,6 +55,8 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
   let measuredAtMs = performance.now()
   let queuedAtMs = -Infinity
   const lookDue = every(QUEUE_EVERY_MS)
+  let wake: (() => void) | undefined
+  session.onBellLost(() => wake?.())
 
   /** Whether ringing makes writers wait. */
   async function isBusy(events: number): Promise<boolean> {
@@ -74,6 +77,7 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
       pollMs = events > 0 ? POLL_FIRST_MS : Math.min(POLL_MAX_MS, 2 * pollMs)
       if (!session.bellRings) return pause(SILENT_POLL_MS)
 
+      holding &&= session.hasBell()
       if (holding) {
         if (!busy) return slumber(listener.hearing ? heartbeatMs : POLL_MAX_MS)
         await letGo()
@@ -95,10 +99,15 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
 
   /** Sleeps until it rings; in its sleep it goes on saying that it is alive. */
   async function slumber(ms: number): Promise<void> {
-    for (let leftMs = ms; leftMs > 0 && !stopping.aborted; leftMs -= PING_EVERY_MS) {
+    const awake = new AbortController()
+    wake = () => awake.abort()
+    stopping.addEventListener('abort', wake, { once: true })
+    if (stopping.aborted || !session.hasBell()) wake()
+    for (let leftMs = ms; leftMs > 0 && !awake.signal.aborted; leftMs -= PING_EVERY_MS) {
       if (leftMs < ms) await session.ping()
-      if (await wakeUp.wait(Math.min(leftMs, PING_EVERY_MS), stopping)) return
+      if (await wakeUp.wait(Math.min(leftMs, PING_EVERY_MS), awake.signal)) break
     }
+    stopping.removeEventListener('abort', wake)
   }
 
   async function pause(ms: number): Promise<void> {

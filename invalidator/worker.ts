@@ -78,6 +78,8 @@ interface Retry {
 const isTooSlow = (error: unknown) =>
   error instanceof Error && 'code' in error && error.code === '57014'
 
+const NOTHING_DONE: AdvanceReport = { stored: new Map(), removed: new Map(), timeMs: null }
+
 /** What one reading of the log asks of Redis. */
 interface Findings {
   readonly horizon: Horizon
@@ -163,7 +165,8 @@ export function createWorker(deps: WorkerDeps): Worker {
     const advances = ours().map((post) => advanceOf(post, findings, asOfMs))
     const long = advances.filter(takesLong)
     const short = advances.filter((one) => !takesLong(one))
-    const [report] = await Promise.all([ledger.apply(short, pingNowAndThen), findings.ended])
+    const applying = short.length > 0 ? ledger.apply(short, pingNowAndThen) : NOTHING_DONE
+    const [report] = await Promise.all([applying, findings.ended])
     if (report.timeMs !== null) told = { redisMs: report.timeMs, atMs: nowMs }
     publishedAtMs = nowMs
     settle(short, report)

@@ -1,7 +1,8 @@
 import type { Client, QueryConfig } from 'pg'
-import { connectPlain, NEEDS_A_SESSION, pinSession } from '../connection.ts'
+import { connect, connectPlain, NEEDS_A_SESSION, pinSession } from '../connection.ts'
 import { whyNotSession } from '../session-mode.ts'
 import { LOCK, LOCK_CLASS } from './event.ts'
+import { createSleepLock } from './sleep-lock.ts'
 
 /**
  * The one connection on which a worker reads windows and holds its locks. A worker that can no
@@ -25,9 +26,13 @@ export interface WorkerSession extends AsyncDisposable {
    * work: a session without a sign of life for five seconds loses its locks to others.
    */
   ping(): Promise<void>
-  /** The right to sleep. While it is held alone, every writer rings. */
+  /** The right to sleep, which several may have: true when every writer rings from now on. */
   tryBell(): Promise<boolean>
   releaseBell(): Promise<void>
+  /** Whether that still holds. */
+  hasBell(): boolean
+  /** Called when it ends by itself. */
+  onBellLost(listener: () => void): void
   /** Whether a commit that rings waits for another: NOTIFY's lock is held until one is on disk. */
   isRingingQueued(): Promise<boolean>
   /** False where writers do not ring: then the worker must not rely on being woken. */
@@ -49,6 +54,8 @@ export interface WorkerSessionOptions {
   readonly applicationName: string
   /** A window or lookup that takes longer is given up and started again. */
   readonly statementTimeoutMs: number
+  /** How long a request for the sleep lock stays in the queue; see there for the default. */
+  readonly sleepLockWaitMs?: number | undefined
 }
 
 /** Connects. @throws when Postgres cannot be reached, is a standby, or gives us no session of our own. */
@@ -109,6 +116,15 @@ const NOTIFY_QUEUE = `select exists (
 export const isSilence = (error: unknown): boolean =>
   error instanceof Error && error.message === 'Query read timeout'
 
+/** The connection that waits for the sleep lock while its replica is idle. */
+function connectSleeper({ url, applicationName }: WorkerSessionOptions): Promise<Client> {
+  return connect(
+    url,
+    { applicationName: `${applicationName}-sleep`, connectTimeoutMs: CONNECT_TIMEOUT_MS },
+    { tcp_keepalives_idle: '5', idle_session_timeout: '5s' },
+  )
+}
+
 async function prepare(
   client: Client,
   options: WorkerSessionOptions,
@@ -161,6 +177,13 @@ async function prepare(
     await lockQuery('select pg_advisory_unlock($1, $2) as locked', [lockClass, object])
   }
 
+  const sleepLock = createSleepLock({
+    main: client,
+    connect: () => connectSleeper(options),
+    waitMs: options.sleepLockWaitMs,
+  })
+  lost.addEventListener('abort', () => void sleepLock[Symbol.asyncDispose](), { once: true })
+
   return {
     client,
     backend,
@@ -185,12 +208,18 @@ async function prepare(
       return rows
     },
     async ping() {
-      await client.query({ text: 'select 1', query_timeout: PING_TIMEOUT_MS } as QueryConfig)
+      await Promise.all([
+        client.query({ text: 'select 1', query_timeout: PING_TIMEOUT_MS } as QueryConfig),
+        sleepLock.ping(),
+      ])
     },
-    tryBell: () => tryLock(LOCK_CLASS, LOCK.bell),
-    releaseBell: () => unlock(LOCK_CLASS, LOCK.bell),
+    tryBell: () => sleepLock.enter(),
+    releaseBell: () => sleepLock.leave(),
+    hasBell: () => sleepLock.isKept(),
+    onBellLost: (listener) => sleepLock.onLost(listener),
     isRingingQueued: () => lockQuery(NOTIFY_QUEUE, []),
     [Symbol.asyncDispose]: async () => {
+      await sleepLock[Symbol.asyncDispose]()
       await client.end().catch(() => undefined)
     },
   }

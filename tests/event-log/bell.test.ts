@@ -13,6 +13,7 @@ const sessionOptions = (url: string) => ({
   url,
   applicationName: 'spms-test-sleeper',
   statementTimeoutMs: 10_000,
+  sleepLockWaitMs: 600_000,
 })
 
 /** Listens on a connection of its own; tells how often the bell rang since it was last asked. */
@@ -105,20 +106,83 @@ describe('the bell', () => {
     await writer.end()
   })
 
-  it('is free again when its sleeper is gone', async () => {
-    expect(await sleeper.tryBell()).to.be.true
-    const other = await openWorkerSession(sessionOptions(log.url))
-    expect(await other.tryBell()).to.be.false
-    await log.client.query(
-      'select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and pid <> $2',
-      [
-        'spms-test-sleeper',
-        Number((await other.client.query('select pg_backend_pid() as pid')).rows[0].pid),
-      ],
+  /** How the sessions that sleep stand in the queue. */
+  async function queue(): Promise<{ pid: number; granted: boolean }[]> {
+    const { rows } = await log.client.query<{ pid: number; granted: boolean }>(
+      `select pid, granted from pg_locks
+       where locktype = 'advisory' and mode = 'ExclusiveLock' and classid = 1397771603 and objid = 0
+         and database = (select oid from pg_database where datname = current_database())
+       order by granted desc`,
     )
-    await until(() => sleeper.lost.aborted)
-    await until(() => other.tryBell())
-    await other[Symbol.asyncDispose]()
+    return rows
+  }
+
+  it('rings for every commit while any of several sleeps, whichever of them ends', async () => {
+    await using ear = await openEar(log.url)
+    await using second = await openWorkerSession(sessionOptions(log.url))
+    await using third = await openWorkerSession(sessionOptions(log.url))
+    let id = 0
+    const commit = async () => {
+      await log.client.query(`insert into bird values (${++id})`)
+      return ear.rings()
+    }
+    let lost = 0
+    for (const one of [sleeper, second, third]) {
+      one.onBellLost(() => lost++)
+      expect(await one.tryBell()).to.be.true
+      expect(await commit()).to.equal(1)
+    }
+    expect((await queue()).map(({ granted }) => granted)).to.eql([true, false, false])
+
+    // Postgres gives the lock of a holder that is gone to the next in the same step.
+    const [holder] = await queue()
+    await log.client.query('select pg_terminate_backend($1)', [holder?.pid])
+    for (let round = 0; round < 20; round++) expect(await commit()).to.equal(1)
+    await until(() => lost === 1)
+    expect([sleeper, second, third].map((one) => one.hasBell())).to.eql([false, true, true])
+    expect((await queue()).map(({ granted }) => granted)).to.eql([true, false])
+
+    // One that waits leaves the queue, then the last one its lock.
+    await third.releaseBell()
+    expect([await commit(), second.hasBell(), lost]).to.eql([1, true, 1])
+    expect(await sleeper.tryBell()).to.be.true
+    await second.releaseBell()
+    expect([await commit(), sleeper.hasBell()]).to.eql([1, true])
+    await sleeper.releaseBell()
+    expect(await commit()).to.equal(0)
+    expect(await queue()).to.eql([])
+  })
+
+  it('leaves no request in the queue behind a writer: nobody sleeps, so nobody rings', async () => {
+    await using ear = await openEar(log.url)
+    const writer = await log.connect()
+    await writer.query('begin; insert into bird values (1)')
+    expect(await sleeper.tryBell()).to.be.false
+    expect(await queue()).to.eql([])
+    await log.client.query('insert into bird values (2)')
+    expect(await ear.rings()).to.equal(0)
+    await writer.query('commit')
+    await writer.end()
+  })
+
+  it('is left within seconds by a session that shows no sign of life, asleep or in the queue', async () => {
+    await using holder = await openWorkerSession(sessionOptions(log.url))
+    await using waiter = await openWorkerSession({
+      ...sessionOptions(log.url),
+      sleepLockWaitMs: 1_000,
+    })
+    const lost = new Set<WorkerSession>()
+    for (const one of [holder, waiter]) {
+      one.onBellLost(() => lost.add(one))
+      expect(await one.tryBell()).to.be.true
+    }
+    await until(() => lost.has(waiter))
+    expect([holder.hasBell(), waiter.hasBell()]).to.eql([true, false])
+    expect(await queue()).to.have.lengthOf(1)
+    // It can ask again at once.
+    expect(await waiter.tryBell()).to.be.true
+    await until(() => !holder.hasBell())
+    await until(async () => (await queue()).length === 0)
   })
 
   it('does not ring where it is switched off, and the sleeper knows', async () => {

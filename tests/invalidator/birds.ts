@@ -53,6 +53,19 @@ export async function sleepsAnybody(client: Client): Promise<boolean> {
   return rowCount === 1
 }
 
+/** The sessions that hold the sleep lock, or wait for it. */
+export async function findSleepers(
+  client: Client,
+): Promise<readonly { readonly pid: number; readonly granted: boolean }[]> {
+  const { rows } = await client.query<{ pid: number; granted: boolean }>(
+    `select pid, granted from pg_locks
+     where locktype = 'advisory' and mode = 'ExclusiveLock'
+       and classid = 1397771603 and objid = 0
+       and database = (select oid from pg_database where datname = current_database())`,
+  )
+  return rows
+}
+
 /** Entries of one prefix, as markers without content. */
 export interface Entries {
   readonly key: (resource: ResourceRules, id?: number | string) => string

@@ -3,6 +3,7 @@ import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapsho
 import type { Ledger } from '../../shared/cache/ledger.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
+import { createProxy } from '../support/chaos-proxy.ts'
 import { recordKeys, startInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 import { bird, BIRDS, entriesOf, openBirds } from './birds.ts'
@@ -58,8 +59,10 @@ describe('a resource that changes its owner in the middle of a flush', function 
 
   it('is flushed by the new one from the start, and what the old one still sends does nothing', async () => {
     const pause = createPause()
+    await using proxy = await createProxy(log.url)
+    await proxy.listen()
     await using first = startInvalidator({
-      databaseUrl: log.url,
+      databaseUrl: proxy.url,
       catalog: BIRDS,
       applicationName: 'spms-test-first',
       wrapLedger: pause.wrapLedger,
@@ -92,12 +95,9 @@ describe('a resource that changes its owner in the middle of a flush', function 
       applicationName: 'spms-test-second',
       wrapLedger: record.wrapLedger,
     })
-    // The first does not notice that its connection is gone, since it waits for Redis.
-    await log.client.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity
-       where application_name = 'spms-test-first' and datname = current_database()`,
-    )
-    await until(async () => (await left(keys)).length === 0)
+    // The first loses Postgres, and with it what it owns, while a step of its flush is under way.
+    await proxy[Symbol.asyncDispose]()
+    await until(async () => (await redis.exists(keys)) === 0)
     await until(() => record.flushed.length > 0)
     expect(record.flushed).to.eql(['bird'])
     // What has been filled since then is no older than the flush.
@@ -106,6 +106,7 @@ describe('a resource that changes its owner in the middle of a flush', function 
     await until(async () => (await left([key(bird, 7)])).length === 0)
 
     pause.end()
+    await proxy.listen()
     // It comes back with another connection, and both have their share.
     await until(async () => {
       const { rows } = await log.client.query<{ owners: string }>(

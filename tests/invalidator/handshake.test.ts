@@ -63,6 +63,7 @@ describe('a commit waits until something else wakes the sleeper', () => {
       wrapSession: (session) => ({
         ...session,
         tryBell: () => Promise.resolve(true),
+        hasBell: () => true,
         releaseBell: () => Promise.resolve(),
       }),
     },

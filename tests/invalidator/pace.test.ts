@@ -224,7 +224,7 @@ describe('an invalidator that sleeps without any fallback', () => {
       applicationName: 'spms-test-other',
       statementTimeoutMs: 10_000,
     })
-    expect(await other.tryBell()).to.be.true
+    await other.client.query('select pg_advisory_lock_shared(1397771603, 0)')
     await using watched = startWatched(async () => {})
     const { invalidator, applied, key } = watched
     await until(() => invalidator.working)
@@ -232,7 +232,8 @@ describe('an invalidator that sleeps without any fallback', () => {
       await log.client.query(`insert into bird values (${++id})`)
       await until(() => applied.has(key(id)))
     }
-    await other.releaseBell()
+    expect(await isAsleep()).to.be.false
+    await other.client.query('select pg_advisory_unlock_shared(1397771603, 0)')
     await until(() => isAsleep())
   })
 

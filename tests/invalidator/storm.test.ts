@@ -4,7 +4,7 @@ import type { Client } from 'pg'
 import type { EventLog } from '../event-log/event-log.ts'
 import { recordKeys, startInvalidator, type TestInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
-import { bird, BIRDS, entriesOf, openBirds } from './birds.ts'
+import { bird, BIRDS, entriesOf, findSleepers, openBirds } from './birds.ts'
 
 /** How long the writers write; the long run of it is a minute. */
 const SECONDS = Number(process.env.STORM_SECONDS ?? 2)
@@ -174,6 +174,48 @@ describe('16 writers at once, and no fallback poll', function () {
       BIRDS.length,
     )
     expect(ratio).to.be.below(1 / 20)
+  })
+
+  it('the same with three replicas that all sleep, while the holder of the sleep lock is killed', async () => {
+    const record = recordKeys()
+    await using first = start(record)
+    await until(() => first.working)
+    const { prefix } = first
+    await using second = start(record, { prefix })
+    await using third = start(record, { prefix })
+    const replicas = [first, second, third]
+    await until(() => replicas.every(({ working, hearing }) => working && hearing))
+    const killer = await log.connect()
+    const kill = async () => {
+      const holder = (await findSleepers(killer)).find(({ granted }) => granted)
+      if (holder) await killer.query('select pg_terminate_backend($1)', [holder.pid])
+    }
+    const { key } = entriesOf(first.redis, prefix)
+    const all = async () => {
+      await until(async () => (await findSleepers(killer)).length === 3)
+    }
+    // One commit at a time: nothing but its own ring leads to it.
+    for (let round = 1; round <= 15; round++) {
+      await all()
+      const mine = 1_000_000 + round
+      const killing = round % 2 === 0 ? kill() : undefined
+      await log.client.query(`insert into bird values (${mine}, 'x', 1, '{}', 1)`)
+      await until(() => record.applied.has(key(bird, mine)))
+      await killing
+    }
+    const stop = new AbortController()
+    const killing = (async () => {
+      while (!stop.signal.aborted) {
+        await sleep(50)
+        await kill()
+      }
+    })()
+    const deeds = await storm()
+    stop.abort()
+    await killing
+    await allApplied(deeds, first, record.applied)
+    // Asleep again, all of them.
+    await all()
   })
 
   it('the same while the connections of both worker and listener are cut again and again', async () => {

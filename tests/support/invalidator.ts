@@ -26,6 +26,8 @@ export interface TestInvalidatorOptions {
   readonly heartbeatMs?: number
   /** Ten seconds by default. */
   readonly statementTimeoutMs?: number
+  /** How long a request for the sleep lock waits; so long that it is no fallback poll, by default. */
+  readonly sleepLockWaitMs?: number
   /** How often a worker looks at the triggers; by default as in production. */
   readonly inspectEveryMs?: number
   /** What `pg_stat_activity` calls the worker; its listener has `-listener` behind it. */
@@ -88,6 +90,7 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
           url: databaseUrl,
           applicationName,
           statementTimeoutMs: options.statementTimeoutMs ?? 10_000,
+          sleepLockWaitMs: options.sleepLockWaitMs ?? 600_000,
         })
         return wrapSession(session)
       },
@@ -136,7 +139,12 @@ export async function openWorker(options: TestInvalidatorOptions): Promise<TestW
   const { databaseUrl, catalog, applicationName = 'spms-test-worker' } = options
   const { wrapLedger = (ledger) => ledger, wrapSession = (session) => session } = options
   const session = wrapSession(
-    await openWorkerSession({ url: databaseUrl, applicationName, statementTimeoutMs: 10_000 }),
+    await openWorkerSession({
+      url: databaseUrl,
+      applicationName,
+      statementTimeoutMs: 10_000,
+      sleepLockWaitMs: options.sleepLockWaitMs ?? 600_000,
+    }),
   )
   const opened = open(options)
   const { prefix, ledger, metrics, redis } = opened

@@ -1,0 +1,222 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Client, QueryConfig, QueryResult } from 'pg'
+import { LOCK, LOCK_CLASS } from './event.ts'
+
+/**
+ * The right to sleep, for every replica at once.
+ *
+ * A writer tries to take the sleep lock shared and never waits for it. Postgres refuses that where a
+ * session holds the lock exclusively, and also where one waits for it exclusively. So an idle replica
+ * requests it with a call that waits, on a connection of its own: one replica has the lock, the
+ * others stay in the queue, and each of them makes every later writer notify. When the holder ends,
+ * Postgres grants the lock to the next in the same step, so writers never find it free.
+ *
+ * Invariant: `enter` returns true only after one reading of the lock table has shown both this
+ * session's request and a holder. At that moment no writer held the lock shared, so every
+ * writer before it has ended and can be seen by a window that is read from now on, and every writer
+ * after it notifies, for as long as the request stays there.
+ */
+export interface SleepLock extends AsyncDisposable {
+  /** Requests the lock. Whether every writer notifies from now on. */
+  enter(): Promise<boolean>
+  /** Withdraws the request, or releases the lock. Never fails: what cannot be released is dropped. */
+  leave(): Promise<void>
+  /** Whether every writer has notified since `enter` returned true. */
+  isKept(): boolean
+  /** Called when that ends by itself: the request timed out, or its connection is lost. */
+  onLost(listener: () => void): void
+  /** Keeps the connection alive: a process that is stopped loses its lock after five seconds. */
+  ping(): Promise<void>
+}
+
+export interface SleepLockDeps {
+  /** The session that reads windows; it reads the lock table and cancels the request that waits. */
+  readonly main: Client
+  /** Opens the connection that waits. */
+  readonly connect: () => Promise<Client>
+  /** By default several seconds, or less where Postgres logs waits. */
+  readonly waitMs?: number | undefined
+}
+
+/** A process that is stopped leaves the queue after so long. Its wait also holds back vacuum. */
+const WAIT_MS = 4_500
+/** Of the time after which Postgres logs a wait. */
+const BEFORE_LOGGED = 0.8
+const RETRY_CONNECT_MS = 5_000
+/** Well within `idle_session_timeout`. */
+const PING_EVERY_MS = 1_900
+const ANSWER_MS = 2_000
+/** How long a request that was sent may take to stand in the queue. */
+const LOOKS = 10
+const LOOK_EVERY_MS = 2
+
+/** Each of these is one round trip. A wait that ends in vain is no error, so nothing is logged. */
+const TAKE = `select case
+    when pg_try_advisory_lock(${LOCK_CLASS}, ${LOCK.bell}) then 'taken'
+    when exists (select from pg_locks where ${isSleepLock()} and granted and mode = 'ExclusiveLock')
+    then 'held' else 'written' end as state`
+const WAIT = `do $$ begin
+    perform pg_advisory_lock(${LOCK_CLASS}, ${LOCK.bell});
+    perform set_config('invalidation.sleep_lock', 'taken', false);
+  exception when lock_not_available or query_canceled then
+    perform set_config('invalidation.sleep_lock', '', false);
+  end $$;
+  select current_setting('invalidation.sleep_lock') as state`
+const LOOK = `select coalesce(bool_or(pid = $1), false) as requested,
+    coalesce(bool_or(granted and mode = 'ExclusiveLock'), false) as held
+  from pg_locks where ${isSleepLock()}`
+const SETTINGS = `select pg_backend_pid() as pid, set_config('lock_timeout', coalesce($1,
+    case when current_setting('log_lock_waits') = 'on' then least(${WAIT_MS},
+      extract(epoch from current_setting('deadlock_timeout')::interval) * 1000 * ${BEFORE_LOGGED})
+    else ${WAIT_MS} end)::integer::text, false) as wait_ms`
+
+function isSleepLock(): string {
+  return `locktype = 'advisory' and objsubid = 2 and classid::bigint = ${LOCK_CLASS}
+    and objid = ${LOCK.bell}
+    and database = (select oid from pg_database where datname = current_database())`
+}
+
+/** One connection, and what it has asked for. */
+interface Sleeper {
+  readonly client: Client
+  readonly pid: number
+  readonly waitMs: number
+  /** Ends when the request is granted or has ended in vain. */
+  waiting: Promise<void> | null
+  isTaken: boolean
+  pingedAtMs: number
+}
+
+/** Connects with the first `enter`. */
+export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): SleepLock {
+  let sleeper: Sleeper | undefined
+  let isKept = false
+  let retryAtMs = 0
+  let tell = () => {}
+
+  const endKeeping = () => {
+    if (!isKept) return
+    isKept = false
+    tell()
+  }
+
+  /** Its locks end with it; a request that waits ends by its time-out. */
+  function drop(one: Sleeper): void {
+    if (sleeper !== one) return
+    sleeper = undefined
+    one.client.end().catch(() => undefined)
+    endKeeping()
+  }
+
+  async function open(): Promise<Sleeper> {
+    const client = await connect()
+    const { rows } = await client
+      .query<{ pid: number; wait_ms: string }>(SETTINGS, [waitMs ?? null])
+      .catch(async (error: unknown) => {
+        await client.end()
+        throw error
+      })
+    const { pid, wait_ms } = rows[0] as { pid: number; wait_ms: string }
+    const one: Sleeper = {
+      client,
+      pid,
+      waitMs: Number(wait_ms),
+      waiting: null,
+      isTaken: false,
+      pingedAtMs: performance.now(),
+    }
+    client.on('error', () => drop(one))
+    client.on('end', () => drop(one))
+    return (sleeper = one)
+  }
+
+  /** Stays in the queue until the lock is granted, or the time is over. */
+  async function wait(one: Sleeper): Promise<void> {
+    try {
+      const results = (await one.client.query({
+        text: WAIT,
+        query_timeout: one.waitMs + ANSWER_MS,
+      } as QueryConfig)) as unknown as readonly QueryResult<{ state: string }>[]
+      one.isTaken = results.at(-1)?.rows[0]?.state === 'taken'
+      one.pingedAtMs = performance.now()
+      if (!one.isTaken && sleeper === one) endKeeping()
+    } catch {
+      drop(one)
+    } finally {
+      one.waiting = null
+    }
+  }
+
+  async function isCovered(one: Sleeper): Promise<boolean> {
+    for (let look = 0; look < LOOKS && sleeper === one; look++) {
+      const { rows } = await main.query<{ requested: boolean; held: boolean }>(LOOK, [one.pid])
+      const { requested, held } = rows[0] as { requested: boolean; held: boolean }
+      if (requested) return held && sleeper === one && (one.isTaken || one.waiting !== null)
+      if (one.waiting === null) return false
+      await sleep(LOOK_EVERY_MS)
+    }
+    return false
+  }
+
+  async function request(one: Sleeper): Promise<boolean> {
+    const { rows } = await one.client.query<{ state: string }>(TAKE)
+    one.pingedAtMs = performance.now()
+    one.isTaken = rows[0]?.state === 'taken'
+    if (one.isTaken) return sleeper === one
+    // Behind a writer it would make others notify although nobody can sleep yet.
+    if (rows[0]?.state !== 'held') return false
+    one.waiting = wait(one)
+    return isCovered(one)
+  }
+
+  async function leave(): Promise<void> {
+    isKept = false
+    const one = sleeper
+    if (!one) return
+    try {
+      if (one.waiting) {
+        await main.query('select pg_cancel_backend($1)', [one.pid])
+        await one.waiting
+      }
+      if (!one.isTaken) return
+      await one.client.query(`select pg_advisory_unlock(${LOCK_CLASS}, ${LOCK.bell})`)
+      one.isTaken = false
+    } catch {
+      drop(one)
+    }
+  }
+
+  return {
+    async enter() {
+      if (isKept) return true
+      try {
+        if (!sleeper && performance.now() < retryAtMs) return false
+        const one = sleeper ?? (await open())
+        isKept = await request(one)
+      } catch {
+        if (sleeper) drop(sleeper)
+        retryAtMs = performance.now() + RETRY_CONNECT_MS
+      }
+      if (!isKept) await leave()
+      return isKept
+    },
+    leave,
+    isKept: () => isKept,
+    onLost(listener) {
+      tell = listener
+    },
+    async ping() {
+      const one = sleeper
+      if (!one || one.waiting || performance.now() - one.pingedAtMs < PING_EVERY_MS) return
+      one.pingedAtMs = performance.now()
+      const ping = { text: 'select 1', query_timeout: ANSWER_MS } as QueryConfig
+      await one.client.query(ping).catch(() => drop(one))
+    },
+    async [Symbol.asyncDispose]() {
+      await leave()
+      const one = sleeper
+      sleeper = undefined
+      await one?.client.end().catch(() => undefined)
+    },
+  }
+}

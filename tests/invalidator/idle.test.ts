@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect } from 'chai'
+import type { EventLog } from '../event-log/event-log.ts'
+import { startInvalidator } from '../support/invalidator.ts'
+import { until } from '../support/until.ts'
+import { BIRDS, findSleepers, openBirds } from './birds.ts'
+
+const REPLICAS = Number(process.env.IDLE_REPLICAS ?? 3)
+const SECONDS = 4
+
+describe('idle replicas', function () {
+  this.timeout(60_000)
+  let log: EventLog
+
+  before(async () => {
+    log = await openBirds()
+  })
+  after(() => log[Symbol.asyncDispose]())
+
+  it('all sleep, each at the cost of a few transactions a second', async () => {
+    const first = startInvalidator({ databaseUrl: log.url, catalog: BIRDS })
+    const { prefix } = first
+    // As in production, where a request leaves the queue and comes back every few seconds.
+    const more = { databaseUrl: log.url, catalog: BIRDS, prefix, sleepLockWaitMs: 4_500 }
+    const others = Array.from({ length: REPLICAS - 1 }, () => startInvalidator(more))
+    await using _all = disposeOf([first, ...others])
+    await until(async () => (await findSleepers(log.client)).length >= Math.min(REPLICAS, 3))
+
+    const commits = async () => {
+      // Each backend reports what it did once a second.
+      await sleep(1_200)
+      const { rows } = await log.client.query<{ commits: string }>(
+        'select xact_commit as commits from pg_stat_database where datname = current_database()',
+      )
+      return Number(rows[0]?.commits)
+    }
+    const [before, startedAtMs] = [await commits(), performance.now()]
+    await sleep(SECONDS * 1_000)
+    const count = (await commits()) - before
+    const perS = count / ((performance.now() - startedAtMs) / 1_000)
+    if (process.env.IDLE_REPLICAS) process.stderr.write(`      ${perS.toFixed(1)} a second\n`)
+    expect(perS / REPLICAS).to.be.below(7)
+  })
+})
+
+const disposeOf = (all: readonly AsyncDisposable[]): AsyncDisposable => ({
+  async [Symbol.asyncDispose]() {
+    await Promise.all(all.map((one) => one[Symbol.asyncDispose]()))
+  },
+})
