@@ -277,25 +277,6 @@ describe('doctor', () => {
     await until(async () => (await found()).length === 0)
   })
 
-  it('finds a service whose transactions are read-only by default', async () => {
-    const role = `spms_reader_${prefix.replace('-', '_')}`
-    await sql.query(`create role ${role} login password 'x' superuser;
-      alter role ${role} set default_transaction_read_only = on`)
-    const url = new URL(database.url)
-    url.username = role
-    url.password = 'x'
-    const reader = new Client({ connectionString: url.href, application_name: 'spms-api' })
-    await reader.connect()
-    expect(await found()).to.include(
-      `transactions of ${role}, the role of spms-api, are read-only by default`,
-    )
-    await sql.query(`alter role ${role} set default_transaction_read_only = off`)
-    expect(await found()).to.eql([])
-    await reader.end()
-    await sql.query(`drop role ${role}`)
-    await until(async () => (await found()).length === 0)
-  })
-
   it('notes a superuser who needs not be one', async () => {
     const mighty = new Client({ connectionString: database.url, application_name: 'spms-api' })
     await mighty.connect()

@@ -177,9 +177,9 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
       if (one.waiting) {
         await main.query('select pg_cancel_backend($1)', [one.pid])
         await one.waiting
-      }
-      if (!one.isTaken) return
-      await one.client.query(`select pg_advisory_unlock(${LOCK_CLASS}, ${LOCK.bell})`)
+      } else if (!one.isTaken) return
+      // All of them: a wait that was cancelled in the moment of the grant has the lock and says not.
+      await one.client.query('select pg_advisory_unlock_all()')
       one.isTaken = false
     } catch {
       drop(one)

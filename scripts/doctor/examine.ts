@@ -15,7 +15,6 @@ import { checkNames } from './names.ts'
 import { checkPermissions } from './permissions.ts'
 import { checkPooler } from './pooler.ts'
 import { checkPublications } from './publications.ts'
-import { checkReadOnly } from './read-only.ts'
 import { checkRedis } from './redis.ts'
 import { checkSettings } from './settings.ts'
 import { checkStandbys } from './standbys.ts'
@@ -111,7 +110,6 @@ async function examineLog(client: Client, { databaseUrl }: Patient): Promise<Fin
     ...(await attempt('the triggers', () => checkTriggers(client))),
     ...(await attempt('the names of tables', () => checkNames(client))),
     ...(await attempt('the grants', () => checkGrants(client))),
-    ...(await attempt('read-only defaults', () => checkReadOnly(client))),
     ...(await attempt('the invalidators', () => checkInvalidator(databaseUrl))),
     ...(await attempt('the locks', () => checkLocks(client))),
     ...(await attempt('the publications', () => checkPublications(client))),
