@@ -22,10 +22,7 @@ const KEEP_ALIVE_DELAY_MS = 5_000
  * What `pg` needs to connect. Only the address comes from the URL, and nothing but the name is sent
  * at startup, since poolers reject other startup parameters.
  */
-export function clientConfig(
-  { searchPath: _, ...address }: DatabaseAddress,
-  options: ConnectOptions,
-): ClientConfig {
+export function clientConfig(address: DatabaseAddress, options: ConnectOptions): ClientConfig {
   return {
     ...address,
     application_name: options.applicationName,

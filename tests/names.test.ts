@@ -54,7 +54,11 @@ describe('a table name', function () {
     url.username = role
     url.password = 'x'
     const db = openDatabase({ url: url.href, poolSize: 1, applicationName: 'spms-test-names' })
-    await work(db).finally(() => db.destroy())
+    try {
+      await work(db)
+    } finally {
+      await db.destroy()
+    }
   }
 
   const loaded = async (db: Kysely<Database>) => {

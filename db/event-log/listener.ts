@@ -82,18 +82,16 @@ export function openListener({ url, applicationName, onRing, onState }: Listener
       connectTimeoutMs: 3_000,
       queryTimeoutMs: 2_000,
     })
-    const subscriber = subscribe(
-      { ...config, ...{ connection: new SettledConnection(config, SETTINGS) } },
-      {
-        // A payload is anybody's text; the default parser would make an error of it.
-        parse: (text: string) => text,
-        serialize: String,
-        // It counts from one and stops before the limit, so this means never: its own reconnecting
-        // cannot be stopped once begun, nor told from a connection that no longer listens.
-        retryLimit: 1,
-        paranoidChecking: false,
-      },
-    )
+    const settled = { ...config, connection: new SettledConnection(config, SETTINGS) }
+    const subscriber = subscribe(settled, {
+      // A payload is anybody's text; the default parser would make an error of it.
+      parse: (text: string) => text,
+      serialize: String,
+      // It counts from one and stops before the limit, so this means never: its own reconnecting
+      // cannot be stopped once begun, nor told from a connection that no longer listens.
+      retryLimit: 1,
+      paranoidChecking: false,
+    })
     subscriber.notifications.on(BELL_CHANNEL, (payload: string | undefined) => {
       if (payload === ping) missed = 0
       // Others ring themselves too.
