@@ -20,7 +20,7 @@ export interface CatalogTrigger {
 }
 
 /** A column as the catalog has it. */
-export interface CatalogColumn {
+interface CatalogColumn {
   readonly name: string
   /** `pg_type.typname`, after its schema unless it is a built-in type. */
   readonly type: string

@@ -30,7 +30,7 @@ const KEY_TYPES = new Set([
  * What keeps a table from being watched as the rules ask. Installation refuses it, and the drift
  * scan looks again: a table may be changed after it was installed.
  */
-export const structuralProblems = (
+const structuralProblems = (
   found: CatalogTable | undefined,
   table: WatchedTable,
 ): readonly Problem[] => [...tableProblems(found, table.name), ...columnProblems(found, table)]

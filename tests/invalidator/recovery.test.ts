@@ -283,14 +283,17 @@ describe('an invalidator that loses what it works with', function () {
   })
 
   it('a column: readers of its table are flushed, and it is exact when the column is back', async () => {
-    await using invalidator = start()
+    const record = recordKeys()
+    await using invalidator = start({ wrapLedger: record.wrapLedger })
     await works(invalidator)
     const { key, put, left } = invalidator.entries
     await log.client.query('alter table bird rename name to title')
     await put([key(bird, 'any')])
     await log.client.query(`update bird set weight = 17`)
     await until(async () => (await left([key(bird, 'any')])).length === 0)
+    const { length } = record.flushed
     await log.client.query('alter table bird rename title to name')
+    await until(() => record.flushed.length > length)
     await works(invalidator)
   })
 
