@@ -32,7 +32,7 @@ function describeLog(status: LogStatus): string[] {
       ? ['triggers     whole']
       : [
           'triggers     DAMAGED, or what surrounds them: `doctor` says what to do',
-          ...[...new Set(damaged.map(({ text }) => `  ${text}`))],
+          ...new Set(damaged.map(({ text }) => `  ${text}`)),
         ]),
     `event log    ${status.events} events, ${Math.ceil(status.bytes / 1024)} KiB`,
     ...(status.sessions.length === 0
