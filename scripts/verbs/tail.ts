@@ -3,6 +3,7 @@ import { connect } from '../../db/connection.ts'
 import type { Event } from '../../db/event-log/event.ts'
 import { type InstalledRules, readRules } from '../../db/event-log/rules.ts'
 import type { Snapshot } from '../../db/event-log/snapshot.ts'
+import { TablesRewritten } from '../../db/event-log/table-files.ts'
 import { beginReading, readWindow } from '../../db/event-log/window.ts'
 import { createTranslation } from '../../invalidator/translation.ts'
 import { createLogger } from '../../shared/logger.ts'
@@ -24,12 +25,14 @@ export async function runTail(
     catalog,
     prefix,
     logger: createLogger('tail'),
+    pause: () => Promise.resolve(),
   })
   try {
     let rules = await readRules(client)
     let since: Snapshot | null = null
     console.log('waiting for changes; Ctrl-C ends it')
     while (!stopping.aborted) {
+      await translation.beginWindow()
       const { snapshot } = await beginReading(client)
       const { events, coarse } =
         since === null ? { events: [], coarse: false } : await readWindow(client, since)
@@ -39,7 +42,10 @@ export async function runTail(
         }
         const window = { events: [event], coarse, count: 1 }
         const { keys, flush, lookups } = await translation.map(window, catalog)
-        await translation.follow(lookups, keys)
+        await translation.follow(lookups, keys, flush).catch((error: unknown) => {
+          if (!(error instanceof TablesRewritten)) throw error
+          for (const { resource } of lookups) flush.set(resource.name, 'lookup failed')
+        })
         console.log(describe(event, rules))
         for (const [resource, reason] of flush) console.log(`    flush  ${resource} (${reason})`)
         for (const line of shorten(

@@ -210,6 +210,7 @@ describe('the roles that docs/dba.md names', () => {
           client,
           query,
           from.map(() => ['1']),
+          10,
         )
       }
       await client.end()
