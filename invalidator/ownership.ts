@@ -65,6 +65,8 @@ export function createOwnership(
       let room = share - shared.filter((resource) => held.has(resource)).length
       for (const resource of catalog) {
         if (held.has(resource) || excess.includes(resource)) continue
+        // Another session had it a moment ago: not worth a statement each second.
+        if (find(ownerClass, resource) !== undefined) continue
         if (shared.includes(resource) && room <= 0) continue
         if (!(await session.tryLock(ownerClass, lockOf.get(resource) as number))) continue
         held.add(resource)
