@@ -493,7 +493,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       told = { redisMs: 0, atMs: -Infinity }
     },
     async settled() {
-      await Promise.all([...posts.values()].map(({ pass }) => pass?.ended))
+      await Promise.all([...posts.values()].flatMap(({ pass }) => pass?.ended ?? []))
       collectPasses()
     },
     get cursors() {

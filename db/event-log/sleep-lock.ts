@@ -92,12 +92,12 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
   let sleeper: Sleeper | undefined
   let isKept = false
   let retryAtMs = 0
-  let tell = () => {}
+  let tell: (() => void) | undefined
 
   const endKeeping = () => {
     if (!isKept) return
     isKept = false
-    tell()
+    tell?.()
   }
 
   /** Its locks end with it; a request that waits ends by its time-out. */
@@ -148,10 +148,11 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
   }
 
   async function isCovered(one: Sleeper): Promise<boolean> {
-    for (let look = 0; look < LOOKS && sleeper === one; look++) {
+    const isCurrent = () => sleeper === one
+    for (let look = 0; look < LOOKS && isCurrent(); look++) {
       const { rows } = await main.query<{ requested: boolean; held: boolean }>(LOOK, [one.pid])
       const { requested, held } = rows[0] as { requested: boolean; held: boolean }
-      if (requested) return held && sleeper === one && (one.isTaken || one.waiting !== null)
+      if (requested) return held && isCurrent() && (one.isTaken || one.waiting !== null)
       if (one.waiting === null) return false
       await sleep(LOOK_EVERY_MS)
     }

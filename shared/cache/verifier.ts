@@ -193,7 +193,7 @@ interface Fresh {
 
 /** Postgres could not read a value that a key or a variant named. */
 const isDataException = (error: unknown) =>
-  error instanceof Error && 'code' in error && /^22/.test(String(error.code))
+  error instanceof Error && 'code' in error && String(error.code).startsWith('22')
 
 /** Whether a reader would be given it. */
 const isServed = (frame: Frame, { moment, nowMs }: Fresh) =>

@@ -93,7 +93,7 @@ export function defineThing({
     ttlMs,
     staleIfError,
     staleWhen,
-      reserved,
+    reserved,
     async load(trx, { id = '' }, variant) {
       const { rows } = await sql<{ body: string }>`
         select json_build_object('body', body, 'variant', ${variant}::text)::text as body

@@ -72,6 +72,7 @@ describe('what another program wrote', function () {
     await redis.hset(at, field, Buffer.alloc(bytes))
     redis.disconnect()
   }
+  const placeAt = (at: string) => ({ key: at, variant: 'v' })
   const heals = async () => {
     expect(await read()).to.equal('miss')
     await until(async () => (await read()) === 'hit')
@@ -87,7 +88,7 @@ describe('what another program wrote', function () {
     })
 
     it(`at the key of an entry, a ${type}, withdraws the lease of who fills`, async () => {
-      const place = { key: key(), variant: 'v' }
+      const place = placeAt(key())
       const demand = { incarnation: null, oldestMs: 0 }
       await reader.store.lease(place, 'a.1', demand, new Budget(5_000))
       await engine.redis.unlink(key())

@@ -45,7 +45,9 @@ describe('an API whose Redis is far away', function () {
          and not p.is_hidden and o.is_active and o.is_staff
        limit 1`,
     )
-    const [{ id = '', password = '', email = '', profile = '' } = {}] = rows
+    const [found] = rows
+    if (found === undefined) throw new Error('the seed has no such user and profile')
+    const { id, password, email, profile } = found
     const session = await createSessions([SYSTEM_SECRET]).issue(id, password)
     const token = await issuer.sign({ claims: { email, email_verified: true }, expiresInS: 600 })
     asked = {
