@@ -75,7 +75,7 @@ describe('the guard', function () {
 
   const redisNow = async () => {
     const [seconds, micros] = await engine.redis.time()
-    return Number(seconds) * 1000 + Number(micros) / 1000
+    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
   }
 
   /** Stores a watermark whose `asOf` was so long ago. */
