@@ -65,9 +65,10 @@ export function createConsistency(options: ConsistencyOptions): Front {
   }
 
   /**
-   * What each text says; one that is no token says `null`, one that was not read is left out. A text that is repeated, of another shape, expired or of
-   * an unknown key costs no signature. No client that was given its tokens brings forged ones, so
-   * beyond their bound the rest is ignored: they must not make a client bypass the cache.
+   * The token that each text stands for; `null` for an invalid one. Texts behind the bounds are
+   * left out. Repeated, malformed and expired texts and unknown keys need no signature. A client
+   * returns only tokens that it was given, so texts behind too many forged ones are ignored: they
+   * must not make the client bypass the cache.
    */
   function readTokens(texts: readonly string[]): ReadonlyMap<string, Token | null> {
     const found = new Map<string, Token | null>()
