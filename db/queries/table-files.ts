@@ -10,6 +10,15 @@ export async function findFiles(db: Kysely<Database>, tables: readonly string[])
   return rows[0]?.files ?? []
 }
 
+/**
+ * Locks tables so that none is rewritten, emptied or exchanged before the end of the transaction, whose
+ * snapshot is not taken yet: LOCK TABLE takes none.
+ */
+export async function lockTables(trx: Kysely<Database>, tables: readonly string[]): Promise<void> {
+  if (tables.length === 0) return
+  await sql`lock table ${sql.raw(fileNames(tables).join(', '))} in access share mode`.execute(trx)
+}
+
 /** The same, and the incarnation of the database that this transaction sees, in one round trip. */
 export async function findFilesAndIncarnation(
   db: Kysely<Database>,

@@ -60,7 +60,10 @@ export function createLoader(
   ): Promise<SnapshotRead<T>> {
     try {
       return await limiter.execute(() =>
-        retrying.execute(() => snapshots.read(tables, withIncarnation, work)),
+        retrying.execute(({ attempt }) =>
+          // Where tables are rewritten one after the other, only locks let the last attempt succeed.
+          snapshots.read(tables, withIncarnation, work, attempt === RETRIES),
+        ),
       )
     } catch (error) {
       if (error instanceof BulkheadRejectedError) refused++

@@ -1,6 +1,6 @@
 import type { Kysely, Transaction } from 'kysely'
 import { TableFiles, TablesRewritten } from '../../db/event-log/table-files.ts'
-import { findFiles, findFilesAndIncarnation } from '../../db/queries/table-files.ts'
+import { findFiles, findFilesAndIncarnation, lockTables } from '../../db/queries/table-files.ts'
 import type { Database } from '../../db/schema.ts'
 
 /** What was read in one snapshot. */
@@ -15,13 +15,15 @@ export interface SnapshotRead<T> {
 /** Reads several tables in one snapshot: no answer is torn between two states. */
 export interface SnapshotReader {
   /**
-   * Runs queries in a REPEATABLE READ READ ONLY transaction.
+   * Runs queries in a REPEATABLE READ READ ONLY transaction. With `lockFirst` it locks all tables before
+   * the snapshot: it waits for DDL on tables that it may not read, but no rewrite can follow.
    * @throws TablesRewritten when one of the tables was not MVCC-safe meanwhile. Begin again then.
    */
   read<T>(
     tables: readonly string[],
     withIncarnation: boolean,
     work: (trx: Transaction<Database>) => Promise<T>,
+    lockFirst?: boolean,
   ): Promise<SnapshotRead<T>>
 }
 
@@ -30,11 +32,11 @@ export function createSnapshotReader(db: Kysely<Database>): SnapshotReader {
   const files = new TableFiles()
 
   return {
-    async read(tables, withIncarnation, work) {
+    async read(tables, withIncarnation, work, lockFirst = false) {
       // Only the first read of a table costs a query before its transaction.
       if (!files.knows(tables)) files.observe(tables, await findFiles(db, tables))
       // Observed before the snapshot, which the first query of the transaction takes.
-      const before = files.known
+      let before = files.known
       const beganAtMs = performance.now()
 
       async function finish(trx: Transaction<Database>): Promise<string | null> {
@@ -52,6 +54,12 @@ export function createSnapshotReader(db: Kysely<Database>): SnapshotReader {
         .setIsolationLevel('repeatable read')
         .setAccessMode('read only')
         .execute(async (trx) => {
+          if (lockFirst) {
+            const existing = tables.filter((table) => before.get(table) != null)
+            await lockTables(trx, existing)
+            files.observe(tables, await findFiles(trx, tables))
+            before = files.known
+          }
           let value
           try {
             value = await work(trx)
