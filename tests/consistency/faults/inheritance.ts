@@ -48,6 +48,8 @@ export const INHERITANCE_FAULTS: readonly Fault[] = [
       return async () => {
         await writer.stop()
         await change(scene, 'delete from education_children; drop table education_children')
+        // Until then Postgres keeps a flag that there may be a child, and nothing is cached.
+        await change(scene, 'analyze users_educationentry')
         scene.allowances.end(span)
       }
     },
