@@ -58,7 +58,7 @@ export interface System extends AsyncDisposable {
 export interface Invalidator {
   /** Ends it at once, as SIGKILL does. */
   kill(): Promise<void>
-  /** Starts it again, and waits until it works. */
+  /** Starts it again unless it runs, and waits until it works. */
   start(): Promise<void>
   /** Starts another in its place, and then ends it as a deploy does. */
   replace(): Promise<void>
@@ -135,13 +135,16 @@ async function start(
   const addInvalidator: System['addInvalidator'] = async (env, { mayStandBy } = {}) => {
     const start = () => open('invalidator/main.ts', { ...more.invalidatorEnv, ...env }, mayStandBy)
     let service = await start()
+    let starting: Promise<Service> | undefined
     return {
       async kill() {
         living.delete(service)
         await service.stop('SIGKILL')
       },
       async start() {
-        service = await start()
+        if (living.has(service)) return
+        starting ??= start().finally(() => (starting = undefined))
+        service = await starting
       },
       async replace() {
         const old = service
