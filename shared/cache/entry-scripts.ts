@@ -131,9 +131,9 @@ if lease and holder(lease) == token then redis.call('HDEL', entry, lease_field) 
 return 0
 `
 
-/** KEYS entry; ARGV variant, most bytes. The value, unless it is too large to be sent. */
+/** KEYS entry; ARGV variant, most bytes. The value; an empty one where it is too large to be sent. */
 export const FIND = `${READ}
 local size = read('HSTRLEN', KEYS[1], ARGV[1])
-if not size or size > tonumber(ARGV[2]) then return false end
-return redis.call('HGET', KEYS[1], ARGV[1])
+if size and size > tonumber(ARGV[2]) then return '' end
+return read('HGET', KEYS[1], ARGV[1])
 `

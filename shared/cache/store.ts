@@ -167,25 +167,35 @@ export function createRedisStore(
     }
   }
 
-  /** Where no value came in time. It may be one that is too large to be sent: the next look asks. */
+  /**
+   * Where no value came in time. It may be one that is too large to be sent, so its size is asked
+   * for first until it is known to be another: a burst of reads would ask for the value again.
+   */
   const suspects = new Set<string>()
+  function suspect(place: string): void {
+    suspects.delete(place)
+    suspects.add(place)
+    if (suspects.size <= MAX_SUSPECTS) return
+    for (const oldest of suspects) return void suspects.delete(oldest)
+  }
 
   return {
     now,
     watermark: (resource) => sight.watermark(resource),
 
     async find({ key, variant }, budget) {
-      const isSuspect = suspects.size > 0 && suspects.delete(`${key} ${variant}`)
+      const isSuspect = suspects.size > 0 && suspects.has(`${key} ${variant}`)
       const send = isSuspect
         ? () => scripted.spmsFindBuffer(key, variant, maxFrameBytes)
         : () => redis.hgetBuffer(key, variant)
       try {
         const bytes = await run('find', send, budget)
+        if (isSuspect && bytes?.length !== 0) suspects.delete(`${key} ${variant}`)
         const frame = decodeFrame(bytes)
         if (frame === null && bytes !== null) metrics?.unreadable.labels('value').inc()
         return frame
       } catch (error) {
-        if (isTimeout(error) && suspects.size < MAX_SUSPECTS) suspects.add(`${key} ${variant}`)
+        if (isTimeout(error)) suspect(`${key} ${variant}`)
         const cause = error instanceof StoreUnavailable ? error.cause : undefined
         if (!isWrongType(cause)) throw error
         metrics?.unreadable.labels('key').inc()

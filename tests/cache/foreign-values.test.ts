@@ -11,10 +11,12 @@ import { decodeWatermark, NOTHING_SEEN } from '../../shared/cache/watermark.ts'
 import { openRedis } from '../../shared/redis.ts'
 import { testRedisUrl } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
-import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+import { defineThing, type Engine, isUsable, openEngine, type TestReader } from './engine.ts'
 
 const thing = defineThing()
 const FRAME_SIZE = 58
+/** Long enough for large replies, also where the machine is busy. */
+const PATIENT_MS = 1_500
 
 /** Makes a key what another program could make it. */
 const TYPES: Readonly<Record<string, readonly string[]>> = {
@@ -42,12 +44,14 @@ describe('what another program wrote', function () {
   this.timeout(60_000)
   let engine: Engine
   let reader: TestReader
+  let patient: TestReader
   let id = ''
   let count = 0
 
   before(async () => {
     engine = await openEngine()
     reader = await engine.openReader()
+    patient = await engine.openReader({ redisTimeoutMs: PATIENT_MS })
   })
   after(() => engine[Symbol.asyncDispose]())
   beforeEach(async () => {
@@ -60,7 +64,8 @@ describe('what another program wrote', function () {
     const [command = '', ...args] = words.map((word) => (word === 'KEY' ? at : word))
     return engine.redis.call(command, ...args)
   }
-  const read = async () => (await reader.reader.read(thing, { id }, 'v')).outcome
+  const read = async (from = reader, of = id) =>
+    (await from.reader.read(thing, { id: of }, 'v')).outcome
   /** On a connection that waits for as long as it takes. */
   async function putLarge(at: string, field: string, bytes: number): Promise<void> {
     const redis = openRedis(testRedisUrl(), {
@@ -73,9 +78,9 @@ describe('what another program wrote', function () {
     redis.disconnect()
   }
   const placeAt = (at: string) => ({ key: at, variant: 'v' })
-  const heals = async () => {
-    expect(await read()).to.equal('miss')
-    await until(async () => (await read()) === 'hit')
+  const heals = async (from = reader) => {
+    expect(await read(from)).to.equal('miss')
+    await until(async () => (await read(from)) === 'hit')
     const frame = decodeFrame(await engine.redis.hgetBuffer(key(), 'v'))
     expect(frame?.body?.toString()).to.contain('first')
   }
@@ -136,7 +141,7 @@ describe('what another program wrote', function () {
   ] as const) {
     it(`as the value of a variant, ${what}, is replaced by the answer`, async () => {
       await engine.redis.hset(key(), 'v', bytes)
-      await heals()
+      await heals(patient)
     })
   }
 
@@ -193,11 +198,24 @@ describe('what another program wrote', function () {
     })
   }
 
-  it('too large to arrive in time, is removed instead of being read again and again', async () => {
+  it('as a value of 9 MB that does not arrive in time, is replaced by the next read', async () => {
     await putLarge(key(), 'v', 9 * 2 ** 20)
-    const late = reader.store.find({ key: key(), variant: 'v' }, new Budget(0.5))
-    await late.catch(() => undefined)
-    await until(async () => (await engine.redis.hstrlen(key(), 'v').catch(() => 1)) === 0)
+    const found = patient.store.find(placeAt(key()), new Budget(0.5))
+    expect(await found.catch(({ name }: Error) => name)).to.equal('StoreUnavailable')
+    // Little time says nothing of the server.
+    expect(isUsable(patient.store)).to.equal(true)
+    await heals(patient)
+    expect(await engine.redis.hstrlen(key(), 'v')).to.be.below(1_000)
+  })
+
+  it('as a value of 9 MB, leaves an entry a hit that is read behind it', async () => {
+    await until(async () => (await read(patient, '1')) === 'hit')
+    const loads = await patient.loads()
+    await putLarge(key(), 'v', 9 * 2 ** 20)
+    const outcomes = await Promise.all([read(patient), read(patient, '1')])
+    expect(outcomes).to.deep.equal(['miss', 'hit'])
+    await until(async () => (await read(patient)) === 'hit')
+    expect(await patient.loads()).to.equal(loads + 1)
   })
 
   it('as a huge field beside the watermarks, does not hold up the poll', async () => {
