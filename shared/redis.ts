@@ -8,6 +8,8 @@ export interface OpenRedisOptions {
   readonly name: string
   /** How long one command may take; it may still run later, so a late write proves nothing. */
   readonly commandTimeoutMs?: number
+  /** Keeps the connection when a replica rejects a write; by default it reconnects, as after a failover. */
+  readonly staysOnReplica?: boolean
   /** Told of each change of state, not of each attempt. */
   readonly onState: (state: RedisState, error?: Error) => void
 }
@@ -28,7 +30,12 @@ const SILENCE_MS = 2_000
  */
 export function openRedis(
   url: string,
-  { name, commandTimeoutMs = COMMAND_TIMEOUT_MS, onState }: OpenRedisOptions,
+  {
+    name,
+    commandTimeoutMs = COMMAND_TIMEOUT_MS,
+    staysOnReplica = false,
+    onState,
+  }: OpenRedisOptions,
 ): Redis {
   const options = {
     connectionName: name,
@@ -43,7 +50,7 @@ export function openRedis(
     maxRetriesPerRequest: 0,
     retryStrategy: retryDelayMs,
     // A failover left us on a replica.
-    reconnectOnError: (error: Error) => error.message.startsWith('READONLY'),
+    reconnectOnError: (error: Error) => !staysOnReplica && error.message.startsWith('READONLY'),
   } as const
   const redis = new Redis({ ...options, ...addressOptions(parseRedisUrl(url)) })
 

@@ -128,6 +128,8 @@ async function examineRedis(
   const redis = openRedis(redisUrl, {
     name: APPLICATION_NAME,
     commandTimeoutMs: REDIS_PATIENCE_MS,
+    // A replica rejects the writes of checkPermissions, and the other checks need the connection.
+    staysOnReplica: true,
     onState: () => undefined,
   })
   try {
