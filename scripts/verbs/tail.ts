@@ -4,8 +4,9 @@ import type { Event } from '../../db/event-log/event.ts'
 import { type InstalledRules, readRules } from '../../db/event-log/rules.ts'
 import type { Snapshot } from '../../db/event-log/snapshot.ts'
 import { TablesRewritten } from '../../db/event-log/table-files.ts'
-import { beginReading, readWindow } from '../../db/event-log/window.ts'
+import { beginReading, type Horizon, NoLife, readWindow } from '../../db/event-log/window.ts'
 import { createTranslation } from '../../invalidator/translation.ts'
+import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
@@ -33,7 +34,7 @@ export async function runTail(
     console.log('waiting for changes; Ctrl-C ends it')
     while (!stopping.aborted) {
       await translation.beginWindow()
-      const { snapshot } = await beginReading(client)
+      const { snapshot } = await beginReading(client).catch(explainNoIncarnation)
       const { events, coarse } =
         since === null ? { events: [], coarse: false } : await readWindow(client, since)
       for (const event of events) {
@@ -62,6 +63,15 @@ export async function runTail(
   } finally {
     await client.end()
   }
+}
+
+/** A copied database and a restarted server have none until a service connects. */
+function explainNoIncarnation(error: unknown): Horizon {
+  if (!(error instanceof NoLife)) throw error
+  throw new ConfigurationError(
+    'no incarnation has begun since Postgres was started, or this database is a copy: start an invalidator',
+    { cause: error },
+  )
 }
 
 const OPERATIONS = {
