@@ -126,6 +126,9 @@ export const NEEDS_A_SESSION =
 export const localSettingsSql = (url: string): string =>
   setLocalSql(meaningOf(parseDatabaseUrl(url).searchPath))
 
+/** A read that policies would filter fails instead of returning less, as in `SESSION_DEFAULTS`. */
+const UNFILTERED = 'set local row_security = off'
+
 /**
  * Runs some queries in one transaction that sets what they rely on. It leaves no setting behind, so
  * that it may run through a pooler in transaction mode.
@@ -139,7 +142,7 @@ export async function inTransaction<T>(
   const client = await connectPlain(url, options)
   try {
     await client.query(
-      `begin isolation level read committed ${accessMode}; ${localSettingsSql(url)}`,
+      `begin isolation level read committed ${accessMode}; ${localSettingsSql(url)}; ${UNFILTERED}`,
     )
     const result = await work(client)
     await client.query('commit')

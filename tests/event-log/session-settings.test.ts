@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
+import { readGauges } from '../../db/event-log/gauges.ts'
 import { noteCursors } from '../../db/event-log/housekeeping.ts'
 import { NotOneSession, openWorkerSession } from '../../db/event-log/session.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
@@ -121,6 +123,27 @@ describe('the session of an invalidator', function () {
       await noteCursors(session.client, 'somewhere', [{ resource: 'bird', snapshot: '1:1:' }])
     } finally {
       await resetDefaults()
+    }
+  })
+
+  it('fails a read of the log that policies would filter, also for the gauges', async () => {
+    const role = `spms_filtered_${randomBytes(4).toString('hex')}`
+    await log.client.query(
+      `create role ${role} login password 'x'; grant usage on schema invalidation to ${role};
+       grant select on invalidation.event to ${role};
+       alter table invalidation.event enable row level security`,
+    )
+    try {
+      const url = new URL(log.url)
+      url.username = role
+      url.password = 'x'
+      const error = await readGauges({ url: url.href, applicationName, since: null }).catch(String)
+      expect(error).to.contain('row-level security policy for table "event"')
+    } finally {
+      await log.client.query(
+        `alter table invalidation.event disable row level security;
+         drop owned by ${role}; drop role ${role}`,
+      )
     }
   })
 
