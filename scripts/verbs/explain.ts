@@ -190,13 +190,13 @@ async function describe(
 
 function describeFrame(frame: Frame | null, life: string | undefined, nowMs: number): string {
   if (frame === null) return 'not cached'
-  if (frame.body === 'too large') return 'too large to be cached (CACHE_MAX_VALUE_BYTES)'
-  const size = frame.body === null ? 'that it does not exist' : `${frame.body.length} bytes`
   const since = `cached ${seconds(nowMs - frame.leasedAtMs)} ago`
   if (life !== undefined && frame.incarnation !== life.replaceAll('-', '')) {
     return `${since}, in another life of the database: not used`
   }
   if (!isPlausible(frame, Infinity, nowMs)) return 'with impossible times: not used'
+  if (frame.body === 'too large') return 'too large to be cached (CACHE_MAX_VALUE_BYTES)'
+  const size = frame.body === null ? 'that it does not exist' : `${frame.body.length} bytes`
   const left = frame.freshUntilMs - nowMs
   return `${size}, ${since}, ${left > 0 ? `fresh for ${seconds(left)} more` : 'expired'}`
 }

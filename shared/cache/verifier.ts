@@ -6,7 +6,7 @@ import { findMoment, type Moment } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
 import type { Redis } from '../redis.ts'
 import { isWrongType } from '../redis-replies.ts'
-import { bareUuid, decodeFrame, etagOf, type Frame } from './frame.ts'
+import { bareUuid, decodeFrame, etagOf, type Frame, isPlausible } from './frame.ts'
 import { createClock } from './clock.ts'
 import { keyGlob, keyParser, watermarkKey } from './key.ts'
 import { type Params, type Resource, tablesOf } from './resource.ts'
@@ -195,9 +195,10 @@ interface Fresh {
 const isDataException = (error: unknown) =>
   error instanceof Error && 'code' in error && String(error.code).startsWith('22')
 
-/** Whether a reader would be given it. */
+/** Whether a reader would be given it. How long it may be fresh depends on the settings of that reader. */
 const isServed = (frame: Frame, { moment, nowMs }: Fresh) =>
   frame.freshUntilMs > nowMs &&
+  isPlausible(frame, Infinity, nowMs) &&
   frame.body !== 'too large' &&
   moment.incarnation !== null &&
   frame.incarnation === bareUuid(moment.incarnation)

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { Budget } from '../../shared/cache/budget.ts'
-import { decodeFrame } from '../../shared/cache/frame.ts'
+import { decodeFrame, encodeFrame, etagOf, type Frame } from '../../shared/cache/frame.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { createVerifier } from '../../shared/cache/verifier.ts'
@@ -17,6 +17,7 @@ const thing = defineThing()
 const FRAME_SIZE = 58
 /** Long enough for large replies, also where the machine is busy. */
 const PATIENT_MS = 1_500
+const YEAR_MS = 365 * 86_400_000
 
 /** Makes a key what another program could make it. */
 const TYPES: Readonly<Record<string, readonly string[]>> = {
@@ -238,6 +239,14 @@ describe('what another program wrote', function () {
     await engine.redis.hset(engine.keyOf('value'), 'v', 'x', '~v', 'x', randomBytes(9), 'x')
     await engine.redis.set(`${engine.prefix}/v1/unknown`, 'x')
     await engine.redis.set(watermarkKey(engine.prefix), 'x')
+    // Leased in a year, so no reader uses it and it accuses nobody.
+    await until(async () => (await read(patient)) === 'hit')
+    const bytes = (await engine.redis.hgetBuffer(key(), 'v')) as Buffer
+    const body = Buffer.from('another answer')
+    const frame = decodeFrame(bytes) as Frame
+    const [leasedAtMs, freshUntilMs] = [frame.leasedAtMs + YEAR_MS, frame.freshUntilMs + YEAR_MS]
+    const future = encodeFrame({ ...frame, leasedAtMs, freshUntilMs, body, etag: etagOf(body) })
+    await engine.redis.hset(key(), 'v', future)
     const found = await verifier.verify()
     expect(new Set(found.map(({ key, outcome }) => `${outcome} ${key}`))).to.eql(
       new Set([`unreadable ${engine.keyOf('text')}`, `unreadable ${engine.keyOf('value')}`]),
