@@ -1,4 +1,5 @@
 import { type Kysely, sql } from 'kysely'
+import { PING_EVERY_MS } from '../../db/event-log/session.ts'
 import type { Database } from '../../db/schema.ts'
 import { decodeFrame } from '../../shared/cache/frame.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
@@ -75,7 +76,9 @@ export async function openRace(
       },
     }),
   })
-  const { worker, prefix, redis } = invalidator
+  const { worker, session, prefix, redis } = invalidator
+  // As its loop does: a schedule may wait for the others for longer than a session may be idle.
+  const pinging = setInterval(() => void session.ping().catch(() => {}), PING_EVERY_MS)
   worker.adopt([resource])
   const metrics = createCacheMetrics(createRegistry())
   const keys = [...new Set(examples.map(({ params }) => entryKey(prefix, resource, params)))]
@@ -199,6 +202,7 @@ export async function openRace(
   return {
     run,
     async [Symbol.asyncDispose]() {
+      clearInterval(pinging)
       await redis.unlink([...keys, watermarkKey(prefix)])
       await invalidator[Symbol.asyncDispose]()
     },
