@@ -14,6 +14,7 @@ import type { ResourceRules } from '../shared/cache/resource.ts'
 import { createDenialLog } from '../shared/redis-denials.ts'
 import { every } from './every.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
+import { createOwedFlushes } from './owed-flushes.ts'
 import { createOwnership } from './ownership.ts'
 import { createPace } from './pace.ts'
 import type { WakeUp } from './wake-up.ts'
@@ -50,6 +51,7 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
   const trouble = createTrouble(deps, stopping)
   // After a restart of Postgres what we left in Redis need not be watched for signs of another life.
   const written = new Map<string, Written>()
+  const owedFlushes = createOwedFlushes(deps.catalog)
   const identity = createIdentity(deps)
   const disown = () => {
     for (const { name } of deps.catalog) deps.metrics.owned.labels(name).set(0)
@@ -60,7 +62,9 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
       identity.refresh()
       await using session = await deps.openSession()
       const untilLost = AbortSignal.any([stopping, session.lost])
-      await work({ ...deps, written, identity }, session, trouble, untilLost).finally(disown)
+      await work({ ...deps, written, owedFlushes, identity }, session, trouble, untilLost).finally(
+        disown,
+      )
       if (session.lost.aborted && !stopping.aborted)
         await trouble.meet(new Error('connection lost'))
     } catch (error) {
@@ -70,7 +74,8 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
 }
 
 async function work(
-  deps: InvalidatorDeps & Pick<WorkerDeps, 'written'> & { readonly identity: Identity },
+  deps: InvalidatorDeps &
+    Pick<WorkerDeps, 'written' | 'owedFlushes'> & { readonly identity: Identity },
   session: WorkerSession,
   trouble: Trouble,
   stopping: AbortSignal,

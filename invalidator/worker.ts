@@ -2,7 +2,6 @@ import type { Logger } from 'winston'
 import type { Cursor } from '../db/event-log/housekeeping.ts'
 import { createInspection, type Installation } from '../db/event-log/installation.ts'
 import { NotOneSession, PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
-import { covers, type Snapshot } from '../db/event-log/snapshot.ts'
 import {
   beginReading,
   type Horizon,
@@ -17,6 +16,7 @@ import { every } from './every.ts'
 import type { FlushReason, Lookup } from './mapping.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
 import { nameKeys, type Naming } from './naming.ts'
+import { createOwedFlushes, type OwedFlushes } from './owed-flushes.ts'
 import { createPasses, type Pass } from './pass.ts'
 import { continues, newPost, type Post, standings } from './post.ts'
 import { createRivals } from './rivals.ts'
@@ -35,6 +35,8 @@ export interface WorkerDeps {
   readonly inspectEveryMs?: number
   /** What this process wrote last, by resource; it outlives a session that breaks. */
   readonly written?: Map<string, Written>
+  /** Likewise. */
+  readonly owedFlushes?: OwedFlushes
   /** Called when there may be a window to read without any event: a pass beside the windows has ended. */
   readonly onPassEnd?: () => void
 }
@@ -113,6 +115,7 @@ interface Looked {
  */
 export function createWorker(deps: WorkerDeps): Worker {
   const { session, ledger, metrics, logger, written = new Map() } = deps
+  const { owedFlushes = createOwedFlushes(deps.catalog) } = deps
   const posts = new Map<string, Post>()
   const rivals = createRivals()
   const inspect = createInspection()
@@ -132,12 +135,6 @@ export function createWorker(deps: WorkerDeps): Worker {
   const translation = createTranslation({ ...deps, pause: pingNowAndThen })
   let installation: Installation | undefined
   let incarnation: string | undefined
-  let lastHorizon: Horizon | undefined
-  /**
-   * Resources that missed events, and a snapshot that their flush has to include. No stored
-   * watermark shows it, so a flush that fails must be remembered.
-   */
-  const flushesOwed = new Map<string, Snapshot>()
   let publishedAtMs = 0
   let told = { redisMs: 0, atMs: -Infinity }
   // What the session before this one left alone is not ours to tell any more.
@@ -328,13 +325,11 @@ export function createWorker(deps: WorkerDeps): Worker {
       for (const [name, found] of mapped.keys) keys.set(name, found)
       lookups.push(...mapped.lookups)
     }
-    if (isEmptiedByHand(lastHorizon, horizon)) {
+    if (owedFlushes.observe(horizon)) {
       logger.error('the event log was emptied by hand, everything is flushed')
-      for (const name of posts.keys()) flushesOwed.set(name, horizon.snapshot)
     }
-    lastHorizon = horizon
     for (const { resource } of ours()) {
-      if (flushesOwed.has(resource.name)) flush.set(resource.name, 'log emptied')
+      if (owedFlushes.has(resource.name)) flush.set(resource.name, 'log emptied')
     }
     for (const name of failed) flush.set(name, 'lookup failed')
     for (const { resource, mark, naming } of ours()) {
@@ -428,8 +423,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       }
       post.stored = text
       post.mark = decodeWatermark(text)
-      const owed = flushesOwed.get(resource.name)
-      if (owed && flush && covers(next.snapshot, owed)) flushesOwed.delete(resource.name)
+      if (flush) owedFlushes.settle(resource.name, next.snapshot)
       written.set(resource.name, { text, atMs })
     }
   }
@@ -502,18 +496,6 @@ export function createWorker(deps: WorkerDeps): Worker {
       )
     },
   }
-}
-
-/**
- * Whether events may be gone that no floor accounts for. Pruning gives one segment another file and
- * raises the floor in the same transaction.
- */
-function isEmptiedByHand(before: Horizon | undefined, now: Horizon): boolean {
-  return (
-    before?.life.incarnation === now.life.incarnation &&
-    before.files !== now.files &&
-    before.floor?.text === now.floor?.text
-  )
 }
 
 /** A window that has been mapped: of several large ones, the keys of one are held at a time. */

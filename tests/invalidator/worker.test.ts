@@ -7,8 +7,15 @@ import { watermarkKey } from '../../shared/cache/key.ts'
 import type { Ledger } from '../../shared/cache/ledger.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { decodeWatermark, encodeWatermark, type Watermark } from '../../shared/cache/watermark.ts'
+import { openRedis } from '../../shared/redis.ts'
 import type { EventLog } from '../event-log/event-log.ts'
-import { openWorker, type TestInvalidatorOptions, type TestWorker } from '../support/invalidator.ts'
+import {
+  openWorker,
+  startInvalidator,
+  testRedisUrl,
+  type TestInvalidatorOptions,
+  type TestWorker,
+} from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 import { bird, BIRDS, census, type Entries, entriesOf, nest, openBirds } from './birds.ts'
 
@@ -140,6 +147,119 @@ describe('the worker', () => {
     await one.apply()
     expect(await one.flushes()).to.eql({})
     await write('delete from invalidation.floor')
+  })
+
+  const emptyByHand = () =>
+    write(`truncate invalidation.event_0, invalidation.event_1, invalidation.event_2,
+      invalidation.event_3`)
+
+  /** Entries on a connection that no test cuts. */
+  async function openEntries(prefix: string): Promise<Entries> {
+    const options = { name: 'spms-test-entries', commandTimeoutMs: 5_000, onState: () => {} }
+    const redis = openRedis(testRedisUrl(), options)
+    opened.push({ [Symbol.asyncDispose]: async () => redis.disconnect() })
+    await until(() => redis.status === 'ready')
+    return entriesOf(redis, prefix)
+  }
+
+  /** Spoils the first attempt to apply something after it is armed. */
+  function createSpoiler() {
+    let spoil: (() => Promise<unknown> | void) | undefined
+    return {
+      arm: (how: () => Promise<unknown> | void) => void (spoil = how),
+      get isSpent() {
+        return spoil === undefined
+      },
+      wrapLedger: (ledger: Ledger): Ledger => ({
+        ...ledger,
+        async apply(...args) {
+          const how = spoil
+          spoil = undefined
+          await how?.()
+          return ledger.apply(...args)
+        },
+      }),
+    }
+  }
+
+  for (const [what, owned] of [
+    ['a window', [census, bird]],
+    ['a pass beside the windows', [bird]],
+  ] as const) {
+    for (const [failure, spoil] of [
+      ['loses its connection to Redis', (one: Settled) => one.redis.disconnect(true)],
+      [
+        'finds another watermark',
+        async (one: Settled) => {
+          for (const resource of owned) {
+            const mark = (await one.mark(resource)) as Watermark
+            const other = encodeWatermark({ ...mark, part: mark.part + 1 })
+            await one.redis.hset(watermarkKey(one.prefix), resource.name, other)
+          }
+        },
+      ],
+    ] as const) {
+      it(`flushes after the log was emptied by hand although ${what} ${failure}`, async () => {
+        const spoiler = createSpoiler()
+        const one = await start({ owned, wrapLedger: spoiler.wrapLedger })
+        await one.flushes()
+        const keys = owned.map((resource) => one.key(resource, resource === bird ? 1 : ''))
+        const reader = await openEntries(one.prefix)
+        await reader.put(keys)
+        await write(A_BIRD)
+        await emptyByHand()
+        spoiler.arm(() => spoil(one))
+        await one.apply().catch(() => one.worker.doubt())
+        expect(spoiler.isSpent).to.be.true
+        expect(await reader.left(keys), 'the first attempt fails').to.include(keys[0])
+
+        await until(async () => {
+          await one.apply().catch(() => one.worker.doubt())
+          return (await reader.left(keys)).length === 0
+        })
+        expect(await one.flushes()).to.eql(
+          Object.fromEntries(owned.map(({ name }) => [`${name}: log emptied`, 1])),
+        )
+        await one.apply()
+        expect(await one.flushes(), 'once').to.eql({})
+      })
+    }
+  }
+
+  it('flushes what it takes over if the log was emptied by hand before', async () => {
+    const other = await start({ owned: [bird] })
+    const one = await start({ owned: [census], prefix: other.prefix })
+    await write(A_BIRD)
+    await emptyByHand()
+    await one.apply()
+    // The other ends before it reads another window.
+    one.worker.adopt([bird])
+    expect(await one.gone([one.key(bird, 1)], () => one.apply())).to.eql([one.key(bird, 1)])
+  })
+
+  it('flushes in its next session if the one that noticed that the log was emptied by hand ends', async () => {
+    const spoiler = createSpoiler()
+    await using invalidator = startInvalidator({
+      databaseUrl: log.url,
+      catalog: BIRDS,
+      applicationName: 'spms-test-emptied',
+      wrapLedger: spoiler.wrapLedger,
+    })
+    const { put, left, key } = await openEntries(invalidator.prefix)
+    await until(() => invalidator.working && invalidator.hearing)
+    await until(async () => (await invalidator.ledger.readAll()).size === BIRDS.length)
+    const keys = [key(bird, 1), key(nest, 2), key(census)]
+    await put(keys)
+    await write('begin')
+    await write(A_BIRD)
+    await emptyByHand()
+    spoiler.arm(async () => {
+      await write(`select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name = 'spms-test-emptied'`)
+      invalidator.redis.disconnect(true)
+    })
+    await write('commit')
+    await until(async () => spoiler.isSpent && (await left(keys)).length === 0)
   })
 
   for (const [what, sql, flushes] of [

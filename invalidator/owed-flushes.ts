@@ -1,0 +1,45 @@
+import { covers, type Snapshot } from '../db/event-log/snapshot.ts'
+import type { Horizon } from '../db/event-log/window.ts'
+
+/**
+ * Flushes that no stored watermark asks for: the log lost events that no floor accounts for.
+ *
+ * A flush is owed until a watermark was stored with it, whatever fails before. It is owed to every
+ * resource of the catalog, since one that another replica owns now may be taken over later. Use one
+ * for all sessions of a process: a log emptied while there is no session is noticed too.
+ */
+export interface OwedFlushes {
+  /** Compares the log with the one of the call before. Answers whether it was emptied by hand meanwhile. */
+  observe(horizon: Horizon): boolean
+  has(resource: string): boolean
+  /** A flush was stored together with this snapshot. */
+  settle(resource: string, snapshot: Snapshot): void
+}
+
+export function createOwedFlushes(catalog: readonly { readonly name: string }[]): OwedFlushes {
+  /** The snapshot that the flush of a resource has to include. */
+  const owed = new Map<string, Snapshot>()
+  let last: Horizon | undefined
+
+  return {
+    observe(horizon) {
+      // Every watermark of another incarnation descends from a flush in that incarnation.
+      if (last?.life.incarnation !== horizon.life.incarnation) owed.clear()
+      const isEmptied = last !== undefined && isEmptiedByHand(last, horizon)
+      if (isEmptied) for (const { name } of catalog) owed.set(name, horizon.snapshot)
+      last = horizon
+      return isEmptied
+    },
+    has: (resource) => owed.has(resource),
+    settle(resource, snapshot) {
+      const least = owed.get(resource)
+      if (least && covers(snapshot, least)) owed.delete(resource)
+    },
+  }
+}
+
+/** Pruning gives one segment another file and raises the floor in the same transaction. */
+const isEmptiedByHand = (before: Horizon, now: Horizon): boolean =>
+  before.life.incarnation === now.life.incarnation &&
+  before.files !== now.files &&
+  before.floor?.text === now.floor?.text
