@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Event } from './event.ts'
 import { covers, parseSnapshot, type Snapshot } from './snapshot.ts'
@@ -18,6 +19,10 @@ const MAX_FLUSHES = 100
 const MAX_KEYS_BYTES = 64 * 1024
 /** Up to so many events are read at once, so that one answer holds 16 MiB at most. */
 const HEAD = 256
+/** Where events are large so few are fetched at once: each fetch shows that the session is alive. */
+const FEW = 16
+/** Characters of keys that are parsed before the event loop has its turn: some milliseconds. */
+const CHARS_PER_TURN = 256 * 1024
 
 /** The events that became visible between two snapshots. */
 export interface Window {
@@ -127,8 +132,12 @@ export const isWithinRing = (since: Snapshot, { floor, snapshot }: Horizon): boo
  * "visible in S": no sequence gap, no stall behind a long transaction. The upper bound keeps out
  * rows of a foreign cluster, such as a restored dump.
  */
-export async function readWindow(client: pg.ClientBase, since: Snapshot): Promise<Window> {
-  return (await readHead(client, since)) ?? readLarge(client, since)
+export async function readWindow(
+  client: pg.ClientBase,
+  since: Snapshot,
+  maxReadingMs = MAX_READING_MS,
+): Promise<Window> {
+  return (await readHead(client, since)) ?? readLarge(client, since, maxReadingMs)
 }
 
 /** The same in one round trip, or `null` for a window that is too large for one answer. */
@@ -140,11 +149,15 @@ export async function readHead(client: pg.ClientBase, since: Snapshot): Promise<
   })
   if (head.rows.length > HEAD) return null
   const events: Event[] = []
-  const isWhole = take(head.rows, events, { rows: 0, bytes: 0 })
+  const isWhole = await take(head.rows, events, { rows: 0, bytes: 0 })
   return isWhole ? { events, coarse: false, count: events.length } : null
 }
 
-async function readLarge(client: pg.ClientBase, since: Snapshot): Promise<Window> {
+async function readLarge(
+  client: pg.ClientBase,
+  since: Snapshot,
+  maxReadingMs: number,
+): Promise<Window> {
   const values = valuesOf(since)
   const counted = await client.query<{ count: string }>({
     name: 'invalidation-window-size',
@@ -153,7 +166,7 @@ async function readLarge(client: pg.ClientBase, since: Snapshot): Promise<Window
   })
   const count = Number(counted.rows[0]?.count)
   if (count > MAX_COARSE_EVENTS) return { events: [], coarse: true, count, everything: true }
-  const events = count > MAX_EVENTS ? null : await readInPieces(client, values)
+  const events = count > MAX_EVENTS ? null : await readInPieces(client, values, maxReadingMs)
   if (events !== null) return { events, coarse: false, count: events.length }
 
   const { rows } = await client.query<EventRow>({
@@ -174,38 +187,48 @@ let cursors = 0
 async function readInPieces(
   client: pg.ClientBase,
   values: readonly unknown[],
+  maxReadingMs: number,
 ): Promise<Event[] | null> {
-  const giveUpAtMs = performance.now() + MAX_READING_MS
+  const giveUpAtMs = performance.now() + maxReadingMs
   const cursor = `invalidation_window_${++cursors}`
-  const fetch = () => client.query<EventRow>(`fetch ${HEAD} from ${cursor}`)
   await client.query(`declare ${cursor} no scroll cursor for ${EVENTS}`, [...values])
   const events: Event[] = []
   const size = { rows: 0, bytes: 0 }
   let isWhole: boolean
+  let wanted = FEW
   for (;;) {
-    const { rows } = await fetch()
-    isWhole = take(rows, events, size)
-    if (!isWhole || rows.length < HEAD) break
+    const { rows } = await client.query<EventRow>(`fetch ${wanted} from ${cursor}`)
+    const bytesBefore = size.bytes
+    isWhole = await take(rows, events, size)
+    if (!isWhole || rows.length < wanted) break
     isWhole = performance.now() < giveUpAtMs
     if (!isWhole) break
+    const bytesOfOne = (size.bytes - bytesBefore) / rows.length
+    wanted = bytesOfOne * HEAD > CHARS_PER_TURN ? FEW : HEAD
   }
   await client.query(`close ${cursor}`)
   return isWhole ? events : null
 }
 
 /** Adds events as long as they may be held; answers whether all of them could be. */
-function take(
+async function take(
   rows: readonly EventRow[],
   events: Event[],
   size: { rows: number; bytes: number },
-): boolean {
+): Promise<boolean> {
+  let parsed = 0
   for (const row of rows) {
-    size.bytes += row.keys?.length ?? 0
+    const chars = row.keys?.length ?? 0
+    size.bytes += chars
     if (size.bytes > MAX_BYTES) return false
     const event = toEvent(row)
     size.rows += event.keys?.length ?? 1
     if (size.rows > MAX_ROWS) return false
     events.push(event)
+    parsed += chars
+    if (parsed < CHARS_PER_TURN) continue
+    parsed = 0
+    await setImmediate()
   }
   return true
 }
