@@ -6,6 +6,7 @@ export const DEPLOY_FAULTS: readonly Fault[] = [
     name: 'everything-replaced',
     takes: 'nothing',
     holdMs: 2_000,
+    startsServices: true,
     async inject({ stage: { system } }) {
       for (const api of system.apis.keys()) {
         await system.replaceApi(api)

@@ -33,6 +33,8 @@ export interface Fault {
   readonly inject: (scene: Scene) => Promise<Recover>
   /** How long it lasts at least, besides what its own steps take. */
   readonly holdMs: number
+  /** It waits for services that it starts, which cannot work while something else is broken. */
+  readonly startsServices?: boolean
   /** It takes too long, or needs too much, for a short run. */
   readonly isForLongRuns?: boolean
 }

@@ -28,6 +28,7 @@ export const INVALIDATOR_FAULTS: readonly Fault[] = [
     name: 'invalidators-come-and-go',
     takes: 'nothing',
     holdMs: 2_000,
+    startsServices: true,
     async inject({ stage: { system } }) {
       const others = await Promise.all(
         Array.from({ length: REPLICAS }, () => system.addInvalidator()),

@@ -117,6 +117,7 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     name: 'old-primary-isolated',
     takes: 'postgres',
     holdMs: 4_000,
+    startsServices: true,
     async inject({ stage, allowances }) {
       const { standby, replication } = await stage.addStandby()
       const old = stage.postgres

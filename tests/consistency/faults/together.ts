@@ -9,7 +9,9 @@ export const together = (one: Fault, other: Fault): Fault => ({
     'nothing',
   holdMs: Math.max(one.holdMs, other.holdMs),
   async inject(scene) {
-    const recoveries = await Promise.all([one.inject(scene), other.inject(scene)])
+    const first = one.inject(scene)
+    if (one.startsServices) await first
+    const recoveries = await Promise.all([first, other.inject(scene)])
     return async () =>
       (await Promise.all(recoveries.map((recover) => recover()))).flatMap((found) => found ?? [])
   },
