@@ -177,7 +177,8 @@ describe('the engine with a Redis in trouble', function () {
     const large = await engine.openReader({ redisTimeoutMs: CALM_MS })
     const one = await engine.openReader({ redisTimeoutMs: CALM_MS, maxValueBytes: 10 })
     await until(async () => (await read(large)).outcome === 'hit')
-    const place = { key: engine.keyOf('1'), variant: 'v' }
+    const placeOf = (id: string) => ({ key: engine.keyOf(id), variant: 'v' })
+    const place = placeOf('1')
     // Without need it asks for no length.
     expect(await one.store.find(place, new Budget(CALM_MS))).to.not.equal(null)
     await redis.freeze()
@@ -191,8 +192,9 @@ describe('the engine with a Redis in trouble', function () {
     const demand = { incarnation: one.life.incarnation ?? null, oldestMs: 0 }
     const { state } = await one.store.lease(place, 't', demand, new Budget(CALM_MS))
     expect(state).to.equal('lease')
-    const small = { leasedAtMs: 1, freshUntilMs: 2, staleUntilMs: 2, etag: '"x"', body: null }
-    await one.store.fill(place, 't', { incarnation: '', ...small }, CALM_MS)
+    const times = { leasedAtMs: 1, freshUntilMs: 2, staleUntilMs: 2 }
+    const small = { incarnation: '', ...times, etag: '"x"', body: null }
+    expect(await one.store.fill(place, 't', small, CALM_MS)).to.equal('stored')
     for (let find = 0; find < 2; find++) {
       expect(await one.store.find(place, new Budget(CALM_MS))).to.have.property('leasedAtMs', 1)
     }
