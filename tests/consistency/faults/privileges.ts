@@ -1,5 +1,6 @@
 import { Client } from 'pg'
 import type { Fault, Scene } from './fault.ts'
+import { repeatLost } from '../stage/repeat.ts'
 import { change } from './schema.ts'
 
 /** What becomes of rights and owners by commands that name whole schemas. */
@@ -75,7 +76,7 @@ async function changeOwners({ stage, allowances }: Scene, owner: string | null):
        from pg_tables where schemaname in ('public', 'invalidation') order by 1`,
     )
     for (const { name, before } of rows) {
-      await client.query(`alter table ${name} owner to ${owner ?? before}`)
+      await repeatLost(() => client.query(`alter table ${name} owner to ${owner ?? before}`))
     }
   } finally {
     await client.end()

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
+import { repeatLost } from '../stage/repeat.ts'
 import type { Fault, Scene } from './fault.ts'
 
 /** What DBAs do to tables while everybody works. */
@@ -105,7 +106,11 @@ export async function change({ stage }: Scene, statements: string): Promise<void
   client.on('error', () => {})
   await client.connect()
   try {
-    await client.query(`begin; ${statements}; commit`)
+    await repeatLost(async () => {
+      // What an attempt that failed left open.
+      await client.query('rollback')
+      await client.query(`begin; ${statements}; commit`)
+    })
   } finally {
     await client.end()
   }

@@ -6,6 +6,7 @@ import { install } from '../../../db/event-log/install.ts'
 import { root } from '../../../scripts/paths.ts'
 import { compileRules } from '../../../shared/cache/compile.ts'
 import { catalog } from '../../../shared/resources/index.ts'
+import { repeatLost } from './repeat.ts'
 
 /** The roles that the documentation for database administrators names. */
 export type Role = 'spms_owner' | 'spms_api' | 'spms_invalidator'
@@ -74,7 +75,7 @@ async function run(url: string, statements: string): Promise<void> {
   client.on('error', () => {})
   await client.connect()
   try {
-    await client.query(statements)
+    await repeatLost(() => client.query(statements))
   } finally {
     await client.end()
   }
