@@ -115,6 +115,10 @@ async function findHolders(client: Client, table: string | undefined): Promise<s
   return rows.map(({ holder }) => holder)
 }
 
-/** lock_not_available, deadlock_detected */
+/**
+ * lock_not_available, deadlock_detected, or "tuple concurrently updated": GRANT does not lock the table,
+ * so it can lose against a TRUNCATE, which changes the same row of the catalog.
+ */
 const isLockTrouble = (error: unknown) =>
-  error instanceof DatabaseError && (error.code === '55P03' || error.code === '40P01')
+  error instanceof DatabaseError &&
+  (error.code === '55P03' || error.code === '40P01' || error.routine?.startsWith('simple_heap_'))
