@@ -72,6 +72,6 @@ export const clockKey = (prefix: string) => `${prefix}/clock`
 const start = (prefix: string, version: number) => `${prefix}/v${version}/`
 
 /** Which Redis this is, for those who invalidate in it. */
-export const identityKey = (prefix: string) => `${prefix}:identity`
+export const identityKey = (prefix: string) => `${prefix}/identity`
 
 const escape = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')

@@ -31,7 +31,10 @@ describe('the entry store', () => {
   const stateOf = async (...args: Parameters<typeof lease>) => (await lease(...args)).state
   const ttlMs = () => engine.redis.pttl(key)
 
-  function frameOf(text: string | null, leasedAtMs = store.now(), freshMs = MINUTE_MS): Frame {
+  /** The store's time may be ahead of Redis' by a few milliseconds, and Redis rejects future times. */
+  const aLittleAgo = () => store.now() - 1_000
+
+  function frameOf(text: string | null, leasedAtMs = aLittleAgo(), freshMs = MINUTE_MS): Frame {
     const body = text === null ? null : Buffer.from(text)
     return {
       incarnation,
