@@ -78,9 +78,14 @@ describe('an API whose Redis is far away', function () {
   for (const kind of ['session', 'bearer'] as const) {
     it(`answers hits with a ${kind} after one round trip`, async () => {
       for (const path of paths) {
-        const { cache, tookMs } = await timed(path, asked[kind])
-        expect(cache, path).to.equal('hit')
-        expect(tookMs, path).to.be.within(AWAY_MS, 1.8 * AWAY_MS)
+        // A busy machine adds to each, and the fastest shows how many round trips there are.
+        let fastestMs = Infinity
+        for (let time = 0; time < 5 && fastestMs > 1.5 * AWAY_MS; time++) {
+          const { cache, tookMs } = await timed(path, asked[kind])
+          expect(cache, path).to.equal('hit')
+          fastestMs = Math.min(fastestMs, tookMs)
+        }
+        expect(fastestMs, path).to.be.within(AWAY_MS, 1.8 * AWAY_MS)
       }
     })
   }

@@ -11,7 +11,7 @@ const READERS = 4
 const SHARED_OUT_MS = 6_000
 
 describe('while everything is replaced under load', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   let system: System
   let profiles: ProfileWatch
 
