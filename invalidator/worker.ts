@@ -306,7 +306,10 @@ export function createWorker(deps: WorkerDeps): Worker {
     // An installation that was removed and made again begins its numbers again.
     if (horizon.life.incarnation !== incarnation) await translation.learn()
     incarnation = horizon.life.incarnation
-    installation = inspectionDue() || !installation ? await inspect(client) : installation
+    // Without a segment a window may miss events: the scan then disables everything at once.
+    if (inspectionDue() || !installation || !horizon.isComplete) {
+      installation = await inspect(client)
+    }
     for (const post of posts.values()) judge(post, horizon, installation)
     for (const [mark, resources] of standings(ours())) {
       if (mark === null || !continues(mark, horizon)) {

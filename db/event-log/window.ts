@@ -50,11 +50,13 @@ export interface Horizon {
   readonly backend: number
   /** A cursor that does not cover this has lost events to the ring. */
   readonly floor: Snapshot | null
+  /** False where a segment was detached: windows do not see the events in it. */
+  readonly isComplete: boolean
   /** In which files the segments are: emptying one gives it another file. */
   readonly files: string
 }
 
-/** How many segments the log has; with another number, events would be logged that no window reads. */
+/** How many segments the log has. */
 const SEGMENTS = 4
 
 /**
@@ -99,15 +101,11 @@ export async function beginReading(client: pg.ClientBase): Promise<Horizon> {
   const row = rows[0]
   const snapshot = row && parseSnapshot(row.snapshot)
   if (!snapshot || row.life === null) throw new NoLife('nobody has begun this life of the database')
-  if (row.files.length !== SEGMENTS) {
-    throw new Error(
-      `the event log has ${row.files.length} segments instead of ${SEGMENTS}: attach what was detached, or uninstall and install`,
-    )
-  }
   return {
     snapshot,
     life: row.life,
     backend: row.backend,
+    isComplete: row.files.length === SEGMENTS,
     floor: parseSnapshot(row.floor ?? ''),
     files: row.files.join(),
   }
