@@ -614,6 +614,8 @@ describe('the worker', () => {
     })
 
     it('but flushes when the ring no longer holds what came after', async () => {
+      // What invalidators of other tests have noted would hold the log back.
+      await log.client.query('truncate invalidation.note, invalidation.cursor')
       const one = await start()
       await write(A_BIRD)
       const ahead = await start()
