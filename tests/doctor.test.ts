@@ -174,9 +174,12 @@ describe('doctor', function () {
 
   it('finds a Redis that is a replica', async () => {
     await redis.call('REPLICAOF', '127.0.0.1', '1')
-    const findings = await found().finally(async () => {
+    let findings: readonly string[]
+    try {
+      findings = await found()
+    } finally {
       await redis.call('REPLICAOF', 'NO', 'ONE')
-    })
+    }
     expect(findings).to.include('this Redis is a replica')
     expect(findings.join(), 'the other checks').not.to.include('cannot examine')
     await until(async () => (await found()).length === 0)
