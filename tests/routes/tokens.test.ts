@@ -6,6 +6,7 @@ import { isSafe } from '../../api/http/safe-method.ts'
 import { openDatabase } from '../../db/database.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { portOf } from '../../shared/server.ts'
+import { beginIncarnation } from '../../db/queries/incarnation.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { createUncachedReader } from '../support/uncached-reader.ts'
 import { httpConfig } from './test-api.ts'
@@ -46,6 +47,8 @@ describe('every route that writes', () => {
     closers.push(() => database[Symbol.asyncDispose]())
     const db = openDatabase({ url: database.url, poolSize: 2, applicationName: 'spms-test-tokens' })
     closers.push(() => db.destroy())
+    // A copy of the template is another database, whose incarnation the running API would begin.
+    await beginIncarnation(db)
     const logger = createLogger('test')
     logger.silent = true
     const reader = createUncachedReader(db)
