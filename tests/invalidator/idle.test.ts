@@ -27,8 +27,10 @@ describe('idle replicas', function () {
     await until(async () => (await findSleepers(log.client)).length >= Math.min(REPLICAS, 3))
 
     const commits = async () => {
-      // Each backend reports what it did once a second.
+      // Each backend reports what it did once a second, with the first statement after that: so
+      // does ours, whose questions until now would otherwise count as the replicas'.
       await sleep(1_200)
+      await log.client.query('select 1')
       const { rows } = await log.client.query<{ commits: string }>(
         'select xact_commit as commits from pg_stat_database where datname = current_database()',
       )
@@ -39,7 +41,7 @@ describe('idle replicas', function () {
     const count = (await commits()) - before
     const perS = count / ((performance.now() - startedAtMs) / 1_000)
     if (process.env.IDLE_REPLICAS) process.stderr.write(`      ${perS.toFixed(1)} a second\n`)
-    expect(perS / replicas.count).to.be.below(15)
+    expect(perS / replicas.count).to.be.below(7)
   })
 })
 

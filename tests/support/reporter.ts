@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { type MochaOptions, reporters, Runner } from 'mocha'
+import { join, relative } from 'node:path'
+import { type MochaOptions, reporters, type Runnable, Runner } from 'mocha'
 import { stateDir } from '../../scripts/paths.ts'
 
 /** What a test run came to, for those who read no text. */
@@ -8,6 +8,8 @@ export interface TestReport {
   readonly passed: number
   readonly failed: number
   readonly skipped: number
+  /** How long the tests of each file took, hooks included, in seconds, the longest first. */
+  readonly seconds: Readonly<Record<string, number>>
 }
 
 /**
@@ -17,9 +19,23 @@ export interface TestReport {
 export default class SpecWithReport extends reporters.Spec {
   constructor(runner: Runner, options?: MochaOptions) {
     super(runner, options)
+    const took = new Map<string, number>()
+    const add = ({ file = '', duration = 0 }: Runnable) =>
+      void took.set(file, (took.get(file) ?? 0) + duration)
+    runner.on(Runner.constants.EVENT_TEST_END, add)
+    runner.on(Runner.constants.EVENT_HOOK_END, add)
     runner.once(Runner.constants.EVENT_RUN_END, () => {
       const { passes, failures, pending } = this.stats
-      const report: TestReport = { passed: passes, failed: failures, skipped: pending }
+      const report: TestReport = {
+        passed: passes,
+        failed: failures,
+        skipped: pending,
+        seconds: Object.fromEntries(
+          [...took]
+            .toSorted(([, a], [, b]) => b - a)
+            .map(([file, ms]) => [relative(process.cwd(), file), Math.round(ms / 1000)]),
+        ),
+      }
       mkdirSync(stateDir, { recursive: true })
       writeFileSync(join(stateDir, 'test-report.json'), `${JSON.stringify(report)}\n`)
     })

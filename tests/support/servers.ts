@@ -1,5 +1,6 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { errorCode } from '../../scripts/error-code.ts'
 import { stateDir } from '../../scripts/paths.ts'
 import { findPlace } from '../../scripts/servers/place.ts'
@@ -15,27 +16,58 @@ type Stop = () => Promise<unknown>
 const stops: Stop[] = []
 
 /**
- * Starts one Postgres and one Redis for the whole run, and leaves their addresses in
+ * Starts a Postgres and a Redis for each job of the run, and leaves the addresses of this job's in
  * `TEST_DATABASE_URL` (superuser, database `postgres`) and `TEST_REDIS_URL`.
+ * Jobs share no server: a test may empty its Redis or change its settings.
  */
 export async function mochaGlobalSetup(): Promise<void> {
   endWithParent()
   const { env } = process
   if (env.TEST_DATABASE_URL && env.TEST_REDIS_URL) return
   const start = env.TEST_SERVICES === 'containers' ? startContainers : startEmbedded
-  const {
-    databaseUrl,
-    redisUrl,
-    redisServerUrl = redisUrl,
-  } = await start(env).catch(async (error: unknown) => {
+  try {
+    // One after the other: the first may have to unpack what the next one only starts.
+    for (let job = 0; job < jobsOf(process.argv); job++) {
+      Object.assign(env, addressesOf(await start(env, job), `_${job}`))
+    }
+  } catch (error) {
     // Mocha tears down only what was set up.
     await mochaGlobalTeardown()
     throw error
-  })
-  env.TEST_DATABASE_URL = databaseUrl
-  env.TEST_REDIS_URL = redisUrl
-  env.TEST_REDIS_SERVER_URL = redisServerUrl
+  }
+  useServersOfJob(0)
 }
+
+function addressesOf(
+  { databaseUrl, redisUrl, redisServerUrl = redisUrl }: Services,
+  suffix: string,
+): Record<string, string> {
+  return {
+    [`TEST_DATABASE_URL${suffix}`]: databaseUrl,
+    [`TEST_REDIS_URL${suffix}`]: redisUrl,
+    [`TEST_REDIS_SERVER_URL${suffix}`]: redisServerUrl,
+  }
+}
+
+/** How many files mocha runs at the same time. */
+function jobsOf(argv: readonly string[]): number {
+  const { values } = parseArgs({
+    args: argv.slice(2),
+    options: { parallel: { type: 'boolean' }, jobs: { type: 'string' } },
+    strict: false,
+  })
+  return values.parallel === true ? Number(values.jobs) : 1
+}
+
+function useServersOfJob(job: number | string): void {
+  const { env } = process
+  for (const name of ['TEST_DATABASE_URL', 'TEST_REDIS_URL', 'TEST_REDIS_SERVER_URL']) {
+    env[name] = env[`${name}_${job}`] ?? env[name]
+  }
+}
+
+// Mocha loads this file in each of its workers, and runs the setup in their parent only.
+if (process.env.MOCHA_WORKER_ID !== undefined) useServersOfJob(process.env.MOCHA_WORKER_ID)
 
 /** Ends what the setup started, newest first. */
 export async function mochaGlobalTeardown(): Promise<void> {
@@ -49,10 +81,10 @@ interface Services {
   readonly redisServerUrl?: string
 }
 
-async function startEmbedded(env: NodeJS.ProcessEnv): Promise<Services> {
+async function startEmbedded(env: NodeJS.ProcessEnv, job: number): Promise<Services> {
   const place = await findPlace(stateDir, await findServerUser(), say)
   await removeLeftovers(place)
-  const name = `test-${process.pid}`
+  const name = `test-${process.pid}-job-${job}`
   stops.push(() => rm(join(place, name), { recursive: true, force: true }))
   stops.push(() => rm(join(stateDir, `${name}.log`), { force: true }))
   const postgres = await startPostgres({ stateDir, name, durable: false, say })
@@ -107,7 +139,7 @@ function endWithParent(): void {
 async function removeLeftovers(place: string): Promise<void> {
   for (const folder of new Set([place, stateDir])) {
     for (const name of await readdir(folder)) {
-      const pid = /^test-(\d+)(\.log)?$/.exec(name)?.[1]
+      const pid = /^test-(\d+)(?:-[\w-]+)?(?:\.log)?$/.exec(name)?.[1]
       if (pid && !isAlive(Number(pid))) {
         await rm(join(folder, name), { recursive: true, force: true })
       }
