@@ -77,7 +77,7 @@ describe('an operator', function () {
 
   describe('watches', () => {
     it('changes as they are committed, and what is forgotten for each', async () => {
-      const child = startCli(target(), 'tail')
+      const child = await startCli(target(), 'tail')
       let output = ''
       child.stdout.on('data', (data: Buffer) => (output += data.toString()))
       await until(() => output.includes('waiting for changes'))

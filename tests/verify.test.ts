@@ -98,7 +98,7 @@ describe('verify', function () {
   it('goes on watching, and says how old what it found was', async () => {
     await using forgetful = await startForgetful()
     expect(forgetful.working).to.be.true
-    const child = startCli(target(), 'verify', '--watch', '--sample', '500')
+    const child = await startCli(target(), 'verify', '--watch', '--sample', '500')
     const lines: string[] = []
     child.stdout.on('data', (data: Buffer) => lines.push(...data.toString().split('\n')))
     await until(() => lines.some((line) => line.startsWith('watching')))

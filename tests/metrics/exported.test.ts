@@ -17,7 +17,7 @@ const GIVEN = ['job', 'instance']
 /** A process that verifies what a system caches, and where it says what it found. */
 async function startVerify(system: System) {
   const target = { ...system, redisUrl: testRedisUrl() }
-  const child = startCli(target, 'verify', '--watch')
+  const child = await startCli(target, 'verify', '--watch')
   for await (const line of createInterface({ input: child.stdout })) {
     const [, port] = /metrics on port (\d+)/.exec(line) ?? []
     if (port !== undefined) {

@@ -6,13 +6,14 @@ import { expect } from 'chai'
 import { findFreePort } from '../../scripts/servers/port.ts'
 import { root } from '../../scripts/paths.ts'
 import { listen } from '../../shared/server.ts'
+import { compiled } from '../support/compiled.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { plainEnv } from '../support/npm-start.ts'
 
 /** The API as its own process. */
 async function startApi(given: NodeJS.ProcessEnv) {
   const port = await findFreePort()
-  const child = spawn(process.execPath, ['--import', 'tsx', 'api/main.ts'], {
+  const child = spawn(process.execPath, [await compiled('api/main.ts')], {
     cwd: root,
     env: { ...plainEnv(), PORT: `${port}`, METRICS_PORT: '0', LOG_FORMAT: 'text', ...given },
     stdio: ['ignore', 'pipe', 'pipe'],

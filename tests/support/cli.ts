@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { root } from '../../scripts/paths.ts'
+import { compiled } from './compiled.ts'
 import { SYSTEM_SECRET } from './system.ts'
 
 /** What `npm run spms --` works on. */
@@ -22,18 +23,18 @@ export interface CliResult {
 }
 
 /** Starts a command that goes on until it is stopped. What it complains of is shown. */
-export const startCli = (
+export const startCli = async (
   target: CliTarget,
   ...words: readonly string[]
-): ChildProcessByStdio<null, Readable, null> =>
-  spawn(process.execPath, wordsOf(words), {
+): Promise<ChildProcessByStdio<null, Readable, null>> =>
+  spawn(process.execPath, await argsOf(words), {
     ...optionsOf(target),
     stdio: ['ignore', 'pipe', 'inherit'],
   })
 
 /** Runs a command to its end. */
 export async function runCli(target: CliTarget, ...words: readonly string[]): Promise<CliResult> {
-  const child = spawn(process.execPath, wordsOf(words), {
+  const child = spawn(process.execPath, await argsOf(words), {
     ...optionsOf(target),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -51,7 +52,7 @@ export async function runCliInto(
   target: CliTarget,
   ...words: readonly string[]
 ): Promise<Omit<CliResult, 'output'>> {
-  const child = spawn(process.execPath, wordsOf(words), {
+  const child = spawn(process.execPath, await argsOf(words), {
     ...optionsOf(target),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -66,7 +67,7 @@ export async function runCliInto(
   return { code: code as number | null, complaint }
 }
 
-const wordsOf = (words: readonly string[]) => ['--import', 'tsx', 'scripts/spms.ts', ...words]
+const argsOf = async (words: readonly string[]) => [await compiled('scripts/spms.ts'), ...words]
 
 const optionsOf = ({
   databaseUrl,

@@ -6,6 +6,7 @@ import { root } from '../../scripts/paths.ts'
 import { findFreePort } from '../../scripts/servers/port.ts'
 import { createTestDatabase } from './database.ts'
 import { newPrefix, testRedisUrl } from './invalidator.ts'
+import { compiled } from './compiled.ts'
 import { until } from './until.ts'
 
 export interface SystemOptions {
@@ -231,7 +232,7 @@ type Service = Awaited<ReturnType<typeof startOne>>
 async function startOne(main: string, env: NodeJS.ProcessEnv, logPath?: string) {
   const [port, metricsPort] = [await findFreePort(), await findFreePort()]
   const log = logPath === undefined ? null : await openFile(logPath, 'a')
-  const child = spawn(process.execPath, ['--import', 'tsx', main], {
+  const child = spawn(process.execPath, ['--enable-source-maps', await compiled(main)], {
     cwd: root,
     env: { ...env, PORT: `${port}`, METRICS_PORT: `${metricsPort}`, SPMS_PARENT_FD: '3' },
     // Some tests cause errors on purpose, so it is not shown.

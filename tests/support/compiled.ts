@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import ts from 'typescript'
+import { errorCode } from '../../scripts/error-code.ts'
+import { root, stateDir } from '../../scripts/paths.ts'
+
+const SOURCES = ['api', 'invalidator', 'db', 'shared', 'scripts'] as const
+const FOLDER = join(stateDir, 'compiled')
+
+let compiling: Promise<string> | undefined
+
+/**
+ * The JavaScript of a module, such as `api/main.ts`, as an absolute path.
+ * Tests start hundreds of processes, and each would spend two seconds of processor time on
+ * TypeScript. The sources are compiled once, by whichever test needs them first.
+ */
+export async function compiled(module: string): Promise<string> {
+  compiling ??= compile()
+  return join(await compiling, module.replace(/\.ts$/, '.js'))
+}
+
+async function compile(): Promise<string> {
+  const sources = await findSources()
+  const folder = join(FOLDER, await versionOf(sources))
+  if (await exists(folder)) return folder
+  // Another job may compile the same: the folder appears whole, and only once.
+  const draft = `${folder}-${process.pid}`
+  for (const source of sources) {
+    const text = await readFile(join(root, source), 'utf8')
+    const target = join(draft, source.replace(/\.ts$/, '.js'))
+    await mkdir(dirname(target), { recursive: true })
+    await writeFile(target, source.endsWith('.ts') ? toJavaScript(text) : text)
+  }
+  await removeOthers(folder, draft)
+  await rename(draft, folder).catch(async (error: unknown) => {
+    if (!(await exists(folder))) throw error
+    await rm(draft, { recursive: true })
+  })
+  return folder
+}
+
+/** Paths below the checkout, in a fixed order. */
+async function findSources(): Promise<string[]> {
+  const found: string[] = []
+  for (const folder of SOURCES) {
+    for (const name of await readdir(join(root, folder), { recursive: true })) {
+      if (/\.(ts|sql)$/.test(name)) found.push(join(folder, name))
+    }
+  }
+  return found.toSorted()
+}
+
+async function versionOf(sources: readonly string[]): Promise<string> {
+  const hash = createHash('sha256')
+  for (const source of sources) {
+    const { mtimeMs, size } = await stat(join(root, source))
+    hash.update(`${source} ${mtimeMs} ${size}\n`)
+  }
+  return hash.digest('hex').slice(0, 16)
+}
+
+const toJavaScript = (text: string): string =>
+  ts.transpileModule(text, {
+    compilerOptions: {
+      target: ts.ScriptTarget.ES2023,
+      module: ts.ModuleKind.ESNext,
+      verbatimModuleSyntax: true,
+      rewriteRelativeImportExtensions: true,
+      inlineSourceMap: true,
+    },
+  }).outputText
+
+/** Of sources that have changed since; a draft that is being written stays. */
+async function removeOthers(...kept: readonly string[]): Promise<void> {
+  for (const name of await readdir(FOLDER)) {
+    const path = join(FOLDER, name)
+    if (!kept.includes(path) && !name.includes('-'))
+      await rm(path, { recursive: true, force: true })
+  }
+}
+
+const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    (error: unknown) => {
+      if (errorCode(error) === 'ENOENT') return false
+      throw error
+    },
+  )
