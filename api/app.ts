@@ -110,7 +110,9 @@ export function createApp(options: AppOptions): Express {
   v1.use(divisionRoutes(deps), locationRoutes(deps))
   v1.use(userDetailRoutes(deps), profileEntryRoutes(deps), agencyRoutes(deps))
   v1.use(projectReadRoutes(deps), projectMemberRoutes(deps), projectRoutes(deps))
-  v1.use(docsRoutes({ describe: () => describeRoutes({ '': health, '/api/v1': v1 }) }))
+  if (config.docsEnabled) {
+    v1.use(docsRoutes({ describe: () => describeRoutes({ '': health, '/api/v1': v1 }) }))
+  }
   // Last of its family: what follows `users/` and is not known by then is taken for an id.
   v1.use(userRoutes(deps))
   v1.use(unknownRoute)

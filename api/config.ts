@@ -45,6 +45,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       RATE_LIMIT_BURST: wholeNumber.default(400),
       EDGE_MAX_AGE_S: wholeNumber.default(0),
       BODY_LIMIT_BYTES: positiveNumber.default(1_000_000),
+      DOCS_ENABLED: z.stringbool().default(true),
       DB_POOL_SIZE: positiveNumber.default(10),
       LOAD_CONCURRENCY: positiveNumber.default(8),
       LOAD_QUEUE: wholeNumber.default(1000),
@@ -85,6 +86,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
         rateLimit: { perS: env.RATE_LIMIT_PER_S, burst: env.RATE_LIMIT_BURST },
         edgeMaxAgeS: env.EDGE_MAX_AGE_S,
         bodyLimitBytes: env.BODY_LIMIT_BYTES,
+        docsEnabled: env.DOCS_ENABLED,
       },
     }))
 

@@ -9,6 +9,7 @@ import { createRedisStore } from '../shared/cache/store.ts'
 import { parseConfig } from '../shared/config.ts'
 import { createInstruments, type Instruments } from '../shared/instruments.ts'
 import { runService, type Service, untilStopped } from '../shared/lifecycle.ts'
+import { withSecretFiles } from '../shared/secret-files.ts'
 import { configureLogger, createLogger } from '../shared/logger.ts'
 import { createRegistry, createStatusServer } from '../shared/metrics.ts'
 import { exitWithParent } from '../shared/parent-watch.ts'
@@ -35,7 +36,7 @@ const REDIS_BACKSTOP_MS = 2_000
 
 await runService(logger, async (service) => {
   exitWithParent(process.env)
-  const config = parseConfig(apiConfig(catalog.map(({ name }) => name)), process.env)
+  const config = parseConfig(apiConfig(catalog.map(({ name }) => name)), withSecretFiles(process.env))
   configureLogger(logger, config.log)
   const { stopping } = service
 

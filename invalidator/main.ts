@@ -5,6 +5,7 @@ import { createLedger } from '../shared/cache/ledger.ts'
 import { parseConfig } from '../shared/config.ts'
 import { createInstruments } from '../shared/instruments.ts'
 import { runService } from '../shared/lifecycle.ts'
+import { withSecretFiles } from '../shared/secret-files.ts'
 import { configureLogger, createLogger } from '../shared/logger.ts'
 import { createRegistry, createStatusServer } from '../shared/metrics.ts'
 import { exitWithParent } from '../shared/parent-watch.ts'
@@ -27,7 +28,7 @@ const STATEMENT_TIMEOUT_MS = 30_000
 
 await runService(logger, async (service) => {
   exitWithParent(process.env)
-  const config = parseConfig(invalidatorConfig, process.env)
+  const config = parseConfig(invalidatorConfig, withSecretFiles(process.env))
   configureLogger(logger, config.log)
   const { url } = config.database
   const { prefix, redisUrl } = config

@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { CACHE_PREFIX } from '../shared/config.ts'
+import { CACHE_PREFIX, type Environment } from '../shared/config.ts'
+import { withSecretFiles } from '../shared/secret-files.ts'
 import { outliveClosedPipe } from './closed-pipe.ts'
 import { describeFailure } from './describe-failure.ts'
 import { stateDir } from './paths.ts'
@@ -26,6 +27,14 @@ program
   .action(async ({ print }: { readonly print?: true }) => {
     const { runInstall } = await import('./verbs/install.ts')
     await runInstall((await find()).databaseUrl, { print: print ?? false })
+  })
+
+program
+  .command('grant')
+  .description('give the roles of the services the rights that they need; run it as the owner')
+  .action(async () => {
+    const { runGrant } = await import('./verbs/grant.ts')
+    await runGrant((await find()).databaseUrl)
   })
 
 program
@@ -57,7 +66,7 @@ program
   .description('say what is installed, drift, backlog, lag and the age of the watermarks')
   .action(async () => {
     const { runStatus } = await import('./verbs/status.ts')
-    await runStatus(await find(), process.env.CACHE_PREFIX || CACHE_PREFIX)
+    await runStatus(await find(), prefix())
   })
 
 program
@@ -65,7 +74,7 @@ program
   .description('examine the live servers, and say what is wrong, why it matters and what to do')
   .action(async () => {
     const { runDoctor } = await import('./verbs/doctor.ts')
-    if (!(await runDoctor(await find(), process.env))) process.exitCode = 1
+    if (!(await runDoctor(await find(), environment()))) process.exitCode = 1
   })
 
 program
@@ -76,7 +85,7 @@ program
   .action(async ({ sample, watch = false }: { sample?: number; watch?: boolean }) => {
     const { runVerify } = await import('./verbs/verify.ts')
     const options = { watch, ...(sample !== undefined && { sample }) }
-    if (!(await runVerify(await find(), process.env, options))) process.exitCode = 1
+    if (!(await runVerify(await find(), environment(), options))) process.exitCode = 1
   })
 
 program
@@ -85,7 +94,7 @@ program
   .option('--as <user-id>', 'ask for a URL as this user')
   .action(async (what: string, { as }: { readonly as?: string }) => {
     const { runExplain } = await import('./verbs/explain.ts')
-    await runExplain(await find(), process.env, what, as)
+    await runExplain(await find(), environment(), what, as)
   })
 
 program
@@ -97,7 +106,7 @@ program
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGPIPE'] as const) {
       process.once(signal, () => stop.abort())
     }
-    await runTail((await find()).databaseUrl, process.env.CACHE_PREFIX || CACHE_PREFIX, stop.signal)
+    await runTail((await find()).databaseUrl, prefix(), stop.signal)
   })
 
 program
@@ -105,7 +114,7 @@ program
   .description('forget all entries of a resource, or of those whose keys match a key or a pattern')
   .action(async (what: string) => {
     const { runFlush } = await import('./verbs/flush.ts')
-    await runFlush(await find(), process.env.CACHE_PREFIX || CACHE_PREFIX, what)
+    await runFlush(await find(), prefix(), what)
   })
 
 program
@@ -132,8 +141,16 @@ try {
   console.error(describeFailure(error))
 }
 
+function environment(): Environment {
+  return withSecretFiles(process.env)
+}
+
+function prefix(): string {
+  return process.env.CACHE_PREFIX || CACHE_PREFIX
+}
+
 function find(): Promise<Discovered> {
-  return discover(stateDir, process.env)
+  return discover(stateDir, environment())
 }
 
 function parseScale(text: string): number {

@@ -1,8 +1,12 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect } from 'chai'
 import { apiConfig } from '../api/config.ts'
 import { invalidatorConfig } from '../invalidator/config.ts'
 import { type Environment, parseConfig } from '../shared/config.ts'
 import { ConfigurationError } from '../shared/errors.ts'
+import { withSecretFiles } from '../shared/secret-files.ts'
 
 const names = ['staff:list', 'user:access']
 const needed: Environment = {
@@ -35,6 +39,28 @@ describe('configuration', () => {
     })
     expect(config.cache.maxStalenessMs).to.equal(10_000)
     expect([...config.cache.resources]).to.deep.equal(names)
+  })
+
+  it('reads secrets from files', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'config-'))
+    const path = join(folder, 'url')
+    try {
+      await writeFile(path, 'postgres://u:p@localhost/spms\n')
+      const { DATABASE_URL, ...others } = needed
+      const environment = { ...others, DATABASE_URL_FILE: path }
+      expect(parse(withSecretFiles(environment)).database.url).to.equal(DATABASE_URL)
+      expect(() => withSecretFiles({ ...needed, DATABASE_URL_FILE: path })).to.throw(
+        ConfigurationError,
+        'DATABASE_URL: is set, and so is DATABASE_URL_FILE',
+      )
+      await rm(path)
+      expect(() => withSecretFiles(environment)).to.throw(
+        ConfigurationError,
+        /^DATABASE_URL_FILE: cannot read this file: ENOENT/,
+      )
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 
   it('reports every mistake at once, by name, and no secret', () => {

@@ -1,9 +1,11 @@
-import { access, readFile } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import ts from 'typescript'
 import { parse } from 'yaml'
 import { root } from '../scripts/paths.ts'
+import { run } from '../scripts/servers/run.ts'
 
 const read = (name: string) => readFile(join(root, name), 'utf8')
 const dockerfiles = { api: 'Dockerfile.api', invalidator: 'Dockerfile.invalidator' }
@@ -87,6 +89,51 @@ describe('docker-compose.yml', () => {
     }
   })
 
+  it('contains no secret: the first start makes them', () => {
+    for (const [name, { environment = {} }] of Object.entries(services)) {
+      for (const [variable, value] of Object.entries(environment)) {
+        const isPath = /_FILE$/.test(variable)
+        const isSecret = /PASSWORD|SECRET|DATABASE_URL/.test(variable)
+        expect(isSecret && !isPath, `${name}: ${variable}`).to.equal(false)
+        if (isPath) expect(value).to.match(/^\/run\/secrets\/spms\//)
+      }
+    }
+  })
+
+  it('makes every secret once, and readable for its owner only', async () => {
+    const folders = ['postgres', 'owner', 'api', 'invalidator', 'grafana']
+    const make = async (directory: string) => {
+      for (const folder of folders) await mkdir(join(directory, folder), { recursive: true })
+      await run('sh', [join(root, 'scripts/compose/make-secrets.sh')], {
+        env: { ...process.env, SECRETS_DIRECTORY: directory },
+      })
+      const files = (await readdir(directory, { recursive: true })).filter((path) =>
+        path.includes('/'),
+      )
+      const contents = await Promise.all(
+        files.toSorted().map(async (path) => {
+          expect((await stat(join(directory, path))).mode & 0o777, path).to.equal(0o400)
+          return [path, await readFile(join(directory, path), 'utf8')] as const
+        }),
+      )
+      return Object.fromEntries(contents)
+    }
+    const [here, there] = await Promise.all([0, 1].map(() => mkdtemp(join(tmpdir(), 'secrets-'))))
+    try {
+      const made = await make(here as string)
+      expect(Object.keys(made)).to.include.members(['api/database_url', 'api/session_secrets'])
+      expect(made['api/session_secrets']).to.match(/^\w{32,}$/)
+      expect(made['api/database_url']).to.equal(
+        `postgres://spms_api:${made['postgres/api_password']}@postgres:5432/spms`,
+      )
+      expect(await make(here as string)).to.deep.equal(made)
+      const others = Object.values(await make(there as string))
+      for (const secret of Object.values(made)) expect(others).not.to.include(secret)
+    } finally {
+      for (const directory of [here, there]) await rm(directory as string, { recursive: true })
+    }
+  })
+
   it('lets the invalidator be scaled: no port and no name of its own', () => {
     expect(services['invalidator']).not.to.have.any.keys('ports', 'container_name')
   })
@@ -136,6 +183,7 @@ interface Manifest {
 }
 
 interface Service {
+  readonly environment?: Readonly<Record<string, string>>
   readonly build?: object
   readonly command?: string | readonly string[]
   readonly ports?: readonly string[]

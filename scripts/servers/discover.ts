@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { databaseUrl, notRead, parseConfig, redisUrl } from '../../shared/config.ts'
+import { databaseUrl, type Environment, notRead, parseConfig, redisUrl } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { readState, secretPath } from './state.ts'
 
@@ -22,7 +22,7 @@ const urls = z.object({
  * Finds them in the environment, else those of the `npm start` that runs here.
  * @throws ConfigurationError when there is neither, or a URL is not supported.
  */
-export async function discover(stateDir: string, env: NodeJS.ProcessEnv): Promise<Discovered> {
+export async function discover(stateDir: string, env: Environment): Promise<Discovered> {
   const given = (env.SESSION_SECRETS ?? '').split(',').filter(Boolean)
   parseConfig(urls, env)
   if (env.DATABASE_URL) {

@@ -1,4 +1,4 @@
-import { CACHE_PREFIX, MAX_STALENESS_MS } from '../../shared/config.ts'
+import { CACHE_PREFIX, type Environment, MAX_STALENESS_MS } from '../../shared/config.ts'
 import { examine } from '../doctor/examine.ts'
 import { describeFinding } from '../doctor/finding.ts'
 import { maskUrl } from '../mask-url.ts'
@@ -7,7 +7,7 @@ import type { Discovered } from '../servers/discover.ts'
 /** Examines the live servers and prints what was found. Returns whether nothing is wrong. */
 export async function runDoctor(
   { databaseUrl, redisUrl }: Discovered,
-  environment: NodeJS.ProcessEnv,
+  environment: Environment,
 ): Promise<boolean> {
   console.log(`database  ${maskUrl(databaseUrl)}`)
   console.log(`redis     ${redisUrl === undefined ? 'not given' : maskUrl(redisUrl)}`)

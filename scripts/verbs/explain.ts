@@ -15,7 +15,7 @@ import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { isLookup } from '../../shared/cache/rule.ts'
 import { ageMsOf, decodeWatermark } from '../../shared/cache/watermark.ts'
-import { CACHE_PREFIX, parseConfig } from '../../shared/config.ts'
+import { CACHE_PREFIX, type Environment, parseConfig } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createRegistry } from '../../shared/metrics.ts'
@@ -40,7 +40,7 @@ interface Part {
  */
 export async function runExplain(
   discovered: Discovered,
-  environment: NodeJS.ProcessEnv,
+  environment: Environment,
   what: string,
   userId?: string,
 ): Promise<void> {
@@ -79,7 +79,7 @@ function partsOfKey(prefix: string, what: string): readonly Part[] {
 /** Asks an API of our own that notes what it reads, so that no list of routes can be out of date. */
 async function partsOfPath(
   { databaseUrl, sessionSecrets }: Discovered,
-  environment: NodeJS.ProcessEnv,
+  environment: Environment,
   prefix: string,
   path: string,
   userId: string | undefined,

@@ -3,7 +3,7 @@ import { Counter, Registry } from 'prom-client'
 import { openDatabase } from '../../db/database.ts'
 import { findMoment } from '../../db/queries/incarnation.ts'
 import { createVerifier, type Verified, type Verifier } from '../../shared/cache/verifier.ts'
-import { CACHE_PREFIX } from '../../shared/config.ts'
+import { CACHE_PREFIX, type Environment } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createStatusServer } from '../../shared/metrics.ts'
 import { loadable } from '../../shared/resources/index.ts'
@@ -30,7 +30,7 @@ const WATCHED_SAMPLE = 100
 /** Compares what is cached with Postgres, and prints what was found. Returns whether nothing was wrong. */
 export async function runVerify(
   { databaseUrl, redisUrl, sessionSecrets }: Discovered,
-  environment: NodeJS.ProcessEnv,
+  environment: Environment,
   { sample, watch }: VerifyOptions,
 ): Promise<boolean> {
   if (redisUrl === undefined) throw new ConfigurationError('REDIS_URL: is not set')
@@ -82,7 +82,7 @@ function accuse(found: readonly Verified[]): void {
  */
 async function watchChanges(
   verifier: Verifier,
-  { HOST, METRICS_PORT }: NodeJS.ProcessEnv,
+  { HOST, METRICS_PORT }: Environment,
   sample: number,
   look: () => Promise<string>,
 ): Promise<boolean> {

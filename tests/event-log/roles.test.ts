@@ -109,6 +109,11 @@ describe('the roles that docs/dba.md names', () => {
     await as('owner', grants)
   }
 
+  it('get by `grant` the rights of docs/dba.md', async () => {
+    const [, documented] = blocksOf(await readFile(join(root, 'docs/dba.md'), 'utf8'))
+    expect(await readFile(join(root, 'db/grants.sql'), 'utf8')).to.equal(documented)
+  })
+
   it('install what they need without a superuser', async () => {
     const { rows } = await superuser.query<{ superusers: string }>(
       `select count(*) filter (where rolsuper or rolcreaterole or rolbypassrls) as superusers
@@ -328,10 +333,13 @@ describe('the roles that docs/dba.md names', () => {
 /** The SQL of the page: before the installation and after it, with roles of this test's own. */
 async function readBlocks(): Promise<[before: string, after: string]> {
   const page = await readFile(join(root, 'docs/dba.md'), 'utf8')
-  const blocks = [...page.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, block = '']) =>
+  const blocks = blocksOf(page).map((block) =>
     block.replaceAll(/\bspms_(owner|api|invalidator|tables)\b/g, `$&_${suffix}`),
   )
   const [before, after] = blocks
   if (before === undefined || after === undefined) throw new Error('the page lacks its SQL')
   return [before, after]
 }
+
+const blocksOf = (page: string) =>
+  [...page.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, block = '']) => block)

@@ -106,6 +106,13 @@ describe('the OpenAPI document', function () {
     expect(proven.size).to.be.above(reads.length / 2)
   })
 
+  it('is not served where DOCS_ENABLED is false', async () => {
+    await using quiet = await startTestApi({ http: { docsEnabled: false } })
+    for (const path of ['openapi.json', 'docs', 'docs/swagger-ui.css']) {
+      expect((await quiet.send('GET', path)).status, path).to.equal(404)
+    }
+  })
+
   it('has a page that shows it with nothing from elsewhere', async () => {
     const page = await api.send('GET', 'docs')
     expect(page.status).to.equal(200)

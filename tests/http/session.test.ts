@@ -33,6 +33,7 @@ async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) 
       rateLimit: { perS: 0, burst: 0 },
       edgeMaxAgeS: 0,
       bodyLimitBytes: 10_000,
+      docsEnabled: true,
       ...config,
     },
     reader: createUncachedReader(db),

@@ -59,7 +59,7 @@ export async function openCompose(): Promise<Compose> {
     compose,
     containers: (service) => running(service),
     psql: (sql) =>
-      compose('exec', '-T', 'postgres', 'psql', '-U', 'spms', '-d', 'spms', '-Atc', sql).then(
+      compose('exec', '-T', 'postgres', 'psql', '-U', 'postgres', '-d', 'spms', '-Atc', sql).then(
         (printed) => printed.trim(),
       ),
     healthy: (service, count = 1) =>

@@ -1,4 +1,7 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect } from 'chai'
+import { root } from '../../scripts/paths.ts'
 import { until } from '../support/until.ts'
 import { type Compose, docker, openCompose } from './compose.ts'
 import { layersOf, memoryOf, secondsOf } from './figures.ts'
@@ -117,6 +120,20 @@ describe('docker-compose.yml and its images', function () {
     await Promise.all([system.healthy('api'), system.healthy('invalidator')])
   })
 
+  it('have an SBOM that lists every package in them', async () => {
+    const sbom = JSON.parse(await readFile(join(root, '.spms/sbom.cdx.json'), 'utf8')) as Sbom
+    expect(sbom).to.include({ bomFormat: 'CycloneDX' })
+    const { packages } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as Lock
+    const installed = Object.entries(packages)
+      .filter(([path, { dev, optional, devOptional }]) => path && !dev && !optional && !devOptional)
+      .map(([path, { version }]) => `${path.split('node_modules/').at(-1)}@${version}`)
+    const listed = sbom.components.map(
+      ({ group, name, version }) => `${group ? `${group}/` : ''}${name}@${version}`,
+    )
+    expect(listed).to.include.members(installed)
+    expect(listed.length).to.be.above(100)
+  })
+
   it('hold what production needs, and nothing of tests, sources, secrets and history', async () => {
     const files = await inside('api', 'find', '.', '-not', '-path', '*/node_modules/*')
     expect(files).to.include('./dist/invalidator/main.js').and.to.include('./dist/scripts/spms.js')
@@ -138,6 +155,18 @@ describe('docker-compose.yml and its images', function () {
       )
       expect(tried).to.equal('refused')
     }
+  })
+
+  it('connect as roles with few rights, whose passwords the first start made', async () => {
+    const roles = await system.psql(
+      `select string_agg(distinct usename, ' ' order by usename) from pg_stat_activity
+       where application_name ~ '^spms-(api|invalidator)'`,
+    )
+    expect(roles).to.equal('spms_api spms_invalidator')
+    expect(
+      await system.psql(`select count(*) from pg_roles where rolname ~ '^spms' and rolsuper`),
+    ).to.equal('0')
+    expect(await inside('api', 'ls', '/run/secrets/spms')).to.equal('database_url\nsession_secrets')
   })
 
   it('answer as ADR-008 tries it: redis-cli ping', async () => {
@@ -215,6 +244,20 @@ describe('docker-compose.yml and its images', function () {
     await until(async () => (await up()) === `${processes}`)
   })
 })
+
+interface Sbom {
+  readonly components: readonly {
+    readonly group?: string
+    readonly name: string
+    readonly version: string
+  }[]
+}
+
+interface Lock {
+  readonly packages: Readonly<
+    Record<string, { version: string; dev?: true; optional?: true; devOptional?: true }>
+  >
+}
 
 interface Image {
   readonly Config: {

@@ -56,6 +56,7 @@ export const httpConfig: HttpConfig = {
   rateLimit: { perS: 0, burst: 0 },
   edgeMaxAgeS: 0,
   bodyLimitBytes: 10_000,
+  docsEnabled: true,
 }
 
 /** Starts it on a free port. Users have the ids 1 to 5, and `hash-<id>` for a password hash. */

@@ -1,0 +1,19 @@
+import { readFile } from 'node:fs/promises'
+import { sql } from 'kysely'
+import { openDatabase } from './database.ts'
+
+const GRANTS = new URL('grants.sql', import.meta.url)
+
+/**
+ * Gives the roles `spms_api` and `spms_invalidator` the rights that they need, in one transaction.
+ * `url` is of the role that owns the tables and installed the event log. May be repeated.
+ */
+export async function grant(url: string): Promise<void> {
+  const statements = await readFile(GRANTS, 'utf8')
+  const db = openDatabase({ url, poolSize: 1, applicationName: 'spms-grant' })
+  try {
+    await sql.raw(`begin; ${statements} commit`).execute(db)
+  } finally {
+    await db.destroy()
+  }
+}

@@ -1,0 +1,59 @@
+-- The API reads everything but other programs' sessions, their diary, and what groups may.
+grant usage on schema public, invalidation to spms_api;
+grant select on all tables in schema public to spms_api;
+revoke select on django_session, django_admin_log, django_content_type, auth_permission,
+  auth_group, auth_group_permissions
+  from spms_api;
+grant select on invalidation.life to spms_api;
+-- After a restart of Postgres it may be the first to find that no incarnation has begun.
+grant execute on function invalidation.begin_life() to spms_api;
+
+-- What its requests create and change.
+grant insert, update, delete on
+  adminoptions_admintask, agencies_affiliation, agencies_branch, agencies_businessarea,
+  agencies_departmentalservice, agencies_division, agencies_division_directorate_email_list,
+  caretakers_caretaker, contacts_usercontact, projects_externalprojectdetails,
+  projects_projectarea, projects_projectdetail, projects_projectmember,
+  projects_studentprojectdetails, users_educationentry, users_employmententry,
+  users_publicstaffprofile
+  to spms_api;
+grant update, delete on
+  communications_comment, documents_projectdocument, medias_aecendorsementpdf,
+  medias_businessareaphoto, medias_projectphoto, medias_projectplanmethodologyphoto,
+  projects_project, users_user, users_userprofile, users_userwork
+  to spms_api;
+grant update on agencies_agency, documents_annualreport to spms_api;
+
+-- What goes with a branch, a project or a user that is deleted.
+grant delete on
+  communications_reaction, contacts_address, documents_conceptplan, documents_custompublication,
+  documents_endorsement, documents_progressreport, documents_projectclosure,
+  documents_projectplan, documents_studentreport, medias_projectdocumentpdf, medias_useravatar,
+  users_doipublication, users_publicstaffprofile_keyword_tags, users_user_groups,
+  users_user_user_permissions
+  to spms_api;
+grant delete, select (user_id) on django_admin_log to spms_api;
+
+-- The invalidator reads the log and what it means ...
+grant usage on schema public, invalidation to spms_invalidator;
+grant select on invalidation.event, invalidation.rules, invalidation.watched_table,
+  invalidation.build, invalidation.life, invalidation.floor, invalidation.note,
+  invalidation.cursor
+  to spms_invalidator;
+-- ... writes down how far it is, and that a new life has begun ...
+grant insert, update on invalidation.cursor, invalidation.floor to spms_invalidator;
+grant delete on invalidation.cursor to spms_invalidator;
+grant insert, delete on invalidation.note to spms_invalidator;
+grant execute on function invalidation.begin_life() to spms_invalidator;
+-- ... empties segments, which takes a lock that TRUNCATE gives the right to ...
+grant select, truncate on invalidation.event_0, invalidation.event_1, invalidation.event_2,
+  invalidation.event_3
+  to spms_invalidator;
+-- ... and follows links from changed rows to entries.
+grant select on
+  agencies_businessarea, agencies_division_directorate_email_list, caretakers_caretaker,
+  documents_conceptplan, documents_progressreport, documents_projectclosure,
+  documents_projectplan, documents_studentreport, medias_projectphoto, projects_project,
+  projects_projectarea, projects_projectdetail, projects_projectmember,
+  users_publicstaffprofile, users_publicstaffprofile_keyword_tags, users_userwork
+  to spms_invalidator;
