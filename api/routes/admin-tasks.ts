@@ -3,17 +3,18 @@ import type { Transaction } from 'kysely'
 import { z } from 'zod'
 import { findOpenTasks, findPendingTasks, findTask } from '../../db/queries/admin-tasks.ts'
 import type { Database } from '../../db/schema.ts'
-import { requirePermission } from '../../db/writes/actor.ts'
 import {
   approveTask,
   declineTask,
+  findDeletionRequester,
   insertTask,
+  isCovered,
   isRequestedCaretaker,
   isRequester,
+  isSuperuser,
   type LockedTask,
   lockTask,
 } from '../../db/writes/admin-task.ts'
-import { Refusal } from '../../db/writes/refusal.ts'
 import { requireSuperuser } from '../../db/writes/superuser.ts'
 import { requireSubject } from '../../db/writes/task-subject.ts'
 import { transact } from '../../db/writes/transact.ts'
@@ -26,6 +27,7 @@ import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { alsoNamed, futureInstant, instant, reference, text } from './field.ts'
 import { found } from './found.ts'
+import { peek } from './peek.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
@@ -41,8 +43,10 @@ export function adminTaskRoutes(deps: AppDeps): Router {
     )
     .post(asks, async (req, res) => {
       const { userId } = await deps.requireUser(req)
-      const wanted = parse(newTask, req.body)
       const task = await transact(db, async (trx) => {
+        const named = peek(namedDeletion, req.body)
+        if (named) await findDeletionRequester(trx, named.project, userId)
+        const wanted = parse(newTask, req.body)
         const id = await insertTask(trx, wanted, userId)
         return written(await findTask(trx, id, { userId, isSuperuser: false }))
       })
@@ -73,9 +77,7 @@ export function adminTaskRoutes(deps: AppDeps): Router {
         const id = parseId(req.params.id, 'Task')
         const { userId } = await deps.requireUser(req)
         const task = await transact(db, async (trx) => {
-          const locked = await lockTask(trx, id, userId)
-          requirePermission(isAllowed(locked))
-          await decide(trx, locked)
+          await decide(trx, await lockTask(trx, { id, userId, isAllowed }))
           return written(await findTask(trx, id, { userId, isSuperuser: true }))
         })
         sendJson(res, 200, task)
@@ -89,11 +91,11 @@ export function adminTaskRoutes(deps: AppDeps): Router {
       const id = parseId(req.params.id, 'Task')
       const { userId } = await deps.requireUser(req)
       const message = await transact(db, async (trx) => {
-        const task = await lockTask(trx, id, userId)
-        if (task.action !== 'setcaretaker') {
-          throw new Refusal('invalid', 'This endpoint only handles caretaker requests')
-        }
-        requirePermission(isRequestedCaretaker(task))
+        const task = await lockTask(trx, {
+          id,
+          userId,
+          isAllowed: (request) => isRequestedCaretaker(request) || isCovered(request),
+        })
         const { action } = parse(response, req.body)
         if (action === 'approve') await approveTask(trx, task)
         else await declineTask(trx, task, 'rejected')
@@ -107,8 +109,9 @@ export function adminTaskRoutes(deps: AppDeps): Router {
     .route('/adminoptions/mergeusers')
     .post(merges, async (req, res) => {
       const { userId } = await deps.requireUser(req)
-      const wanted = parse(directMerge, req.body)
       await transact(db, async (trx) => {
+        await requireSuperuser(trx, userId)
+        const wanted = parse(directMerge, req.body)
         await lockForMerge(trx, wanted)
         await requireSuperuser(trx, userId)
         await requireSubject(trx, { action: 'mergeuser', ...wanted })
@@ -126,8 +129,6 @@ interface Decision {
   readonly isAllowed: (task: LockedTask) => boolean
   readonly decide: (trx: Transaction<Database>, task: LockedTask) => Promise<unknown>
 }
-
-const isSuperuser = ({ actor }: LockedTask) => actor.isSuperuser
 
 const DECISIONS: readonly Decision[] = [
   { verb: 'approve', isAllowed: isSuperuser, decide: approveTask },
@@ -163,6 +164,9 @@ const deletion = z
     ...rest,
     subject: { action, projectId: project },
   }))
+
+/** What decides who may request a deletion. */
+const namedDeletion = z.object({ action: z.literal('deleteproject'), project: reference })
 
 const others = z.array(reference).min(1, 'This list may not be empty.')
 
@@ -218,8 +222,8 @@ const listsTasks = operation({
 })
 
 const asks = operation({
-  summary: 'Asks to delete a project, merge users or set a caretaker',
-  who: 'users',
+  summary: 'Requests to delete a project, merge users or set a caretaker',
+  who: 'users; to delete a project its members and superusers',
   body: newTask,
   answers: { 201: adminTask },
 })
@@ -249,14 +253,14 @@ const decisions = {
   }),
   cancel: operation({
     summary: 'Takes back what one asked for',
-    who: 'whoever asked',
+    who: 'the requester',
     answers: { 200: adminTask },
   }),
 }
 
 const responds = operation({
-  summary: 'Agrees to be a caretaker, or does not',
-  who: 'the caretaker who is asked',
+  summary: 'Approves or rejects a request for a caretaker',
+  who: 'the covered user, and the requested caretaker, who approves requests by the covered user only',
   body: response,
   answers: { 200: message },
 })

@@ -10,17 +10,19 @@ import {
   approveCaretaker,
   declineTask,
   insertTask,
+  isConsented,
+  isCovered,
   isRequestedCaretaker,
   isRequester,
-  type LockedTask,
+  isSuperuser,
   lockCaretakerRequest,
 } from '../../db/writes/admin-task.ts'
 import {
+  canConsent,
   deleteCaretaker,
   insertCaretaker,
   lockCaretaker,
   lockParties,
-  requireParty,
   updateCaretaker,
 } from '../../db/writes/caretaker.ts'
 import { requireSuperuser } from '../../db/writes/superuser.ts'
@@ -34,6 +36,7 @@ import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { alsoNamed, futureInstant, instant, reference, text } from './field.ts'
 import { found } from './found.ts'
+import { peek } from './peek.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
@@ -49,11 +52,12 @@ export function caretakerRoutes(deps: AppDeps): Router {
     )
     .post(addsCaretaker, async (req, res) => {
       const { userId } = await deps.requireUser(req)
-      const wanted = parse(newCaretaker, req.body)
       const caretaker = await transact(db, async (trx) => {
+        const named = peek(covered, req.body)
+        if (named) requirePermission(canConsent(await findActor(trx, userId), named.user))
+        const wanted = parse(newCaretaker, req.body)
         await lockParties(trx, wanted)
-        requireParty(await findActor(trx, userId), wanted)
-        const id = await insertCaretaker(trx, wanted)
+        const id = await insertCaretaker(trx, wanted, { actor: await findActor(trx, userId) })
         return written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true }))
       })
       sendJson(res, 201, caretaker)
@@ -64,11 +68,12 @@ export function caretakerRoutes(deps: AppDeps): Router {
     .route('/caretakers/admin-set')
     .post(setsCaretaker, async (req, res) => {
       const { userId } = await deps.requireUser(req)
-      const wanted = parse(setCaretaker, req.body)
       const caretaker = await transact(db, async (trx) => {
-        await lockParties(trx, wanted)
         await requireSuperuser(trx, userId)
-        const id = await insertCaretaker(trx, wanted)
+        const wanted = parse(setCaretaker, req.body)
+        await lockParties(trx, wanted)
+        const actor = await requireSuperuser(trx, userId)
+        const id = await insertCaretaker(trx, wanted, { actor })
         return written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true }))
       })
       sendJson(res, 201, caretaker)
@@ -79,15 +84,16 @@ export function caretakerRoutes(deps: AppDeps): Router {
     .route('/caretakers/requests/create')
     .post(requestsCaretaker, async (req, res) => {
       const { userId } = await deps.requireUser(req)
-      const { approve_immediately, ...wanted } = parse(newRequest, req.body)
       const viewer = { userId, isSuperuser: true }
       const answer = await transact(db, async (trx) => {
+        if (peek(immediate, req.body)) await requireSuperuser(trx, userId)
+        const { approve_immediately, ...wanted } = parse(newRequest, req.body)
         const id = await insertTask(trx, wanted, userId)
         if (!approve_immediately) {
           return `{"task_id":${id},"task":${written(await findTask(trx, id, viewer))}}`
         }
-        await requireSuperuser(trx, userId)
-        const caretakerId = await approveCaretaker(trx, await lockCaretakerRequest(trx, id, userId))
+        const request = { id, userId, isAllowed: isSuperuser }
+        const caretakerId = await approveCaretaker(trx, await lockCaretakerRequest(trx, request))
         const caretaker = written(await findCaretakerRelation(trx, caretakerId, viewer))
         return `{"task_id":${id},"approved":true,"caretaker":${caretaker}}`
       })
@@ -101,9 +107,8 @@ export function caretakerRoutes(deps: AppDeps): Router {
       const id = parseId(req.params.id, 'Caretaker request')
       const { userId } = await deps.requireUser(req)
       const answer = await transact(db, async (trx) => {
-        const task = await lockCaretakerRequest(trx, id, userId)
-        requirePermission(task.actor.isSuperuser || isRequestedCaretaker(task))
-        const caretakerId = await approveCaretaker(trx, task)
+        const request = { id, userId, isAllowed: isConsented }
+        const caretakerId = await approveCaretaker(trx, await lockCaretakerRequest(trx, request))
         const viewer = { userId, isSuperuser: true }
         const caretaker = written(await findCaretakerRelation(trx, caretakerId, viewer))
         return `{"message":"Caretaker request approved successfully","caretaker":${caretaker}}`
@@ -113,8 +118,8 @@ export function caretakerRoutes(deps: AppDeps): Router {
     .all(methodNotAllowed('POST'))
 
   for (const { verb, status, mayToo } of [
-    { verb: 'reject', status: 'rejected', mayToo: isRequestedCaretaker },
-    { verb: 'cancel', status: 'cancelled', mayToo: isRequester },
+    { verb: 'reject', status: 'rejected', mayToo: [isRequestedCaretaker, isCovered] },
+    { verb: 'cancel', status: 'cancelled', mayToo: [isRequester] },
   ] as const) {
     router
       .route(`/caretakers/requests/:id/${verb}`)
@@ -122,8 +127,11 @@ export function caretakerRoutes(deps: AppDeps): Router {
         const id = parseId(req.params.id, 'Caretaker request')
         const { userId } = await deps.requireUser(req)
         await transact(db, async (trx) => {
-          const task: LockedTask = await lockCaretakerRequest(trx, id, userId)
-          requirePermission(task.actor.isSuperuser || mayToo(task))
+          const task = await lockCaretakerRequest(trx, {
+            id,
+            userId,
+            isAllowed: (request) => [isSuperuser, ...mayToo].some((may) => may(request)),
+          })
           await declineTask(trx, task, status)
         })
         sendJson(res, 200, { message: `Caretaker request ${status} successfully` })
@@ -142,8 +150,8 @@ export function caretakerRoutes(deps: AppDeps): Router {
       const id = parseId(req.params.id, 'Caretaker')
       const { userId } = await deps.requireUser(req)
       const relation = await transact(db, async (trx) => {
-        await lockCaretaker(trx, id, userId)
-        await updateCaretaker(trx, id, parse(caretakerPatch, req.body))
+        const locked = await lockCaretaker(trx, id, userId)
+        await updateCaretaker(trx, locked, parse(caretakerPatch, req.body))
         return written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true }))
       })
       sendJson(res, 200, relation)
@@ -179,6 +187,10 @@ const newCaretaker = z
     user_id: user,
     caretaker_id: caretaker,
   }))
+
+/** What decides who may add a caretaker, and whether a request needs no other approval. */
+const covered = z.object({ user: reference })
+const immediate = z.object({ approve_immediately: z.literal(true) })
 
 const setCaretaker = alsoNamed(
   { userPk: 'user_id', caretakerPk: 'caretaker_id', endDate: 'end_date' },
@@ -218,7 +230,7 @@ const listsCaretakers = operation({
 
 const addsCaretaker = operation({
   summary: 'Makes a user the caretaker of another',
-  who: 'either of the two, and superusers',
+  who: 'the covered user, and superusers',
   body: newCaretaker,
   answers: { 201: caretakerRelation },
 })
@@ -238,20 +250,20 @@ const requestsCaretaker = operation({
 })
 
 const approvesRequest = operation({
-  summary: 'Agrees to be a caretaker',
-  who: 'the user who is asked, and superusers',
+  summary: 'Approves a request for a caretaker',
+  who: 'the covered user, the requested caretaker of a request by the covered user, and superusers',
   answers: { 200: z.strictObject({ message: z.string(), caretaker: caretakerRelation }) },
 })
 
 const declines = {
   reject: operation({
-    summary: 'Does not agree to be a caretaker',
-    who: 'the user who is asked, and superusers',
+    summary: 'Rejects a request for a caretaker',
+    who: 'the covered user, the requested caretaker, and superusers',
     answers: { 200: z.strictObject({ message: z.string() }) },
   }),
   cancel: operation({
     summary: 'Takes back a request for a caretaker',
-    who: 'whoever asked, and superusers',
+    who: 'the requester, and superusers',
     answers: { 200: z.strictObject({ message: z.string() }) },
   }),
 }
@@ -263,7 +275,7 @@ const showsCaretaker = operation({
 })
 
 const changesCaretaker = operation({
-  summary: 'Changes how long and why one user acts for another',
+  summary: 'Changes how long and why one user acts for another; the caretaker cannot extend it',
   who: 'either of the two, and superusers',
   body: caretakerPatch,
   answers: { 200: caretakerRelation },

@@ -8,7 +8,7 @@ import {
   promoteMember,
   updateMember,
 } from '../../db/writes/member.ts'
-import { lockNamedProject } from '../../db/writes/project.ts'
+import { lockNamedProject, requireNamedLeader } from '../../db/writes/project.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { keepUsers } from '../../db/writes/user-locks.ts'
 import { PublicError } from '../../shared/errors.ts'
@@ -19,6 +19,7 @@ import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { ignoringNulls, integer, reference, text } from './field.ts'
+import { peek } from './peek.ts'
 import { written } from './written.ts'
 
 /** Who works on a project, as its leaders decide. */
@@ -30,8 +31,9 @@ export function projectMemberRoutes(deps: AppDeps): Router {
     .route('/projects/project_members')
     .post(addsMember, async (req, res) => {
       const { userId } = await deps.requireUser(req)
-      const member = parse(newMember, req.body)
       const found = await transact(db, async (trx) => {
+        await requireNamedLeader(trx, peek(ofProject, req.body)?.project, userId)
+        const member = parse(newMember, req.body)
         await keepUsers(trx, [member.user_id])
         await lockNamedProject(trx, member.project_id, userId)
         await insertMember(trx, member)
@@ -78,9 +80,11 @@ export function projectMemberRoutes(deps: AppDeps): Router {
     .route('/projects/promote')
     .post(promotesMember, async (req, res) => {
       const { userId } = await deps.requireUser(req)
-      const { project_id, user_id } = parse(promotion, req.body)
-      const member = { projectId: project_id, memberId: user_id }
       const found = await transact(db, async (trx) => {
+        // Of a project that is named, the lock decides.
+        if (!peek(promotion, req.body)) await requireNamedLeader(trx, undefined, userId)
+        const { project_id, user_id } = parse(promotion, req.body)
+        const member = { projectId: project_id, memberId: user_id }
         await lockMember(trx, member, userId)
         await promoteMember(trx, member)
         return written(await findMember(trx, project_id, user_id))
@@ -136,6 +140,9 @@ const newMember = memberFields
     project_id: project,
     user_id: user,
   }))
+
+/** What decides who may add a member. */
+const ofProject = z.object({ project: reference })
 
 const promotion = z.object({ project_id: reference, user_id: reference })
 

@@ -8,9 +8,10 @@ import {
   lockPart,
   type PartPatch,
   type PartTable,
+  requirePart,
   updatePart,
 } from '../../db/writes/project-part.ts'
-import { lockNamedProject } from '../../db/writes/project.ts'
+import { lockNamedProject, requireNamedLeader } from '../../db/writes/project.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { notFound, PublicError } from '../../shared/errors.ts'
 import * as shapes from '../../shared/shapes/project-part.ts'
@@ -20,6 +21,7 @@ import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { integer, reference, text } from './field.ts'
+import { peek } from './peek.ts'
 import { written } from './written.ts'
 
 /** What describes projects beside their own rows: all read it, leaders of a project change it. */
@@ -79,9 +81,10 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
     })
     .post(operations.adds, async (req, res) => {
       const { userId } = await deps.requireUser(req)
-      const { project } = parse(ofProject, req.body)
-      const columns = parse(part.fields, req.body)
       const row = await transact(db, async (trx) => {
+        await requireNamedLeader(trx, peek(ofProject, req.body)?.project, userId)
+        const { project } = parse(ofProject, req.body)
+        const columns = parse(part.fields, req.body)
         await keepNamedUsers(trx, columns)
         await lockNamedProject(trx, project, userId)
         const id = await insertPart(trx, table, project, columns)
@@ -103,8 +106,9 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
     .put(operations.changes, async (req, res) => {
       const id = parseId(req.params.id, thing)
       const { userId } = await deps.requireUser(req)
-      const patch = parse(part.fields, req.body)
       const row = await transact(db, async (trx) => {
+        await requirePart(trx, { table, id, thing }, userId)
+        const patch = parse(part.fields, req.body)
         await keepNamedUsers(trx, patch)
         await lockPart(trx, { table, id, thing }, userId)
         await updatePart(trx, table, id, patch)

@@ -5,6 +5,7 @@ import { findProject } from '../../db/queries/project.ts'
 import { findTinyProject } from '../../db/queries/tiny-projects.ts'
 import { deleteProject } from '../../db/writes/project-deletion.ts'
 import {
+  changeProject,
   lockOwnProject,
   lockProject,
   toggleProjectVisibility,
@@ -51,8 +52,8 @@ export function projectRoutes(deps: AppDeps): Router {
       const id = parseId(req.params.id, 'Project')
       const { userId } = await deps.requireUser(req)
       const project = await transact(db, async (trx) => {
-        await lockProject(trx, id, userId)
-        await updateProject(trx, id, parse(projectPatch, req.body))
+        const locked = await lockProject(trx, id, userId)
+        await changeProject(trx, locked, parse(projectPatch, req.body))
         return written(await findProject(trx, id))
       })
       sendJson(res, 200, project)
@@ -138,7 +139,8 @@ const projectPatch = ignoringNulls(
 const LEADERS = 'leaders of the project, and superusers'
 
 const changesProject = operation({
-  summary: 'Changes a project; nulls count as not sent',
+  summary:
+    'Changes a project; nulls count as not sent, and members alone decide whether their pages show it',
   who: LEADERS,
   body: projectPatch,
   answers: { 200: project },

@@ -1,15 +1,17 @@
 import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
-import { type Actor, findActor } from './actor.ts'
-import { insertCaretaker } from './caretaker.ts'
+import { type Actor, findActor, requirePermission } from './actor.ts'
+import { hasConsent, insertCaretaker } from './caretaker.ts'
+import { decideTwice } from './decide-twice.ts'
 import { changedAt, type Patch } from './patch.ts'
 import { deleteProject } from './project-deletion.ts'
-import { lockProjectRow, updateProject } from './project.ts'
+import { lockProjectRow, requireMember, updateProject } from './project.ts'
 import { Refusal } from './refusal.ts'
 import {
   columnsOf,
   isWhole,
   lockSubject,
+  namesUser,
   requireSubject,
   type Subject,
   subjectOf,
@@ -43,17 +45,39 @@ export interface LockedTask {
 }
 
 /**
+ * Finds who requests the deletion of a project: a member of it or a superuser.
+ * @throws Refusal `unauthenticated`, or `forbidden`, also where there is no such project.
+ */
+export async function findDeletionRequester(
+  trx: Transaction<Database>,
+  projectId: string,
+  userId: string,
+): Promise<Actor> {
+  const actor = await findActor(trx, userId)
+  await requireMember(trx, projectId, actor)
+  return actor
+}
+
+/**
  * Writes a new request of a user, and returns its id.
- * @throws Refusal `unauthenticated`, `invalid`, or `conflict` where one like it waits already.
+ * @throws Refusal `unauthenticated`, `forbidden`, `invalid`, or `conflict` where one like it waits
+ * already.
  */
 export async function insertTask(
   trx: Transaction<Database>,
   { subject, ...task }: NewTask,
   userId: string,
 ): Promise<string> {
-  if (subject.action === 'deleteproject') await lockProjectRow(trx, subject.projectId)
-  else await lockUsers(trx, usersOf(subject))
-  const requester = await findActor(trx, userId)
+  const requester = await decideTwice(
+    () =>
+      subject.action === 'deleteproject'
+        ? findDeletionRequester(trx, subject.projectId, userId)
+        : findActor(trx, userId),
+    () =>
+      subject.action === 'deleteproject'
+        ? lockProjectRow(trx, subject.projectId)
+        : lockUsers(trx, usersOf(subject)),
+  )
   await requireSubject(trx, subject)
   await refuseSecond(trx, subject)
   if (subject.action === 'deleteproject') {
@@ -74,48 +98,83 @@ export async function insertTask(
   return id
 }
 
-/**
- * Locks a request, and what it is about before it. `thing` is what clients call it.
- * @throws Refusal `unauthenticated` or `not_found`.
- */
-export async function lockTask(
-  trx: Transaction<Database>,
-  id: string,
-  userId: string,
-  thing = 'Task',
-): Promise<LockedTask> {
-  const tasks = trx.selectFrom('adminoptions_admintask').selectAll().where('id', '=', id)
-  const seen = await tasks.executeTakeFirst()
-  const seenSubject = seen && subjectOf(seen)
-  if (seenSubject) await lockSubject(trx, seenSubject)
-  const task = await tasks.forUpdate().executeTakeFirst()
-  const actor = await findActor(trx, userId)
-  if (!task) throw new Refusal('not_found', `${thing} ${id} not found`)
-  const subject = subjectOf(task)
-  const isOther = JSON.stringify(subject) !== JSON.stringify(seenSubject)
-  if (isOther && task.status === 'pending') {
-    throw new Refusal('unavailable', 'Too many edits at once.')
-  }
-  return { ...task, requesterId: task.requester_id, subject, actor }
+/** A request that a user wants to decide. */
+export interface TaskAccess {
+  readonly id: string
+  readonly userId: string
+  /** Whether the actor has the right to. */
+  readonly isAllowed: (task: LockedTask) => boolean
+  /** What clients call it. */
+  readonly thing?: string
 }
 
 /**
- * Locks a request for a caretaker.
- * @throws Refusal `unauthenticated` or `not_found`, also for a request of another kind.
+ * Locks a request, and what it is about before it, for an actor with the right to decide it.
+ * @throws Refusal `unauthenticated`, `forbidden`, or `not_found`, also for a request that does not
+ * name an actor who is no superuser.
+ */
+export async function lockTask(
+  trx: Transaction<Database>,
+  { id, userId, isAllowed, thing = 'Task' }: TaskAccess,
+): Promise<LockedTask> {
+  const tasks = trx.selectFrom('adminoptions_admintask').selectAll().where('id', '=', id)
+  const find = async (query: typeof tasks): Promise<LockedTask> => {
+    const task = await query.executeTakeFirst()
+    const actor = await findActor(trx, userId)
+    if (!task || !(actor.isSuperuser || namesUser(task, actor.id))) {
+      throw new Refusal('not_found', `${thing} ${id} not found`)
+    }
+    const found = { ...task, requesterId: task.requester_id, subject: subjectOf(task), actor }
+    requirePermission(isAllowed(found))
+    return found
+  }
+  const seen = await find(tasks)
+  if (seen.subject) await lockSubject(trx, seen.subject)
+  const task = await find(tasks.forUpdate())
+  const isOther = JSON.stringify(task.subject) !== JSON.stringify(seen.subject)
+  if (isOther && task.status === 'pending') {
+    throw new Refusal('unavailable', 'Too many edits at once.')
+  }
+  return task
+}
+
+/**
+ * Locks a request for a caretaker, for an actor with the right to decide it.
+ * @throws Refusal as `lockTask`, and `not_found` for a request of another kind.
  */
 export async function lockCaretakerRequest(
   trx: Transaction<Database>,
-  id: string,
-  userId: string,
+  { id, isAllowed, ...rest }: Omit<TaskAccess, 'thing'>,
 ): Promise<LockedTask> {
-  const task = await lockTask(trx, id, userId, 'Caretaker request')
-  if (task.action === 'setcaretaker') return task
-  throw new Refusal('not_found', `Caretaker request ${id} not found`)
+  const thing = 'Caretaker request'
+  return lockTask(trx, {
+    ...rest,
+    id,
+    thing,
+    isAllowed(task) {
+      if (task.action !== 'setcaretaker') throw new Refusal('not_found', `${thing} ${id} not found`)
+      return isAllowed(task)
+    },
+  })
 }
+
+/** Whether the actor is a superuser. */
+export const isSuperuser = ({ actor }: LockedTask): boolean => actor.isSuperuser
 
 /** Whether it is the actor who is asked to act for somebody. */
 export const isRequestedCaretaker = ({ subject, actor }: LockedTask): boolean =>
   subject?.action === 'setcaretaker' && subject.caretakerId === actor.id
+
+/** Whether it is the actor for whom somebody is asked to act. */
+export const isCovered = ({ subject, actor }: LockedTask): boolean =>
+  subject?.action === 'setcaretaker' && subject.coveredId === actor.id
+
+/** Whether approval by the actor lets the requested caretaker act for the covered user. */
+export const isConsented = (task: LockedTask): boolean => {
+  if (task.subject?.action !== 'setcaretaker') return task.actor.isSuperuser
+  const { coveredId, caretakerId } = task.subject
+  return hasConsent({ user_id: coveredId, caretaker_id: caretakerId }, task)
+}
 
 /** Whether the actor made the request. */
 export const isRequester = ({ requesterId, actor }: LockedTask): boolean => requesterId === actor.id
@@ -152,13 +211,14 @@ export async function approveCaretaker(
   const subject = await requireWhole(trx, task)
   if (subject.action !== 'setcaretaker') throw new Error('this request is for no caretaker')
   await closeTask(trx, task.id, { status: 'fulfilled' })
-  return insertCaretaker(trx, {
+  const caretaker = {
     user_id: subject.coveredId,
     caretaker_id: subject.caretakerId,
     end_date: task.end_date,
     reason: task.reason,
     notes: task.notes,
-  })
+  }
+  return insertCaretaker(trx, caretaker, task)
 }
 
 async function requireWhole(trx: Transaction<Database>, task: LockedTask): Promise<Subject> {

@@ -1,8 +1,9 @@
 import { type Insertable, type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { findActor } from './actor.ts'
+import { decideTwice } from './decide-twice.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
-import { lockProjectRow, requireLeader } from './project.ts'
+import { isLeader, lockProjectRow } from './project.ts'
 import { requireReference } from './reference.ts'
 import { Refusal } from './refusal.ts'
 import { refuseDuplicate } from './unique.ts'
@@ -27,14 +28,21 @@ export type NewMember = Omit<
 
 /**
  * Locks a membership for a change by one of the project's leaders or a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws Refusal `unauthenticated`, or `not_found`, also for a project that the actor does not lead.
  */
 export async function lockMember(
   trx: Transaction<Database>,
   { projectId, memberId }: MemberKey,
   userId: string,
 ): Promise<void> {
-  await lockProjectRow(trx, projectId)
+  const missing = () =>
+    new Refusal('not_found', `Member not found for project ${projectId} and user ${memberId}`)
+  await decideTwice(
+    async () => {
+      if (!(await isLeader(trx, projectId, await findActor(trx, userId)))) throw missing()
+    },
+    () => lockProjectRow(trx, projectId),
+  )
   const member = await trx
     .selectFrom('projects_projectmember')
     .select('id')
@@ -42,12 +50,7 @@ export async function lockMember(
     .where('user_id', '=', memberId)
     .forUpdate()
     .executeTakeFirst()
-  const actor = await findActor(trx, userId)
-  if (!member) {
-    const message = `Member not found for project ${projectId} and user ${memberId}`
-    throw new Refusal('not_found', message)
-  }
-  await requireLeader(trx, projectId, actor)
+  if (!member) throw missing()
 }
 
 /**

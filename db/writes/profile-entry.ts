@@ -1,8 +1,8 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
-import { findActor, requirePermission } from './actor.ts'
+import { decideTwice } from './decide-twice.ts'
 import { differsFrom, isEmpty, type Patch } from './patch.ts'
-import { Refusal } from './refusal.ts'
+import { requireOwner } from './staff-profile.ts'
 
 /** The columns of a job on a CV that its owner may change. */
 export type EmploymentPatch = Patch<
@@ -40,27 +40,22 @@ const THINGS = { employment: 'Employment entry', education: 'Education entry' } 
 
 /**
  * Locks an entry for a change by the owner of its profile or a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws Refusal as `requireOwner`.
  */
 export async function lockEntry(
   trx: Transaction<Database>,
   { kind, id }: EntryKey,
   userId: string,
 ): Promise<void> {
-  const entry = await trx
-    .selectFrom(TABLES[kind])
-    .select('public_profile_id')
-    .where('id', '=', id)
-    .forUpdate()
-    .executeTakeFirst()
-  const actor = await findActor(trx, userId)
-  if (!entry) throw new Refusal('not_found', `${THINGS[kind]} ${id} not found`)
-  const profile = await trx
-    .selectFrom('users_publicstaffprofile')
-    .select('user_id')
-    .where('id', '=', entry.public_profile_id)
-    .executeTakeFirst()
-  requirePermission(actor.isSuperuser || profile?.user_id === actor.id)
+  const entries = trx.selectFrom(TABLES[kind]).select('public_profile_id').where('id', '=', id)
+  await decideTwice(
+    async () => {
+      const entry = await entries.executeTakeFirst()
+      const owned = { profileId: entry?.public_profile_id, thing: `${THINGS[kind]} ${id}` }
+      await requireOwner(trx, owned, userId)
+    },
+    () => entries.forUpdate().execute(),
+  )
 }
 
 /** Writes a job on the CV of a profile that is locked, and returns its id. */

@@ -2,7 +2,7 @@ import { type Transaction, type Updateable, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { findActor } from './actor.ts'
 import { changedAt, differsFrom, isEmpty, type Patch } from './patch.ts'
-import { lockProjectRow, requireLeader } from './project.ts'
+import { isLeader, lockProjectRow } from './project.ts'
 import { refuseReference, requireReference } from './reference.ts'
 import { Refusal } from './refusal.ts'
 import { refuseDuplicate } from './unique.ts'
@@ -57,24 +57,39 @@ export async function keepNamedUsers(
 }
 
 /**
- * Locks a row beside a project for one of the project's leaders or a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * Finds the project of a row beside it, for one of the project's leaders or a superuser.
+ * @throws Refusal `unauthenticated`, or `not_found`, also for a project that the actor does not lead.
  */
-export async function lockPart(
+export async function requirePart(
   trx: Transaction<Database>,
   { table, id, thing }: PartKey,
   userId: string,
-): Promise<void> {
-  const parts = trx.selectFrom(table).select('project_id').where('id', '=', id)
-  // The project is locked first, so the row may go, or go to another project, in between.
-  const seen = await parts.executeTakeFirst()
-  if (seen) await lockProjectRow(trx, seen.project_id)
-  const part = await parts.forUpdate().executeTakeFirst()
+): Promise<string> {
+  const part = await trx
+    .selectFrom(table)
+    .select('project_id')
+    .where('id', '=', id)
+    .executeTakeFirst()
   const actor = await findActor(trx, userId)
-  if (!seen || part?.project_id !== seen.project_id) {
-    throw new Refusal('not_found', `${thing} ${id} not found`)
-  }
-  await requireLeader(trx, seen.project_id, actor)
+  if (part && (await isLeader(trx, part.project_id, actor))) return part.project_id
+  throw new Refusal('not_found', `${thing} ${id} not found`)
+}
+
+/**
+ * Locks a row beside a project for one of the project's leaders or a superuser.
+ * @throws Refusal as `requirePart`.
+ */
+export async function lockPart(
+  trx: Transaction<Database>,
+  key: PartKey,
+  userId: string,
+): Promise<void> {
+  const projectId = await requirePart(trx, key, userId)
+  // The project is locked first, so the row may go, or go to another project, in between.
+  await lockProjectRow(trx, projectId)
+  await trx.selectFrom(key.table).select('id').where('id', '=', key.id).forUpdate().execute()
+  if ((await requirePart(trx, key, userId)) === projectId) return
+  throw new Refusal('not_found', `${key.thing} ${key.id} not found`)
 }
 
 /**

@@ -1,12 +1,13 @@
 import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { type Actor, findActor, requirePermission } from './actor.ts'
+import { decideTwice } from './decide-twice.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
 import { refuseReference, requireReference } from './reference.ts'
 import { Refusal } from './refusal.ts'
 
-/** The columns of a project that its leaders may change. */
-export type ProjectPatch = Patch<
+/** The columns of a project that each of its leaders may change. */
+type ProjectPatch = Patch<
   'projects_project',
   | 'kind'
   | 'status'
@@ -19,38 +20,67 @@ export type ProjectPatch = Patch<
   | 'start_date'
   | 'end_date'
   | 'deletion_requested'
-  | 'hidden_from_staff_profiles'
   | 'business_area_id'
 >
+
+/** The same with the members whose staff profiles leave the project out. */
+type WholePatch = ProjectPatch & Patch<'projects_project', 'hidden_from_staff_profiles'>
+
+/** A project that is locked, and the actor of the write. */
+export interface LockedProject {
+  readonly id: string
+  /** The ids of the members whose staff profiles leave it out. */
+  readonly hiddenFrom: readonly number[]
+  readonly actor: Actor
+}
 
 /**
  * Locks a project for a change by one of its leaders or a superuser.
  * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
  */
-export async function lockProject(
+export const lockProject = (
   trx: Transaction<Database>,
   projectId: string,
   userId: string,
-): Promise<void> {
-  const isFound = await lockProjectRow(trx, projectId)
-  const actor = await findActor(trx, userId)
-  if (!isFound) throw new Refusal('not_found', `Project ${projectId} not found`)
-  await requireLeader(trx, projectId, actor)
-}
+): Promise<LockedProject> => lockFor(trx, projectId, userId, isLeader)
 
 /**
  * Locks the project that a new row names, for one of its leaders or a superuser.
- * @throws Refusal `unauthenticated`, `invalid` (there is no such project) or `forbidden`.
+ * @throws Refusal `unauthenticated`, `forbidden`, or `invalid` where a superuser names no project.
  */
 export async function lockNamedProject(
   trx: Transaction<Database>,
   projectId: string,
   userId: string,
 ): Promise<void> {
+  await requireNamedLeader(trx, projectId, userId)
   const isFound = await lockProjectRow(trx, projectId)
-  const actor = await findActor(trx, userId)
+  await requireNamedLeader(trx, projectId, userId)
   if (!isFound) refuseReference('project', projectId)
-  await requireLeader(trx, projectId, actor)
+}
+
+/**
+ * Refuses an actor who neither leads the project that a body names nor is a superuser; where it
+ * names none, an actor who leads no project at all. So the answer is the same for every project
+ * that the actor does not lead, existing or not.
+ * @throws Refusal `unauthenticated` or `forbidden`.
+ */
+export async function requireNamedLeader(
+  trx: Transaction<Database>,
+  projectId: string | undefined,
+  userId: string,
+): Promise<void> {
+  const actor = await findActor(trx, userId)
+  if (actor.isSuperuser) return
+  const led = await trx
+    .selectFrom('projects_projectmember')
+    .select('id')
+    .where('user_id', '=', actor.id)
+    .where('is_leader', '=', true)
+    .$if(projectId !== undefined, (members) => members.where('project_id', '=', projectId ?? ''))
+    .limit(1)
+    .executeTakeFirst()
+  requirePermission(led !== undefined)
 }
 
 /**
@@ -62,10 +92,31 @@ export async function lockOwnProject(
   projectId: string,
   userId: string,
 ): Promise<void> {
-  const isFound = await lockProjectRow(trx, projectId)
-  const actor = await findActor(trx, userId)
-  if (!isFound) throw new Refusal('not_found', `Project ${projectId} not found`)
-  requirePermission((await findMembership(trx, projectId, actor)) !== undefined)
+  await lockFor(trx, projectId, userId, async (_, id, actor) => {
+    return (await findMembership(trx, id, actor)) !== undefined
+  })
+}
+
+function lockFor(
+  trx: Transaction<Database>,
+  projectId: string,
+  userId: string,
+  isAllowed: typeof isLeader,
+): Promise<LockedProject> {
+  return decideTwice(
+    async () => {
+      const project = await trx
+        .selectFrom('projects_project')
+        .select(['id', 'hidden_from_staff_profiles as hiddenFrom'])
+        .where('id', '=', projectId)
+        .executeTakeFirst()
+      const actor = await findActor(trx, userId)
+      if (!project) throw new Refusal('not_found', `Project ${projectId} not found`)
+      requirePermission(await isAllowed(trx, projectId, actor))
+      return { ...project, actor }
+    },
+    () => lockProjectRow(trx, projectId),
+  )
 }
 
 /**
@@ -85,14 +136,25 @@ export async function lockProjectRow(
   return project !== undefined
 }
 
-/** Refuses an actor who neither leads the project nor is a superuser. */
-export async function requireLeader(
+/** Whether an actor leads a project or is a superuser. */
+export async function isLeader(
+  trx: Transaction<Database>,
+  projectId: string,
+  actor: Actor,
+): Promise<boolean> {
+  if (actor.isSuperuser) return true
+  const membership = await findMembership(trx, projectId, actor)
+  return membership?.is_leader === true
+}
+
+/** Refuses an actor who is neither a member of the project nor a superuser. */
+export async function requireMember(
   trx: Transaction<Database>,
   projectId: string,
   actor: Actor,
 ): Promise<void> {
   const membership = await findMembership(trx, projectId, actor)
-  requirePermission(actor.isSuperuser || membership?.is_leader === true)
+  requirePermission(actor.isSuperuser || membership !== undefined)
 }
 
 const findMembership = (trx: Transaction<Database>, projectId: string, { id }: Actor) =>
@@ -104,13 +166,39 @@ const findMembership = (trx: Transaction<Database>, projectId: string, { id }: A
     .executeTakeFirst()
 
 /**
+ * Writes what a leader or a superuser sent of a project that is locked.
+ * @throws Refusal `invalid` as `updateProject`, and `forbidden` where a leader decides for another
+ * member whether that member's staff profile shows the project.
+ */
+export async function changeProject(
+  trx: Transaction<Database>,
+  { id, hiddenFrom, actor }: LockedProject,
+  patch: WholePatch,
+): Promise<void> {
+  const sent = patch.hidden_from_staff_profiles ?? hiddenFrom
+  const changed = [
+    ...sent.filter((memberId) => !hiddenFrom.includes(memberId)),
+    ...hiddenFrom.filter((memberId) => !sent.includes(memberId)),
+  ]
+  const isOwn = changed.every((memberId) => String(memberId) === actor.id)
+  requirePermission(actor.isSuperuser || isOwn)
+  await writeProject(trx, id, patch)
+}
+
+/**
  * Writes the columns that were sent, and no other.
  * @throws Refusal `invalid` when there is no such business area.
  */
-export async function updateProject(
+export const updateProject = (
   trx: Transaction<Database>,
   projectId: string,
   patch: ProjectPatch,
+): Promise<void> => writeProject(trx, projectId, patch)
+
+async function writeProject(
+  trx: Transaction<Database>,
+  projectId: string,
+  patch: WholePatch,
 ): Promise<void> {
   await requireReference(trx, 'agencies_businessarea', 'business_area', patch.business_area_id)
   await trx

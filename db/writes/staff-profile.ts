@@ -1,6 +1,8 @@
 import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
+import { isVisible, staffProfiles } from '../queries/fragments/staff-profile.ts'
 import { findActor, requirePermission } from './actor.ts'
+import { decideTwice } from './decide-twice.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
 import { Refusal } from './refusal.ts'
 
@@ -16,25 +18,58 @@ export type StaffProfilePatch = Patch<
   | 'public_email_on'
 >
 
+/** A profile, and what clients call that which they want to change. */
+interface OwnedPart {
+  /** Undefined where there is no such thing. */
+  readonly profileId: string | undefined
+  /** Such as `Profile 41`. */
+  readonly thing: string
+}
+
+/**
+ * Refuses an actor who neither owns a profile nor is a superuser.
+ * @throws Refusal `unauthenticated`; `forbidden` for a profile that everybody may see; `not_found`
+ * for a hidden one, as for none.
+ */
+export async function requireOwner(
+  trx: Transaction<Database>,
+  { profileId, thing }: OwnedPart,
+  userId: string,
+): Promise<void> {
+  const actor = await findActor(trx, userId)
+  const profile =
+    profileId === undefined
+      ? undefined
+      : await staffProfiles(trx)
+          .select(['profile.user_id', isVisible.as('is_visible')])
+          .where('profile.id', '=', profileId)
+          .executeTakeFirst()
+  const isOwner = actor.isSuperuser || profile?.user_id === actor.id
+  if (!profile || !(isOwner || profile.is_visible)) {
+    throw new Refusal('not_found', `${thing} not found`)
+  }
+  requirePermission(isOwner)
+}
+
 /**
  * Locks a profile for a change by its owner or a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws Refusal as `requireOwner`.
  */
-export async function lockStaffProfile(
+export const lockStaffProfile = (
   trx: Transaction<Database>,
   profileId: string,
   userId: string,
-): Promise<void> {
-  const profile = await trx
-    .selectFrom('users_publicstaffprofile')
-    .select('user_id')
-    .where('id', '=', profileId)
-    .forUpdate()
-    .executeTakeFirst()
-  const actor = await findActor(trx, userId)
-  if (!profile) throw new Refusal('not_found', `Profile ${profileId} not found`)
-  requirePermission(actor.isSuperuser || profile.user_id === actor.id)
-}
+): Promise<void> =>
+  decideTwice(
+    () => requireOwner(trx, { profileId, thing: `Profile ${profileId}` }, userId),
+    () =>
+      trx
+        .selectFrom('users_publicstaffprofile')
+        .select('id')
+        .where('id', '=', profileId)
+        .forUpdate()
+        .execute(),
+  )
 
 /** A profile as its owner first writes it. */
 export type NewStaffProfile = Pick<StaffProfilePatch, 'about' | 'expertise' | 'is_hidden'>

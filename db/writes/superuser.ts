@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
-import { findActor, requirePermission } from './actor.ts'
+import { type Actor, findActor, requirePermission } from './actor.ts'
 import { Refusal } from './refusal.ts'
 
 /** A row that only superusers change. */
@@ -21,27 +21,28 @@ export interface KeptRow {
  * Makes sure that whoever asks is a superuser.
  * @throws Refusal `unauthenticated` or `forbidden`.
  */
-export async function requireSuperuser(trx: Transaction<Database>, userId: string): Promise<void> {
+export async function requireSuperuser(trx: Transaction<Database>, userId: string): Promise<Actor> {
   const actor = await findActor(trx, userId)
   requirePermission(actor.isSuperuser)
+  return actor
 }
 
 /**
- * Locks a row for a change by a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * Locks a row for a change by a superuser; another user locks nothing.
+ * @throws Refusal `unauthenticated`, `forbidden`, also where there is no such row, or `not_found`.
  */
 export async function lockForSuperuser(
   trx: Transaction<Database>,
   { table, thing, id }: KeptRow,
   userId: string,
 ): Promise<void> {
+  await requireSuperuser(trx, userId)
   const row = await trx
     .selectFrom(table)
     .select('id')
     .where('id', '=', id)
     .forUpdate()
     .executeTakeFirst()
-  const actor = await findActor(trx, userId)
+  await requireSuperuser(trx, userId)
   if (!row) throw new Refusal('not_found', `${thing} ${id} not found`)
-  requirePermission(actor.isSuperuser)
 }

@@ -36,6 +36,12 @@ export function subjectOf({
 const idsIn = (list: unknown): string[] =>
   Array.isArray(list) ? list.map(String).filter((id) => /^\d{1,18}$/.test(id)) : []
 
+/** Whether a stored request names a user: its requester, or somebody it is about. */
+export const namesUser = (
+  { requester_id, primary_user_id, secondary_users }: Row,
+  userId: string,
+): boolean => [requester_id, primary_user_id, ...idsIn(secondary_users)].includes(userId)
+
 /** How a request stores what it is about. */
 export function columnsOf(subject: Subject) {
   const [primary = null, ...others] = usersOf(subject)

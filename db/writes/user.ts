@@ -28,23 +28,41 @@ export interface LockedUser {
 
 /**
  * Locks a user for a change by themselves or a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws Refusal `unauthenticated`, `forbidden`, also where there is no such user, or `not_found`.
  */
 export async function lockUser(
   trx: Transaction<Database>,
   id: string,
   userId: string,
 ): Promise<LockedUser> {
+  await findUserEditor(trx, id, userId)
   const user = await trx
     .selectFrom('users_user')
     .select(['id', 'first_name', 'last_name', 'display_first_name', 'display_last_name'])
     .where('id', '=', id)
     .forUpdate()
     .executeTakeFirst()
-  const actor = await findActor(trx, userId)
+  const actor = await findUserEditor(trx, id, userId)
   if (!user) throw new Refusal('not_found', `User ${id} not found`)
-  requirePermission(actor.isSuperuser || user.id === actor.id)
   return { ...user, actor }
+}
+
+async function findUserEditor(
+  trx: Transaction<Database>,
+  id: string,
+  userId: string,
+): Promise<Actor> {
+  const actor = await findActor(trx, userId)
+  requirePermission(actor.isSuperuser || actor.id === id)
+  return actor
+}
+
+/**
+ * Refuses columns that the actor may not write, whatever their values.
+ * @throws Refusal `forbidden` for flags by anybody but superusers.
+ */
+export function requireColumns({ actor }: LockedUser, names: readonly string[]): void {
+  requirePermission(actor.isSuperuser || !FLAGS.some((flag) => names.includes(flag)))
 }
 
 /**
@@ -57,7 +75,7 @@ export async function updateUser(
   user: LockedUser,
   sent: UserPatch,
 ): Promise<void> {
-  requirePermission(user.actor.isSuperuser || FLAGS.every((flag) => sent[flag] === undefined))
+  requireColumns(user, Object.keys(definedOf(sent)))
   const patch = withShownName(user, sent)
   if (isEmpty(patch)) return
   await trx

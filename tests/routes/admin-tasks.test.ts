@@ -52,7 +52,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
   describe('a request', () => {
     it('T81: to delete a project marks it', async () => {
       const effects = await effectsOf(api.db, async () => {
-        const { status, headers, body } = await ask({ ...deletion, notes: ' Soon ' })
+        const { status, headers, body } = await ask({ ...deletion, notes: ' Soon ' }, MEL)
         expect(status).to.equal(201)
         expect(headers['cache-control']).to.equal('no-store')
         const task = adminTask.parse(body)
@@ -66,12 +66,42 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
           notes: 'Soon',
           end_date: null,
         })
-        expect(task.requester?.id).to.equal(OUT)
+        expect(task.requester?.id).to.equal(MEL)
       })
       expect(effects).to.deep.equal([
         '+ adminoptions_admintask',
         '~ projects_project 51: deletion_requested',
       ])
+    })
+
+    it('to delete a project is accepted from its members and superusers only', async () => {
+      for (const as of [LEA, MEL, SUE]) {
+        await api.reset()
+        expect((await ask(deletion, as)).status).to.equal(201)
+      }
+      await api.reset()
+      const effects = await effectsOf(api.db, async () => {
+        // Whether or not there is such a project, and whatever else is said.
+        for (const body of [
+          deletion,
+          { ...deletion, project: 999 },
+          { ...deletion, reason: 5 },
+          { action: 'deleteproject', project: 51 },
+        ]) {
+          expect((await ask(body, OUT)).status).to.equal(403)
+        }
+        expect((await ask({ ...deletion, project: 52 }, LEA)).status).to.equal(403)
+      })
+      expect(effects).to.deep.equal([])
+    })
+
+    it('to delete a project is rejected with 403 from a member who is removed while it waits', async () => {
+      const lock = sql`select from projects_project where id = 51 for update`
+      const answers = await interleave(api.db, lock, [
+        () => api.send('DELETE', 'projects/project_members/51/2', { as: LEA }),
+        () => ask(deletion, MEL),
+      ])
+      expect(statusesOf(answers)).to.deep.equal([204, 403])
     })
 
     it('to merge users or set a caretaker names them, also as some clients do', async () => {
@@ -133,7 +163,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
           ],
           [{ ...caretaker, start_date: '0000-01-01' }, 'start_date', 'There is no year 0.'],
         ] as const) {
-          const answer = await ask(body)
+          const answer = await ask(body, SUE)
           expect(answer.status, JSON.stringify(body)).to.equal(400)
           expect(answer.body, JSON.stringify(answer.body))
             .to.have.property(field)
@@ -151,7 +181,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
         [user, merge, 'Users already have a pending merge user request'],
         [user, caretaker, 'User already has a pending caretaker request'],
       ] as const) {
-        const answers = await interleave(api.db, lock, [() => ask(body), () => ask(body, LEA)])
+        const answers = await interleave(api.db, lock, [() => ask(body, MEL), () => ask(body, LEA)])
         expect(statusesOf(answers)).to.deep.equal([201, 409])
         expect(answers[1]?.body).to.include({ detail })
       }
@@ -164,13 +194,18 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
 
   describe('a decision', () => {
     it('T81 (403 instead of 401): is a superuser’s, and a requester may take a request back', async () => {
-      for (const id of [DELETION, MERGE, CARETAKER]) {
-        const requester = { [DELETION]: MEL, [MERGE]: OUT, [CARETAKER]: LEA }[id]
+      for (const [id, requester, named] of [
+        [DELETION, MEL, [MEL]],
+        [MERGE, OUT, [LEA, MEL, OUT]],
+        [CARETAKER, LEA, [LEA, MEL, OUT]],
+      ] as const) {
         for (const verb of ['approve', 'reject', 'cancel']) {
           for (const as of [LEA, MEL, OUT].filter(
             (user) => verb !== 'cancel' || user !== requester,
           )) {
-            expect((await decide(id, verb, as)).status, `${verb} ${id}`).to.equal(403)
+            // For a user whom it does not name a request does not exist.
+            const wanted = named.some((user) => user === as) ? 403 : 404
+            expect((await decide(id, verb, as)).status, `${verb} ${id}`).to.equal(wanted)
           }
           expect((await decide(id, verb, 0)).status).to.equal(401)
           expect((await decide(id, verb, OLD)).status).to.equal(401)
@@ -297,12 +332,11 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
   })
 
   describe('an answer to a request for a caretaker', () => {
-    it('T81 (403 instead of 401): is the requested caretaker’s', async () => {
+    it('T81 (403 instead of 401): is given by the requested caretaker and the covered user', async () => {
       for (const [as, status] of [
         [0, 401],
         [OLD, 401],
         [LEA, 403],
-        [MEL, 403],
         [SUE, 403],
       ] as const) {
         for (const body of [{ action: 'approve' }, { action: 'x' }]) {
@@ -310,16 +344,30 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
         }
       }
       for (const body of [{}, { action: null }, { action: 'x' }]) {
-        const answer = await decide(CARETAKER, 'respond', OUT, body)
-        expect(answer.status).to.equal(400)
-        expect(answer.body).to.have.property('action')
+        for (const as of [MEL, OUT]) {
+          const answer = await decide(CARETAKER, 'respond', as, body)
+          expect(answer.status).to.equal(400)
+          expect(answer.body).to.have.property('action')
+        }
       }
-      const other = await decide(MERGE, 'respond', MEL, { action: 'approve' })
-      expect(other.status).to.equal(400)
-      expect(other.body).to.include({ detail: 'This endpoint only handles caretaker requests' })
+      for (const as of [MEL, SUE]) {
+        expect((await decide(MERGE, 'respond', as, { action: 'approve' })).status).to.equal(403)
+      }
+      expect((await decide(DELETION, 'respond', OUT, { action: 'approve' })).status).to.equal(404)
     })
 
-    it('approves or rejects it, once', async () => {
+    it('approves a request by another user only from the covered user', async () => {
+      const effects = await effectsOf(api.db, async () => {
+        expect((await decide(CARETAKER, 'respond', OUT, { action: 'approve' })).status).to.equal(
+          403,
+        )
+      })
+      expect(effects).to.deep.equal([])
+      expect((await decide(CARETAKER, 'respond', MEL, { action: 'approve' })).status).to.equal(200)
+    })
+
+    it('approves or rejects a request by the covered user, once', async () => {
+      await sql`update adminoptions_admintask set requester_id = 2 where id = 272`.execute(api.db)
       const approved = await effectsOf(api.db, async () => {
         const { status, body } = await decide(CARETAKER, 'respond', OUT, { action: 'approve' })
         expect(status).to.equal(200)
@@ -346,8 +394,13 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
         [OLD, 401],
         [LEA, 403],
       ] as const) {
-        const { status: refused } = await mergeUsers({ primaryUser: 1, secondaryUsers: [2] }, as)
-        expect(refused).to.equal(status)
+        for (const body of [
+          { primaryUser: 1, secondaryUsers: [2] },
+          { primaryUser: 999, secondaryUsers: [2] },
+          {},
+        ]) {
+          expect((await mergeUsers(body, as)).status).to.equal(status)
+        }
       }
       const effects = await effectsOf(api.db, async () => {
         const { status } = await mergeUsers({ primaryUserId: 1, secondaryUserIds: ['2', 4] })

@@ -170,7 +170,7 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       expect((await stored())?.updated_at.getTime()).to.be.closeTo(Date.now(), 60_000)
       expect((await put({ name: 5 }, LEA)).status).to.equal(403)
       expect((await put({}, OLD)).status).to.equal(401)
-      expect((await put({}, LEA, '999')).status).to.equal(404)
+      expect((await put({}, LEA, '999')).status).to.equal(403)
       expect((await put({}, SUE, '999')).body).to.include({ detail: 'Branch 999 not found' })
     })
 
@@ -218,7 +218,7 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
     it('is a superuser’s', async () => {
       expect((await remove(LEA)).status).to.equal(403)
       expect((await remove(OLD)).status).to.equal(401)
-      expect((await remove(LEA, '999')).status).to.equal(404)
+      expect((await remove(LEA, '999')).status).to.equal(403)
       expect((await api.send('DELETE', 'agencies/branches/21')).status).to.equal(401)
     })
 

@@ -34,8 +34,8 @@ describeOnBothTables('caretakers over HTTP', (api) => {
   describe('who acts for whom', () => {
     const wanted = { user: 2, caretaker: 1, reason: 'leave', notes: null, end_date: '2099-01-01' }
 
-    it('T83: is set by one of the two or a superuser', async () => {
-      for (const as of [MEL, LEA, SUE]) {
+    it('T83: is set by the covered user or a superuser, and by nobody else', async () => {
+      for (const as of [MEL, SUE]) {
         await api.reset()
         const effects = await effectsOf(api.db, async () => {
           const { status, body } = await post('list', wanted, as)
@@ -47,13 +47,26 @@ describeOnBothTables('caretakers over HTTP', (api) => {
         })
         expect(effects).to.deep.equal(['+ caretakers_caretaker'])
       }
-      for (const [as, status] of [
-        [0, 401],
-        [OLD, 401],
-        [OUT, 403],
-      ] as const) {
-        expect((await post('list', { ...wanted, caretaker: 3 }, as)).status).to.equal(status)
-      }
+      const effects = await effectsOf(api.db, async () => {
+        for (const [as, status] of [
+          [0, 401],
+          [OLD, 401],
+          [LEA, 403],
+          [OUT, 403],
+        ] as const) {
+          // The caretaker, somebody else, a superuser to be covered, and a user who does not exist.
+          for (const body of [
+            wanted,
+            { ...wanted, caretaker: 3 },
+            { ...wanted, user: 3 },
+            { ...wanted, user: 999 },
+            { ...wanted, reason: 5 },
+          ]) {
+            expect((await post('list', body, as)).status).to.equal(status)
+          }
+        }
+      })
+      expect(effects).to.deep.equal([])
     })
 
     it('T83: is set with a message for every wrong field, and once', async () => {
@@ -73,9 +86,38 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       }
       const answers = await interleave(api.db, userLock, [
         () => post('list', wanted),
-        () => post('list', wanted, LEA),
+        () => post('list', wanted, MEL),
       ])
       expect(statusesOf(answers)).to.deep.equal([201, 409])
+    })
+
+    it('lets the caretaker shorten a relation, and only the covered user or a superuser extend it', async () => {
+      // Mel acts for Lea without an end.
+      const put = (end_date: string | null, as: number) => send('PUT', '64', as, { end_date })
+      for (const [as, end_date, status] of [
+        [MEL, null, 200],
+        [MEL, '2099-06-01', 200],
+        [MEL, '2099-06-01', 200],
+        [MEL, '2099-06-02', 403],
+        [MEL, null, 403],
+        [MEL, '2099-05-01', 200],
+        [LEA, '2099-07-01', 200],
+        [SUE, '2099-08-01', 200],
+        [LEA, null, 200],
+      ] as const) {
+        expect((await put(end_date, as)).status, `${as} ${end_date}`).to.equal(status)
+      }
+      const texts = await send('PUT', '64', MEL, { reason: 'Travel', notes: null })
+      expect(texts.body).to.include({ reason: 'Travel', end_date: null })
+    })
+
+    it('rejects an extension by a caretaker that waited while the covered user shortened the relation', async () => {
+      const lock = sql`select from caretakers_caretaker where id = 64 for update`
+      const answers = await interleave(api.db, lock, [
+        () => send('PUT', '64', LEA, { end_date: '2099-01-01' }),
+        () => send('PUT', '64', MEL, { end_date: '2099-06-01' }),
+      ])
+      expect(statusesOf(answers)).to.deep.equal([200, 403])
     })
 
     it('T83: is changed and ended by one of the two or a superuser', async () => {
@@ -117,8 +159,10 @@ describeOnBothTables('caretakers over HTTP', (api) => {
         expect(status).to.equal(201)
         expect(caretakerRelation.parse(relation).caretaker.id).to.equal(id)
         expect((await post('admin-set', body)).status).to.equal(409)
-        expect((await post('admin-set', body, MEL)).status).to.equal(403)
-        expect((await post('admin-set', body, 0)).status).to.equal(401)
+        for (const refused of [body, {}]) {
+          expect((await post('admin-set', refused, MEL)).status).to.equal(403)
+          expect((await post('admin-set', refused, 0)).status).to.equal(401)
+        }
       }
       for (const [body, field] of [
         [{ userPk: 2, caretakerPk: 1 }, 'reason'],
@@ -135,8 +179,8 @@ describeOnBothTables('caretakers over HTTP', (api) => {
 
   describe('a request for a caretaker', () => {
     const wanted = { user_id: 2, caretaker_id: 4, reason: 'leave', end_date: '2099-01-01' }
-    const create = async (as = LEA) =>
-      requested.parse((await post('requests/create', wanted, as)).body).task_id
+    const create = async (as = LEA, body: object = wanted) =>
+      requested.parse((await post('requests/create', body, as)).body).task_id
     const decide = (id: number, verb: string, as: number | undefined) =>
       post(`requests/${id}/${verb}`, undefined, as ?? 0)
 
@@ -177,7 +221,9 @@ describeOnBothTables('caretakers over HTTP', (api) => {
     it('is approved at once only by a superuser', async () => {
       const body = { ...wanted, approve_immediately: true }
       const refused = await effectsOf(api.db, async () => {
-        expect((await post('requests/create', body, MEL)).status).to.equal(403)
+        for (const sent of [body, { ...body, caretaker_id: 999 }, { approve_immediately: true }]) {
+          expect((await post('requests/create', sent, MEL)).status).to.equal(403)
+        }
       })
       expect(refused).to.deep.equal([])
       const effects = await effectsOf(api.db, async () => {
@@ -189,24 +235,70 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(effects).to.deep.equal(['+ adminoptions_admintask', '+ caretakers_caretaker'])
     })
 
-    it('T83: is decided by the requested caretaker or a superuser, and cancelled by the requester', async () => {
+    it('T83: lets the requested caretaker approve only what the covered user requested', async () => {
+      // Each as requester, as covered user and as requested caretaker; 3 is a superuser.
+      for (const [requester, user_id, caretaker_id, allowed, refused, unseen] of [
+        [MEL, MEL, OUT, [MEL, OUT, SUE], [], [LEA]],
+        [LEA, MEL, OUT, [MEL, SUE], [LEA, OUT], []],
+        [OUT, MEL, OUT, [MEL, SUE], [OUT], [LEA]],
+        [OUT, SUE, OUT, [SUE], [OUT], [LEA, MEL]],
+      ] as const) {
+        const body = { ...wanted, user_id, caretaker_id }
+        for (const as of allowed) {
+          await api.reset()
+          const id = await create(requester, body)
+          const before = await effectsOf(api.db, async () => {
+            for (const other of refused) {
+              expect((await decide(id, 'approve', other)).status).to.equal(403)
+              const answer = await api.send('POST', `adminoptions/tasks/${id}/respond`, {
+                as: other,
+                body: { action: 'approve' },
+              })
+              expect(answer.status).to.equal(403)
+            }
+            for (const other of unseen) {
+              expect((await decide(id, 'approve', other)).status).to.equal(404)
+            }
+          })
+          expect(before).to.deep.equal([])
+          const effects = await effectsOf(api.db, async () => {
+            expect((await decide(id, 'approve', as)).status).to.equal(200)
+          })
+          expect(effects).to.include('+ caretakers_caretaker')
+        }
+      }
+    })
+
+    it('lets no requested caretaker approve a request whose requester is deleted', async () => {
+      const id = await create(MEL)
+      await sql`update adminoptions_admintask set requester_id = null where id = ${id}`.execute(
+        api.db,
+      )
+      expect((await decide(id, 'approve', OUT)).status).to.equal(403)
+      expect((await decide(id, 'approve', MEL)).status).to.equal(200)
+    })
+
+    it('T83: lets the parties reject a request, and its requester cancel it', async () => {
       const id = await create()
       for (const [verb, refused] of [
-        ['approve', [LEA, MEL]],
-        ['reject', [LEA, MEL]],
+        ['approve', [LEA, OUT]],
+        ['reject', [LEA]],
         ['cancel', [OUT, MEL]],
       ] as const) {
         for (const as of refused) expect((await decide(id, verb, as)).status).to.equal(403)
         expect((await decide(id, verb, undefined)).status).to.equal(401)
         expect((await decide(id, verb, OLD)).status).to.equal(401)
         for (const other of [999, 262]) {
-          const answer = await decide(other, verb, SUE)
-          expect(answer.status).to.equal(404)
-          expect(answer.body).to.include({ detail: `Caretaker request ${other} not found` })
+          for (const as of [SUE, LEA]) {
+            const answer = await decide(other, verb, as)
+            expect(answer.status).to.equal(404)
+            expect(answer.body).to.include({ detail: `Caretaker request ${other} not found` })
+          }
         }
       }
       for (const [verb, as, message] of [
         ['reject', OUT, 'Caretaker request rejected successfully'],
+        ['reject', MEL, 'Caretaker request rejected successfully'],
         ['reject', SUE, 'Caretaker request rejected successfully'],
         ['cancel', LEA, 'Caretaker request cancelled successfully'],
         ['cancel', SUE, 'Caretaker request cancelled successfully'],
@@ -219,11 +311,11 @@ describeOnBothTables('caretakers over HTTP', (api) => {
     })
 
     it('is carried out once, also when both approve it at the same time', async () => {
-      const id = await create()
+      const id = await create(MEL)
       const answers = await interleave(api.db, userLock, [
         () => decide(id, 'approve', OUT),
         () => decide(id, 'approve', SUE),
-        () => decide(id, 'cancel', LEA),
+        () => decide(id, 'cancel', MEL),
       ])
       expect(statusesOf(answers)).to.deep.equal([200, 409, 409])
       const { message, caretaker } = decided.parse(answers[0]?.body)
@@ -232,7 +324,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
     })
 
     it('and a direct setting meet: there is one caretaker', async () => {
-      const id = await create()
+      const id = await create(MEL)
       const answers = await interleave(api.db, userLock, [
         () => post('admin-set', wanted),
         () => decide(id, 'approve', OUT),

@@ -166,6 +166,18 @@ for (const { path, table, shape, thing, id, least, whole, stored, wrong, cleared
         expect((await put({}, as)).status).to.equal(wanted)
         expect((await api.send('DELETE', onePath(), { as })).status).to.equal(wanted)
       }
+      // A hidden profile and its entries do not exist for others.
+      const hidden = shape.parse((await post(whole, MEL, '42')).body).id
+      for (const as of [LEA, OUT]) {
+        for (const body of [whole, { start_year: 'x' }]) {
+          expect((await post(body, as, '42')).body).to.include({ detail: 'Profile 42 not found' })
+          const answer = await put(body, as, String(hidden))
+          expect(answer.status).to.equal(404)
+          expect(answer.body).to.include({ detail: `${thing} ${hidden} not found` })
+        }
+        expect((await api.send('DELETE', onePath(String(hidden)), { as })).status).to.equal(404)
+      }
+      expect((await put(whole, SUE, String(hidden))).status).to.equal(200)
       for (const method of ['GET', 'PUT', 'DELETE']) {
         expect((await api.send(method, onePath())).status).to.equal(401)
         const unknown = await api.send(method, onePath('999'), { as: OUT })

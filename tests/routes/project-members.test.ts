@@ -40,10 +40,10 @@ describeOnBothTables('project members over HTTP', (api) => {
       }
     })
 
-    it('is nobody else’s', async () => {
+    it('answers other users 404, as for no member', async () => {
       for (const [as, status] of [
-        [MEL, 403],
-        [OUT, 403],
+        [MEL, 404],
+        [OUT, 404],
         [OLD, 401],
       ] as const) {
         expect((await putMember({ role: 'group' }, as)).status).to.equal(status)
@@ -127,7 +127,7 @@ describeOnBothTables('project members over HTTP', (api) => {
         () => api.send('DELETE', 'projects/project_members/51/2', { as: LEA }),
         () => api.send('DELETE', 'projects/project_members/51/1', { as: MEL }),
       ])
-      expect(answers.map(({ status }) => status)).to.deep.equal([204, 403])
+      expect(answers.map(({ status }) => status)).to.deep.equal([204, 404])
     })
   })
 
@@ -194,9 +194,20 @@ describeOnBothTables('project members over HTTP', (api) => {
         [MEL, 403],
         [OUT, 403],
       ] as const) {
-        for (const user of [4, 999]) {
-          expect((await add({ ...wanted, user }, as)).status).to.equal(status)
+        // Whether or not there is such a user or project, and whatever else is said.
+        for (const body of [
+          wanted,
+          { ...wanted, user: 999 },
+          { ...wanted, project: 999 },
+          { ...wanted, role: 5 },
+          { project: 51 },
+          {},
+        ]) {
+          expect((await add(body, as)).status).to.equal(status)
         }
+      }
+      for (const project of [52, 999]) {
+        expect((await add({ ...wanted, project }, LEA)).status).to.equal(403)
       }
       const headers = { 'X-CSRFToken': 'another' }
       const sent = { as: LEA, body: wanted, headers }
@@ -232,7 +243,7 @@ describeOnBothTables('project members over HTTP', (api) => {
         ],
         [{ comments: 5 }, 'comments', 'Not a valid string.'],
       ] as const) {
-        const answer = await add({ ...wanted, ...body })
+        const answer = await add({ ...wanted, ...body }, SUE)
         expect(answer.status, JSON.stringify(body)).to.equal(400)
         expect(answer.body).to.have.property(field).that.includes(message)
       }
@@ -282,14 +293,19 @@ describeOnBothTables('project members over HTTP', (api) => {
       }
     })
 
-    it('is a leader’s or a superuser’s', async () => {
-      for (const [as, status] of [
-        [0, 401],
-        [OLD, 401],
-        [MEL, 403],
-        [OUT, 403],
+    it('answers other users 404, as for no member, and 403 where they name none', async () => {
+      for (const [as, named, unnamed] of [
+        [0, 401, 401],
+        [OLD, 401, 401],
+        [MEL, 404, 403],
+        [OUT, 404, 403],
       ] as const) {
-        expect((await promote(wanted, as)).status).to.equal(status)
+        for (const body of [wanted, { project_id: 51, user_id: 999 }, { ...wanted, user_id: 1 }]) {
+          expect((await promote(body, as)).status).to.equal(named)
+        }
+        for (const body of [{}, { project_id: 51 }, { ...wanted, user_id: 'x' }]) {
+          expect((await promote(body, as)).status).to.equal(unnamed)
+        }
       }
       expect(await storedMember()).to.include({ is_leader: false })
     })

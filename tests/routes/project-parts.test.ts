@@ -151,6 +151,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
     const add = (body: object, as: number | undefined = LEA) =>
       send('POST', as, undefined, { project: 51, ...body })
     const idOf = (body: unknown) => z.object({ id: z.int() }).parse(body).id
+    const wrongBodies = part.wrong.map(([body]) => body)
 
     describe(path, () => {
       it('T58, T59, T60 (200 instead of 202): are added, read, changed and deleted', async () => {
@@ -208,16 +209,21 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
 
       it('are a leader’s or a superuser’s', async () => {
         const id = idOf((await add(part.sent)).body)
-        for (const [as, status] of [
-          [0, 401],
-          [OLD, 401],
-          [MEL, 403],
-          [OUT, 403],
+        for (const [as, adds, changes] of [
+          [0, 401, 401],
+          [OLD, 401, 401],
+          [MEL, 403, 404],
+          [OUT, 403, 404],
         ] as const) {
           const effects = await effectsOf(api.db, async () => {
-            expect((await add(part.sent, as)).status).to.equal(status)
-            expect((await send('PUT', as, id, part.sent)).status).to.equal(status)
-            expect((await send('DELETE', as, id)).status).to.equal(status)
+            // Whether or not there is such a project or row, and whatever else is said.
+            for (const body of [part.sent, { project: 999 }, { project: 'x' }, ...wrongBodies]) {
+              expect((await add(body, as)).status).to.equal(adds)
+            }
+            for (const body of [part.sent, ...wrongBodies]) {
+              expect((await send('PUT', as, id, body)).status).to.equal(changes)
+            }
+            expect((await send('DELETE', as, id)).status).to.equal(changes)
           })
           expect(effects).to.deep.equal([])
         }
@@ -225,8 +231,12 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
           expect((await send('GET', as, undefined)).status).to.equal(401)
           expect((await send('GET', as, id)).status).to.equal(401)
         }
-        expect((await send('PUT', LEA, stored, {})).status).to.equal(403)
-        expect((await send('DELETE', LEA, stored)).status).to.equal(403)
+        // Lea leads another project.
+        for (const project of [204, 999]) {
+          expect((await add({ project }, LEA)).status).to.equal(403)
+        }
+        expect((await send('PUT', LEA, stored, {})).status).to.equal(404)
+        expect((await send('DELETE', LEA, stored)).status).to.equal(404)
         expect((await send('DELETE', SUE, stored)).status).to.equal(204)
       })
 
@@ -256,7 +266,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
             [null, 'This field may not be null.'],
             [999, noSuch(999)],
           ] as const) {
-            const { status, body } = await add({ project })
+            const { status, body } = await add({ project }, SUE)
             expect(status).to.equal(400)
             expect(body).to.have.property('project').that.includes(message)
           }

@@ -110,7 +110,7 @@ describeOnBothTables('projects over HTTP', (api) => {
         start_date: '2024-02-29',
         end_date: '2030-12-31',
         deletion_requested: true,
-        hidden_from_staff_profiles: [1, 2],
+        hidden_from_staff_profiles: [1],
       }
       const { status, body } = await putProject({ ...sent, business_area: 32 })
       expect(status).to.equal(200)
@@ -119,6 +119,38 @@ describeOnBothTables('projects over HTTP', (api) => {
       const again = await putProject({ business_area: '0031', hidden_from_staff_profiles: [] })
       expect(again.body).to.have.nested.property('business_area.id', 31)
       expect(again.body).to.have.property('hidden_from_staff_profiles').that.deep.equals([])
+    })
+
+    it('lets only a member and superusers decide whether the page of that member shows the project', async () => {
+      const put = (hidden_from_staff_profiles: number[], as: number) =>
+        putProject({ title: `By ${as}`, hidden_from_staff_profiles }, as)
+      // Mel hides the project from their page; Lea leads it.
+      await api.send('POST', 'projects/51/toggle_user_profile_visibility', { as: MEL })
+      const before = await storedProject()
+      for (const hidden of [[], [1], [2, 5], [1, 2, 999]]) {
+        expect((await put(hidden, LEA)).status, String(hidden)).to.equal(403)
+      }
+      expect(await storedProject()).to.deep.equal(before)
+      for (const [hidden, as] of [
+        [[2, 1], LEA],
+        [[1, 2], LEA],
+        [[2], LEA],
+        [[5], SUE],
+        [[], SUE],
+      ] as const) {
+        const { status, body } = await put([...hidden], as)
+        expect(status, String(hidden)).to.equal(200)
+        expect(body).to.have.property('hidden_from_staff_profiles').that.deep.equals(hidden)
+      }
+    })
+
+    it('rejects a list that undoes a choice which a member made while the write waited', async () => {
+      const lock = sql`select from projects_project where id = 51 for update`
+      const answers = await interleave(api.db, lock, [
+        () => api.send('POST', 'projects/51/toggle_user_profile_visibility', { as: MEL }),
+        () => putProject({ hidden_from_staff_profiles: [] }),
+      ])
+      expect(answers.map(({ status }) => status)).to.deep.equal([200, 403])
     })
 
     it('ignores nulls and what cannot be written', async () => {

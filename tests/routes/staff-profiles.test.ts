@@ -319,6 +319,36 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect((await stored()).about).to.equal('About Lea')
     })
 
+    it('answers others 404 for a hidden profile, as for no profile', async () => {
+      const hide = (
+        table: 'users_publicstaffprofile' | 'users_user',
+        columns: object,
+        id: number,
+      ) => api.db.updateTable(table).set(columns).where('id', '=', String(id)).execute()
+      const refused = async () => {
+        for (const as of [LEA, OUT]) {
+          for (const [method, path, body] of [
+            ['PUT', HIDDEN, { about: 'x' }],
+            ['PUT', HIDDEN, { about: 5 }],
+            ['DELETE', HIDDEN, undefined],
+            ['POST', `${HIDDEN}/toggle_visibility`, undefined],
+          ] as const) {
+            const answer = await api.send(method, path, { as, ...(body && { body }) })
+            expect(answer.status, `${method} ${path}`).to.equal(404)
+            expect(answer.body).to.include({ detail: 'Profile 42 not found' })
+          }
+        }
+      }
+      await refused()
+      expect((await api.send('PUT', HIDDEN, { as: MEL, body: {} })).status).to.equal(200)
+      // That of an inactive user is hidden too.
+      await hide('users_publicstaffprofile', { is_hidden: false }, 42)
+      expect((await api.send('DELETE', HIDDEN, { as: OUT })).status).to.equal(403)
+      await hide('users_user', { is_active: false }, MEL)
+      await refused()
+      expect((await api.send('DELETE', HIDDEN, { as: SUE })).status).to.equal(204)
+    })
+
     it('needs the CSRF token', async () => {
       for (const token of ['', 'another']) {
         for (const [method, path] of [

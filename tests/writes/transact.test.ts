@@ -18,24 +18,61 @@ describe('a write in its transaction', () => {
   beforeEach(() => api.reset())
 
   it('asks the database who acts, whatever their session says', async () => {
-    const locks = [
-      (userId: string) => transact(api.db, (trx) => lockStaffProfile(trx, '41', userId)),
-      (userId: string) => transact(api.db, (trx) => lockProject(trx, '51', userId)),
-      (userId: string) => transact(api.db, (trx) => lockBranch(trx, '21', userId)),
-      (userId: string) =>
-        transact(api.db, (trx) => lockMember(trx, { projectId: '51', memberId: '2' }, userId)),
+    const locks: readonly (readonly [string, (userId: string) => Promise<unknown>])[] = [
+      ['forbidden', (userId) => transact(api.db, (trx) => lockStaffProfile(trx, '41', userId))],
+      ['forbidden', (userId) => transact(api.db, (trx) => lockProject(trx, '51', userId))],
+      ['forbidden', (userId) => transact(api.db, (trx) => lockBranch(trx, '21', userId))],
+      [
+        'not_found',
+        (userId) =>
+          transact(api.db, (trx) => lockMember(trx, { projectId: '51', memberId: '2' }, userId)),
+      ],
     ]
-    for (const lock of locks) {
+    for (const [refused, lock] of locks) {
       await lock('3')
-      expect((await refusalOf(lock('4'))).reason).to.equal('forbidden')
+      expect((await refusalOf(lock('4'))).reason).to.equal(refused)
       // Deactivated, although a superuser and a leader; and one that is gone.
       expect((await refusalOf(lock('5'))).reason).to.equal('unauthenticated')
       expect((await refusalOf(lock('999'))).reason).to.equal('unauthenticated')
     }
     await sql`update users_user set is_superuser = false where id = 3`.execute(api.db)
-    for (const lock of locks) {
-      expect((await refusalOf(lock('3'))).reason).to.equal('forbidden')
+    for (const [refused, lock] of locks) {
+      expect((await refusalOf(lock('3'))).reason).to.equal(refused)
     }
+  })
+
+  it('locks nothing for a user who may not write', async () => {
+    await api.db.transaction().execute(async (other) => {
+      for (const [table, id] of [
+        ['users_user', 2],
+        ['projects_project', 51],
+        ['users_publicstaffprofile', 41],
+        ['users_employmententry', 43],
+        ['agencies_branch', 21],
+        ['projects_projectarea', 208],
+        ['caretakers_caretaker', 64],
+        ['adminoptions_admintask', 262],
+      ] as const) {
+        await sql`select from ${sql.table(table)} where id = ${id} for update`.execute(other)
+      }
+      // Each would wait for the rows above.
+      for (const [method, path, status] of [
+        ['PUT', 'users/2', 403],
+        ['POST', 'users/2/toggleactive', 403],
+        ['PUT', 'projects/51', 403],
+        ['POST', 'projects/51/toggle_user_profile_visibility', 403],
+        ['DELETE', 'projects/project_members/51/2', 404],
+        ['DELETE', 'projects/project_areas/208', 404],
+        ['PUT', 'users/staffprofiles/41', 403],
+        ['DELETE', 'users/employment_entries/43', 403],
+        ['DELETE', 'agencies/branches/21', 403],
+        ['DELETE', 'caretakers/64', 403],
+        ['POST', 'adminoptions/tasks/262/approve', 404],
+      ] as const) {
+        const answer = await api.send(method, path, { as: 4, body: {} })
+        expect(answer.status, `${method} ${path}`).to.equal(status)
+      }
+    })
   })
 
   it('counts a demotion that it waited through', async () => {
