@@ -28,9 +28,14 @@ export interface Authentication {
   requireUser(req: IncomingMessage): Promise<User>
   /**
    * Reads for a logged-in user while their access is being checked; what was read is handed out
-   * only once it is granted. For safe methods.
+   * only once it is granted. What `readInstead` reads for the user who was granted access, if
+   * anything, takes its place. For safe methods.
    */
-  readAs(req: IncomingMessage, read: (userId: string) => Promise<Answer>): Promise<Answer>
+  readAs(
+    req: IncomingMessage,
+    read: (userId: string) => Promise<Answer>,
+    readInstead?: (user: User) => Promise<Answer> | null,
+  ): Promise<Answer>
 }
 
 export interface AuthenticationDeps {
@@ -132,7 +137,7 @@ export function createAuthentication({
       return (await authenticate(req)) ?? refuse()
     },
 
-    async readAs(req, read) {
+    async readAs(req, read, readInstead) {
       const found = await withClaim(req, async (claim) => {
         const reading = read(claim.userId)
         // It may fail while access is still being checked; whether that matters is not known yet.
@@ -140,7 +145,7 @@ export function createAuthentication({
         return { user: await grant(req, claim), reading: { answer: reading } }
       })
       if (!found?.result.user) refuse()
-      return found.result.reading.answer
+      return readInstead?.(found.result.user) ?? found.result.reading.answer
     },
   }
 }

@@ -3,12 +3,18 @@ import type { Transaction } from 'kysely'
 import { z } from 'zod'
 import { checkStaffProfile } from '../../db/queries/staff-profile-check.ts'
 import { findOwnStaffProfile } from '../../db/queries/staff-profile.ts'
-import { findIsStaff, findUser } from '../../db/queries/user.ts'
+import { findIsStaff, findUser, type UserView } from '../../db/queries/user.ts'
 import type { Database } from '../../db/schema.ts'
 import { lockForSuperuser } from '../../db/writes/superuser.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { deleteUser } from '../../db/writes/user-deletion.ts'
-import { lockUser, toggleActive, toggleSuperuser, updateUser } from '../../db/writes/user.ts'
+import {
+  lockUser,
+  requireColumns,
+  toggleActive,
+  toggleSuperuser,
+  updateUser,
+} from '../../db/writes/user.ts'
 import { notFound, PublicError } from '../../shared/errors.ts'
 import { userMe, userProfile } from '../../shared/resources/index.ts'
 import { staffProfileCheck } from '../../shared/shapes/staff-profile-check.ts'
@@ -21,6 +27,7 @@ import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { email, reference, text } from './field.ts'
 import { parameter } from './parameter.ts'
+import { peek } from './peek.ts'
 import { written } from './written.ts'
 
 /** Users as they see each other and themselves, and what they and superusers change. */
@@ -79,8 +86,11 @@ export function userRoutes(deps: AppDeps): Router {
     .route('/users/:id')
     .get(showsUser, async (req, res) => {
       const user_id = parseId(req.params.id, 'User')
-      const answer = await deps.readAs(req, () =>
-        reader.read(req, userProfile, { user_id }, 'full'),
+      const read = (view: UserView) => reader.read(req, userProfile, { user_id }, view)
+      const answer = await deps.readAs(
+        req,
+        (userId) => read(userId === user_id ? 'private' : 'full'),
+        ({ userId, isSuperuser }) => (isSuperuser && userId !== user_id ? read('private') : null),
       )
       sendAnswer(req, res, answer, 'user', `User ${user_id} not found`)
     })
@@ -89,6 +99,7 @@ export function userRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       const user = await transact(db, async (trx) => {
         const locked = await lockUser(trx, id, userId)
+        requireColumns(locked, Object.keys(peek(z.looseObject({}), req.body) ?? {}))
         await updateUser(trx, locked, parse(userPatch, req.body))
         return writtenUser(trx, id)
       })
@@ -130,7 +141,7 @@ export function userRoutes(deps: AppDeps): Router {
 const checkQuery = z.object({ user_id: parameter(reference.optional()) })
 
 const writtenUser = async (trx: Transaction<Database>, id: string) =>
-  written((await findUser(trx, id))?.body ?? null)
+  written((await findUser(trx, id, 'private'))?.body ?? null)
 
 const userPatch = z
   .object({
@@ -172,14 +183,15 @@ const showsMark = operation({
 })
 
 const checksProfile = operation({
-  summary: 'Whether a user has a staff profile, and what it shows to whoever asks',
+  summary: 'Whether a user has a staff profile that the viewer may see, and what it shows',
   who: 'users',
   query: checkQuery,
   answers: { 200: staffProfileCheck },
 })
 
 const showsUser = operation({
-  summary: 'A user as other users see them',
+  summary:
+    'A user as other users see them; what a hidden profile says only to its owner and superusers',
   who: 'users',
   answers: { 200: user },
 })

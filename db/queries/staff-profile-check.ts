@@ -1,30 +1,27 @@
 import { type Kysely, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { jsonObject } from './fragments/json-object.ts'
-import { isVisible, profileRow, staffProfiles } from './fragments/staff-profile.ts'
+import { profileRow, staffProfiles, visibleProfiles } from './fragments/staff-profile.ts'
 import { profileObject } from './staff-profile.ts'
 
 const NONE = JSON.stringify({ exists: false, is_active: false, profile: null })
 
 /**
- * Whether a user has a staff profile, and what it shows to whoever asks: `private` is for its owner
- * and superusers; to others a hidden one shows nothing.
+ * Whether a user has a staff profile, and what it shows: `private` is for its owner and superusers;
+ * to others a hidden one is none.
  */
 export async function checkStaffProfile(
   trx: Kysely<Database>,
   userId: string,
   view: 'full' | 'private',
 ): Promise<string> {
-  const profile =
-    view === 'private'
-      ? profileObject(view)
-      : sql`case when ${isVisible} then ${profileObject(view)} end`
   const check = jsonObject({
     exists: sql.lit(true),
     is_active: profileRow.ref('person.is_active'),
-    profile,
+    profile: profileObject(view),
   })
-  const found = await staffProfiles(trx)
+  const profiles = view === 'private' ? staffProfiles(trx) : visibleProfiles(trx)
+  const found = await profiles
     .where('profile.user_id', '=', userId)
     .select(sql<string>`${check}::text`.as('body'))
     .executeTakeFirst()

@@ -1,4 +1,4 @@
-import { type Kysely, expressionBuilder, sql } from 'kysely'
+import { type Expression, type Kysely, expressionBuilder, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../schema.ts'
 import { type Care, findCare } from './caretakers.ts'
@@ -9,6 +9,7 @@ import { businessArea } from './fragments/business-area.ts'
 import { fileUrl } from './fragments/file-url.ts'
 import { selectMiniBusinessAreas } from './fragments/mini-business-area.ts'
 import { perthTime } from './fragments/perth-time.ts'
+import { isVisible } from './fragments/staff-profile.ts'
 import { findObject } from './text.ts'
 
 /** A user as finished JSON text. */
@@ -20,10 +21,17 @@ export interface FoundUser {
 
 const eb = expressionBuilder<Database>()
 
-/** A user as other users see them (S.User), or null. */
-export const findUser = (trx: Kysely<Database>, id: string): Promise<FoundUser | null> =>
+/** What is shown of a user: with the fields of a staff profile that everybody may see, or of any. */
+export type UserView = 'full' | 'private'
+
+/** A user as other users see them (S.User), or null. `private` is for the user and superusers. */
+export const findUser = (
+  trx: Kysely<Database>,
+  id: string,
+  view: UserView,
+): Promise<FoundUser | null> =>
   find(trx, id, (care) =>
-    selectUsers(care).select((row) => [
+    selectUsers(care, view).select((row) => [
       'person.old_pk',
       sql`array(${eb
         .selectFrom('users_user_groups as held')
@@ -41,7 +49,7 @@ export const findUser = (trx: Kysely<Database>, id: string): Promise<FoundUser |
 /** A user as they see themselves (S.Me), or null. */
 export const findMe = (trx: Kysely<Database>, id: string): Promise<FoundUser | null> =>
   find(trx, id, (care) =>
-    selectUsers(care)
+    selectUsers(care, 'private')
       .leftJoin('users_userprofile as address', 'address.user_id', 'person.id')
       .leftJoin('contacts_usercontact as contact', 'contact.user_id', 'person.id')
       .select((row) => [
@@ -76,7 +84,7 @@ async function find(
 }
 
 /** Users with what is shown of them to all users and to themselves. */
-const selectUsers = (care: Care) =>
+const selectUsers = (care: Care, view: UserView) =>
   eb
     .selectFrom('users_user as person')
     .leftJoin('users_userwork as work', 'work.user_id', 'person.id')
@@ -108,6 +116,12 @@ const selectUsers = (care: Care) =>
       ).as('business_areas_led'),
       sql`${care.caretakers}::json`.as('caretakers'),
       sql`${care.caretakingFor}::json`.as('caretaking_for'),
-      row.fn.coalesce('profile.about', sql.lit('')).as('about'),
-      row.fn.coalesce('profile.expertise', sql.lit('')).as('expertise'),
+      ofProfile(row.ref('profile.about'), view).as('about'),
+      ofProfile(row.ref('profile.expertise'), view).as('expertise'),
     ])
+
+/** A text of a user's staff profile; blank where there is none, or none that the viewer may see. */
+const ofProfile = (text: Expression<string | null>, view: UserView) =>
+  view === 'private'
+    ? sql<string>`coalesce(${text}, '')`
+    : sql<string>`coalesce(case when ${isVisible} then ${text} end, '')`

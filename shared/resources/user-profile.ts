@@ -3,16 +3,20 @@ import { defineResource } from '../cache/resource.ts'
 import { byVariant } from './load.ts'
 import { userRules } from './user-rules.ts'
 
-/** A user as other users see them. */
+/** A user as other users see them; the variant `private` is for the user and superusers. */
 export const userProfile = defineResource({
   name: 'user:profile',
-  version: 1,
+  version: 2,
   key: 'user:{user_id}:profile',
   ttlMs: 10 * 60_000,
   staleIfError: true,
-  load: byVariant({ full: (trx, { user_id = '' }) => findUser(trx, user_id) }),
+  load: byVariant({
+    full: (trx, { user_id = '' }) => findUser(trx, user_id, 'full'),
+    private: (trx, { user_id = '' }) => findUser(trx, user_id, 'private'),
+  }),
   staleWhen: [
     ...userRules,
+    { table: 'users_publicstaffprofile', watch: ['is_hidden'], key: { user_id: 'user_id' } },
     { table: 'users_user', watch: ['old_pk'], key: { user_id: 'id' } },
     {
       table: 'users_user_groups',

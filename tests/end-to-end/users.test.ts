@@ -1,7 +1,8 @@
 import { expect } from 'chai'
+import { createSessions } from '../../api/session/session.ts'
 import { ADMIN_USERNAME, DEVELOPMENT_PASSWORD } from '../../scripts/seed/people.ts'
 import { me, user } from '../../shared/shapes/user.ts'
-import { type Reply, startSystem, type System } from '../support/system.ts'
+import { type Reply, startSystem, SYSTEM_SECRET, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
 const HER = 'users/10'
@@ -62,6 +63,46 @@ describe('users through the cache', function () {
       const before = await warm('users/me')
       await write(statement)
       await until(async () => (await get('users/me')).text !== before)
+    }
+  })
+
+  it('show the texts of a hidden profile only to its owner and superusers, also from the cache', async () => {
+    const { rows } = await system.sql.query<{ id: string; password: string; about: string }>(`
+      select person.id, person.password, profile.about
+      from users_publicstaffprofile profile join users_user person on person.id = profile.user_id
+      where not is_hidden and is_active and not is_superuser and about <> ''
+      order by person.id desc limit 2`)
+    const [owner, other] = rows
+    if (!owner || !other) throw new Error('the seed has no two visible profiles')
+    const sessions = createSessions([SYSTEM_SECRET])
+    const as = async ({ id, password }: { readonly id: string; readonly password: string }) => ({
+      Cookie: `spms_session=${await sessions.issue(id, password)}`,
+    })
+    const viewers = [headers, await as(owner), await as(other)]
+    const shown = () =>
+      Promise.all(
+        viewers.map(async (viewer) => {
+          const { text } = await system.get(`users/${owner.id}`, viewer)
+          return user.parse(JSON.parse(text)).about === owner.about
+        }),
+      )
+    for (const [isHidden, seen] of [
+      [false, [true, true, true]],
+      [true, [true, true, false]],
+      [false, [true, true, true]],
+    ] as const) {
+      await write(
+        `update users_publicstaffprofile set is_hidden = ${isHidden} where user_id = ${owner.id}`,
+      )
+      await until(async () => JSON.stringify(await shown()) === JSON.stringify(seen))
+      // Also where each of them is answered from the cache.
+      await until(async () => {
+        const answers = await Promise.all(
+          viewers.map((viewer) => system.get(`users/${owner.id}`, viewer)),
+        )
+        return answers.every(({ cache }) => cache === 'hit')
+      })
+      expect(await shown()).to.deep.equal(seen)
     }
   })
 

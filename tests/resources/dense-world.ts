@@ -50,7 +50,7 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
   },
   { resource: staffProjects, examples: ofUsers('rows') },
   { resource: userProjects, examples: [...ofUsers('mine'), ...ofUsers('rows')] },
-  { resource: userProfile, examples: ofUsers('full') },
+  { resource: userProfile, examples: [...ofUsers('full'), ...ofUsers('private', ['3'])] },
   // Its rules are mostly those of the profile, which every user is an example of.
   { resource: userMe, examples: ofUsers('full', ['1', '2', '1001']) },
   {

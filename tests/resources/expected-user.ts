@@ -68,10 +68,11 @@ export function createExpectedUser(
       }
     })
 
-  const shown = (user: Row) => {
+  const shown = (user: Row, view: 'full' | 'private') => {
     const { id, password: _, last_login: __, old_pk: ___, date_joined, ...columns } = user
     const work = one('users_userwork', 'user_id', id)
     const profile = one('users_publicstaffprofile', 'user_id', id)
+    const isShown = view === 'private' || (profile?.['is_hidden'] === false && user['is_active'])
     return {
       ...columns,
       id,
@@ -92,8 +93,8 @@ export function createExpectedUser(
         ),
         image: imageOf(of),
       })),
-      about: profile?.['about'] ?? '',
-      expertise: profile?.['expertise'] ?? '',
+      about: (isShown && profile?.['about']) || '',
+      expertise: (isShown && profile?.['expertise']) || '',
     }
   }
 
@@ -104,8 +105,8 @@ export function createExpectedUser(
   ) => all(table, 'user_id', userId).map((held) => held[column])
 
   return {
-    user: (user: Row) => ({
-      ...shown(user),
+    user: (user: Row, view: 'full' | 'private') => ({
+      ...shown(user, view),
       old_pk: user['old_pk'],
       groups: idsHeld('users_user_groups', user['id'], 'group_id').toSorted(byNumber),
       user_permissions: idsHeld(
@@ -120,7 +121,7 @@ export function createExpectedUser(
       const contact = one('contacts_usercontact', 'user_id', user['id'])
       const profile = one('users_publicstaffprofile', 'user_id', user['id'])
       return {
-        ...shown(user),
+        ...shown(user, 'private'),
         title: one('users_userprofile', 'user_id', user['id'])?.['title'] ?? '',
         phone: contact?.['phone'] ?? '',
         fax: contact?.['fax'] ?? '',

@@ -31,25 +31,27 @@ describe('content about users', function () {
     await database[Symbol.asyncDispose]()
   })
 
-  for (const [resource, shape] of [
-    [userProfile, user],
-    [userMe, me],
+  for (const [resource, variant, shape] of [
+    [userProfile, 'full', user],
+    [userProfile, 'private', user],
+    [userMe, 'full', me],
   ] as const) {
-    it(`of ${resource.name} is what the tables say`, async () => {
-      const about = resource === userProfile ? expected.user : expected.me
+    it(`of ${resource.name} (${variant}) is what the tables say`, async () => {
+      const wanted = (row: Row) =>
+        resource === userMe ? expected.me(row) : expected.user(row, variant)
       for (const row of someUsers()) {
         const answer = await db
           .transaction()
-          .execute((trx) => resource.load(trx, { user_id: String(row['id']) }, 'full'))
+          .execute((trx) => resource.load(trx, { user_id: String(row['id']) }, variant))
         const body: unknown = JSON.parse(answer?.body ?? '')
-        expect(inOrderOfIds(body)).to.deep.equal(about(row))
+        expect(inOrderOfIds(body)).to.deep.equal(wanted(row))
         shape.parse(body)
       }
     })
 
-    it(`of ${resource.name} is none where there is no such user`, async () => {
+    it(`of ${resource.name} (${variant}) is none where there is no such user`, async () => {
       const load = resource.load
-      const found = await db.transaction().execute((trx) => load(trx, { user_id: '0' }, 'full'))
+      const found = await db.transaction().execute((trx) => load(trx, { user_id: '0' }, variant))
       expect(found).to.equal(null)
     })
   }

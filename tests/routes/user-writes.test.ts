@@ -56,6 +56,8 @@ describeOnBothTables('users as they and superusers change them', (api) => {
       for (const flags of [
         { is_superuser: true },
         { is_superuser: false },
+        { is_superuser: 'yes' },
+        { is_staff: null, username: 5 },
         { is_staff: true },
         { is_active: true },
         { is_aec: true },
@@ -199,16 +201,19 @@ describeOnBothTables('users as they and superusers change them', (api) => {
     expect((await remove(LEA)).status).to.equal(403)
     expect((await toggle('admin', LEA)).status).to.equal(403)
     for (const id of ['999', TOO_BIG]) {
-      const answers = [
-        await put({}, LEA, id),
-        await remove(LEA, id),
-        await toggle('admin', LEA, id),
-        await toggle('toggleactive', LEA, id),
-      ]
-      for (const { status, body } of answers) {
+      const answers = (as: number) =>
+        Promise.all([
+          put({}, as, id),
+          remove(as, id),
+          toggle('admin', as, id),
+          toggle('toggleactive', as, id),
+        ])
+      for (const { status, body } of await answers(SUE)) {
         expect(status).to.equal(404)
         expect(body).to.include({ detail: `User ${id} not found` })
       }
+      // No row can have the second id.
+      for (const { status } of await answers(LEA)) expect(status).to.equal(id === '999' ? 403 : 404)
     }
     const headers = { 'X-CSRFToken': 'wrong' }
     for (const [method, path, allow] of [

@@ -52,6 +52,29 @@ describeOnBothTables('users over HTTP', (api) => {
       ])
     })
 
+    it('shows the texts of a hidden profile only to its owner and superusers', async () => {
+      const hidden = { about: '', expertise: '' }
+      const whole = { about: 'About Mel', expertise: 'Moss' }
+      for (const [as, shown] of [
+        [LEA, hidden],
+        [OUT, hidden],
+        [MEL, whole],
+        [SUE, whole],
+      ] as const) {
+        expect(user.parse((await get('2', as)).body)).to.include(shown)
+      }
+      await api.db.updateTable('users_publicstaffprofile').set({ is_hidden: false }).execute()
+      expect((await get('2', OUT)).body).to.include(whole)
+      // A profile of an inactive user is visible to nobody else either.
+      await api.db
+        .updateTable('users_user')
+        .set({ is_active: false })
+        .where('id', '=', String(MEL))
+        .execute()
+      expect((await get('2', OUT)).body).to.include(hidden)
+      expect((await get('2', SUE)).body).to.include(whole)
+    })
+
     it('who has only an account has the values of one', async () => {
       await api.db.deleteFrom('caretakers_caretaker').where('caretaker_id', '=', `${OUT}`).execute()
       const shown = user.parse((await get('004', LEA)).body)
@@ -180,9 +203,9 @@ describeOnBothTables('users over HTTP', (api) => {
       }
     })
 
-    it('shows a hidden one to its owner and to superusers only', async () => {
+    it('shows a hidden one to its owner and superusers, and none to others', async () => {
       const { body } = await check('?user_id=2', LEA)
-      expect(body).to.deep.equal({ exists: true, is_active: true, profile: null })
+      expect(body).to.deep.equal({ exists: false, is_active: false, profile: null })
       for (const as of [MEL, SUE]) {
         const own = await check('?user_id=2', as)
         expect(privateStaffProfile.parse(profileIn(own.body))).to.include({

@@ -282,7 +282,7 @@ export const userChanges: readonly Change[] = [
       'staff profile: is_hidden, back': setProfile('is_hidden = false'),
     },
     {
-      stale: together(publicPagesOf('5'), { 'user:me': ids(5), 'staff:projects': ids(5) }),
+      stale: together(publicPagesOf('5'), pagesOf(ids(5)), { 'staff:projects': ids(5) }),
     },
   ),
   ...each(
