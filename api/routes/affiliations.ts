@@ -21,6 +21,7 @@ import { parse, parseId } from '../parse.ts'
 import { reference, text } from './field.ts'
 import { found } from './found.ts'
 import { page, searchTerm } from './parameter.ts'
+import { parseQuery } from './parse-query.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
@@ -32,7 +33,7 @@ export function affiliationRoutes(deps: AppDeps): Router {
   router
     .route('/agencies/affiliations')
     .get(listsAffiliations, async (req, res) => {
-      const { searchTerm: term, ...wanted } = parse(listQuery, req.query)
+      const { searchTerm: term, ...wanted } = await parseQuery(deps, req, listQuery)
       if (term === undefined) {
         const answer = await deps.readAs(req, () => deps.reader.read(req, affiliations, {}, 'all'))
         return deps.sendAnswer(req, res, answer, 'user')

@@ -16,6 +16,7 @@ import { parse, parseId } from '../parse.ts'
 import { reference, text } from './field.ts'
 import { found } from './found.ts'
 import { page, searchTerm } from './parameter.ts'
+import { parseQuery } from './parse-query.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
@@ -27,7 +28,7 @@ export function agencyRoutes(deps: AppDeps): Router {
   router
     .route('/agencies/branches')
     .get(listsBranches, async (req, res) => {
-      const { searchTerm: term, ...wanted } = parse(branchQuery, req.query)
+      const { searchTerm: term, ...wanted } = await parseQuery(deps, req, branchQuery)
       if (term === undefined) {
         const answer = await deps.readAs(req, () => reader.read(req, branches, {}, 'all'))
         return deps.sendAnswer(req, res, answer, 'user')

@@ -9,9 +9,9 @@ import type { AppDeps } from '../deps.ts'
 import { sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
-import { parse } from '../parse.ts'
 import { reference } from './field.ts'
 import { count, orAll, page, pageSize, parameter, searchTerm } from './parameter.ts'
+import { parseQuery } from './parse-query.ts'
 import { queryAs } from './query-as.ts'
 
 const PAGE_SIZE = 24
@@ -23,7 +23,7 @@ export function documentRoutes(deps: AppDeps): Router {
   router
     .route('/documents/projectdocuments')
     .get(listsDocuments, async (req, res) => {
-      const { page: number, page_size, ...filter } = parse(listQuery, req.query)
+      const { page: number, page_size, ...filter } = await parseQuery(deps, req, listQuery)
       const wanted = { page: number, pageSize: page_size }
       const found = await queryAs(deps, req, (trx) => findDocumentPage(trx, filter, wanted))
       sendPrivate(res, found.body, 'search')

@@ -16,9 +16,9 @@ import { sendPrivate } from '../http/json.ts'
 import { sendPieces } from '../http/pieces.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
-import { parse } from '../parse.ts'
 import { reference } from './field.ts'
 import { count, orAll, page, pageSize, parameter, references, searchTerm } from './parameter.ts'
+import { parseQuery } from './parse-query.ts'
 import { queryAs } from './query-as.ts'
 
 const PAGE_SIZE = 24
@@ -32,7 +32,7 @@ export function projectSearchRoutes(deps: AppDeps): Router {
   router
     .route('/projects/list')
     .get(listsProjects, async (req, res) => {
-      const { page: number, page_size, ...filter } = parse(listQuery, req.query)
+      const { page: number, page_size, ...filter } = await parseQuery(deps, req, listQuery)
       const wanted = { page: number, pageSize: page_size }
       const found = await queryAs(deps, req, (trx) => searchProjects(trx, filterOf(filter), wanted))
       sendPrivate(res, found.body, 'search')
@@ -42,7 +42,7 @@ export function projectSearchRoutes(deps: AppDeps): Router {
   router
     .route('/projects/smallsearch')
     .get(findsFirst, async (req, res) => {
-      const filter = filterOf(parse(filterQuery, req.query))
+      const filter = filterOf(await parseQuery(deps, req, filterQuery))
       const found = await queryAs(deps, req, (trx) => findFirstProjects(trx, filter, FIRST))
       sendPrivate(res, found, 'search')
     })
@@ -51,7 +51,7 @@ export function projectSearchRoutes(deps: AppDeps): Router {
   router
     .route('/projects/map')
     .get(mapsProjects, async (req, res) => {
-      const filter = filterOf(parse(filterQuery, req.query))
+      const filter = filterOf(await parseQuery(deps, req, filterQuery))
       const outline = await queryAs(deps, req, (trx) => findMapOutline(trx, filter))
       await sendPieces(req, res, piecesOf(outline))
     })

@@ -7,9 +7,9 @@ import type { AppDeps } from '../deps.ts'
 import { sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
-import { parse } from '../parse.ts'
 import { reference } from './field.ts'
 import { orAll, page, pageSize, parameter, references, searchTerm, yesOrNo } from './parameter.ts'
+import { parseQuery } from './parse-query.ts'
 import { queryAs } from './query-as.ts'
 
 const PAGE_SIZE = 24
@@ -23,7 +23,7 @@ export function userSearchRoutes(deps: AppDeps): Router {
   router
     .route('/users/list')
     .get(listsUsers, async (req, res) => {
-      const { page: number, page_size, ...filter } = parse(listQuery, req.query)
+      const { page: number, page_size, ...filter } = await parseQuery(deps, req, listQuery)
       const wanted = { page: number, pageSize: page_size }
       const found = await queryAs(deps, req, (trx) => searchUsers(trx, filterOf(filter), wanted))
       sendPrivate(res, found.body, 'search')
@@ -33,7 +33,7 @@ export function userSearchRoutes(deps: AppDeps): Router {
   router
     .route('/users/smallsearch')
     .get(findsFirst, async (req, res) => {
-      const { search = '' } = parse(smallQuery, req.query)
+      const { search = '' } = await parseQuery(deps, req, smallQuery)
       const found = await queryAs(deps, req, async (trx) =>
         search.length < SHORTEST_SEARCH ? '[]' : findFirstUsers(trx, { search }, FIRST),
       )

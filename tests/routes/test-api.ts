@@ -39,7 +39,7 @@ export interface TestApi extends AsyncDisposable {
   readonly app: Express
   /** Makes it hold what `world.sql` says, and nothing else. */
   reset(): Promise<void>
-  /** Sends a request, such as `send('PUT', 'projects/51', { as: 1, body: {} })`. */
+  /** Sends a request, such as `send('PUT', 'projects/51', { as: 1, body: {} })`; or to a whole path. */
   send(method: string, path: string, request?: TestRequest): Promise<TestResponse>
 }
 
@@ -108,7 +108,8 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
       if (text !== undefined) headers['Content-Length'] = String(Buffer.byteLength(text))
       return new Promise((resolve, reject) => {
         // Not fetch: it would tidy up paths that a test sends on purpose.
-        const outgoing = request({ port, method, path: `/api/v1/${path}`, headers }, (res) => {
+        const whole = path.startsWith('/') ? path : `/api/v1/${path}`
+        const outgoing = request({ port, method, path: whole, headers }, (res) => {
           let received = ''
           res.setEncoding('utf8')
           res.on('data', (chunk: string) => (received += chunk))

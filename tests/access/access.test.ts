@@ -1,0 +1,108 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect } from 'chai'
+import { z } from 'zod'
+import { root } from '../../scripts/paths.ts'
+import { startTestApi } from '../routes/test-api.ts'
+import { mountedRoutes } from '../support/mounted-routes.ts'
+import { describeAccess } from './page.ts'
+import { type AccessRow, type Kind, KINDS, probeAccess } from './probe.ts'
+
+const KIND_NAMES = Object.keys(KINDS) as Kind[]
+
+/** The read that shows what a write changes, where that is no part of its path. */
+const SHOWN_BY: Readonly<Record<string, string>> = {
+  '/caretakers/requests/:id': '/adminoptions/tasks/:id',
+}
+
+describe('access to the API', function () {
+  this.timeout(120_000)
+  let rows: readonly AccessRow[]
+
+  before(async () => {
+    rows = await probeAccess()
+  })
+
+  it('matches docs/access.md for every kind of user; else run `npm run docs`', async () => {
+    const written = await readFile(join(root, 'docs/access.md'), 'utf8')
+    expect(describeAccess(rows)).to.equal(written)
+  })
+
+  it('is probed for every operation', async () => {
+    await using api = await startTestApi()
+    const missing = mountedRoutes(api.app)
+      .map(({ method, path }) => `${method.toUpperCase()} ${path.replace(/^\/api\/v1/, '')}`)
+      .filter((operation) => !rows.some(({ method, path }) => `${method} ${path}` === operation))
+    expect(missing).to.deep.equal([])
+  })
+
+  it('is given to superusers except where only the user concerned decides', () => {
+    const refused = rows
+      .filter(({ access, target }) => access.superuser === 403 && target !== 'missing')
+      .map(({ method, path }) => `${method} ${path}`)
+    expect([...new Set(refused)]).to.have.members([
+      'POST /adminoptions/tasks/:id/cancel',
+      'POST /adminoptions/tasks/:id/respond',
+      'POST /projects/:id/toggle_user_profile_visibility',
+    ])
+  })
+
+  it('is refused to anonymous requests with 401, whatever they name', () => {
+    for (const { method, path, access, target } of rows) {
+      const same = rows.filter((row) => row.path === path && row.method === method)
+      const isClosed = same.some((row) => row.access.anonymous === 401)
+      expect(access.anonymous === 401, `${method} ${path} ${target}`).to.equal(isClosed)
+    }
+  })
+
+  it('is refused to anonymous requests with 401 also where the query is invalid', async () => {
+    await using api = await startTestApi()
+    await api.reset()
+    const asked = mountedRoutes(api.app).filter(
+      ({ method, operation }) => method === 'get' && operation && operation.who !== 'anyone',
+    )
+    const wrong = asked.flatMap(({ path, operation }) => {
+      const { query } = operation ?? {}
+      if (!(query instanceof z.ZodObject)) return []
+      const names = Object.keys(query.shape)
+      return [`${path.replaceAll(/:\w+/g, '1')}?${names.map((name) => `${name}=%00`).join('&')}`]
+    })
+    expect(wrong).to.have.length.above(8)
+    for (const path of wrong) {
+      expect((await api.send('GET', path)).status, path).to.equal(401)
+      expect((await api.send('GET', path, { as: 1 })).status, path).to.equal(400)
+    }
+  })
+
+  it('is never refused with 403 on a read', () => {
+    for (const { method, path, access } of rows) {
+      if (method === 'GET') expect(Object.values(access), path).not.to.include(403)
+    }
+  })
+
+  it('distinguishes 403 from 404 only where a read shows the user the existing row', () => {
+    for (const { method, path, target, access } of rows) {
+      if (method === 'GET' || !path.includes(':')) continue
+      const missing = rows.find(
+        (row) => row.method === method && row.path === path && row.target === 'missing',
+      )
+      for (const kind of KIND_NAMES) {
+        if (access[kind] !== 403 || missing?.access[kind] !== 404) continue
+        const shown = readOf(path, target)
+        expect(shown?.access[kind], `${method} ${path} ${target} as ${kind}`).to.equal('yes')
+      }
+    }
+  })
+
+  /** The read of the longest part of a path, for the same thing or else for the existing one. */
+  function readOf(path: string, target: string): AccessRow | undefined {
+    for (let part = path; part.includes(':'); part = part.slice(0, part.lastIndexOf('/'))) {
+      const reads = rows.filter(
+        (row) => row.method === 'GET' && row.path === (SHOWN_BY[part] ?? part),
+      )
+      const read = reads.find((row) => target.startsWith(row.target)) ?? reads[0]
+      if (read) return read
+    }
+    return undefined
+  }
+})

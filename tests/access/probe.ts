@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises'
+import { sql } from 'kysely'
+import { startTestApi, type TestApi } from '../routes/test-api.ts'
+import { mountedRoutes } from '../support/mounted-routes.ts'
+import { type Target, targetsOf } from './targets.ts'
+
+const WORLD = new URL('world.sql', import.meta.url)
+const BASE = '/api/v1'
+
+/** The kinds of user, each with one of `world.sql`; nobody is anonymous. */
+export const KINDS = {
+  anonymous: undefined,
+  user: 901,
+  member: 902,
+  leader: 903,
+  owner: 904,
+  requester: 905,
+  covered: 906,
+  caretaker: 907,
+  superuser: 3,
+} as const
+
+export type Kind = keyof typeof KINDS
+
+/** Whether access is given, or the status that refuses it. */
+export type Access = 'yes' | 401 | 403 | 404
+
+/** What one operation answers each kind of user, for one thing that requests name. */
+export interface AccessRow {
+  /** Such as `PUT`. */
+  readonly method: string
+  /** Such as `/users/:id`. */
+  readonly path: string
+  readonly target: string
+  readonly access: Readonly<Record<Kind, Access>>
+}
+
+/** Sends a request of each kind of user to every operation. */
+export async function probeAccess(): Promise<readonly AccessRow[]> {
+  await using api = await startTestApi()
+  const world = await readFile(WORLD, 'utf8')
+  const reset = async () => {
+    await api.reset()
+    await sql.raw(world).execute(api.db)
+  }
+  await reset()
+  const rows: AccessRow[] = []
+  for (const { method, path: mounted } of mountedRoutes(api.app)) {
+    const verb = method.toUpperCase()
+    const path = mounted.startsWith(`${BASE}/`) ? mounted.slice(BASE.length) : mounted
+    for (const target of targetsOf(verb, path)) {
+      const access = await probe(api, reset, { method: verb, mounted, target })
+      rows.push({ method: verb, path, target: target.name, access })
+    }
+  }
+  return rows.toSorted((a, b) => compare(a.path, b.path))
+}
+
+interface Probe {
+  readonly method: string
+  readonly mounted: string
+  readonly target: Target
+}
+
+async function probe(
+  api: TestApi,
+  reset: () => Promise<void>,
+  { method, mounted, target }: Probe,
+): Promise<AccessRow['access']> {
+  const { params = {}, query, body, prepare } = target
+  const path = mounted.replaceAll(/:(\w+)/g, (_, name: string) => params[name] ?? '')
+  const asked = query === undefined ? path : `${path}?${query}`
+  const ask = async ([kind, as]: [string, number | undefined]): Promise<[string, Access]> => {
+    const { status } = await api.send(method, asked, { ...(as && { as }), ...(body && { body }) })
+    // A PUT without a body writes nothing.
+    const isWritten = method !== 'GET' && status < 300 && (method !== 'PUT' || body !== undefined)
+    if (isWritten) await reset()
+    if (isWritten && prepare) await sql.raw(prepare).execute(api.db)
+    return [kind, accessOf(status, `${method} ${asked} as ${kind}`)]
+  }
+  if (prepare) await sql.raw(prepare).execute(api.db)
+  const kinds = Object.entries(KINDS)
+  const answers: [string, Access][] = method === 'GET' ? await Promise.all(kinds.map(ask)) : []
+  if (method !== 'GET') for (const kind of kinds) answers.push(await ask(kind))
+  if (prepare) await reset()
+  return Object.fromEntries(answers) as AccessRow['access']
+}
+
+function accessOf(status: number, request: string): Access {
+  if (status === 401 || status === 403 || status === 404) return status
+  if (status < 300 || status === 400 || status === 409) return 'yes'
+  throw new Error(`${request} is answered with ${status}`)
+}
+
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)

@@ -1,0 +1,15 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { root } from '../../scripts/paths.ts'
+import { mochaGlobalSetup, mochaGlobalTeardown } from '../support/servers.ts'
+import { describeAccess } from './page.ts'
+import { probeAccess } from './probe.ts'
+
+// On servers like those of the tests.
+await mochaGlobalSetup()
+try {
+  await writeFile(join(root, 'docs/access.md'), describeAccess(await probeAccess()))
+  console.log('wrote docs/access.md')
+} finally {
+  await mochaGlobalTeardown()
+}
