@@ -9,7 +9,7 @@ import { probeAccess } from './probe.ts'
 await mochaGlobalSetup()
 try {
   await writeFile(join(root, 'docs/access.md'), describeAccess(await probeAccess()))
-  console.log('wrote docs/access.md')
+  process.stdout.write('wrote docs/access.md\n')
 } finally {
   await mochaGlobalTeardown()
 }
