@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http'
-import { isIPv6 } from 'node:net'
 import proxyaddr from 'proxy-addr'
+import { networkOf, parseAddress } from './ip-address.ts'
 
 /** Which proxies are believed: none, the nearest so many, or those at these addresses. */
 export type TrustProxy = false | number | readonly string[]
 
 /** Who is at the other end, as far as trusted proxies tell. */
 export interface Client {
-  /** The address that a client cannot choose; an IPv6 client owns its whole /64. */
+  /** The IPv4 address or the IPv6 /64 of a client, which it cannot choose. */
   network(req: IncomingMessage): string
   isSecure(req: IncomingMessage): boolean
   /** Whether the nearest peer is a trusted proxy, so that its headers are believed. */
@@ -19,9 +19,7 @@ export function createClient(trustProxy: TrustProxy): Client {
   const isBehindProxy = (req: IncomingMessage) => trusts(peer(req), 0)
   return {
     isBehindProxy,
-    network(req) {
-      return networkOf(trustProxy === false ? peer(req) : proxyaddr(req, trusts))
-    },
+    network: (req) => networkOf(clientAddress(req, trusts)),
     isSecure(req) {
       if ('encrypted' in req.socket) return true
       return isBehindProxy(req) && firstOf(req.headers['x-forwarded-proto']) === 'https'
@@ -29,9 +27,34 @@ export function createClient(trustProxy: TrustProxy): Client {
   }
 }
 
-const peer = (req: IncomingMessage) => req.socket.remoteAddress ?? ''
+/** The address of the peer; empty for a socket without one. */
+function peer({ socket: { remoteAddress = '' } }: IncomingMessage): string {
+  return parseAddress(remoteAddress) ?? ''
+}
 
-function trustFunction(trustProxy: TrustProxy): (address: string, hop: number) => boolean {
+/**
+ * The last address in the chain of proxies that no trusted proxy has: the peer, then what the
+ * proxies wrote into `X-Forwarded-For`, from the end. An entry that is no address ends the chain:
+ * the client then has the address of the proxy that wrote it, and shares the limits of that proxy.
+ */
+function clientAddress(req: IncomingMessage, trusts: Trusts): string {
+  let address = peer(req)
+  const forwarded = req.headers['x-forwarded-for']
+  if (forwarded === undefined || !trusts(address, 0)) return address
+  const written = String(forwarded).split(',')
+  for (let hop = 1; written.length > 0; hop++) {
+    const next = parseAddress(written.pop() ?? '')
+    if (next === null) return address
+    address = next
+    if (!trusts(address, hop)) return address
+  }
+  return address
+}
+
+/** Whether the proxy at an address, so many hops before the nearest one, is trusted. */
+type Trusts = (address: string, hop: number) => boolean
+
+function trustFunction(trustProxy: TrustProxy): Trusts {
   if (trustProxy === false) return () => false
   if (typeof trustProxy === 'number') return (_, hop) => hop < trustProxy
   return proxyaddr.compile([...trustProxy])
@@ -41,23 +64,3 @@ const firstOf = (header: string | string[] | undefined) =>
   String(header ?? '')
     .split(',')[0]
     ?.trim()
-
-const MAX_ADDRESS_LENGTH = 45
-const MAPPED_IPV4 = '::ffff:'
-
-function networkOf(address: string): string {
-  if (!address.includes(':')) return address.slice(0, MAX_ADDRESS_LENGTH)
-  if (address.startsWith(MAPPED_IPV4) && address.includes('.')) {
-    return address.slice(MAPPED_IPV4.length)
-  }
-  if (!isIPv6(address)) return address.slice(0, MAX_ADDRESS_LENGTH)
-  const [head = '', tail] = address.split('::')
-  const before = head === '' ? [] : head.split(':')
-  const after = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = tail === undefined ? 0 : 8 - before.length - after.length
-  const groups = [...before, ...Array.from({ length: zeros }, () => '0'), ...after]
-  return `${groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')}::/64`
-}

@@ -228,6 +228,18 @@ describe('sessions', () => {
       expect((await attempt('ann', PASSWORD, '10.0.0.2')).status).to.equal(200)
     })
 
+    it('counts the failures of one address together, whichever port the proxy writes behind it', async () => {
+      for (const from of [
+        (i: number) => `203.0.113.7:${50_000 + i}`,
+        (i: number) => `[2001:db8:1:2::${i}]:${50_000 + i}`,
+      ]) {
+        for (let i = 0; i < 30; i++) {
+          expect((await attempt(`name ${i}`, 'wrong', from(i))).status).to.equal(401)
+        }
+        expect((await attempt('another', 'wrong', from(30))).status).to.equal(429)
+      }
+    })
+
     it('may succeed any number of times', async () => {
       for (let i = 0; i < 35; i++) expect((await attempt('ann', PASSWORD)).status).to.equal(200)
     })
