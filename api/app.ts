@@ -5,7 +5,7 @@ import { findMoment } from '../db/queries/incarnation.ts'
 import type { Database } from '../db/schema.ts'
 import type { Reader } from '../shared/cache/reader.ts'
 import { PublicError } from '../shared/errors.ts'
-import { createUserAccess } from '../shared/resources/user-access.ts'
+import { createUserAccess, createUserByEmail } from '../shared/resources/index.ts'
 import type { HttpConfig } from './config.ts'
 import type { AppDeps } from './deps.ts'
 import { createSendAnswer } from './http/answer.ts'
@@ -64,6 +64,7 @@ export function createApp(options: AppOptions): Express {
   const client = createClient(config.trustProxy)
   const sessions = createSessions(config.sessionSecrets)
   const userAccess = createUserAccess(config.sessionSecrets)
+  const userByEmail = createUserByEmail(config.sessionSecrets)
   const deps: AppDeps = {
     reader,
     db,
@@ -74,7 +75,13 @@ export function createApp(options: AppOptions): Express {
       sessions,
       userAccess,
       readBearerToken:
-        config.bearer && createBearer(config.bearer, { reader: options.reader, logger }),
+        config.bearer &&
+        createBearer(config.bearer, {
+          reader: options.reader,
+          userByEmail,
+          keyId: sessions.currentKeyId,
+          logger,
+        }),
     }),
   }
 

@@ -45,7 +45,7 @@ describe('an operator', function () {
       const id = rows[0]?.id ?? ''
       expect((await run('explain', '/api/v1/users/me')).output).to.contain('add --as <user id>')
       const { output, code } = await run('explain', '/api/v1/users/me', '--as', id)
-      expect(output).to.contain(`user:access  ${system.prefix}/v1/user:${id}:access`)
+      expect(output).to.contain(`user:access  ${system.prefix}/v2/user:${id}:access`)
       expect(output).to.contain('user:me  ')
       expect(code).to.equal(0)
     })

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Answer } from '../../shared/cache/answer.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { PublicError } from '../../shared/errors.ts'
+import { unsealed } from '../../shared/resources/seal.ts'
 import type { UserAccess } from '../../shared/resources/user-access.ts'
 import { challenge, type ReadBearerToken } from '../session/bearer.ts'
 import { csrfCookie, sessionCookie } from '../session/cookies.ts'
@@ -107,8 +108,8 @@ export function createAuthentication({
   ): Promise<User | null> {
     const { body } = await reader.read(req, userAccess, { user_id: userId }, keyId)
     if (body === null) return null
-    const access: UserAccess = JSON.parse(body.toString())
-    if (!access.is_active) return null
+    const access = unsealed<UserAccess>(body)
+    if (!access?.is_active) return null
     if (fingerprint !== null && access.fingerprint !== fingerprint) return null
     return { userId, isStaff: access.is_staff, isSuperuser: access.is_superuser }
   }

@@ -3,8 +3,10 @@ import type { Logger } from 'winston'
 import { z } from 'zod'
 import type { Budget } from '../../shared/cache/budget.ts'
 import type { Reader } from '../../shared/cache/reader.ts'
+import type { Resource } from '../../shared/cache/resource.ts'
 import { PublicError } from '../../shared/errors.ts'
-import { type UserIdentity, userByEmail, userByEmailParams } from '../../shared/resources/index.ts'
+import { type UserIdentity, userByEmailParams } from '../../shared/resources/index.ts'
+import { unsealed } from '../../shared/resources/seal.ts'
 
 /** The issuer whose tokens stand for our users. */
 export interface BearerConfig {
@@ -43,6 +45,9 @@ export type ReadBearerToken = (token: string, budget?: Budget) => Promise<string
 
 export interface BearerDeps {
   readonly reader: Reader
+  /** The users of e-mail addresses, and the variant that is read: the id of the key that signs now. */
+  readonly userByEmail: Resource
+  readonly keyId: string
   readonly logger: Logger
   /** For how long the issuer's keys are kept. */
   readonly keysLiveMs?: number
@@ -71,10 +76,10 @@ export function createBearer(config: BearerConfig, deps: BearerDeps): ReadBearer
     async email(payload, budget) {
       const { email } =
         byEmail.safeParse(payload).data ?? refuse('holds no verified e-mail address')
-      const { body } = await deps.reader.read(userByEmail, userByEmailParams(email), 'id', budget)
-      if (body === null) return refuse('names nobody who is a user here')
-      const { user_id }: UserIdentity = JSON.parse(body.toString())
-      return user_id
+      const { userByEmail, keyId } = deps
+      const { body } = await deps.reader.read(userByEmail, userByEmailParams(email), keyId, budget)
+      const identity = body && unsealed<UserIdentity>(body)
+      return identity?.user_id ?? refuse('names nobody who is a user here')
     },
   }
 

@@ -8,8 +8,9 @@
 
 {{- define "spms.env.redis" -}}
 {{- if eq .Values.redis.mode "inCluster" -}}
+{{ include "spms.fromSecret" (dict "name" "REDIS_PASSWORD" "secret" .Values.secrets.redisPassword) }}
 - name: REDIS_URL
-  value: redis://{{ include "spms.fullname" . }}-redis:6379
+  value: redis://:$(REDIS_PASSWORD)@{{ include "spms.fullname" . }}-redis:6379
 {{- else -}}
 {{ include "spms.fromSecret" (dict "name" "REDIS_URL" "secret" .Values.secrets.redisUrl) }}
 {{- end }}

@@ -34,7 +34,9 @@ export async function runVerify(
   { sample, watch }: VerifyOptions,
 ): Promise<boolean> {
   if (redisUrl === undefined) throw new ConfigurationError('REDIS_URL: is not set')
-  if (sessionSecrets.length === 0) console.log('without SESSION_SECRETS user:access is left out')
+  if (sessionSecrets.length === 0) {
+    console.log('without SESSION_SECRETS user:access and user:by_email are left out')
+  }
   const db = openDatabase({ url: databaseUrl, poolSize: 1, applicationName: 'spms-verify' })
   try {
     return await withRedis(redisUrl, async (redis) => {

@@ -123,7 +123,9 @@ export function createReader(deps: ReaderDeps): Reader {
       try {
         const refusal = refusalOf(store, resource, mark, tokens)
         if (refusal !== undefined) return await bypass(resource, params, variant, refusal)
-        const frame = await store.find(place, budget)
+        const found = await store.find(place, budget)
+        const isForged = found !== null && !isGenuine(resource, params, variant, found)
+        const frame = isForged ? null : found
         const nowMs = store.now()
         const demand = guard.demand(mark, nowMs)
         const isExpired = frame === null || nowMs >= frame.freshUntilMs
@@ -135,7 +137,15 @@ export function createReader(deps: ReaderDeps): Reader {
           return await take(resource, params, variant, frame, nowMs, demand)
         }
         if (frame?.incarnation === demand.incarnation) refused = frame
-        const answer = await fillOrWait(store, resource, params, place, tokens, budget)
+        const answer = await fillOrWait(
+          store,
+          resource,
+          params,
+          place,
+          tokens,
+          budget,
+          isForged,
+        )
         const isGuarded = refused !== null && !isExpired && answer.outcome === 'miss'
         return isGuarded ? { ...answer, detail: 'guard' } : answer
       } catch (error) {
@@ -213,9 +223,11 @@ export function createReader(deps: ReaderDeps): Reader {
     place: Place,
     tokens: readonly Token[],
     budget: Budget,
+    wasForged: boolean,
   ): Promise<Answer> {
     const giveUpAt = performance.now() + PATIENCE_MS
     let isWaiting = false
+    let isForged = wasForged
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
       const mark = store.watermark(resource.name)
       const refusal = refusalOf(store, resource, mark, tokens)
@@ -223,9 +235,15 @@ export function createReader(deps: ReaderDeps): Reader {
       const demand = guard.demand(mark, store.now())
       const token = `${processId}.${++leases}`
       const longestMs = resource.ttlMs
-      const reply = await ask(store, place, token, { ...demand, longestMs }, budget)
+      // Nothing is as young as this, so the script gives the lease for what a forged value stands in.
+      const oldestMs = isForged ? Number.MAX_SAFE_INTEGER : demand.oldestMs
+      const wanted = { ...demand, oldestMs, longestMs }
+      const reply = await ask(store, place, token, wanted, budget)
+      isForged = false
       switch (reply.state) {
         case 'hit': {
+          isForged = !isGenuine(resource, params, place.variant, reply.frame)
+          if (isForged) break
           // The script looked when it ran; the watermark may have grown too old since.
           const nowMs = Math.max(store.now(), reply.nowMs)
           const demandNow = guard.demand(mark, nowMs)
@@ -406,6 +424,11 @@ const meets = (
   frame.leasedAtMs >= oldestMs &&
   frame.incarnation === incarnation &&
   isPlausible(frame, ttlMs, nowMs)
+
+/** Whether a frame is as `load` made it, as far as its resource can tell. */
+const isGenuine = (resource: Resource, params: Params, variant: string, { body }: Frame): boolean =>
+  resource.isGenuine === undefined ||
+  (Buffer.isBuffer(body) && resource.isGenuine(body, params, variant))
 
 /** Whether its times can be those of a fill, so that it is known how old it is. */
 const canStandIn = (frame: Frame, { ttlMs }: Resource, nowMs: number): boolean =>

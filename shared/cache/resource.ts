@@ -46,6 +46,11 @@ export interface Resource extends ResourceRules {
    * others for a new one, any but these; so name those of an open set that are asked for most.
    */
   readonly reserved?: readonly string[]
+  /**
+   * Whether a cached body of this variant was made by `load`. By default Redis is trusted. Any other
+   * value, such as a cached absence, counts as absent and is replaced.
+   */
+  readonly isGenuine?: (body: Buffer, params: Params, variant: string) => boolean
   readonly load: Load
 }
 

@@ -9,7 +9,7 @@ import { staffList } from './staff-list.ts'
 import { staffProfile } from './staff-profile.ts'
 import { staffProjects } from './staff-projects.ts'
 import { createUserAccess, userAccessRules } from './user-access.ts'
-import { userByEmail } from './user-by-email.ts'
+import { createUserByEmail, userByEmailRules } from './user-by-email.ts'
 import { userMe } from './user-me.ts'
 import { userProfile } from './user-profile.ts'
 import { userProjects } from './user-projects.ts'
@@ -20,12 +20,12 @@ export {
   branches,
   businessAreas,
   createUserAccess,
+  createUserByEmail,
   projectDetail,
   projectStatistics,
   staffList,
   staffProfile,
   staffProjects,
-  userByEmail,
   userMe,
   userProfile,
   userProjects,
@@ -48,14 +48,14 @@ export const catalog: readonly ResourceRules[] = [
   affiliations,
   areas,
   userAccessRules,
-  userByEmail,
+  userByEmailRules,
 ]
 
 /**
- * All of it that can be loaded. Access is loaded with the keys of sessions, so without their
- * secrets it is left out.
+ * All of it that can be loaded. What decides permissions is signed with keys of the session secrets,
+ * so without them it is left out.
  */
 export const loadable = (sessionSecrets: readonly string[]): readonly Resource[] => [
   ...catalog.filter((resource): resource is Resource => 'load' in resource),
-  ...(sessionSecrets.length === 0 ? [] : [createUserAccess(sessionSecrets)]),
+  ...(sessionSecrets.length === 0 ? [] : [createUserAccess(sessionSecrets), createUserByEmail(sessionSecrets)]),
 ]

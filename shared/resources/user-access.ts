@@ -1,7 +1,8 @@
 import { defineResource, type Resource } from '../cache/resource.ts'
 import { fingerprint, sessionKeys } from '../session-key.ts'
+import { createSeal } from './seal.ts'
 
-/** What a session is checked against, as stored. */
+/** What a session is checked against, as stored under a seal; null for a user who does not exist. */
 export interface UserAccess {
   readonly is_active: boolean
   readonly is_staff: boolean
@@ -12,7 +13,7 @@ export interface UserAccess {
 
 export const userAccessRules = defineResource({
   name: 'user:access',
-  version: 1,
+  version: 2,
   key: 'user:{user_id}:access',
   staleWhen: [
     {
@@ -26,11 +27,15 @@ export const userAccessRules = defineResource({
 /** Whether a user may use their sessions, and as what. The variant is the id of a session key. */
 export function createUserAccess(secrets: readonly string[]): Resource {
   const keys = new Map(sessionKeys(secrets).map((key) => [key.id, key]))
+  const seal = createSeal(secrets)
+  const resource = userAccessRules.name
   return defineResource({
     ...userAccessRules,
     ttlMs: 60_000,
     staleIfError: false,
-    async load(trx, { user_id = '' }, keyId) {
+    isGenuine: (body, params, keyId) => seal.verifies({ resource, params, keyId }, body),
+    async load(trx, params, keyId) {
+      const { user_id = '' } = params
       const key = keys.get(keyId)
       if (key === undefined) return null
       const user = await trx
@@ -38,10 +43,13 @@ export function createUserAccess(secrets: readonly string[]): Resource {
         .select(['is_active', 'is_staff', 'is_superuser', 'password'])
         .where('id', '=', user_id)
         .executeTakeFirst()
-      if (user === undefined) return null
-      const { password, ...flags } = user
-      const access: UserAccess = { ...flags, fingerprint: fingerprint(key, user_id, password) }
-      return { body: JSON.stringify(access) }
+      let access: UserAccess | null = null
+      if (user !== undefined) {
+        const { password, ...flags } = user
+        access = { ...flags, fingerprint: fingerprint(key, user_id, password) }
+      }
+      const body = seal.seal({ resource, params, keyId }, JSON.stringify(access))
+      return body === null ? null : { body }
     },
   })
 }

@@ -1,7 +1,8 @@
 import { findUserByEmail } from '../../db/queries/user-by-email.ts'
-import { defineResource, type Load, type Params } from '../cache/resource.ts'
+import { defineResource, type Params, type Resource } from '../cache/resource.ts'
+import { createSeal } from './seal.ts'
 
-/** What an e-mail address stands for, as stored. */
+/** What an e-mail address stands for, as stored under a seal; null for an address without a user. */
 export interface UserIdentity {
   readonly user_id: string
 }
@@ -11,21 +12,10 @@ export const userByEmailParams = (email: string): Params => ({
   email_hex: Buffer.from(email).toString('hex'),
 })
 
-const load: Load = async (trx, { email_hex = '' }) => {
-  const user_id = await findUserByEmail(trx, Buffer.from(email_hex, 'hex').toString())
-  if (user_id === null) return null
-  const identity: UserIdentity = { user_id }
-  return { body: JSON.stringify(identity) }
-}
-
-/** The user who has an e-mail address, for tokens that name their user by it. */
-export const userByEmail = defineResource({
+export const userByEmailRules = defineResource({
   name: 'user:by_email',
-  version: 1,
+  version: 2,
   key: 'user:by_email:{email_hex}',
-  ttlMs: 10 * 60_000,
-  staleIfError: false,
-  load,
   staleWhen: [
     {
       table: 'users_user',
@@ -35,3 +25,25 @@ export const userByEmail = defineResource({
     },
   ],
 })
+
+/**
+ * The user who has an e-mail address, for tokens that name their user by it. The variant is the id of
+ * a session key.
+ */
+export function createUserByEmail(secrets: readonly string[]): Resource {
+  const seal = createSeal(secrets)
+  const resource = userByEmailRules.name
+  return defineResource({
+    ...userByEmailRules,
+    ttlMs: 10 * 60_000,
+    staleIfError: false,
+    isGenuine: (body, params, keyId) => seal.verifies({ resource, params, keyId }, body),
+    async load(trx, params, keyId) {
+      const { email_hex = '' } = params
+      const user_id = await findUserByEmail(trx, Buffer.from(email_hex, 'hex').toString())
+      const identity: UserIdentity | null = user_id === null ? null : { user_id }
+      const body = seal.seal({ resource, params, keyId }, JSON.stringify(identity))
+      return body === null ? null : { body }
+    },
+  })
+}

@@ -85,7 +85,6 @@ export const CASES: Readonly<Record<string, Values>> = {
     },
     serviceAccount: { name: 'science', annotations: { note: 'four' } },
     networkPolicy: {
-      enabled: true,
       apiFrom: peers,
       metricsFrom: peers,
       databaseTo: [{ ipBlock: { cidr: '10.0.0.0/24' } }],
@@ -99,7 +98,6 @@ export const CASES: Readonly<Record<string, Values>> = {
   'a Redis that is there already, and no autoscaling': {
     redis: { mode: 'existing' },
     api: { autoscaling: { enabled: false }, replicas: 3, preStopSeconds: 0 },
-    networkPolicy: { enabled: true },
   },
   'no cache at all': {
     redis: { mode: 'none' },
@@ -112,7 +110,7 @@ export const CASES: Readonly<Record<string, Values>> = {
     serviceAccount: { create: false },
     jobs: { install: { enabled: false } },
     tests: { doctor: false },
-    networkPolicy: { enabled: true },
+    networkPolicy: { enabled: false },
     monitoring: { serviceMonitor: { enabled: true } },
   },
 }

@@ -37,7 +37,10 @@ export function environmentOf(
     if (found === undefined) throw new Error(`${name}: there is no key ${key} in ${secret}`)
     return [name, found]
   })
-  return Object.assign({}, ...maps, Object.fromEntries(own))
+  const all: Record<string, string> = Object.assign({}, ...maps, Object.fromEntries(own))
+  const expanded = (value: string) =>
+    value.replaceAll(/\$\((\w+)\)/g, (reference, name: string) => all[name] ?? reference)
+  return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, expanded(value)]))
 }
 
 /** Starts what a container of our images runs: the source of the program that its command names. */

@@ -2,11 +2,14 @@ import { expect } from 'chai'
 import { generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { type BearerConfig, createBearer } from '../../api/session/bearer.ts'
 import { createLogger } from '../../shared/logger.ts'
+import { createUserByEmail } from '../../shared/resources/index.ts'
+import { sessionKeys } from '../../shared/session-key.ts'
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
 import { type Issuer, startIssuer } from '../support/issuer.ts'
 import { createUncachedReader } from '../support/uncached-reader.ts'
 
 const [LEA, SUE, OLD] = [1, 3, 5]
+const SECRET = 's'.repeat(32)
 
 const logger = createLogger('test')
 logger.silent = true
@@ -47,6 +50,12 @@ describe('bearer tokens', () => {
   }
   const signFor = async (id: number, claims: JWTPayload = {}) =>
     issuer.sign({ claims: { email: await emailOf(id), email_verified: true, ...claims } })
+  const bearerDeps = () => ({
+    reader: createUncachedReader(api.db),
+    userByEmail: createUserByEmail([SECRET]),
+    keyId: sessionKeys([SECRET])[0]?.id ?? '',
+    logger,
+  })
   const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
   const mine = (token: string) => api.send('GET', 'projects/mine', { headers: bearer(token) })
 
@@ -267,7 +276,7 @@ describe('bearer tokens', () => {
 
   describe('keys', () => {
     const reading = (options: { keysLiveMs?: number; askAgainMs?: number }) =>
-      createBearer(configOf(issuer), { reader: createUncachedReader(api.db), logger, ...options })
+      createBearer(configOf(issuer), { ...bearerDeps(), ...options })
 
     it('are asked for once, whatever the tokens say', async () => {
       const read = reading({})
@@ -312,7 +321,7 @@ describe('bearer tokens', () => {
   it('may be signed with RSA', async () => {
     await using rsa = await startIssuer('RS256')
     const token = await rsa.sign({ claims: { sub: '3' } })
-    const deps = { reader: createUncachedReader(api.db), logger }
+    const deps = bearerDeps()
     const config = configOf(rsa, { userClaim: 'sub' })
     const read = createBearer({ ...config, algorithms: ['RS256'] }, deps)
     expect(await read(token)).to.equal('3')

@@ -318,7 +318,7 @@ describe('sessions', () => {
       const access = createUserAccess([SECRET])
       const [{ id: keyId } = { id: '' }] = sessionKeys([SECRET])
       const { body } = await createUncachedReader(db).read(access, { user_id: id }, keyId)
-      expect(JSON.parse(String(body))).to.have.all.keys(
+      expect(JSON.parse(String(body)).value).to.have.all.keys(
         'is_active',
         'is_staff',
         'is_superuser',

@@ -8,12 +8,12 @@ import {
   branches,
   businessAreas,
   createUserAccess,
+  createUserByEmail,
   projectDetail,
   projectStatistics,
   staffList,
   staffProfile,
   staffProjects,
-  userByEmail,
   userByEmailParams,
   userMe,
   userProfile,
@@ -70,10 +70,10 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
     examples: sessionKeys(SECRETS).flatMap(({ id }) => ofUsers(id)),
   },
   {
-    resource: userByEmail,
+    resource: createUserByEmail(SECRETS),
     examples: ['ada', 'ben', 'nobody'].map((name) => ({
       params: userByEmailParams(`${name}@spms.test`),
-      variant: 'id',
+      variant: sessionKeys(SECRETS)[0]?.id ?? '',
     })),
   },
 ]

@@ -1,0 +1,71 @@
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
+import type { Params } from '../cache/resource.ts'
+import { sessionKeys } from '../session-key.ts'
+
+/**
+ * Signs cached values that decide who a request is from or what it may do, so that a write access to
+ * Redis gives no permission. Each session secret has a key of its own, and the variant of an entry
+ * names it. A signature covers resource, parameters and variant: a value copied to the entry of
+ * another user does not verify.
+ *
+ * A value that was correct once verifies until its entry is invalidated or expires in the reader's
+ * judgement; a signature cannot tell that it was stored again. Writes ask the database.
+ */
+export interface Seal {
+  /** The text to cache; null for a secret that is not configured. `value` is JSON. */
+  seal(entry: SealedEntry, value: string): string | null
+  /** Whether `seal` made a cached text for this entry. */
+  verifies(entry: SealedEntry, body: Buffer): boolean
+}
+
+/** The place of one value in the cache. */
+export interface SealedEntry {
+  readonly resource: string
+  readonly params: Params
+  /** The id of a session key. */
+  readonly keyId: string
+}
+
+const MAC_BYTES = 16
+const MAC_LENGTH = 22
+const HEAD = '{"mac":"'
+const MIDDLE = '","value":'
+const VALUE_AT = HEAD.length + MAC_LENGTH + MIDDLE.length
+
+/** Seals with keys that are derived from the session secrets. */
+export function createSeal(secrets: readonly string[]): Seal {
+  const keys = new Map(
+    sessionKeys(secrets).map(({ id, secret }) => [
+      id,
+      createSecretKey(createHmac('sha256', secret).update('spms permission entry').digest()),
+    ]),
+  )
+
+  function macOf({ resource, params, keyId }: SealedEntry, value: string | Buffer): Buffer | null {
+    const key = keys.get(keyId)
+    if (key === undefined) return null
+    return createHmac('sha256', key)
+      .update(`${JSON.stringify([resource, params, keyId])}\n`)
+      .update(value)
+      .digest()
+      .subarray(0, MAC_BYTES)
+  }
+
+  return {
+    seal(entry, value) {
+      const mac = macOf(entry, value)
+      return mac && `${HEAD}${mac.toString('base64url')}${MIDDLE}${value}}`
+    },
+
+    verifies(entry, body) {
+      const mac = macOf(entry, body.subarray(VALUE_AT, -1))
+      const written = body.toString('latin1', HEAD.length, HEAD.length + MAC_LENGTH)
+      const given = Buffer.from(written, 'base64url')
+      return mac !== null && given.length === MAC_BYTES && timingSafeEqual(mac, given)
+    },
+  }
+}
+
+/** The value of a text that `seal` made. */
+export const unsealed = <T>(body: Buffer): T | null =>
+  (JSON.parse(body.toString()) as { readonly value: T | null }).value

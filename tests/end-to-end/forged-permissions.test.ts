@@ -1,0 +1,142 @@
+import { expect } from 'chai'
+import { decodeFrame, encodeFrame, etagOf } from '../../shared/cache/frame.ts'
+import { entryKey } from '../../shared/cache/key.ts'
+import type { Params, ResourceRules } from '../../shared/cache/resource.ts'
+import { openRedis, type Redis } from '../../shared/redis.ts'
+import { userByEmailParams } from '../../shared/resources/index.ts'
+import { userAccessRules } from '../../shared/resources/user-access.ts'
+import { userByEmailRules } from '../../shared/resources/user-by-email.ts'
+import { type Issuer, startIssuer } from '../support/issuer.ts'
+import { testRedisUrl } from '../support/invalidator.ts'
+import { startSystem, type System } from '../support/system.ts'
+import { until } from '../support/until.ts'
+
+/** Users of the seed: a superuser, and one who is none. */
+const ADMIN = 1
+const PLAIN = 10
+
+describe('permissions that were changed in Redis', function () {
+  this.timeout(60_000)
+  let issuer: Issuer
+  let system: System
+  let redis: Redis
+  let hidden = ''
+
+  before(async () => {
+    issuer = await startIssuer()
+    system = await startSystem({
+      apiEnv: {
+        JWT_ISSUER: issuer.issuer,
+        JWT_AUDIENCE: 'spms',
+        JWT_JWKS_URL: issuer.jwksUrl,
+      },
+    })
+    redis = openRedis(testRedisUrl(), {
+      name: 'forger',
+      commandTimeoutMs: 2_000,
+      onState: () => {},
+    })
+    await until(() => redis.status === 'ready')
+    const { rows } = await system.sql.query<{ id: string }>(
+      `select id from users_publicstaffprofile where is_hidden and user_id not in ($1, $2) limit 1`,
+      [ADMIN, PLAIN],
+    )
+    hidden = `users/staffprofiles/${rows[0]?.id}/overview`
+  })
+  after(async () => {
+    redis.disconnect()
+    await system[Symbol.asyncDispose]()
+    await issuer[Symbol.asyncDispose]()
+  })
+
+  const emailOf = async (id: number) => {
+    const { rows } = await system.sql.query<{ email: string }>(
+      'select email from users_user where id = $1',
+      [id],
+    )
+    return rows[0]?.email ?? ''
+  }
+  const statusFor = async (id: number, path = hidden) => {
+    const claims = { email: await emailOf(id), email_verified: true }
+    const headers = { Authorization: `Bearer ${await issuer.sign({ claims })}` }
+    return (await system.get(path, headers)).status
+  }
+
+  const keyOf = (resource: ResourceRules, params: Params) =>
+    entryKey(system.prefix, resource, params)
+  const accessOf = (id: number) => keyOf(userAccessRules, { user_id: String(id) })
+
+  /** The only value of an entry, once there is one. */
+  async function valueAt(key: string): Promise<{ readonly variant: string; readonly text: string }> {
+    let found: { variant: string; text: string } | undefined
+    await until(async () => {
+      for (const [variant, bytes] of Object.entries(await redis.hgetallBuffer(key))) {
+        const body = variant.startsWith('~') ? null : decodeFrame(bytes)?.body
+        if (Buffer.isBuffer(body)) found = { variant, text: body.toString() }
+      }
+      return found !== undefined
+    })
+    return found ?? expect.fail('no value')
+  }
+
+  /** Replaces the body of a cached value and leaves its times as they are. */
+  async function forge(key: string, variant: string, text: string): Promise<void> {
+    const frame = decodeFrame(await redis.hgetBuffer(key, variant)) ?? expect.fail('no value')
+    const body = Buffer.from(text)
+    await redis.hset(key, variant, encodeFrame({ ...frame, body, etag: etagOf(body) }))
+  }
+
+  it('makes nobody a superuser, and is replaced by what Postgres says', async () => {
+    expect(await statusFor(PLAIN)).to.equal(404)
+    const { variant, text } = await valueAt(accessOf(PLAIN))
+    const forged = text.replace('"is_superuser":false', '"is_superuser":true')
+    expect(forged).not.to.equal(text)
+    await forge(accessOf(PLAIN), variant, forged)
+    expect(await statusFor(PLAIN)).to.equal(404)
+    await until(async () => (await valueAt(accessOf(PLAIN))).text === text)
+  })
+
+  it('gives a user no access that is copied from the entry of a superuser', async () => {
+    expect(await statusFor(PLAIN)).to.equal(404)
+    expect(await statusFor(ADMIN)).to.equal(200)
+    const admin = await valueAt(accessOf(ADMIN))
+    const own = await valueAt(accessOf(PLAIN))
+    await forge(accessOf(PLAIN), own.variant, admin.text)
+    expect(await statusFor(PLAIN)).to.equal(404)
+    await until(async () => (await valueAt(accessOf(PLAIN))).text === own.text)
+  })
+
+  it('gives an e-mail address to no other user', async () => {
+    expect(await statusFor(PLAIN)).to.equal(404)
+    const key = keyOf(userByEmailRules, userByEmailParams(await emailOf(PLAIN)))
+    const { variant, text } = await valueAt(key)
+    const forged = text.replace(`"${PLAIN}"`, `"${ADMIN}"`)
+    expect(forged).not.to.equal(text)
+    await forge(key, variant, forged)
+    expect(await statusFor(PLAIN)).to.equal(404)
+    await until(async () => (await valueAt(key)).text === text)
+  })
+
+  it('ends no access by an entry that says that there is no such user', async () => {
+    expect(await statusFor(PLAIN, 'users/me')).to.equal(200)
+    const key = accessOf(PLAIN)
+    const { variant, text } = await valueAt(key)
+    const frame = decodeFrame(await redis.hgetBuffer(key, variant)) ?? expect.fail('no value')
+    await redis.hset(key, variant, encodeFrame({ ...frame, body: null, etag: etagOf(null) }))
+    expect(await statusFor(PLAIN, 'users/me')).to.equal(200)
+    await until(async () => (await valueAt(key)).text === text)
+  })
+
+  it('does not let readers load once per request where many find a forged entry', async () => {
+    expect(await statusFor(PLAIN, 'users/me')).to.equal(200)
+    const { variant, text } = await valueAt(accessOf(PLAIN))
+    const loads = () => system.metric('spms_cache_loads_total', 'resource="user:access"')
+    const before = await loads()
+    await forge(accessOf(PLAIN), variant, text.replace('"value":', '"value": '))
+    const statuses = await Promise.all(
+      Array.from({ length: 20 }, () => statusFor(PLAIN, 'users/me')),
+    )
+    expect(new Set(statuses)).to.have.all.keys(200)
+    expect((await loads()) - before).to.be.within(1, 3)
+  })
+})
