@@ -5,6 +5,7 @@ import { findMoment } from '../db/queries/incarnation.ts'
 import type { Database } from '../db/schema.ts'
 import type { Reader } from '../shared/cache/reader.ts'
 import { PublicError } from '../shared/errors.ts'
+import type { SharedBuckets } from '../shared/redis-buckets.ts'
 import { createUserAccess, createUserByEmail } from '../shared/resources/index.ts'
 import type { HttpConfig } from './config.ts'
 import type { AppDeps } from './deps.ts'
@@ -16,6 +17,7 @@ import { createConsistencyTokens } from './http/consistency-token.ts'
 import { createFront, type Front } from './http/front.ts'
 import { createRequestReader } from './http/request-reader.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
+import { createSecurityLog } from './http/security-log.ts'
 import type { RequestWatch } from './metrics.ts'
 import { describeRoutes } from './openapi/document.ts'
 import { adminTaskRoutes } from './routes/admin-tasks.ts'
@@ -43,6 +45,7 @@ import { userExistsRoutes } from './routes/user-exists.ts'
 import { userSearchRoutes } from './routes/user-search.ts'
 import { userRoutes } from './routes/users.ts'
 import { createBearer } from './session/bearer.ts'
+import { createPasswordAttempts } from './session/password-attempts.ts'
 import { createSessions } from './session/session.ts'
 
 export interface AppOptions {
@@ -52,6 +55,8 @@ export interface AppOptions {
   readonly logger: Logger
   /** Started and not draining. */
   readonly isReady: () => boolean
+  /** Limits of log-in attempts that all API processes share; by default each counts alone. */
+  readonly sharedBuckets?: SharedBuckets | null
   /** Counts what comes to the API; probes are not among it. */
   readonly watch?: RequestWatch
 }
@@ -62,7 +67,8 @@ export function createApp(options: AppOptions): Express {
   const reader = createRequestReader(options.reader)
   const { corsOrigins, rateLimit } = config
   const client = createClient(config.trustProxy)
-  const sessions = createSessions(config.sessionSecrets)
+  const securityLog = createSecurityLog(logger, client)
+  const sessions = createSessions(config.sessionSecrets, { idleS: config.sessionIdleS })
   const userAccess = createUserAccess(config.sessionSecrets)
   const userByEmail = createUserByEmail(config.sessionSecrets)
   const deps: AppDeps = {
@@ -74,6 +80,7 @@ export function createApp(options: AppOptions): Express {
       reader,
       sessions,
       userAccess,
+      client,
       readBearerToken:
         config.bearer &&
         createBearer(config.bearer, {
@@ -90,7 +97,7 @@ export function createApp(options: AppOptions): Express {
   app.set('case sensitive routing', true)
 
   const health = healthRoutes({ db, isReady })
-  const greet = createFront({ client, logger, corsOrigins, rateLimit })
+  const greet = createFront({ client, logger, securityLog, corsOrigins, rateLimit })
   const front: Front = (req, res, next) => {
     // First of all: who asks too often counts too.
     watch?.(req, res)
@@ -109,7 +116,9 @@ export function createApp(options: AppOptions): Express {
   )
   // First what is asked for most: whatever stands before a route is paid for by each of its hits.
   v1.use(staffProfileRoutes(deps))
-  v1.use(sessionRoutes({ ...deps, client, sessions }))
+  const iterations = config.passwordIterations
+  const attempts = createPasswordAttempts({ iterations, shared: options.sharedBuckets ?? null })
+  v1.use(sessionRoutes({ ...deps, client, sessions, attempts, iterations }))
   v1.use(caretakerReadRoutes(deps), documentRoutes(deps), projectSearchRoutes(deps))
   v1.use(userExistsRoutes(deps), userSearchRoutes(deps))
   v1.use(projectPartRoutes(deps), adminTaskRoutes(deps), caretakerRoutes(deps))
@@ -121,14 +130,14 @@ export function createApp(options: AppOptions): Express {
     v1.use(docsRoutes({ describe: () => describeRoutes({ '': health, '/api/v1': v1 }) }))
   }
   // Last of its family: what follows `users/` and is not known by then is taken for an id.
-  v1.use(userRoutes(deps))
+  v1.use(userRoutes({ ...deps, client, attempts }))
   v1.use(unknownRoute)
 
   app.use('/api/v1', v1)
   // Without the limit: a flood must not fail the probes, and so get the process restarted.
   app.use(health)
   app.use(front, unknownRoute)
-  app.use(errorHandler(logger))
+  app.use(errorHandler(logger, securityLog))
   return app
 }
 

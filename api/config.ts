@@ -12,6 +12,7 @@ import {
 } from '../shared/config.ts'
 import { MAX_VALUE_BYTES } from '../shared/cache/store.ts'
 import type { TrustProxy } from './http/client.ts'
+import { DJANGO_ITERATIONS } from './session/password.ts'
 import { bearerConfig, issuerSettings, neededWithTheOthers } from './issuer-config.ts'
 
 /**
@@ -38,6 +39,8 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       SESSION_SECRETS: list.pipe(
         z.array(z.string().min(32, 'each secret needs at least 32 characters')),
       ),
+      SESSION_IDLE_S: positiveNumber.optional(),
+      PASSWORD_ITERATIONS: positiveNumber.default(DJANGO_ITERATIONS),
       ...issuerSettings.shape,
       CORS_ORIGINS: list.pipe(z.array(origin)).default([]),
       TRUST_PROXY: trustProxy.default(false),
@@ -79,6 +82,8 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       loads: { concurrency: env.LOAD_CONCURRENCY, queue: env.LOAD_QUEUE },
       http: {
         sessionSecrets: env.SESSION_SECRETS,
+        sessionIdleS: env.SESSION_IDLE_S,
+        passwordIterations: env.PASSWORD_ITERATIONS,
         tokenLifeMs: env.MAX_STALENESS_MS + CLOCKS_DIFFER_MS,
         bearer: bearerConfig(env),
         corsOrigins: env.CORS_ORIGINS,

@@ -1,16 +1,35 @@
 import { z } from 'zod'
-import { list } from '../shared/config.ts'
-import { type BearerConfig, TOKEN_ALGORITHMS, USER_CLAIMS } from './session/bearer.ts'
+import { list, positiveNumber } from '../shared/config.ts'
+import {
+  type BearerConfig,
+  TOKEN_ALGORITHMS,
+  USER_CLAIMS,
+  VERIFIED_CLAIMS,
+} from './session/bearer.ts'
 
 const webUrl = z.url({ protocol: /^https?$/ })
+
+/** Keys that arrive without TLS may be those of anybody on the way. */
+const keysUrl = webUrl.refine((text) => {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname } = new URL(text)
+  return protocol === 'https:' || isLoopback(hostname)
+}, 'must begin with https://, except on this machine')
+
+const isLoopback = (hostname: string) =>
+  hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
+
+const DAY_S = 24 * 60 * 60
 
 /** What the environment says of the issuer of bearer tokens: everything, or nothing. */
 export const issuerSettings = z.object({
   JWT_ISSUER: webUrl.optional(),
   JWT_AUDIENCE: list.optional(),
-  JWT_JWKS_URL: webUrl.optional(),
+  JWT_JWKS_URL: keysUrl.optional(),
   JWT_ALGORITHMS: list.pipe(z.array(z.enum(TOKEN_ALGORITHMS))).default(['RS256', 'ES256']),
   JWT_USER_CLAIM: z.enum(USER_CLAIMS).default('email'),
+  JWT_EMAIL_VERIFIED_CLAIM: z.enum(VERIFIED_CLAIMS).default('email_verified'),
+  JWT_MAX_LIFE_S: positiveNumber.default(DAY_S),
 })
 
 type Settings = z.output<typeof issuerSettings>
@@ -41,5 +60,7 @@ export const bearerConfig = (env: Settings): BearerConfig | null =>
         jwksUrl: env.JWT_JWKS_URL,
         algorithms: env.JWT_ALGORITHMS,
         userClaim: env.JWT_USER_CLAIM,
+        emailVerifiedClaim: env.JWT_EMAIL_VERIFIED_CLAIM,
+        maxLifeS: env.JWT_MAX_LIFE_S,
       }
     : null

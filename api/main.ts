@@ -13,7 +13,8 @@ import { withSecretFiles } from '../shared/secret-files.ts'
 import { configureLogger, createLogger } from '../shared/logger.ts'
 import { createRegistry, createStatusServer } from '../shared/metrics.ts'
 import { exitWithParent } from '../shared/parent-watch.ts'
-import { openRedis } from '../shared/redis.ts'
+import { openRedis, type Redis } from '../shared/redis.ts'
+import { createSharedBuckets } from '../shared/redis-buckets.ts'
 import { createDenialLog } from '../shared/redis-denials.ts'
 import { measureRedis } from '../shared/redis-metrics.ts'
 import { catalog } from '../shared/resources/index.ts'
@@ -54,8 +55,10 @@ await runService(logger, async (service) => {
   const registry = createRegistry()
   const metrics = createCacheMetrics(registry)
   const { prefix, resources, maxStalenessMs } = config.cache
+  const [secret = ''] = config.http.sessionSecrets
   const life = new OwnLife()
-  const store = openStore(config.cache, service, createInstruments(registry), metrics.store)
+  const redis = openCacheRedis(config.cache, service, createInstruments(registry))
+  const store = redis && openStore(redis, config.cache, service, metrics.store)
   if (store) {
     void watchOwnLife(db, life, stopping, (error) =>
       logger.warn('no incarnation of the database can be begun, so nothing is stored in Redis', {
@@ -87,6 +90,7 @@ await runService(logger, async (service) => {
     db,
     logger,
     isReady,
+    sharedBuckets: redis && createSharedBuckets(redis, { prefix, secret }),
     watch: createRequestWatch(registry),
   })
   const { host } = config
@@ -108,12 +112,11 @@ await runService(logger, async (service) => {
   await untilStopped(stopping)
 })
 
-function openStore(
-  { enabled, redisUrl, prefix, commandTimeoutMs, maxValueBytes }: ApiConfig['cache'],
+function openCacheRedis(
+  { enabled, redisUrl, commandTimeoutMs }: ApiConfig['cache'],
   service: Service,
   instruments: Instruments,
-  metrics: StoreMetrics,
-) {
+): Redis | null {
   if (!enabled || redisUrl === undefined) return null
   const redis = service.own(
     openRedis(redisUrl, {
@@ -129,6 +132,15 @@ function openStore(
     (client) => client.disconnect(),
   )
   measureRedis(redis, instruments)
+  return redis
+}
+
+function openStore(
+  redis: Redis,
+  { prefix, commandTimeoutMs, maxValueBytes }: ApiConfig['cache'],
+  service: Service,
+  metrics: StoreMetrics,
+) {
   return service.own(
     createRedisStore(redis, {
       prefix,

@@ -17,6 +17,8 @@ export async function startApi(
       CACHE_PREFIX: servers.prefix,
       CACHE_ENABLED: `${cached}`,
       RATE_LIMIT_PER_S: '0',
+      // As many as the hashes of the seed have, so that a log-in replaces none.
+      PASSWORD_ITERATIONS: '1000',
       SESSION_SECRETS: BENCH_SECRET,
       ...env,
     },

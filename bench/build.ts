@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { copySql } from '../scripts/copy-sql.ts'
+import { copyData } from '../scripts/copy-data.ts'
 import { root, stateDir } from '../scripts/paths.ts'
 import { run } from '../scripts/servers/run.ts'
 
@@ -16,5 +16,5 @@ export async function build(): Promise<void> {
       throw new Error(`what is to be measured does not compile:\n${error.stdout ?? 'no output'}`)
     },
   )
-  await copySql(compiled)
+  await copyData(compiled)
 }

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { copySql } from './copy-sql.ts'
+import { copyData } from './copy-data.ts'
 import { root } from './paths.ts'
 import { run } from './servers/run.ts'
 
@@ -16,5 +16,5 @@ await run(
   console.error(error.stdout ?? error)
   process.exit(1)
 })
-await copySql(dist)
+await copyData(dist)
 console.log('built dist/')

@@ -14,12 +14,23 @@ export function sessionKeys(secrets: readonly string[]): readonly SessionKey[] {
   }))
 }
 
+/** What a session was opened with. */
+export interface SessionGround {
+  readonly userId: string
+  readonly passwordHash: string
+  /** Of `findSessionRevocations`. */
+  readonly epoch: string
+}
+
 /**
- * Stands for a password hash where the hash itself must not be: it changes with the password, and
- * without the secret nothing can be learned from it.
+ * Stands for a password hash where the hash itself must not be: it changes with the password and with
+ * each revocation of all sessions, and without the secret nothing can be learned from it.
  */
-export function fingerprint(key: SessionKey, userId: string, passwordHash: string): string {
+export function fingerprint(
+  key: SessionKey,
+  { userId, passwordHash, epoch }: SessionGround,
+): string {
   return createHmac('sha256', key.secret)
-    .update(`spms password fingerprint\n${userId}\n${passwordHash}`)
+    .update(`spms password fingerprint\n${userId}\n${epoch}\n${passwordHash}`)
     .digest('base64url')
 }

@@ -127,7 +127,17 @@ describe('configuration', () => {
       jwksUrl: 'https://login.example/keys',
       algorithms: ['RS256', 'ES256'],
       userClaim: 'email',
+      emailVerifiedClaim: 'email_verified',
+      maxLifeS: 86_400,
     })
+    for (const url of [
+      'http://127.0.0.1:8080/keys',
+      'http://localhost/keys',
+      'http://[::1]/keys',
+    ]) {
+      const here = { ...needed, ...issuer, JWT_JWKS_URL: url }
+      expect(parse(here).http.bearer?.jwksUrl).to.equal(url)
+    }
     for (const name of Object.keys(issuer)) {
       const mistake = `${name}: is needed with the other settings of the token issuer`
       expect(mistakesIn({ ...needed, ...issuer, [name]: undefined })).to.equal(mistake)
@@ -140,6 +150,12 @@ describe('configuration', () => {
       ['JWT_ALGORITHMS', 'none'],
       ['JWT_USER_CLAIM', 'preferred_username'],
       ['JWT_JWKS_URL', 'file:///keys'],
+      ['JWT_JWKS_URL', 'http://login.example/keys'],
+      ['JWT_JWKS_URL', 'http://127.0.0.1.login.example/keys'],
+      ['JWT_JWKS_URL', 'http://localhost.example/keys'],
+      ['JWT_JWKS_URL', 'nowhere'],
+      ['JWT_EMAIL_VERIFIED_CLAIM', 'email'],
+      ['JWT_MAX_LIFE_S', '0'],
       ['JWT_AUDIENCE', 'spms,'],
     ] as const) {
       expect(mistakesIn({ ...needed, ...issuer, [name]: value }), value).to.match(

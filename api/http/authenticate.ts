@@ -1,15 +1,17 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer } from '../../shared/cache/answer.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { unsealed } from '../../shared/resources/seal.ts'
 import type { UserAccess } from '../../shared/resources/user-access.ts'
 import { challenge, type ReadBearerToken } from '../session/bearer.ts'
-import { csrfCookie, sessionCookie } from '../session/cookies.ts'
-import type { Sessions } from '../session/session.ts'
+import { sessionCookie, setSessionCookies } from '../session/cookies.ts'
+import type { Claim as SessionClaim, Sessions } from '../session/session.ts'
+import type { Client } from './client.ts'
 import { RecentMap } from './recent-map.ts'
 import type { RequestReader } from './request-reader.ts'
 import { isSafe } from './safe-method.ts'
+import { noteSecurity } from './security-log.ts'
 
 /** Who asks. The flags choose what a read shows; a write asks the database itself. */
 export interface User {
@@ -37,12 +39,15 @@ export interface Authentication {
     read: (userId: string) => Promise<Answer>,
     readInstead?: (user: User) => Promise<Answer> | null,
   ): Promise<Answer>
+  /** The session that a request brings; `null` for one with a bearer token, or with neither. */
+  findSession(req: IncomingMessage): Promise<SessionClaim | null>
 }
 
 export interface AuthenticationDeps {
   readonly reader: RequestReader
   readonly sessions: Sessions
   readonly userAccess: Resource
+  readonly client: Client
   /** `null`: no issuer is configured, and `Authorization` is not looked at. */
   readonly readBearerToken: ReadBearerToken | null
 }
@@ -52,16 +57,26 @@ interface Claim {
   readonly userId: string
   /** The variant of their access that is asked for. */
   readonly keyId: string
-  /** Of the password that the session was opened with. A bearer token knows no password. */
-  readonly fingerprint: string | null
+  /** The session itself; a bearer token has none. */
+  readonly session: SessionClaim | null
 }
 
 const REMEMBERED_TOKENS = 2_000
+
+/** Who asks, and the session that they ask with. */
+interface Identified {
+  readonly user: User | null
+  readonly session: SessionClaim | null
+}
+
+/** A request as Express hands it on, with its response. */
+type Answered = IncomingMessage & { readonly res?: ServerResponse }
 
 export function createAuthentication({
   reader,
   sessions,
   userAccess,
+  client,
   readBearerToken,
 }: AuthenticationDeps): Authentication {
   /** Whom bearer tokens that verified named. It only says what to ask for, never who asks. */
@@ -74,14 +89,19 @@ export function createAuthentication({
       namedBefore.set(bearer, userId)
       return claimOfBearer(userId)
     }
-    const session = sessionCookie(req)
-    return session === undefined ? null : sessions.verify(session)
+    const session = await sessionOf(req)
+    return session && { userId: session.userId, keyId: session.keyId, session }
+  }
+
+  async function sessionOf(req: IncomingMessage): Promise<SessionClaim | null> {
+    const token = sessionCookie(req, client.isSecure(req))
+    return token === undefined ? null : sessions.verify(token)
   }
 
   const claimOfBearer = (userId: string): Claim => ({
     userId,
     keyId: sessions.currentKeyId,
-    fingerprint: null,
+    session: null,
   })
 
   /**
@@ -104,25 +124,52 @@ export function createAuthentication({
 
   async function grant(
     req: IncomingMessage,
-    { userId, keyId, fingerprint }: Claim,
+    { userId, keyId, session }: Claim,
   ): Promise<User | null> {
     const { body } = await reader.read(req, userAccess, { user_id: userId }, keyId)
     if (body === null) return null
     const access = unsealed<UserAccess>(body)
     if (!access?.is_active) return null
-    if (fingerprint !== null && access.fingerprint !== fingerprint) return null
+    if (session !== null) {
+      if (access.fingerprint !== session.fingerprint) return null
+      if (access.revoked.includes(session.sessionId)) return null
+    }
     return { userId, isStaff: access.is_staff, isSuperuser: access.is_superuser }
   }
 
-  async function authenticate(req: IncomingMessage): Promise<User | null> {
+  async function identify(req: IncomingMessage): Promise<Identified> {
     const found = await withClaim(req, (claim) => grant(req, claim))
-    if (found === null) return null
-    const { claim, result: user } = found
-    // No browser sends a bearer token by itself, so nobody else's page can make it.
-    const isSession = claim.fingerprint !== null
-    if (user === null) return isSession ? null : refuse()
-    if (isSession && !isSafe(req)) requireCsrfToken(req)
-    return user
+    if (found === null) return { user: null, session: null }
+    const { session } = found.claim
+    const user = found.result
+    if (user === null) return session === null ? refuse() : { user, session: null }
+    // No browser sends a bearer token by itself, so no page of another site can make it.
+    noteSecurity(req, { userId: user.userId })
+    if (session !== null && !isSafe(req)) requireCsrfToken(req, session)
+    return { user, session }
+  }
+
+  /**
+   * Sends a token with a later expiry, where an idle limit requires one. Only for answers to logged-in
+   * users: a shared cache may store the cookies of a public answer.
+   */
+  function renewSession(req: Answered, session: SessionClaim | null): Promise<void> | null {
+    const renewal = session && sessions.renew(session)
+    if (session === null || renewal === null) return null
+    return renewal.then((token) => {
+      if (!req.res || req.res.headersSent) return
+      const maxAgeS = session.endsAtS - Math.floor(Date.now() / 1000)
+      const csrfToken = sessions.csrfToken(session)
+      setSessionCookies(req.res, { token, csrfToken, maxAgeS }, client.isSecure(req))
+    })
+  }
+
+  function requireCsrfToken(req: IncomingMessage, session: SessionClaim): void {
+    const token = req.headers['x-csrftoken']
+    if (!token) throw new PublicError('forbidden', 'CSRF Failed: CSRF token missing.')
+    if (!sessions.isCsrfToken(session, String(token))) {
+      throw new PublicError('forbidden', 'CSRF Failed: CSRF token incorrect.')
+    }
   }
 
   function refuse(): never {
@@ -132,10 +179,17 @@ export function createAuthentication({
   }
 
   return {
-    authenticate,
+    authenticate: async (req) => (await identify(req)).user,
 
     async requireUser(req) {
-      return (await authenticate(req)) ?? refuse()
+      const { user, session } = await identify(req)
+      if (user === null) refuse()
+      await renewSession(req, session)
+      return user
+    },
+
+    async findSession(req) {
+      return readBearerToken && bearerToken(req) != null ? null : sessionOf(req)
     },
 
     async readAs(req, read, readInstead) {
@@ -146,16 +200,10 @@ export function createAuthentication({
         return { user: await grant(req, claim), reading: { answer: reading } }
       })
       if (!found?.result.user) refuse()
+      const renewal = renewSession(req, found.claim.session)
+      if (renewal) await renewal
       return readInstead?.(found.result.user) ?? found.result.reading.answer
     },
-  }
-}
-
-function requireCsrfToken(req: IncomingMessage): void {
-  const token = req.headers['x-csrftoken']
-  if (!token) throw new PublicError('forbidden', 'CSRF Failed: CSRF token missing.')
-  if (token !== csrfCookie(req)) {
-    throw new PublicError('forbidden', 'CSRF Failed: CSRF token incorrect.')
   }
 }
 

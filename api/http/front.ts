@@ -6,7 +6,9 @@ import { createCors } from './cors.ts'
 import { pathOf } from './problem.ts'
 import { createRateLimit } from './rate-limit.ts'
 import { requestIdOf, withRequestId } from './request-id.ts'
+import { isSafe } from './safe-method.ts'
 import { createSecurityHeaders } from './security-headers.ts'
+import type { SecurityLog } from './security-log.ts'
 
 /** What every request passes first; it knows nothing of Express. */
 export type Front = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
@@ -14,6 +16,7 @@ export type Front = (req: IncomingMessage, res: ServerResponse, next: () => void
 export interface FrontOptions {
   readonly client: Client
   readonly logger: Logger
+  readonly securityLog: SecurityLog
   /** Whose pages may use the API from a browser. */
   readonly corsOrigins: readonly string[]
   /** For each client; 0 turns the limit off. */
@@ -21,15 +24,17 @@ export interface FrontOptions {
 }
 
 /** Names the request, sets the headers of every response, and turns away who asks too often. */
-export function createFront({ client, logger, corsOrigins, rateLimit }: FrontOptions): Front {
+export function createFront(options: FrontOptions): Front {
+  const { client, logger, securityLog, corsOrigins, rateLimit } = options
   const setSecurityHeaders = createSecurityHeaders()
   const allowOrigins = createCors(corsOrigins)
-  const isRefused = createRateLimit(client, rateLimit)
+  const isRefused = createRateLimit(client, rateLimit, securityLog)
 
   return (req, res, next) => {
     const id = requestIdOf(req, client.isBehindProxy(req))
     res.setHeader('X-Request-Id', id)
     setSecurityHeaders(res)
+    if (!isSafe(req)) securityLog.watch(req, res)
     const proceed = () =>
       // Before the limit: a page may read that it asks too often.
       allowOrigins(req, res, () => {

@@ -4,6 +4,7 @@ import type { Logger } from 'winston'
 import { Refusal } from '../../db/writes/refusal.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { isUnavailable } from '../../shared/unavailable.ts'
+import type { SecurityLog } from './security-log.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
@@ -48,7 +49,7 @@ export const unknownRoute: RequestHandler = () => {
 }
 
 /** What a handler threw: shown if the client may know, else logged in full and hidden. */
-export function errorHandler(logger: Logger): ErrorRequestHandler {
+export function errorHandler(logger: Logger, securityLog: SecurityLog): ErrorRequestHandler {
   return (thrown: unknown, req, res, next) => {
     const error = translate(thrown)
     // That something is unavailable is said once, by whoever notices that it changed.
@@ -60,7 +61,10 @@ export function errorHandler(logger: Logger): ErrorRequestHandler {
       error: thrown,
     })
     if (res.headersSent) return next(thrown)
-    if (error) return sendProblem(res, error)
+    if (error) {
+      securityLog.refused(req, res, error)
+      return sendProblem(res, error)
+    }
     return send(res, 500, problemBody(500, 'Internal server error.'))
   }
 }

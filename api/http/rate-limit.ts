@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Client } from './client.ts'
 import { sendProblem, throttled } from './problem.ts'
+import type { SecurityLog } from './security-log.ts'
 import { createTokenBuckets, type TokenBucketOptions } from './token-buckets.ts'
 
 /**
@@ -10,6 +11,7 @@ import { createTokenBuckets, type TokenBucketOptions } from './token-buckets.ts'
 export function createRateLimit(
   client: Client,
   options: TokenBucketOptions,
+  securityLog: SecurityLog,
 ): (req: IncomingMessage, res: ServerResponse) => boolean {
   if (options.perS === 0 || options.burst === 0) return () => false
   const buckets = createTokenBuckets(options)
@@ -17,7 +19,9 @@ export function createRateLimit(
   return (req, res) => {
     const waitMs = buckets.take(client.network(req))
     if (waitMs === 0) return false
-    sendProblem(res, throttled(waitMs))
+    const error = throttled(waitMs)
+    securityLog.refused(req, res, error)
+    sendProblem(res, error)
     return true
   }
 }

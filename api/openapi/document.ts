@@ -54,7 +54,7 @@ export function describeRoutes(mounted: Mounted): object {
           in: 'cookie',
           name: 'spms_session',
           description:
-            'Set by logging in. What is not safe needs the value of the cookie `spmscsrf` in `X-CSRFToken` too.',
+            'Set by logging in; over TLS its name is `__Host-spms_session`. What is not safe needs the value of the cookie `spmscsrf` in `X-CSRFToken` too.',
         },
         bearer: {
           type: 'http',

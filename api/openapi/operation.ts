@@ -1,4 +1,6 @@
+import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
+import { noteSecurity, type SecurityEvent } from '../http/security-log.ts'
 
 /** What the API's document says of one method of a route; its path and its errors follow from the route. */
 export interface Operation {
@@ -14,18 +16,21 @@ export interface Operation {
   readonly bodyType?: string
   /** What a path parameter is, unless it is an id. */
   readonly params?: Readonly<Record<string, z.ZodType>>
+  /** What the security log calls a success and a refusal, where it is more than a read or a write. */
+  readonly event?: SecurityEvent
   /** By status: the shape of the JSON, the type of what is no JSON, or `null` for no body. */
   readonly answers: Readonly<Record<number, z.ZodType | string | null>>
 }
 
 /** Stands before a handler, and tells of it. */
 export interface Described {
-  (req: unknown, res: unknown, next: () => void): void
+  (req: IncomingMessage, res: unknown, next: () => void): void
   readonly operation: Operation
 }
 
 /**
- * Says what a handler takes and answers. It stands before the handler, and does nothing on the way:
+ * Says what a handler takes and answers. It stands before the handler, and only names the security event
+ * of a request on the way:
  *
  * ```ts
  * router.route('/agencies/branches').post(addBranch, async (req, res) => ...)
@@ -38,10 +43,14 @@ export interface Described {
  * })
  * ```
  */
-export const operation = (described: Operation): Described =>
-  Object.assign((_req: unknown, _res: unknown, next: () => void) => next(), {
-    operation: described,
-  })
+export const operation = (described: Operation): Described => {
+  const { event } = described
+  const handle = (req: IncomingMessage, _res: unknown, next: () => void): void => {
+    if (event !== undefined) noteSecurity(req, { event })
+    next()
+  }
+  return Object.assign(handle, { operation: described })
+}
 
 /** Whether a handler is one that `operation` made. */
 export const isDescribed = (handler: object): handler is Described => 'operation' in handler

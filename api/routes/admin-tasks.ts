@@ -242,6 +242,7 @@ const showsTask = operation({
 
 const decisions = {
   approve: operation({
+    event: 'rights_change',
     summary: 'Does what is asked for',
     who: 'superusers',
     answers: { 200: adminTask },
@@ -259,6 +260,7 @@ const decisions = {
 }
 
 const responds = operation({
+  event: 'rights_change',
   summary: 'Approves or rejects a request for a caretaker',
   who: 'the covered user, and the requested caretaker, who approves requests by the covered user only',
   body: response,
@@ -266,6 +268,7 @@ const responds = operation({
 })
 
 const merges = operation({
+  event: 'rights_change',
   summary: 'Puts one user in the place of others',
   who: 'superusers',
   body: directMerge,

@@ -229,6 +229,7 @@ const listsCaretakers = operation({
 })
 
 const addsCaretaker = operation({
+  event: 'rights_change',
   summary: 'Makes a user the caretaker of another',
   who: 'the covered user, and superusers',
   body: newCaretaker,
@@ -236,6 +237,7 @@ const addsCaretaker = operation({
 })
 
 const setsCaretaker = operation({
+  event: 'rights_change',
   summary: 'Makes a user the caretaker of another, for a reason',
   who: 'superusers',
   body: setCaretaker,
@@ -250,6 +252,7 @@ const requestsCaretaker = operation({
 })
 
 const approvesRequest = operation({
+  event: 'rights_change',
   summary: 'Approves a request for a caretaker',
   who: 'the covered user, the requested caretaker of a request by the covered user, and superusers',
   answers: { 200: z.strictObject({ message: z.string(), caretaker: caretakerRelation }) },
@@ -275,6 +278,7 @@ const showsCaretaker = operation({
 })
 
 const changesCaretaker = operation({
+  event: 'rights_change',
   summary: 'Changes how long and why one user acts for another; the caretaker cannot extend it',
   who: 'either of the two, and superusers',
   body: caretakerPatch,
@@ -282,6 +286,7 @@ const changesCaretaker = operation({
 })
 
 const deletesCaretaker = operation({
+  event: 'rights_change',
   summary: 'Ends that one user acts for another',
   who: 'either of the two, and superusers',
   answers: { 204: null },

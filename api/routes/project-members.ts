@@ -149,6 +149,7 @@ const promotion = z.object({ project_id: reference, user_id: reference })
 const LEADERS = 'leaders of the project, and superusers'
 
 const addsMember = operation({
+  event: 'rights_change',
   summary: 'Puts a user on a project',
   who: LEADERS,
   body: newMember,
@@ -162,6 +163,7 @@ const showsMember = operation({
 })
 
 const changesMember = operation({
+  event: 'rights_change',
   summary: 'Changes a user’s part in a project',
   who: LEADERS,
   body: memberPatch,
@@ -169,12 +171,14 @@ const changesMember = operation({
 })
 
 const removesMember = operation({
+  event: 'rights_change',
   summary: 'Takes a user off a project',
   who: LEADERS,
   answers: { 204: null },
 })
 
 const promotesMember = operation({
+  event: 'rights_change',
   summary: 'Makes a member the leader of their project, in the place of others',
   who: LEADERS,
   body: promotion,

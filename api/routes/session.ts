@@ -5,16 +5,21 @@ import type { AppDeps } from '../deps.ts'
 import type { Client } from '../http/client.ts'
 import { sendJson } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { noteSecurity } from '../http/security-log.ts'
 import { operation } from '../openapi/operation.ts'
 import { createChangePassword } from '../session/change-password.ts'
 import { clearSessionCookies, setSessionCookies } from '../session/cookies.ts'
 import { createLogIn } from '../session/log-in.ts'
-import { createPasswordAttempts } from '../session/password-attempts.ts'
-import type { Sessions } from '../session/session.ts'
+import { createLogOut } from '../session/log-out.ts'
+import type { PasswordAttempts } from '../session/password-attempts.ts'
+import { SESSION_LIFE_S, type Sessions } from '../session/session.ts'
 
 export interface SessionRoutesDeps extends AppDeps {
   readonly client: Client
   readonly sessions: Sessions
+  readonly attempts: PasswordAttempts
+  /** Of new password hashes. */
+  readonly iterations: number
 }
 
 const password = z.string().min(1).max(4096)
@@ -24,17 +29,25 @@ const passwords = z.object({ old_password: password, new_password: password })
 /** Logging in and out, and changing what one logs in with. */
 export function sessionRoutes(deps: SessionRoutesDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
-  const attempts = createPasswordAttempts()
-  const logIn = createLogIn({ ...deps, attempts })
-  const changePassword = createChangePassword({ ...deps, attempts })
+  const logIn = createLogIn(deps)
+  const logOut = createLogOut(deps)
+  const changePassword = createChangePassword(deps)
 
   router
     .route('/users/log-in')
     .post(logsIn, async (req, res) => {
       const given = credentials.safeParse(req.body)
       if (!given.success) throw new PublicError('invalid', 'Username and password are required')
-      const token = await logIn({ ...given.data, network: deps.client.network(req) })
-      setSessionCookies(res, token, deps.client.isSecure(req))
+      const token = await logIn({
+        ...given.data,
+        network: deps.client.network(req),
+        onFound: (targetUserId) => noteSecurity(req, { targetUserId }),
+      })
+      const session = await deps.sessions.verify(token)
+      if (session === null) throw new Error('a session that was just opened is not valid')
+      const csrfToken = deps.sessions.csrfToken(session)
+      const cookies = { token, csrfToken, maxAgeS: SESSION_LIFE_S }
+      setSessionCookies(res, cookies, deps.client.isSecure(req))
       sendJson(res, 200, { ok: 'Welcome' })
     })
     .all(methodNotAllowed('POST'))
@@ -43,7 +56,20 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
     .route('/users/log-out')
     .post(logsOut, async (req, res) => {
       await deps.requireUser(req)
+      // First: the browser is logged out also where nothing can be recorded now.
       clearSessionCookies(res, deps.client.isSecure(req))
+      const session = await deps.findSession(req)
+      if (session !== null) await logOut.one(session)
+      sendJson(res, 200, { ok: 'True' })
+    })
+    .all(methodNotAllowed('POST'))
+
+  router
+    .route('/users/log-out-everywhere')
+    .post(logsOutEverywhere, async (req, res) => {
+      const { userId } = await deps.requireUser(req)
+      clearSessionCookies(res, deps.client.isSecure(req))
+      await logOut.all(userId)
       sendJson(res, 200, { ok: 'True' })
     })
     .all(methodNotAllowed('POST'))
@@ -69,6 +95,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
 }
 
 const logsIn = operation({
+  event: 'log_in',
   summary: 'Opens a session, and sets its cookies',
   who: 'anyone',
   body: credentials,
@@ -76,12 +103,21 @@ const logsIn = operation({
 })
 
 const logsOut = operation({
-  summary: 'Takes the cookies of the session back',
+  event: 'log_out',
+  summary: 'Revokes the session, and deletes its cookies',
+  who: 'users',
+  answers: { 200: z.strictObject({ ok: z.literal('True') }) },
+})
+
+const logsOutEverywhere = operation({
+  event: 'log_out_everywhere',
+  summary: 'Revokes every session of the user',
   who: 'users',
   answers: { 200: z.strictObject({ ok: z.literal('True') }) },
 })
 
 const changesPassword = operation({
+  event: 'password_change',
   summary: 'Changes the password, and ends every session of the user',
   who: 'users',
   body: passwords,

@@ -1,4 +1,4 @@
-import { Router } from 'express'
+import { type Request, Router } from 'express'
 import type { Transaction } from 'kysely'
 import { z } from 'zod'
 import { checkStaffProfile } from '../../db/queries/staff-profile-check.ts'
@@ -9,11 +9,13 @@ import { lockForSuperuser } from '../../db/writes/superuser.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { deleteUser } from '../../db/writes/user-deletion.ts'
 import {
+  isFlag,
   lockUser,
   requireColumns,
   toggleActive,
   toggleSuperuser,
   updateUser,
+  type UserPatch,
 } from '../../db/writes/user.ts'
 import { notFound, PublicError } from '../../shared/errors.ts'
 import { userMe, userProfile } from '../../shared/resources/index.ts'
@@ -21,19 +23,29 @@ import { staffProfileCheck } from '../../shared/shapes/staff-profile-check.ts'
 import { privateStaffProfile } from '../../shared/shapes/staff-profile.ts'
 import { me, staffMark, user } from '../../shared/shapes/user.ts'
 import type { AppDeps } from '../deps.ts'
+import type { Client } from '../http/client.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { noteSecurity } from '../http/security-log.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
+import { createConfirmPassword } from '../session/confirm-password.ts'
+import type { PasswordAttempts } from '../session/password-attempts.ts'
 import { email, reference, text } from './field.ts'
 import { parameter } from './parameter.ts'
 import { peek } from './peek.ts'
 import { written } from './written.ts'
 
+export interface UserRoutesDeps extends AppDeps {
+  readonly client: Client
+  readonly attempts: PasswordAttempts
+}
+
 /** Users as they see each other and themselves, and what they and superusers change. */
-export function userRoutes(deps: AppDeps): Router {
+export function userRoutes(deps: UserRoutesDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db, reader, sendAnswer } = deps
+  const confirmPassword = createConfirmPassword(deps)
 
   router
     .route('/users/me')
@@ -97,10 +109,13 @@ export function userRoutes(deps: AppDeps): Router {
     .put(changesUser, async (req, res) => {
       const id = parseId(req.params.id, 'User')
       const { userId } = await deps.requireUser(req)
+      const verifiedHash = id === userId ? await hashConfirmedBy(req, userId) : null
       const user = await transact(db, async (trx) => {
         const locked = await lockUser(trx, id, userId)
         requireColumns(locked, Object.keys(peek(z.looseObject({}), req.body) ?? {}))
-        await updateUser(trx, locked, parse(userPatch, req.body))
+        const { current_password: _, ...patch } = parse(userPatch, req.body)
+        noteUserChange(req, id, patch)
+        await updateUser(trx, locked, patch, verifiedHash)
         return writtenUser(trx, id)
       })
       sendJson(res, 200, user)
@@ -135,8 +150,34 @@ export function userRoutes(deps: AppDeps): Router {
       .all(methodNotAllowed('POST'))
   }
 
+  /** Names the change for the security log: of rights, else of what names or reaches the user. */
+  function noteUserChange(req: Request, targetUserId: string, patch: UserPatch): void {
+    const changed = Object.keys(patch)
+    const event = changed.some(isFlag)
+      ? 'rights_change'
+      : changed.some((name) => name === 'email' || name === 'username')
+        ? 'address_change'
+        : undefined
+    noteSecurity(req, { event, targetUserId, changed })
+  }
+
+  /** The hash that the password in a request matches; null for a request without one. */
+  async function hashConfirmedBy(req: Request, userId: string): Promise<string | null> {
+    const given = confirmation.safeParse(req.body)
+    if (!given.success) return null
+    const { current_password: password } = given.data
+    const by = { userId, network: deps.client.network(req), password }
+    const credentials = await confirmPassword(by)
+    if (credentials !== null) return credentials.password
+    throw new PublicError('invalid', 'Incorrect password', {
+      fields: { current_password: ['Incorrect password'] },
+    })
+  }
+
   return router
 }
+
+const confirmation = z.object({ current_password: z.string().min(1).max(4096) })
 
 const checkQuery = z.object({ user_id: parameter(reference.optional()) })
 
@@ -145,8 +186,10 @@ const writtenUser = async (trx: Transaction<Database>, id: string) =>
 
 const userPatch = z
   .object({
+    // As Django's forms do: a log-in looks for the name in this form.
     username: text(150)
       .min(1)
+      .normalize('NFKC')
       .regex(
         /^[\p{L}\p{N}_.@+-]*$/u,
         'Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.',
@@ -161,6 +204,8 @@ const userPatch = z
     is_staff: z.boolean(),
     is_active: z.boolean(),
     is_aec: z.boolean(),
+    /** Needed where users change their own e-mail address. */
+    current_password: z.string().max(4096),
   })
   .partial()
 
@@ -204,18 +249,21 @@ const changesUser = operation({
 })
 
 const deletesUser = operation({
+  event: 'user_deletion',
   summary: 'Deletes a user with what is theirs alone',
   who: 'superusers',
   answers: { 204: null },
 })
 
 const togglesActive = operation({
+  event: 'rights_change',
   summary: 'Keeps a user out, or lets them in again',
   who: 'superusers',
   answers: { 200: user },
 })
 
 const togglesSuperuser = operation({
+  event: 'rights_change',
   summary: 'Makes a superuser of a user, or takes that back',
   who: 'superusers',
   answers: { 200: user },

@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, errors, jwtVerify, type JWTVerifyGetKey } from 'jose'
+import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 import type { Logger } from 'winston'
 import { z } from 'zod'
 import type { Budget } from '../../shared/cache/budget.ts'
@@ -18,10 +18,21 @@ export interface BearerConfig {
   readonly algorithms: readonly string[]
   /** Which claim names the user: their verified `email`, or `sub`, which is then their id here. */
   readonly userClaim: UserClaim
+  /** Which claim says that the issuer has verified the address. */
+  readonly emailVerifiedClaim: VerifiedClaim
+  /** A token that is valid for longer is rejected: nothing revokes it before it expires. */
+  readonly maxLifeS: number
 }
 
 export const USER_CLAIMS = ['email', 'sub'] as const
 export type UserClaim = (typeof USER_CLAIMS)[number]
+
+/**
+ * `xms_edov` is what Microsoft Entra has instead of `email_verified`. With `none` every address counts: that is
+ * safe only for an issuer in which no user can set the address of an account.
+ */
+export const VERIFIED_CLAIMS = ['email_verified', 'xms_edov', 'none'] as const
+export type VerifiedClaim = (typeof VERIFIED_CLAIMS)[number]
 
 export const TOKEN_ALGORITHMS = [
   'RS256',
@@ -75,7 +86,8 @@ export function createBearer(config: BearerConfig, deps: BearerDeps): ReadBearer
     sub: (payload) => bySubject.safeParse(payload).data?.sub ?? refuse('names no user by id'),
     async email(payload, budget) {
       const { email } =
-        byEmail.safeParse(payload).data ?? refuse('holds no verified e-mail address')
+        BY_EMAIL[config.emailVerifiedClaim].safeParse(payload).data ??
+        refuse('holds no verified e-mail address')
       const { userByEmail, keyId } = deps
       const { body } = await deps.reader.read(userByEmail, userByEmailParams(email), keyId, budget)
       const identity = body && unsealed<UserIdentity>(body)
@@ -88,6 +100,7 @@ export function createBearer(config: BearerConfig, deps: BearerDeps): ReadBearer
       if (error instanceof errors.JOSEError) return refuse(reasonOf(error))
       throw error
     })
+    if (lifeOf(payload) > config.maxLifeS + CLOCKS_DIFFER_S) refuse('is valid for too long')
     return idOf[config.userClaim](payload, budget)
   }
 }
@@ -95,11 +108,21 @@ export function createBearer(config: BearerConfig, deps: BearerDeps): ReadBearer
 /** The ids that a row can have, written as we write them: `07` must not be another name of 7. */
 const bySubject = z.object({ sub: z.string().regex(/^[1-9]\d{0,17}$/) })
 
+const withEmail = z.object({ email: z.string().regex(/^[^\0\p{Surrogate}]{1,254}$/u) })
+
 /** An issuer lets people enter any address; only one that it has verified says who they are. */
-const byEmail = z.object({
-  email: z.string().regex(/^[^\0\p{Surrogate}]{1,254}$/u),
-  email_verified: z.literal(true),
-})
+const BY_EMAIL = {
+  email_verified: withEmail.extend({ email_verified: z.literal(true) }),
+  // Entra writes it in each of these ways.
+  xms_edov: withEmail.extend({ xms_edov: z.literal([true, 1, '1', 'true']) }),
+  none: withEmail,
+} as const satisfies Record<VerifiedClaim, z.ZodType>
+
+/** For how many seconds a token is valid in all; from now on, where it does not say since when. */
+function lifeOf({ exp = Infinity, iat, nbf }: JWTPayload): number {
+  const nowS = Date.now() / 1000
+  return exp - Math.min(nowS, iat ?? nowS, nbf ?? nowS)
+}
 
 /** Says that a bearer token is needed, or what is wrong with the one that was sent (RFC 6750). */
 export function challenge(problem?: string): string {

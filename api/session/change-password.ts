@@ -1,10 +1,11 @@
 import type { Kysely } from 'kysely'
-import { findCredentials } from '../../db/queries/log-in.ts'
 import type { Database } from '../../db/schema.ts'
 import { replacePassword } from '../../db/writes/password.ts'
 import { transact } from '../../db/writes/transact.ts'
-import { notFound, PublicError } from '../../shared/errors.ts'
+import { PublicError } from '../../shared/errors.ts'
+import { createConfirmPassword } from './confirm-password.ts'
 import type { PasswordAttempts } from './password-attempts.ts'
+import { passwordProblems } from './password-rules.ts'
 
 /** Who wants another password, from where. */
 export interface PasswordRequest {
@@ -21,29 +22,31 @@ export interface ChangePasswordDeps {
 
 /**
  * Changes a password, which ends every session of the user: a session says which hash it was for.
- * @throws PublicError `invalid` when the old one is wrong, `throttled` after too many failures,
- * `unavailable` while too many others wait. @throws Refusal as `replacePassword` does.
+ * @throws PublicError `invalid` when the old one is wrong or the new one is not acceptable, `throttled`
+ * after too many failures, `unavailable` while too many others wait. @throws Refusal as
+ * `replacePassword` does.
  */
-export function createChangePassword({
-  db,
-  attempts,
-}: ChangePasswordDeps): (request: PasswordRequest) => Promise<void> {
+export function createChangePassword(
+  deps: ChangePasswordDeps,
+): (request: PasswordRequest) => Promise<void> {
+  const confirmPassword = createConfirmPassword(deps)
+
   return async ({ userId, network, oldPassword, newPassword }) => {
-    const credentials = await db
-      .transaction()
-      .setAccessMode('read only')
-      .execute((trx) => findCredentials(trx, userId))
-    if (!credentials) throw notFound('User', userId)
-    const { username, password } = credentials
-    // Before the transaction: no row is to stay locked for as long as a hash takes.
-    const hash = await attempts.attempt({ username, network }, async () =>
-      (await attempts.verify(oldPassword, password)) ? attempts.hash(newPassword) : null,
-    )
-    if (hash === null) {
+    const credentials = await confirmPassword({ userId, network, password: oldPassword })
+    if (credentials === null) {
       throw new PublicError('invalid', 'Incorrect password', {
         fields: { error: 'Incorrect password' },
       })
     }
-    await transact(db, (trx) => replacePassword(trx, { userId, from: password, to: hash }))
+    const problems = await passwordProblems(newPassword, credentials)
+    if (problems.length > 0) {
+      throw new PublicError('invalid', problems.join(' '), { fields: { new_password: problems } })
+    }
+    const change = {
+      userId,
+      from: credentials.password,
+      to: await deps.attempts.hash(newPassword),
+    }
+    await transact(deps.db, (trx) => replacePassword(trx, change))
   }
 }

@@ -1,47 +1,45 @@
-import { randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCookie, stringifySetCookie } from 'cookie'
-import { SESSION_LIFE_S } from './session.ts'
 
+/**
+ * Over TLS the session is in a cookie whose name only this host can set, without `Domain` and for all
+ * paths. Another host of the same site, or a page without TLS, cannot replace it.
+ */
 const SESSION = 'spms_session'
+const HOST_SESSION = `__Host-${SESSION}`
+/** Scripts of the front end read it by this name. It needs no prefix: it is valid for one session alone. */
 const CSRF = 'spmscsrf'
 
-/** The session token of a request, if it brings one. */
-export const sessionCookie = (req: IncomingMessage) => cookieOf(req, SESSION)
-
-/** The token that an unsafe request repeats in a header, which another site cannot read. */
-export const csrfCookie = (req: IncomingMessage) => cookieOf(req, CSRF)
-
-/** Logs the browser in. */
-export function setSessionCookies(res: ServerResponse, token: string, isSecure: boolean): void {
-  const csrf = randomBytes(24).toString('base64url')
-  setCookies(res, { session: token, csrf, maxAgeS: SESSION_LIFE_S, isSecure })
-}
-
-/** Logs the browser out. */
-export function clearSessionCookies(res: ServerResponse, isSecure: boolean): void {
-  setCookies(res, { session: '', csrf: '', maxAgeS: 0, isSecure })
-}
-
-interface SessionCookies {
-  readonly session: string
-  readonly csrf: string
+/** A session as its cookies carry it. */
+export interface SessionCookies {
+  readonly token: string
+  readonly csrfToken: string
+  /** How long the browser keeps them. */
   readonly maxAgeS: number
-  readonly isSecure: boolean
 }
 
-function setCookies(
+/** The session token of a request, if it brings one. Over TLS a cookie without the prefix does not count. */
+export function sessionCookie(req: IncomingMessage, isSecure: boolean): string | undefined {
+  const header = req.headers.cookie
+  return header?.includes(SESSION) ? parseCookie(header)[nameOf(isSecure)] : undefined
+}
+
+/** Sets the cookies of a session, and no others, on a response. Later cookies are added to them. */
+export function setSessionCookies(
   res: ServerResponse,
-  { session, csrf, maxAgeS, isSecure }: SessionCookies,
+  { token, csrfToken, maxAgeS }: SessionCookies,
+  isSecure: boolean,
 ): void {
   const options = { path: '/', sameSite: 'lax', secure: isSecure, maxAge: maxAgeS } as const
   res.setHeader('Set-Cookie', [
-    stringifySetCookie({ ...options, name: SESSION, value: session, httpOnly: true }),
-    stringifySetCookie({ ...options, name: CSRF, value: csrf }),
+    stringifySetCookie({ ...options, name: nameOf(isSecure), value: token, httpOnly: true }),
+    stringifySetCookie({ ...options, name: CSRF, value: csrfToken }),
   ])
 }
 
-function cookieOf(req: IncomingMessage, name: string): string | undefined {
-  const header = req.headers.cookie
-  return header?.includes(name) ? parseCookie(header)[name] : undefined
+/** Deletes the cookies of a session in the browser. */
+export function clearSessionCookies(res: ServerResponse, isSecure: boolean): void {
+  setSessionCookies(res, { token: '', csrfToken: '', maxAgeS: 0 }, isSecure)
 }
+
+const nameOf = (isSecure: boolean) => (isSecure ? HOST_SESSION : SESSION)

@@ -1,11 +1,13 @@
 import { bulkhead, BulkheadRejectedError } from 'cockatiel'
 import { PublicError } from '../../shared/errors.ts'
+import type { Bucket, SharedBuckets } from '../../shared/redis-buckets.ts'
 import { throttled } from '../http/problem.ts'
 import { createTokenBuckets } from '../http/token-buckets.ts'
-import { DJANGO_ITERATIONS, hashPassword, verifyPassword } from './password.ts'
+import { hashPassword, verifyPassword } from './password.ts'
 
 /** Whose password is tried, and from where. */
 export interface Attempt {
+  /** As the database has it, or would have it. */
   readonly username: string
   readonly network: string
 }
@@ -19,10 +21,11 @@ export interface PasswordAttempts {
    */
   attempt<T>(by: Attempt, work: () => Promise<T | null>): Promise<T | null>
   /**
-   * Whether a password is the one that was hashed.
+   * Whether a password is the one that was hashed; `null` stands for the hash of a user who does not
+   * exist.
    * @throws PublicError `unavailable` while too many others wait.
    */
-  verify(password: string, hash: string): Promise<boolean>
+  verify(password: string, hash: string | null): Promise<boolean>
   /**
    * Hashes a new password.
    * @throws PublicError `unavailable` while too many others wait.
@@ -30,16 +33,32 @@ export interface PasswordAttempts {
   hash(password: string): Promise<string>
 }
 
+export interface PasswordAttemptsOptions {
+  /** Of new hashes. */
+  readonly iterations: number
+  /** What all API processes count together. Without it, or while it is away, each counts alone. */
+  readonly shared: SharedBuckets | null
+}
+
+/** From one network, whatever the name. */
 const PER_NETWORK = { perS: 0.5, burst: 30 }
-const PER_NAME = { perS: 0.1, burst: 10 }
+/** For one name from one network. */
+const PER_PAIR = { perS: 0.1, burst: 10 }
+/**
+ * For one name, from wherever. Tokens return faster than one network can use them up, so it takes
+ * several networks to lock a user out.
+ */
+const PER_NAME = { perS: 0.2, burst: 100 }
 
 // A hash takes most of a second of a core, in the pool of threads that also resolves names.
 const HASHES_AT_ONCE = 2
 const HASHES_WAITING = 50
 
-export function createPasswordAttempts(): PasswordAttempts {
-  const networks = createTokenBuckets(PER_NETWORK)
-  const names = createTokenBuckets(PER_NAME)
+export function createPasswordAttempts({
+  iterations,
+  shared,
+}: PasswordAttemptsOptions): PasswordAttempts {
+  const own = [PER_NETWORK, PER_PAIR, PER_NAME].map(createTokenBuckets)
   const hashing = bulkhead(HASHES_AT_ONCE, HASHES_WAITING)
 
   const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -53,10 +72,31 @@ export function createPasswordAttempts(): PasswordAttempts {
     }
   }
 
+  /** Takes a token of each bucket in this process, or none; answers as `SharedBuckets.take` does. */
+  function takeOwn(buckets: readonly Bucket[]): number {
+    for (const [at, { name }] of buckets.entries()) {
+      const waitMs = own[at]?.take(name) ?? 0
+      if (waitMs === 0) continue
+      giveBackOwn(buckets.slice(0, at))
+      return waitMs
+    }
+    return 0
+  }
+
+  function giveBackOwn(buckets: readonly Bucket[]): void {
+    for (const [at, { name }] of buckets.entries()) own[at]?.giveBack(name)
+  }
+
   return {
     async attempt({ username, network }, work) {
-      // The network first: whoever is refused by it must not use up what is left of another's name.
-      const waitMs = networks.take(network) || names.take(username)
+      // The network first: an attempt that it rejects must use up nothing of another user.
+      const buckets: readonly Bucket[] = [
+        { name: `network ${network}`, ...PER_NETWORK },
+        { name: `pair ${network} ${username}`, ...PER_PAIR },
+        { name: `name ${username}`, ...PER_NAME },
+      ]
+      const sharedWaitMs = shared && (await shared.take(buckets))
+      const waitMs = sharedWaitMs ?? takeOwn(buckets)
       if (waitMs > 0) throw throttled(waitMs)
 
       let isWrong = false
@@ -66,13 +106,13 @@ export function createPasswordAttempts(): PasswordAttempts {
         return result
       } finally {
         if (!isWrong) {
-          networks.giveBack(network)
-          names.giveBack(username)
+          if (sharedWaitMs === null) giveBackOwn(buckets)
+          else shared?.giveBack(buckets)
         }
       }
     },
 
-    verify: (password, hash) => inTurn(() => verifyPassword(password, hash)),
-    hash: (password) => inTurn(() => hashPassword(password, DJANGO_ITERATIONS)),
+    verify: (password, hash) => inTurn(() => verifyPassword(password, hash, iterations)),
+    hash: (password) => inTurn(() => hashPassword(password, iterations)),
   }
 }

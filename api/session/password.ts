@@ -7,15 +7,28 @@ const derive = promisify(pbkdf2)
 const FORMAT = /^pbkdf2_sha256\$([1-9]\d{0,8})\$([^$]+)\$([A-Za-z0-9+/]{43}=)$/
 const HASH_BYTES = 32
 
-/** How often Django 5.2 hashes by default. */
+/** The iterations of a hash by Django 5.2. */
 export const DJANGO_ITERATIONS = 1_000_000
 
-/** Whether a password is the one that was hashed. What cannot be a hash matches nothing. */
-export async function verifyPassword(password: string, stored: string): Promise<boolean> {
-  const [, iterations, salt, hash] = FORMAT.exec(stored) ?? []
-  if (salt === undefined || hash === undefined) return false
-  const derived = await derive(password, salt, Number(iterations), HASH_BYTES, 'sha256')
-  return timingSafeEqual(derived, Buffer.from(hash, 'base64'))
+/**
+ * Whether a password is the one that was hashed. A text that is no hash matches nothing.
+ *
+ * A wrong password takes as long as `iterations` do, unless the hash has more: for a user who does not
+ * exist (`null`), for an unusable hash, and for a hash from before the number was raised.
+ */
+export async function verifyPassword(
+  password: string,
+  stored: string | null,
+  iterations: number,
+): Promise<boolean> {
+  const hash = parseHash(stored)
+  if (hash !== null) {
+    const derived = await derive(password, hash.salt, hash.iterations, HASH_BYTES, 'sha256')
+    if (timingSafeEqual(derived, hash.bytes)) return true
+  }
+  const left = iterations - (hash?.iterations ?? 0)
+  if (left > 0) await derive(password, 'a salt of no user', left, HASH_BYTES, 'sha256')
+  return false
 }
 
 /** Hashes a password as Django does. */
@@ -23,4 +36,16 @@ export async function hashPassword(password: string, iterations: number): Promis
   const salt = randomBytes(16).toString('hex')
   const hash = await derive(password, salt, iterations, HASH_BYTES, 'sha256')
   return `pbkdf2_sha256$${iterations}$${salt}$${hash.toString('base64')}`
+}
+
+/** Whether a hash has fewer iterations than a new one would have. */
+export function isOutdated(stored: string, iterations: number): boolean {
+  const hash = parseHash(stored)
+  return hash !== null && hash.iterations < iterations
+}
+
+function parseHash(stored: string | null) {
+  const [, iterations, salt, bytes] = FORMAT.exec(stored ?? '') ?? []
+  if (salt === undefined || bytes === undefined) return null
+  return { iterations: Number(iterations), salt, bytes: Buffer.from(bytes, 'base64') }
 }

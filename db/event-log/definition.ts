@@ -7,6 +7,15 @@ export interface WatchedTable {
   readonly watch: readonly string[]
   /** Columns whose old and new values the event carries; their order is that of each array in `keys`. */
   readonly keys: readonly string[]
+  /** How to create the table in the schema `invalidation`, where it is no table of the application. */
+  readonly create?: TableCreation | undefined
+}
+
+/** A table that comes and goes with the event log. */
+export interface TableCreation {
+  /** Statements that create the table and its indexes. */
+  readonly sql: string
+  readonly primaryKey: readonly string[]
 }
 
 /** What the triggers have to watch, compiled from the rules of all resources. */

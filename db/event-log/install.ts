@@ -51,6 +51,9 @@ export async function install(
   const known = await readKnown(client)
   if (!known.hasSchema) await run(await readSql('schema.sql'))
   else if ((await readLogProblems(client)).length > 0) await run(await readSql('rights.sql'))
+  for (const { name, create } of wanted.tables) {
+    if (create && !(await exists(client, name))) await run(create.sql)
+  }
   const tables = numbered(await watchable(client, wanted, known.others), known)
   const isNew = !isSame(tables, known.tables)
   const version = isNew ? known.version + 1 : known.version
@@ -104,11 +107,16 @@ const NOTHING: Known = {
   others: { tables: [] },
 }
 
-async function readKnown(client: pg.ClientBase): Promise<Known> {
+async function exists(client: pg.ClientBase, table: string): Promise<boolean> {
   const { rows } = await client.query<{ there: boolean }>(
-    `select to_regclass('invalidation.floor') is not null as there`,
+    'select to_regclass($1) is not null as there',
+    [identifier(table)],
   )
-  if (!rows[0]?.there) return NOTHING
+  return rows[0]?.there ?? false
+}
+
+async function readKnown(client: pg.ClientBase): Promise<Known> {
+  if (!(await exists(client, 'invalidation.floor'))) return NOTHING
   const { newest, ids } = await readRules(client)
   return {
     hasSchema: true,
@@ -135,6 +143,11 @@ async function watchable(
   for (const table of all) {
     const mine = own.get(table.name)
     const found = catalog.get(table.name)
+    // Where the SQL is only printed, a table that it creates is not there yet.
+    if (found === undefined && mine?.create) {
+      tables.push({ ...table, primaryKey: mine.create.primaryKey })
+      continue
+    }
     try {
       tables.push(watchableTable(found, table))
     } catch (error) {

@@ -1,8 +1,11 @@
 import { escapeIdentifier } from 'pg'
 
-/** Quotes a name of ours for generated SQL. Nothing from a request ever gets here. */
+/**
+ * Quotes a name of ours for generated SQL: a column, or a table, which may stand behind its schema.
+ * Nothing from a request ever gets here.
+ */
 export const identifier = (name: string) =>
-  /^[a-z_][a-z0-9_]*$/.test(name) ? name : escapeIdentifier(name)
+  /^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?$/.test(name) ? name : escapeIdentifier(name)
 
 /** Quotes a text constant for generated SQL; dollar-quoted, so that a printed function stays readable. */
 export function literal(text: string): string {

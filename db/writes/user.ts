@@ -12,6 +12,9 @@ type OwnColumn =
 /** The columns that say what a user may do: superusers give and take that. */
 const FLAGS = ['is_superuser', 'is_staff', 'is_active', 'is_aec'] as const
 
+/** Whether a column says what a user may do. */
+export const isFlag = (name: string): boolean => FLAGS.some((flag) => flag === name)
+
 /** The columns of a user that may be changed, by one or the other. */
 export type UserPatch = Patch<'users_user', OwnColumn | (typeof FLAGS)[number]>
 
@@ -22,6 +25,9 @@ export interface LockedUser {
   readonly last_name: string | null
   readonly display_first_name: string | null
   readonly display_last_name: string | null
+  readonly email: string | null
+  /** The stored hash, to be compared with one that was verified. */
+  readonly password: string
   /** Who is to change them: themselves or a superuser. */
   readonly actor: Actor
 }
@@ -39,6 +45,7 @@ export async function lockUser(
   const user = await trx
     .selectFrom('users_user')
     .select(['id', 'first_name', 'last_name', 'display_first_name', 'display_last_name'])
+    .select(['email', 'password'])
     .where('id', '=', id)
     .forUpdate()
     .executeTakeFirst()
@@ -66,16 +73,25 @@ export function requireColumns({ actor }: LockedUser, names: readonly string[]):
 }
 
 /**
- * Writes the columns that were sent, and no other but a name to show where there is none.
- * @throws Refusal `forbidden` for flags by anybody but superusers, `conflict` for a user name or
- * e-mail that another has.
+ * Writes the columns that were sent, and no other but a name to show where there is none. Users who change
+ * their own e-mail address must have given their password: `verifiedHash` is the one that it matches.
+ * @throws Refusal `forbidden` for flags by anybody but superusers, `invalid` without the password,
+ * `conflict` for a user name or e-mail that another has.
  */
 export async function updateUser(
   trx: Transaction<Database>,
   user: LockedUser,
   sent: UserPatch,
+  verifiedHash: string | null = null,
 ): Promise<void> {
   requireColumns(user, Object.keys(definedOf(sent)))
+  if (sent.email !== undefined && sent.email !== user.email) {
+    if (user.id === user.actor.id && verifiedHash !== user.password) {
+      const message = 'The current password is needed to change the e-mail address.'
+      throw new Refusal('invalid', message, { fields: { current_password: [message] } })
+    }
+    await refuseEmailInAnyCase(trx, user.id, sent.email ?? '')
+  }
   const patch = withShownName(user, sent)
   if (isEmpty(patch)) return
   await trx
@@ -121,11 +137,36 @@ function withShownName(user: LockedUser, patch: UserPatch): UserPatch {
 const definedOf = (patch: UserPatch): UserPatch =>
   Object.fromEntries(Object.entries(patch).filter(([, value]) => value !== undefined))
 
+const EMAIL_TAKEN = 'user with this email already exists.'
+
+/**
+ * The index on addresses tells upper from lower case, and bearer tokens name users by their address. A
+ * lock on the address keeps two writes from taking it in different cases at once.
+ */
+async function refuseEmailInAnyCase(
+  trx: Transaction<Database>,
+  id: string,
+  email: string,
+): Promise<void> {
+  if (email === '') return
+  const lower = email.toLowerCase()
+  await sql`select pg_advisory_xact_lock(hashtextextended(${`spms e-mail ${lower}`}, 0))`.execute(
+    trx,
+  )
+  const taken = await trx
+    .selectFrom('users_user')
+    .select('id')
+    .where(sql<boolean>`lower(email) collate "C" in (${lower}, lower(${email}))`)
+    .where('id', '!=', id)
+    .executeTakeFirst()
+  if (taken) throw new Refusal('conflict', EMAIL_TAKEN, { fields: { email: [EMAIL_TAKEN] } })
+}
+
 // The index is called after its column, whoever made it.
 function refuseTaken(error: unknown): never {
   if (sqlStateOf(error) !== '23505') throw error
   const [field, message] = constraintOf(error)?.includes('email')
-    ? ['email', 'user with this email already exists.']
+    ? ['email', EMAIL_TAKEN]
     : ['username', 'A user with that username already exists.']
   throw new Refusal('conflict', message, { fields: { [field]: [message] }, cause: error })
 }

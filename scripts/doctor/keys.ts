@@ -1,5 +1,6 @@
 import { decodeFrame } from '../../shared/cache/frame.ts'
 import {
+  attemptKey,
   bareKey,
   clockKey,
   fullKey,
@@ -41,10 +42,11 @@ export async function checkKeys(redis: Redis, prefix: string): Promise<Finding[]
     const kinds = await Promise.all(found.map((key) => redis.type(key)))
     for (const [index, key] of found.entries()) {
       const kind = kinds[index]
-      const wanted = types[key] ?? (isEntry(key) ? 'hash' : undefined)
+      const isAttempt = key.startsWith(attemptKey(prefix, ''))
+      const wanted = types[key] ?? (isAttempt ? 'string' : isEntry(key) ? 'hash' : undefined)
       if (wanted === undefined) unknown.push(key)
       else if (kind !== wanted && kind !== 'none') unreadable.push(`${key} (a ${kind})`)
-      else if (types[key] === undefined && entries++ < MOST_ENTRIES) {
+      else if (wanted === 'hash' && types[key] === undefined && entries++ < MOST_ENTRIES) {
         unreadable.push(...(await unreadableValues(redis, key)))
       }
     }

@@ -1,3 +1,4 @@
+import { SESSION_REVOCATION } from '../../db/session-revocation.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { isLookup } from '../../shared/cache/rule.ts'
 import { catalog } from '../../shared/resources/index.ts'
@@ -58,6 +59,7 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
       why: 'nothing is cached after a restart of Postgres until an invalidator runs',
     },
     ...tables(watched, ['select'], 'what shows it cannot be loaded'),
+    ...tables([SESSION_REVOCATION], ['insert', 'update', 'delete'], 'a log-out revokes nothing'),
     ...tables(
       [
         'adminoptions_admintask',

@@ -4,6 +4,7 @@ import { createApp } from '../../api/app.ts'
 import { apiConfig } from '../../api/config.ts'
 import { createSessions } from '../../api/session/session.ts'
 import { openDatabase } from '../../db/database.ts'
+import { findSessionRevocations } from '../../db/queries/session-revocations.ts'
 import { createGuard } from '../../shared/cache/guard.ts'
 import { decodeFrame, type Frame, isPlausible } from '../../shared/cache/frame.ts'
 import { bareKey, entryKey, fullKey, keyParser } from '../../shared/cache/key.ts'
@@ -113,20 +114,23 @@ async function partsOfPath(
     },
   }
   const logger = createLogger('explain')
+  // The security log of this request concerns nobody.
+  logger.level = 'warn'
   const app = createApp({ config: http, reader: noting, db, logger, isReady: () => true })
   const server = createServer(app)
   try {
     const port = await listen(server, { host: '127.0.0.1', port: 0, setting: 'PORT' })
     const headers: Record<string, string> = {}
     if (userId !== undefined) {
-      const { password } = await db.transaction().execute((trx) =>
-        trx
+      const { password, epoch } = await db.transaction().execute(async (trx) => {
+        const user = await trx
           .selectFrom('users_user')
           .select('password')
           .where('id', '=', userId)
-          .executeTakeFirstOrThrow(() => new ConfigurationError(`there is no user ${userId}`)),
-      )
-      const session = await createSessions(http.sessionSecrets).issue(userId, password)
+          .executeTakeFirstOrThrow(() => new ConfigurationError(`there is no user ${userId}`))
+        return { ...user, ...(await findSessionRevocations(trx, userId)) }
+      })
+      const session = await createSessions(http.sessionSecrets).issue(userId, password, epoch)
       headers.Cookie = `spms_session=${session}`
     }
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers })

@@ -5,6 +5,7 @@ import { isLookup, type Rule } from './rule.ts'
 /** What the triggers have to watch and report, so that every rule of every resource can be followed. */
 export function compileRules(catalog: readonly ResourceRules[]): RulesDefinition {
   const tables = new Map<string, { watch: Set<string>; keys: Set<string> }>()
+  const creations = new Map(catalog.flatMap(({ creates = {} }) => Object.entries(creates)))
   for (const rule of catalog.flatMap(({ staleWhen }) => staleWhen)) {
     const table = tables.get(rule.table) ?? { watch: new Set(), keys: new Set() }
     tables.set(rule.table, table)
@@ -18,6 +19,7 @@ export function compileRules(catalog: readonly ResourceRules[]): RulesDefinition
         name,
         watch: [...watch].toSorted(),
         keys: [...keys].toSorted(),
+        ...(creations.has(name) && { create: creations.get(name) }),
       }))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
   }

@@ -69,6 +69,9 @@ export const watermarkKey = (prefix: string) => `${prefix}/watermark`
 /** What keeps the clock that the ages of entries and watermarks are told by. */
 export const clockKey = (prefix: string) => `${prefix}/clock`
 
+/** Where token buckets of log-in attempts are, by the HMAC of what they limit. */
+export const attemptKey = (prefix: string, hmac: string) => `${prefix}/attempts/${hmac}`
+
 const start = (prefix: string, version: number) => `${prefix}/v${version}/`
 
 /** Which Redis this is, for those who invalidate in it. */

@@ -137,15 +137,7 @@ export function createReader(deps: ReaderDeps): Reader {
           return await take(resource, params, variant, frame, nowMs, demand)
         }
         if (frame?.incarnation === demand.incarnation) refused = frame
-        const answer = await fillOrWait(
-          store,
-          resource,
-          params,
-          place,
-          tokens,
-          budget,
-          isForged,
-        )
+        const answer = await fillOrWait(store, resource, params, place, tokens, budget, isForged)
         const isGuarded = refused !== null && !isExpired && answer.outcome === 'miss'
         return isGuarded ? { ...answer, detail: 'guard' } : answer
       } catch (error) {

@@ -1,4 +1,5 @@
 import type { Transaction } from 'kysely'
+import type { TableCreation } from '../../db/event-log/definition.ts'
 import type { Database } from '../../db/schema.ts'
 import type { Rule } from './rule.ts'
 
@@ -14,6 +15,8 @@ export interface ResourceRules {
   /** Such as `staff:profile:{profile_id}`; each `{name}` is a parameter. */
   readonly key: string
   readonly staleWhen: readonly Rule[]
+  /** Tables of `staleWhen` that are created with the event log, by name. */
+  readonly creates?: Readonly<Record<string, TableCreation>>
 }
 
 /** What a loader found: the finished JSON text of the response. */

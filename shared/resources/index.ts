@@ -57,5 +57,7 @@ export const catalog: readonly ResourceRules[] = [
  */
 export const loadable = (sessionSecrets: readonly string[]): readonly Resource[] => [
   ...catalog.filter((resource): resource is Resource => 'load' in resource),
-  ...(sessionSecrets.length === 0 ? [] : [createUserAccess(sessionSecrets), createUserByEmail(sessionSecrets)]),
+  ...(sessionSecrets.length === 0
+    ? []
+    : [createUserAccess(sessionSecrets), createUserByEmail(sessionSecrets)]),
 ]

@@ -8,8 +8,8 @@ import { sessionKeys } from '../session-key.ts'
  * names it. A signature covers resource, parameters and variant: a value copied to the entry of
  * another user does not verify.
  *
- * A value that was correct once verifies until its entry is invalidated or expires in the reader's
- * judgement; a signature cannot tell that it was stored again. Writes ask the database.
+ * A signature cannot tell that a value which was correct once was stored again, with other times: that
+ * shows a user what they could see then. Writes ask the database.
  */
 export interface Seal {
   /** The text to cache; null for a secret that is not configured. `value` is JSON. */
@@ -27,10 +27,10 @@ export interface SealedEntry {
 }
 
 const MAC_BYTES = 16
-const MAC_LENGTH = 22
-const HEAD = '{"mac":"'
-const MIDDLE = '","value":'
-const VALUE_AT = HEAD.length + MAC_LENGTH + MIDDLE.length
+/** What stands before a value: all of it is compared. */
+const headOf = (mac: Buffer) => `{"mac":"${mac.toString('base64url')}","value":`
+const VALUE_AT = headOf(Buffer.alloc(MAC_BYTES)).length
+const TAIL = '}'.charCodeAt(0)
 
 /** Seals with keys that are derived from the session secrets. */
 export function createSeal(secrets: readonly string[]): Seal {
@@ -54,14 +54,14 @@ export function createSeal(secrets: readonly string[]): Seal {
   return {
     seal(entry, value) {
       const mac = macOf(entry, value)
-      return mac && `${HEAD}${mac.toString('base64url')}${MIDDLE}${value}}`
+      return mac && `${headOf(mac)}${value}}`
     },
 
     verifies(entry, body) {
       const mac = macOf(entry, body.subarray(VALUE_AT, -1))
-      const written = body.toString('latin1', HEAD.length, HEAD.length + MAC_LENGTH)
-      const given = Buffer.from(written, 'base64url')
-      return mac !== null && given.length === MAC_BYTES && timingSafeEqual(mac, given)
+      if (mac === null || body.length <= VALUE_AT) return false
+      const expected = Buffer.from(headOf(mac))
+      return timingSafeEqual(expected, body.subarray(0, VALUE_AT)) && body.at(-1) === TAIL
     },
   }
 }

@@ -1,3 +1,5 @@
+import { findSessionRevocations } from '../../db/queries/session-revocations.ts'
+import { SESSION_REVOCATION, sessionRevocationTable } from '../../db/session-revocation.ts'
 import { defineResource, type Resource } from '../cache/resource.ts'
 import { fingerprint, sessionKeys } from '../session-key.ts'
 import { createSeal } from './seal.ts'
@@ -7,8 +9,10 @@ export interface UserAccess {
   readonly is_active: boolean
   readonly is_staff: boolean
   readonly is_superuser: boolean
-  /** Of the password hash, under the key that the variant names. */
+  /** Of the password hash and the last revocation of all sessions, under the key of the variant. */
   readonly fingerprint: string
+  /** The ids of sessions that are revoked. */
+  readonly revoked: readonly string[]
 }
 
 export const userAccessRules = defineResource({
@@ -21,7 +25,13 @@ export const userAccessRules = defineResource({
       watch: ['is_active', 'is_staff', 'is_superuser', 'password'],
       key: { user_id: 'id' },
     },
+    {
+      table: SESSION_REVOCATION,
+      watch: ['user_id', 'session_id'],
+      key: { user_id: 'user_id' },
+    },
   ],
+  creates: { [SESSION_REVOCATION]: sessionRevocationTable },
 })
 
 /** Whether a user may use their sessions, and as what. The variant is the id of a session key. */
@@ -46,7 +56,12 @@ export function createUserAccess(secrets: readonly string[]): Resource {
       let access: UserAccess | null = null
       if (user !== undefined) {
         const { password, ...flags } = user
-        access = { ...flags, fingerprint: fingerprint(key, user_id, password) }
+        const { epoch, sessionIds } = await findSessionRevocations(trx, user_id)
+        access = {
+          ...flags,
+          fingerprint: fingerprint(key, { userId: user_id, passwordHash: password, epoch }),
+          revoked: sessionIds,
+        }
       }
       const body = seal.seal({ resource, params, keyId }, JSON.stringify(access))
       return body === null ? null : { body }

@@ -36,12 +36,10 @@ describe('writes through the API, read through the cache', function () {
 
   /** Writes, and returns the token of whoever wants to see it from then on. */
   async function write({ as, method, path, body }: Write): Promise<string> {
-    const { Cookie = '' } = await sessionOf(as)
     const response = await fetch(`${warm.system.apis[0]}/api/v1/${path}`, {
       method,
       headers: {
-        Cookie: `${Cookie}; spmscsrf=token`,
-        'X-CSRFToken': 'token',
+        ...(await sessionOf(as)),
         'Content-Type': 'application/json',
       },
       ...(body && { body: JSON.stringify(body) }),

@@ -15,7 +15,7 @@ import { until } from '../support/until.ts'
 const ADMIN = 1
 const PLAIN = 10
 
-describe('permissions that were changed in Redis', function () {
+describe('a permission entry that was changed in Redis', function () {
   this.timeout(60_000)
   let issuer: Issuer
   let system: System
@@ -67,7 +67,9 @@ describe('permissions that were changed in Redis', function () {
   const accessOf = (id: number) => keyOf(userAccessRules, { user_id: String(id) })
 
   /** The only value of an entry, once there is one. */
-  async function valueAt(key: string): Promise<{ readonly variant: string; readonly text: string }> {
+  async function valueAt(
+    key: string,
+  ): Promise<{ readonly variant: string; readonly text: string }> {
     let found: { variant: string; text: string } | undefined
     await until(async () => {
       for (const [variant, bytes] of Object.entries(await redis.hgetallBuffer(key))) {
@@ -86,7 +88,7 @@ describe('permissions that were changed in Redis', function () {
     await redis.hset(key, variant, encodeFrame({ ...frame, body, etag: etagOf(body) }))
   }
 
-  it('makes nobody a superuser, and is replaced by what Postgres says', async () => {
+  it('makes no user a superuser, and is replaced by the value from Postgres', async () => {
     expect(await statusFor(PLAIN)).to.equal(404)
     const { variant, text } = await valueAt(accessOf(PLAIN))
     const forged = text.replace('"is_superuser":false', '"is_superuser":true')
@@ -96,7 +98,7 @@ describe('permissions that were changed in Redis', function () {
     await until(async () => (await valueAt(accessOf(PLAIN))).text === text)
   })
 
-  it('gives a user no access that is copied from the entry of a superuser', async () => {
+  it('is rejected where it was copied from the entry of a superuser', async () => {
     expect(await statusFor(PLAIN)).to.equal(404)
     expect(await statusFor(ADMIN)).to.equal(200)
     const admin = await valueAt(accessOf(ADMIN))
@@ -106,7 +108,7 @@ describe('permissions that were changed in Redis', function () {
     await until(async () => (await valueAt(accessOf(PLAIN))).text === own.text)
   })
 
-  it('gives an e-mail address to no other user', async () => {
+  it('gives the e-mail address of a user to no other user', async () => {
     expect(await statusFor(PLAIN)).to.equal(404)
     const key = keyOf(userByEmailRules, userByEmailParams(await emailOf(PLAIN)))
     const { variant, text } = await valueAt(key)
@@ -117,7 +119,7 @@ describe('permissions that were changed in Redis', function () {
     await until(async () => (await valueAt(key)).text === text)
   })
 
-  it('ends no access by an entry that says that there is no such user', async () => {
+  it('ends no access where it says that there is no such user', async () => {
     expect(await statusFor(PLAIN, 'users/me')).to.equal(200)
     const key = accessOf(PLAIN)
     const { variant, text } = await valueAt(key)
@@ -127,7 +129,7 @@ describe('permissions that were changed in Redis', function () {
     await until(async () => (await valueAt(key)).text === text)
   })
 
-  it('does not let readers load once per request where many find a forged entry', async () => {
+  it('is loaded once for many requests that find it at the same time', async () => {
     expect(await statusFor(PLAIN, 'users/me')).to.equal(200)
     const { variant, text } = await valueAt(accessOf(PLAIN))
     const loads = () => system.metric('spms_cache_loads_total', 'resource="user:access"')

@@ -7,6 +7,7 @@ import { createSessions } from '../../api/session/session.ts'
 import { type Issuer, startIssuer } from '../support/issuer.ts'
 import { type Contract, type Described, readContract } from '../support/contract.ts'
 import { type JsonSchema, nearly } from '../support/json-schema-arbitrary.ts'
+import { sessionHeaders } from '../support/session-headers.ts'
 import { startSystem, SYSTEM_SECRET, type System } from '../support/system.ts'
 
 /** `SPMS_LONG=1` runs what the promise says in full. */
@@ -68,8 +69,11 @@ describe('malformed requests', function () {
       },
     })
     const { text } = await system.get('openapi.json')
-    routes = openApi.parse(JSON.parse(text))
     contract = readContract(JSON.parse(text) as Described)
+    const { paths, ...rest } = openApi.parse(JSON.parse(text))
+    // A log-out would end the session that the requests after it are sent with.
+    const kept = Object.entries(paths).filter(([path]) => !path.includes('/users/log-out'))
+    routes = { ...rest, paths: Object.fromEntries(kept) }
   })
   after(async () => {
     agent.destroy()
@@ -117,8 +121,7 @@ describe('malformed requests', function () {
     const sessions = createSessions([SYSTEM_SECRET])
     const own = await Promise.all(
       rows.map(async ({ id, password }) => ({
-        Cookie: `spms_session=${await sessions.issue(id, password)}; spmscsrf=t`,
-        'X-CSRFToken': 't',
+        ...(await sessionHeaders(await sessions.issue(id, password))),
       })),
     )
     const claims = { email: rows[1]?.email, email_verified: true }

@@ -2,6 +2,7 @@ import { parseSetCookie } from 'cookie'
 import { expect } from 'chai'
 import { createSessions } from '../../api/session/session.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
+import { sessionHeaders } from '../support/session-headers.ts'
 import { type Invalidator, startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
@@ -82,13 +83,14 @@ describe('who brings a token', function () {
     value: string,
     api: number,
   ): Promise<string> {
+    const { Cookie, ...csrf } = await sessionHeaders(author.session)
     const response = await answered(() =>
       fetch(`${system.apis[api]}/api/v1/${path(author)}`, {
         method: 'PUT',
         headers: {
           'Content-Type': 'application/json',
-          Cookie: `spms_session=${author.session}; spmscsrf=x; ${cookiesOf(author)}`,
-          'X-CSRFToken': 'x',
+          Cookie: `${Cookie}; ${cookiesOf(author)}`,
+          ...csrf,
         },
         body: JSON.stringify({ [field]: value }),
       }),

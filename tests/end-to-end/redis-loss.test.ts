@@ -6,6 +6,7 @@ import { emptyLog } from '../../db/event-log/housekeeping.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
+import { sessionHeaders } from '../support/session-headers.ts'
 import { startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
@@ -137,8 +138,7 @@ for (const { how, open } of losses) {
         method: 'PUT',
         headers: {
           'Content-Type': 'application/json',
-          Cookie: `spms_session=${author.session}; spmscsrf=x`,
-          'X-CSRFToken': 'x',
+          ...(await sessionHeaders(author.session)),
         },
         body: JSON.stringify({ about }),
       })

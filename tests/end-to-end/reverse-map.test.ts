@@ -31,7 +31,7 @@ describe('the reverse map: what a change by SQL makes forgotten, and what everyb
     expect([...resources]).to.have.members(catalog.map(({ name }) => name))
     const tables = new Set(catalog.flatMap(({ staleWhen }) => staleWhen.map(({ table }) => table)))
     const unnamed = [...tables].filter(
-      (table) => !all.some(({ sql }) => sql.split(/\W+/).includes(table)),
+      (table) => !all.some(({ sql }) => sql.split(/[^\w.]+/).includes(table)),
     )
     expect(unnamed).to.deep.equal([])
   })

@@ -330,6 +330,8 @@ describe('the chart', function () {
       corsOrigins: ['https://spms.example'],
       edgeMaxAgeS: 30,
       rateLimit: { perS: 0, burst: 50 },
+      sessionIdleS: 7_200,
+      passwordIterations: 1_200_000,
       trustProxy: ['10.0.0.0/8'],
       bearer: {
         issuer: 'https://login.example/',
@@ -337,6 +339,8 @@ describe('the chart', function () {
         jwksUrl: 'https://login.example/keys',
         algorithms: ['RS256'],
         userClaim: 'sub',
+        emailVerifiedClaim: 'xms_edov',
+        maxLifeS: 3_600,
       },
     })
     const invalidator = parseConfig(invalidatorConfig, { ...settingsOf('invalidator'), ...less })

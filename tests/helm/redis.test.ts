@@ -31,8 +31,7 @@ describe('the Redis of the chart', function () {
 
   const containerOf = (component: string) => {
     const found = manifests.find(
-      ({ kind, metadata }) =>
-        kind === 'Deployment' && metadata.name === `${RELEASE}-${component}`,
+      ({ kind, metadata }) => kind === 'Deployment' && metadata.name === `${RELEASE}-${component}`,
     ) as (Manifest & Deployment) | undefined
     return found?.spec?.template.spec?.containers[0] ?? expect.fail(`no container ${component}`)
   }

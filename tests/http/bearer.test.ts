@@ -20,6 +20,8 @@ const configOf = ({ issuer, jwksUrl }: Issuer, more: Partial<BearerConfig> = {})
   audiences: ['other', 'spms'],
   algorithms: ['ES256'],
   userClaim: 'email',
+  emailVerifiedClaim: 'email_verified',
+  maxLifeS: 3600,
   ...more,
 })
 
@@ -129,6 +131,42 @@ describe('bearer tokens', () => {
       expect(status, reason).to.equal(401)
       expect(body).to.include({ detail: `The token ${reason}.` })
     }
+  })
+
+  it('are rejected where they are valid for longer than configured', async () => {
+    const nowS = Math.floor(Date.now() / 1000)
+    for (const [claims, status] of [
+      [{ iat: nowS, exp: nowS + 3600 }, 200],
+      [{ iat: nowS - 3000, exp: nowS + 600 }, 200],
+      [{ exp: nowS + 3600 }, 200],
+      [{ exp: nowS + 7200 }, 401],
+      [{ iat: nowS, exp: nowS + 7200 }, 401],
+      [{ iat: nowS - 7200, exp: nowS + 60 }, 401],
+      [{ iat: nowS + 3600, exp: nowS + 7200 }, 401],
+      [{ exp: 9e15 }, 401],
+    ] as const) {
+      const answer = await mine(await signFor(LEA, claims))
+      expect(answer.status, JSON.stringify(claims)).to.equal(status)
+    }
+  })
+
+  it('name their user by an address that Microsoft Entra has verified, where that is configured', async () => {
+    const deps = bearerDeps()
+    const reading = (emailVerifiedClaim: 'xms_edov' | 'none') => {
+      const read = createBearer(configOf(issuer, { emailVerifiedClaim }), deps)
+      return async (claims: JWTPayload) =>
+        read(await issuer.sign({ claims: { email: await emailOf(LEA), ...claims } })).catch(
+          ({ code }: { code: string }) => code,
+        )
+    }
+    for (const xms_edov of [true, 1, '1', 'true']) {
+      expect(await reading('xms_edov')({ xms_edov })).to.equal(String(LEA))
+    }
+    for (const claims of [{}, { xms_edov: false }, { xms_edov: 0 }, { email_verified: true }]) {
+      expect(await reading('xms_edov')(claims)).to.equal('unauthenticated')
+    }
+    expect(await reading('none')({})).to.equal(String(LEA))
+    expect(await reading('none')({ email: '' })).to.equal('unauthenticated')
   })
 
   it('cannot be forged', async () => {

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { createClient } from '../../api/http/client.ts'
 import { createFront } from '../../api/http/front.ts'
 import { errorHandler, methodNotAllowed, unknownRoute } from '../../api/http/problem.ts'
+import { createSecurityLog } from '../../api/http/security-log.ts'
 import { currentRequestId } from '../../api/http/request-id.ts'
 import { parse, parseId } from '../../api/parse.ts'
 import { PublicError } from '../../shared/errors.ts'
@@ -42,10 +43,15 @@ describe('problems', () => {
 
   before((done) => {
     const app = express()
+    const client = createClient(1)
+    const silent = createLogger('test')
+    silent.silent = true
+    const securityLog = createSecurityLog(silent, client)
     app.use(
       createFront({
-        client: createClient(1),
+        client,
         logger,
+        securityLog,
         corsOrigins: [],
         rateLimit: { perS: 1, burst: 20 },
       }),
@@ -72,7 +78,7 @@ describe('problems', () => {
     })
     app.use('/api', router)
     app.use(unknownRoute)
-    app.use(errorHandler(logger))
+    app.use(errorHandler(logger, securityLog))
     server = createServer(app).listen(0, '127.0.0.1', () => {
       url = `http://127.0.0.1:${portOf(server)}/api`
       done()

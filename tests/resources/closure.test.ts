@@ -9,7 +9,7 @@ describe('closure', () => {
   let database: TestDatabase
 
   before(async () => {
-    database = await createTestDatabase()
+    database = await createTestDatabase({ installed: true })
     const db = openDatabase({ url: database.url, poolSize: 1, applicationName: 'closure' })
     await buildDenseWorld(db)
     await db.destroy()

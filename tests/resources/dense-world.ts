@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { type Kysely, sql } from 'kysely'
 import type { Database } from '../../db/schema.ts'
+import { SESSION_REVOCATION } from '../../db/session-revocation.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import {
   affiliations,
@@ -78,9 +79,18 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
   },
 ]
 
+/** Only where the event log is installed: the table comes with it. */
+const REVOCATIONS = `
+  insert into ${SESSION_REVOCATION} (user_id, session_id, expires_at)
+  values (1, 'one', '2030-01-01'), (1, 'two', '2030-01-01'), (2, null, null), (3, null, null)`
+
 /** Fills an empty database with the dense world. */
 export async function buildDenseWorld(db: Kysely<Database>): Promise<void> {
   await sql.raw(await readFile(FILE, 'utf8')).execute(db)
+  const { rows } = await sql<{
+    found: string | null
+  }>`select to_regclass(${SESSION_REVOCATION}) as found`.execute(db)
+  if (rows.some(({ found }) => found !== null)) await sql.raw(REVOCATIONS).execute(db)
 }
 
 function ofUsers(variant: string, users = USERS): Example[] {

@@ -51,7 +51,7 @@ describe('rules', function () {
   const watched = new Set(rules.map(({ table }) => table))
 
   before(async () => {
-    database = await createTestDatabase()
+    database = await createTestDatabase({ installed: true })
     const filling = openDatabase({ url: database.url, poolSize: 1, applicationName: 'filling' })
     await buildDenseWorld(filling)
     await filling.destroy()

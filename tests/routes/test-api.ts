@@ -11,6 +11,7 @@ import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createTestDatabase, type TestDatabaseOptions } from '../support/database.ts'
+import { sessionHeaders } from '../support/session-headers.ts'
 import { createUncachedReader } from '../support/uncached-reader.ts'
 
 export interface TestRequest {
@@ -43,12 +44,13 @@ export interface TestApi extends AsyncDisposable {
   send(method: string, path: string, request?: TestRequest): Promise<TestResponse>
 }
 
-const CSRF = 'csrf-token'
 const SECRET = 'a secret of the tests, of 32 characters'
 const WORLD = new URL('world.sql', import.meta.url)
 
 export const httpConfig: HttpConfig = {
   sessionSecrets: [SECRET],
+  sessionIdleS: undefined,
+  passwordIterations: 1_000,
   tokenLifeMs: 30_000,
   bearer: null,
   corsOrigins: [],
@@ -82,10 +84,7 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
   async function headersOf({ as, body, headers }: TestRequest): Promise<Record<string, string>> {
     const session = as && (await sessions.issue(String(as), `hash-${as}`))
     return {
-      ...(session && {
-        Cookie: `spms_session=${session}; spmscsrf=${CSRF}`,
-        'X-CSRFToken': CSRF,
-      }),
+      ...(session && (await sessionHeaders(session, SECRET))),
       ...(body !== undefined && { 'Content-Type': 'application/json' }),
       ...headers,
     }

@@ -1,7 +1,11 @@
 import { expect } from 'chai'
 import { sql } from 'kysely'
+import { hashPassword } from '../../api/session/password.ts'
+import { createSessions } from '../../api/session/session.ts'
 import { user } from '../../shared/shapes/user.ts'
 import { describeOnBothTables } from '../support/both-tables.ts'
+import { sessionHeaders } from '../support/session-headers.ts'
+import { httpConfig } from './test-api.ts'
 
 const [LEA, MEL, SUE, OUT, OLD] = [1, 2, 3, 4, 5]
 const TOO_BIG = '9223372036854775808'
@@ -45,10 +49,50 @@ describeOnBothTables('users as they and superusers change them', (api) => {
     })
 
     it('by the user may be of their names and addresses', async () => {
-      const own = { username: 'lea2', email: 'lea2@spms.test', first_name: 'L', last_name: 'A' }
+      const own = { username: 'lea2', email: 'lea@spms.test', first_name: 'L', last_name: 'A' }
       const { status, body } = await put(own, LEA)
       expect(status).to.equal(200)
       expect(body).to.include(own)
+    })
+
+    describe('of one’s own e-mail address', () => {
+      const email = 'lea2@spms.test'
+      const setPassword = async (id: number) => {
+        const password = await hashPassword('correct horse', 1_000)
+        await sql`update users_user set password = ${password} where id = ${id}`.execute(api.db)
+        const token = await createSessions(httpConfig.sessionSecrets).issue(String(id), password)
+        const headers = await sessionHeaders(token, httpConfig.sessionSecrets[0])
+        return (body: object) => api.send('PUT', `users/${id}`, { body, headers })
+      }
+
+      it('needs the current password, also of superusers', async () => {
+        for (const id of [LEA, SUE]) {
+          const change = await setPassword(id)
+          for (const given of [{}, { current_password: '' }, { current_password: 'wrong' }]) {
+            const { status, body } = await change({ email, ...given })
+            expect(status).to.equal(400)
+            expect(body).to.have.property('current_password').that.is.an('array')
+          }
+          expect(await stored(id)).not.to.include({ email })
+          const { status, body } = await change({ email, current_password: 'correct horse' })
+          expect(status).to.equal(200)
+          expect(body).to.include({ email }).and.not.have.property('current_password')
+          expect((await change({ email, first_name: 'Same' })).status).to.equal(200)
+          await sql`update users_user set email = null where id = ${id}`.execute(api.db)
+        }
+      })
+
+      it('is limited in wrong passwords like log-ins', async () => {
+        const change = await setPassword(LEA)
+        for (let i = 0; i < 10; i++) {
+          expect((await change({ email, current_password: `${i}` })).status).to.equal(400)
+        }
+        expect((await change({ email, current_password: 'correct horse' })).status).to.equal(429)
+      })
+    })
+
+    it('stores a user name in the form in which a log-in looks for it', async () => {
+      expect((await put({ username: 'ﬁona' })).body).to.include({ username: 'fiona' })
     })
 
     it('by the user is never of what they may do, even to what it is', async () => {
@@ -88,6 +132,7 @@ describeOnBothTables('users as they and superusers change them', (api) => {
       for (const [body, field, message] of [
         [{ username: 'mel' }, 'username', 'A user with that username already exists.'],
         [{ email: 'mel@spms.test' }, 'email', 'user with this email already exists.'],
+        [{ email: 'Mel@SPMS.test' }, 'email', 'user with this email already exists.'],
       ] as const) {
         const answer = await put(body)
         expect(answer.status).to.equal(409)
@@ -99,6 +144,11 @@ describeOnBothTables('users as they and superusers change them', (api) => {
         put({ email: 'a@b.test' }, SUE, MEL),
       ])
       expect(answers.map(({ status }) => status)).to.have.members([200, 409])
+      const inBothCases = await Promise.all([
+        put({ email: 'c@d.test' }),
+        put({ email: 'C@D.test' }, SUE, MEL),
+      ])
+      expect(inBothCases.map(({ status }) => status)).to.have.members([200, 409])
     })
 
     it('may leave any number without an e-mail', async () => {

@@ -67,8 +67,9 @@ async function tablesIn(url: string, statements: readonly CompiledQuery[]): Prom
   for (const { sql, parameters } of statements) {
     const explain = CompiledQuery.raw(`explain (verbose, format json) ${sql}`, [...parameters])
     const { rows } = await db.executeQuery(explain)
-    for (const [, table] of JSON.stringify(rows).matchAll(/"Relation Name":"(\w+)"/g)) {
-      if (table !== undefined) tables.add(table)
+    const relations = JSON.stringify(rows).matchAll(/"Relation Name":"(\w+)","Schema":"(\w+)"/g)
+    for (const [, table = '', schema = ''] of relations) {
+      tables.add(schema === 'public' ? table : `${schema}.${table}`)
     }
   }
   return tables

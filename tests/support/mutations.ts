@@ -99,17 +99,17 @@ function newValues(
 async function readColumns(db: Kysely<Database>, tables: string[]): Promise<Column[]> {
   const { rows } = await sql<Omit<Column, 'targets'>>`
     select
-      c.relname as table,
+      w.name as table,
       a.attname as name,
       format_type(a.atttypid, a.atttypmod) as type,
       not a.attnotnull as nullable,
       f.confrelid::regclass::text as references
-    from pg_class c
+    from unnest(${[...new Set(tables)]}::text[]) w (name)
+    join pg_class c on c.oid = to_regclass(w.name)
     join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
     left join pg_constraint f
       on f.conrelid = c.oid and f.contype = 'f' and f.conkey = array[a.attnum]
-    where c.relname = any(${[...new Set(tables)]}) and c.relnamespace = 'public'::regnamespace
-    order by c.relname, a.attnum
+    order by w.name, a.attnum
   `.execute(db)
   return Promise.all(
     rows.map(async (column) => ({

@@ -120,6 +120,8 @@ async function start(
     CACHE_PREFIX: prefix,
     SESSION_SECRETS: SYSTEM_SECRET,
     RATE_LIMIT_PER_S: '0',
+    // As many as the hashes of the seed have.
+    PASSWORD_ITERATIONS: '1000',
     LOG_LEVEL: 'error',
     NODE_ENV: 'production',
     ...more.env,

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { sessionHeaders } from '../../support/session-headers.ts'
 import type { System } from '../../support/system.ts'
 import type { Random } from '../random.ts'
 import type { Client } from '../readers/client.ts'
@@ -98,8 +99,7 @@ export function startApiWriters(options: ApiWritersOptions): ApiWriters {
       const response = await fetch(`${system.apis[api]}/api/v1/${path}`, {
         method,
         headers: {
-          Cookie: `spms_session=${session}; spmscsrf=x`,
-          'X-CSRFToken': 'x',
+          ...(await sessionHeaders(session)),
           ...(body && { 'Content-Type': 'application/json' }),
         },
         ...(body && { body: JSON.stringify(body) }),

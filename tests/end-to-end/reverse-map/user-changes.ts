@@ -135,6 +135,24 @@ export const userChanges: readonly Change[] = [
   ),
   ...each(
     {
+      'session revocation: all sessions': `insert into invalidation.session_revocation (user_id) values (13)`,
+      'session revocation: all sessions, undone':
+        'delete from invalidation.session_revocation where user_id = 13',
+    },
+    { stale: { 'user:access': ids(13) } },
+  ),
+  {
+    what: 'session revocation: one session',
+    sql: `insert into invalidation.session_revocation (user_id, session_id, expires_at)
+          values (13, 'another', now() + interval '1 day')`,
+    stale: {},
+    coarser: {
+      because: 'only requests with that session are answered otherwise',
+      stale: { 'user:access': ids(13) },
+    },
+  },
+  ...each(
+    {
       'user: last_login': setUser(13, 'last_login = now()'),
       'user: a save that changes nothing': setUser(
         13,

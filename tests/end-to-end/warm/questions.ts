@@ -1,6 +1,7 @@
 import { createSessions } from '../../../api/session/session.ts'
 import { userByEmailParams } from '../../../shared/resources/index.ts'
 import type { Issuer } from '../../support/issuer.ts'
+import { sessionHeaders } from '../../support/session-headers.ts'
 import { SYSTEM_SECRET } from '../../support/system.ts'
 
 /** A user whom changes leave alone. */
@@ -17,7 +18,7 @@ export interface Question {
 /** The headers of a user of the world who is logged in. */
 export async function sessionOf(user: number): Promise<Record<string, string>> {
   const sessions = createSessions([SYSTEM_SECRET])
-  return { Cookie: `spms_session=${await sessions.issue(String(user), `hash-${user}`)}` }
+  return { ...(await sessionHeaders(await sessions.issue(String(user), `hash-${user}`))) }
 }
 
 /**

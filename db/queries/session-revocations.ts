@@ -1,0 +1,35 @@
+import { type Kysely, sql } from 'kysely'
+import type { Database } from '../schema.ts'
+import { SESSION_REVOCATION } from '../session-revocation.ts'
+
+/** What is revoked of a user's sessions. */
+export interface SessionRevocations {
+  /** Differs after each revocation of all sessions; empty before the first. */
+  readonly epoch: string
+  /** The ids of single sessions, in order. */
+  readonly sessionIds: readonly string[]
+}
+
+const NOTHING_REVOKED: SessionRevocations = { epoch: '', sessionIds: [] }
+
+/** Finds the revocations of a user; none in a database without the schema of the event log. */
+export async function findSessionRevocations(
+  db: Kysely<Database>,
+  userId: string,
+): Promise<SessionRevocations> {
+  if (!(await canRevokeSessions(db))) return NOTHING_REVOKED
+  const { rows } = await sql<SessionRevocations>`
+    select coalesce(max(id) filter (where session_id is null)::text, '') as epoch,
+           coalesce(array_agg(session_id order by id) filter (where session_id is not null), '{}')
+             as "sessionIds"
+    from ${sql.table(SESSION_REVOCATION)}
+    where user_id = ${userId}`.execute(db)
+  return rows[0] ?? NOTHING_REVOKED
+}
+
+/** Whether the database has the table of revocations. */
+export async function canRevokeSessions(db: Kysely<Database>): Promise<boolean> {
+  const { rows } = await sql<{ there: boolean }>`
+    select to_regclass(${SESSION_REVOCATION}) is not null as there`.execute(db)
+  return rows[0]?.there ?? false
+}

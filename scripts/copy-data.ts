@@ -1,0 +1,18 @@
+import { cp, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { root } from './paths.ts'
+
+/** Files that are read at run time, by folder and ending. */
+const DATA = [
+  ['db', '.sql'],
+  ['api', '.txt.gz'],
+] as const
+
+/** Puts the files that are read at run time beside what was compiled. */
+export async function copyData(compiled: string): Promise<void> {
+  for (const [folder, ending] of DATA) {
+    for (const name of await readdir(join(root, folder), { recursive: true })) {
+      if (name.endsWith(ending)) await cp(join(root, folder, name), join(compiled, folder, name))
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import { createHmac } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { attemptKey } from './cache/key.ts'
+import type { Redis } from './redis.ts'
+
+/** A token bucket, and its limits. */
+export interface Bucket {
+  readonly name: string
+  /** How many tokens return each second. */
+  readonly perS: number
+  /** How many there are at most, and at first. */
+  readonly burst: number
+}
+
+/** Token buckets that all API processes share. */
+export interface SharedBuckets {
+  /**
+   * Takes a token of each, or none. Answers 0, or the milliseconds until the first that lacks one has
+   * one; `null` where Redis does not answer in time.
+   */
+  take(buckets: readonly Bucket[]): Promise<number | null>
+  /** Returns tokens that were taken for nothing. */
+  giveBack(buckets: readonly Bucket[]): void
+}
+
+export interface SharedBucketsOptions {
+  /** Of every key. */
+  readonly prefix: string
+  /** Names of buckets, such as names of users, are stored under an HMAC with this key. */
+  readonly secret: string
+  readonly timeoutMs?: number
+}
+
+const TIMEOUT_MS = 200
+
+/**
+ * KEYS the buckets; ARGV `take` or `give`, then per second and burst of each. A bucket that is full
+ * again has expired, and a value of another program counts as a full bucket. Time is that of Redis.
+ */
+const BUCKETS = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local levels = {}
+for i, key in ipairs(KEYS) do
+  local per_s, burst = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+  local text = redis.pcall('GET', key)
+  local tokens, at = string.match(type(text) == 'string' and text or '', '^(%d+%.%d+) (%d+)$')
+  tokens, at = tonumber(tokens) or burst, tonumber(at) or now
+  levels[i] = math.min(burst, tokens + math.max(0, now - at) / 1000 * per_s)
+  if ARGV[1] == 'take' and levels[i] < 1 then
+    return math.ceil((1 - levels[i]) / per_s * 1000)
+  end
+end
+for i, key in ipairs(KEYS) do
+  local per_s, burst = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
+  local left = ARGV[1] == 'take' and levels[i] - 1 or math.min(burst, levels[i] + 1)
+  local full_in = math.ceil((burst - left) / per_s * 1000)
+  if full_in <= 0 then
+    redis.call('UNLINK', key)
+  else
+    redis.call('SET', key, string.format('%.4f %.0f', left, now), 'PX', full_in)
+  end
+end
+return 0
+`
+
+interface Scripted {
+  spmsBuckets(count: number, ...keysAndArguments: (string | number)[]): Promise<number>
+}
+
+/** Keeps token buckets in Redis. */
+export function createSharedBuckets(
+  redis: Redis,
+  { prefix, secret, timeoutMs = TIMEOUT_MS }: SharedBucketsOptions,
+): SharedBuckets {
+  redis.defineCommand('spmsBuckets', { lua: BUCKETS })
+  const scripted = redis as unknown as Scripted
+  const keyOf = ({ name }: Bucket) =>
+    attemptKey(prefix, createHmac('sha256', secret).update(`attempts\n${name}`).digest('base64url'))
+
+  const run = (what: 'take' | 'give', buckets: readonly Bucket[]): Promise<number> =>
+    scripted.spmsBuckets(
+      buckets.length,
+      ...buckets.map(keyOf),
+      what,
+      ...buckets.flatMap(({ perS, burst }) => [perS, burst]),
+    )
+
+  return {
+    async take(buckets) {
+      const inTime = new AbortController()
+      const late = sleep(timeoutMs, null, { signal: inTime.signal }).catch(() => null)
+      try {
+        return await Promise.race([run('take', buckets), late])
+      } catch {
+        return null
+      } finally {
+        inTime.abort()
+      }
+    },
+
+    giveBack(buckets) {
+      run('give', buckets).catch(() => {})
+    },
+  }
+}

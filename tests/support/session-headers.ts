@@ -1,0 +1,13 @@
+import { createSessions } from '../../api/session/session.ts'
+import { SYSTEM_SECRET } from './system.ts'
+
+/** What a browser sends with a session: its cookie, and the CSRF token that belongs to it. */
+export async function sessionHeaders(
+  token: string,
+  secret = SYSTEM_SECRET,
+): Promise<{ readonly Cookie: string; readonly 'X-CSRFToken': string }> {
+  const sessions = createSessions([secret])
+  const claim = await sessions.verify(token)
+  if (claim === null) throw new Error('not a valid session')
+  return { Cookie: `spms_session=${token}`, 'X-CSRFToken': sessions.csrfToken(claim) }
+}
