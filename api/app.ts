@@ -51,7 +51,10 @@ import { createSessions } from './session/session.ts'
 export interface AppOptions {
   readonly config: HttpConfig
   readonly reader: Reader
+  /** For health checks and consistency tokens. */
   readonly db: Kysely<Database>
+  /** For writes. By default the same; with connections of their own they cannot exhaust those of reads. */
+  readonly writeDb?: Kysely<Database>
   readonly logger: Logger
   /** Started and not draining. */
   readonly isReady: () => boolean
@@ -63,7 +66,7 @@ export interface AppOptions {
 
 /** The HTTP application. It opens nothing and listens to nothing, so tests may have many. */
 export function createApp(options: AppOptions): Express {
-  const { config, db, logger, isReady, watch } = options
+  const { config, db, writeDb = db, logger, isReady, watch } = options
   const reader = createRequestReader(options.reader)
   const { corsOrigins, rateLimit } = config
   const client = createClient(config.trustProxy)
@@ -73,7 +76,7 @@ export function createApp(options: AppOptions): Express {
   const userByEmail = createUserByEmail(config.sessionSecrets)
   const deps: AppDeps = {
     reader,
-    db,
+    db: writeDb,
     logger,
     sendAnswer: createSendAnswer(config),
     ...createAuthentication({

@@ -11,6 +11,7 @@ import {
   wholeNumber,
 } from '../shared/config.ts'
 import { MAX_VALUE_BYTES } from '../shared/cache/store.ts'
+import { MIN_CONNECTIONS, shareConnections } from './connection-shares.ts'
 import type { TrustProxy } from './http/client.ts'
 import { DJANGO_ITERATIONS } from './session/password.ts'
 import { bearerConfig, issuerSettings, neededWithTheOthers } from './issuer-config.ts'
@@ -49,9 +50,14 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       EDGE_MAX_AGE_S: wholeNumber.default(0),
       BODY_LIMIT_BYTES: positiveNumber.default(1_000_000),
       DOCS_ENABLED: z.stringbool().default(true),
-      DB_POOL_SIZE: positiveNumber.default(10),
-      LOAD_CONCURRENCY: positiveNumber.default(8),
+      DB_POOL_SIZE: positiveNumber.min(MIN_CONNECTIONS).default(12),
+      LOAD_CONCURRENCY: positiveNumber.optional(),
       LOAD_QUEUE: wholeNumber.default(1000),
+      LOAD_TIMEOUT_MS: positiveNumber.default(10_000),
+      WRITE_CONCURRENCY: positiveNumber.optional(),
+      WRITE_QUEUE: wholeNumber.default(100),
+      WRITE_TIMEOUT_MS: positiveNumber.default(10_000),
+      LOCK_TIMEOUT_MS: positiveNumber.default(2_000),
     })
     .refine((env) => env.REDIS_URL !== undefined || !env.CACHE_ENABLED, {
       path: ['REDIS_URL'],
@@ -62,12 +68,34 @@ export const apiConfig = (resourceNames: readonly string[]) =>
     .refine(...neededWithTheOthers('JWT_ISSUER'))
     .refine(...neededWithTheOthers('JWT_AUDIENCE'))
     .refine(...neededWithTheOthers('JWT_JWKS_URL'))
+    .transform((env, context) => {
+      const connections = shareConnections({
+        pool: env.DB_POOL_SIZE,
+        loads: env.LOAD_CONCURRENCY,
+        writes: env.WRITE_CONCURRENCY,
+      })
+      if (connections !== undefined) return { ...env, connections }
+      context.addIssue({
+        code: 'custom',
+        path: ['DB_POOL_SIZE'],
+        message: 'must be more than LOAD_CONCURRENCY and WRITE_CONCURRENCY together',
+      })
+      return z.NEVER
+    })
     .transform((env) => ({
       host: env.HOST,
       port: env.PORT,
       metricsPort: env.METRICS_PORT,
       log: logConfig(env),
-      database: { url: env.DATABASE_URL, poolSize: env.DB_POOL_SIZE },
+      database: {
+        url: env.DATABASE_URL,
+        limits: {
+          loadMs: env.LOAD_TIMEOUT_MS,
+          writeMs: env.WRITE_TIMEOUT_MS,
+          lockMs: env.LOCK_TIMEOUT_MS,
+        },
+      },
+      connections: { ...env.connections, writeQueue: env.WRITE_QUEUE },
       cache: {
         enabled: env.CACHE_ENABLED,
         redisUrl: env.REDIS_URL,
@@ -79,7 +107,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
         maxValueBytes: env.CACHE_MAX_VALUE_BYTES,
         ttlOverridesMs: env.CACHE_TTL_OVERRIDES,
       },
-      loads: { concurrency: env.LOAD_CONCURRENCY, queue: env.LOAD_QUEUE },
+      loads: { concurrency: env.connections.loads, queue: env.LOAD_QUEUE },
       http: {
         sessionSecrets: env.SESSION_SECRETS,
         sessionIdleS: env.SESSION_IDLE_S,

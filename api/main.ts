@@ -41,14 +41,21 @@ await runService(logger, async (service) => {
   configureLogger(logger, config.log)
   const { stopping } = service
 
-  const db = service.own(
-    openDatabase({
-      ...config.database,
-      applicationName: 'spms-api',
-      onConnectionError: () => checkDatabase(),
-    }),
-    (pool) => pool.destroy(),
-  )
+  // Two pools, so that writes that wait for locks or for each other leave connections to reads.
+  const openPool = (poolSize: number, maxWaiting = Infinity) =>
+    service.own(
+      openDatabase({
+        ...config.database,
+        poolSize,
+        maxWaiting,
+        applicationName: 'spms-api',
+        onConnectionError: () => checkDatabase(),
+      }),
+      (pool) => pool.destroy(),
+    )
+  const { connections } = config
+  const db = openPool(connections.reads)
+  const writeDb = openPool(connections.writes, connections.writeQueue)
   const checkDatabase = watchDatabase({ db, logger, stopping })
   checkDatabase()
 
@@ -68,7 +75,7 @@ await runService(logger, async (service) => {
   }
   const tables = compileRules(catalog).tables.map(({ name }) => name)
   const loader = createLoader(db, { ...config.loads, life, tables })
-  measureParts(registry, { db, loader, store, life, resources })
+  measureParts(registry, { db, writeDb, loader, store, life, resources })
   const reader = createReader({
     store,
     loader,
@@ -88,6 +95,7 @@ await runService(logger, async (service) => {
     config: config.http,
     reader: overrideTtls(reader, config.cache.ttlOverridesMs),
     db,
+    writeDb,
     logger,
     isReady,
     sharedBuckets: redis && createSharedBuckets(redis, { prefix, secret }),

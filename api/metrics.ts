@@ -70,6 +70,7 @@ function outcomeOf(header: ReturnType<ServerResponse['getHeader']>): Outcome {
 
 export interface MeasuredParts {
   readonly db: Kysely<Database>
+  readonly writeDb: Kysely<Database>
   readonly loader: LimitedLoader
   /** `null`: the cache is switched off. */
   readonly store: EntryStore | null
@@ -80,13 +81,17 @@ export interface MeasuredParts {
 
 /** Tells what an API process knows of its database and of how fresh the cache is, when it is asked. */
 export function measureParts(registry: Registry, parts: MeasuredParts): void {
-  const { db, loader, store, life, resources } = parts
+  const { db, writeDb, loader, store, life, resources } = parts
   const { reading, sum } = createInstruments(registry)
 
   reading(
     'spms_db_connections',
     'Connections to Postgres, and what waits for one',
-    () => Object.entries(poolUse(db)).map(([state, count]) => [{ state }, count] as const),
+    () =>
+      Object.entries({ reads: db, writes: writeDb }).flatMap(([pool, of]) =>
+        Object.entries(poolUse(of)).map(([state, count]) => [{ pool, state }, count] as const),
+      ),
+    'pool',
     'state',
   )
   reading(

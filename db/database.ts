@@ -3,6 +3,7 @@ import { Pool } from 'pg'
 import { clientConfig, localSettingsSql } from './connection.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 import { PinnedDialect } from './pinned-dialect.ts'
+import { setLocalSql } from './settings.ts'
 import type { Database } from './schema.ts'
 
 /** How a program of ours connects. */
@@ -16,6 +17,27 @@ export interface DatabaseOptions {
    * connects anew: this is for the log.
    */
   readonly onConnectionError?: (error: Error) => void
+  /** By default no statement and no wait for a lock has a limit of ours. */
+  readonly limits?: DatabaseLimits
+  /** How many requests may wait for a connection; a further one fails. By default any number. */
+  readonly maxWaiting?: number
+}
+
+/** How long Postgres may work on a statement, in milliseconds. */
+export interface DatabaseLimits {
+  /** A statement of a transaction that only reads. */
+  readonly loadMs: number
+  /** A statement of a transaction that may write. */
+  readonly writeMs: number
+  /** The wait for one lock, in either. */
+  readonly lockMs: number
+}
+
+/** Too many requests wait for a connection of the pool. */
+export class PoolBusy extends Error {
+  override readonly name = 'PoolBusy'
+  /** As Postgres reports that there is no connection left. */
+  readonly code = '53300'
 }
 
 /** How the connections of a pool are used. */
@@ -53,9 +75,26 @@ export function openDatabase(options: DatabaseOptions): Kysely<Database> {
   })
   pool.on('error', () => {})
 
-  const db = new Kysely<Database>({ dialect: new PinnedDialect({ pool }, localSettingsSql(url)) })
+  const { limits, maxWaiting = Infinity } = options
+  const dialect = new PinnedDialect(
+    { pool },
+    {
+      settingsSql: localSettingsSql(url),
+      ...(limits && { limitsSql: limitsSql(limits) }),
+      admit() {
+        if (pool.waitingCount >= maxWaiting) throw new PoolBusy('too many requests wait')
+      },
+    },
+  )
+  const db = new Kysely<Database>({ dialect })
   pools.set(db, pool)
   return db
+}
+
+const limitsSql = ({ loadMs, writeMs, lockMs }: DatabaseLimits) => {
+  const limited = (statementMs: number) =>
+    setLocalSql({ statement_timeout: String(statementMs), lock_timeout: String(lockMs) })
+  return { 'read only': limited(loadMs), 'read write': limited(writeMs) }
 }
 
 /** How the connections of what `openDatabase` opened are used now. */

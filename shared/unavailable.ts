@@ -1,5 +1,4 @@
-/** SQLSTATEs of a Postgres that is going, gone, coming or full; the rest are the query's fault. */
-const STATES = /^(08\d{3}|57P0[1-3]|53300)$/
+import { type Transience, transienceMessage, transienceOf } from '../db/transient-states.ts'
 
 const SYSTEM_CODES = new Set([
   'ECONNREFUSED',
@@ -17,12 +16,21 @@ const SYSTEM_CODES = new Set([
 const MESSAGES =
   /^(timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|Client was closed)/
 
-/** Whether a query failed because Postgres could not be reached: another time it may succeed. */
-export function isUnavailable(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isUnavailable)
-  if (!(error instanceof Error)) return false
+/** Whether a query failed because Postgres could not do it now: another time it may succeed. */
+export const isUnavailable = (error: unknown): boolean => reasonOf(error) !== undefined
+
+/** What a client is told of such a failure; undefined for any other. */
+export function unavailableMessage(error: unknown): string | undefined {
+  const reason = reasonOf(error)
+  return reason && transienceMessage(reason)
+}
+
+function reasonOf(error: unknown): Transience | undefined {
+  if (error instanceof AggregateError) {
+    return error.errors.map(reasonOf).find((reason) => reason !== undefined)
+  }
+  if (!(error instanceof Error)) return undefined
   const { code } = error as NodeJS.ErrnoException
-  return code === undefined
-    ? MESSAGES.test(error.message)
-    : STATES.test(code) || SYSTEM_CODES.has(code)
+  const isAway = code === undefined ? MESSAGES.test(error.message) : SYSTEM_CODES.has(code)
+  return isAway ? 'away' : transienceOf(error)
 }

@@ -3,7 +3,7 @@ import type { ErrorRequestHandler, RequestHandler } from 'express'
 import type { Logger } from 'winston'
 import { Refusal } from '../../db/writes/refusal.ts'
 import { PublicError } from '../../shared/errors.ts'
-import { isUnavailable } from '../../shared/unavailable.ts'
+import { unavailableMessage } from '../../shared/unavailable.ts'
 import type { SecurityLog } from './security-log.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
@@ -106,10 +106,6 @@ function translate(thrown: unknown): PublicError | undefined {
   if ('code' in thrown && thrown.code === UNSTORABLE_CHARACTER) {
     return new PublicError('invalid', 'Text must not contain null characters.')
   }
-  if (isUnavailable(thrown)) {
-    return new PublicError('unavailable', 'The database cannot be reached. Try again soon.', {
-      retryAfterS: 1,
-    })
-  }
-  return undefined
+  const busy = unavailableMessage(thrown)
+  return busy === undefined ? undefined : new PublicError('unavailable', busy, { retryAfterS: 1 })
 }

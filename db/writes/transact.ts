@@ -1,6 +1,7 @@
 import { DatabaseError } from 'pg'
 import type { Kysely, Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
+import { transienceMessage, transienceOf } from '../transient-states.ts'
 import { Refusal, type RefusalReason } from './refusal.ts'
 
 /**
@@ -18,18 +19,18 @@ export async function transact<T>(
   }
 }
 
-// Writes check what they refer to and what refers to them, so the first two come from rows that
-// they cannot know of: another writer's, or a table that only this database has.
+// Writes check what they refer to and what refers to them, so these come from rows that they cannot
+// know of: another writer's, or a table that only this database has.
 const REFUSALS: Readonly<Record<string, readonly [RefusalReason, string]>> = {
   '23503': ['conflict', 'Other rows still refer to this one.'],
   '23505': ['conflict', 'Another row already has these values.'],
-  '40001': ['unavailable', 'Too many edits at once.'],
-  '40P01': ['unavailable', 'Too many edits at once.'],
-  '55P03': ['unavailable', 'Too many edits at once.'],
-  '57014': ['unavailable', 'The database is too slow.'],
 }
 
 function refusalOf(error: unknown): Refusal | undefined {
+  const transience = transienceOf(error)
+  if (transience) {
+    return new Refusal('unavailable', transienceMessage(transience), { cause: error })
+  }
   const [reason, message] = REFUSALS[sqlStateOf(error) ?? ''] ?? []
   return reason && message ? new Refusal(reason, message, { cause: error }) : undefined
 }

@@ -362,9 +362,9 @@ const ROWS: readonly Row[] = [
       {
         id: 308,
         title: 'Connections to Postgres',
-        help: 'Of the APIs. waiting: queries that found none free.',
+        help: 'Of the APIs, which keep those of writes apart. waiting: requests that found none free.',
         unit: 'short',
-        queries: { '{{state}}': 'sum by (state) (spms_db_connections)' },
+        queries: { '{{pool}} {{state}}': 'sum by (pool, state) (spms_db_connections)' },
       },
       {
         id: 309,

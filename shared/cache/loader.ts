@@ -2,6 +2,7 @@ import { bulkhead, BulkheadRejectedError, handleWhen, retry } from 'cockatiel'
 import type { Kysely, Transaction } from 'kysely'
 import { TablesRewritten } from '../../db/event-log/table-files.ts'
 import type { Database } from '../../db/schema.ts'
+import { transienceOf } from '../../db/transient-states.ts'
 import { PublicError } from '../errors.ts'
 import { OwnLife } from './own-life.ts'
 import { type Loaded, type Params, type Resource, tablesOf } from './resource.ts'
@@ -108,6 +109,6 @@ const hasState = (error: unknown, ...states: readonly string[]) =>
 /** There is none, or this role may not read it. */
 const isMissingLog = (error: unknown) => hasState(error, '42P01', '42501')
 
-/** Postgres ends a deadlock by failing somebody in it; a rewrite is over when it is seen. */
+/** Postgres ends a deadlock by failing one of its transactions; a rewrite has ended when it is seen. */
 const mayBeginAgain = (error: unknown) =>
-  hasState(error, '40P01') || error instanceof TablesRewritten
+  transienceOf(error) === 'conflict' || error instanceof TablesRewritten

@@ -39,9 +39,14 @@ export const API_SETTINGS = {
   EDGE_MAX_AGE_S: 30,
   BODY_LIMIT_BYTES: 2_000_000,
   DOCS_ENABLED: false,
-  DB_POOL_SIZE: 5,
+  DB_POOL_SIZE: 6,
   LOAD_CONCURRENCY: 4,
   LOAD_QUEUE: 10,
+  LOAD_TIMEOUT_MS: 5000,
+  WRITE_CONCURRENCY: 1,
+  WRITE_QUEUE: 20,
+  WRITE_TIMEOUT_MS: 5000,
+  LOCK_TIMEOUT_MS: 1000,
 }
 
 /** Values that between them render everything the chart can. */

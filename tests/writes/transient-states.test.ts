@@ -1,0 +1,58 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { Refusal } from '../../db/writes/refusal.ts'
+import { transact } from '../../db/writes/transact.ts'
+import { isUnavailable } from '../../shared/unavailable.ts'
+import { startTestApi, type TestApi } from '../routes/test-api.ts'
+
+/** SQLSTATEs of Postgres that another attempt may not meet again. */
+const TRANSIENT = [
+  '08006',
+  '25006',
+  '25P03',
+  '25P04',
+  '40001',
+  '40P01',
+  '53200',
+  '53300',
+  '55P03',
+  '57014',
+  '57P01',
+  '57P02',
+  '57P03',
+  '57P05',
+]
+const LASTING = ['22012', '23514', '42P01', '42501', '53100', 'XX000']
+
+describe('SQLSTATEs that mean "not now"', () => {
+  let api: TestApi
+
+  before(async () => {
+    api = await startTestApi()
+  })
+  after(() => api[Symbol.asyncDispose]())
+
+  const raise = (state: string) =>
+    sql.raw(`do $$ begin raise exception using errcode = '${state}'; end $$`)
+  const failureOf = (work: Promise<unknown>) =>
+    work.then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+
+  for (const state of TRANSIENT) {
+    it(`makes a read and a write with ${state} unavailable`, async () => {
+      expect(isUnavailable(await failureOf(raise(state).execute(api.db)))).to.be.true
+      const failure = await failureOf(transact(api.db, (trx) => raise(state).execute(trx)))
+      expect(failure).to.be.instanceOf(Refusal).and.to.include({ reason: 'unavailable' })
+    })
+  }
+
+  it('does not include states that another attempt meets again', async () => {
+    for (const state of LASTING) {
+      expect(isUnavailable(await failureOf(raise(state).execute(api.db))), state).to.be.false
+      const failure = await failureOf(transact(api.db, (trx) => raise(state).execute(trx)))
+      expect(failure, state).not.to.be.instanceOf(Refusal)
+    }
+  })
+})
