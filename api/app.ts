@@ -18,6 +18,7 @@ import { createFront, type Front } from './http/front.ts'
 import { createRequestReader } from './http/request-reader.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import { createSecurityLog } from './http/security-log.ts'
+import { createUserLimit } from './http/user-limit.ts'
 import type { RequestWatch } from './metrics.ts'
 import { describeRoutes } from './openapi/document.ts'
 import { adminTaskRoutes } from './routes/admin-tasks.ts'
@@ -79,6 +80,7 @@ export function createApp(options: AppOptions): Express {
     db: writeDb,
     logger,
     sendAnswer: createSendAnswer(config),
+    limitUser: createUserLimit(config.userLimits),
     ...createAuthentication({
       reader,
       sessions,

@@ -4,6 +4,7 @@ import type { Database } from '../db/schema.ts'
 import type { SendAnswer } from './http/answer.ts'
 import type { Authentication } from './http/authenticate.ts'
 import type { RequestReader } from './http/request-reader.ts'
+import type { UserLimit } from './http/user-limit.ts'
 
 /** What every router is given. */
 export interface AppDeps extends Authentication {
@@ -13,4 +14,5 @@ export interface AppDeps extends Authentication {
   readonly logger: Logger
   /** Sends what `reader` answered. */
   readonly sendAnswer: SendAnswer
+  readonly limitUser: UserLimit
 }

@@ -48,11 +48,14 @@ const message: z.core.$ZodErrorMap = (issue) => {
     case 'invalid_format':
       return issue.format === 'email' ? 'Enter a valid email address.' : undefined
     case 'invalid_value':
-      return `"${JSON.stringify(issue.input).replaceAll('"', '')}" is not a valid choice.`
+      return `"${JSON.stringify(issue.input).replaceAll('"', '').slice(0, MAX_ECHO)}" is not a valid choice.`
     default:
       return undefined
   }
 }
+
+/** How much of a wrong value its message repeats. */
+const MAX_ECHO = 200
 
 const NOT_A: Readonly<Record<string, string>> = {
   string: 'Not a valid string.',

@@ -19,6 +19,8 @@ export async function startApi(
       RATE_LIMIT_PER_S: '0',
       // As many as the hashes of the seed have, so that a log-in replaces none.
       PASSWORD_ITERATIONS: '1000',
+      SEARCHES_PER_MINUTE: '0',
+      EXPORTS_PER_MINUTE: '0',
       SESSION_SECRETS: BENCH_SECRET,
       ...env,
     },

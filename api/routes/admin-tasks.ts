@@ -25,7 +25,7 @@ import { sendJson, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
-import { alsoNamed, futureInstant, instant, reference, text } from './field.ts'
+import { alsoNamed, futureInstant, instant, listOf, reference, text } from './field.ts'
 import { found } from './found.ts'
 import { peek } from './peek.ts'
 import { queryAs } from './query-as.ts'
@@ -110,6 +110,7 @@ export function adminTaskRoutes(deps: AppDeps): Router {
     .post(merges, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
+        // Before any lock, since others must not be able to lock users, and after it, since it waits.
         await requireSuperuser(trx, userId)
         const wanted = parse(directMerge, req.body)
         await lockForMerge(trx, wanted)
@@ -168,7 +169,8 @@ const deletion = z
 /** What decides who may request a deletion. */
 const namedDeletion = z.object({ action: z.literal('deleteproject'), project: reference })
 
-const others = z.array(reference).min(1, 'This list may not be empty.')
+const MAX_MERGED = 20
+const others = listOf(reference, MAX_MERGED).min(1, 'This list may not be empty.')
 
 const merge = z
   .object({

@@ -18,7 +18,7 @@ import { sendJson, sendNoContent, sendNothing, sendPrivate } from '../http/json.
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
-import { reference, text } from './field.ts'
+import { listOf, reference, text } from './field.ts'
 import { found } from './found.ts'
 import { page, searchTerm } from './parameter.ts'
 import { parseQuery } from './parse-query.ts'
@@ -41,7 +41,7 @@ export function affiliationRoutes(deps: AppDeps): Router {
       const options = { searchTerm: term, page: wanted.page }
       sendPrivate(
         res,
-        await queryAs(deps, req, (trx) => searchAffiliations(trx, options)),
+        await queryAs(deps, req, (trx) => searchAffiliations(trx, options), 'search'),
         'search',
       )
     })
@@ -133,9 +133,10 @@ const MAX_NAMES = 10
 const newAffiliation = z.object({ name: text(250).min(1) })
 const affiliationPatch = newAffiliation.partial()
 
+const MAX_MERGED = 20
 const named = z.object({ pk: reference })
 const merge = z
-  .object({ primaryAffiliation: named, secondaryAffiliations: z.array(named) })
+  .object({ primaryAffiliation: named, secondaryAffiliations: listOf(named, MAX_MERGED) })
   .transform(({ primaryAffiliation, secondaryAffiliations }) => ({
     primaryId: primaryAffiliation.pk,
     secondaryIds: secondaryAffiliations.map(({ pk }) => pk),

@@ -34,7 +34,8 @@ export function agencyRoutes(deps: AppDeps): Router {
         return deps.sendAnswer(req, res, answer, 'user')
       }
       const options = { searchTerm: term, page: wanted.page }
-      sendPrivate(res, await queryAs(deps, req, (trx) => searchBranches(trx, options)), 'search')
+      const found = await queryAs(deps, req, (trx) => searchBranches(trx, options), 'search')
+      sendPrivate(res, found, 'search')
     })
     .post(addsBranch, async (req, res) => {
       const { userId } = await deps.requireUser(req)

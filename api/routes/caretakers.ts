@@ -48,7 +48,7 @@ export function caretakerRoutes(deps: AppDeps): Router {
   router
     .route('/caretakers/list')
     .get(listsCaretakers, async (req, res) =>
-      sendPrivate(res, await queryAs(deps, req, findCaretakerRelations)),
+      sendPrivate(res, await queryAs(deps, req, findCaretakerRelations, 'search')),
     )
     .post(addsCaretaker, async (req, res) => {
       const { userId } = await deps.requireUser(req)

@@ -17,7 +17,7 @@ import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
-import { reference, slug, text } from './field.ts'
+import { listOf, reference, slug, text } from './field.ts'
 import { found } from './found.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
@@ -110,7 +110,8 @@ const divisionFields = z.object({
 const newDivision = divisionFields.transform(columns)
 const divisionPatch = divisionFields.partial().transform(columns)
 
-const emailList = z.object({ usersList: z.array(reference) })
+const MAX_RECIPIENTS = 500
+const emailList = z.object({ usersList: listOf(reference, MAX_RECIPIENTS) })
 
 const listsDivisions = operation({
   summary: 'Every division, by name',

@@ -14,14 +14,28 @@ export const storable = z
   .refine((value) => !value.includes('\0'), 'Null characters are not allowed.')
   .refine((value) => !/\p{Surrogate}/u.test(value), 'Surrogate characters are not allowed.')
 
+/** The length of texts whose columns have no limit of their own. */
+const MAX_TEXT = 20_000
+
+/**
+ * Accepts at most so many characters: code points, as in Postgres and JSON Schema. Later checks of a
+ * longer text are skipped, so none of them runs on a text of any length.
+ */
+export function atMost(max: number) {
+  const check = z.check<string>(({ value, issues }) => {
+    if (value.length <= max || (value.length <= 2 * max && [...value].length <= max)) return
+    const message = `Ensure this field has no more than ${max} characters.`
+    issues.push({ code: 'custom', input: value, message, continue: false })
+  })
+  // What the OpenAPI document says of a string.
+  check._zod.onattach.push((schema) => {
+    schema._zod.bag['maximum'] = max
+  })
+  return check
+}
+
 /** Text of at most so many characters, trimmed. */
-export const text = (max = Infinity) =>
-  storable
-    .trim()
-    .refine(
-      (value) => [...value].length <= max,
-      `Ensure this field has no more than ${max} characters.`,
-    )
+export const text = (max = MAX_TEXT) => storable.trim().check(atMost(max))
 
 /** A short name for addresses. */
 export const slug = text(50).regex(
@@ -84,6 +98,10 @@ export const reference = z
     error: ({ input }) => `Invalid pk "${String(input)}" - object does not exist.`,
   })
   .transform(String)
+
+/** A list of at most so many items. */
+export const listOf = <S extends z.ZodType>(item: S, max: number) =>
+  z.array(item).max(max, `Ensure this list has no more than ${max} items.`)
 
 /** An object whose nulls count as not sent, for saves that cannot clear a value. */
 export const ignoringNulls = <S extends z.ZodType>(schema: S) =>

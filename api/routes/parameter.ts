@@ -1,5 +1,9 @@
 import { z } from 'zod'
-import { reference, storable } from './field.ts'
+import { atMost, listOf, reference, storable } from './field.ts'
+
+const MAX_SEARCH_TERM = 200
+const MAX_WORD = 200
+const MAX_REFERENCES = 200
 
 /** The last value of a parameter that may be repeated; one without a value is not there. */
 export const parameter = <S extends z.ZodType>(schema: S) =>
@@ -8,11 +12,17 @@ export const parameter = <S extends z.ZodType>(schema: S) =>
 /** Digits for 1 and more; beyond what a number holds exactly there is nothing to count. */
 const positive = z
   .string()
+  .check(atMost(MAX_WORD))
   .regex(/^0*[1-9]\d*$/)
   .transform((digits) => Math.min(Number(digits), Number.MAX_SAFE_INTEGER))
 
 /** What to search for. */
-export const searchTerm = parameter(storable.optional())
+export const searchTerm = parameter(storable.check(atMost(MAX_SEARCH_TERM)).optional())
+
+/** Any text at all means yes. */
+export const given = parameter(z.string().check(atMost(MAX_WORD)).optional()).transform(
+  (word) => word !== undefined,
+)
 
 /** The number of a page, from 1; whatever is no such number is 1. */
 export const page = parameter(positive.catch(1))
@@ -29,6 +39,7 @@ export const orAll = <S extends z.ZodType>(schema: S) =>
 export const yesOrNo = parameter(
   z
     .string()
+    .check(atMost(MAX_WORD))
     .toLowerCase()
     .pipe(z.enum(['true', 't', '1', 'false', 'f', '0'], 'Must be a valid boolean.'))
     .transform((word) => ['true', 't', '1'].includes(word))
@@ -44,10 +55,11 @@ export const count = z
 /** Ids with commas between them. */
 export const references = z
   .string()
+  .check(atMost(MAX_REFERENCES * 20))
   .transform((list): (string | number)[] =>
     list
       .split(',')
       .map((id) => id.trim())
       .filter((id) => id !== ''),
   )
-  .pipe(z.array(reference))
+  .pipe(listOf(reference, MAX_REFERENCES))

@@ -20,7 +20,7 @@ import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
-import { integer, reference, text } from './field.ts'
+import { integer, listOf, reference, text } from './field.ts'
 import { peek } from './peek.ts'
 import { written } from './written.ts'
 
@@ -76,7 +76,8 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
   router
     .route(`/projects/${path}`)
     .get(operations.lists, async (req, res) => {
-      await deps.requireUser(req)
+      const { userId } = await deps.requireUser(req)
+      deps.limitUser(userId, 'export')
       sendPrivate(res, await reader.query((trx) => findParts(trx, table)))
     })
     .post(operations.adds, async (req, res) => {
@@ -131,8 +132,8 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
 const ofProject = z.object({ project: reference })
 
 /** The ids of areas on the map, each once; null for none. */
-const areaIds = z
-  .array(integer(1))
+const MAX_AREAS = 1_000
+const areaIds = listOf(integer(1), MAX_AREAS)
   .refine((ids) => new Set(ids).size === ids.length, 'Duplicate areas are not allowed.')
   .nullable()
   .transform((ids) => ids ?? [])

@@ -17,7 +17,16 @@ import { sendPieces } from '../http/pieces.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
 import { reference } from './field.ts'
-import { count, orAll, page, pageSize, parameter, references, searchTerm } from './parameter.ts'
+import {
+  count,
+  given,
+  orAll,
+  page,
+  pageSize,
+  parameter,
+  references,
+  searchTerm,
+} from './parameter.ts'
 import { parseQuery } from './parse-query.ts'
 import { queryAs } from './query-as.ts'
 
@@ -34,7 +43,12 @@ export function projectSearchRoutes(deps: AppDeps): Router {
     .get(listsProjects, async (req, res) => {
       const { page: number, page_size, ...filter } = await parseQuery(deps, req, listQuery)
       const wanted = { page: number, pageSize: page_size }
-      const found = await queryAs(deps, req, (trx) => searchProjects(trx, filterOf(filter), wanted))
+      const found = await queryAs(
+        deps,
+        req,
+        (trx) => searchProjects(trx, filterOf(filter), wanted),
+        'search',
+      )
       sendPrivate(res, found.body, 'search')
     })
     .all(methodNotAllowed('GET'))
@@ -43,7 +57,7 @@ export function projectSearchRoutes(deps: AppDeps): Router {
     .route('/projects/smallsearch')
     .get(findsFirst, async (req, res) => {
       const filter = filterOf(await parseQuery(deps, req, filterQuery))
-      const found = await queryAs(deps, req, (trx) => findFirstProjects(trx, filter, FIRST))
+      const found = await queryAs(deps, req, (trx) => findFirstProjects(trx, filter, FIRST), 'search')
       sendPrivate(res, found, 'search')
     })
     .all(methodNotAllowed('GET'))
@@ -52,7 +66,7 @@ export function projectSearchRoutes(deps: AppDeps): Router {
     .route('/projects/map')
     .get(mapsProjects, async (req, res) => {
       const filter = filterOf(await parseQuery(deps, req, filterQuery))
-      const outline = await queryAs(deps, req, (trx) => findMapOutline(trx, filter))
+      const outline = await queryAs(deps, req, (trx) => findMapOutline(trx, filter), 'export')
       await sendPieces(req, res, piecesOf(outline))
     })
     .all(methodNotAllowed('GET'))
@@ -76,9 +90,6 @@ export function projectSearchRoutes(deps: AppDeps): Router {
     yield `],"total_projects":${total},"projects_without_location":${withoutLocation}}`
   }
 }
-
-/** Clients have always sent any text at all for yes. */
-const given = parameter(z.string().optional()).transform((text) => text !== undefined)
 
 const filterQuery = z.object({
   searchTerm,

@@ -21,7 +21,7 @@ import { sendJson, sendNoContent } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
-import { date, ignoringNulls, integer, reference, text } from './field.ts'
+import { date, ignoringNulls, integer, listOf, reference, text } from './field.ts'
 import { written } from './written.ts'
 
 /** A user's own projects, and what leaders change on theirs. */
@@ -112,6 +112,8 @@ const readProject = operation({
   answers: { 200: shapes.projectDetail },
 })
 
+const MAX_HIDDEN_FROM = 500
+
 const projectPatch = ignoringNulls(
   z
     .object({
@@ -127,7 +129,7 @@ const projectPatch = ignoringNulls(
       end_date: date,
       business_area: reference,
       deletion_requested: z.boolean(),
-      hidden_from_staff_profiles: z.array(integer(0)),
+      hidden_from_staff_profiles: listOf(integer(0), MAX_HIDDEN_FROM),
     })
     .partial()
     .transform(({ business_area, ...columns }) => ({

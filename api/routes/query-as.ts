@@ -3,16 +3,20 @@ import type { Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import type { AppDeps } from '../deps.ts'
 import type { User } from '../http/authenticate.ts'
+import type { ExpensiveRead } from '../http/user-limit.ts'
 
 /**
- * Runs a query that is never cached, for whoever is logged in.
- * @throws PublicError `unauthenticated` when nobody is.
+ * Runs a query that is never cached, for whoever is logged in. An expensive one counts towards the
+ * user's limit.
+ * @throws PublicError `unauthenticated` when nobody is, `throttled` beyond the limit.
  */
 export async function queryAs<T>(
-  { requireUser, reader }: AppDeps,
+  { requireUser, limitUser, reader }: AppDeps,
   req: IncomingMessage,
   work: (trx: Transaction<Database>, user: User) => Promise<T>,
+  expense?: ExpensiveRead,
 ): Promise<T> {
   const user = await requireUser(req)
+  if (expense !== undefined) limitUser(user.userId, expense)
   return reader.query((trx) => work(trx, user))
 }

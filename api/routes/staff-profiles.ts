@@ -144,10 +144,13 @@ const listQuery = z.object({
   page_size: pageSize(STAFF_PAGE_SIZE),
 })
 
+/** A page of the public list shows both texts of up to 100 profiles. */
+const MAX_PROFILE_TEXT = 10_000
+
 const profilePatch = z
   .object({
-    about: text().nullable(),
-    expertise: text().nullable(),
+    about: text(MAX_PROFILE_TEXT).nullable(),
+    expertise: text(MAX_PROFILE_TEXT).nullable(),
     is_hidden: z.boolean(),
     custom_title: text(50).nullable(),
     custom_title_on: z.boolean(),

@@ -9,7 +9,7 @@ import { sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse } from '../parse.ts'
-import { storable } from './field.ts'
+import { atMost, storable } from './field.ts'
 import { parameter } from './parameter.ts'
 import { queryAs } from './query-as.ts'
 
@@ -55,7 +55,7 @@ export function userExistsRoutes(deps: AppDeps): Router {
   }
 }
 
-const asked = parameter(storable.trim().optional())
+const asked = parameter(storable.trim().check(atMost(254)).optional())
 const emailQuery = z.object({ email: asked })
 const nameQuery = z.object({ username: asked, first_name: asked, last_name: asked })
 

@@ -25,7 +25,12 @@ export function userSearchRoutes(deps: AppDeps): Router {
     .get(listsUsers, async (req, res) => {
       const { page: number, page_size, ...filter } = await parseQuery(deps, req, listQuery)
       const wanted = { page: number, pageSize: page_size }
-      const found = await queryAs(deps, req, (trx) => searchUsers(trx, filterOf(filter), wanted))
+      const found = await queryAs(
+        deps,
+        req,
+        (trx) => searchUsers(trx, filterOf(filter), wanted),
+        'search',
+      )
       sendPrivate(res, found.body, 'search')
     })
     .all(methodNotAllowed('GET'))
@@ -34,8 +39,12 @@ export function userSearchRoutes(deps: AppDeps): Router {
     .route('/users/smallsearch')
     .get(findsFirst, async (req, res) => {
       const { search = '' } = await parseQuery(deps, req, smallQuery)
-      const found = await queryAs(deps, req, async (trx) =>
-        search.length < SHORTEST_SEARCH ? '[]' : findFirstUsers(trx, { search }, FIRST),
+      const found = await queryAs(
+        deps,
+        req,
+        async (trx) =>
+          search.length < SHORTEST_SEARCH ? '[]' : findFirstUsers(trx, { search }, FIRST),
+        'search',
       )
       sendPrivate(res, found, 'search')
     })

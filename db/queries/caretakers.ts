@@ -16,13 +16,18 @@ export interface Care {
 /** How many people may stand between a user and the last of a chain, counting that last one. */
 const DEPTH = 5
 
+/** How many people one of the two lists shows, with all lists in it; the nearest are shown first. */
+const MAX_PEOPLE = 500
+/** How many links are read; the nearest first. */
+const MAX_LINKS = 1_000
+
 /** Finds all who act for a user, or for whom the user acts, directly or in turn, as of now. */
 export async function findCare(trx: Kysely<Database>, userId: string): Promise<Care> {
   const links = await findLinks(trx, userId)
-  const root = [userId]
+  const nextOf = stepsAlong(links)
   return {
-    caretakers: caretakersIn(links, root),
-    caretakingFor: caretakeesIn(links, root),
+    caretakers: listPeople(nextOf, userId, 'caretakers'),
+    caretakingFor: listPeople(nextOf, userId, 'caretaking_for'),
     expiresInMs: Math.min(...links.map(({ expires_in_ms }) => expires_in_ms ?? Infinity)),
   }
 }
@@ -39,31 +44,76 @@ interface Link {
 
 /** A way through the links: whom it has come by so far, the user whose care it is first. */
 type Path = readonly string[]
+type Direction = 'caretakers' | 'caretaking_for'
 
-function caretakersIn(links: readonly Link[], path: Path): string {
-  const next = links
-    .filter(({ user_id, caretaker_id }) => user_id === path.at(-1) && isNew(path, caretaker_id))
-    .map(({ caretaker, caretaker_id }) =>
-      extended(caretaker, { caretakers: caretakersIn(links, [...path, caretaker_id]) }),
-    )
-  return `[${next.join()}]`
+/** A person on a path, with the lists that show whom the path leads to. */
+interface Person {
+  readonly json: string
+  readonly path: Path
+  readonly lists: Readonly<Partial<Record<Direction, Person[]>>>
 }
 
-function caretakeesIn(links: readonly Link[], path: Path): string {
-  const next = links
-    .filter(({ user_id, caretaker_id }) => caretaker_id === path.at(-1) && isNew(path, user_id))
-    .map(({ user, user_id }) => {
-      const further = [...path, user_id]
-      return extended(user, {
-        caretakers: caretakersIn(links, further),
-        caretaking_for: caretakeesIn(links, further),
-      })
-    })
-  return `[${next.join()}]`
+type NextOf = (path: Path, direction: Direction) => Person[]
+
+/** Finds by index who comes next on a path, in the order of the links. */
+function stepsAlong(links: readonly Link[]): NextOf {
+  const ofUser = grouped(links, 'user_id')
+  const ofCaretaker = grouped(links, 'caretaker_id')
+  return (path, direction) => {
+    const from = path.at(-1) ?? ''
+    const next =
+      direction === 'caretakers'
+        ? (ofUser.get(from) ?? []).map(({ caretaker_id, caretaker }) => ({
+            json: caretaker,
+            path: [...path, caretaker_id],
+            lists: { caretakers: [] },
+          }))
+        : (ofCaretaker.get(from) ?? []).map(({ user_id, user }) => ({
+            json: user,
+            path: [...path, user_id],
+            lists: { caretakers: [], caretaking_for: [] },
+          }))
+    return next.filter((person) => isNew(path, person.path.at(-1) ?? ''))
+  }
+}
+
+function grouped(links: readonly Link[], column: 'user_id' | 'caretaker_id') {
+  const groups = new Map<string, Link[]>()
+  for (const link of links) {
+    const group = groups.get(link[column])
+    if (group === undefined) groups.set(link[column], [link])
+    else group.push(link)
+  }
+  return groups
 }
 
 /** People may act for each other in a circle: whoever is on the way already ends it. */
 const isNew = (path: Path, userId: string) => path.length <= DEPTH && !path.includes(userId)
+
+/** One list of a user as JSON text. It grows by distance, so that a limit leaves out the farthest. */
+function listPeople(nextOf: NextOf, userId: string, direction: Direction): string {
+  const direct: Person[] = []
+  const people: Person[] = [{ json: '', path: [userId], lists: { [direction]: direct } }]
+  for (const { path, lists } of people) {
+    for (const [which, list] of Object.entries(lists)) {
+      const room = Math.max(0, 1 + MAX_PEOPLE - people.length)
+      const next = nextOf(path, which as Direction).slice(0, room)
+      list.push(...next)
+      people.push(...next)
+    }
+  }
+  return textOf(direct)
+}
+
+const textOf = (people: readonly Person[]): string =>
+  `[${people
+    .map(({ json, lists }) =>
+      extended(
+        json,
+        Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, textOf(list)])),
+      ),
+    )
+    .join()}]`
 
 // As text, so that no id loses a digit on its way through a JavaScript number.
 const extended = (object: string, lists: Readonly<Record<string, string>>) =>
@@ -105,7 +155,7 @@ async function findLinks(trx: Kysely<Database>, userId: string): Promise<Link[]>
     from active as link
     cross join lateral ${person(sql.ref('link.user_id'))} as covered
     cross join lateral ${person(sql.ref('link.caretaker_id'))} as acting
-    where link.id in (select link_id from walk)
+    where link.id in (select link_id from walk limit ${MAX_LINKS})
     order by link.id
   `.execute(trx)
   return rows

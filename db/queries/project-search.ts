@@ -164,7 +164,9 @@ const KINDS: Readonly<Record<string, string>> = {
 function isTagged([, prefix = '', year = '', number = '']: readonly string[]) {
   const conditions = [projectRow('project.kind', '=', KINDS[prefix.toLowerCase()] ?? null)]
   if (/^\d{4}$/.test(year)) conditions.push(projectRow('project.year', '=', Number(year)))
-  const digits = /^\s*0*(\d+)\s*$/.exec(number)?.[1]
+  // No pattern for all three: it would backtrack for as long as the square of the zeros.
+  const trimmed = number.trim()
+  const digits = /^\d+$/.test(trimmed) ? trimmed.replace(/^0+(?=\d)/, '') : undefined
   const hasNumber = digits === undefined ? [] : [contains(numberText, digits)]
   return projectRow.and([...conditions, ...hasNumber])
 }

@@ -5,19 +5,18 @@ import { hasConsent, insertCaretaker } from './caretaker.ts'
 import { decideTwice } from './decide-twice.ts'
 import { changedAt, type Patch } from './patch.ts'
 import { deleteProject } from './project-deletion.ts'
-import { lockProjectRow, requireMember, updateProject } from './project.ts'
+import { requireMember, updateProject } from './project.ts'
 import { Refusal } from './refusal.ts'
 import {
   columnsOf,
   isWhole,
+  lockRequest,
   lockSubject,
   namesUser,
   requireSubject,
   type Subject,
   subjectOf,
-  usersOf,
 } from './task-subject.ts'
-import { lockUsers } from './user-locks.ts'
 import { mergeUsers } from './user-merge.ts'
 
 /** A request as it is first written. */
@@ -73,10 +72,7 @@ export async function insertTask(
       subject.action === 'deleteproject'
         ? findDeletionRequester(trx, subject.projectId, userId)
         : findActor(trx, userId),
-    () =>
-      subject.action === 'deleteproject'
-        ? lockProjectRow(trx, subject.projectId)
-        : lockUsers(trx, usersOf(subject)),
+    () => lockRequest(trx, subject),
   )
   await requireSubject(trx, subject)
   await refuseSecond(trx, subject)

@@ -1,6 +1,7 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
 import { type Actor, findActor, requirePermission } from './actor.ts'
+import { requireFewRelations } from './caretaker-limit.ts'
 import { decideTwice } from './decide-twice.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
 import { requireReference } from './reference.ts'
@@ -100,6 +101,7 @@ export async function insertCaretaker(
   requireTwo(user_id, caretaker_id)
   await requireReference(trx, 'users_user', 'user', user_id)
   await requireReference(trx, 'users_user', 'caretaker', caretaker_id)
+  await requireFewRelations(trx, user_id, caretaker_id)
   const { id } = await trx
     .insertInto('caretakers_caretaker')
     .values({ ...caretaker, created_at: changedAt, updated_at: changedAt })

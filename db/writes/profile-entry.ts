@@ -2,6 +2,7 @@ import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
 import { decideTwice } from './decide-twice.ts'
 import { differsFrom, isEmpty, type Patch } from './patch.ts'
+import { Refusal } from './refusal.ts'
 import { requireOwner } from './staff-profile.ts'
 
 /** The columns of a job on a CV that its owner may change. */
@@ -35,6 +36,9 @@ export interface EntryKey {
   readonly id: string
 }
 
+/** How many of a kind a profile has: its public page shows them all. */
+const MAX_ENTRIES = 200
+
 const TABLES = { employment: 'users_employmententry', education: 'users_educationentry' } as const
 const THINGS = { employment: 'Employment entry', education: 'Education entry' } as const
 
@@ -58,12 +62,31 @@ export async function lockEntry(
   )
 }
 
-/** Writes a job on the CV of a profile that is locked, and returns its id. */
+/** @throws Refusal `conflict` when a profile, which is locked, has as many entries as it may have. */
+async function requireRoom(
+  trx: Transaction<Database>,
+  kind: EntryKey['kind'],
+  profileId: string,
+): Promise<void> {
+  const { count } = await trx
+    .selectFrom(TABLES[kind])
+    .select(({ fn }) => fn.countAll<string>().as('count'))
+    .where('public_profile_id', '=', profileId)
+    .executeTakeFirstOrThrow()
+  if (Number(count) < MAX_ENTRIES) return
+  throw new Refusal('conflict', `A profile has at most ${MAX_ENTRIES} ${kind} entries.`)
+}
+
+/**
+ * Writes a job on the CV of a profile that is locked, and returns its id.
+ * @throws Refusal `conflict` when there is no room for it.
+ */
 export async function insertEmployment(
   trx: Transaction<Database>,
   profileId: string,
   { end_year = null, section = '', employer = null, ...rest }: NewEmployment,
 ): Promise<string> {
+  await requireRoom(trx, 'employment', profileId)
   const { id } = await trx
     .insertInto('users_employmententry')
     .values({ ...rest, end_year, section, employer, public_profile_id: profileId })
@@ -72,12 +95,16 @@ export async function insertEmployment(
   return id
 }
 
-/** Writes a qualification on the CV of a profile that is locked, and returns its id. */
+/**
+ * Writes a qualification on the CV of a profile that is locked, and returns its id.
+ * @throws Refusal `conflict` when there is no room for it.
+ */
 export async function insertEducation(
   trx: Transaction<Database>,
   profileId: string,
   { location = '', ...rest }: NewEducation,
 ): Promise<string> {
+  await requireRoom(trx, 'education', profileId)
   const { id } = await trx
     .insertInto('users_educationentry')
     .values({ ...rest, location, public_profile_id: profileId })

@@ -1,4 +1,4 @@
-import type { Transaction } from 'kysely'
+import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { Refusal } from './refusal.ts'
 
@@ -28,6 +28,29 @@ export async function requireReference(
     .forKeyShare()
     .executeTakeFirst()
   if (!row) refuseReference(field, String(id))
+}
+
+/**
+ * The same for users in several fields, in one query. An id without a field is left out.
+ * @throws Refusal `invalid`, naming the first field with a user who does not exist.
+ */
+export async function requireUsers(
+  trx: Transaction<Database>,
+  fields: Readonly<Record<string, readonly (string | undefined)[]>>,
+): Promise<void> {
+  const ids = Object.values(fields).flat()
+  const rows = await trx
+    .selectFrom('users_user')
+    .select('id')
+    .where(sql<boolean>`id = any(${ids}::bigint[])`)
+    .orderBy('id')
+    .forKeyShare()
+    .execute()
+  const existing = new Set(rows.map(({ id }) => id))
+  for (const [field, named] of Object.entries(fields)) {
+    const missing = named.find((id) => id !== undefined && !existing.has(id))
+    if (missing !== undefined) refuseReference(field, missing)
+  }
 }
 
 /** Says that a field names a row that does not exist. */

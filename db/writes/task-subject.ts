@@ -2,7 +2,7 @@ import { type Selectable, type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { requireTwo } from './caretaker.ts'
 import { lockProjectRow } from './project.ts'
-import { refuseReference, requireReference } from './reference.ts'
+import { refuseReference, requireUsers } from './reference.ts'
 import { Refusal } from './refusal.ts'
 import { lockUsers } from './user-locks.ts'
 import { lockForMerge, type UserMerge } from './user-merge.ts'
@@ -54,10 +54,20 @@ export function columnsOf(subject: Subject) {
 }
 
 /** Whom a request is about: first the one who is covered, or who is to stay. */
-export function usersOf(subject: Subject): string[] {
+function usersOf(subject: Subject): string[] {
   if (subject.action === 'mergeuser') return [subject.primaryId, ...subject.secondaryIds]
   if (subject.action === 'setcaretaker') return [subject.coveredId, subject.caretakerId]
   return []
+}
+
+/**
+ * Locks what keeps two requests for the same apart. Whom a merge would remove is only locked when it
+ * is done: until then every user may request one.
+ */
+export async function lockRequest(trx: Transaction<Database>, subject: Subject): Promise<void> {
+  if (subject.action === 'deleteproject') await lockProjectRow(trx, subject.projectId)
+  else if (subject.action === 'mergeuser') await lockUsers(trx, [subject.primaryId])
+  else await lockUsers(trx, usersOf(subject))
 }
 
 /** Locks what a request is about, so that it can be done. */
@@ -77,8 +87,7 @@ export async function requireSubject(trx: Transaction<Database>, subject: Subjec
     return
   }
   const [primary, ...others] = usersOf(subject)
-  await requireReference(trx, 'users_user', 'primary_user', primary)
-  for (const id of others) await requireReference(trx, 'users_user', 'secondary_users', id)
+  await requireUsers(trx, { primary_user: [primary], secondary_users: others })
   if (subject.action === 'setcaretaker') requireTwo(subject.coveredId, subject.caretakerId)
   else requireOthers(subject)
 }

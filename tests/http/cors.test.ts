@@ -77,14 +77,19 @@ describe('pages of other origins', () => {
     }
   })
 
-  it('may read that they ask too often, and preflights do not count', async () => {
+  it('may read that they ask too often, and preflights count towards the limit', async () => {
     const headers = { Origin: ORIGIN }
-    for (let i = 0; i < 40; i++) expect((await preflight(ORIGIN)).status).to.equal(204)
-    let answer = await api.send('GET', 'nowhere', { headers })
-    while (answer.status !== 429) answer = await api.send('GET', 'nowhere', { headers })
-    expect(answer.headers).to.include({ 'access-control-allow-origin': ORIGIN })
+    let answer = await preflight(ORIGIN)
+    for (let sent = 1; answer.status !== 429; sent++) {
+      expect(answer.status).to.equal(204)
+      expect(sent).to.be.below(40)
+      answer = await preflight(ORIGIN)
+    }
     expect(answer.headers).to.have.property('retry-after')
-    expect((await preflight(ORIGIN)).status).to.equal(204)
+    const read = await api.send('GET', 'nowhere', { headers })
+    expect(read.status).to.equal(429)
+    expect(read.headers).to.include({ 'access-control-allow-origin': ORIGIN })
+    expect(read.headers).to.have.property('retry-after')
   })
 
   it('are not spoken of where none is listed', async () => {

@@ -34,6 +34,7 @@ async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) 
       corsOrigins: [],
       trustProxy: 1,
       rateLimit: { perS: 0, burst: 0 },
+      userLimits: { searchesPerMinute: 0, exportsPerMinute: 0 },
       edgeMaxAgeS: 0,
       bodyLimitBytes: 10_000,
       docsEnabled: true,

@@ -56,6 +56,7 @@ export const httpConfig: HttpConfig = {
   corsOrigins: [],
   trustProxy: false,
   rateLimit: { perS: 0, burst: 0 },
+  userLimits: { searchesPerMinute: 0, exportsPerMinute: 0 },
   edgeMaxAgeS: 0,
   bodyLimitBytes: 10_000,
   docsEnabled: true,

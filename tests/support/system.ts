@@ -122,6 +122,8 @@ async function start(
     RATE_LIMIT_PER_S: '0',
     // As many as the hashes of the seed have.
     PASSWORD_ITERATIONS: '1000',
+    SEARCHES_PER_MINUTE: '0',
+    EXPORTS_PER_MINUTE: '0',
     LOG_LEVEL: 'error',
     NODE_ENV: 'production',
     ...more.env,

@@ -1,0 +1,184 @@
+import { expect } from 'chai'
+import { sql } from 'kysely'
+import { z } from 'zod'
+import { startTestApi, type TestApi } from './test-api.ts'
+
+const [LEA, MEL, SUE] = [1, 2, 3]
+const SEARCHES = [
+  'projects/list?searchTerm=',
+  'projects/smallsearch?searchTerm=',
+  'projects/map?searchTerm=',
+  'users/list?search=',
+  'users/smallsearch?search=',
+  'users/staffprofiles?search=',
+  'documents/projectdocuments?searchTerm=',
+  'agencies/affiliations?searchTerm=',
+  'agencies/branches?searchTerm=',
+]
+
+/** What a JSON schema says of one value, as far as these tests look. */
+interface Schema {
+  readonly type?: string
+  readonly maxLength?: number
+  readonly maxItems?: number
+  readonly pattern?: string
+  readonly format?: string
+  readonly enum?: unknown
+  readonly const?: unknown
+  readonly properties?: Readonly<Record<string, Schema>>
+  readonly items?: Schema
+  readonly anyOf?: readonly Schema[]
+  readonly allOf?: readonly Schema[]
+  readonly oneOf?: readonly Schema[]
+}
+
+/** The places in a schema where a client may send a string or a list of any length. */
+function unlimited(schema: Schema, place: string): string[] {
+  const own =
+    (schema.type === 'string' &&
+      schema.maxLength === undefined &&
+      schema.enum === undefined &&
+      schema.const === undefined &&
+      !['date', 'date-time'].includes(schema.format ?? '') &&
+      // A pattern without a quantifier that has no end limits the length too.
+      /[*+]|,\}|^$/.test(schema.pattern ?? '')) ||
+    (schema.type === 'array' && schema.maxItems === undefined)
+  return [
+    ...(own ? [place] : []),
+    ...Object.entries(schema.properties ?? {}).flatMap(([name, inner]) =>
+      unlimited(inner, `${place}.${name}`),
+    ),
+    ...[schema.items ?? []].flat().flatMap((inner) => unlimited(inner, `${place}[]`)),
+    ...[...(schema.anyOf ?? []), ...(schema.allOf ?? []), ...(schema.oneOf ?? [])].flatMap(
+      (inner) => unlimited(inner, place),
+    ),
+  ]
+}
+
+describe('the size of what clients send', () => {
+  let api: TestApi
+
+  before(async () => {
+    api = await startTestApi({ http: { bodyLimitBytes: 200_000 } })
+  })
+  after(() => api[Symbol.asyncDispose]())
+  beforeEach(() => api.reset())
+
+  it('has a limit in the document for every string and list of a query or body', async () => {
+    const { body } = await api.send('GET', 'openapi.json')
+    const { paths } = z
+      .object({ paths: z.record(z.string(), z.record(z.string(), z.looseObject({}))) })
+      .parse(body)
+    const places = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.entries(methods).flatMap(([method, operation]) => {
+        const { parameters = [], requestBody } = operation as {
+          parameters?: { in: string; name: string; schema: Schema }[]
+          requestBody?: { content: Record<string, { schema: Schema }> }
+        }
+        const named = parameters
+          .filter((parameter) => parameter.in === 'query')
+          .map(({ name, schema }) => [name, schema] as const)
+        const sent = Object.values(requestBody?.content ?? {}).map(
+          ({ schema }) => ['body', schema] as const,
+        )
+        return [...named, ...sent].flatMap(([name, schema]) =>
+          unlimited(schema, `${method} ${path} ${name}`),
+        )
+      }),
+    )
+    expect(places).to.deep.equal([])
+  })
+
+  for (const search of SEARCHES) {
+    it(`rejects a term of more than 200 characters with 400: ${search}`, async () => {
+      expect((await api.send('GET', search + 'x'.repeat(200), { as: SUE })).status).to.equal(200)
+      const refused = await api.send('GET', search + 'x'.repeat(201), { as: SUE })
+      expect(refused.status).to.equal(400)
+      expect(JSON.stringify(refused.body)).to.include('no more than 200 characters')
+    })
+  }
+
+  it('is counted in code points', async () => {
+    const put = (about: string) =>
+      api.send('PUT', 'users/staffprofiles/41', { as: LEA, body: { about } })
+    expect((await put('😀'.repeat(10_000))).status).to.equal(200)
+    expect((await put('😀'.repeat(10_001))).status).to.equal(400)
+  })
+
+  it('is 20,000 characters for texts whose columns have no limit', async () => {
+    const put = (description: string) =>
+      api.send('PUT', 'projects/51', { as: LEA, body: { description } })
+    expect((await put('x'.repeat(20_000))).status).to.equal(200)
+    expect((await put('x'.repeat(20_001))).status).to.equal(400)
+  })
+
+  it('is 20 users for one merge', async () => {
+    const ids = Array.from({ length: 21 }, (_, n) => n + 100)
+    for (const [path, body] of [
+      ['adminoptions/mergeusers', { primaryUser: 1, secondaryUsers: ids }],
+      ['adminoptions/tasks', { action: 'mergeuser', primary_user: 1, secondary_users: ids }],
+    ] as const) {
+      const refused = await api.send('POST', path, { as: SUE, body })
+      expect(refused.status, path).to.equal(400)
+      expect(JSON.stringify(refused.body), path).to.include('no more than 20 items')
+    }
+  })
+
+  it('is 200 entries of a kind for one CV', async () => {
+    await sql`
+      insert into users_employmententry (public_profile_id, position_title, start_year)
+      select 41, 'Job ' || n, 2000 from generate_series(1, 198) n`.execute(api.db)
+    const add = () =>
+      api.send('POST', 'users/profiles/41/employment_entries', {
+        as: LEA,
+        body: { position_title: 'Last', start_year: 2001, employer: null },
+      })
+    expect((await add()).status).to.equal(201)
+    expect((await add()).status).to.equal(409)
+  })
+
+  it('lets users request a merge while others change the users that it names', async () => {
+    await api.db.transaction().execute(async (other) => {
+      await sql`select from users_user where id = 4 for no key update`.execute(other)
+      const body = { action: 'mergeuser', primary_user: 1, secondary_users: [4] }
+      expect((await api.send('POST', 'adminoptions/tasks', { as: MEL, body })).status).to.equal(201)
+    })
+  })
+
+  it('keeps users who are no superusers from locking others by a merge', async () => {
+    await api.db.transaction().execute(async (other) => {
+      await sql`select from users_user where id = 4 for no key update`.execute(other)
+      const body = { primaryUser: 1, secondaryUsers: [4] }
+      const refused = await api.send('POST', 'adminoptions/mergeusers', { as: MEL, body })
+      expect(refused.status).to.equal(403)
+    })
+  })
+})
+
+describe('expensive reads of one user', () => {
+  let api: TestApi
+
+  before(async () => {
+    api = await startTestApi({
+      http: { userLimits: { searchesPerMinute: 6, exportsPerMinute: 3 } },
+    })
+    await api.reset()
+  })
+  after(() => api[Symbol.asyncDispose]())
+
+  for (const [path, allowed] of [
+    ['projects/map', 1],
+    ['users/list', 2],
+  ] as const) {
+    it(`are limited, and those of others are not: ${path}`, async () => {
+      for (let n = 0; n < allowed; n++) {
+        expect((await api.send('GET', path, { as: LEA })).status).to.equal(200)
+      }
+      const refused = await api.send('GET', path, { as: LEA })
+      expect(refused.status).to.equal(429)
+      expect(refused.headers).to.have.property('retry-after')
+      expect((await api.send('GET', path, { as: MEL })).status).to.equal(200)
+      expect((await api.send('GET', 'users/11', { as: LEA })).status).not.to.equal(429)
+    })
+  }
+})
