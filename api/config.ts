@@ -11,7 +11,7 @@ import {
   wholeNumber,
 } from '../shared/config.ts'
 import { MAX_VALUE_BYTES } from '../shared/cache/store.ts'
-import { MIN_CONNECTIONS, shareConnections } from './connection-shares.ts'
+import { type ConnectionShares, MIN_CONNECTIONS, shareConnections } from './connection-shares.ts'
 import type { TrustProxy } from './http/client.ts'
 import { DJANGO_ITERATIONS } from './session/password.ts'
 import { bearerConfig, issuerSettings, neededWithTheOthers } from './issuer-config.ts'
@@ -70,21 +70,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
     .refine(...neededWithTheOthers('JWT_ISSUER'))
     .refine(...neededWithTheOthers('JWT_AUDIENCE'))
     .refine(...neededWithTheOthers('JWT_JWKS_URL'))
-    .transform((env, context) => {
-      const connections = shareConnections({
-        pool: env.DB_POOL_SIZE,
-        loads: env.LOAD_CONCURRENCY,
-        writes: env.WRITE_CONCURRENCY,
-      })
-      if (connections !== undefined) return { ...env, connections }
-      context.addIssue({
-        code: 'custom',
-        path: ['DB_POOL_SIZE'],
-        message: 'must be more than LOAD_CONCURRENCY and WRITE_CONCURRENCY together',
-      })
-      return z.NEVER
-    })
-    .transform((env) => ({
+    .transform((env, context) => ({
       host: env.HOST,
       port: env.PORT,
       metricsPort: env.METRICS_PORT,
@@ -97,7 +83,11 @@ export const apiConfig = (resourceNames: readonly string[]) =>
           lockMs: env.LOCK_TIMEOUT_MS,
         },
       },
-      connections: { ...env.connections, writeQueue: env.WRITE_QUEUE },
+      connections: {
+        ...connectionShares(env, context),
+        loadQueue: env.LOAD_QUEUE,
+        writeQueue: env.WRITE_QUEUE,
+      },
       cache: {
         enabled: env.CACHE_ENABLED,
         redisUrl: env.REDIS_URL,
@@ -109,7 +99,6 @@ export const apiConfig = (resourceNames: readonly string[]) =>
         maxValueBytes: env.CACHE_MAX_VALUE_BYTES,
         ttlOverridesMs: env.CACHE_TTL_OVERRIDES,
       },
-      loads: { concurrency: env.connections.loads, queue: env.LOAD_QUEUE },
       http: {
         sessionSecrets: env.SESSION_SECRETS,
         sessionIdleS: env.SESSION_IDLE_S,
@@ -128,6 +117,27 @@ export const apiConfig = (resourceNames: readonly string[]) =>
         docsEnabled: env.DOCS_ENABLED,
       },
     }))
+
+interface ConnectionSettings {
+  readonly DB_POOL_SIZE: number
+  readonly LOAD_CONCURRENCY?: number | undefined
+  readonly WRITE_CONCURRENCY?: number | undefined
+}
+
+function connectionShares(env: ConnectionSettings, context: z.RefinementCtx): ConnectionShares {
+  const shares = shareConnections({
+    pool: env.DB_POOL_SIZE,
+    loads: env.LOAD_CONCURRENCY,
+    writes: env.WRITE_CONCURRENCY,
+  })
+  if (shares !== undefined) return shares
+  context.addIssue({
+    code: 'custom',
+    path: ['DB_POOL_SIZE'],
+    message: 'must be more than LOAD_CONCURRENCY and WRITE_CONCURRENCY together',
+  })
+  return z.NEVER
+}
 
 /** What the clocks of API hosts may differ by: a token is dated by one and read by another. */
 const CLOCKS_DIFFER_MS = 20_000

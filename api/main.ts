@@ -74,7 +74,12 @@ await runService(logger, async (service) => {
     )
   }
   const tables = compileRules(catalog).tables.map(({ name }) => name)
-  const loader = createLoader(db, { ...config.loads, life, tables })
+  const loader = createLoader(db, {
+    concurrency: connections.loads,
+    queue: connections.loadQueue,
+    life,
+    tables,
+  })
   measureParts(registry, { db, writeDb, loader, store, life, resources })
   const reader = createReader({
     store,

@@ -34,7 +34,7 @@ export interface DatabaseLimits {
 }
 
 /** Too many requests wait for a connection of the pool. */
-export class PoolBusy extends Error {
+class PoolBusy extends Error {
   override readonly name = 'PoolBusy'
   /** As Postgres reports that there is no connection left. */
   readonly code = '53300'

@@ -177,14 +177,15 @@ describe('configuration', () => {
 
   it('divides the connections among loads, writes and health checks', () => {
     const sharesOf = (environment: Environment) => {
-      const { connections, loads } = parse({ ...needed, ...environment })
-      return [connections.reads, connections.writes, loads.concurrency]
+      const { reads, writes, loads } = parse({ ...needed, ...environment }).connections
+      return [reads, writes, loads]
     }
     expect(sharesOf({})).to.deep.equal([9, 3, 8])
     expect(sharesOf({ DB_POOL_SIZE: '3' })).to.deep.equal([2, 1, 1])
     expect(sharesOf({ DB_POOL_SIZE: '10', WRITE_CONCURRENCY: '4' })).to.deep.equal([6, 4, 5])
     expect(sharesOf({ LOAD_CONCURRENCY: '2' })).to.deep.equal([9, 3, 2])
-    const tooMany = 'DB_POOL_SIZE: must be more than LOAD_CONCURRENCY and WRITE_CONCURRENCY together'
+    const tooMany =
+      'DB_POOL_SIZE: must be more than LOAD_CONCURRENCY and WRITE_CONCURRENCY together'
     expect(mistakesIn({ ...needed, LOAD_CONCURRENCY: '9' })).to.equal(tooMany)
     expect(mistakesIn({ ...needed, WRITE_CONCURRENCY: '11' })).to.equal(tooMany)
     expect(mistakesIn({ ...needed, DB_POOL_SIZE: '2' })).to.match(/^DB_POOL_SIZE/)

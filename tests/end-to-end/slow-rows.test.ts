@@ -62,7 +62,9 @@ describe('rows and tables that stay locked', function () {
   }
 
   it('leave reads and health checks their connections while twelve writers wait', async () => {
-    const { rows } = await system.sql.query<{ id: string }>('select min(id) as id from agencies_branch')
+    const { rows } = await system.sql.query<{ id: string }>(
+      'select min(id) as id from agencies_branch',
+    )
     const id = rows[0]?.id ?? ''
     await other.query('begin')
     await other.query('select from agencies_branch where id = $1 for update', [id])
@@ -81,7 +83,10 @@ describe('rows and tables that stay locked', function () {
     expect(await waitForLocks()).to.be.within(1, 3)
     expect(answers.filter(({ status }) => status !== 200)).to.deep.equal([])
     const slow = answers.filter(({ ms }) => ms > 100)
-    expect(slow, `slower than 100 ms: ${slow.map(({ ms }) => Math.round(ms)).join()}`).to.have.length.below(5)
+    expect(
+      slow,
+      `slower than 100 ms: ${slow.map(({ ms }) => Math.round(ms)).join()}`,
+    ).to.have.length.below(5)
 
     const refused = await Promise.all(writes)
     for (const { status, headers } of refused) {
