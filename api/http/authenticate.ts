@@ -209,6 +209,6 @@ export function createAuthentication({
 
 /** The token after `Bearer`, which may be empty; undefined without that scheme. */
 function bearerToken({ headers }: IncomingMessage): string | undefined {
-  const found = /^Bearer(?: +(.*))?$/i.exec(headers.authorization ?? '')
-  return found ? (found[1] ?? '') : undefined
+  const found = /^Bearer(?: (.*))?$/i.exec(headers.authorization ?? '')
+  return found ? (found[1] ?? '').trimStart() : undefined
 }

@@ -25,7 +25,12 @@ export function documentRoutes(deps: AppDeps): Router {
     .get(listsDocuments, async (req, res) => {
       const { page: number, page_size, ...filter } = await parseQuery(deps, req, listQuery)
       const wanted = { page: number, pageSize: page_size }
-      const found = await queryAs(deps, req, (trx) => findDocumentPage(trx, filter, wanted), 'search')
+      const found = await queryAs(
+        deps,
+        req,
+        (trx) => findDocumentPage(trx, filter, wanted),
+        'search',
+      )
       sendPrivate(res, found.body, 'search')
     })
     .all(methodNotAllowed('GET'))

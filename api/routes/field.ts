@@ -54,6 +54,8 @@ export const date = z.iso
   .date('Date has wrong format. Use one of these formats instead: YYYY-MM-DD.')
   .refine((value) => !value.startsWith('0000'), 'There is no year 0.')
 
+/** Longer than any; Postgres keeps six digits of a second. */
+const MAX_INSTANT = 40
 const NO_INSTANT =
   'Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].'
 
@@ -62,7 +64,7 @@ const NO_INSTANT =
  * date is its first moment there.
  */
 export const instant = z
-  .union([z.iso.datetime({ offset: true, local: true }), z.iso.date()], {
+  .union([z.iso.datetime({ offset: true, local: true }).check(atMost(MAX_INSTANT)), z.iso.date()], {
     error: ({ input }) => (input == null ? undefined : NO_INSTANT),
   })
   .transform((text) => {

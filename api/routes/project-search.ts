@@ -57,7 +57,12 @@ export function projectSearchRoutes(deps: AppDeps): Router {
     .route('/projects/smallsearch')
     .get(findsFirst, async (req, res) => {
       const filter = filterOf(await parseQuery(deps, req, filterQuery))
-      const found = await queryAs(deps, req, (trx) => findFirstProjects(trx, filter, FIRST), 'search')
+      const found = await queryAs(
+        deps,
+        req,
+        (trx) => findFirstProjects(trx, filter, FIRST),
+        'search',
+      )
       sendPrivate(res, found, 'search')
     })
     .all(methodNotAllowed('GET'))

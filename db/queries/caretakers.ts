@@ -18,8 +18,8 @@ const DEPTH = 5
 
 /** How many people one of the two lists shows, with all lists in it; the nearest are shown first. */
 const MAX_PEOPLE = 500
-/** How many links are read; the nearest first. */
-const MAX_LINKS = 1_000
+/** How many links are read in each direction; the nearest first. */
+const MAX_LINKS = 500
 
 /** Finds all who act for a user, or for whom the user acts, directly or in turn, as of now. */
 export async function findCare(trx: Kysely<Database>, userId: string): Promise<Care> {
@@ -155,7 +155,11 @@ async function findLinks(trx: Kysely<Database>, userId: string): Promise<Link[]>
     from active as link
     cross join lateral ${person(sql.ref('link.user_id'))} as covered
     cross join lateral ${person(sql.ref('link.caretaker_id'))} as acting
-    where link.id in (select link_id from walk limit ${MAX_LINKS})
+    where link.id in (
+        (select link_id from walk where is_up limit ${MAX_LINKS})
+      union all
+        (select link_id from walk where not is_up limit ${MAX_LINKS})
+    )
     order by link.id
   `.execute(trx)
   return rows

@@ -43,9 +43,6 @@ function patternsOf(folder: string): Pattern[] {
 const attacksOn = ({ source, flags }: Pick<Pattern, 'source' | 'flags'>): string[] =>
   analyse({ source, flags }).reports.map(({ character }) => String(character.pick))
 
-/** A loop that begins anew at every place of a text is only quadratic where a text may be long. */
-const BOUNDED: Readonly<Record<string, string>> = {}
-
 describe('patterns that are applied to what clients send', () => {
   it('are found to backtrack by the check, if they do', () => {
     expect(attacksOn(/^\s*0*(\d+)\s*$/)).not.to.deep.equal([])
@@ -58,7 +55,7 @@ describe('patterns that are applied to what clients send', () => {
       const patterns = patternsOf(folder)
       expect(patterns.length).to.be.above(5)
       const slow = patterns
-        .filter(({ source, flags }) => !(source in BOUNDED) && attacksOn({ source, flags }).length > 0)
+        .filter(({ source, flags }) => attacksOn({ source, flags }).length > 0)
         .map(({ place, source }) => `${place} ${source}`)
       expect(slow).to.deep.equal([])
     })

@@ -18,6 +18,7 @@ const SEARCHES = [
 
 /** What a JSON schema says of one value, as far as these tests look. */
 interface Schema {
+  readonly $ref?: string
   readonly type?: string
   readonly maxLength?: number
   readonly maxItems?: number
@@ -33,7 +34,13 @@ interface Schema {
 }
 
 /** The places in a schema where a client may send a string or a list of any length. */
-function unlimited(schema: Schema, place: string): string[] {
+function unlimited(
+  found: Schema,
+  place: string,
+  named: Readonly<Record<string, Schema>>,
+): string[] {
+  const schema = found.$ref === undefined ? found : named[found.$ref.split('/').at(-1) ?? '']
+  if (schema === undefined) throw new Error(`${place}: ${found.$ref} is missing`)
   const own =
     (schema.type === 'string' &&
       schema.maxLength === undefined &&
@@ -46,11 +53,11 @@ function unlimited(schema: Schema, place: string): string[] {
   return [
     ...(own ? [place] : []),
     ...Object.entries(schema.properties ?? {}).flatMap(([name, inner]) =>
-      unlimited(inner, `${place}.${name}`),
+      unlimited(inner, `${place}.${name}`, named),
     ),
-    ...[schema.items ?? []].flat().flatMap((inner) => unlimited(inner, `${place}[]`)),
+    ...[schema.items ?? []].flat().flatMap((inner) => unlimited(inner, `${place}[]`, named)),
     ...[...(schema.anyOf ?? []), ...(schema.allOf ?? []), ...(schema.oneOf ?? [])].flatMap(
-      (inner) => unlimited(inner, place),
+      (inner) => unlimited(inner, place, named),
     ),
   ]
 }
@@ -66,8 +73,11 @@ describe('the size of what clients send', () => {
 
   it('has a limit in the document for every string and list of a query or body', async () => {
     const { body } = await api.send('GET', 'openapi.json')
-    const { paths } = z
-      .object({ paths: z.record(z.string(), z.record(z.string(), z.looseObject({}))) })
+    const { paths, components } = z
+      .object({
+        paths: z.record(z.string(), z.record(z.string(), z.looseObject({}))),
+        components: z.object({ schemas: z.record(z.string(), z.looseObject({})) }),
+      })
       .parse(body)
     const places = Object.entries(paths).flatMap(([path, methods]) =>
       Object.entries(methods).flatMap(([method, operation]) => {
@@ -82,7 +92,7 @@ describe('the size of what clients send', () => {
           ({ schema }) => ['body', schema] as const,
         )
         return [...named, ...sent].flatMap(([name, schema]) =>
-          unlimited(schema, `${method} ${path} ${name}`),
+          unlimited(schema, `${method} ${path} ${name}`, components.schemas),
         )
       }),
     )
@@ -126,8 +136,8 @@ describe('the size of what clients send', () => {
 
   it('is 200 entries of a kind for one CV', async () => {
     await sql`
-      insert into users_employmententry (public_profile_id, position_title, start_year)
-      select 41, 'Job ' || n, 2000 from generate_series(1, 198) n`.execute(api.db)
+      insert into users_employmententry (id, public_profile_id, position_title, start_year)
+      select 1000 + n, 41, 'Job ' || n, 2000 from generate_series(1, 198) n`.execute(api.db)
     const add = () =>
       api.send('POST', 'users/profiles/41/employment_entries', {
         as: LEA,
