@@ -1,16 +1,16 @@
-import express, { type Express, type RequestHandler, Router } from 'express'
+import express, { type Express, Router } from 'express'
 import type { Kysely } from 'kysely'
 import type { Logger } from 'winston'
 import { findMoment } from '../db/queries/incarnation.ts'
 import type { Database } from '../db/schema.ts'
 import type { Reader } from '../shared/cache/reader.ts'
-import { PublicError } from '../shared/errors.ts'
 import type { SharedBuckets } from '../shared/redis-buckets.ts'
 import { createUserAccess, createUserByEmail } from '../shared/resources/index.ts'
 import type { HttpConfig } from './config.ts'
 import type { AppDeps } from './deps.ts'
 import { createSendAnswer } from './http/answer.ts'
 import { createAuthentication } from './http/authenticate.ts'
+import { readJson } from './http/body.ts'
 import { createClient } from './http/client.ts'
 import { createConsistency } from './http/consistency.ts'
 import { createConsistencyTokens } from './http/consistency-token.ts'
@@ -144,20 +144,4 @@ export function createApp(options: AppOptions): Express {
   app.use(front, unknownRoute)
   app.use(errorHandler(logger, securityLog))
   return app
-}
-
-/** Reads JSON and no other kind of body: a form on another site can send none of this kind. */
-function readJson(limit: number): RequestHandler {
-  const parse = express.json({ limit })
-  return (req, res, next) => {
-    const { 'content-length': length, 'transfer-encoding': encoding } = req.headers
-    if (encoding === undefined && (length === undefined || length === '0')) return next()
-    if (req.is('application/json') === false) {
-      throw new PublicError(
-        'unsupported_media_type',
-        `Unsupported media type "${req.headers['content-type'] ?? ''}" in request.`,
-      )
-    }
-    parse(req, res, next)
-  }
 }

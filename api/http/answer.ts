@@ -43,7 +43,7 @@ export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer
     if (audience === 'anyone') vary(res, 'Cookie, Authorization, Consistency-Token')
 
     if (body === null) {
-      const problem = problemBody(404, absent)
+      const problem = problemBody(req, { status: 404, detail: absent })
       headers['Content-Type'] = PROBLEM_TYPE
       headers['Content-Length'] = Buffer.byteLength(problem)
       res.writeHead(404, headers).end(problem)
@@ -76,7 +76,7 @@ export function cacheStatus({
 }
 
 /** Whether the client holds this very version. `If-None-Match` compares weakly. */
-function matches(header: string | undefined, etag: string): boolean {
+export function matches(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false
   if (header === etag || header === '*') return true
   return header.match(/"[^"]*"/g)?.includes(etag) ?? false

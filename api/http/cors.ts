@@ -2,8 +2,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import cors from 'cors'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE']
-const SENT = ['X-CSRFToken', 'Content-Type', 'Authorization', 'Consistency-Token']
-const SHOWN = ['Cache-Status', 'ETag', 'Age', 'Consistency-Token', 'Retry-After', 'X-Request-Id']
+const SENT = [
+  'X-CSRFToken',
+  'Content-Type',
+  'Authorization',
+  'Consistency-Token',
+  'If-Match',
+  'If-None-Match',
+]
+const SHOWN = [
+  'Cache-Status',
+  'ETag',
+  'Age',
+  'Consistency-Token',
+  'Location',
+  'Retry-After',
+  'WWW-Authenticate',
+  'X-Request-Id',
+]
 /** How long a browser need not ask again; some go no further than two hours. */
 const PREFLIGHT_LIFE_S = 2 * 60 * 60
 

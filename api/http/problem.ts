@@ -8,20 +8,47 @@ import type { SecurityLog } from './security-log.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** The body of RFC 9457. Fields may take the place of any member but `detail`. */
-export function problemBody(
-  status: number,
-  detail: string,
-  fields: Readonly<Record<string, unknown>> = {},
-): string {
-  return JSON.stringify({ title: STATUS_CODES[status], status, ...fields, detail })
+/** What a problem says, as far as it is not said by its status. */
+export interface Problem {
+  readonly status: number
+  readonly detail: string
+  /** The messages of wrong fields, each a list, and further members. */
+  readonly fields?: Readonly<Record<string, unknown>>
 }
+
+/**
+ * The body of RFC 9457. The messages of fields are in `errors`. They are beside it too, where no name
+ * collides with a standard member: clients of earlier versions look for them there.
+ */
+export function problemBody(
+  req: IncomingMessage,
+  { status, detail, fields = {} }: Problem,
+): string {
+  const messages = Object.entries(fields).filter(([, value]) => Array.isArray(value))
+  return JSON.stringify({
+    ...fields,
+    ...(messages.length > 0 && { errors: Object.fromEntries(messages) }),
+    type: 'about:blank',
+    title: STATUS_CODES[status],
+    status,
+    detail,
+    instance: uriOf(pathOf(req)),
+  })
+}
+
+/** A path as a valid URI reference; Node lets through characters that none may contain. */
+const uriOf = (path: string): string =>
+  path.replaceAll(/[^\w\-.~:/?#[\]@!$&'()*+,;=%]|%(?![\da-f]{2})/gi, encodeURIComponent)
+
+/** How to log in where no other way is configured: RFC 9110 asks for a challenge with each 401. */
+const LOG_IN = 'Cookie realm="spms"'
 
 /** Tells the client what went wrong. Nothing may keep it. */
 export function sendProblem(res: ServerResponse, error: PublicError): void {
+  const { status, message: detail, fields } = error
   if (error.retryAfterS !== undefined) res.setHeader('Retry-After', error.retryAfterS)
-  if (error.challenge !== undefined) res.setHeader('WWW-Authenticate', error.challenge)
-  send(res, error.status, problemBody(error.status, error.message, error.fields))
+  if (status === 401) res.setHeader('WWW-Authenticate', error.challenge ?? LOG_IN)
+  send(res, status, problemBody(res.req, { status, detail, fields }))
 }
 
 /** 429, with the moment from which a further request may succeed. */
@@ -65,7 +92,8 @@ export function errorHandler(logger: Logger, securityLog: SecurityLog): ErrorReq
       securityLog.refused(req, res, error)
       return sendProblem(res, error)
     }
-    return send(res, 500, problemBody(500, 'Internal server error.'))
+    const problem = { status: 500, detail: 'Internal server error.' }
+    return send(res, 500, problemBody(req, problem))
   }
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
+import { requireReadable } from '../http/body.ts'
 import { noteSecurity, type SecurityEvent } from '../http/security-log.ts'
 
 /** What the API's document says of one method of a route; its path and its errors follow from the route. */
@@ -12,6 +13,10 @@ export interface Operation {
   readonly query?: z.ZodType<unknown, Record<string, unknown>>
   /** The schema that the handler parses the body with. */
   readonly body?: z.ZodType
+  /** Whether the body may be left out. */
+  readonly isBodyOptional?: true
+  /** Whether it compares `If-Match`. By default `PUT` and `DELETE` do. */
+  readonly isConditional?: boolean
   /** By default JSON. */
   readonly bodyType?: string
   /** What a path parameter is, unless it is an id. */
@@ -22,15 +27,15 @@ export interface Operation {
   readonly answers: Readonly<Record<number, z.ZodType | string | null>>
 }
 
-/** Stands before a handler, and tells of it. */
+/** Stands before a handler, rejects a body that could not be read, and describes the handler. */
 export interface Described {
   (req: IncomingMessage, res: unknown, next: () => void): void
   readonly operation: Operation
 }
 
 /**
- * Says what a handler takes and answers. It stands before the handler, and only names the security event
- * of a request on the way:
+ * Says what a handler takes and answers. It stands before the handler, names the security event of a
+ * request, and rejects a body that could not be read:
  *
  * ```ts
  * router.route('/agencies/branches').post(addBranch, async (req, res) => ...)
@@ -47,6 +52,7 @@ export const operation = (described: Operation): Described => {
   const { event } = described
   const handle = (req: IncomingMessage, _res: unknown, next: () => void): void => {
     if (event !== undefined) noteSecurity(req, { event })
+    requireReadable(req)
     next()
   }
   return Object.assign(handle, { operation: described })

@@ -21,8 +21,9 @@ import { transact } from '../../db/writes/transact.ts'
 import { lockForMerge, mergeUsers } from '../../db/writes/user-merge.ts'
 import { adminTask } from '../../shared/shapes/admin-task.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendPrivate } from '../http/json.ts'
+import { sendCreated, sendJson, sendPrivate, sendResource } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { alsoNamed, futureInstant, instant, listOf, reference, text } from './field.ts'
@@ -48,9 +49,9 @@ export function adminTaskRoutes(deps: AppDeps): Router {
         if (named) await findDeletionRequester(trx, named.project, userId)
         const wanted = parse(newTask, req.body)
         const id = await insertTask(trx, wanted, userId)
-        return written(await findTask(trx, id, { userId, isSuperuser: false }))
+        return tagged(written(await findTask(trx, id, { userId, isSuperuser: false })))
       })
-      sendJson(res, 201, task)
+      sendCreated(req, res, '/adminoptions/tasks/:id', task)
     })
     .all(methodNotAllowed('GET', 'POST'))
 
@@ -66,7 +67,7 @@ export function adminTaskRoutes(deps: AppDeps): Router {
     .get(showsTask, async (req, res) => {
       const id = parseId(req.params.id, 'Task')
       const task = await queryAs(deps, req, (trx, user) => findTask(trx, id, user))
-      sendPrivate(res, found(task, 'Task', id))
+      sendResource(req, res, found(task, 'Task', id))
     })
     .all(methodNotAllowed('GET'))
 
@@ -77,8 +78,11 @@ export function adminTaskRoutes(deps: AppDeps): Router {
         const id = parseId(req.params.id, 'Task')
         const { userId } = await deps.requireUser(req)
         const task = await transact(db, async (trx) => {
-          await decide(trx, await lockTask(trx, { id, userId, isAllowed }))
-          return written(await findTask(trx, id, { userId, isSuperuser: true }))
+          const locked = await lockTask(trx, { id, userId, isAllowed })
+          const show = () => findTask(trx, id, { userId, isSuperuser: true })
+          await requireMatch(req, show)
+          await decide(trx, locked)
+          return tagged(written(await show()))
         })
         sendJson(res, 200, task)
       })
@@ -96,6 +100,7 @@ export function adminTaskRoutes(deps: AppDeps): Router {
           userId,
           isAllowed: (request) => isRequestedCaretaker(request) || isCovered(request),
         })
+        await requireMatch(req, () => findTask(trx, id, { userId, isSuperuser: true }))
         const { action } = parse(response, req.body)
         if (action === 'approve') await approveTask(trx, task)
         else await declineTask(trx, task, 'rejected')
@@ -247,16 +252,19 @@ const decisions = {
     event: 'rights_change',
     summary: 'Does what is asked for',
     who: 'superusers',
+    isConditional: true,
     answers: { 200: adminTask },
   }),
   reject: operation({
     summary: 'Refuses what is asked for',
     who: 'superusers',
+    isConditional: true,
     answers: { 200: adminTask },
   }),
   cancel: operation({
     summary: 'Takes back what one asked for',
     who: 'the requester',
+    isConditional: true,
     answers: { 200: adminTask },
   }),
 }
@@ -266,6 +274,7 @@ const responds = operation({
   summary: 'Approves or rejects a request for a caretaker',
   who: 'the covered user, and the requested caretaker, who approves requests by the covered user only',
   body: response,
+  isConditional: true,
   answers: { 200: message },
 })
 

@@ -14,8 +14,16 @@ import { transact } from '../../db/writes/transact.ts'
 import { affiliations } from '../../shared/resources/index.ts'
 import { affiliation, affiliationPage } from '../../shared/shapes/affiliation.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent, sendNothing, sendPrivate } from '../http/json.ts'
+import {
+  sendCreated,
+  sendJson,
+  sendNoContent,
+  sendNothing,
+  sendPrivate,
+  sendResource,
+} from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { listOf, reference, text } from './field.ts'
@@ -50,9 +58,9 @@ export function affiliationRoutes(deps: AppDeps): Router {
       const affiliation = await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
         const id = await insertAffiliation(trx, parse(newAffiliation, req.body).name)
-        return written(await findAffiliation(trx, id))
+        return tagged(written(await findAffiliation(trx, id)))
       })
-      sendJson(res, 201, affiliation)
+      sendCreated(req, res, '/agencies/affiliations/:id', affiliation)
     })
     .all(methodNotAllowed('GET', 'POST'))
 
@@ -98,16 +106,17 @@ export function affiliationRoutes(deps: AppDeps): Router {
       const affiliation = await queryAs(deps, req, (trx) => findAffiliation(trx, id))
       // Clients ask for 0 where somebody has none, and take nothing for an answer.
       if (id === '0') return sendNothing(res)
-      sendPrivate(res, found(affiliation, 'Affiliation', id))
+      sendResource(req, res, found(affiliation, 'Affiliation', id))
     })
     .put(renamesAffiliation, async (req, res) => {
       const id = parseId(req.params.id, 'Affiliation')
       const { userId } = await deps.requireUser(req)
       const affiliation = await transact(db, async (trx) => {
         await lockAffiliation(trx, id, userId)
+        await requireMatch(req, () => findAffiliation(trx, id))
         const { name } = parse(affiliationPatch, req.body)
         if (name !== undefined) await renameAffiliation(trx, id, name)
-        return written(await findAffiliation(trx, id))
+        return tagged(written(await findAffiliation(trx, id)))
       })
       sendJson(res, 200, affiliation)
     })
@@ -116,6 +125,7 @@ export function affiliationRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockAffiliation(trx, id, userId)
+        await requireMatch(req, () => findAffiliation(trx, id))
         await deleteAffiliation(trx, id)
       })
       sendNoContent(res)

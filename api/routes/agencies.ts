@@ -9,8 +9,9 @@ import { branches } from '../../shared/resources/index.ts'
 import { agency, agencyDetail } from '../../shared/shapes/agency.ts'
 import { branch, branchDetail, branchPage } from '../../shared/shapes/branch.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference, text } from './field.ts'
@@ -42,9 +43,9 @@ export function agencyRoutes(deps: AppDeps): Router {
       const branch = await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
         const id = await insertBranch(trx, parse(newBranch, req.body))
-        return written(await findTinyBranch(trx, id))
+        return tagged(written(await findTinyBranch(trx, id)), await findBranch(trx, id))
       })
-      sendJson(res, 201, branch)
+      sendCreated(req, res, '/agencies/branches/:id', branch)
     })
     .all(methodNotAllowed('GET', 'POST'))
 
@@ -53,15 +54,16 @@ export function agencyRoutes(deps: AppDeps): Router {
     .get(showsBranch, async (req, res) => {
       const id = parseId(req.params.id, 'Branch')
       const branch = await queryAs(deps, req, (trx) => findBranch(trx, id))
-      sendPrivate(res, found(branch, 'Branch', id))
+      sendResource(req, res, found(branch, 'Branch', id))
     })
     .put(changesBranch, async (req, res) => {
       const id = parseId(req.params.id, 'Branch')
       const { userId } = await deps.requireUser(req)
       const branch = await transact(db, async (trx) => {
         await lockBranch(trx, id, userId)
+        await requireMatch(req, () => findBranch(trx, id))
         await updateBranch(trx, id, parse(branchPatch, req.body))
-        return written(await findTinyBranch(trx, id))
+        return tagged(written(await findTinyBranch(trx, id)), await findBranch(trx, id))
       })
       sendJson(res, 200, branch)
     })
@@ -70,6 +72,7 @@ export function agencyRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockBranch(trx, id, userId)
+        await requireMatch(req, () => findBranch(trx, id))
         await deleteBranch(trx, id)
       })
       sendNoContent(res)

@@ -17,8 +17,9 @@ import { transact } from '../../db/writes/transact.ts'
 import { businessAreas } from '../../shared/resources/index.ts'
 import { businessArea, businessAreaDetail } from '../../shared/shapes/business-area.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference, slug, text } from './field.ts'
@@ -42,9 +43,9 @@ export function businessAreaRoutes(deps: AppDeps): Router {
       const area = await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
         const id = await insertBusinessArea(trx, parse(newArea, req.body))
-        return written(await findTinyBusinessArea(trx, id))
+        return tagged(written(await findTinyBusinessArea(trx, id)), await findBusinessArea(trx, id))
       })
-      sendJson(res, 201, area)
+      sendCreated(req, res, '/agencies/business_areas/:id', area)
     })
     .all(methodNotAllowed('GET', 'POST'))
 
@@ -61,15 +62,16 @@ export function businessAreaRoutes(deps: AppDeps): Router {
     .get(showsArea, async (req, res) => {
       const id = parseId(req.params.id, 'Business area')
       const area = await queryAs(deps, req, (trx) => findBusinessArea(trx, id))
-      sendPrivate(res, found(area, 'Business area', id))
+      sendResource(req, res, found(area, 'Business area', id))
     })
     .put(changesArea, async (req, res) => {
       const id = parseId(req.params.id, 'Business area')
       const { userId } = await deps.requireUser(req)
       const area = await transact(db, async (trx) => {
         await lockBusinessArea(trx, id, userId)
+        await requireMatch(req, () => findBusinessArea(trx, id))
         await updateBusinessArea(trx, id, parse(areaPatch, req.body))
-        return written(await findTinyBusinessArea(trx, id))
+        return tagged(written(await findTinyBusinessArea(trx, id)), await findBusinessArea(trx, id))
       })
       sendJson(res, 200, area)
     })
@@ -78,6 +80,7 @@ export function businessAreaRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockBusinessArea(trx, id, userId)
+        await requireMatch(req, () => findBusinessArea(trx, id))
         await deleteBusinessArea(trx, id)
       })
       sendNoContent(res)
@@ -91,8 +94,9 @@ export function businessAreaRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       const area = await transact(db, async (trx) => {
         await lockBusinessArea(trx, id, userId)
-        await toggleBusinessArea(trx, id)
-        return written(await findBusinessArea(trx, id))
+        await requireMatch(req, () => findBusinessArea(trx, id))
+        await toggleBusinessArea(trx, id, parse(activity, req.body).is_active)
+        return tagged(written(await findBusinessArea(trx, id)))
       })
       sendJson(res, 200, area)
     })
@@ -141,6 +145,9 @@ const areaPatch = areaFields
   .extend({ name: unlessNull(name), agency: unlessNull(reference) })
   .transform(({ agency, ...rest }) => ({ ...columns(rest), agency_id: agency }))
 
+/** Without a value the area becomes what it is not. */
+const activity = z.object({ is_active: z.boolean().optional() })
+
 const listsAreas = operation({
   summary: 'Every business area, by name',
   who: 'users',
@@ -182,5 +189,8 @@ const deletesArea = operation({
 const togglesArea = operation({
   summary: 'Takes a business area out of use, or back into it',
   who: 'superusers',
+  body: activity,
+  isBodyOptional: true,
+  isConditional: true,
   answers: { 200: businessAreaDetail },
 })

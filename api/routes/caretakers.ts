@@ -30,8 +30,9 @@ import { transact } from '../../db/writes/transact.ts'
 import { caretakerRelation } from '../../shared/shapes/caretaker-relation.ts'
 import { adminTask } from '../../shared/shapes/admin-task.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { alsoNamed, futureInstant, instant, reference, text } from './field.ts'
@@ -58,9 +59,9 @@ export function caretakerRoutes(deps: AppDeps): Router {
         const wanted = parse(newCaretaker, req.body)
         await lockParties(trx, wanted)
         const id = await insertCaretaker(trx, wanted, { actor: await findActor(trx, userId) })
-        return written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true }))
+        return tagged(written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true })))
       })
-      sendJson(res, 201, caretaker)
+      sendCreated(req, res, '/caretakers/:id', caretaker)
     })
     .all(methodNotAllowed('GET', 'POST'))
 
@@ -74,9 +75,9 @@ export function caretakerRoutes(deps: AppDeps): Router {
         await lockParties(trx, wanted)
         const actor = await requireSuperuser(trx, userId)
         const id = await insertCaretaker(trx, wanted, { actor })
-        return written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true }))
+        return tagged(written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true })))
       })
-      sendJson(res, 201, caretaker)
+      sendCreated(req, res, '/caretakers/:id', caretaker)
     })
     .all(methodNotAllowed('POST'))
 
@@ -85,19 +86,26 @@ export function caretakerRoutes(deps: AppDeps): Router {
     .post(requestsCaretaker, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const viewer = { userId, isSuperuser: true }
-      const answer = await transact(db, async (trx) => {
+      const { path, json } = await transact(db, async (trx) => {
         if (peek(immediate, req.body)) await requireSuperuser(trx, userId)
         const { approve_immediately, ...wanted } = parse(newRequest, req.body)
         const id = await insertTask(trx, wanted, userId)
         if (!approve_immediately) {
-          return `{"task_id":${id},"task":${written(await findTask(trx, id, viewer))}}`
+          const task = written(await findTask(trx, id, viewer))
+          return {
+            path: `/adminoptions/tasks/${id}`,
+            json: tagged(`{"task_id":${id},"task":${task}}`, task),
+          }
         }
         const request = { id, userId, isAllowed: isSuperuser }
         const caretakerId = await approveCaretaker(trx, await lockCaretakerRequest(trx, request))
         const caretaker = written(await findCaretakerRelation(trx, caretakerId, viewer))
-        return `{"task_id":${id},"approved":true,"caretaker":${caretaker}}`
+        return {
+          path: `/caretakers/${caretakerId}`,
+          json: tagged(`{"task_id":${id},"approved":true,"caretaker":${caretaker}}`, caretaker),
+        }
       })
-      sendJson(res, 201, answer)
+      sendCreated(req, res, path, json)
     })
     .all(methodNotAllowed('POST'))
 
@@ -144,15 +152,17 @@ export function caretakerRoutes(deps: AppDeps): Router {
     .get(showsCaretaker, async (req, res) => {
       const id = parseId(req.params.id, 'Caretaker')
       const relation = await queryAs(deps, req, (trx, user) => findCaretakerRelation(trx, id, user))
-      sendPrivate(res, found(relation, 'Caretaker', id))
+      sendResource(req, res, found(relation, 'Caretaker', id))
     })
     .put(changesCaretaker, async (req, res) => {
       const id = parseId(req.params.id, 'Caretaker')
       const { userId } = await deps.requireUser(req)
       const relation = await transact(db, async (trx) => {
         const locked = await lockCaretaker(trx, id, userId)
+        const show = () => findCaretakerRelation(trx, id, { userId, isSuperuser: true })
+        await requireMatch(req, show)
         await updateCaretaker(trx, locked, parse(caretakerPatch, req.body))
-        return written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true }))
+        return tagged(written(await show()))
       })
       sendJson(res, 200, relation)
     })
@@ -161,6 +171,7 @@ export function caretakerRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockCaretaker(trx, id, userId)
+        await requireMatch(req, () => findCaretakerRelation(trx, id, { userId, isSuperuser: true }))
         await deleteCaretaker(trx, id)
       })
       sendNoContent(res)

@@ -1,10 +1,12 @@
 import { Router } from 'express'
+import type { Transaction } from 'kysely'
 import { z } from 'zod'
 import {
   findDepartmentalService,
   findDepartmentalServices,
   findTinyDepartmentalService,
 } from '../../db/queries/departmental-services.ts'
+import type { Database } from '../../db/schema.ts'
 import {
   deleteDepartmentalService,
   insertDepartmentalService,
@@ -18,8 +20,9 @@ import {
   departmentalServiceDetail,
 } from '../../shared/shapes/departmental-service.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference, text } from './field.ts'
@@ -42,9 +45,9 @@ export function departmentalServiceRoutes(deps: AppDeps): Router {
       const service = await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
         const id = await insertDepartmentalService(trx, parse(newService, req.body))
-        return written(await findTinyDepartmentalService(trx, id))
+        return show(trx, id)
       })
-      sendJson(res, 201, service)
+      sendCreated(req, res, '/agencies/services/:id', service)
     })
     .all(methodNotAllowed('GET', 'POST'))
 
@@ -53,15 +56,16 @@ export function departmentalServiceRoutes(deps: AppDeps): Router {
     .get(showsService, async (req, res) => {
       const id = parseId(req.params.id, THING)
       const service = await queryAs(deps, req, (trx) => findDepartmentalService(trx, id))
-      sendPrivate(res, found(service, THING, id))
+      sendResource(req, res, found(service, THING, id))
     })
     .put(changesService, async (req, res) => {
       const id = parseId(req.params.id, THING)
       const { userId } = await deps.requireUser(req)
       const service = await transact(db, async (trx) => {
         await lockDepartmentalService(trx, id, userId)
+        await requireMatch(req, () => findDepartmentalService(trx, id))
         await updateDepartmentalService(trx, id, parse(servicePatch, req.body))
-        return written(await findTinyDepartmentalService(trx, id))
+        return show(trx, id)
       })
       sendJson(res, 200, service)
     })
@@ -70,6 +74,7 @@ export function departmentalServiceRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockDepartmentalService(trx, id, userId)
+        await requireMatch(req, () => findDepartmentalService(trx, id))
         await deleteDepartmentalService(trx, id)
       })
       sendNoContent(res)
@@ -80,6 +85,12 @@ export function departmentalServiceRoutes(deps: AppDeps): Router {
 }
 
 const THING = 'Departmental service'
+
+const show = async (trx: Transaction<Database>, id: string) =>
+  tagged(
+    written(await findTinyDepartmentalService(trx, id)),
+    await findDepartmentalService(trx, id),
+  )
 
 const columns = <Sent extends { director?: string | null | undefined }>({
   director,

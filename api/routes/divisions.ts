@@ -13,8 +13,9 @@ import { transact } from '../../db/writes/transact.ts'
 import { division } from '../../shared/shapes/business-area.ts'
 import { divisionDetail } from '../../shared/shapes/division.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { listOf, reference, slug, text } from './field.ts'
@@ -37,9 +38,9 @@ export function divisionRoutes(deps: AppDeps): Router {
       const division = await transact(db, async (trx) => {
         await requireSuperuser(trx, userId)
         const id = await insertDivision(trx, parse(newDivision, req.body))
-        return written(await findTinyDivision(trx, id))
+        return tagged(written(await findTinyDivision(trx, id)), await findDivision(trx, id))
       })
-      sendJson(res, 201, division)
+      sendCreated(req, res, '/agencies/divisions/:id', division)
     })
     .all(methodNotAllowed('GET', 'POST'))
 
@@ -48,15 +49,16 @@ export function divisionRoutes(deps: AppDeps): Router {
     .get(showsDivision, async (req, res) => {
       const id = parseId(req.params.id, 'Division')
       const division = await queryAs(deps, req, (trx) => findDivision(trx, id))
-      sendPrivate(res, found(division, 'Division', id))
+      sendResource(req, res, found(division, 'Division', id))
     })
     .put(changesDivision, async (req, res) => {
       const id = parseId(req.params.id, 'Division')
       const { userId } = await deps.requireUser(req)
       const division = await transact(db, async (trx) => {
         await lockDivision(trx, id, userId)
+        await requireMatch(req, () => findDivision(trx, id))
         await updateDivision(trx, id, parse(divisionPatch, req.body))
-        return written(await findTinyDivision(trx, id))
+        return tagged(written(await findTinyDivision(trx, id)), await findDivision(trx, id))
       })
       sendJson(res, 200, division)
     })
@@ -65,6 +67,7 @@ export function divisionRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockDivision(trx, id, userId)
+        await requireMatch(req, () => findDivision(trx, id))
         await deleteDivision(trx, id)
       })
       sendNoContent(res)
@@ -76,15 +79,16 @@ export function divisionRoutes(deps: AppDeps): Router {
     .get(showsEmailList, async (req, res) => {
       const id = parseId(req.params.id, 'Division')
       const division = await queryAs(deps, req, (trx) => findTinyDivision(trx, id))
-      sendPrivate(res, found(division, 'Division', id))
+      sendResource(req, res, found(division, 'Division', id))
     })
     .post(replacesEmailList, async (req, res) => {
       const id = parseId(req.params.id, 'Division')
       const { userId } = await deps.requireUser(req)
       const division = await transact(db, async (trx) => {
         await lockDivision(trx, id, userId)
+        await requireMatch(req, () => findTinyDivision(trx, id))
         await replaceEmailList(trx, id, parse(emailList, req.body).usersList)
-        return written(await findTinyDivision(trx, id))
+        return tagged(written(await findTinyDivision(trx, id)))
       })
       sendJson(res, 200, division)
     })
@@ -155,5 +159,6 @@ const replacesEmailList = operation({
   summary: 'Puts others on the e-mail list of a division',
   who: 'superusers',
   body: emailList,
+  isConditional: true,
   answers: { 200: division },
 })

@@ -16,8 +16,9 @@ import { transact } from '../../db/writes/transact.ts'
 import { notFound } from '../../shared/errors.ts'
 import { education, employment } from '../../shared/shapes/staff-profile.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { integer, text } from './field.ts'
@@ -62,9 +63,9 @@ function addList(router: Router, deps: AppDeps, list: EntryList): void {
       const entry = await transact(db, async (trx) => {
         await lockStaffProfile(trx, profileId, userId)
         const id = await list.insert(trx, profileId, req.body)
-        return written(await findEntry(trx, kind, id))
+        return tagged(written(await findEntry(trx, kind, id)))
       })
-      sendJson(res, 201, entry)
+      sendCreated(req, res, `/users/${path}/:id`, entry)
     })
     .all(methodNotAllowed('GET', 'POST'))
 
@@ -75,15 +76,16 @@ function addList(router: Router, deps: AppDeps, list: EntryList): void {
       const user = await deps.requireUser(req)
       const entry = await reader.query((trx) => findEntry(trx, kind, id, user))
       if (entry === null) throw notFound(thing, id)
-      sendPrivate(res, entry)
+      sendResource(req, res, entry)
     })
     .put(operations.changes, async (req, res) => {
       const id = parseId(req.params.id, thing)
       const { userId } = await deps.requireUser(req)
       const entry = await transact(db, async (trx) => {
         await lockEntry(trx, { kind, id }, userId)
+        await requireMatch(req, () => findEntry(trx, kind, id))
         await list.update(trx, id, req.body)
-        return written(await findEntry(trx, kind, id))
+        return tagged(written(await findEntry(trx, kind, id)))
       })
       sendJson(res, 200, entry)
     })
@@ -92,6 +94,7 @@ function addList(router: Router, deps: AppDeps, list: EntryList): void {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockEntry(trx, { kind, id }, userId)
+        await requireMatch(req, () => findEntry(trx, kind, id))
         await deleteEntry(trx, { kind, id })
       })
       sendNoContent(res)

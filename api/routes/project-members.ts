@@ -14,8 +14,9 @@ import { keepUsers } from '../../db/writes/user-locks.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { tinyMember } from '../../shared/shapes/member.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { sendCreated, sendJson, sendNoContent, sendResource } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { ignoringNulls, integer, reference, text } from './field.ts'
@@ -31,15 +32,17 @@ export function projectMemberRoutes(deps: AppDeps): Router {
     .route('/projects/project_members')
     .post(addsMember, async (req, res) => {
       const { userId } = await deps.requireUser(req)
-      const found = await transact(db, async (trx) => {
+      const { member, json } = await transact(db, async (trx) => {
         await requireNamedLeader(trx, peek(ofProject, req.body)?.project, userId)
         const member = parse(newMember, req.body)
         await keepUsers(trx, [member.user_id])
         await lockNamedProject(trx, member.project_id, userId)
         await insertMember(trx, member)
-        return written(await findMember(trx, member.project_id, member.user_id))
+        const found = written(await findMember(trx, member.project_id, member.user_id))
+        return { member, json: tagged(found) }
       })
-      sendJson(res, 201, found)
+      const path = `/projects/project_members/${member.project_id}/${member.user_id}`
+      sendCreated(req, res, path, json)
     })
     .all(methodNotAllowed('POST'))
 
@@ -53,15 +56,17 @@ export function projectMemberRoutes(deps: AppDeps): Router {
         const detail = `Member not found for project ${projectId} and user ${memberId}`
         throw new PublicError('not_found', detail)
       }
-      sendPrivate(res, member)
+      sendResource(req, res, member)
     })
     .put(changesMember, async (req, res) => {
       const member = parseMember(req.params)
       const { userId } = await deps.requireUser(req)
       const found = await transact(db, async (trx) => {
         await lockMember(trx, member, userId)
+        const show = () => findMember(trx, member.projectId, member.memberId)
+        await requireMatch(req, show)
         await updateMember(trx, member, parse(memberPatch, req.body))
-        return written(await findMember(trx, member.projectId, member.memberId))
+        return tagged(written(await show()))
       })
       sendJson(res, 200, found)
     })
@@ -70,6 +75,7 @@ export function projectMemberRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockMember(trx, member, userId)
+        await requireMatch(req, () => findMember(trx, member.projectId, member.memberId))
         await deleteMember(trx, member)
       })
       sendNoContent(res)
@@ -86,8 +92,9 @@ export function projectMemberRoutes(deps: AppDeps): Router {
         const { project_id, user_id } = parse(promotion, req.body)
         const member = { projectId: project_id, memberId: user_id }
         await lockMember(trx, member, userId)
+        await requireMatch(req, () => findMember(trx, project_id, user_id))
         await promoteMember(trx, member)
-        return written(await findMember(trx, project_id, user_id))
+        return tagged(written(await findMember(trx, project_id, user_id)))
       })
       sendJson(res, 200, found)
     })
@@ -182,5 +189,6 @@ const promotesMember = operation({
   summary: 'Makes a member the leader of their project, in the place of others',
   who: LEADERS,
   body: promotion,
+  isConditional: true,
   answers: { 200: tinyMember },
 })

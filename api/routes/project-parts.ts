@@ -16,8 +16,9 @@ import { transact } from '../../db/writes/transact.ts'
 import { notFound, PublicError } from '../../shared/errors.ts'
 import * as shapes from '../../shared/shapes/project-part.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { integer, listOf, reference, text } from './field.ts'
@@ -50,7 +51,7 @@ export function projectPartRoutes(deps: AppDeps): Router {
         if (found === null) {
           throw new PublicError('not_found', `${thing} not found for project ${id}`)
         }
-        sendPrivate(res, found)
+        sendResource(req, res, found)
       })
       .all(methodNotAllowed('GET'))
   }
@@ -89,9 +90,9 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
         await keepNamedUsers(trx, columns)
         await lockNamedProject(trx, project, userId)
         const id = await insertPart(trx, table, project, columns)
-        return written(await findPart(trx, table, id))
+        return tagged(written(await findPart(trx, table, id)))
       })
-      sendJson(res, 201, row)
+      sendCreated(req, res, `/projects/${path}/:id`, row)
     })
     .all(methodNotAllowed('GET', 'POST'))
 
@@ -102,7 +103,7 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
       await deps.requireUser(req)
       const found = await reader.query((trx) => findPart(trx, table, id))
       if (found === null) throw notFound(thing, id)
-      sendPrivate(res, found)
+      sendResource(req, res, found)
     })
     .put(operations.changes, async (req, res) => {
       const id = parseId(req.params.id, thing)
@@ -112,8 +113,9 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
         const patch = parse(part.fields, req.body)
         await keepNamedUsers(trx, patch)
         await lockPart(trx, { table, id, thing }, userId)
+        await requireMatch(req, () => findPart(trx, table, id))
         await updatePart(trx, table, id, patch)
-        return written(await findPart(trx, table, id))
+        return tagged(written(await findPart(trx, table, id)))
       })
       sendJson(res, 200, row)
     })
@@ -122,6 +124,7 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockPart(trx, { table, id, thing }, userId)
+        await requireMatch(req, () => findPart(trx, table, id))
         await deletePart(trx, table, id)
       })
       sendNoContent(res)

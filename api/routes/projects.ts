@@ -1,8 +1,11 @@
 import { Router } from 'express'
+import type { Transaction } from 'kysely'
 import { z } from 'zod'
 import { PROJECT_STATUSES } from '../../db/queries/fragments/project-status.ts'
+import { findProjectDetail } from '../../db/queries/project-detail.ts'
 import { findProject } from '../../db/queries/project.ts'
 import { findTinyProject } from '../../db/queries/tiny-projects.ts'
+import type { Database } from '../../db/schema.ts'
 import { deleteProject } from '../../db/writes/project-deletion.ts'
 import {
   changeProject,
@@ -19,6 +22,7 @@ import { project } from '../../shared/shapes/project.ts'
 import type { AppDeps } from '../deps.ts'
 import { sendJson, sendNoContent } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { date, ignoringNulls, integer, listOf, reference, text } from './field.ts'
@@ -53,8 +57,9 @@ export function projectRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       const project = await transact(db, async (trx) => {
         const locked = await lockProject(trx, id, userId)
+        await requireMatch(req, () => shown(trx, id))
         await changeProject(trx, locked, parse(projectPatch, req.body))
-        return written(await findProject(trx, id))
+        return tagged(written(await findProject(trx, id)), await shown(trx, id))
       })
       sendJson(res, 200, project)
     })
@@ -63,6 +68,7 @@ export function projectRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockProject(trx, id, userId)
+        await requireMatch(req, () => shown(trx, id))
         await deleteProject(trx, id)
       })
       sendNoContent(res)
@@ -76,8 +82,9 @@ export function projectRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       const project = await transact(db, async (trx) => {
         await lockProject(trx, id, userId)
+        await requireMatch(req, () => shown(trx, id))
         await updateProject(trx, id, { status: 'suspended' })
-        return written(await findTinyProject(trx, id))
+        return tagged(written(await findTinyProject(trx, id)), await shown(trx, id))
       })
       sendJson(res, 200, project)
     })
@@ -90,8 +97,9 @@ export function projectRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       const project = await transact(db, async (trx) => {
         await lockOwnProject(trx, id, userId)
-        await toggleProjectVisibility(trx, id, userId)
-        return written(await findTinyProject(trx, id))
+        await requireMatch(req, () => shown(trx, id))
+        await toggleProjectVisibility(trx, id, userId, parse(visibility, req.body).is_hidden)
+        return tagged(written(await findTinyProject(trx, id)), await shown(trx, id))
       })
       sendJson(res, 200, project)
     })
@@ -99,6 +107,13 @@ export function projectRoutes(deps: AppDeps): Router {
 
   return router
 }
+
+/** What a GET of a project answers. */
+const shown = async (trx: Transaction<Database>, id: string) =>
+  (await findProjectDetail(trx, id))?.body ?? null
+
+/** Without a value the project is shown where it was hidden, and hidden where it was shown. */
+const visibility = z.object({ is_hidden: z.boolean().optional() })
 
 const readMine = operation({
   summary: 'The projects that one is a member of',
@@ -157,11 +172,15 @@ const deletesProject = operation({
 const suspendsProject = operation({
   summary: 'Suspends a project',
   who: LEADERS,
+  isConditional: true,
   answers: { 200: tinyProject },
 })
 
 const togglesVisibility = operation({
   summary: 'Hides a project from one’s own page, or shows it again',
   who: 'members of the project',
+  body: visibility,
+  isBodyOptional: true,
+  isConditional: true,
   answers: { 200: tinyProject },
 })

@@ -121,5 +121,6 @@ const changesPassword = operation({
   summary: 'Changes the password, and ends every session of the user',
   who: 'users',
   body: passwords,
+  isConditional: false,
   answers: { 200: z.strictObject({ ok: z.literal('Password changed successfully') }) },
 })

@@ -21,8 +21,9 @@ import {
 import { publicProjectRow } from '../../shared/shapes/project-row.ts'
 import * as shapes from '../../shared/shapes/staff-profile.ts'
 import type { AppDeps } from '../deps.ts'
-import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
+import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { email, reference, text } from './field.ts'
@@ -51,9 +52,9 @@ export function staffProfileRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       const profile = await transact(db, async (trx) => {
         const id = await insertStaffProfile(trx, userId, parse(newProfile, req.body))
-        return written(await findStaffProfile(trx, id, 'private'))
+        return tagged(written(await findStaffProfile(trx, id, 'private')))
       })
-      sendJson(res, 201, profile)
+      sendCreated(req, res, '/users/staffprofiles/:id', profile)
     })
     .all(methodNotAllowed('GET', 'POST'))
 
@@ -65,8 +66,9 @@ export function staffProfileRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       const profile = await transact(db, async (trx) => {
         await lockStaffProfile(trx, id, userId)
+        await requireMatch(req, () => findStaffProfile(trx, id, 'private'))
         await updateStaffProfile(trx, id, parse(profilePatch, req.body))
-        return written(await findStaffProfile(trx, id, 'private'))
+        return tagged(written(await findStaffProfile(trx, id, 'private')))
       })
       sendJson(res, 200, profile)
     })
@@ -75,6 +77,7 @@ export function staffProfileRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockStaffProfile(trx, id, userId)
+        await requireMatch(req, () => findStaffProfile(trx, id, 'private'))
         await deleteStaffProfile(trx, id)
       })
       sendNoContent(res)
@@ -95,8 +98,9 @@ export function staffProfileRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       const profile = await transact(db, async (trx) => {
         await lockStaffProfile(trx, id, userId)
-        await toggleStaffProfile(trx, id)
-        return written(await findStaffProfile(trx, id, 'private'))
+        await requireMatch(req, () => findStaffProfile(trx, id, 'private'))
+        await toggleStaffProfile(trx, id, parse(visibility, req.body).is_hidden)
+        return tagged(written(await findStaffProfile(trx, id, 'private')))
       })
       sendJson(res, 200, profile)
     })
@@ -120,7 +124,7 @@ export function staffProfileRoutes(deps: AppDeps): Router {
       const reading = reader.read(req, staffProfile, { profile_id: id }, view)
       reading.catch(() => {})
       const whole = await readWhole(req, id, view)
-      if (whole !== null) return sendPrivate(res, whole)
+      if (whole !== null) return sendResource(req, res, whole)
       sendAnswer(req, res, await reading, 'anyone', `Profile ${id} not found`)
     }
   }
@@ -161,6 +165,9 @@ const profilePatch = z
 
 // Clients also send a user, which is ignored: everybody makes their own.
 const newProfile = profilePatch.pick({ about: true, expertise: true, is_hidden: true })
+
+/** Without a value the profile is shown where it was hidden, and hidden where it was shown. */
+const visibility = z.object({ is_hidden: z.boolean().optional() })
 
 const NO_PROJECTS = { body: Buffer.from('[]'), etag: '"none"' }
 
@@ -220,6 +227,9 @@ const deletesProfile = operation({
 const togglesProfile = operation({
   summary: 'Hides a staff profile, or shows it again',
   who: OWNERS,
+  body: visibility,
+  isBodyOptional: true,
+  isConditional: true,
   answers: { 200: shapes.privateStaffProfile },
 })
 

@@ -11,6 +11,7 @@ import { personalInformation } from '../../shared/shapes/personal-information.ts
 import type { AppDeps } from '../deps.ts'
 import { sendJson } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { reference, text } from './field.ts'
@@ -28,8 +29,9 @@ export function userDetailRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       const information = await transact(db, async (trx) => {
         const user = await lockUser(trx, id, userId)
+        await requireMatch(req, () => findPersonalInformation(trx, id))
         await updatePersonalInformation(trx, user, parse(informationPatch, req.body))
-        return written(await findPersonalInformation(trx, id))
+        return tagged(written(await findPersonalInformation(trx, id)))
       })
       sendJson(res, 200, information)
     })
@@ -42,8 +44,9 @@ export function userDetailRoutes(deps: AppDeps): Router {
       const { userId } = await deps.requireUser(req)
       const membership = await transact(db, async (trx) => {
         await lockMembership(trx, id, userId)
+        await requireMatch(req, () => findMembership(trx, id))
         await updateMembership(trx, id, parse(membershipPatch, req.body))
-        return written(await findMembership(trx, id))
+        return tagged(written(await findMembership(trx, id)))
       })
       sendJson(res, 200, membership)
     })

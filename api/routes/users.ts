@@ -27,6 +27,7 @@ import type { Client } from '../http/client.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import { noteSecurity } from '../http/security-log.ts'
+import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { createConfirmPassword } from '../session/confirm-password.ts'
@@ -113,6 +114,7 @@ export function userRoutes(deps: UserRoutesDeps): Router {
       const user = await transact(db, async (trx) => {
         const locked = await lockUser(trx, id, userId)
         requireColumns(locked, Object.keys(peek(z.looseObject({}), req.body) ?? {}))
+        await requireMatch(req, () => shown(trx, id))
         const { current_password: _, ...patch } = parse(userPatch, req.body)
         noteUserChange(req, id, patch)
         await updateUser(trx, locked, patch, verifiedHash)
@@ -125,15 +127,16 @@ export function userRoutes(deps: UserRoutesDeps): Router {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockForSuperuser(trx, { table: 'users_user', thing: 'User', id }, userId)
+        await requireMatch(req, () => shown(trx, id))
         await deleteUser(trx, id)
       })
       sendNoContent(res)
     })
     .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
 
-  for (const [path, toggle, described] of [
-    ['toggleactive', toggleActive, togglesActive],
-    ['admin', toggleSuperuser, togglesSuperuser],
+  for (const [path, flag, toggle, described] of [
+    ['toggleactive', 'is_active', toggleActive, togglesActive],
+    ['admin', 'is_superuser', toggleSuperuser, togglesSuperuser],
   ] as const) {
     router
       .route(`/users/:id/${path}`)
@@ -142,7 +145,8 @@ export function userRoutes(deps: UserRoutesDeps): Router {
         const { userId } = await deps.requireUser(req)
         const user = await transact(db, async (trx) => {
           await lockForSuperuser(trx, { table: 'users_user', thing: 'User', id }, userId)
-          await toggle(trx, id)
+          await requireMatch(req, () => shown(trx, id))
+          await toggle(trx, id, parse(flags, req.body)[flag])
           return writtenUser(trx, id)
         })
         sendJson(res, 200, user)
@@ -181,8 +185,15 @@ const confirmation = z.object({ current_password: z.string().min(1).max(4096) })
 
 const checkQuery = z.object({ user_id: parameter(reference.optional()) })
 
+/** What a GET answers to those who may change a user: themselves and superusers. */
+const shown = async (trx: Transaction<Database>, id: string) =>
+  (await findUser(trx, id, 'private'))?.body ?? null
+
 const writtenUser = async (trx: Transaction<Database>, id: string) =>
-  written((await findUser(trx, id, 'private'))?.body ?? null)
+  tagged(written(await shown(trx, id)))
+
+/** Without a value a flag becomes what it is not. */
+const flags = z.object({ is_active: z.boolean(), is_superuser: z.boolean() }).partial()
 
 const userPatch = z
   .object({
@@ -259,6 +270,9 @@ const togglesActive = operation({
   event: 'rights_change',
   summary: 'Keeps a user out, or lets them in again',
   who: 'superusers',
+  body: flags.pick({ is_active: true }),
+  isBodyOptional: true,
+  isConditional: true,
   answers: { 200: user },
 })
 
@@ -266,5 +280,8 @@ const togglesSuperuser = operation({
   event: 'rights_change',
   summary: 'Makes a superuser of a user, or takes that back',
   who: 'superusers',
+  body: flags.pick({ is_superuser: true }),
+  isBodyOptional: true,
+  isConditional: true,
   answers: { 200: user },
 })

@@ -101,11 +101,15 @@ export async function updateBusinessArea(
     .catch(refuseTakenName)
 }
 
-/** Closes an active business area and opens a closed one. */
-export async function toggleBusinessArea(trx: Transaction<Database>, id: string): Promise<void> {
+/** Opens or closes a business area; without `isActive` it closes an active one and opens a closed one. */
+export async function toggleBusinessArea(
+  trx: Transaction<Database>,
+  id: string,
+  isActive?: boolean,
+): Promise<void> {
   await trx
     .updateTable('agencies_businessarea')
-    .set({ is_active: sql`not is_active`, updated_at: changedAt })
+    .set({ is_active: isActive ?? sql`not is_active`, updated_at: changedAt })
     .where('id', '=', id)
     .execute()
 }

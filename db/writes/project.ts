@@ -209,19 +209,26 @@ async function writeProject(
     .execute()
 }
 
-/** Leaves the project out of a member's public page, or lists it there again. */
+/**
+ * Leaves the project out of a member's public page, or lists it there again; without `isHidden` what
+ * it was not before.
+ */
 export async function toggleProjectVisibility(
   trx: Transaction<Database>,
   projectId: string,
   memberId: string,
+  isHidden?: boolean,
 ): Promise<void> {
   const hidden = sql.ref('hidden_from_staff_profiles')
+  const wasHidden = sql`${memberId}::integer = any(${hidden})`
+  const becomesHidden = isHidden === undefined ? sql`not ${wasHidden}` : sql.lit(isHidden)
   await trx
     .updateTable('projects_project')
     .set({
       hidden_from_staff_profiles: sql`case
-        when ${memberId}::integer = any(${hidden}) then array_remove(${hidden}, ${memberId}::integer)
-        else array_append(${hidden}, ${memberId}::integer)
+        when (${becomesHidden}) = (${wasHidden}) then ${hidden}
+        when ${becomesHidden} then array_append(${hidden}, ${memberId}::integer)
+        else array_remove(${hidden}, ${memberId}::integer)
       end`,
       updated_at: changedAt,
     })

@@ -127,10 +127,11 @@ export async function updateStaffProfile(
 export async function toggleStaffProfile(
   trx: Transaction<Database>,
   profileId: string,
+  isHidden?: boolean,
 ): Promise<void> {
   await trx
     .updateTable('users_publicstaffprofile')
-    .set({ is_hidden: sql`not is_hidden`, updated_at: changedAt })
+    .set({ is_hidden: isHidden ?? sql`not is_hidden`, updated_at: changedAt })
     .where('id', '=', profileId)
     .execute()
 }

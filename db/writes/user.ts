@@ -103,20 +103,28 @@ export async function updateUser(
     .catch(refuseTaken)
 }
 
-/** Lets a user in who was kept out, and keeps out one who was let in. */
-export async function toggleActive(trx: Transaction<Database>, id: string): Promise<void> {
+/** Lets a user in or keeps them out; without `isActive` what they were not before. */
+export async function toggleActive(
+  trx: Transaction<Database>,
+  id: string,
+  isActive?: boolean,
+): Promise<void> {
   await trx
     .updateTable('users_user')
-    .set({ is_active: sql`not is_active` })
+    .set({ is_active: isActive ?? sql`not is_active` })
     .where('id', '=', id)
     .execute()
 }
 
-/** Makes a superuser of a user who is none, and no superuser of one who is. */
-export async function toggleSuperuser(trx: Transaction<Database>, id: string): Promise<void> {
+/** Makes a superuser of a user or takes that back; without `isSuperuser` what they were not before. */
+export async function toggleSuperuser(
+  trx: Transaction<Database>,
+  id: string,
+  isSuperuser?: boolean,
+): Promise<void> {
   await trx
     .updateTable('users_user')
-    .set({ is_superuser: sql`not is_superuser` })
+    .set({ is_superuser: isSuperuser ?? sql`not is_superuser` })
     .where('id', '=', id)
     .execute()
 }

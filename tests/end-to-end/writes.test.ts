@@ -66,6 +66,20 @@ describe('a write over HTTP, in the next cached read', function () {
     })
   }
 
+  it('answers with the tag that the next cached read has', async () => {
+    const path = `users/${person.id}`
+    await until(async () => (await system.get(path, admin)).cache === 'hit')
+    const before = (await system.get(path, admin)).headers.get('etag')
+    const { status, headers } = await send(admin, 'PUT', path, { first_name: 'Tagged' })
+    expect(status).to.equal(200)
+    const tag = headers.get('etag')
+    expect(tag).to.be.a('string').and.not.to.equal(before)
+    await until(async () => {
+      const read = await system.get(path, admin)
+      return read.cache === 'hit' && read.headers.get('etag') === tag
+    })
+  })
+
   it('is seen on a CV', async () => {
     const cv = `users/staffprofiles/${person.profile}/cv`
     const path = `users/profiles/${person.profile}`

@@ -103,9 +103,11 @@ describe('sending an answer', () => {
     expect(res.headers.get('content-type')).to.equal('application/problem+json')
     expect(res.headers.get('cache-status')).to.equal('spms; hit; ttl=10')
     expect(await res.json()).to.deep.equal({
+      type: 'about:blank',
       title: 'Not Found',
       status: 404,
       detail: 'Profile 5 not found',
+      instance: '/',
     })
   })
 

@@ -35,7 +35,8 @@ describe('pages of other origins', () => {
       'access-control-allow-origin': ORIGIN,
       'access-control-allow-credentials': 'true',
       'access-control-allow-methods': 'GET,HEAD,POST,PUT,DELETE',
-      'access-control-allow-headers': 'X-CSRFToken,Content-Type,Authorization,Consistency-Token',
+      'access-control-allow-headers':
+        'X-CSRFToken,Content-Type,Authorization,Consistency-Token,If-Match,If-None-Match',
       'access-control-max-age': '7200',
       vary: 'Origin',
     })
@@ -53,7 +54,7 @@ describe('pages of other origins', () => {
     expect(own.headers).to.include({
       'access-control-allow-origin': ORIGIN,
       'access-control-expose-headers':
-        'Cache-Status,ETag,Age,Consistency-Token,Retry-After,X-Request-Id',
+        'Cache-Status,ETag,Age,Consistency-Token,Location,Retry-After,WWW-Authenticate,X-Request-Id',
       vary: 'Origin',
     })
     const refused = await api.send('GET', 'agencies/branches', { headers })

@@ -107,7 +107,13 @@ describe('problems', () => {
     expect(res.status).to.equal(404)
     expect(res.headers.get('content-type')).to.equal('application/problem+json')
     expect(res.headers.get('cache-control')).to.equal('no-store')
-    expect(json()).to.deep.equal({ title: 'Not Found', status: 404, detail: 'Not found.' })
+    expect(json()).to.deep.equal({
+      type: 'about:blank',
+      title: 'Not Found',
+      status: 404,
+      detail: 'Not found.',
+      instance: '/api/nowhere',
+    })
   })
 
   it('carry what the error carries', async () => {
@@ -121,7 +127,7 @@ describe('problems', () => {
     const { status, text } = await ask('/bug')
     expect(status).to.equal(500)
     expect(text).to.equal(
-      '{"title":"Internal Server Error","status":500,"detail":"Internal server error."}',
+      '{"type":"about:blank","title":"Internal Server Error","status":500,"detail":"Internal server error.","instance":"/api/bug"}',
     )
   })
 
@@ -164,20 +170,32 @@ describe('problems', () => {
       '{"title":" ","email":"x","kind":"other","hidden":"yes","year":null}',
     )
     expect(status).to.equal(400)
-    expect(json()).to.deep.equal({
-      title: ['This field may not be blank.'],
-      status: 400,
-      detail: 'title: This field may not be blank.',
+    const beside = {
       year: ['This field may not be null.'],
       email: ['Enter a valid email address.'],
       kind: ['"other" is not a valid choice.'],
       hidden: ['Must be a valid boolean.'],
+    }
+    expect(json()).to.deep.equal({
+      type: 'about:blank',
+      title: 'Bad Request',
+      status: 400,
+      detail: 'title: This field may not be blank.',
+      instance: '/api/things/1',
+      errors: { title: ['This field may not be blank.'], ...beside },
+      ...beside,
     })
     expect((await put('{"title":"toolong","year":1.5}')).json()).to.deep.include({
-      title: ['Ensure this field has no more than 5 characters.'],
+      errors: {
+        title: ['Ensure this field has no more than 5 characters.'],
+        year: ['A valid integer is required.'],
+      },
+      title: 'Bad Request',
       year: ['A valid integer is required.'],
     })
-    expect((await put('{}')).json()).to.deep.include({ title: ['This field is required.'] })
+    expect((await put('{}')).json()).to.deep.include({
+      errors: { title: ['This field is required.'], year: ['This field is required.'] },
+    })
     expect((await put('[]')).json()).to.deep.include({
       non_field_errors: ['Invalid data. Expected a dictionary.'],
     })
