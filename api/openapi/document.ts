@@ -2,12 +2,11 @@ import { STATUS_CODES } from 'node:http'
 import type { Router } from 'express'
 import { z } from 'zod'
 import { createDocument, type ZodOpenApiOperationObject } from 'zod-openapi'
-import { businessArea } from '../../shared/shapes/business-area.ts'
-import { tinyMember } from '../../shared/shapes/member.ts'
-import { project } from '../../shared/shapes/project.ts'
-import { tinyProject } from '../../shared/shapes/tiny-project.ts'
+import { HEADERS, headersNamed } from './headers.ts'
 import type { Operation } from './operation.ts'
 import { routesOf } from './routes.ts'
+import { nameSchemas } from './schemas.ts'
+import { TAGS, tagOf } from './tags.ts'
 
 /** What is mounted where: routers by a prefix such as `/api/v1`. */
 export type Mounted = Readonly<Record<string, Router>>
@@ -19,14 +18,9 @@ export function describeRoutes(mounted: Mounted): object {
     for (const { method, path, operation } of routesOf(router)) {
       if (operation === undefined) continue
       const documented = `${prefix}${path}`.replaceAll(/:(\w+)/g, '{$1}')
-      paths[documented] = {
-        ...paths[documented],
-        [method]: {
-          ...describe(method, path, operation),
-          // What stands outside is for monitors: no limit, and no problems but those it names.
-          ...(prefix === '' && { tags: ['health'], responses: answersOf(operation) }),
-        },
-      }
+      const described = { method, path, operation, isProbe: prefix === '' }
+      nameSchemas(idOf(described), operation)
+      paths[documented] = { ...paths[documented], [method]: describe(described) }
     }
   }
   return createDocument({
@@ -36,88 +30,138 @@ export function describeRoutes(mounted: Mounted): object {
       version: '1',
       description:
         'Science projects, the people who work on them, and their public pages. ' +
-        '`HEAD` works where `GET` does. Errors are RFC 9457 problems. What has written answers with ' +
-        'a `Consistency-Token`, also as a cookie: who sends it back sees that in all they read.',
+        '`HEAD` works where `GET` does. Errors are RFC 9457 problems. A successful write answers with ' +
+        'a `Consistency-Token`, also as a cookie: a client that sends it back reads its own writes.',
+      contact: { name: 'The maintainers of the SPMS API' },
+      license: { name: 'MIT', identifier: 'MIT' },
     },
-    servers: [{ url: '/' }],
+    servers: [{ url: '/', description: 'This server.' }],
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
     components: {
-      schemas: {
-        BusinessArea: businessArea,
-        Member: tinyMember,
-        Project: project,
-        TinyProject: tinyProject,
-      },
+      headers: HEADERS,
       securitySchemes: {
         session: {
           type: 'apiKey',
           in: 'cookie',
           name: 'spms_session',
           description:
-            'Set by logging in; over TLS its name is `__Host-spms_session`. What is not safe needs the value of the cookie `spmscsrf` in `X-CSRFToken` too.',
+            'Set by a log-in; over TLS its name is `__Host-spms_session`. An unsafe request also needs the value ' +
+            'of the cookie `spmscsrf` in `X-CSRFToken`.',
         },
         bearer: {
           type: 'http',
           scheme: 'bearer',
           bearerFormat: 'JWT',
-          description: 'Of the configured issuer. It stands before any cookie.',
+          description: 'A token of the configured issuer. It takes precedence over any cookie.',
         },
       },
     },
   })
 }
 
-function describe(method: string, path: string, operation: Operation): ZodOpenApiOperationObject {
+/** One method of a route. */
+interface Described {
+  readonly method: string
+  /** Such as `/agencies/branches/:id`. */
+  readonly path: string
+  readonly operation: Operation
+  /** Probes have no limit, and no problems but those that they name. */
+  readonly isProbe: boolean
+}
+
+const idOf = ({ method, path }: Pick<Described, 'method' | 'path'>) =>
+  `${method} ${path}`.replaceAll(/\W+(\w?)/g, (_, first: string) => first.toUpperCase())
+
+function describe(described: Described): ZodOpenApiOperationObject {
+  const { path, operation, isProbe } = described
   const { summary, who, query, body, bodyType = 'application/json', params = {} } = operation
   const names = [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
+  const id = idOf(described)
+  const required = operation.isBodyOptional !== true
   return {
     summary,
-    operationId: `${method} ${path}`.replaceAll(/\W+(\w?)/g, (_, first: string) =>
-      first.toUpperCase(),
-    ),
-    tags: [path.split('/')[1] ?? ''],
-    ...(who !== 'anyone' && who !== 'users' && { description: `For ${who}.` }),
+    description: `${summary}. ${accessOf(who)}`,
+    operationId: id,
+    tags: [isProbe ? 'health' : tagOf(path)],
     security: who === 'anyone' ? [] : [{ session: [] }, { bearer: [] }],
     requestParams: {
       ...(names.length > 0 && {
         path: z.object(Object.fromEntries(names.map((name) => [name, params[name] ?? pathId]))),
       }),
       ...(query && { query }),
+      ...(isConditional(described) && { header: ifMatch }),
     },
-    ...(body && { requestBody: { required: true, content: { [bodyType]: { schema: body } } } }),
-    responses: { ...answersOf(operation), ...problemsOf(method, path, operation) },
+    ...(body && { requestBody: { required, content: { [bodyType]: { schema: body } } } }),
+    responses: { ...answersOf(described), ...(isProbe ? {} : problemsOf(described)) },
   }
 }
 
-/** Digits, which may be more than any row has. */
-const pathId = z.string().regex(/^\d+$/)
+function accessOf(who: string): string {
+  if (who === 'anyone') return 'It needs no log-in.'
+  return who === 'users' ? 'It needs a log-in.' : `It is for ${who}.`
+}
 
-const answersOf = ({ answers }: Operation) =>
-  Object.fromEntries(
-    Object.entries(answers).map(([status, answer]) => [
-      status,
-      {
-        description: STATUS_CODES[status] ?? '',
-        ...(typeof answer === 'string' && { content: { [answer]: {} } }),
-        ...(answer !== null &&
-          typeof answer === 'object' && { content: { 'application/json': { schema: answer } } }),
-      },
-    ]),
-  )
+/** Digits, which may be more than any row has. */
+const pathId = z.string().regex(/^\d+$/).meta({ description: 'An id.' })
+
+const ifMatch = z.object({
+  'If-Match': z
+    .string()
+    .optional()
+    .meta({
+      description: 'Entity tags. The write is rejected with 412 unless the resource has one.',
+    }),
+})
+
+/** Whether an operation compares `If-Match`. */
+const isConditional = ({ method, operation }: Pick<Described, 'method' | 'operation'>) =>
+  operation.isConditional ?? (method === 'put' || method === 'delete')
+
+function answersOf(described: Described) {
+  const { method, operation, isProbe } = described
+  const isRead = method === 'get' && !isProbe
+  const answers = Object.entries(operation.answers).map(([status, answer]) => [
+    status,
+    {
+      description: STATUS_CODES[status] ?? '',
+      headers: isProbe
+        ? {}
+        : headersNamed(
+            'X-Request-Id',
+            ...(isRead ? (['Cache-Status', 'ETag'] as const) : (['Consistency-Token'] as const)),
+            ...(!isRead && isConditional(described) && status !== '204' ? (['ETag'] as const) : []),
+            ...(status === '201' ? (['Location', 'ETag'] as const) : []),
+          ),
+      ...(typeof answer === 'string' && { content: { [answer]: {} } }),
+      ...(answer !== null &&
+        typeof answer === 'object' && { content: { 'application/json': { schema: answer } } }),
+    },
+  ])
+  const notModified = {
+    description: STATUS_CODES[304] ?? '',
+    headers: headersNamed('X-Request-Id', 'ETag'),
+  }
+  return { ...Object.fromEntries(answers), ...(isRead && { 304: notModified }) }
+}
 
 /** The problems that follow from what an operation is. */
-function problemsOf(method: string, path: string, { who, query, body, answers }: Operation) {
+function problemsOf(described: Described) {
+  const { method, path, operation } = described
+  const { who, query, body, answers } = operation
   const isClosed = who !== 'anyone'
   const isWrite = method !== 'get'
   const happens = {
-    400: query !== undefined || body !== undefined,
-    401: isClosed,
+    400: query !== undefined || body !== undefined || path.includes(':'),
+    401: isClosed || path === '/users/log-in',
     403: isClosed && isWrite,
     404: path.includes(':'),
     409: isClosed && isWrite,
+    412: isConditional(described),
     413: body !== undefined,
     415: body !== undefined,
     429: true,
+    500: true,
     503: true,
   }
   return Object.fromEntries(
@@ -127,20 +171,35 @@ function problemsOf(method: string, path: string, { who, query, body, answers }:
   )
 }
 
-const problem = z.looseObject({ title: z.string(), status: z.int(), detail: z.string() }).meta({
-  id: 'Problem',
-  description: 'Wrong fields stand beside `detail`, each with a list of messages.',
-})
+const problem = z
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    instance: z.string(),
+    errors: z.record(z.string(), z.array(z.string())).optional(),
+  })
+  .meta({
+    id: 'Problem',
+    description:
+      'An RFC 9457 problem. `errors` has the messages of each wrong field, which are repeated beside it where no name collides.',
+  })
 
 /** One object for each status: they are told apart by identity. */
 const PROBLEMS = Object.fromEntries(
-  [400, 401, 403, 404, 409, 413, 415, 429, 503].map((status) => {
+  [400, 401, 403, 404, 409, 412, 413, 415, 429, 500, 503].map((status) => {
     const description = STATUS_CODES[status] ?? ''
     return [
       status,
       {
         id: description.replaceAll(' ', ''),
         description,
+        headers: headersNamed(
+          'X-Request-Id',
+          ...(status === 401 ? (['WWW-Authenticate'] as const) : []),
+          ...(status === 429 || status === 503 ? (['Retry-After'] as const) : []),
+        ),
         content: { 'application/problem+json': { schema: problem } },
       },
     ]

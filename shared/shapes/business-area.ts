@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { fileUrl, id, perthTime } from './values.ts'
+import { fileUrl, id, noItems, perthTime } from './values.ts'
 
 /** Somebody on the e-mail list of a division. */
 const emailUser = z.strictObject({ id, email: z.string().nullable(), name: z.string() })
@@ -32,7 +32,7 @@ export const businessArea = z.strictObject({
 
 /** A business area as everybody sees it: without the names and e-mails of its division's list. */
 export const publicBusinessArea = businessArea.extend({
-  division: division.extend({ directorate_email_list: z.tuple([]) }).nullable(),
+  division: division.extend({ directorate_email_list: noItems }).nullable(),
 })
 
 /** A business area by itself, with everything that is kept of it. */

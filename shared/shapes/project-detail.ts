@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { affiliation } from './affiliation.ts'
 import { externalDetails, projectDetailRow, studentDetails } from './project-part.ts'
 import { project } from './project.ts'
-import { id } from './values.ts'
+import { id, noItems } from './values.ts'
 
 const documentState = z.strictObject({ id, status: z.string() })
 
@@ -36,8 +36,8 @@ export const projectDetail = z.strictObject({
   project,
   details: z.strictObject({
     base: projectDetailRow.nullable(),
-    external: z.union([externalDetails, z.tuple([])]),
-    student: z.union([studentDetails, z.tuple([])]),
+    external: z.union([externalDetails, noItems]),
+    student: z.union([studentDetails, noItems]),
   }),
   documents: z.strictObject({
     concept_plan: documentState.nullable(),

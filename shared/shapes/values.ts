@@ -24,3 +24,6 @@ export const pageOf = <Items extends z.ZodRawShape>(items: Items) =>
     total_results: z.int().nonnegative(),
     total_pages: z.int().nonnegative(),
   })
+
+/** A list without items. Not an empty tuple, which JSON Schema cannot express. */
+export const noItems = z.array(z.never()).max(0)

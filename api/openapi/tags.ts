@@ -1,0 +1,22 @@
+/** The groups of operations, each with what it is about. */
+export const TAGS = {
+  adminoptions: 'Requests to administrators, and merges of users.',
+  agencies: 'Agencies and their branches, divisions, services, business areas and affiliations.',
+  caretakers: 'Users who act for other users.',
+  docs: 'The description of the API.',
+  documents: 'Documents of projects.',
+  health: 'Probes of orchestrators and monitors.',
+  locations: 'Areas on the map.',
+  projects: 'Projects, their members and their parts.',
+  users: 'Users, their staff profiles, and sessions.',
+} as const
+
+/** The group of a path, such as `/agencies/branches`. */
+export function tagOf(path: string): keyof typeof TAGS {
+  const [, first = ''] = path.split('/')
+  const name = first.startsWith('openapi') ? 'docs' : first
+  if (isTag(name)) return name
+  throw new Error(`no tag for ${path}`)
+}
+
+const isTag = (name: string): name is keyof typeof TAGS => name in TAGS

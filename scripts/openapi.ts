@@ -1,0 +1,51 @@
+import { createServer } from 'node:http'
+import { createApp } from '../api/app.ts'
+import { apiConfig } from '../api/config.ts'
+import { openDatabase } from '../db/database.ts'
+import { createGuard } from '../shared/cache/guard.ts'
+import { createLoader } from '../shared/cache/loader.ts'
+import { createCacheMetrics } from '../shared/cache/metrics.ts'
+import { OwnLife } from '../shared/cache/own-life.ts'
+import { createReader } from '../shared/cache/reader.ts'
+import { parseConfig } from '../shared/config.ts'
+import { createLogger } from '../shared/logger.ts'
+import { createRegistry } from '../shared/metrics.ts'
+import { listen } from '../shared/server.ts'
+
+const DATABASE_URL = 'postgres://127.0.0.1/none'
+
+/** The OpenAPI document as a client gets it. It needs neither Postgres nor Redis. */
+export async function readOpenApiDocument(): Promise<string> {
+  const { http } = parseConfig(apiConfig([]), {
+    DATABASE_URL,
+    CACHE_ENABLED: 'false',
+    SESSION_SECRETS: 'a secret that signs nothing at all',
+  })
+  // It connects at the first query, of which there is none.
+  const db = openDatabase({ url: DATABASE_URL, poolSize: 1, applicationName: 'spms-openapi' })
+  const reader = createReader({
+    store: null,
+    loader: createLoader(db, { concurrency: 1, queue: 0 }),
+    guard: createGuard({ maxStalenessMs: 0, life: new OwnLife() }),
+    prefix: 'none',
+    isCached: () => false,
+    metrics: createCacheMetrics(createRegistry()),
+    onFillError: () => undefined,
+  })
+  const app = createApp({
+    config: http,
+    reader,
+    db,
+    logger: createLogger('openapi'),
+    isReady: () => true,
+  })
+  const server = createServer(app)
+  try {
+    const port = await listen(server, { host: '127.0.0.1', port: 0, setting: 'PORT' })
+    return await (await fetch(`http://127.0.0.1:${port}/api/v1/openapi.json`)).text()
+  } finally {
+    server.closeAllConnections()
+    server.close()
+    await db.destroy()
+  }
+}
