@@ -106,12 +106,9 @@ function accessOf(who: string): string {
 const pathId = z.string().regex(/^\d+$/).meta({ description: 'An id.' })
 
 const ifMatch = z.object({
-  'If-Match': z
-    .string()
-    .optional()
-    .meta({
-      description: 'Entity tags. The write is rejected with 412 unless the resource has one.',
-    }),
+  'If-Match': z.string().optional().meta({
+    description: 'Entity tags. The write is rejected with 412 unless the resource has one.',
+  }),
 })
 
 /** Whether an operation compares `If-Match`. */

@@ -28,8 +28,9 @@ export function atMost(max: number) {
     issues.push({ code: 'custom', input: value, message, continue: false })
   })
   // What the OpenAPI document says of a string.
-  check._zod.onattach.push((schema) => {
-    schema._zod.bag['maximum'] = max
+  const { _zod: internals } = check
+  internals.onattach.push(({ _zod: { bag } }) => {
+    bag['maximum'] = max
   })
   return check
 }

@@ -98,7 +98,8 @@ describe('malformed requests', function () {
             expect(status, said).to.be.below(500)
             expect(text, said).not.to.match(STACK)
             if (status < 400 || text === '') continue
-            expect(text, said).not.to.match(SQL)
+            // The path is what the client has sent.
+            expect(text.replace(/"instance":"[^"]*"/, ''), said).not.to.match(SQL)
             expect(type, said).to.equal('application/problem+json')
           }
         },

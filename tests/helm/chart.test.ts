@@ -312,7 +312,7 @@ describe('the chart', function () {
       port: 8000,
       metricsPort: 9464,
       log: { level: 'debug', format: 'text' },
-      loads: { concurrency: 4, queue: 10 },
+      connections: { reads: 5, writes: 1, loads: 4, loadQueue: 10, writeQueue: 20 },
     })
     expect(api.cache).to.deep.include({
       prefix: 'spms-blue',

@@ -227,7 +227,7 @@ describeOnBothTables('projects over HTTP', (api) => {
         expect(answer.status, JSON.stringify(body)).to.equal(400)
         expect(answer.headers['content-type']).to.equal('application/problem+json')
         expect(answer.body, JSON.stringify(answer.body))
-          .to.have.property(field)
+          .to.have.nested.property(`errors.${field}`)
           .that.includes(message)
       }
       expect((await putProject([])).status).to.equal(400)

@@ -126,7 +126,7 @@ describeOnBothTables('what users say of themselves', (api) => {
       ] as const) {
         const answer = await put('users/3/pi', { phone: '9', ...body })
         expect(answer.status).to.equal(400)
-        expect(String(Object(answer.body)[field])).to.match(message)
+        expect(String(Object(answer.body).errors?.[field])).to.match(message)
       }
       expect(await row('contacts_usercontact')).to.include({ phone: '1' })
     })
