@@ -128,7 +128,7 @@ export function createAuthentication({
   ): Promise<User | null> {
     const { body } = await reader.read(req, userAccess, { user_id: userId }, keyId)
     if (body === null) return null
-    const access = unsealed<UserAccess>(body)
+    const access: UserAccess | null = JSON.parse(unsealed(body))
     if (!access?.is_active) return null
     if (session !== null) {
       if (access.fingerprint !== session.fingerprint) return null

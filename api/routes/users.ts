@@ -154,17 +154,6 @@ export function userRoutes(deps: UserRoutesDeps): Router {
       .all(methodNotAllowed('POST'))
   }
 
-  /** Names the change for the security log: of rights, else of what names or reaches the user. */
-  function noteUserChange(req: Request, targetUserId: string, patch: UserPatch): void {
-    const changed = Object.keys(patch)
-    const event = changed.some(isFlag)
-      ? 'rights_change'
-      : changed.some((name) => name === 'email' || name === 'username')
-        ? 'address_change'
-        : undefined
-    noteSecurity(req, { event, targetUserId, changed })
-  }
-
   /** The hash that the password in a request matches; null for a request without one. */
   async function hashConfirmedBy(req: Request, userId: string): Promise<string | null> {
     const given = confirmation.safeParse(req.body)
@@ -179,6 +168,17 @@ export function userRoutes(deps: UserRoutesDeps): Router {
   }
 
   return router
+}
+
+/** Names the change for the security log: of rights, else of what names or reaches the user. */
+function noteUserChange(req: Request, targetUserId: string, patch: UserPatch): void {
+  const changed = Object.keys(patch)
+  const event = changed.some(isFlag)
+    ? 'rights_change'
+    : changed.some((name) => name === 'email' || name === 'username')
+      ? 'address_change'
+      : undefined
+  noteSecurity(req, { event, targetUserId, changed })
 }
 
 const confirmation = z.object({ current_password: z.string().min(1).max(4096) })

@@ -90,7 +90,7 @@ export function createBearer(config: BearerConfig, deps: BearerDeps): ReadBearer
         refuse('holds no verified e-mail address')
       const { userByEmail, keyId } = deps
       const { body } = await deps.reader.read(userByEmail, userByEmailParams(email), keyId, budget)
-      const identity = body && unsealed<UserIdentity>(body)
+      const identity: UserIdentity | null = body && JSON.parse(unsealed(body))
       return identity?.user_id ?? refuse('names nobody who is a user here')
     },
   }

@@ -8,6 +8,8 @@ export async function checkNames(client: Client): Promise<Finding[]> {
             to_regclass(quote_ident(c.relname))::text as meant
      from pg_trigger t join pg_class c on c.oid = t.tgrelid
      where t.tgname like 'zz\\_invalidation\\_%' and not t.tgisinternal
+       -- Those that come with the log are named with their schema.
+       and c.relnamespace is distinct from to_regnamespace('invalidation')
        and to_regclass(quote_ident(c.relname)) is distinct from t.tgrelid
      order by 1`,
   )

@@ -365,7 +365,7 @@ describe('the chart', function () {
     const redis = podsOf(find('the defaults')).find(({ of }) => of.metadata.name.endsWith('-redis'))
     const [container] = redis?.spec.containers ?? []
     const args = container?.args?.join(' ')
-    expect(args).to.include("--maxmemory 1024mb --maxmemory-policy volatile-lru --save '' ")
+    expect(args).to.include('--maxmemory 1024mb --maxmemory-policy volatile-lru --save  ')
     expect(container?.resources?.limits?.memory).to.equal('1280Mi')
   })
 

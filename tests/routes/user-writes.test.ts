@@ -83,7 +83,7 @@ describeOnBothTables('users as they and superusers change them', (api) => {
       })
 
       it('is limited in wrong passwords like log-ins', async () => {
-        const change = await setPassword(LEA)
+        const change = await setPassword(MEL)
         for (let i = 0; i < 10; i++) {
           expect((await change({ email, current_password: `${i}` })).status).to.equal(400)
         }
