@@ -37,7 +37,10 @@ const REDIS_BACKSTOP_MS = 2_000
 
 await runService(logger, async (service) => {
   exitWithParent(process.env)
-  const config = parseConfig(apiConfig(catalog.map(({ name }) => name)), withSecretFiles(process.env))
+  const config = parseConfig(
+    apiConfig(catalog.map(({ name }) => name)),
+    withSecretFiles(process.env),
+  )
   configureLogger(logger, config.log)
   const { stopping } = service
 

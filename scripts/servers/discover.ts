@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
-import { databaseUrl, type Environment, notRead, parseConfig, redisUrl } from '../../shared/config.ts'
+import {
+  databaseUrl,
+  type Environment,
+  notRead,
+  parseConfig,
+  redisUrl,
+} from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { readState, secretPath } from './state.ts'
 

@@ -64,7 +64,9 @@ describe('a user whom two accounts tie to everybody', function () {
           where user_id = ${user_id} and caretaker_id = ${caretaker_id}`.execute(trx)
         const caretaker = { user_id, caretaker_id, end_date: null, reason: null, notes: null }
         const actor = { id: user_id, isSuperuser: true }
-        const failure = await insertCaretaker(trx, caretaker, { actor }).catch((error: unknown) => error)
+        const failure = await insertCaretaker(trx, caretaker, { actor }).catch(
+          (error: unknown) => error,
+        )
         expect(failure).to.be.instanceOf(Refusal).and.to.include({ reason: 'conflict' })
         expect(String(failure)).to.include(message).and.to.include(String(MAX_RELATIONS))
       })
