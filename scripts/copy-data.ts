@@ -6,6 +6,7 @@ import { root } from './paths.ts'
 const DATA = [
   ['db', '.sql'],
   ['api', '.txt.gz'],
+  ['api', '.LICENSE'],
 ] as const
 
 /** Puts the files that are read at run time beside what was compiled. */
