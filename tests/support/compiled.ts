@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import ts from 'typescript'
+import { copyData } from '../../scripts/copy-data.ts'
 import { errorCode } from '../../scripts/error-code.ts'
 import { root, stateDir } from '../../scripts/paths.ts'
 
@@ -26,12 +27,13 @@ async function compile(): Promise<string> {
   if (await exists(folder)) return folder
   // Another job may compile the same: the folder appears whole, and only once.
   const draft = `${folder}-${process.pid}`
-  for (const source of sources) {
+  for (const source of sources.filter((path) => path.endsWith('.ts'))) {
     const text = await readFile(join(root, source), 'utf8')
     const target = join(draft, source.replace(/\.ts$/, '.js'))
     await mkdir(dirname(target), { recursive: true })
-    await writeFile(target, source.endsWith('.ts') ? toJavaScript(text) : text)
+    await writeFile(target, toJavaScript(text))
   }
+  await copyData(draft)
   await removeOthers(folder, draft)
   await rename(draft, folder).catch(async (error: unknown) => {
     if (!(await exists(folder))) throw error
@@ -45,7 +47,7 @@ async function findSources(): Promise<string[]> {
   const found: string[] = []
   for (const folder of SOURCES) {
     for (const name of await readdir(join(root, folder), { recursive: true })) {
-      if (/\.(ts|sql)$/.test(name)) found.push(join(folder, name))
+      if (/\.(ts|sql|gz)$/.test(name)) found.push(join(folder, name))
     }
   }
   return found.toSorted()
