@@ -145,18 +145,21 @@ function answersOf(described: Described) {
 /** The problems that follow from what an operation is. */
 function problemsOf(described: Described) {
   const { method, path, operation } = described
-  const { who, query, body, answers } = operation
+  const { who, query, answers } = operation
   const isClosed = who !== 'anyone'
   const isWrite = method !== 'get'
   const happens = {
-    400: query !== undefined || body !== undefined || path.includes(':'),
-    401: isClosed || path === '/users/log-in',
+    400: isWrite || query !== undefined || path.includes(':'),
+    // An invalid bearer token is rejected on public endpoints too.
+    401: true,
     403: isClosed && isWrite,
-    404: path.includes(':'),
+    // Also for what the session or a body names.
+    404: path.includes(':') || isClosed,
     409: isClosed && isWrite,
     412: isConditional(described),
-    413: body !== undefined,
-    415: body !== undefined,
+    // Writes without a described body read one too, and reject it.
+    413: isWrite,
+    415: isWrite,
     429: true,
     500: true,
     503: true,
