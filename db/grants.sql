@@ -7,6 +7,8 @@ revoke select on django_session, django_admin_log, django_content_type, auth_per
 grant select on invalidation.life to spms_api;
 -- After a restart of Postgres it may be the first to find that no incarnation has begun.
 grant execute on function invalidation.begin_life() to spms_api;
+-- A log-out revokes its session.
+grant select, insert, update, delete on invalidation.session_revocation to spms_api;
 
 -- What its requests create and change.
 grant insert, update, delete on
