@@ -99,8 +99,7 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
       // Not TRUNCATE: it takes half a second for what hangs together here.
       const tables = [...world.matchAll(/insert into (\w+)/g)].map(([, table]) => table)
       const deletes = tables.toReversed().map((table) => `delete from ${table};`)
-      const sessions = 'delete from invalidation.session_revocation;'
-      await sql.raw(sessions + deletes.join('') + world).execute(db)
+      await sql.raw(deletes.join('') + world).execute(db)
     },
 
     async send(method, path, sent = {}) {
