@@ -133,6 +133,9 @@ async function open(
       apiEnv: {
         DATABASE_URL: roles.urlFor('spms_api', paths.apisToPostgres.url),
         REDIS_URL: paths.apisToRedis.url,
+        // Longer than any fault keeps a lock: a request that gives up would count as unanswered.
+        LOCK_TIMEOUT_MS: '20000',
+        LOAD_TIMEOUT_MS: '25000',
         ...loading(options.replaceInApis),
         ...options.apiEnv,
       },
