@@ -8,8 +8,8 @@ const PROFILE = 'users/staffprofiles/1/overview'
 const LOG_INS = 35
 const MAPS = 20
 const HITS = 400
-/** On a quiet machine, where the API has a processor of its own: `SPMS_LONG=1`. */
-const P99_MS = process.env.SPMS_LONG === '1' ? 50 : 1_000
+/** With `SPMS_LONG=1`, on a quiet machine; beside other tests only that hits do not wait for the rest. */
+const P99_MS = process.env.SPMS_LONG === '1' ? 50 : 5_000
 
 describe('hits of public profiles beside expensive requests', function () {
   this.timeout(120_000)
