@@ -25,7 +25,7 @@ export function readJson(limit: number): RequestHandler {
     }
     if (req.is('application/json') !== false) return parse(req, res, fail)
     if (encoding === undefined) return fail(unsupported(req))
-    // Chunks tell only at their end that there is no body.
+    // Only the end of a chunked body shows that it is empty.
     void isEmpty(req).then((empty) => fail(empty ? undefined : unsupported(req)))
   }
 }

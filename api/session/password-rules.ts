@@ -10,7 +10,7 @@ export interface UserAttributes {
 
 const MIN_LENGTH = 8
 const MAX_SIMILARITY = 0.7
-/** A value of so many times fewer characters than the password is no part of it worth comparing. */
+/** A value is not compared when the password is so many times longer. */
 const LENGTH_RATIO = 10
 
 /**

@@ -11,7 +11,7 @@ const HASH_BYTES = 32
 export const DJANGO_ITERATIONS = 1_000_000
 
 /**
- * Whether a password is the one that was hashed. A text that is no hash matches nothing.
+ * Whether a password is the one that was hashed. No password matches a text that is not a hash.
  *
  * A wrong password takes as long as `iterations` do, unless the hash has more: for a user who does not
  * exist (`null`), for an unusable hash, and for a hash from before the number was raised.

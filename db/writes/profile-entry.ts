@@ -79,7 +79,7 @@ async function requireRoom(
 
 /**
  * Writes a job on the CV of a profile that is locked, and returns its id.
- * @throws Refusal `conflict` when there is no room for it.
+ * @throws Refusal `conflict` when the profile has as many entries as it may have.
  */
 export async function insertEmployment(
   trx: Transaction<Database>,
@@ -97,7 +97,7 @@ export async function insertEmployment(
 
 /**
  * Writes a qualification on the CV of a profile that is locked, and returns its id.
- * @throws Refusal `conflict` when there is no room for it.
+ * @throws Refusal `conflict` when the profile has as many entries as it may have.
  */
 export async function insertEducation(
   trx: Transaction<Database>,

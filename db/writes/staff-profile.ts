@@ -20,7 +20,7 @@ export type StaffProfilePatch = Patch<
 
 /** A profile, and what clients call that which they want to change. */
 interface OwnedPart {
-  /** Undefined where there is no such thing. */
+  /** Undefined for a row that does not exist. */
   readonly profileId: string | undefined
   /** Such as `Profile 41`. */
   readonly thing: string

@@ -61,7 +61,7 @@ describe('hits of public profiles beside expensive requests', function () {
     return response.status
   }
 
-  /** Of a user who does not exist, each from another address: it costs as much as any other. */
+  /** Logs in from another address each time. A user that does not exist costs as much as any other. */
   const logIn = async (n: number) => {
     const response = await fetch(`${system.apis[0]}/api/v1/users/log-in`, {
       method: 'POST',

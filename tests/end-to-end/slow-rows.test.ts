@@ -1,7 +1,6 @@
-import { parseCookie } from 'cookie'
 import { expect } from 'chai'
 import { Client } from 'pg'
-import { ADMIN_USERNAME, DEVELOPMENT_PASSWORD } from '../../scripts/seed/people.ts'
+import { logIn } from '../support/log-in.ts'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
@@ -24,27 +23,13 @@ describe('rows and tables that stay locked', function () {
     // A transaction that takes long.
     other = new Client({ connectionString: system.databaseUrl })
     await other.connect()
-    session = await logIn()
+    session = await logIn(system.apis[0])
   })
   after(async () => {
     await other.end()
     await system[Symbol.asyncDispose]()
   })
   afterEach(() => other.query('rollback'))
-
-  async function logIn(): Promise<Record<string, string>> {
-    const response = await fetch(`${system.apis[0]}/api/v1/users/log-in`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ username: ADMIN_USERNAME, password: DEVELOPMENT_PASSWORD }),
-    })
-    expect(response.status).to.equal(200)
-    const pairs = response.headers.getSetCookie().map((cookie) => cookie.split(';')[0])
-    const csrf = Object.entries(parseCookie(pairs.join('; '))).find(([name]) =>
-      name.endsWith('csrf'),
-    )
-    return { Cookie: pairs.join('; '), 'X-CSRFToken': csrf?.[1] ?? '' }
-  }
 
   const rename = (id: string, name: string) =>
     fetch(`${system.apis[0]}/api/v1/agencies/branches/${id}`, {

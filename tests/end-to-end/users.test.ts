@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { createSessions } from '../../api/session/session.ts'
-import { ADMIN_USERNAME, DEVELOPMENT_PASSWORD } from '../../scripts/seed/people.ts'
+import { logIn } from '../support/log-in.ts'
 import { me, user } from '../../shared/shapes/user.ts'
 import { type Reply, startSystem, SYSTEM_SECRET, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
@@ -15,7 +15,7 @@ describe('users through the cache', function () {
 
   before(async () => {
     system = await startSystem()
-    headers = await logIn()
+    headers = await logIn(system.apis[0])
   })
   after(() => system[Symbol.asyncDispose]())
 
@@ -134,15 +134,4 @@ describe('users through the cache', function () {
     })
     expect(await actsFor()).to.equal(0)
   })
-
-  async function logIn(): Promise<Record<string, string>> {
-    const response = await fetch(`${system.apis[0]}/api/v1/users/log-in`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ username: ADMIN_USERNAME, password: DEVELOPMENT_PASSWORD }),
-    })
-    expect(response.status).to.equal(200)
-    const cookies = response.headers.getSetCookie().map((cookie) => cookie.split(';')[0])
-    return { Cookie: cookies.join('; ') }
-  }
 })

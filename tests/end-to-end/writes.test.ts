@@ -1,7 +1,7 @@
-import { parseCookie } from 'cookie'
 import { expect } from 'chai'
 import { ADMIN_USERNAME, DEVELOPMENT_PASSWORD } from '../../scripts/seed/people.ts'
 import { startSystem, type System } from '../support/system.ts'
+import { logIn } from '../support/log-in.ts'
 import { until } from '../support/until.ts'
 
 describe('a write over HTTP, in the next cached read', function () {
@@ -13,7 +13,7 @@ describe('a write over HTTP, in the next cached read', function () {
 
   before(async () => {
     system = await startSystem()
-    admin = await logIn(ADMIN_USERNAME, DEVELOPMENT_PASSWORD)
+    admin = await logIn(system.apis[0], ADMIN_USERNAME, DEVELOPMENT_PASSWORD)
     const { rows } = await system.sql.query<typeof person>(
       `select u.id, p.id as profile, u.username, a.id as area, a.division_id as division
        from users_user u join users_publicstaffprofile p on p.user_id = u.id
@@ -37,14 +37,6 @@ describe('a write over HTTP, in the next cached read', function () {
     })
     await response.arrayBuffer()
     return response
-  }
-
-  async function logIn(username: string, password: string): Promise<Session> {
-    const response = await send({}, 'POST', 'users/log-in', { username, password })
-    expect(response.status).to.equal(200)
-    const pairs = response.headers.getSetCookie().map((cookie) => cookie.split(';')[0])
-    const cookies = parseCookie(pairs.join('; '))
-    return { Cookie: pairs.join('; '), 'X-CSRFToken': cookies['spmscsrf'] ?? '' }
   }
 
   /** Writes while a read is cached, and waits until that read shows it. */
@@ -123,13 +115,13 @@ describe('a write over HTTP, in the next cached read', function () {
   })
 
   it('ends the sessions of who changed a password, and of who is gone', async () => {
-    const session = await logIn(person.username, DEVELOPMENT_PASSWORD)
+    const session = await logIn(system.apis[0], person.username, DEVELOPMENT_PASSWORD)
     await until(async () => (await system.get('projects/mine', session)).cache === 'hit')
     const words = { old_password: DEVELOPMENT_PASSWORD, new_password: 'battery staple' }
     expect((await send(session, 'PUT', 'users/change-password', words)).status).to.equal(200)
     await until(async () => (await system.get('projects/mine', session)).status === 401)
 
-    const again = await logIn(person.username, 'battery staple')
+    const again = await logIn(system.apis[0], person.username, 'battery staple')
     await until(async () => (await system.get('projects/mine', again)).cache === 'hit')
     const profile = `users/staffprofiles/${person.profile}`
     await expectSeen(profile, ['DELETE', `users/${person.id}`], 404)

@@ -33,6 +33,7 @@ import { isLookup } from '../../shared/cache/rule.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { buildDenseWorld, worldEntries } from '../resources/dense-world.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { readRoleSql } from '../support/role-sql.ts'
 import { recordKeys, startInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 
@@ -56,7 +57,7 @@ describe('the roles that docs/dba.md names', () => {
     await db.destroy()
     superuser = await connect(database.url)
 
-    const [roles, given] = await readBlocks()
+    const { roles, given } = await readOwnSql()
     grants = given
     await superuser.query(`create role ${nameOf('tables')}`)
     await superuser.query(
@@ -110,7 +111,7 @@ describe('the roles that docs/dba.md names', () => {
   }
 
   it('get by `grant` the rights of docs/dba.md', async () => {
-    const [, documented] = blocksOf(await readFile(join(root, 'docs/dba.md'), 'utf8'))
+    const { grants: documented } = await readRoleSql()
     expect(await readFile(join(root, 'db/grants.sql'), 'utf8')).to.equal(documented)
   })
 
@@ -330,16 +331,10 @@ describe('the roles that docs/dba.md names', () => {
   })
 })
 
-/** The SQL of the page: before the installation and after it, with roles of this test's own. */
-async function readBlocks(): Promise<[before: string, after: string]> {
-  const page = await readFile(join(root, 'docs/dba.md'), 'utf8')
-  const blocks = blocksOf(page).map((block) =>
-    block.replaceAll(/\bspms_(owner|api|invalidator|tables)\b/g, `$&_${suffix}`),
-  )
-  const [before, after] = blocks
-  if (before === undefined || after === undefined) throw new Error('the page lacks its SQL')
-  return [before, after]
+/** With roles of this test's own. */
+async function readOwnSql() {
+  const { roles, grants } = await readRoleSql()
+  const renamed = (text: string) =>
+    text.replaceAll(/\bspms_(owner|api|invalidator|tables)\b/g, `$&_${suffix}`)
+  return { roles: renamed(roles), given: renamed(grants) }
 }
-
-const blocksOf = (page: string) =>
-  [...page.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, block = '']) => block)

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { Client } from 'pg'
 import { install } from '../../../db/event-log/install.ts'
-import { root } from '../../../scripts/paths.ts'
+import { grant as grantRights } from '../../../db/grant.ts'
 import { compileRules } from '../../../shared/cache/compile.ts'
 import { catalog } from '../../../shared/resources/index.ts'
+import { readRoleSql } from '../../support/role-sql.ts'
 import { repeatLost } from './repeat.ts'
 
 /** The roles that the documentation for database administrators names. */
@@ -33,15 +32,12 @@ export function createRoles(): Roles {
     address.password = password
     return address.href
   }
-  const grant = async (url: string) => {
-    const [, grants] = await readBlocks()
-    await run(urlFor('spms_owner', url), grants)
-  }
+  const grant: Roles['grant'] = (url) => repeatLost(() => grantRights(urlFor('spms_owner', url)))
   return {
     urlFor,
     grant,
     async install(url) {
-      const [roles] = await readBlocks()
+      const { roles } = await readRoleSql()
       await run(url, `create role ${OWNER_OF_TABLES}; ${GIVE_TABLES}; ${roles}`)
       for (const role of ROLES) await run(url, `alter role ${role} password '${password}'`)
       await install(urlFor('spms_owner', url), compileRules(catalog))
@@ -61,14 +57,6 @@ const GIVE_TABLES = `
     end loop;
   end
   $$`
-
-/** The SQL of the page: before the installation and after it. */
-async function readBlocks(): Promise<[before: string, after: string]> {
-  const page = await readFile(join(root, 'docs/dba.md'), 'utf8')
-  const [before, after] = [...page.matchAll(/^```sql\n(.*?)^```$/gms)].map(([, sql = '']) => sql)
-  if (before === undefined || after === undefined) throw new Error('the page lacks its SQL')
-  return [before, after]
-}
 
 async function run(url: string, statements: string): Promise<void> {
   const client = new Client({ connectionString: url })
