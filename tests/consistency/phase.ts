@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client as Postgres } from 'pg'
 import type { Fault } from './faults/fault.ts'
 import type { Observer } from './observer.ts'
 import { Allowances } from './oracle/allowances.ts'
@@ -12,6 +11,7 @@ import type { Random } from './random.ts'
 import { createClient } from './readers/client.ts'
 import { startControl } from './readers/control.ts'
 import { type Running, type Seen, startReaders } from './readers/readers.ts'
+import { onPostgres } from './stage/on-postgres.ts'
 import { MAX_STALENESS_MS, type Stage } from './stage/stage.ts'
 import { startApiWriters } from './writers/api-writers.ts'
 import { type Door, DOORS, PREPARED_DOORS } from './writers/doors.ts'
@@ -60,7 +60,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
       const failures: WriteFailure[] = []
       const firstWrite = log.size
       allowances.forget()
-      await onPostgres(stage, (postgres) => truth.advance(postgres))
+      await onPostgres(stage.writersUrl, (postgres) => truth.advance(postgres))
 
       const common = { log, failures, random: drawn }
       const writers: Running[] = [
@@ -109,7 +109,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
         violations.push(...(await compare(client, fresh)).violations)
       }
 
-      const written = await onPostgres(stage, (postgres) => truth.advance(postgres))
+      const written = await onPostgres(stage.writersUrl, (postgres) => truth.advance(postgres))
       allowances.lose(
         log
           .since(firstWrite)
@@ -133,19 +133,9 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
   }
 }
 
-async function onPostgres<T>(stage: Stage, work: (client: Postgres) => Promise<T>): Promise<T> {
-  const client = new Postgres({ connectionString: stage.writersUrl })
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
-}
-
 /** Transactions that their writers lost sight of still hold their locks. */
 const endPrepared = (stage: Stage) =>
-  onPostgres(stage, async (client) => {
+  onPostgres(stage.writersUrl, async (client) => {
     const { rows } = await client.query<{ gid: string }>('select gid from pg_prepared_xacts')
     for (const { gid } of rows) await client.query(`rollback prepared '${gid}'`)
   })

@@ -1,10 +1,10 @@
-import { Client } from 'pg'
 import { Allowances } from '../oracle/allowances.ts'
 import { judgeReads } from '../oracle/judge.ts'
 import { Truth } from '../oracle/truth.ts'
 import { judgeWriters } from '../oracle/writers.ts'
 import { createClient } from '../readers/client.ts'
 import { type Seen, startReaders } from '../readers/readers.ts'
+import { onPostgres } from '../stage/on-postgres.ts'
 import { MAX_STALENESS_MS } from '../stage/stage.ts'
 import { DOORS } from '../writers/doors.ts'
 import { WriteLog } from '../writers/log.ts'
@@ -45,7 +45,7 @@ function copy(name: string, { hasInvalidator }: { hasInvalidator: boolean }): Fa
       const log = new WriteLog(FIRST_VERSION_OF_A_COPY + 200_000 * copies++)
       const truth = new Truth(log)
       const allowances = new Allowances({ maxStalenessMs: MAX_STALENESS_MS })
-      await onDatabase(url, (client) => truth.advance(client))
+      await onPostgres(url, (client) => truth.advance(client))
 
       // It may have nothing to do: the watermarks are those of the original.
       const invalidator = hasInvalidator
@@ -70,7 +70,7 @@ function copy(name: string, { hasInvalidator }: { hasInvalidator: boolean }): Fa
         await readers.stop()
         await api.stop()
         await invalidator?.kill()
-        await onDatabase(url, (client) => truth.advance(client))
+        await onPostgres(url, (client) => truth.advance(client))
         await onServer(postgres.url, (server) => server.query(`drop database ${COPY} with (force)`))
         const { violations } = judgeReads(seen.reads, { truth, log, observer, allowances })
         return [...violations, ...judgeWriters(failures, null)].map(({ what, ...violation }) => ({
@@ -79,16 +79,5 @@ function copy(name: string, { hasInvalidator }: { hasInvalidator: boolean }): Fa
         }))
       }
     },
-  }
-}
-
-async function onDatabase<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: url })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
   }
 }

@@ -1,5 +1,5 @@
-import { Client } from 'pg'
 import { until } from '../../support/until.ts'
+import { onPostgres } from '../stage/on-postgres.ts'
 import type { Transaction } from '../writers/transaction.ts'
 import type { Door } from '../writers/doors.ts'
 import type { Fault, Scene } from './fault.ts'
@@ -105,15 +105,11 @@ const EMPTIES_THE_CHILD: Door = {
   },
 }
 
-async function isEmpty({ stage }: Scene, table: string): Promise<boolean> {
-  const client = new Client({ connectionString: stage.postgres.url })
-  await client.connect()
-  try {
-    return (await client.query(`select from ${table} limit 1`)).rowCount === 0
-  } finally {
-    await client.end()
-  }
-}
+const isEmpty = ({ stage }: Scene, table: string): Promise<boolean> =>
+  onPostgres(
+    stage.postgres.url,
+    async (client) => (await client.query(`select from ${table} limit 1`)).rowCount === 0,
+  )
 
 const remove = (trx: Transaction, id: number) => {
   trx.touch('users_educationentry', id)

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client } from 'pg'
+import type { Client } from 'pg'
 import { until } from '../../support/until.ts'
 import type { Violation } from '../oracle/judge.ts'
+import { connect } from '../stage/on-postgres.ts'
 import type { Scene } from './fault.ts'
 
 const PROBES = 30
@@ -21,9 +22,7 @@ export async function measureLag(
   { stage, observer }: Pick<Scene, 'stage' | 'observer'>,
   disturb: (client: Client) => Promise<unknown>,
 ): Promise<readonly Violation[]> {
-  const client = new Client({ connectionString: stage.writersUrl })
-  client.on('error', () => {})
-  await client.connect()
+  const client = await connect(stage.writersUrl)
   const probe = async () => {
     const { rows } = await client.query<{ xid: string; life: string }>(PROBE, [
       String(Math.random()),

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client } from 'pg'
+import type { Client } from 'pg'
 import { startTransactionPooler } from '../../support/transaction-pooler.ts'
 import { crashBackend } from '../../support/crash-backend.ts'
 import { until } from '../../support/until.ts'
+import { connect, onPostgres } from '../stage/on-postgres.ts'
 import type { Fault } from './fault.ts'
 
 const LAG_MS = 400
@@ -84,9 +85,7 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     takes: 'nothing',
     holdMs: 4_000,
     async inject({ stage: { postgres } }) {
-      const client = new Client({ connectionString: postgres.url })
-      client.on('error', () => {})
-      await client.connect()
+      const client = await connect(postgres.url)
       await client.query('begin isolation level repeatable read')
       await client.query('select pg_current_xact_id()')
       return async () => {
@@ -185,9 +184,7 @@ export async function withNobody(
   url: string,
   work: () => Promise<unknown>,
 ): Promise<void> {
-  const last = new Client({ connectionString: url })
-  last.on('error', () => {})
-  await last.connect()
+  const last = await connect(url)
   await server.query('alter database spms allow_connections false')
   await last.query(
     `select pg_terminate_backend(pid, 5000) from pg_stat_activity
@@ -204,14 +201,7 @@ export async function withNobody(
 export async function onServer<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const server = new URL(url)
   server.pathname = '/postgres'
-  const client = new Client({ connectionString: server.href })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
+  return onPostgres(server.href, work)
 }
 
 const isAnswering = (url: string) => onServer(url, async () => true).catch(() => false)

@@ -1,5 +1,5 @@
-import { Client } from 'pg'
 import type { Fault, Scene } from './fault.ts'
+import { connect } from '../stage/on-postgres.ts'
 import { repeatLost } from '../stage/repeat.ts'
 import { change } from './schema.ts'
 
@@ -65,9 +65,7 @@ async function repair({ stage }: Scene): Promise<void> {
  * who knows of lock queues; `null`: everything back to where it was.
  */
 async function changeOwners({ stage, allowances }: Scene, owner: string | null): Promise<void> {
-  const client = new Client({ connectionString: stage.postgres.url })
-  client.on('error', () => {})
-  await client.connect()
+  const client = await connect(stage.postgres.url)
   const span = allowances.begin('log locked')
   try {
     const { rows } = await client.query<{ name: string; before: string }>(

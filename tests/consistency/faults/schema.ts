@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client } from 'pg'
+import { onPostgres } from '../stage/on-postgres.ts'
 import { repeatLost } from '../stage/repeat.ts'
 import type { Fault, Scene } from './fault.ts'
 
@@ -101,17 +101,11 @@ const ofOurs = (action: string) => `
   $$`
 
 /** In one transaction, which waits for whoever has the table. */
-export async function change({ stage }: Scene, statements: string): Promise<void> {
-  const client = new Client({ connectionString: stage.postgres.url })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    await repeatLost(async () => {
+export const change = ({ stage }: Scene, statements: string): Promise<void> =>
+  onPostgres(stage.postgres.url, (client) =>
+    repeatLost(async () => {
       // What an attempt that failed left open.
       await client.query('rollback')
       await client.query(`begin; ${statements}; commit`)
-    })
-  } finally {
-    await client.end()
-  }
-}
+    }),
+  )

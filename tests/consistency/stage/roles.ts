@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import { Client } from 'pg'
 import { install } from '../../../db/event-log/install.ts'
 import { grant as grantRights } from '../../../db/grant.ts'
 import { compileRules } from '../../../shared/cache/compile.ts'
 import { catalog } from '../../../shared/resources/index.ts'
 import { readRoleSql } from '../../support/role-sql.ts'
+import { onPostgres } from './on-postgres.ts'
 import { repeatLost } from './repeat.ts'
 
 /** The roles that the documentation for database administrators names. */
@@ -58,13 +58,5 @@ const GIVE_TABLES = `
   end
   $$`
 
-async function run(url: string, statements: string): Promise<void> {
-  const client = new Client({ connectionString: url })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    await repeatLost(() => client.query(statements))
-  } finally {
-    await client.end()
-  }
-}
+const run = (url: string, statements: string): Promise<void> =>
+  onPostgres(url, (client) => repeatLost(() => client.query(statements)))
