@@ -7,7 +7,7 @@ import {
   MAX_STALENESS_MS,
   port,
   positiveNumber,
-  redisUrl,
+  redisSetting,
   wholeNumber,
 } from '../shared/config.ts'
 import { MAX_VALUE_BYTES } from '../shared/cache/store.ts'
@@ -16,51 +16,143 @@ import type { TrustProxy } from './http/client.ts'
 import { DJANGO_ITERATIONS } from './session/password.ts'
 import { bearerConfig, issuerSettings, neededWithTheOthers } from './issuer-config.ts'
 
+/** Settings of the API. `resourceNames` are those of every cached resource. */
+export const apiSettings = (resourceNames: readonly string[]) =>
+  z.object({
+    ...commonSettings.shape,
+    REDIS_URL: redisSetting
+      .optional()
+      .meta({ ...redisSetting.meta(), otherwise: 'required unless `CACHE_ENABLED=false`' }),
+    REDIS_TIMEOUT_MS: positiveNumber
+      .default(50)
+      .describe('Time limit of one Redis command, in ms.'),
+    REDIS_BUDGET_MS: positiveNumber
+      .default(80)
+      .describe(
+        'Time limit of all Redis commands of one request, in ms. Commands in flight together count once.',
+      ),
+    MAX_STALENESS_MS: positiveNumber
+      .default(MAX_STALENESS_MS)
+      .describe(
+        'A value that was superseded longer ago is never served as fresh, whatever has failed. Keep it well above `HEARTBEAT_MS`.',
+      ),
+    CACHE_ENABLED: z.stringbool().default(true).describe('`false`: every read goes to Postgres.'),
+    CACHE_RESOURCES: list
+      .pipe(z.array(knownName(resourceNames)))
+      .default([...resourceNames])
+      .transform((names) => new Set(names))
+      .meta({
+        description: 'Comma list of resources to cache, such as `staff:profile,staff:list`.',
+        otherwise: 'all',
+      }),
+    CACHE_TTL_OVERRIDES: ttlOverrides(resourceNames)
+      .default(new Map())
+      .meta({
+        description: 'Comma list of TTLs in s, such as `staff:list=60`.',
+        otherwise: 'none',
+      }),
+    CACHE_MAX_VALUE_BYTES: positiveNumber
+      .default(MAX_VALUE_BYTES)
+      .describe(
+        'A longer response is not stored (`detail=large`). All variants of one entry may take 8 times as much.',
+      ),
+    PORT: port.default(8000).describe('Port of the API.'),
+    METRICS_PORT: port.default(9464).describe('Port of `/metrics`. It must not be public.'),
+    SESSION_SECRETS: list
+      .pipe(z.array(z.string().min(32, 'each secret needs at least 32 characters')))
+      .describe(
+        'Comma list of secrets, each at least 32 characters. The first signs sessions, consistency tokens and access entries; all of them verify.',
+      ),
+    SESSION_IDLE_S: positiveNumber
+      .optional()
+      .describe(
+        'A session ends after this many seconds without a request. Every session ends 14 days after its log-in.',
+      ),
+    PASSWORD_ITERATIONS: positiveNumber
+      .default(DJANGO_ITERATIONS)
+      .describe(
+        'PBKDF2 iterations of a new password hash. A log-in replaces a hash with fewer. Use the number of the Django application.',
+      ),
+    ...issuerSettings.shape,
+    CORS_ORIGINS: list
+      .pipe(z.array(origin))
+      .default([])
+      .describe(
+        "Comma list of origins, such as `https://spms.example`, whose pages may use the API with their users' cookies.",
+      ),
+    TRUST_PROXY: trustProxy
+      .default(false)
+      .describe(
+        'Number of proxies in front of the API, or their addresses and networks. Their `X-Forwarded-*` headers are trusted.',
+      ),
+    RATE_LIMIT_PER_S: wholeNumber
+      .default(100)
+      .describe(
+        'Requests per second and client address (IPv6: /64), preflights included. 0 disables the limit.',
+      ),
+    RATE_LIMIT_BURST: wholeNumber
+      .default(400)
+      .describe('Requests that a client address may send at once.'),
+    SEARCHES_PER_MINUTE: wholeNumber
+      .default(300)
+      .describe(
+        'Searches and lists per user and process; a third may come at once. 0 disables the limit.',
+      ),
+    EXPORTS_PER_MINUTE: wholeNumber
+      .default(30)
+      .describe(
+        'Reads of everything (`projects/map`, the parts of all projects) per user and process; a third may come at once. 0 disables the limit.',
+      ),
+    EDGE_MAX_AGE_S: wholeNumber
+      .default(0)
+      .describe('`s-maxage` of public answers, in s: how much an edge cache may add to their age.'),
+    BODY_LIMIT_BYTES: positiveNumber.default(1_000_000).describe('Largest accepted request body.'),
+    DOCS_ENABLED: z
+      .stringbool()
+      .default(true)
+      .describe('`false`: `openapi.json` and `docs` answer 404.'),
+    DB_POOL_SIZE: positiveNumber
+      .min(MIN_CONNECTIONS)
+      .default(12)
+      .describe(
+        'Postgres connections of one API process, at least 3. It must exceed `LOAD_CONCURRENCY` and `WRITE_CONCURRENCY` together, so that health checks always find a connection.',
+      ),
+    LOAD_CONCURRENCY: positiveNumber
+      .optional()
+      .meta({
+        description: 'Connections for reads.',
+        otherwise: 'the rest of `DB_POOL_SIZE` but one',
+      }),
+    LOAD_QUEUE: wholeNumber
+      .default(1000)
+      .describe('Reads that may wait for a connection. Beyond them: 503 with `Retry-After`.'),
+    LOAD_TIMEOUT_MS: positiveNumber
+      .default(10_000)
+      .describe(
+        'Time limit of one statement of a read, in ms. Beyond it: 503 with `Retry-After`, or an expired answer where the endpoint allows one.',
+      ),
+    WRITE_CONCURRENCY: positiveNumber
+      .optional()
+      .meta({ description: 'Connections for writes.', otherwise: 'a quarter of `DB_POOL_SIZE`' }),
+    WRITE_QUEUE: wholeNumber
+      .default(100)
+      .describe(
+        'Writes that may wait for a connection, for at most 5 s. Beyond them: 503 with `Retry-After`.',
+      ),
+    WRITE_TIMEOUT_MS: positiveNumber
+      .default(10_000)
+      .describe('Time limit of one statement of a write, in ms.'),
+    LOCK_TIMEOUT_MS: positiveNumber
+      .default(2_000)
+      .describe('Time limit of waiting for one lock, in reads and writes, in ms.'),
+  })
+
 /**
  * The api's environment. `resourceNames` are those of every cached resource; another name in
  * `CACHE_RESOURCES` or `CACHE_TTL_OVERRIDES` is a mistake.
  */
 export const apiConfig = (resourceNames: readonly string[]) =>
-  z
-    .object({
-      ...commonSettings.shape,
-      REDIS_URL: redisUrl.optional(),
-      REDIS_TIMEOUT_MS: positiveNumber.default(50),
-      REDIS_BUDGET_MS: positiveNumber.default(80),
-      MAX_STALENESS_MS: positiveNumber.default(MAX_STALENESS_MS),
-      CACHE_ENABLED: z.stringbool().default(true),
-      CACHE_RESOURCES: list
-        .pipe(z.array(knownName(resourceNames)))
-        .default([...resourceNames])
-        .transform((names) => new Set(names)),
-      CACHE_TTL_OVERRIDES: ttlOverrides(resourceNames).default(new Map()),
-      CACHE_MAX_VALUE_BYTES: positiveNumber.default(MAX_VALUE_BYTES),
-      PORT: port.default(8000),
-      METRICS_PORT: port.default(9464),
-      SESSION_SECRETS: list.pipe(
-        z.array(z.string().min(32, 'each secret needs at least 32 characters')),
-      ),
-      SESSION_IDLE_S: positiveNumber.optional(),
-      PASSWORD_ITERATIONS: positiveNumber.default(DJANGO_ITERATIONS),
-      ...issuerSettings.shape,
-      CORS_ORIGINS: list.pipe(z.array(origin)).default([]),
-      TRUST_PROXY: trustProxy.default(false),
-      RATE_LIMIT_PER_S: wholeNumber.default(100),
-      RATE_LIMIT_BURST: wholeNumber.default(400),
-      SEARCHES_PER_MINUTE: wholeNumber.default(300),
-      EXPORTS_PER_MINUTE: wholeNumber.default(30),
-      EDGE_MAX_AGE_S: wholeNumber.default(0),
-      BODY_LIMIT_BYTES: positiveNumber.default(1_000_000),
-      DOCS_ENABLED: z.stringbool().default(true),
-      DB_POOL_SIZE: positiveNumber.min(MIN_CONNECTIONS).default(12),
-      LOAD_CONCURRENCY: positiveNumber.optional(),
-      LOAD_QUEUE: wholeNumber.default(1000),
-      LOAD_TIMEOUT_MS: positiveNumber.default(10_000),
-      WRITE_CONCURRENCY: positiveNumber.optional(),
-      WRITE_QUEUE: wholeNumber.default(100),
-      WRITE_TIMEOUT_MS: positiveNumber.default(10_000),
-      LOCK_TIMEOUT_MS: positiveNumber.default(2_000),
-    })
+  apiSettings(resourceNames)
     .refine((env) => env.REDIS_URL !== undefined || !env.CACHE_ENABLED, {
       path: ['REDIS_URL'],
       error: 'is needed unless CACHE_ENABLED=false',

@@ -23,13 +23,34 @@ const DAY_S = 24 * 60 * 60
 
 /** What the environment says of the issuer of bearer tokens: everything, or nothing. */
 export const issuerSettings = z.object({
-  JWT_ISSUER: webUrl.optional(),
-  JWT_AUDIENCE: list.optional(),
-  JWT_JWKS_URL: keysUrl.optional(),
-  JWT_ALGORITHMS: list.pipe(z.array(z.enum(TOKEN_ALGORITHMS))).default(['RS256', 'ES256']),
-  JWT_USER_CLAIM: z.enum(USER_CLAIMS).default('email'),
-  JWT_EMAIL_VERIFIED_CLAIM: z.enum(VERIFIED_CLAIMS).default('email_verified'),
-  JWT_MAX_LIFE_S: positiveNumber.default(DAY_S),
+  JWT_ISSUER: webUrl
+    .optional()
+    .describe(
+      'Issuer of accepted bearer tokens. `JWT_ISSUER`, `JWT_AUDIENCE` and `JWT_JWKS_URL` are set together or not at all.',
+    ),
+  JWT_AUDIENCE: list.optional().describe('Comma list of audiences; a token needs one of them.'),
+  JWT_JWKS_URL: keysUrl
+    .optional()
+    .describe("The issuer's signing keys (JWKS): an `https` address, or one of this machine."),
+  JWT_ALGORITHMS: list
+    .pipe(z.array(z.enum(TOKEN_ALGORITHMS)))
+    .default(['RS256', 'ES256'])
+    .describe('Comma list of accepted signature algorithms; asymmetric ones only.'),
+  JWT_USER_CLAIM: z
+    .enum(USER_CLAIMS)
+    .default('email')
+    .describe(
+      "The claim that identifies the user: `email`, or `sub` if the issuer's subjects are user ids of this system.",
+    ),
+  JWT_EMAIL_VERIFIED_CLAIM: z
+    .enum(VERIFIED_CLAIMS)
+    .default('email_verified')
+    .describe(
+      'The claim that confirms the email address. `xms_edov` for Microsoft Entra; `none` accepts every address (see operations.md).',
+    ),
+  JWT_MAX_LIFE_S: positiveNumber
+    .default(DAY_S)
+    .describe('Longest accepted lifetime of a bearer token, in s.'),
 })
 
 type Settings = z.output<typeof issuerSettings>

@@ -1,21 +1,25 @@
 import { z } from 'zod'
-import { commonSettings, logConfig, port, positiveNumber, redisUrl } from '../shared/config.ts'
+import { commonSettings, logConfig, port, positiveNumber, redisSetting } from '../shared/config.ts'
+
+/** Settings of the invalidator. */
+export const invalidatorSettings = z.object({
+  ...commonSettings.shape,
+  REDIS_URL: redisSetting,
+  METRICS_PORT: port.default(9465).describe('Port of `/metrics`. It must not be public.'),
+  HEARTBEAT_MS: positiveNumber
+    .max(2_000)
+    .default(500)
+    .describe('Longest time between two polls of an idle invalidator, in ms.'),
+})
 
 /** The invalidator's environment. */
-export const invalidatorConfig = z
-  .object({
-    ...commonSettings.shape,
-    REDIS_URL: redisUrl,
-    METRICS_PORT: port.default(9465),
-    HEARTBEAT_MS: positiveNumber.max(2_000).default(500),
-  })
-  .transform((env) => ({
-    host: env.HOST,
-    metricsPort: env.METRICS_PORT,
-    log: logConfig(env),
-    database: { url: env.DATABASE_URL },
-    redisUrl: env.REDIS_URL,
-    prefix: env.CACHE_PREFIX,
-    /** How long to sleep at most: an idle invalidator still says how fresh the cache is. */
-    heartbeatMs: env.HEARTBEAT_MS,
-  }))
+export const invalidatorConfig = invalidatorSettings.transform((env) => ({
+  host: env.HOST,
+  metricsPort: env.METRICS_PORT,
+  log: logConfig(env),
+  database: { url: env.DATABASE_URL },
+  redisUrl: env.REDIS_URL,
+  prefix: env.CACHE_PREFIX,
+  /** How long to sleep at most: an idle invalidator still says how fresh the cache is. */
+  heartbeatMs: env.HEARTBEAT_MS,
+}))

@@ -58,18 +58,35 @@ export const list = z
   .transform((text) => text.split(',').map((item) => item.trim()))
   .pipe(z.array(z.string().min(1, 'an item is empty')))
 
-/** What both services are told: their servers, and how they speak of themselves. */
+/** Settings of both services. Descriptions become docs/configuration.md. */
 export const commonSettings = z.object({
-  DATABASE_URL: databaseUrl,
+  DATABASE_URL: databaseUrl.describe(
+    'Postgres 14 or later, the primary: `postgres://[user[:password]@]host[:port]/database`. ' +
+      'Parameters: `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, and `search_path`, a comma list of schemas (`public`). ' +
+      '`sslmode=require` and `verify-full` verify certificate and host, `verify-ca` (with `sslrootcert`) only the ' +
+      'certificate, `no-verify` nothing. Without `sslmode` there is no TLS. Other parameters are rejected by name.',
+  ),
   PGSSLMODE: notRead('sslmode=... in DATABASE_URL'),
   CACHE_PREFIX: z
     .string()
     .regex(/^[\w.-]+$/, 'only letters, digits and _ . -')
-    .default(CACHE_PREFIX),
-  HOST: z.string().default('127.0.0.1'),
-  LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
-  LOG_FORMAT: z.enum(LOG_FORMATS).default(defaultLogFormat),
+    .default(CACHE_PREFIX)
+    .describe('Prefix of every Redis key. Each system needs its own.'),
+  HOST: z.string().default('127.0.0.1').describe('Address to listen on. Images set `0.0.0.0`.'),
+  LOG_LEVEL: z.enum(LOG_LEVELS).default('info').describe('The least severe level that is logged.'),
+  LOG_FORMAT: z
+    .enum(LOG_FORMATS)
+    .default(defaultLogFormat)
+    .meta({ description: 'Format of a log line.', otherwise: '`text` on a terminal, else `json`' }),
 })
+
+/** Redis, where it is needed. */
+export const redisSetting = redisUrl.describe(
+  'One server (`redis://`, or `rediss://` with TLS), or the master that sentinels name: ' +
+    '`redis-sentinel://[user:password@]host[:port][,host...][/database][?sentinelPassword=...]#master` ' +
+    '(`rediss-sentinel://` with TLS). `NODE_EXTRA_CA_CERTS` adds a certificate authority. ' +
+    'Other parameters are rejected by name. Redis Cluster is rejected.',
+)
 
 export const logConfig = (env: z.output<typeof commonSettings>) => ({
   level: env.LOG_LEVEL,

@@ -3,7 +3,7 @@ import type { Environment } from './config.ts'
 import { ConfigurationError } from './errors.ts'
 
 /** Settings with secrets in them. */
-const SECRETS = ['DATABASE_URL', 'REDIS_URL', 'SESSION_SECRETS'] as const
+export const SECRETS = ['DATABASE_URL', 'REDIS_URL', 'SESSION_SECRETS'] as const
 
 /**
  * Adds the settings that are given as files, as container platforms mount secrets: the content of the

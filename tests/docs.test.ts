@@ -2,6 +2,7 @@ import { access, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { describeChartValues } from '../scripts/docs/chart-values.ts'
+import { describeConfiguration } from '../scripts/docs/configuration.ts'
 import { describeDashboard } from '../scripts/docs/dashboard.ts'
 import { describeDependencies } from '../scripts/docs/dependencies.ts'
 import { root } from '../scripts/paths.ts'
@@ -13,6 +14,11 @@ describe('docs', () => {
   it('tell the dependencies as the rules have them; else run `npm run docs`', async () => {
     const written = await readFile(join(FOLDER, 'dependencies.md'), 'utf8')
     expect(written).to.equal(describeDependencies(catalog))
+  })
+
+  it('list every setting as its schema describes it; else run `npm run docs`', async () => {
+    const written = await readFile(join(FOLDER, 'configuration.md'), 'utf8')
+    expect(written).to.equal(describeConfiguration(catalog.map(({ name }) => name)))
   })
 
   it('draw the dashboard as it is described; else run `npm run docs`', async () => {
