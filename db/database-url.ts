@@ -22,7 +22,7 @@ const SUPPORTED = 'sslmode, sslrootcert, sslcert, sslkey and search_path'
 /** Why a parameter that other programs take is rejected here. */
 const HINTS: Readonly<Record<string, string>> = {
   ssl: 'write sslmode=verify-full',
-  uselibpqcompat: 'sslmode has one meaning here, see the README',
+  uselibpqcompat: 'sslmode has one meaning here, see docs/configuration.md',
   user: 'write it before the @',
   password: 'write it before the @',
   port: 'write it after the host',

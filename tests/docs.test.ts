@@ -1,5 +1,5 @@
 import { access, readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect } from 'chai'
 import { describeChartValues } from '../scripts/docs/chart-values.ts'
 import { describeConfiguration } from '../scripts/docs/configuration.ts'
@@ -30,6 +30,44 @@ describe('docs', () => {
     const read = (name: string) => readFile(join(root, 'helm', name), 'utf8')
     const written = await read('README.md')
     expect(written).to.equal(describeChartValues(written, await read('values.yaml')))
+  })
+
+  it('show a resource in README as the code has it', async () => {
+    const [, example = ''] =
+      /```ts\n(.*?)```/s.exec(await readFile(join(root, 'README.md'), 'utf8')) ?? []
+    const code = await readFile(join(root, 'shared/resources/branches.ts'), 'utf8')
+    expect(example).to.have.length.above(100)
+    expect(code).to.include(example)
+  })
+
+  it('link only to files and headings that exist', async () => {
+    const pages = [
+      'README.md',
+      'ARCHITECTURE.md',
+      'SECURITY.md',
+      'helm/README.md',
+      'bench/README.md',
+    ]
+    for (const page of await readdir(FOLDER)) pages.push(`docs/${page}`)
+    for (const page of pages) {
+      const text = await readFile(join(root, page), 'utf8')
+      for (const [, link = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(link)) continue
+        const [path = '', heading] = link.split('#')
+        const target = path === '' ? join(root, page) : join(root, dirname(page), path)
+        const linked = await readFile(target, 'utf8').catch(() =>
+          expect.fail(`${page} links to ${link}`),
+        )
+        if (heading === undefined) continue
+        const headings = [...linked.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+          title
+            .toLowerCase()
+            .replaceAll(/[^\w\s-]/g, '')
+            .replaceAll(' ', '-'),
+        )
+        expect(headings, `${page} links to ${link}`).to.include(heading)
+      }
+    }
   })
 
   it('name only files that are there', async () => {

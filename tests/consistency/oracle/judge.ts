@@ -5,7 +5,7 @@ import type { WriteLog } from '../writers/log.ts'
 import type { Allowances } from './allowances.ts'
 import type { State, Timeline, Truth } from './truth.ts'
 
-/** As the README numbers them. */
+/** As docs/guarantees.md numbers them. */
 export type Guarantee = 'G1' | 'G2' | 'G3' | 'G4' | 'G5' | 'G6' | 'G7'
 
 /** Something that must not have happened, with what proves it. */
