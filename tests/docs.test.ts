@@ -45,6 +45,8 @@ describe('docs', () => {
       'README.md',
       'ARCHITECTURE.md',
       'SECURITY.md',
+      'CONTRIBUTING.md',
+      'CHANGELOG.md',
       'helm/README.md',
       'bench/README.md',
     ]
