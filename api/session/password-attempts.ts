@@ -3,7 +3,7 @@ import { PublicError } from '../../shared/errors.ts'
 import type { Bucket, SharedBuckets } from '../../shared/redis-buckets.ts'
 import { throttled } from '../http/problem.ts'
 import { createTokenBuckets } from '../http/token-buckets.ts'
-import { hashPassword, verifyPassword } from './password.ts'
+import { HASHES_AT_ONCE, hashPassword, verifyPassword } from './password.ts'
 
 /** Whose password is tried, and from where. */
 export interface Attempt {
@@ -50,8 +50,6 @@ const PER_PAIR = { perS: 0.1, burst: 10 }
  */
 const PER_NAME = { perS: 0.2, burst: 100 }
 
-// A hash takes most of a second of a core, in the pool of threads that also resolves names.
-const HASHES_AT_ONCE = 2
 const HASHES_WAITING = 50
 
 export function createPasswordAttempts({

@@ -1,7 +1,7 @@
-import { pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
-import { promisify } from 'node:util'
-
-const derive = promisify(pbkdf2)
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { extname } from 'node:path'
+import { Piscina } from 'piscina'
+import type { KeyRequest } from './derive-key.ts'
 
 /** Django's `pbkdf2_sha256$<iterations>$<salt>$<base64 hash>`. */
 const FORMAT = /^pbkdf2_sha256\$([1-9]\d{0,8})\$([^$]+)\$([A-Za-z0-9+/]{43}=)$/
@@ -9,6 +9,25 @@ const HASH_BYTES = 32
 
 /** The iterations of a hash by Django 5.2. */
 export const DJANGO_ITERATIONS = 1_000_000
+
+/** Derivations that run at the same time in one process. */
+export const HASHES_AT_ONCE = 2
+
+/**
+ * Threads with a low priority: requests that need no hash get the processor first. They start with the first hash,
+ * and end when none was needed for a while.
+ */
+const threads = new Piscina<KeyRequest, Uint8Array>({
+  // Compiled, both files end in `.js`.
+  filename: new URL(`./derive-key${extname(import.meta.url)}`, import.meta.url).href,
+  minThreads: 0,
+  maxThreads: HASHES_AT_ONCE,
+  idleTimeout: 10_000,
+  niceIncrement: 10,
+})
+
+const derive = (password: string, salt: string, iterations: number): Promise<Uint8Array> =>
+  threads.run({ password, salt, iterations, bytes: HASH_BYTES })
 
 /**
  * Whether a password is the one that was hashed. No password matches a text that is not a hash.
@@ -23,19 +42,19 @@ export async function verifyPassword(
 ): Promise<boolean> {
   const hash = parseHash(stored)
   if (hash !== null) {
-    const derived = await derive(password, hash.salt, hash.iterations, HASH_BYTES, 'sha256')
+    const derived = await derive(password, hash.salt, hash.iterations)
     if (timingSafeEqual(derived, hash.bytes)) return true
   }
   const left = iterations - (hash?.iterations ?? 0)
-  if (left > 0) await derive(password, 'a salt of no user', left, HASH_BYTES, 'sha256')
+  if (left > 0) await derive(password, 'a salt of no user', left)
   return false
 }
 
 /** Hashes a password as Django does. */
 export async function hashPassword(password: string, iterations: number): Promise<string> {
   const salt = randomBytes(16).toString('hex')
-  const hash = await derive(password, salt, iterations, HASH_BYTES, 'sha256')
-  return `pbkdf2_sha256$${iterations}$${salt}$${hash.toString('base64')}`
+  const hash = await derive(password, salt, iterations)
+  return `pbkdf2_sha256$${iterations}$${salt}$${Buffer.from(hash).toString('base64')}`
 }
 
 /** Whether a hash has fewer iterations than a new one would have. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { codeOf } from '../writers/transaction.ts'
 
-const TIMES = 50
+const TIMES = 100
 const EVERY_MS = 100
 
 /** Works with a connection of the checker's own, and closes it. */
@@ -16,8 +16,8 @@ export async function onPostgres<T>(url: string, work: (client: Client) => Promi
 }
 
 /**
- * Connects, and tries again while there are too many clients. Attempts that are refused in the end hold a slot until
- * then, also one of those that are reserved for superusers.
+ * Connects, and retries while Postgres rejects connections: it recovers, or has too many clients. A connection that
+ * Postgres is about to reject occupies a slot until then, even one that is reserved for superusers.
  */
 export async function connect(url: string): Promise<Client> {
   for (let time = 1; ; time++) {
@@ -27,7 +27,7 @@ export async function connect(url: string): Promise<Client> {
       await client.connect()
       return client
     } catch (error) {
-      if (codeOf(error) !== '53300' || time === TIMES) throw error
+      if (!['53300', '57P03'].includes(codeOf(error) ?? '') || time === TIMES) throw error
       await sleep(EVERY_MS)
     }
   }

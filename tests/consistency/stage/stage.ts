@@ -136,6 +136,7 @@ async function open(
         // Longer than any fault keeps a lock: a request that gives up would count as unanswered.
         LOCK_TIMEOUT_MS: '20000',
         LOAD_TIMEOUT_MS: '25000',
+        WRITE_TIMEOUT_MS: '25000',
         ...loading(options.replaceInApis),
         ...options.apiEnv,
       },

@@ -1,11 +1,11 @@
 import { chmod, chown, cp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Client } from 'pg'
 import { errorCode } from '../../../scripts/error-code.ts'
 import { stateDir } from '../../../scripts/paths.ts'
 import { startPostgres } from '../../../scripts/servers/postgres.ts'
 import type { PrivatePostgres } from '../../support/private-postgres.ts'
+import { connect, onPostgres } from './on-postgres.ts'
 
 /** A copy of a primary that follows it until it is promoted. */
 export interface Standby extends PrivatePostgres {
@@ -67,8 +67,7 @@ export async function startStandby(
 }
 
 async function copyData(primary: PrivatePostgres, home: string): Promise<void> {
-  const client = new Client({ connectionString: primary.url })
-  await client.connect()
+  const client = await connect(primary.url)
   await client.query(`select pg_backup_start('checker', true)`)
   const data = join(home, 'data')
   const { uid, gid } = await stat(join(primary.home, 'data'))
@@ -106,16 +105,9 @@ async function giveTo(folder: string, uid: number, gid: number): Promise<void> {
   }
 }
 
-async function ask<T extends object>(
+const ask = <T extends object>(
   url: string,
   text: string,
   values?: unknown[],
-): Promise<[T, ...T[]]> {
-  const client = new Client({ connectionString: url })
-  await client.connect()
-  try {
-    return (await client.query<T>(text, values)).rows as [T, ...T[]]
-  } finally {
-    await client.end()
-  }
-}
+): Promise<[T, ...T[]]> =>
+  onPostgres(url, async (client) => (await client.query<T>(text, values)).rows as [T, ...T[]])
