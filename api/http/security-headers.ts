@@ -8,7 +8,12 @@ export function createSecurityHeaders(): (res: ServerResponse) => void {
     helmet({
       contentSecurityPolicy: {
         useDefaults: false,
-        directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+        // `default-src` is no fallback for the other two.
+        directives: {
+          defaultSrc: ["'none'"],
+          baseUri: ["'none'"],
+          frameAncestors: ["'none'"],
+        },
       },
       // About pages, downloads and browsers that do not concern an API.
       crossOriginOpenerPolicy: false,

@@ -241,7 +241,7 @@ describe('problems', () => {
     const forged = await ask('/id', { headers: { 'X-Request-Id': 'a b' } })
     expect(forged.text).to.have.length(36)
     expect(Object.fromEntries((await ask('/bug')).res.headers)).to.include({
-      'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+      'content-security-policy': "default-src 'none';base-uri 'none';frame-ancestors 'none'",
       'x-content-type-options': 'nosniff',
       'x-frame-options': 'SAMEORIGIN',
       'cross-origin-resource-policy': 'same-origin',
