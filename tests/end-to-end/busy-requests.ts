@@ -1,5 +1,3 @@
-import { parentPort, workerData } from 'node:worker_threads'
-
 export interface BusyRequests {
   readonly api: string
   readonly cookie: string
@@ -8,17 +6,19 @@ export interface BusyRequests {
 }
 
 /**
- * Sends expensive requests all at once, and a slow search again and again until it receives a message. Answers with
- * the statuses. In a thread, so that reading its answers delays nothing that is measured.
+ * Sends expensive requests all at once, and a slow search again and again until all of them are answered. Runs in a
+ * thread of its own, so that reading the answers delays nothing that is measured.
  */
-async function send({ api, cookie, logIns, maps }: BusyRequests): Promise<number[]> {
-  const searching = new AbortController()
-  parentPort?.once('message', () => searching.abort())
-  return Promise.all([
+export default async function sendBusyRequests(wanted: BusyRequests): Promise<readonly number[]> {
+  const { api, cookie, logIns, maps } = wanted
+  let isDone = false
+  const searching = search()
+  const statuses = await Promise.all([
     ...Array.from({ length: logIns }, (_, n) => logIn(n)),
     ...Array.from({ length: maps }, () => read('projects/map')),
-    search(searching.signal),
   ])
+  isDone = true
+  return [...statuses, ...(await searching)]
 
   async function read(path: string): Promise<number> {
     const response = await fetch(`${api}/api/v1/${path}`, { headers: { Cookie: cookie } })
@@ -26,11 +26,10 @@ async function send({ api, cookie, logIns, maps }: BusyRequests): Promise<number
     return response.status
   }
 
-  async function search(signal: AbortSignal): Promise<number> {
-    let status = 0
-    while (!signal.aborted)
-      status = await read(`projects/smallsearch?searchTerm=${'e '.repeat(100)}`)
-    return status
+  async function search(): Promise<number[]> {
+    const found: number[] = []
+    while (!isDone) found.push(await read(`projects/smallsearch?searchTerm=${'e '.repeat(100)}`))
+    return found
   }
 
   /** Logs in from another address each time. A user that does not exist costs as much as any other. */
@@ -44,6 +43,3 @@ async function send({ api, cookie, logIns, maps }: BusyRequests): Promise<number
     return response.status
   }
 }
-
-const statuses = await send(workerData as BusyRequests)
-parentPort?.postMessage(statuses)
