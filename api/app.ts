@@ -14,11 +14,11 @@ import { readJson } from './http/body.ts'
 import { createClient } from './http/client.ts'
 import { createConsistency } from './http/consistency.ts'
 import { createConsistencyTokens } from './http/consistency-token.ts'
+import { createExpensiveReads } from './http/expensive-reads.ts'
 import { createFront, type Front } from './http/front.ts'
 import { createRequestReader } from './http/request-reader.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import { createSecurityLog } from './http/security-log.ts'
-import { createUserLimit } from './http/user-limit.ts'
 import type { RequestWatch } from './metrics.ts'
 import { describeRoutes } from './openapi/document.ts'
 import { adminTaskRoutes } from './routes/admin-tasks.ts'
@@ -80,7 +80,7 @@ export function createApp(options: AppOptions): Express {
     db: writeDb,
     logger,
     sendAnswer: createSendAnswer(config),
-    limitUser: createUserLimit(config.userLimits),
+    expensive: createExpensiveReads(config.expensiveReads),
     ...createAuthentication({
       reader,
       sessions,

@@ -45,12 +45,10 @@ export const apiSettings = (resourceNames: readonly string[]) =>
         description: 'Comma list of resources to cache, such as `staff:profile,staff:list`.',
         otherwise: 'all',
       }),
-    CACHE_TTL_OVERRIDES: ttlOverrides(resourceNames)
-      .default(new Map())
-      .meta({
-        description: 'Comma list of TTLs in s, such as `staff:list=60`.',
-        otherwise: 'none',
-      }),
+    CACHE_TTL_OVERRIDES: ttlOverrides(resourceNames).default(new Map()).meta({
+      description: 'Comma list of TTLs in s, such as `staff:list=60`.',
+      otherwise: 'none',
+    }),
     CACHE_MAX_VALUE_BYTES: positiveNumber
       .default(MAX_VALUE_BYTES)
       .describe(
@@ -117,12 +115,10 @@ export const apiSettings = (resourceNames: readonly string[]) =>
       .describe(
         'Postgres connections of one API process, at least 3. It must exceed `LOAD_CONCURRENCY` and `WRITE_CONCURRENCY` together, so that health checks always find a connection.',
       ),
-    LOAD_CONCURRENCY: positiveNumber
-      .optional()
-      .meta({
-        description: 'Connections for reads.',
-        otherwise: 'the rest of `DB_POOL_SIZE` but one',
-      }),
+    LOAD_CONCURRENCY: positiveNumber.optional().meta({
+      description: 'Connections for reads.',
+      otherwise: 'the rest of `DB_POOL_SIZE` but one',
+    }),
     LOAD_QUEUE: wholeNumber
       .default(1000)
       .describe('Reads that may wait for a connection. Beyond them: 503 with `Retry-After`.'),
@@ -162,53 +158,58 @@ export const apiConfig = (resourceNames: readonly string[]) =>
     .refine(...neededWithTheOthers('JWT_ISSUER'))
     .refine(...neededWithTheOthers('JWT_AUDIENCE'))
     .refine(...neededWithTheOthers('JWT_JWKS_URL'))
-    .transform((env, context) => ({
-      host: env.HOST,
-      port: env.PORT,
-      metricsPort: env.METRICS_PORT,
-      log: logConfig(env),
-      database: {
-        url: env.DATABASE_URL,
-        limits: {
-          loadMs: env.LOAD_TIMEOUT_MS,
-          writeMs: env.WRITE_TIMEOUT_MS,
-          lockMs: env.LOCK_TIMEOUT_MS,
+    .transform((env, context) => {
+      const connections = connectionShares(env, context)
+      return {
+        host: env.HOST,
+        port: env.PORT,
+        metricsPort: env.METRICS_PORT,
+        log: logConfig(env),
+        database: {
+          url: env.DATABASE_URL,
+          limits: {
+            loadMs: env.LOAD_TIMEOUT_MS,
+            writeMs: env.WRITE_TIMEOUT_MS,
+            lockMs: env.LOCK_TIMEOUT_MS,
+          },
         },
-      },
-      connections: {
-        ...connectionShares(env, context),
-        loadQueue: env.LOAD_QUEUE,
-        writeQueue: env.WRITE_QUEUE,
-      },
-      cache: {
-        enabled: env.CACHE_ENABLED,
-        redisUrl: env.REDIS_URL,
-        commandTimeoutMs: env.REDIS_TIMEOUT_MS,
-        budgetMs: env.REDIS_BUDGET_MS,
-        maxStalenessMs: env.MAX_STALENESS_MS,
-        prefix: env.CACHE_PREFIX,
-        resources: env.CACHE_RESOURCES,
-        maxValueBytes: env.CACHE_MAX_VALUE_BYTES,
-        ttlOverridesMs: env.CACHE_TTL_OVERRIDES,
-      },
-      http: {
-        sessionSecrets: env.SESSION_SECRETS,
-        sessionIdleS: env.SESSION_IDLE_S,
-        passwordIterations: env.PASSWORD_ITERATIONS,
-        tokenLifeMs: env.MAX_STALENESS_MS + CLOCKS_DIFFER_MS,
-        bearer: bearerConfig(env),
-        corsOrigins: env.CORS_ORIGINS,
-        trustProxy: env.TRUST_PROXY,
-        rateLimit: { perS: env.RATE_LIMIT_PER_S, burst: env.RATE_LIMIT_BURST },
-        userLimits: {
-          searchesPerMinute: env.SEARCHES_PER_MINUTE,
-          exportsPerMinute: env.EXPORTS_PER_MINUTE,
+        connections: {
+          ...connections,
+          loadQueue: env.LOAD_QUEUE,
+          writeQueue: env.WRITE_QUEUE,
         },
-        edgeMaxAgeS: env.EDGE_MAX_AGE_S,
-        bodyLimitBytes: env.BODY_LIMIT_BYTES,
-        docsEnabled: env.DOCS_ENABLED,
-      },
-    }))
+        cache: {
+          enabled: env.CACHE_ENABLED,
+          redisUrl: env.REDIS_URL,
+          commandTimeoutMs: env.REDIS_TIMEOUT_MS,
+          budgetMs: env.REDIS_BUDGET_MS,
+          maxStalenessMs: env.MAX_STALENESS_MS,
+          prefix: env.CACHE_PREFIX,
+          resources: env.CACHE_RESOURCES,
+          maxValueBytes: env.CACHE_MAX_VALUE_BYTES,
+          ttlOverridesMs: env.CACHE_TTL_OVERRIDES,
+        },
+        http: {
+          sessionSecrets: env.SESSION_SECRETS,
+          sessionIdleS: env.SESSION_IDLE_S,
+          passwordIterations: env.PASSWORD_ITERATIONS,
+          tokenLifeMs: env.MAX_STALENESS_MS + CLOCKS_DIFFER_MS,
+          bearer: bearerConfig(env),
+          corsOrigins: env.CORS_ORIGINS,
+          trustProxy: env.TRUST_PROXY,
+          rateLimit: { perS: env.RATE_LIMIT_PER_S, burst: env.RATE_LIMIT_BURST },
+          expensiveReads: {
+            searchesPerMinute: env.SEARCHES_PER_MINUTE,
+            exportsPerMinute: env.EXPORTS_PER_MINUTE,
+            atOnce: connections.expensiveReads,
+            queue: env.LOAD_QUEUE,
+          },
+          edgeMaxAgeS: env.EDGE_MAX_AGE_S,
+          bodyLimitBytes: env.BODY_LIMIT_BYTES,
+          docsEnabled: env.DOCS_ENABLED,
+        },
+      }
+    })
 
 interface ConnectionSettings {
   readonly DB_POOL_SIZE: number

@@ -6,6 +6,8 @@ export interface ConnectionShares {
   readonly writes: number
   /** How many loads may run at once: fewer than `reads`, so that health checks find a connection. */
   readonly loads: number
+  /** How many of these may be searches and exports, which no cache absorbs. */
+  readonly expensiveReads: number
 }
 
 /** What may be set; undefined takes a share of the pool. */
@@ -31,5 +33,6 @@ export function shareConnections({
 }: ConnectionSettings): ConnectionShares | undefined {
   const reads = pool - writes
   const atOnce = loads ?? reads - RESERVED
-  return atOnce >= 1 && atOnce + RESERVED <= reads ? { reads, writes, loads: atOnce } : undefined
+  if (atOnce < 1 || atOnce + RESERVED > reads) return undefined
+  return { reads, writes, loads: atOnce, expensiveReads: Math.max(1, Math.floor(atOnce / 4)) }
 }

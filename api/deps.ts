@@ -4,7 +4,7 @@ import type { Database } from '../db/schema.ts'
 import type { SendAnswer } from './http/answer.ts'
 import type { Authentication } from './http/authenticate.ts'
 import type { RequestReader } from './http/request-reader.ts'
-import type { UserLimit } from './http/user-limit.ts'
+import type { ExpensiveReads } from './http/expensive-reads.ts'
 
 /** What every router is given. */
 export interface AppDeps extends Authentication {
@@ -14,5 +14,5 @@ export interface AppDeps extends Authentication {
   readonly logger: Logger
   /** Sends what `reader` answered. */
   readonly sendAnswer: SendAnswer
-  readonly limitUser: UserLimit
+  readonly expensive: ExpensiveReads
 }

@@ -48,26 +48,42 @@ export function docsRoutes({ describe }: DocsDeps): Router {
 const FOLDER = dirname(fileURLToPath(import.meta.resolve('swagger-ui-dist/package.json')))
 const FILES = ['swagger-ui.css', 'swagger-ui-bundle.js'] as const
 
-/** Sends back the CSRF token, as the API's own pages do. */
+/**
+ * Shows the document. Swagger UI resolves a 3.1 document for seconds, a 3.0 document at once, so the page
+ * rewrites the only differences that it shows: types with null. It sends the CSRF token with each request.
+ */
 const START = `
-  SwaggerUIBundle({
-    url: 'openapi.json',
+  const nullable = (value) => {
+    if (Array.isArray(value)) return value.map(nullable)
+    if (typeof value !== 'object' || value === null) return value
+    const copy = Object.fromEntries(Object.entries(value).map(([name, part]) => [name, nullable(part)]))
+    if (Array.isArray(copy.type)) {
+      copy.nullable = copy.type.includes('null')
+      copy.type = copy.type.find((type) => type !== 'null')
+    }
+    return copy
+  }
+  fetch('openapi.json').then((response) => response.json()).then((description) => SwaggerUIBundle({
+    spec: { ...nullable(description), openapi: '3.0.3' },
     dom_id: '#docs',
     deepLinking: true,
     // All operations at once would take the browser seconds.
     docExpansion: 'none',
+    // Each operation shows its own schemas.
+    defaultModelsExpandDepth: -1,
     requestInterceptor(request) {
       const token = /(?:^|; )spmscsrf=([^;]*)/.exec(document.cookie)
       if (token) request.headers['X-CSRFToken'] = token[1]
       return request
     },
-  })`
+  }))`
 
 const PAGE = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <title>SPMS API</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="docs/swagger-ui.css">
 </head>
 <body>

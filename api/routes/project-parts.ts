@@ -78,8 +78,9 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
     .route(`/projects/${path}`)
     .get(operations.lists, async (req, res) => {
       const { userId } = await deps.requireUser(req)
-      deps.limitUser(userId, 'export')
-      sendPrivate(res, await reader.query((trx) => findParts(trx, table)))
+      deps.expensive.count(userId, 'export')
+      const parts = await deps.expensive.run(() => reader.query((trx) => findParts(trx, table)))
+      sendPrivate(res, parts)
     })
     .post(operations.adds, async (req, res) => {
       const { userId } = await deps.requireUser(req)

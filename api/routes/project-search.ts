@@ -32,7 +32,8 @@ import { queryAs } from './query-as.ts'
 
 const PAGE_SIZE = 24
 const FIRST = 20
-const MAP_BATCH = 100
+/** Small, so that turning one batch into bytes does not hold up other requests. */
+const MAP_BATCH = 25
 
 /** Searches among all projects. Before `projectRoutes`, whose ids take any word. */
 export function projectSearchRoutes(deps: AppDeps): Router {
@@ -87,9 +88,11 @@ export function projectSearchRoutes(deps: AppDeps): Router {
     let separator = ''
     for (let from = 0; from < ids.length; from += MAP_BATCH) {
       const batch = ids.slice(from, from + MAP_BATCH)
-      const projects = await deps.reader.query((trx) => findProjectsById(trx, batch))
-      if (projects.length === 0) continue
-      yield separator + projects.join(',')
+      const projects = await deps.expensive.run(() =>
+        deps.reader.query((trx) => findProjectsById(trx, batch)),
+      )
+      if (projects === null) continue
+      yield separator + projects
       separator = ','
     }
     yield `],"total_projects":${total},"projects_without_location":${withoutLocation}}`

@@ -77,19 +77,22 @@ export async function findMapOutline(
   return { ids, total: Number(total), withoutLocation: Number(withoutLocation) }
 }
 
-/** These projects in their full shape (S.Project), each as JSON text, in this order; those that are left. */
+/**
+ * These projects in their full shape (S.Project), in this order, as JSON text with commas between them; `null` if
+ * none of them exists any more.
+ */
 export async function findProjectsById(
   trx: Kysely<Database>,
   ids: readonly string[],
-): Promise<string[]> {
+): Promise<string | null> {
   const projects = selectProjects()
     .innerJoin(listed(sql`${ids}::bigint[]`), 'listed.id', 'project.id')
     .orderBy('listed.position')
-  const rows = await trx
+  const { body } = await trx
     .selectFrom(projects.as('project'))
-    .select(sql<string>`to_json(project)::text`.as('body'))
-    .execute()
-  return rows.map(({ body }) => body)
+    .select(sql<string | null>`string_agg(to_json(project)::text, ',')`.as('body'))
+    .executeTakeFirstOrThrow()
+  return body
 }
 
 const eb = expressionBuilder<Database>()

@@ -11,13 +11,13 @@ export interface BusyRequests {
  */
 export default async function sendBusyRequests(wanted: BusyRequests): Promise<readonly number[]> {
   const { api, cookie, logIns, maps } = wanted
-  let isDone = false
+  const done = new AbortController()
   const searching = search()
   const statuses = await Promise.all([
     ...Array.from({ length: logIns }, (_, n) => logIn(n)),
     ...Array.from({ length: maps }, () => read('projects/map')),
   ])
-  isDone = true
+  done.abort()
   return [...statuses, ...(await searching)]
 
   async function read(path: string): Promise<number> {
@@ -28,7 +28,8 @@ export default async function sendBusyRequests(wanted: BusyRequests): Promise<re
 
   async function search(): Promise<number[]> {
     const found: number[] = []
-    while (!isDone) found.push(await read(`projects/smallsearch?searchTerm=${'e '.repeat(100)}`))
+    while (!done.signal.aborted)
+      found.push(await read(`projects/smallsearch?searchTerm=${'e '.repeat(100)}`))
     return found
   }
 

@@ -34,7 +34,7 @@ async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) 
       corsOrigins: [],
       trustProxy: 1,
       rateLimit: { perS: 0, burst: 0 },
-      userLimits: { searchesPerMinute: 0, exportsPerMinute: 0 },
+      expensiveReads: { searchesPerMinute: 0, exportsPerMinute: 0, atOnce: 2, queue: 1000 },
       edgeMaxAgeS: 0,
       bodyLimitBytes: 10_000,
       docsEnabled: true,

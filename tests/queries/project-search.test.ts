@@ -166,10 +166,10 @@ describe('the search for projects', function () {
   })
 
   it('shows projects by their ids in any order, without those that are gone', async () => {
-    const bodies = await findProjectsById(db, ['9', '999999999', '3'])
-    const shown = bodies.map((body) => project.parse(JSON.parse(body)))
+    const found = await findProjectsById(db, ['9', '999999999', '3'])
+    const shown = project.array().parse(JSON.parse(`[${found}]`))
     expect(shown.map(({ id }) => id)).to.deep.equal([9, 3])
     expect(shown[0]).to.deep.equal(JSON.parse((await findProject(db, '9')) ?? ''))
-    expect(await findProjectsById(db, [])).to.deep.equal([])
+    expect(await findProjectsById(db, [])).to.be.null
   })
 })

@@ -170,7 +170,9 @@ describe('expensive reads of one user', () => {
 
   before(async () => {
     api = await startTestApi({
-      http: { userLimits: { searchesPerMinute: 6, exportsPerMinute: 3 } },
+      http: {
+        expensiveReads: { searchesPerMinute: 6, exportsPerMinute: 3, atOnce: 2, queue: 1000 },
+      },
     })
     await api.reset()
   })

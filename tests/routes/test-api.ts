@@ -56,7 +56,7 @@ export const httpConfig: HttpConfig = {
   corsOrigins: [],
   trustProxy: false,
   rateLimit: { perS: 0, burst: 0 },
-  userLimits: { searchesPerMinute: 0, exportsPerMinute: 0 },
+  expensiveReads: { searchesPerMinute: 0, exportsPerMinute: 0, atOnce: 2, queue: 1000 },
   edgeMaxAgeS: 0,
   bodyLimitBytes: 10_000,
   docsEnabled: true,
