@@ -3,7 +3,7 @@ import { compileRules } from '../shared/cache/compile.ts'
 import { createGuard } from '../shared/cache/guard.ts'
 import { createLoader } from '../shared/cache/loader.ts'
 import { createCacheMetrics, type StoreMetrics } from '../shared/cache/metrics.ts'
-import { OwnLife, watchOwnLife } from '../shared/cache/own-life.ts'
+import { IncarnationTracker, trackIncarnation } from '../shared/cache/incarnation-tracker.ts'
 import { createReader } from '../shared/cache/reader.ts'
 import { createRedisStore } from '../shared/cache/store.ts'
 import { parseConfig } from '../shared/config.ts'
@@ -66,12 +66,12 @@ await runService(logger, async (service) => {
   const metrics = createCacheMetrics(registry)
   const { prefix, resources, maxStalenessMs } = config.cache
   const [secret = ''] = config.http.sessionSecrets
-  const life = new OwnLife()
+  const incarnationTracker = new IncarnationTracker()
   const redis = openCacheRedis(config.cache, service, createInstruments(registry))
   const store = redis && openStore(redis, config.cache, service, metrics.store)
   if (store) {
-    void watchOwnLife(db, life, stopping, (error) =>
-      logger.warn('no incarnation of the database can be begun, so nothing is stored in Redis', {
+    void trackIncarnation(db, incarnationTracker, stopping, (error) =>
+      logger.warn('cannot begin an incarnation of the database, so nothing is stored in Redis', {
         error,
       }),
     )
@@ -80,14 +80,14 @@ await runService(logger, async (service) => {
   const loader = createLoader(db, {
     concurrency: connections.loads,
     queue: connections.loadQueue,
-    life,
+    incarnationTracker,
     tables,
   })
-  measureParts(registry, { db, writeDb, loader, store, life, resources })
+  measureParts(registry, { db, writeDb, loader, store, incarnationTracker, resources })
   const reader = createReader({
     store,
     loader,
-    guard: createGuard({ maxStalenessMs, life }),
+    guard: createGuard({ maxStalenessMs, incarnationTracker }),
     tokens: currentTokens,
     prefix,
     isCached: ({ name }) => resources.has(name),

@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client'
 import { poolUse } from '../db/database.ts'
 import type { Database } from '../db/schema.ts'
 import type { LimitedLoader } from '../shared/cache/loader.ts'
-import type { OwnLife } from '../shared/cache/own-life.ts'
+import type { IncarnationTracker } from '../shared/cache/incarnation-tracker.ts'
 import type { EntryStore } from '../shared/cache/store.ts'
 import { ageMsOf } from '../shared/cache/watermark.ts'
 import { createInstruments } from '../shared/instruments.ts'
@@ -74,14 +74,14 @@ export interface MeasuredParts {
   readonly loader: LimitedLoader
   /** `null`: the cache is switched off. */
   readonly store: EntryStore | null
-  readonly life: Pick<OwnLife, 'incarnation'>
+  readonly incarnationTracker: Pick<IncarnationTracker, 'incarnation'>
   /** The resources that are cached. */
   readonly resources: ReadonlySet<string>
 }
 
 /** Tells what an API process knows of its database and of how fresh the cache is, when it is asked. */
 export function measureParts(registry: Registry, parts: MeasuredParts): void {
-  const { db, writeDb, loader, store, life, resources } = parts
+  const { db, writeDb, loader, store, incarnationTracker, resources } = parts
   const { reading, sum } = createInstruments(registry)
 
   reading(
@@ -111,7 +111,7 @@ export function measureParts(registry: Registry, parts: MeasuredParts): void {
       if (nowMs === null) return []
       return [...resources].map((resource) => {
         const mark = store.watermark(resource)
-        const isOurs = mark !== null && mark.incarnation === life.incarnation
+        const isOurs = mark !== null && mark.incarnation === incarnationTracker.incarnation
         return [{ resource }, isOurs ? ageMsOf(mark, nowMs) / 1000 : Infinity] as const
       })
     },

@@ -36,9 +36,9 @@ async function wait(
     const committed = await look(client)
     for (;;) {
       const marks = await readWatermarks(redis, prefix)
-      const { life } = await look(client)
+      const { incarnation } = await look(client)
       const isApplied = marks.every(
-        (mark) => mark?.incarnation === life && covers(mark.snapshot, committed.snapshot),
+        (mark) => mark?.incarnation === incarnation && covers(mark.snapshot, committed.snapshot),
       )
       if (isApplied) return performance.now() - startedMs
       if (performance.now() - startedMs > LOST_MS) throw new Error('not applied within a minute')
@@ -50,12 +50,12 @@ async function wait(
   }
 }
 
-async function look(client: Client): Promise<{ snapshot: Snapshot; life: string | null }> {
-  const { rows } = await client.query<{ snapshot: string; life: string | null }>(
-    `select pg_current_snapshot()::text as snapshot, (select id from invalidation.life) as life`,
+async function look(client: Client): Promise<{ snapshot: Snapshot; incarnation: string | null }> {
+  const { rows } = await client.query<{ snapshot: string; incarnation: string | null }>(
+    `select pg_current_snapshot()::text as snapshot, (select id from invalidation.current_incarnation) as incarnation`,
   )
   return {
     snapshot: parseSnapshot(rows[0]?.snapshot ?? '') as Snapshot,
-    life: rows[0]?.life ?? null,
+    incarnation: rows[0]?.incarnation ?? null,
   }
 }

@@ -4,9 +4,9 @@ grant select on all tables in schema public to spms_api;
 revoke select on django_session, django_admin_log, django_content_type, auth_permission,
   auth_group, auth_group_permissions
   from spms_api;
-grant select on invalidation.life to spms_api;
+grant select on invalidation.current_incarnation to spms_api;
 -- After a restart of Postgres it may be the first to find that no incarnation has begun.
-grant execute on function invalidation.begin_life() to spms_api;
+grant execute on function invalidation.begin_incarnation() to spms_api;
 -- A log-out revokes its session.
 grant select, insert, update, delete on invalidation.session_revocation to spms_api;
 
@@ -39,14 +39,14 @@ grant delete, select (user_id) on django_admin_log to spms_api;
 -- The invalidator reads the log and what it means ...
 grant usage on schema public, invalidation to spms_invalidator;
 grant select on invalidation.event, invalidation.rules, invalidation.watched_table,
-  invalidation.build, invalidation.life, invalidation.floor, invalidation.note,
+  invalidation.build, invalidation.current_incarnation, invalidation.floor, invalidation.note,
   invalidation.cursor
   to spms_invalidator;
 -- ... writes down how far it is, and that a new life has begun ...
 grant insert, update on invalidation.cursor, invalidation.floor to spms_invalidator;
 grant delete on invalidation.cursor to spms_invalidator;
 grant insert, delete on invalidation.note to spms_invalidator;
-grant execute on function invalidation.begin_life() to spms_invalidator;
+grant execute on function invalidation.begin_incarnation() to spms_invalidator;
 -- ... empties segments, which takes a lock that TRUNCATE gives the right to ...
 grant select, truncate on invalidation.event_0, invalidation.event_1, invalidation.event_2,
   invalidation.event_3

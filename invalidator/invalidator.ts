@@ -8,7 +8,7 @@ import {
   PING_EVERY_MS,
   type WorkerSession,
 } from '../db/event-log/session.ts'
-import { NoLife } from '../db/event-log/window.ts'
+import { NoIncarnation } from '../db/event-log/window.ts'
 import type { Ledger } from '../shared/cache/ledger.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { createDenialLog } from '../shared/redis-denials.ts'
@@ -149,7 +149,7 @@ class AnotherRedis extends Error {
 }
 
 /** What only a new session puts right. */
-const NEEDS_SESSION = [NoLife, NotOneSession, AnotherRedis]
+const NEEDS_SESSION = [NoIncarnation, NotOneSession, AnotherRedis]
 
 /** The identity of the Redis, as far as it is known. While Redis is away the last one stays. */
 interface Identity {

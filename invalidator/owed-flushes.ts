@@ -24,7 +24,7 @@ export function createOwedFlushes(catalog: readonly { readonly name: string }[])
   return {
     observe(horizon) {
       // Every watermark of another incarnation descends from a flush in that incarnation.
-      if (last?.life.incarnation !== horizon.life.incarnation) owed.clear()
+      if (last?.database.incarnation !== horizon.database.incarnation) owed.clear()
       const isEmptied = last !== undefined && isEmptiedByHand(last, horizon)
       if (isEmptied) for (const { name } of catalog) owed.set(name, horizon.snapshot)
       last = horizon
@@ -40,6 +40,6 @@ export function createOwedFlushes(catalog: readonly { readonly name: string }[])
 
 /** Pruning gives one segment another file and raises the floor in the same transaction. */
 const isEmptiedByHand = (before: Horizon, now: Horizon): boolean =>
-  before.life.incarnation === now.life.incarnation &&
+  before.database.incarnation === now.database.incarnation &&
   before.files !== now.files &&
   before.floor?.text === now.floor?.text

@@ -46,6 +46,6 @@ export function standings(posts: readonly Post[]): [Watermark | null, ResourceRu
  * seen more than the present did not come from this life of the database.
  */
 export const continues = (mark: Watermark, horizon: Horizon): boolean =>
-  mark.incarnation === horizon.life.incarnation &&
+  mark.incarnation === horizon.database.incarnation &&
   covers(horizon.snapshot, mark.snapshot) &&
   isWithinRing(mark.snapshot, horizon)

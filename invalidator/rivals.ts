@@ -1,4 +1,4 @@
-import type { Life } from '../db/event-log/window.ts'
+import type { DatabaseIdentity } from '../db/event-log/window.ts'
 import type { Watermark } from '../shared/cache/watermark.ts'
 
 /** Why a watermark of another life may not be replaced. */
@@ -7,7 +7,7 @@ export type Rivalry = 'alive' | 'newer timeline'
 /** Tells what a life before us has left in Redis from what another living system writes there. */
 export interface Rivals {
   /** Why this watermark of a resource must be left alone for now; `null` when it may be replaced. */
-  rivalry(resource: string, found: Watermark, ours: Life): Rivalry | null
+  rivalry(resource: string, found: Watermark, ours: DatabaseIdentity): Rivalry | null
 }
 
 /** A living owner says how fresh the cache is several times in this; a dead one never again. */

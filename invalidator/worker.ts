@@ -304,8 +304,8 @@ export function createWorker(deps: WorkerDeps): Worker {
     const windows: Looked[] = []
 
     // An installation that was removed and made again begins its numbers again.
-    if (horizon.life.incarnation !== incarnation) await translation.learn()
-    incarnation = horizon.life.incarnation
+    if (horizon.database.incarnation !== incarnation) await translation.learn()
+    incarnation = horizon.database.incarnation
     // Without a segment a window may miss events: the scan then disables everything at once.
     if (inspectionDue() || !installation || !horizon.isComplete) {
       installation = await inspect(client)
@@ -351,15 +351,15 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 
   /** Decides whose watermark it is, and whether entries may be read as the triggers stand. */
-  function judge(post: Post, { life }: Horizon, installed: Installation): void {
+  function judge(post: Post, { database }: Horizon, installed: Installation): void {
     const { resource, mark } = post
     // What we wrote ourselves is ours in whatever life; nobody has written there since.
     const isForeign =
       post.pass === null &&
       mark !== null &&
-      mark.incarnation !== life.incarnation &&
+      mark.incarnation !== database.incarnation &&
       writtenAtMs(post) === null
-    const rivalry = isForeign ? rivals.rivalry(resource.name, mark, life) : null
+    const rivalry = isForeign ? rivals.rivalry(resource.name, mark, database) : null
     if (rivalry !== null && rivalry !== post.rivalry) {
       logger.error('another database invalidates in this Redis, leaving its watermark alone', {
         resource: resource.name,
@@ -516,7 +516,7 @@ function advanceOf(post: Post, { horizon, keys, flush }: Findings, asOfMs: numbe
     keys: keys.get(resource.name) ?? new Set(),
     flush: flush.has(resource.name),
     next: {
-      ...horizon.life,
+      ...horizon.database,
       snapshot: horizon.snapshot,
       asOfMs,
       part: 0,

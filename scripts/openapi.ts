@@ -5,7 +5,7 @@ import { openDatabase } from '../db/database.ts'
 import { createGuard } from '../shared/cache/guard.ts'
 import { createLoader } from '../shared/cache/loader.ts'
 import { createCacheMetrics } from '../shared/cache/metrics.ts'
-import { OwnLife } from '../shared/cache/own-life.ts'
+import { IncarnationTracker } from '../shared/cache/incarnation-tracker.ts'
 import { createReader } from '../shared/cache/reader.ts'
 import { parseConfig } from '../shared/config.ts'
 import { createLogger } from '../shared/logger.ts'
@@ -26,7 +26,7 @@ export async function readOpenApiDocument(): Promise<string> {
   const reader = createReader({
     store: null,
     loader: createLoader(db, { concurrency: 1, queue: 0 }),
-    guard: createGuard({ maxStalenessMs: 0, life: new OwnLife() }),
+    guard: createGuard({ maxStalenessMs: 0, incarnationTracker: new IncarnationTracker() }),
     prefix: 'none',
     isCached: () => false,
     metrics: createCacheMetrics(createRegistry()),

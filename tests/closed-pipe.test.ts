@@ -14,7 +14,7 @@ describe('a command whose output nobody reads to its end', function () {
     sql = new Client({ connectionString: database.url })
     await sql.connect()
     // The one that the template began is not this database's, and `tail` needs one.
-    await sql.query('select invalidation.begin_life()')
+    await sql.query('select invalidation.begin_incarnation()')
   })
   after(async () => {
     await sql.end()

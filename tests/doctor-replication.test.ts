@@ -59,7 +59,7 @@ describe('doctor and install on a server that is replicated', () => {
       await sql.query(`select invalidation.flush('project:*')`)
       await keepHouse(sql, { aheadS: minute * 60 })
     }
-    await sql.query('select invalidation.begin_life()')
+    await sql.query('select invalidation.begin_incarnation()')
     await sql.query('update invalidation.build set retired_at = null')
     await sql.query('drop publication everything')
   })

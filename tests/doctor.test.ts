@@ -235,8 +235,8 @@ describe('doctor', function () {
         [
           'usage on schema public',
           'usage on schema invalidation',
-          'select on invalidation.life',
-          'execute on function invalidation.begin_life()',
+          'select on invalidation.current_incarnation',
+          'execute on function invalidation.begin_incarnation()',
           'select on users_keywordtag',
           'insert, update, delete on projects_projectmember',
           'update, delete on users_user',
@@ -248,7 +248,7 @@ describe('doctor', function () {
         [
           'usage on schema public',
           'usage on schema invalidation',
-          'execute on function invalidation.begin_life()',
+          'execute on function invalidation.begin_incarnation()',
           'select on invalidation.rules',
           'select, insert, update, delete on invalidation.cursor',
           'select, truncate on invalidation.event_3',

@@ -34,7 +34,7 @@ describe('a table name', function () {
       grant select, insert, update, delete on all tables in schema public to ${role};
       grant usage on schema public, invalidation to ${role};
       grant usage on all sequences in schema public to ${role};
-      grant select on invalidation.life to ${role};
+      grant select on invalidation.current_incarnation to ${role};
       create schema ${role} authorization ${role};
       create table ${role}.agencies_affiliation (like public.agencies_affiliation including all);
       create table ${role}.users_user (like public.users_user including all);

@@ -190,12 +190,12 @@ export async function readLogProblems(client: pg.ClientBase): Promise<readonly s
      union all
      select format('%s, who reads the incarnation for everybody, lacks select on it: nothing is cached', pg_get_userbyid(v.relowner))
        from pg_class v join ours o on o.relname = 'incarnation'
-       where v.oid = to_regclass('invalidation.life') and not has_table_privilege(v.relowner, o.oid, 'select')
+       where v.oid = to_regclass('invalidation.current_incarnation') and not has_table_privilege(v.relowner, o.oid, 'select')
      union all
-     select format('%s, the owner of begin_life(), lacks insert or update on %s: no invalidator starts after a restart of the server',
+     select format('%s, the owner of begin_incarnation(), lacks insert or update on %s: no invalidator starts after a restart of the server',
                    pg_get_userbyid(p.proowner), o.name)
        from pg_proc p join ours o on o.relname = 'incarnation'
-       where p.pronamespace = to_regnamespace('invalidation') and p.proname = 'begin_life'
+       where p.pronamespace = to_regnamespace('invalidation') and p.proname = 'begin_incarnation'
          and not (has_table_privilege(p.proowner, o.oid, 'insert') and has_table_privilege(p.proowner, o.oid, 'update'))
      order by 1`,
     values: [CALLED_BY_TRIGGERS],

@@ -50,30 +50,30 @@ $$;
 
 -- Begins a new life of this database, unless the one that is written down is still going on. Of
 -- several who find that at once, one begins it and the others wait for that. Only on a primary.
-create or replace function invalidation.begin_life() returns void
+create or replace function invalidation.begin_incarnation() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
-  life invalidation.incarnation;
+  observed invalidation.incarnation;
 begin
   select true, gen_random_uuid(), c.system_identifier, d.oid, d.xmin,
          ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer,
          pg_postmaster_start_time()
-    into strict life
+    into strict observed
     from pg_control_system() c, pg_database d where d.datname = current_database();
   -- A life that goes on needs no right to write.
   perform from invalidation.incarnation i
     where (i.system, i.database, i.database_row, i.timeline, i.postmaster_started_at)
           is not distinct from
-          (life.system, life.database, life.database_row, life.timeline, life.postmaster_started_at);
+          (observed.system, observed.database, observed.database_row, observed.timeline, observed.postmaster_started_at);
   if found then return; end if;
-  insert into invalidation.incarnation select life.* on conflict do nothing;
+  insert into invalidation.incarnation select observed.* on conflict do nothing;
   update invalidation.incarnation i
-     set id = life.id, system = life.system, database = life.database,
-         database_row = life.database_row, timeline = life.timeline,
-         postmaster_started_at = life.postmaster_started_at
+     set id = observed.id, system = observed.system, database = observed.database,
+         database_row = observed.database_row, timeline = observed.timeline,
+         postmaster_started_at = observed.postmaster_started_at
    where (i.system, i.database, i.database_row, i.timeline, i.postmaster_started_at)
          is distinct from
-         (life.system, life.database, life.database_row, life.timeline, life.postmaster_started_at);
+         (observed.system, observed.database, observed.database_row, observed.timeline, observed.postmaster_started_at);
 end
 $$;
 

@@ -192,7 +192,7 @@ values (${newVersion}, ${literal(JSON.stringify({ tables }))});`,
     `insert into invalidation.build (digest, wanted)
 values ('${digestOf(wanted)}', ${literal(JSON.stringify(wanted))})
 on conflict (digest) do update set retired_at = null where build.retired_at is not null;`,
-    'select invalidation.begin_life();',
+    'select invalidation.begin_incarnation();',
   ]
     .filter((sql) => sql !== false)
     .join('\n')

@@ -74,8 +74,8 @@ create unlogged table invalidation.incarnation (
 -- database. That these are equal implies that system and timeline are. The row was written by a
 -- server with the same start, to the microsecond, and only a running primary writes it: another
 -- system would be another server. A primary gets another timeline only by a restart as a standby
--- and a promotion, and recovery empties an unlogged table. begin_life() compares all of them.
-create view invalidation.life as
+-- and a promotion, and recovery empties an unlogged table. begin_incarnation() compares all of them.
+create view invalidation.current_incarnation as
   select i.id, format('%s.%s.%s', i.system, i.database, i.timeline) as origin
   from invalidation.incarnation i
   where i.postmaster_started_at = pg_postmaster_start_time()

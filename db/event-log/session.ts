@@ -159,7 +159,7 @@ async function prepare(
 
   // No connection outlives a crash, a restart, or an exchange of the cluster: this is where a new
   // life is found out. Entries and cursors of the one before are not to be trusted.
-  await client.query('select invalidation.begin_life()')
+  await client.query('select invalidation.begin_incarnation()')
 
   const lockQuery = async (sql: string, values: readonly number[]) => {
     const { rows } = await client.query<{ locked: boolean }>(sql, [...values])

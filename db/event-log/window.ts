@@ -36,7 +36,7 @@ export interface Window {
 }
 
 /** One uninterrupted life of a database, and which database that is. */
-export interface Life {
+export interface DatabaseIdentity {
   readonly incarnation: string
   /** System identifier, database and timeline, with dots between: what a restart does not change. */
   readonly origin: string
@@ -45,7 +45,7 @@ export interface Life {
 /** What a window is read against: the snapshot of this transaction, as one statement saw it. */
 export interface Horizon {
   readonly snapshot: Snapshot
-  readonly life: Life
+  readonly database: DatabaseIdentity
   /** The backend that reads. */
   readonly backend: number
   /** A cursor that does not cover this has lost events to the ring. */
@@ -83,7 +83,7 @@ export async function beginReading(client: pg.ClientBase): Promise<Horizon> {
   const horizon = client.query<{
     snapshot: string
     backend: number
-    life: Life | null
+    database: DatabaseIdentity | null
     floor: string | null
     files: readonly (string | null)[]
   }>({
@@ -92,7 +92,7 @@ export async function beginReading(client: pg.ClientBase): Promise<Horizon> {
     text: `select pg_current_snapshot()::text as snapshot, pg_backend_pid() as backend,
                   set_config('enable_seqscan', 'off', true),
                   (select json_build_object('incarnation', id, 'origin', origin)
-                   from invalidation.life) as life,
+                   from invalidation.current_incarnation) as database,
                   (select snapshot::text from invalidation.floor) as floor,
                   array(select concat(inhrelid, ' ', pg_relation_filenode(inhrelid)) from pg_inherits
                         where inhparent = 'invalidation.event'::regclass order by inhrelid) as files`,
@@ -100,10 +100,10 @@ export async function beginReading(client: pg.ClientBase): Promise<Horizon> {
   const [, { rows }] = await Promise.all([opening, horizon])
   const row = rows[0]
   const snapshot = row && parseSnapshot(row.snapshot)
-  if (!snapshot || row.life === null) throw new NoLife('nobody has begun this life of the database')
+  if (!snapshot || row.database === null) throw new NoIncarnation('no incarnation has begun in this database')
   return {
     snapshot,
-    life: row.life,
+    database: row.database,
     backend: row.backend,
     isComplete: row.files.length === SEGMENTS,
     floor: parseSnapshot(row.floor ?? ''),
@@ -112,8 +112,8 @@ export async function beginReading(client: pg.ClientBase): Promise<Horizon> {
 }
 
 /** A new session begins a new life; this one cannot go on. */
-export class NoLife extends Error {
-  override readonly name = 'NoLife'
+export class NoIncarnation extends Error {
+  override readonly name = 'NoIncarnation'
 }
 
 /**

@@ -4,7 +4,7 @@ import type { Database } from '../schema.ts'
 
 /** The life of the database that this transaction sees; `null` before somebody has begun it. */
 export async function findIncarnation(db: Kysely<Database>): Promise<string | null> {
-  const { rows } = await sql<{ id: string }>`select id from invalidation.life`.execute(db)
+  const { rows } = await sql<{ id: string }>`select id from invalidation.current_incarnation`.execute(db)
   return rows[0]?.id ?? null
 }
 
@@ -17,7 +17,7 @@ export async function findIncarnation(db: Kysely<Database>): Promise<string | nu
 export async function beginIncarnation(db: Kysely<Database>): Promise<void> {
   await db.transaction().execute(async (trx) => {
     await sql`set local lock_timeout = '1s'`.execute(trx)
-    await sql`select invalidation.begin_life()`.execute(trx)
+    await sql`select invalidation.begin_incarnation()`.execute(trx)
   })
 }
 
@@ -34,7 +34,7 @@ export interface Moment {
 export async function findMoment(db: Kysely<Database>): Promise<Moment> {
   const { rows } = await sql<{ snapshot: string; incarnation: string | null }>`
     select pg_catalog.pg_current_snapshot()::pg_catalog.text as snapshot,
-           (select id from invalidation.life) as incarnation`.execute(db)
+           (select id from invalidation.current_incarnation) as incarnation`.execute(db)
   const snapshot = parseSnapshot(rows[0]?.snapshot ?? '')
   if (!rows[0] || !snapshot) throw new Error('Postgres gave no snapshot')
   return { incarnation: rows[0].incarnation, snapshot }

@@ -26,7 +26,7 @@ export async function findFilesAndIncarnation(
 ): Promise<{ readonly files: Files; readonly incarnation: string | null }> {
   const [before = '', after = ''] = filesSql('?').split('?')
   const { rows } = await sql<{ files: Files; incarnation: string | null }>`
-    select (select id from invalidation.life) as incarnation,
+    select (select id from invalidation.current_incarnation) as incarnation,
            ${sql.raw(before)}${fileNames(tables)}${sql.raw(after)} as files`.execute(db)
   return rows[0] ?? { files: [], incarnation: null }
 }

@@ -54,7 +54,7 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
     const pooler = await attempt('the way to Postgres', () =>
       checkPooler(databaseUrl, APPLICATION_NAME),
     )
-    const incarnation = isInstalled ? await findLife(client).catch(() => null) : null
+    const incarnation = isInstalled ? await findIncarnation(client).catch(() => null) : null
     const redis = await examineRedis(client, patient, incarnation)
     const begun =
       isInstalled && incarnation === null && !(await isStandby(client)) ? [NOT_BEGUN] : []
@@ -83,8 +83,8 @@ async function attempt(name: string, check: () => Promise<Finding[]>): Promise<F
   }
 }
 
-async function findLife(client: Client): Promise<string | null> {
-  const { rows } = await client.query<{ id: string }>('select id from invalidation.life')
+async function findIncarnation(client: Client): Promise<string | null> {
+  const { rows } = await client.query<{ id: string }>('select id from invalidation.current_incarnation')
   return rows[0]?.id ?? null
 }
 
@@ -96,7 +96,7 @@ async function isStandby(client: Client): Promise<boolean> {
 const NOT_BEGUN = wrong(
   'no incarnation has begun since Postgres was started',
   'nothing that is loaded is stored in Redis',
-  'start an invalidator, or an API whose role may run invalidation.begin_life() and write; the log of the API says what keeps it from that',
+  'start an invalidator, or an API whose role may run invalidation.begin_incarnation() and write; the log of the API says what keeps it from that',
 )
 
 const NOT_INSTALLED = wrong(

@@ -51,10 +51,10 @@ const NO_WRITE = 'requests that change or delete what is there fail'
 
 const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
   'spms-api': [
-    ...tables(['invalidation.life'], ['select'], 'nothing is cached'),
+    ...tables(['invalidation.current_incarnation'], ['select'], 'nothing is cached'),
     {
       kind: 'function',
-      name: 'invalidation.begin_life()',
+      name: 'invalidation.begin_incarnation()',
       rights: ['execute'],
       why: 'nothing is cached after a restart of Postgres until an invalidator runs',
     },
@@ -126,12 +126,12 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
   'spms-invalidator': [
     {
       kind: 'function',
-      name: 'invalidation.begin_life()',
+      name: 'invalidation.begin_incarnation()',
       rights: ['execute'],
-      why: 'it cannot say that a new life of the database has begun, and does not start to work',
+      why: 'it cannot begin an incarnation after a restart of Postgres, and does not start',
     },
     ...tables(
-      ['event', 'rules', 'watched_table', 'build', 'life'].map((name) => `invalidation.${name}`),
+      ['event', 'rules', 'watched_table', 'build', 'current_incarnation'].map((name) => `invalidation.${name}`),
       ['select'],
       NOTHING_READ,
     ),

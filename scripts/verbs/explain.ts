@@ -11,7 +11,7 @@ import { bareKey, entryKey, fullKey, keyParser } from '../../shared/cache/key.ts
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/metrics.ts'
-import { OwnLife } from '../../shared/cache/own-life.ts'
+import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { isLookup } from '../../shared/cache/rule.ts'
@@ -100,7 +100,7 @@ async function partsOfPath(
   const uncached = createReader({
     store: null,
     loader: createLoader(db, { concurrency: 2, queue: 100 }),
-    guard: createGuard({ maxStalenessMs: 0, life: new OwnLife() }),
+    guard: createGuard({ maxStalenessMs: 0, incarnationTracker: new IncarnationTracker() }),
     prefix,
     isCached: () => false,
     metrics: createCacheMetrics(createRegistry()),
@@ -192,11 +192,11 @@ async function describe(
   ]
 }
 
-function describeFrame(frame: Frame | null, life: string | undefined, nowMs: number): string {
+function describeFrame(frame: Frame | null, incarnation: string | undefined, nowMs: number): string {
   if (frame === null) return 'not cached'
   const since = `cached ${seconds(nowMs - frame.leasedAtMs)} ago`
-  if (life !== undefined && frame.incarnation !== life.replaceAll('-', '')) {
-    return `${since}, in another life of the database: not used`
+  if (incarnation !== undefined && frame.incarnation !== incarnation.replaceAll('-', '')) {
+    return `${since}, in another incarnation of the database: not used`
   }
   if (!isPlausible(frame, Infinity, nowMs)) return 'with impossible times: not used'
   if (frame.body === 'too large') return 'too large to be cached (CACHE_MAX_VALUE_BYTES)'

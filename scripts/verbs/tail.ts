@@ -4,7 +4,7 @@ import type { Event } from '../../db/event-log/event.ts'
 import { type InstalledRules, readRules } from '../../db/event-log/rules.ts'
 import type { Snapshot } from '../../db/event-log/snapshot.ts'
 import { TablesRewritten } from '../../db/event-log/table-files.ts'
-import { beginReading, NoLife, readWindow } from '../../db/event-log/window.ts'
+import { beginReading, NoIncarnation, readWindow } from '../../db/event-log/window.ts'
 import { createTranslation } from '../../invalidator/translation.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
@@ -67,7 +67,7 @@ export async function runTail(
 
 /** A copied database and a restarted server have none until a service connects. */
 function explainNoIncarnation(error: unknown): never {
-  if (!(error instanceof NoLife)) throw error
+  if (!(error instanceof NoIncarnation)) throw error
   throw new ConfigurationError(
     'no incarnation has begun since Postgres was started, or this database is a copy: start an invalidator',
     { cause: error },

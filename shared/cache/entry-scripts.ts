@@ -57,9 +57,9 @@ if size == nil then redis.call('UNLINK', entry) end
 local frame = size and size <= most_bytes and redis.call('HGET', entry, variant)
 if frame and #frame >= ${LUA.shortest} and string.byte(frame) == ${LUA.format} then
   local leased_at, fresh_until = struct.unpack('>dd', frame, ${LUA.times})
-  local of_this_life = string.sub(frame, ${LUA.incarnation}, ${LUA.incarnationEnd}) == incarnation
+  local is_current_incarnation = string.sub(frame, ${LUA.incarnation}, ${LUA.incarnationEnd}) == incarnation
   local can_be = leased_at <= now and fresh_until <= leased_at + longest
-  if of_this_life and can_be and fresh_until > now and leased_at >= oldest then
+  if is_current_incarnation and can_be and fresh_until > now and leased_at >= oldest then
     return { 'hit', now, frame }
   end
 end

@@ -1,5 +1,5 @@
 import { covers } from '../../db/event-log/snapshot.ts'
-import type { OwnLife } from './own-life.ts'
+import type { IncarnationTracker } from './incarnation-tracker.ts'
 import type { ResourceRules } from './resource.ts'
 import type { Token } from './token.ts'
 import { ageMsOf, UNNAMED, type Watermark } from './watermark.ts'
@@ -29,7 +29,7 @@ export interface Demand {
 export interface GuardOptions {
   /** Nothing that was superseded longer ago than this is fresh, whatever has died or stopped. */
   readonly maxStalenessMs: number
-  readonly life: Pick<OwnLife, 'incarnation'>
+  readonly incarnationTracker: Pick<IncarnationTracker, 'incarnation'>
 }
 
 /**
@@ -38,9 +38,9 @@ export interface GuardOptions {
  * of the database than our own connections see, an entry is fresh only while it is young itself.
  * So each is loaded again once per bound, and load stays absorbed.
  */
-export function createGuard({ maxStalenessMs, life }: GuardOptions): Guard {
+export function createGuard({ maxStalenessMs, incarnationTracker }: GuardOptions): Guard {
   const isOurs = (mark: Watermark | null): mark is Watermark =>
-    mark !== null && mark.incarnation === life.incarnation
+    mark !== null && mark.incarnation === incarnationTracker.incarnation
 
   const isTrusted = (mark: Watermark | null, nowMs: number): mark is Watermark =>
     isOurs(mark) && ageMsOf(mark, nowMs) <= maxStalenessMs
@@ -52,12 +52,12 @@ export function createGuard({ maxStalenessMs, life }: GuardOptions): Guard {
     },
 
     demand(mark, nowMs) {
-      if (life.incarnation === undefined) {
+      if (incarnationTracker.incarnation === undefined) {
         // What is there may be another system's: at most it stands in for a load that fails.
         return { incarnation: mark?.incarnation ?? null, oldestMs: Infinity }
       }
       const oldestMs = isTrusted(mark, nowMs) ? 0 : nowMs - maxStalenessMs
-      return { incarnation: life.incarnation, oldestMs }
+      return { incarnation: incarnationTracker.incarnation, oldestMs }
     },
 
     covers: (mark, tokens, nowMs) =>

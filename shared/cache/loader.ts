@@ -4,7 +4,7 @@ import { TablesRewritten } from '../../db/event-log/table-files.ts'
 import type { Database } from '../../db/schema.ts'
 import { transienceOf } from '../../db/transient-states.ts'
 import { PublicError } from '../errors.ts'
-import { OwnLife } from './own-life.ts'
+import { IncarnationTracker } from './incarnation-tracker.ts'
 import { type Loaded, type Params, type Resource, tablesOf } from './resource.ts'
 import { createSnapshotReader, type SnapshotRead } from './snapshot-read.ts'
 
@@ -13,7 +13,7 @@ export interface LoaderOptions {
   readonly concurrency: number
   readonly queue: number
   /** Told which life of the database a load saw. */
-  readonly life?: Pick<OwnLife, 'saw'>
+  readonly incarnationTracker?: Pick<IncarnationTracker, 'observe'>
   /** What a query that is not a load may read. One of a table that was rewritten meanwhile begins again. */
   readonly tables?: readonly string[]
 }
@@ -46,7 +46,7 @@ const RETRIES = 2
 /** A limiter on concurrent loads keeps a flood of misses from taking the database with it. */
 export function createLoader(
   db: Kysely<Database>,
-  { concurrency, queue, life = new OwnLife(), tables: allTables = [] }: LoaderOptions,
+  { concurrency, queue, incarnationTracker = new IncarnationTracker(), tables: allTables = [] }: LoaderOptions,
 ): LimitedLoader {
   const limiter = bulkhead(concurrency, queue)
   // A load changes nothing, so one that lost to a TRUNCATE or an ALTER may simply begin again.
@@ -89,7 +89,7 @@ export function createLoader(
         const { value, incarnation, beganAtMs } = await read(tablesOf(resource), keep, (trx) =>
           resource.load(trx, params, variant),
         )
-        if (keep) life.saw(incarnation, beganAtMs)
+        if (keep) incarnationTracker.observe(incarnation, beganAtMs)
         return { loaded: value, incarnation }
       }
       try {

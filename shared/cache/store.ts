@@ -206,7 +206,7 @@ export function createRedisStore(
     async lease({ key, variant, reserved }, token, demand, budget) {
       const { incarnation, oldestMs, longestMs = Number.MAX_SAFE_INTEGER } = demand
       const isReserved = reserved?.includes(variant) === true ? 1 : 0
-      const life = Buffer.from(incarnation ?? '', 'hex')
+      const incarnationBytes = Buffer.from(incarnation ?? '', 'hex')
       const [state, nowMs, rest] = await run(
         'lease',
         () =>
@@ -218,7 +218,7 @@ export function createRedisStore(
             LEASE_MS,
             oldestMs,
             MAX_FIELDS,
-            life,
+            incarnationBytes,
             longestMs,
             maxFrameBytes,
             isReserved,

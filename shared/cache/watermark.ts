@@ -1,5 +1,5 @@
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
-import type { Life } from '../../db/event-log/window.ts'
+import type { DatabaseIdentity } from '../../db/event-log/window.ts'
 import { CLOCK_SLACK_MS } from './clock.ts'
 
 /**
@@ -7,7 +7,7 @@ import { CLOCK_SLACK_MS } from './clock.ts'
  * it is the cursor: what a failover or an old file takes back takes the watermark back with it, so
  * a stored watermark never claims an invalidation that was lost.
  */
-export interface Watermark extends Life {
+export interface Watermark extends DatabaseIdentity {
   /** Every commit visible in it has been applied. */
   readonly snapshot: Snapshot
   /** Redis milliseconds, read before the snapshot was taken: how fresh, not how far. */

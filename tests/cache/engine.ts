@@ -7,7 +7,7 @@ import { createGuard, type Guard } from '../../shared/cache/guard.ts'
 import { entryKey } from '../../shared/cache/key.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/metrics.ts'
-import { OwnLife } from '../../shared/cache/own-life.ts'
+import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import { defineResource, type Loaded, type Resource } from '../../shared/cache/resource.ts'
 import type { Sight } from '../../shared/cache/sight.ts'
@@ -56,7 +56,7 @@ export interface TestReader {
   readonly store: EntryStore
   readonly redis: Redis
   /** Which life of the database its loads have seen. */
-  readonly life: OwnLife
+  readonly incarnationTracker: IncarnationTracker
   /** How many loads it has begun. */
   loads(): Promise<number>
   /** How many of its fills came to this. */
@@ -146,11 +146,11 @@ export async function openEngine(
       closers.push(() => store[Symbol.dispose]())
       const metrics = createCacheMetrics(createRegistry())
       const fillErrors: unknown[] = []
-      const life = new OwnLife()
-      const guard = createGuard({ maxStalenessMs: options.maxStalenessMs ?? 10_000, life })
+      const incarnationTracker = new IncarnationTracker()
+      const guard = createGuard({ maxStalenessMs: options.maxStalenessMs ?? 10_000, incarnationTracker })
       const reader = createReader({
         store: options.wrap ? options.wrap(store) : store,
-        loader: createLoader(db, { concurrency: 8, queue: 1000, life, tables: ['thing'] }),
+        loader: createLoader(db, { concurrency: 8, queue: 1000, incarnationTracker, tables: ['thing'] }),
         guard: options.wrapGuard ? options.wrapGuard(guard) : guard,
         ...(options.tokens && { tokens: options.tokens }),
         ...(options.maxValueBytes && { maxValueBytes: options.maxValueBytes }),
@@ -160,13 +160,13 @@ export async function openEngine(
         metrics,
         onFillError: (error) => fillErrors.push(error),
       })
-      life.saw(await findIncarnation(db), performance.now())
+      incarnationTracker.observe(await findIncarnation(db), performance.now())
       if (!options.isAlone) await until(() => isUsable(store))
       return {
         reader,
         store,
         redis: own,
-        life,
+        incarnationTracker,
         loads: () => total(metrics.loads, {}),
         fills: (result) => total(metrics.fills, { result }),
         fillErrors,

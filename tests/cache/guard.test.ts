@@ -9,7 +9,7 @@ import type { Answer } from '../../shared/cache/answer.ts'
 import { bareUuid, decodeFrame, encodeFrame, etagOf } from '../../shared/cache/frame.ts'
 import { createGuard, type Guard } from '../../shared/cache/guard.ts'
 import { watermarkKey } from '../../shared/cache/key.ts'
-import { OwnLife } from '../../shared/cache/own-life.ts'
+import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { Sight } from '../../shared/cache/sight.ts'
 import type { EntryStore } from '../../shared/cache/store.ts'
@@ -230,7 +230,7 @@ describe('the guard', function () {
 
     it('trusts nothing while nobody has begun the life that we see', async () => {
       const reader = await open({}, await publish(0))
-      reader.life.saw(null, performance.now())
+      reader.incarnationTracker.observe(null, performance.now())
       await putOld(0)
       expect(textOf(await read(reader))).to.equal(FRESH)
     })
@@ -239,8 +239,8 @@ describe('the guard', function () {
   describe('before it knows what our own connections see', () => {
     /** A reader that has just started, and a watermark that moves: whose, it cannot tell. */
     async function openUnknowing(): Promise<TestReader> {
-      const life = new OwnLife()
-      const wrapGuard = () => createGuard({ maxStalenessMs: BOUND_MS, life })
+      const incarnationTracker = new IncarnationTracker()
+      const wrapGuard = () => createGuard({ maxStalenessMs: BOUND_MS, incarnationTracker })
       return open({ wrapGuard }, await publish(0))
     }
 
@@ -469,14 +469,14 @@ describe('the guard', function () {
         })),
       },
       {
-        check: 'the life of the database',
+        check: 'the incarnation of the database',
         incarnation: theirs,
         wrapGuard: agree(({ demand }) => ({
           demand: (...args) => ({ ...demand(...args), incarnation: bareUuid(theirs) }),
         })),
       },
       {
-        check: 'the life of the watermark',
+        check: 'the incarnation of the watermark',
         incarnation: theirs,
         mark: { incarnation: theirs },
         wrapGuard: agree(() => ({
@@ -494,7 +494,7 @@ describe('the guard', function () {
         wrapGuard: agree(() => ({ covers: () => true })),
       },
       {
-        check: 'the life of the tokens',
+        check: 'the incarnation of the tokens',
         token: () => tokenOf(snapshot, theirs),
         wrapGuard: agree(({ covers }) => ({
           covers: (mark, tokens, nowMs) => {

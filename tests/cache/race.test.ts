@@ -5,7 +5,7 @@ import { install } from '../../db/event-log/install.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { encodeFrame } from '../../shared/cache/frame.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
-import { OwnLife } from '../../shared/cache/own-life.ts'
+import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import {
@@ -269,9 +269,9 @@ describe('races', function () {
     closers.push(() => db.destroy())
     await buildDenseWorld(db)
     await install(databaseUrl, compileRules(catalog))
-    const life = new OwnLife()
-    const loader = createLoader(db, { concurrency: 4, queue: 100, life })
-    return { databaseUrl, db, loader, life, stores }
+    const incarnationTracker = new IncarnationTracker()
+    const loader = createLoader(db, { concurrency: 4, queue: 100, incarnationTracker })
+    return { databaseUrl, db, loader, incarnationTracker, stores }
   }
 })
 

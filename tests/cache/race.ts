@@ -6,7 +6,7 @@ import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
 import { createGuard } from '../../shared/cache/guard.ts'
 import type { Loader } from '../../shared/cache/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/metrics.ts'
-import type { OwnLife } from '../../shared/cache/own-life.ts'
+import type { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { type EntryStore, StoreUnavailable } from '../../shared/cache/store.ts'
@@ -21,7 +21,7 @@ export interface Track {
   readonly db: Kysely<Database>
   readonly loader: Loader
   /** What the loader has seen of the database's life. */
-  readonly life: OwnLife
+  readonly incarnationTracker: IncarnationTracker
   /** One for each process that reads. */
   readonly stores: readonly EntryStore[]
 }
@@ -61,7 +61,7 @@ export interface Race extends AsyncDisposable {
 
 /** Prepares a race with an invalidator and a key prefix of its own. */
 export async function openRace(
-  { databaseUrl, db, loader, life, stores }: Track,
+  { databaseUrl, db, loader, incarnationTracker, stores }: Track,
   { resource, examples, writes }: Racers,
 ): Promise<Race> {
   let stage = new Stage()
@@ -96,7 +96,7 @@ export async function openRace(
     createReader({
       store,
       loader: stagedLoader(() => stage, loader),
-      guard: createGuard({ maxStalenessMs: MAX_STALENESS_MS, life }),
+      guard: createGuard({ maxStalenessMs: MAX_STALENESS_MS, incarnationTracker }),
       prefix,
       isCached: () => true,
       metrics,

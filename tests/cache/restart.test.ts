@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { watchOwnLife } from '../../shared/cache/own-life.ts'
+import { trackIncarnation } from '../../shared/cache/incarnation-tracker.ts'
 import type { Ledger } from '../../shared/cache/ledger.ts'
 import { startInvalidator, testRedisUrl } from '../support/invalidator.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
@@ -37,7 +37,7 @@ describe('readers after a restart of Postgres without an invalidator', function 
   async function open(maxStalenessMs: number): Promise<TestReader> {
     const reader = await engine.openReader({ maxStalenessMs, redisTimeoutMs: 2_000 })
     watching.push(
-      watchOwnLife(engine.db, reader.life, stop.signal, (error) => troubles.push(error)),
+      trackIncarnation(engine.db, reader.incarnationTracker, stop.signal, (error) => troubles.push(error)),
     )
     return reader
   }
@@ -54,16 +54,16 @@ describe('readers after a restart of Postgres without an invalidator', function 
   ] as const) {
     it(`load each entry once per MAX_STALENESS_MS when it ${how}`, async () => {
       for (const reader of readers) await until(async () => (await outcome(reader)) === 'hit')
-      const before = readers[0].life.incarnation
+      const before = readers[0].incarnationTracker.incarnation
       await end()
       await postgres.start()
       for (const reader of readers) {
         await until(
-          () => typeof reader.life.incarnation === 'string' && reader.life.incarnation !== before,
+          () => typeof reader.incarnationTracker.incarnation === 'string' && reader.incarnationTracker.incarnation !== before,
         )
         await until(async () => (await outcome(reader)) === 'hit')
       }
-      expect(readers[0].life.incarnation).to.equal(readers[1].life.incarnation)
+      expect(readers[0].incarnationTracker.incarnation).to.equal(readers[1].incarnationTracker.incarnation)
 
       const loadsBefore = await loads()
       const sinceMs = performance.now()
@@ -77,11 +77,11 @@ describe('readers after a restart of Postgres without an invalidator', function 
 
   it('are answered with nothing stale once an invalidator comes, which flushes once', async () => {
     const patient = await open(3_600_000)
-    await until(() => typeof patient.life.incarnation === 'string')
+    await until(() => typeof patient.incarnationTracker.incarnation === 'string')
     await until(async () => (await outcome(patient)) === 'hit')
     expect(await text(patient)).to.equal(first)
     await sql`update thing set body = 'second'`.execute(engine.db)
-    const begun = patient.life.incarnation
+    const begun = patient.incarnationTracker.incarnation
 
     let flushes = 0
     const wrapLedger = (ledger: Ledger): Ledger => ({
@@ -104,7 +104,7 @@ describe('readers after a restart of Postgres without an invalidator', function 
     await until(async () => (await text(patient)) === second)
     await until(async () => (await outcome(patient)) === 'hit')
     expect(flushes).to.equal(1)
-    expect(patient.life.incarnation).to.equal(begun)
+    expect(patient.incarnationTracker.incarnation).to.equal(begun)
     expect(troubles).to.deep.equal([])
   })
 })

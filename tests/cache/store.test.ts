@@ -26,8 +26,8 @@ describe('the entry store', () => {
   })
 
   const at = (variant = 'v') => ({ key, variant })
-  const lease = (token: string, variant?: string, oldestMs = 0, life = incarnation) =>
-    store.lease(at(variant), token, { incarnation: life, oldestMs }, budget())
+  const lease = (token: string, variant?: string, oldestMs = 0, incarnationTracker = incarnation) =>
+    store.lease(at(variant), token, { incarnation: incarnationTracker, oldestMs }, budget())
   const stateOf = async (...args: Parameters<typeof lease>) => (await lease(...args)).state
   const ttlMs = () => engine.redis.pttl(key)
 
@@ -111,7 +111,7 @@ describe('the entry store', () => {
 
   it('gives a lease where the value is of another life of the database than the asker takes', async () => {
     await lease('a')
-    await fill('a', 'v', frameOf('of this life'))
+    await fill('a', 'v', frameOf('of this incarnation'))
     expect(await stateOf('b', 'v', 0, bareUuid(randomUUID()))).to.equal('lease')
     await store.release(at(), 'b')
     expect(await stateOf('c')).to.equal('hit')

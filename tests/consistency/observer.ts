@@ -14,7 +14,7 @@ interface Sighting {
 /** Looks at the published watermarks all the time, and remembers from when each covered what. */
 export interface Observer extends AsyncDisposable {
   /** Whether it was known at some moment that a commit of some life had been applied. */
-  hadSeen(resource: string, life: string, xid: bigint, atMs: number): boolean
+  hadSeen(resource: string, incarnation: string, xid: bigint, atMs: number): boolean
   /** All watermarks as they stand now. @throws when Redis does not say. */
   look(): Promise<ReadonlyMap<string, Mark | null>>
   /** Resolves when a look that began after this has ended well. */
@@ -46,7 +46,7 @@ export function openObserver(redisUrl: string, watermarkKey: string): Observer {
       const seen = sightings.get(resource) ?? []
       sightings.set(resource, seen)
       const last = seen.at(-1)?.mark ?? null
-      if (last?.seen.text !== mark?.seen.text || last?.life !== mark?.life)
+      if (last?.seen.text !== mark?.seen.text || last?.incarnation !== mark?.incarnation)
         seen.push({ atMs, mark })
     }
   }
@@ -69,10 +69,10 @@ export function openObserver(redisUrl: string, watermarkKey: string): Observer {
 
   return {
     look,
-    hadSeen(resource, life, xid, atMs) {
+    hadSeen(resource, incarnation, xid, atMs) {
       const seen = sightings.get(resource) ?? []
       const mark = seen.findLast((sighting) => sighting.atMs <= atMs)?.mark
-      return mark != null && mark.life === life && hasSeen(mark.seen, xid)
+      return mark != null && mark.incarnation === incarnation && hasSeen(mark.seen, xid)
     },
     async next() {
       const askedMs = performance.now()
@@ -96,11 +96,11 @@ export function openObserver(redisUrl: string, watermarkKey: string): Observer {
 export const cover = (
   marks: ReadonlyMap<string, Mark | null>,
   resources: readonly string[],
-  now: { readonly life: string; readonly seen: Mark['seen'] },
+  now: { readonly incarnation: string; readonly seen: Mark['seen'] },
 ): boolean =>
   resources.every((resource) => {
     const mark = marks.get(resource)
     return (
-      mark != null && mark.life === now.life && mark.keyVersion > 0 && isPast(mark.seen, now.seen)
+      mark != null && mark.incarnation === now.incarnation && mark.keyVersion > 0 && isPast(mark.seen, now.seen)
     )
   })

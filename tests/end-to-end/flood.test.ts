@@ -75,7 +75,7 @@ describe('a flood of anonymous requests', function () {
       const { rows } = await system.sql.query<{ count: string }>(
         `select count(*) from pg_stat_activity
          where datname = current_database() and application_name = 'spms-api'
-           and query not like '%invalidation.life%'
+           and query not like '%invalidation.current_incarnation%'
            and (state <> 'idle' or state_change > $1)`,
         [startedAt],
       )

@@ -126,7 +126,7 @@ describe('after a fault under load', function () {
     return parseSnapshot(rows[0]?.text ?? '') as Snapshot
   }
 
-  async function life(): Promise<string> {
+  async function incarnation(): Promise<string> {
     const client = new Client({ connectionString: postgres.url })
     await client.connect()
     const { rows } = await client.query<{ id: string }>('select id from invalidation.incarnation')
@@ -136,7 +136,7 @@ describe('after a fault under load', function () {
 
   async function hasRecovered(since: Snapshot): Promise<boolean> {
     const stored = await marks.hgetall(watermarkKey(system.prefix)).catch(() => ({}))
-    const ours = await life()
+    const ours = await incarnation()
     return catalog.every(({ name }) => {
       const mark = decodeWatermark((stored as Record<string, string>)[name] ?? null)
       return mark !== null && mark.incarnation === ours && covers(mark.snapshot, since)

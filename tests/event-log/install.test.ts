@@ -88,13 +88,13 @@ describe('install and uninstall', () => {
     expect(first).to.eql({ version: 1, tables: 3, changed: ['bird', 'nest', 'ring'], warnings: [] })
     const installed = await installation()
     const touched = await touches()
-    const life = await client.query('select id from invalidation.incarnation')
+    const incarnation = await client.query('select id from invalidation.incarnation')
 
     const second = await install(database.url, AVIARY_RULES)
     expect(second).to.eql({ version: 1, tables: 3, changed: [], warnings: [] })
     expect(await installation()).to.eql(installed)
     expect(await touches(), 'or every invalidator would flush').to.eql(touched)
-    expect((await client.query('select id from invalidation.incarnation')).rows).to.eql(life.rows)
+    expect((await client.query('select id from invalidation.incarnation')).rows).to.eql(incarnation.rows)
   })
 
   it('warns of what surrounds a table and keeps it from being cached, and installs all the same', async () => {

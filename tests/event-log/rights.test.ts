@@ -36,8 +36,8 @@ describe('rights that are taken from the owner of the log', () => {
     await superuser.query(
       `grant select, insert, update, delete, truncate on all tables in schema public to ${WRITER};
        grant usage on schema invalidation to ${SERVICE};
-       grant select on invalidation.life to ${SERVICE};
-       grant execute on function invalidation.begin_life() to ${SERVICE}`,
+       grant select on invalidation.current_incarnation to ${SERVICE};
+       grant execute on function invalidation.begin_incarnation() to ${SERVICE}`,
     )
     writer = await connect(WRITER)
   })
@@ -79,7 +79,7 @@ describe('rights that are taken from the owner of the log', () => {
     }
   }
 
-  const CANNOT_BEGIN = `${OWNER}, the owner of begin_life(), lacks insert or update on invalidation.incarnation: no invalidator starts after a restart of the server`
+  const CANNOT_BEGIN = `${OWNER}, the owner of begin_incarnation(), lacks insert or update on invalidation.incarnation: no invalidator starts after a restart of the server`
 
   for (const [what, change, told] of [
     [
@@ -107,7 +107,7 @@ describe('rights that are taken from the owner of the log', () => {
       await superuser.query(change)
       await write()
       const service = await connect(SERVICE)
-      expect((await service.query('select from invalidation.life')).rowCount).to.equal(1)
+      expect((await service.query('select from invalidation.current_incarnation')).rowCount).to.equal(1)
       await service.end()
       // A life that goes on is found without any right to write.
       const session = await openWorkerSession({

@@ -17,7 +17,7 @@ describe('a worker session', () => {
   const open = (url = log.url, statementTimeoutMs = 10_000) =>
     openWorkerSession({ url, applicationName, statementTimeoutMs })
 
-  const lives = async () =>
+  const incarnations = async () =>
     (await log.client.query<{ id: string }>('select id from invalidation.incarnation')).rows
 
   it('says that it is lost when its connection is', async () => {
@@ -54,14 +54,14 @@ describe('a worker session', () => {
   })
 
   it('begins a new life where a crash has emptied the old one', async () => {
-    const before = await lives()
+    const before = await incarnations()
     await (await open())[Symbol.asyncDispose]()
-    expect(await lives()).to.eql(before)
+    expect(await incarnations()).to.eql(before)
     await log.client.query('truncate invalidation.incarnation')
     await Promise.all(
       [open(), open(), open()].map(async (one) => (await one)[Symbol.asyncDispose]()),
     )
-    const after = await lives()
+    const after = await incarnations()
     expect(after).to.have.lengthOf(1)
     expect(after).not.to.eql(before)
   })
@@ -74,27 +74,27 @@ describe('a worker session', () => {
     ['in a database that was given the oid of this one', `database_row = '1'`],
   ] as const) {
     it(`begins a new life ${what}`, async () => {
-      const before = await lives()
+      const before = await incarnations()
       await log.client.query(`update invalidation.incarnation set ${change}`)
       await Promise.all(
         [open(), open(), open()].map(async (one) => (await one)[Symbol.asyncDispose]()),
       )
-      const after = await lives()
+      const after = await incarnations()
       expect(after).to.have.lengthOf(1)
       expect(after).not.to.eql(before)
     })
   }
 
   it('is not of a life that ended with the server', async () => {
-    const life = async () => (await log.client.query('select from invalidation.life')).rowCount
+    const incarnation = async () => (await log.client.query('select from invalidation.current_incarnation')).rowCount
     await (await open())[Symbol.asyncDispose]()
-    expect(await life()).to.equal(1)
+    expect(await incarnation()).to.equal(1)
     await log.client.query(
       `update invalidation.incarnation set postmaster_started_at = postmaster_started_at - interval '1 s'`,
     )
-    expect(await life()).to.equal(0)
+    expect(await incarnation()).to.equal(0)
     await (await open())[Symbol.asyncDispose]()
-    expect(await life()).to.equal(1)
+    expect(await incarnation()).to.equal(1)
   })
 
   it('cannot go on with a snapshot after it was stopped for long', async function () {

@@ -42,7 +42,7 @@ describe('an entry that is no longer true may be read for as long as it likes', 
 
   const checks: readonly {
     readonly check: string
-    readonly rewriting: (life: string) => Rewriting
+    readonly rewriting: (incarnation: string) => Rewriting
     /** In its course the entry ceases to be true. */
     readonly act: (stage: Stage) => Promise<unknown>
   }[] = [
@@ -70,8 +70,8 @@ describe('an entry that is no longer true may be read for as long as it likes', 
       },
     },
     {
-      check: 'the life of the database',
-      rewriting: (life) => ({ part: `'incarnation', id,`, by: `'incarnation', '${life}',` }),
+      check: 'the incarnation of the database',
+      rewriting: (incarnation) => ({ part: `'incarnation', id,`, by: `'incarnation', '${incarnation}',` }),
       async act({ put, stale }) {
         // Made of a commit that the crash took back, of which there is no event.
         await put([stale])
@@ -104,7 +104,7 @@ describe('an entry that is no longer true may be read for as long as it likes', 
   ]
   for (const { check, rewriting, act } of checks) {
     it(`if the check of ${check} always agreed, and only then`, async () => {
-      const { rows } = await log.client.query<{ id: string }>('select id from invalidation.life')
+      const { rows } = await log.client.query<{ id: string }>('select id from invalidation.current_incarnation')
       const agreeing = rewriting(rows[0]?.id ?? '')
       const wrapSession: TestInvalidatorOptions['wrapSession'] = (session) =>
         rewriteSql(session, agreeing)

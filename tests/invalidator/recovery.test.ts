@@ -59,7 +59,7 @@ describe('an invalidator that loses what it works with', function () {
    * and `works` would take a late one for a loss of precision.
    */
   async function flushedForIncarnation({ redis, prefix }: Started): Promise<void> {
-    const { rows } = await log.client.query<{ id: string }>('select id from invalidation.life')
+    const { rows } = await log.client.query<{ id: string }>('select id from invalidation.current_incarnation')
     await until(async () => {
       const marks = (await redis.hvals(watermarkKey(prefix))).map(decodeWatermark)
       return (

@@ -236,7 +236,7 @@ describe('a watched table that is changed after installation', () => {
     const role = `spms_filtered_${randomBytes(4).toString('hex')}`
     await sql(`create role ${role} login password 'x'; grant usage on schema invalidation to ${role};
       grant select on all tables in schema public, invalidation to ${role};
-      grant execute on function invalidation.begin_life() to ${role}`)
+      grant execute on function invalidation.begin_incarnation() to ${role}`)
     const url = new URL(log.url)
     url.username = role
     url.password = 'x'

@@ -4,7 +4,7 @@ import { openDatabase } from '../../db/database.ts'
 import { createGuard } from '../../shared/cache/guard.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/metrics.ts'
-import { OwnLife, watchOwnLife } from '../../shared/cache/own-life.ts'
+import { IncarnationTracker, trackIncarnation } from '../../shared/cache/incarnation-tracker.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { Resource, ResourceRules } from '../../shared/cache/resource.ts'
 import { createRedisStore } from '../../shared/cache/store.ts'
@@ -85,13 +85,13 @@ export function defineBuild({
       })
       // This machine may be busy, and what it is busy with is not what is tested.
       const store = createRedisStore(redis, { prefix, commandTimeoutMs: 4_000 })
-      const life = new OwnLife()
+      const incarnationTracker = new IncarnationTracker()
       const stopping = new AbortController()
-      void watchOwnLife(db, life, stopping.signal)
+      void trackIncarnation(db, incarnationTracker, stopping.signal)
       const cached = createReader({
         store,
-        loader: createLoader(db, { concurrency: 8, queue: 1000, life }),
-        guard: createGuard({ maxStalenessMs, life }),
+        loader: createLoader(db, { concurrency: 8, queue: 1000, incarnationTracker }),
+        guard: createGuard({ maxStalenessMs, incarnationTracker }),
         tokens: currentTokens,
         prefix,
         isCached: () => true,

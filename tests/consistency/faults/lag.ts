@@ -14,7 +14,7 @@ const MOST_MS = 1_000
 /** Of a table that the program watches and the checker does not. */
 const PROBE = `
   with changed as (update projects_externalprojectdetails set aims = $1 where id = 1 returning id)
-  select pg_current_xact_id()::text as xid, (select id from invalidation.life) as life from changed`
+  select pg_current_xact_id()::text as xid, (select id from invalidation.current_incarnation) as incarnation from changed`
 const RESOURCE = 'project:detail'
 
 /** How long a change of one resource takes to be applied while others are flushed. */
@@ -24,13 +24,13 @@ export async function measureLag(
 ): Promise<readonly Violation[]> {
   const client = await connect(stage.writersUrl)
   const probe = async () => {
-    const { rows } = await client.query<{ xid: string; life: string }>(PROBE, [
+    const { rows } = await client.query<{ xid: string; incarnation: string }>(PROBE, [
       String(Math.random()),
     ])
     const [row] = rows
     if (!row) throw new Error('there is nothing to probe with')
     const startMs = performance.now()
-    await until(() => observer.hadSeen(RESOURCE, row.life, BigInt(row.xid), performance.now()))
+    await until(() => observer.hadSeen(RESOURCE, row.incarnation, BigInt(row.xid), performance.now()))
     return performance.now() - startMs
   }
   const series = async (disturbance?: (client: Client) => Promise<unknown>) => {

@@ -41,11 +41,11 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     takes: 'postgres',
     holdMs: 200,
     async inject({ stage: { postgres }, allowances }) {
-      const life = allowances.begin('new life')
+      const incarnation = allowances.begin('new incarnation')
       await postgres.crash()
       return async () => {
         await postgres.start()
-        allowances.end(life)
+        allowances.end(incarnation)
       }
     },
   },
@@ -54,11 +54,11 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     takes: 'postgres',
     holdMs: 0,
     async inject({ stage: { postgres }, allowances }) {
-      const life = allowances.begin('new life')
+      const incarnation = allowances.begin('new incarnation')
       await crashBackend(postgres.url)
       return async () => {
         await until(() => isAnswering(postgres.url))
-        allowances.end(life)
+        allowances.end(incarnation)
       }
     },
   },
@@ -101,14 +101,14 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     async inject({ stage, allowances }) {
       const { standby, replication } = await stage.addStandby()
       await standby.catchUp()
-      const life = allowances.begin('new life')
+      const incarnation = allowances.begin('new incarnation')
       replication.lead(NOBODY)
       await sleep(LAG_MS)
       await stage.postgres.crash()
       await standby.promote()
       return async () => {
         stage.replacePostgres(standby)
-        allowances.end(life)
+        allowances.end(incarnation)
       }
     },
   },
@@ -124,12 +124,12 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
         DATABASE_URL: stage.urlFor('spms_invalidator', old.url),
       })
       await standby.catchUp()
-      const life = allowances.begin('new life')
+      const incarnation = allowances.begin('new incarnation')
       replication.lead(NOBODY)
       await sleep(LAG_MS)
       await standby.promote()
       stage.replacePostgres(standby)
-      allowances.end(life)
+      allowances.end(incarnation)
       return async () => {
         await itsInvalidator.kill()
         await old.stop()
@@ -145,14 +145,14 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
         await withNobody(client, postgres.url, () =>
           client.query('create database backup template spms'),
         )
-        const life = allowances.begin('new life')
+        const incarnation = allowances.begin('new incarnation')
         await sleep(2_000)
         await withNobody(client, postgres.url, async () => {
           await client.query('drop database spms')
           await client.query('alter database backup rename to spms')
           await client.query('alter database spms set invalidation.bell = on')
         })
-        allowances.end(life)
+        allowances.end(incarnation)
       })
       return async () => {}
     },

@@ -5,7 +5,7 @@ import type { State } from './truth.ts'
 
 /** A time in which something is excused; open until it is ended. */
 export interface Span {
-  readonly kind: 'went back' | 'silent' | 'new life' | 'log locked'
+  readonly kind: 'went back' | 'silent' | 'new incarnation' | 'log locked'
   readonly fromMs: number
   toMs: number
   /** Which tables it is about; none: all. */
@@ -53,7 +53,7 @@ export class Allowances {
 
   /** Whether the database lost commits in the phase that is judged. */
   get hasNewLife(): boolean {
-    return this.#spans.some(({ kind }) => kind === 'new life')
+    return this.#spans.some(({ kind }) => kind === 'new incarnation')
   }
 
   forget(): void {
@@ -96,7 +96,7 @@ export class Allowances {
       this.#lost.includes(write) &&
       this.#spans.some(
         ({ kind, toMs }) =>
-          kind === 'new life' && startMs <= toMs + this.#bounds.maxStalenessMs + POLL_MS,
+          kind === 'new incarnation' && startMs <= toMs + this.#bounds.maxStalenessMs + POLL_MS,
       )
     )
   }

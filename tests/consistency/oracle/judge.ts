@@ -102,12 +102,12 @@ export function judgeReads(reads: readonly Read[], deps: JudgeDeps): Judgement {
       fail(read, 'G3', `${title}, in spite of a token from a later write`, timeline)
     }
     const applied = later.find(
-      ({ life, xid, ...state }) =>
-        life !== null &&
+      ({ incarnation, xid, ...state }) =>
+        incarnation !== null &&
         xid !== null &&
         !allowances.isSilent(state) &&
         !allowances.mayHaveGoneBack(read) &&
-        observer.hadSeen(read.entry.resource, life, xid, read.startMs),
+        observer.hadSeen(read.entry.resource, incarnation, xid, read.startMs),
     )
     if (applied) {
       const what = `${title}, although transaction ${applied.xid} had been seen applied`

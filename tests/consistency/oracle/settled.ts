@@ -14,7 +14,7 @@ export async function settle(
   observer: Observer,
 ): Promise<readonly Violation[]> {
   const giveUpAtMs = performance.now() + RECOVERY_MS
-  let now: { life: string; seen: Seen } | null = null
+  let now: { incarnation: string; seen: Seen } | null = null
   let marks: Awaited<ReturnType<Observer['look']>> = new Map()
   while (performance.now() < giveUpAtMs) {
     // A life that nobody has begun yet is looked for again.
@@ -28,26 +28,26 @@ export async function settle(
       guarantee: 'G4',
       what: `what was committed was not applied within ${RECOVERY_MS / 1000} s`,
       timeline: [
-        `Postgres is in life ${now?.life} at ${now?.seen.text}`,
+        `Postgres is in incarnation ${now?.incarnation} at ${now?.seen.text}`,
         ...[...marks].map(
-          ([name, mark]) => `${name}: ${mark?.life} ${mark?.seen.text} ${mark?.keyVersion}`,
+          ([name, mark]) => `${name}: ${mark?.incarnation} ${mark?.seen.text} ${mark?.keyVersion}`,
         ),
       ],
     },
   ]
 }
 
-async function present(url: string): Promise<{ life: string; seen: Seen } | null> {
+async function present(url: string): Promise<{ incarnation: string; seen: Seen } | null> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 2_000 })
   client.on('error', () => {})
   try {
     await client.connect()
-    const { rows } = await client.query<{ life: string | null; text: string }>(
-      'select (select id from invalidation.life) as life, pg_current_snapshot()::text as text',
+    const { rows } = await client.query<{ incarnation: string | null; text: string }>(
+      'select (select id from invalidation.current_incarnation) as incarnation, pg_current_snapshot()::text as text',
     )
     const seen = readSnapshot(rows[0]?.text ?? '')
-    const life = rows[0]?.life
-    return life && seen ? { life, seen } : null
+    const incarnation = rows[0]?.incarnation
+    return incarnation && seen ? { incarnation, seen } : null
   } finally {
     await client.end()
   }

@@ -26,7 +26,7 @@ export const isPast = (later: Seen, earlier: Seen): boolean =>
 
 /** A watermark as it lies in Redis: seven words, of which these matter here. */
 export interface Mark {
-  readonly life: string
+  readonly incarnation: string
   readonly seen: Seen
   /** 0: nothing of the resource may be used. */
   readonly keyVersion: number
@@ -35,7 +35,7 @@ export interface Mark {
 /** Reads one; `null` for what claims nothing. */
 export function readMark(text: string | undefined): Mark | null {
   const words = text?.split(' ') ?? []
-  const [life, , snapshot = '', , , keyVersion] = words
+  const [incarnation, , snapshot = '', , , keyVersion] = words
   const seen = readSnapshot(snapshot)
-  return life && seen && words.length === 7 ? { life, seen, keyVersion: Number(keyVersion) } : null
+  return incarnation && seen && words.length === 7 ? { incarnation, seen, keyVersion: Number(keyVersion) } : null
 }

@@ -12,7 +12,7 @@ export interface State<T> {
   readonly ackedMs: number
   /** The transaction that made it so, and in which life of the database; `null` for the first state. */
   readonly xid: bigint | null
-  readonly life: string | null
+  readonly incarnation: string | null
   readonly write: Write | null
   /** Whose row was changed; `null` for the first state. */
   readonly table: string | null
@@ -26,7 +26,7 @@ interface Change {
   readonly id: string
   readonly row: Row | null
   readonly xid: bigint
-  readonly life: string | null
+  readonly incarnation: string | null
   readonly write: Write | null
 }
 
@@ -55,18 +55,18 @@ export class Truth {
     const { rows } = await client.query<{
       seq: string
       xid: string
-      life: string | null
+      incarnation: string | null
       write: string | null
       table_name: string
       id: string
       row_after: Row | null
     }>('select * from checker.history where seq > $1 order by seq', [this.#lastSeq])
     const readAtMs = performance.now()
-    this.#changes = rows.map(({ xid, life, write, table_name: table, id, row_after: row }) => ({
+    this.#changes = rows.map(({ xid, incarnation, write, table_name: table, id, row_after: row }) => ({
       table,
       id,
       row,
-      life,
+      incarnation,
       xid: BigInt(xid),
       write: this.#writeOf(write, rowName(table, id), row, readAtMs),
     }))
@@ -186,20 +186,20 @@ const first = <T>(value: T): State<T> => ({
   sentMs: -Infinity,
   ackedMs: -Infinity,
   xid: null,
-  life: null,
+  incarnation: null,
   write: null,
   table: null,
 })
 
 const stateOf = <T>(
   value: T,
-  { xid, life, write, table }: Pick<Change, 'xid' | 'life' | 'write' | 'table'>,
+  { xid, incarnation, write, table }: Pick<Change, 'xid' | 'incarnation' | 'write' | 'table'>,
 ): State<T> => ({
   value,
   sentMs: write?.sentMs ?? -Infinity,
   ackedMs: write?.ackedMs ?? -Infinity,
   xid,
-  life,
+  incarnation,
   write,
   table,
 })

@@ -8,7 +8,7 @@ create schema checker;
 create table checker.history (
   seq       bigint generated always as identity primary key,
   xid       xid8   not null,
-  life      uuid,            -- the incarnation that was begun when it was written, if any
+  incarnation uuid,          -- the incarnation that was begun when it was written, if any
   write     bigint,          -- the writer's own number; null for what the API wrote
   table_name text  not null,
   id        bigint not null,
@@ -18,14 +18,14 @@ create table checker.history (
 -- The program's view, read with our own rights: whatever becomes of those of its owner, this goes on.
 do $$
 begin
-  execute 'create view checker.life as ' || pg_get_viewdef('invalidation.life'::regclass);
+  execute 'create view checker.current_incarnation as ' || pg_get_viewdef('invalidation.current_incarnation'::regclass);
 end
 $$;
 
 create function checker.note(of text, id bigint, row_after jsonb) returns void
 language sql security definer as $$
-  insert into checker.history (xid, life, write, table_name, id, row_after)
-  values (pg_current_xact_id(), (select life.id from checker.life),
+  insert into checker.history (xid, incarnation, write, table_name, id, row_after)
+  values (pg_current_xact_id(), (select id from checker.current_incarnation),
           nullif(current_setting('checker.write', true), '')::bigint, of, id, row_after)
 $$;
 

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { openDatabase } from '../../db/database.ts'
 import { findIncarnation } from '../../db/queries/incarnation.ts'
 import { bareUuid } from '../../shared/cache/frame.ts'
-import { OwnLife, watchOwnLife } from '../../shared/cache/own-life.ts'
+import { IncarnationTracker, trackIncarnation } from '../../shared/cache/incarnation-tracker.ts'
 import { until } from '../support/until.ts'
 import { defineThing, type Engine, openEngine } from './engine.ts'
 
@@ -22,72 +22,72 @@ describe('the life of the database that our own connections see', function () {
   const current = async () => bareUuid((await findIncarnation(engine.db)) ?? '')
 
   it('is not known at first, and then what was asked for last, whichever answer came last', () => {
-    const life = new OwnLife()
-    expect(life.incarnation).to.equal(undefined)
+    const incarnationTracker = new IncarnationTracker()
+    expect(incarnationTracker.incarnation).to.equal(undefined)
     const [older, newer] = [randomUUID(), randomUUID()]
-    life.saw(newer, 2)
-    life.saw(older, 1)
-    expect(life.incarnation).to.equal(bareUuid(newer))
-    life.saw(null, 3)
-    expect(life.incarnation).to.equal(null)
+    incarnationTracker.observe(newer, 2)
+    incarnationTracker.observe(older, 1)
+    expect(incarnationTracker.incarnation).to.equal(bareUuid(newer))
+    incarnationTracker.observe(null, 3)
+    expect(incarnationTracker.incarnation).to.equal(null)
   })
 
   it('is learned from every load that is to be stored', async () => {
-    const { reader, life } = await engine.openReader()
+    const { reader, incarnationTracker } = await engine.openReader()
     await beginAnother()
     await reader.read(defineThing(), { id: '1' }, 'v')
-    expect(life.incarnation).to.equal(await current())
+    expect(incarnationTracker.incarnation).to.equal(await current())
   })
 
   it('is looked for where nothing is loaded, until asked to stop', async () => {
-    const life = new OwnLife()
+    const incarnationTracker = new IncarnationTracker()
     const stop = new AbortController()
-    const watching = watchOwnLife(engine.db, life, stop.signal)
-    await until(() => life.incarnation !== undefined)
+    const watching = trackIncarnation(engine.db, incarnationTracker, stop.signal)
+    await until(() => incarnationTracker.incarnation !== undefined)
     await beginAnother()
     const begun = await current()
-    await until(() => life.incarnation === begun)
+    await until(() => incarnationTracker.incarnation === begun)
 
     stop.abort()
     await watching
   })
 
   it('is begun where none has begun, by several processes at once', async () => {
-    const lives = [new OwnLife(), new OwnLife()]
+    const incarnations = [new IncarnationTracker(), new IncarnationTracker()]
     const stop = new AbortController()
     await sql`delete from invalidation.incarnation`.execute(engine.db)
-    const watching = lives.map((life) => watchOwnLife(engine.db, life, stop.signal))
-    await until(() => lives.every(({ incarnation }) => typeof incarnation === 'string'))
+    const watching = incarnations.map((incarnationTracker) => trackIncarnation(engine.db, incarnationTracker, stop.signal))
+    await until(() => incarnations.every(({ incarnation }) => typeof incarnation === 'string'))
     const begun = await current()
-    for (const life of lives) expect(life.incarnation).to.equal(begun)
+    for (const incarnationTracker of incarnations) expect(incarnationTracker.incarnation).to.equal(begun)
     stop.abort()
     await Promise.all(watching)
   })
 
   it('is not begun by a process that may not, which reports that once', async () => {
-    const role = `spms_own_life_${engine.prefix.replaceAll('-', '_')}`
+    const role = `spms_incarnation_${engine.prefix.replaceAll('-', '_')}`
     await sql
       .raw(
         `create role ${role} login password 'x'; grant usage on schema invalidation to ${role};
-         grant select on invalidation.life to ${role}; delete from invalidation.incarnation`,
+         grant select on invalidation.current_incarnation to ${role}; delete from invalidation.incarnation`,
       )
       .execute(engine.db)
     const url = new URL(engine.databaseUrl)
     url.username = role
     url.password = 'x'
     const db = openDatabase({ url: url.href, poolSize: 1, applicationName: 'engine-test' })
-    const life = new OwnLife()
+    const incarnationTracker = new IncarnationTracker()
     const stop = new AbortController()
     const troubles: unknown[] = []
-    const watching = watchOwnLife(db, life, stop.signal, (error) => troubles.push(error))
+    const watching = trackIncarnation(db, incarnationTracker, stop.signal, (error) => troubles.push(error))
     try {
       await until(() => troubles.length > 0)
       expect(troubles[0]).to.have.property('code', '42501')
-      expect(life.incarnation).to.equal(null)
+      expect(incarnationTracker.incarnation).to.equal(null)
       await sql
-        .raw(`grant execute on function invalidation.begin_life() to ${role}`)
+        .raw(`grant execute on function invalidation.begin_incarnation() to ${role}`)
         .execute(engine.db)
-      await until(() => typeof life.incarnation === 'string')
+      await until(() => typeof incarnationTracker.incarnation === 'string')
       expect(troubles).to.have.length(1)
     } finally {
       stop.abort()

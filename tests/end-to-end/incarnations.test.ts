@@ -95,8 +95,8 @@ describe('one life of the database after another', function () {
 
   describe('a window that was read before a failover', () => {
     const orders = [
-      { when: 'before the next life has begun', isLate: false },
-      { when: 'after another replica has begun the next life', isLate: true },
+      { when: 'before the next incarnation has begun', isLate: false },
+      { when: 'after another replica has begun the next incarnation', isLate: true },
     ]
     for (const { when, isLate } of orders) {
       it(`and reaches Redis ${when}: what was lost with the old primary is not shown`, async () => {
@@ -123,11 +123,11 @@ describe('one life of the database after another', function () {
         await using second = isLate
           ? startInvalidator({ ...replica, applicationName: 'spms-test-second' })
           : undefined
-        if (second) await until(() => areOfLife(second.redis, prefix, standby.url))
+        if (second) await until(() => areOfIncarnation(second.redis, prefix, standby.url))
 
         const { stored } = await gate.open()
         expect(stored.size).to.equal(isLate ? 0 : catalog.length)
-        await until(() => areOfLife(first.redis, prefix, standby.url))
+        await until(() => areOfIncarnation(first.redis, prefix, standby.url))
         for (const id of ids) await expectFromNowOn(system, 'at first', id)
         await write(standby.url, 'afterwards')
         await untilHit(system, 'afterwards')
@@ -148,13 +148,13 @@ describe('one life of the database after another', function () {
       await using _ = startInvalidator({ ...replica, wrapLedger: records[1].wrapLedger })
       const areShared = () =>
         records.every(({ moved }) => moved.size >= Math.floor(catalog.length / 2))
-      const areAllOfThisLife = () => areOfLife(first.redis, replica.prefix, postgres.url)
-      await until(async () => areShared() && (await areAllOfThisLife()))
+      const areAllOfThisIncarnation = () => areOfIncarnation(first.redis, replica.prefix, postgres.url)
+      await until(async () => areShared() && (await areAllOfThisIncarnation()))
 
       await end(postgres)
       for (const record of records) record.clear()
       await postgres.start()
-      await until(async () => areShared() && (await areAllOfThisLife().catch(() => false)))
+      await until(async () => areShared() && (await areAllOfThisIncarnation().catch(() => false)))
       const flushed = records.flatMap((record) => record.flushed)
       expect(flushed).to.have.members(catalog.map(({ name }) => name))
       expect(await query(postgres.url, 'select from invalidation.incarnation')).to.have.lengthOf(1)
@@ -177,12 +177,12 @@ async function query<Row extends object>(
 }
 
 /** Whether every watermark speaks of the life that a database is in. */
-async function areOfLife(redis: Redis, prefix: string, url: string): Promise<boolean> {
-  const [life] = await query<{ id: string }>(url, 'select id from invalidation.life')
+async function areOfIncarnation(redis: Redis, prefix: string, url: string): Promise<boolean> {
+  const [incarnation] = await query<{ id: string }>(url, 'select id from invalidation.current_incarnation')
   const stored = await redis.hgetall(watermarkKey(prefix))
   return (
-    life !== undefined &&
-    catalog.every(({ name }) => decodeWatermark(stored[name] ?? null)?.incarnation === life.id)
+    incarnation !== undefined &&
+    catalog.every(({ name }) => decodeWatermark(stored[name] ?? null)?.incarnation === incarnation.id)
   )
 }
 
