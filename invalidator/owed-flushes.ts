@@ -1,5 +1,5 @@
 import { covers, type Snapshot } from '../db/event-log/snapshot.ts'
-import type { Horizon } from '../db/event-log/window.ts'
+import type { ReadSnapshot } from '../db/event-log/window.ts'
 
 /**
  * Flushes that no stored watermark asks for: the log lost events that no floor accounts for.
@@ -10,7 +10,7 @@ import type { Horizon } from '../db/event-log/window.ts'
  */
 export interface OwedFlushes {
   /** Compares the log with the one of the call before. Answers whether it was emptied by hand meanwhile. */
-  observe(horizon: Horizon): boolean
+  observe(readSnapshot: ReadSnapshot): boolean
   has(resource: string): boolean
   /** A flush was stored together with this snapshot. */
   settle(resource: string, snapshot: Snapshot): void
@@ -19,15 +19,15 @@ export interface OwedFlushes {
 export function createOwedFlushes(catalog: readonly { readonly name: string }[]): OwedFlushes {
   /** The snapshot that the flush of a resource has to include. */
   const owed = new Map<string, Snapshot>()
-  let last: Horizon | undefined
+  let last: ReadSnapshot | undefined
 
   return {
-    observe(horizon) {
+    observe(readSnapshot) {
       // Every watermark of another incarnation descends from a flush in that incarnation.
-      if (last?.database.incarnation !== horizon.database.incarnation) owed.clear()
-      const isEmptied = last !== undefined && isEmptiedByHand(last, horizon)
-      if (isEmptied) for (const { name } of catalog) owed.set(name, horizon.snapshot)
-      last = horizon
+      if (last?.database.incarnation !== readSnapshot.database.incarnation) owed.clear()
+      const isEmptied = last !== undefined && isEmptiedByHand(last, readSnapshot)
+      if (isEmptied) for (const { name } of catalog) owed.set(name, readSnapshot.snapshot)
+      last = readSnapshot
       return isEmptied
     },
     has: (resource) => owed.has(resource),
@@ -39,7 +39,7 @@ export function createOwedFlushes(catalog: readonly { readonly name: string }[])
 }
 
 /** Pruning gives one segment another file and raises the floor in the same transaction. */
-const isEmptiedByHand = (before: Horizon, now: Horizon): boolean =>
+const isEmptiedByHand = (before: ReadSnapshot, now: ReadSnapshot): boolean =>
   before.database.incarnation === now.database.incarnation &&
   before.files !== now.files &&
   before.floor?.text === now.floor?.text

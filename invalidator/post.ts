@@ -1,5 +1,5 @@
 import { covers } from '../db/event-log/snapshot.ts'
-import { type Horizon, isWithinRing } from '../db/event-log/window.ts'
+import { type ReadSnapshot, isWithinRing } from '../db/event-log/window.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import type { Watermark } from '../shared/cache/watermark.ts'
 import type { Naming } from './naming.ts'
@@ -45,7 +45,7 @@ export function standings(posts: readonly Post[]): [Watermark | null, ResourceRu
  * Whether a window since a watermark holds everything that happened after it. A watermark that has
  * seen more than the present did not come from this life of the database.
  */
-export const continues = (mark: Watermark, horizon: Horizon): boolean =>
-  mark.incarnation === horizon.database.incarnation &&
-  covers(horizon.snapshot, mark.snapshot) &&
-  isWithinRing(mark.snapshot, horizon)
+export const continues = (mark: Watermark, readSnapshot: ReadSnapshot): boolean =>
+  mark.incarnation === readSnapshot.database.incarnation &&
+  covers(readSnapshot.snapshot, mark.snapshot) &&
+  isWithinRing(mark.snapshot, readSnapshot)

@@ -4,7 +4,7 @@ import { createInspection, type Installation } from '../db/event-log/installatio
 import { NotOneSession, PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
 import {
   beginReading,
-  type Horizon,
+  type ReadSnapshot,
   readHead,
   readWindow,
   type Window,
@@ -84,7 +84,7 @@ const NOTHING_DONE: AdvanceReport = { stored: new Map(), removed: new Map(), tim
 
 /** What one reading of the log asks of Redis. */
 interface Findings {
-  readonly horizon: Horizon
+  readonly readSnapshot: ReadSnapshot
   readonly keys: Map<string, Set<string>>
   readonly flush: Map<string, FlushReason>
   readonly windows: readonly Looked[]
@@ -290,9 +290,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     const windowsAsked = asked.map((since) => readHead(client, since))
     // When the first fails, so do those behind it, for no reason of their own.
     await Promise.allSettled([reading, ...windowsAsked])
-    const horizon = await reading
+    const readSnapshot = await reading
     // Behind a pooler in transaction mode: our locks are held elsewhere, and say nothing here.
-    if (horizon.backend !== session.backend) {
+    if (readSnapshot.backend !== session.backend) {
       throw new NotOneSession('a window was read by another backend than the one with the locks')
     }
     const answers = await Promise.all(windowsAsked)
@@ -304,15 +304,15 @@ export function createWorker(deps: WorkerDeps): Worker {
     const windows: Looked[] = []
 
     // An installation that was removed and made again begins its numbers again.
-    if (horizon.database.incarnation !== incarnation) await translation.learn()
-    incarnation = horizon.database.incarnation
+    if (readSnapshot.database.incarnation !== incarnation) await translation.learn()
+    incarnation = readSnapshot.database.incarnation
     // Without a segment a window may miss events: the scan then disables everything at once.
-    if (inspectionDue() || !installation || !horizon.isComplete) {
+    if (inspectionDue() || !installation || !readSnapshot.isComplete) {
       installation = await inspect(client)
     }
-    for (const post of posts.values()) judge(post, horizon, installation)
+    for (const post of posts.values()) judge(post, readSnapshot, installation)
     for (const [mark, resources] of standings(ours())) {
-      if (mark === null || !continues(mark, horizon)) {
+      if (mark === null || !continues(mark, readSnapshot)) {
         for (const { name } of resources) flush.set(name, 'no cursor')
         continue
       }
@@ -328,7 +328,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       for (const [name, found] of mapped.keys) keys.set(name, found)
       lookups.push(...mapped.lookups)
     }
-    if (owedFlushes.observe(horizon)) {
+    if (owedFlushes.observe(readSnapshot)) {
       logger.error('the event log was emptied by hand, everything is flushed')
     }
     for (const { resource } of ours()) {
@@ -347,11 +347,11 @@ export function createWorker(deps: WorkerDeps): Worker {
       keys,
       flush,
     )
-    return { horizon, keys, flush, windows }
+    return { readSnapshot, keys, flush, windows }
   }
 
   /** Decides whose watermark it is, and whether entries may be read as the triggers stand. */
-  function judge(post: Post, { database }: Horizon, installed: Installation): void {
+  function judge(post: Post, { database }: ReadSnapshot, installed: Installation): void {
     const { resource, mark } = post
     // What we wrote ourselves is ours in whatever life; nobody has written there since.
     const isForeign =
@@ -508,7 +508,7 @@ const withoutKeys = (window: Window): Window => ({
 })
 
 /** What is asked of Redis for one resource. */
-function advanceOf(post: Post, { horizon, keys, flush }: Findings, asOfMs: number): Advance {
+function advanceOf(post: Post, { readSnapshot, keys, flush }: Findings, asOfMs: number): Advance {
   const { resource, stored, naming } = post
   return {
     resource,
@@ -516,8 +516,8 @@ function advanceOf(post: Post, { horizon, keys, flush }: Findings, asOfMs: numbe
     keys: keys.get(resource.name) ?? new Set(),
     flush: flush.has(resource.name),
     next: {
-      ...horizon.database,
-      snapshot: horizon.snapshot,
+      ...readSnapshot.database,
+      snapshot: readSnapshot.snapshot,
       asOfMs,
       part: 0,
       keyVersion: naming?.keyVersion ?? UNNAMED,

@@ -43,7 +43,7 @@ export interface DatabaseIdentity {
 }
 
 /** What a window is read against: the snapshot of this transaction, as one statement saw it. */
-export interface Horizon {
+export interface ReadSnapshot {
   readonly snapshot: Snapshot
   readonly database: DatabaseIdentity
   /** The backend that reads. */
@@ -78,16 +78,16 @@ const OPENING = `begin isolation level repeatable read read only;
  * Everything is sent before the first answer is waited for, so that windows that are asked for
  * right behind it cost no round trip of their own.
  */
-export async function beginReading(client: pg.ClientBase): Promise<Horizon> {
+export async function beginReading(client: pg.ClientBase): Promise<ReadSnapshot> {
   const opening = client.query(OPENING)
-  const horizon = client.query<{
+  const readSnapshot = client.query<{
     snapshot: string
     backend: number
     database: DatabaseIdentity | null
     floor: string | null
     files: readonly (string | null)[]
   }>({
-    name: 'invalidation-horizon',
+    name: 'invalidation-read-snapshot',
     // The windows' plans must not depend on statistics: a segment has none worth the name.
     text: `select pg_current_snapshot()::text as snapshot, pg_backend_pid() as backend,
                   set_config('enable_seqscan', 'off', true),
@@ -97,7 +97,7 @@ export async function beginReading(client: pg.ClientBase): Promise<Horizon> {
                   array(select concat(inhrelid, ' ', pg_relation_filenode(inhrelid)) from pg_inherits
                         where inhparent = 'invalidation.event'::regclass order by inhrelid) as files`,
   })
-  const [, { rows }] = await Promise.all([opening, horizon])
+  const [, { rows }] = await Promise.all([opening, readSnapshot])
   const row = rows[0]
   const snapshot = row && parseSnapshot(row.snapshot)
   if (!snapshot || row.database === null) throw new NoIncarnation('no incarnation has begun in this database')
@@ -120,7 +120,7 @@ export class NoIncarnation extends Error {
  * Whether the ring still holds everything committed after a snapshot. A floor ahead of the present
  * came with a dump of another cluster and means nothing here.
  */
-export const isWithinRing = (since: Snapshot, { floor, snapshot }: Horizon): boolean =>
+export const isWithinRing = (since: Snapshot, { floor, snapshot }: ReadSnapshot): boolean =>
   floor === null || floor.xmax > snapshot.xmax || covers(since, floor)
 
 /**

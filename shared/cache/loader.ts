@@ -6,7 +6,7 @@ import { transienceOf } from '../../db/transient-states.ts'
 import { PublicError } from '../errors.ts'
 import { IncarnationTracker } from './incarnation-tracker.ts'
 import { type Loaded, type Params, type Resource, tablesOf } from './resource.ts'
-import { createSnapshotReader, type SnapshotRead } from './snapshot-read.ts'
+import { createSnapshotReader, type SnapshotResult } from './snapshot-read.ts'
 
 export interface LoaderOptions {
   /** How many loads may run at once, and how many may wait for their turn. */
@@ -58,7 +58,7 @@ export function createLoader(
     tables: readonly string[],
     withIncarnation: boolean,
     work: (trx: Transaction<Database>) => Promise<T>,
-  ): Promise<SnapshotRead<T>> {
+  ): Promise<SnapshotResult<T>> {
     try {
       return await limiter.execute(() =>
         retrying.execute(({ attempt }) =>

@@ -4,7 +4,7 @@ import { findFiles, findFilesAndIncarnation, lockTables } from '../../db/queries
 import type { Database } from '../../db/schema.ts'
 
 /** What was read in one snapshot. */
-export interface SnapshotRead<T> {
+export interface SnapshotResult<T> {
   readonly value: T
   /** That of the snapshot; `null` when it was not asked for, or nobody has begun it. */
   readonly incarnation: string | null
@@ -24,7 +24,7 @@ export interface SnapshotReader {
     withIncarnation: boolean,
     work: (trx: Transaction<Database>) => Promise<T>,
     lockFirst?: boolean,
-  ): Promise<SnapshotRead<T>>
+  ): Promise<SnapshotResult<T>>
 }
 
 /** Remembers between reads in which files the tables are. */

@@ -198,9 +198,9 @@ describe('housekeeping', () => {
       expect(rows[0]?.ids).to.include.members(youngest)
       expect(rows[0]?.ids.length).to.be.at.most(25)
     }
-    const horizon = await beginReading(session.client)
+    const readSnapshot = await beginReading(session.client)
     await session.client.query('commit')
-    expect(isWithinRing(old, horizon), 'what the dead one missed is known').to.be.false
+    expect(isWithinRing(old, readSnapshot), 'what the dead one missed is known').to.be.false
   })
 
   it('is not held back by a cursor that has not moved for ten minutes', async () => {
@@ -269,16 +269,16 @@ describe('housekeeping', () => {
           if (how === 'commit') for (const reader of readers) reader.unread.push(...ids)
         }
         const read = async (reader: (typeof readers)[number]) => {
-          const horizon = await beginReading(session.client)
+          const readSnapshot = await beginReading(session.client)
           const { events } = await readWindow(session.client, reader.since)
           await session.client.query('commit')
-          expect(isWithinRing(reader.since, horizon)).to.be.true
+          expect(isWithinRing(reader.since, readSnapshot)).to.be.true
           expect(events.flatMap(({ keys }) => keys?.map((key) => Number(key[0])))).to.have.members(
             reader.unread,
           )
-          reader.since = horizon.snapshot
+          reader.since = readSnapshot.snapshot
           reader.unread = []
-          await stand(reader.name, horizon.snapshot.text)
+          await stand(reader.name, readSnapshot.snapshot.text)
         }
 
         for (const [what, number] of schedule) {

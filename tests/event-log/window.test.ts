@@ -6,7 +6,7 @@ import { openWorkerSession, type WorkerSession } from '../../db/event-log/sessio
 import { covers, type Snapshot } from '../../db/event-log/snapshot.ts'
 import {
   beginReading,
-  type Horizon,
+  type ReadSnapshot,
   isWithinRing,
   readWindow,
   type Window,
@@ -37,16 +37,16 @@ describe('a window', () => {
     ),
   )
 
-  interface Reading extends Horizon {
+  interface Reading extends ReadSnapshot {
     readonly window: Window
   }
 
   async function read(since?: Snapshot): Promise<Reading> {
-    const horizon = await beginReading(session.client)
+    const readSnapshot = await beginReading(session.client)
     // How much is read must not depend on how busy the machine is.
-    const window = await readWindow(session.client, since ?? horizon.snapshot, 30_000)
+    const window = await readWindow(session.client, since ?? readSnapshot.snapshot, 30_000)
     await session.client.query('commit')
-    return { ...horizon, window }
+    return { ...readSnapshot, window }
   }
 
   const idsOf = ({ window }: Reading) =>
@@ -240,10 +240,10 @@ describe('a window', () => {
       `insert into invalidation.floor values (true, pg_current_snapshot());
        truncate invalidation.event; commit`,
     )
-    const [horizon, window] = await reading
+    const [readSnapshot, window] = await reading
     await session.client.query('commit')
     expect(window.count, 'the event is gone').to.equal(0)
-    expect(isWithinRing(snapshot, horizon)).to.be.false
+    expect(isWithinRing(snapshot, readSnapshot)).to.be.false
     await emptier.end()
   })
 

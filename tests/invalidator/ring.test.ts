@@ -62,9 +62,9 @@ describe('the ring of the log while everything is at work', function () {
   }
 
   async function isWithin(since: Snapshot): Promise<boolean> {
-    const horizon = await beginReading(log.client)
+    const readSnapshot = await beginReading(log.client)
     await sql('commit')
-    return isWithinRing(since, horizon)
+    return isWithinRing(since, readSnapshot)
   }
 
   /** What so many minutes of housekeeping do beside an invalidator that has applied what there is. */
