@@ -20,7 +20,7 @@ interface Mortal {
 interface Run {
   readonly tps: number
   /** Notifications for each commit; NaN where nobody counts them. */
-  readonly rang: number
+  readonly notified: number
 }
 
 /** Whether writers notice that what comes after them is dead. */
@@ -57,16 +57,16 @@ export const dead: Part = async (bench) => {
 
   async function measure({ takes }: (typeof arms)[number]): Promise<Run> {
     for (const one of takes) await one.kill()
-    const countRings = () =>
-      takes.includes(invalidator) ? Number.NaN : worker.count('spms_bell_rings_total')
-    const before = await countRings()
+    const countWakeUps = () =>
+      takes.includes(invalidator) ? Number.NaN : worker.count('spms_wakeups_total')
+    const before = await countWakeUps()
     const writer = { pgbench, url: own.servers.databaseUrl, clients: WRITERS }
     const tps = await runPgbench({ ...writer, seconds })
-    const rang = ((await countRings()) - before) / (tps * seconds)
+    const notified = ((await countWakeUps()) - before) / (tps * seconds)
     for (const one of takes) await one.restore()
     // The next finds nothing left to do.
     await untilApplied(own.servers)
-    return { tps, rang }
+    return { tps, notified }
   }
 
   const random = seededRandom(3)
@@ -86,13 +86,13 @@ export const dead: Part = async (bench) => {
     rounds.map((_, i) => (of(name)[i] as Run).tps / (of(alive)[i] as Run).tps)
   say(
     table(
-      [`${WRITERS} writers`, 'TPS', 'ratio', 'of rounds', 'commits that rang'],
+      [`${WRITERS} writers`, 'TPS', 'ratio', 'of rounds', 'commits that notified'],
       arms.map(({ name }) => [
         name,
         shown(median(of(name).map(({ tps }) => tps))),
         shown(median(ratios(name))),
         `${shown(quantile(ratios(name), 0))} to ${shown(quantile(ratios(name), 1))}`,
-        Number.isNaN(of(name)[0]?.rang) ? '' : percent(median(of(name).map(({ rang }) => rang))),
+        Number.isNaN(of(name)[0]?.notified) ? '' : percent(median(of(name).map(({ notified }) => notified))),
       ]),
     ),
   )
@@ -104,8 +104,8 @@ export const dead: Part = async (bench) => {
       budget: { atLeast: 0.95 },
     })),
     {
-      what: `share of the commits of ${WRITERS} writers that rang, everything alive`,
-      value: median(of(alive).map(({ rang }) => rang)),
+      what: `share of the commits of ${WRITERS} writers that notified, everything alive`,
+      value: median(of(alive).map(({ notified }) => notified)),
       unit: '',
       budget: { atMost: 0.05 },
     },

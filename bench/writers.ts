@@ -13,7 +13,7 @@ interface Round {
   readonly bare: number
   readonly watched: number
   /** Notifications for each commit. */
-  readonly rang: number
+  readonly notified: number
 }
 
 /** What the triggers cost a writer of single rows, with an invalidator at work. */
@@ -22,16 +22,16 @@ export const writers: Part = async (bench) => {
   const pgbench = await findPgbench({ stateDir, env: process.env, say })
   const invalidator = await startInvalidator(bench)
   const seconds = quick ? 2 : 5
-  const rings = () => invalidator.count('spms_bell_rings_total')
+  const wakeUps = () => invalidator.count('spms_wakeups_total')
 
   const measure = async (clients: number, swapped: boolean): Promise<Round> => {
     const bareRun = () => runPgbench({ pgbench, url: servers.bareUrl, clients, seconds })
     // The first of two runs finds a cooler machine, so they take turns.
     const first = swapped ? undefined : await bareRun()
-    const before = await rings()
+    const before = await wakeUps()
     const watched = await runPgbench({ pgbench, url: servers.databaseUrl, clients, seconds })
-    const rang = ((await rings()) - before) / (watched * seconds)
-    return { bare: first ?? (await bareRun()), watched, rang }
+    const notified = ((await wakeUps()) - before) / (watched * seconds)
+    return { bare: first ?? (await bareRun()), watched, notified }
   }
 
   const rounds = new Map(CLIENTS.map((clients): [number, Round[]] => [clients, []]))
@@ -44,14 +44,14 @@ export const writers: Part = async (bench) => {
   const ratios = (done: readonly Round[]) => done.map(({ bare, watched }) => watched / bare)
   say(
     table(
-      ['writers', 'TPS without', 'TPS with', 'ratio', 'of rounds', 'commits that rang'],
+      ['writers', 'TPS without', 'TPS with', 'ratio', 'of rounds', 'commits that notified'],
       [...rounds].map(([clients, done]) => [
         `${clients}`,
         shown(median(done.map(({ bare }) => bare))),
         shown(median(done.map(({ watched }) => watched))),
         shown(median(ratios(done))),
         `${shown(quantile(ratios(done), 0))} to ${shown(quantile(ratios(done), 1))}`,
-        `${shown(100 * median(done.map(({ rang }) => rang)))} %`,
+        `${shown(100 * median(done.map(({ notified }) => notified)))} %`,
       ]),
     ),
   )

@@ -22,7 +22,7 @@ import { createWorker, type WorkerDeps, type Written } from './worker.ts'
 
 export interface InvalidatorDeps {
   readonly openSession: () => Promise<WorkerSession>
-  readonly listener: Pick<Listener, 'hearing'>
+  readonly listener: Pick<Listener, 'connected'>
   readonly wakeUp: WakeUp
   readonly ledger: Ledger
   readonly catalog: readonly ResourceRules[]
@@ -83,7 +83,7 @@ async function work(
   const { identity } = deps
   let target = identity.current
   let ownership = target === null ? null : createOwnership(session, deps.catalog, target)
-  const worker = createWorker({ ...deps, session, onPassEnd: () => deps.wakeUp.ring() })
+  const worker = createWorker({ ...deps, session, onPassEnd: () => deps.wakeUp.notify() })
   const pace = createPace({ ...deps, session, stopping })
   const cursorDue = every(CURSOR_EVERY_MS)
   const houseDue = every(HOUSE_EVERY_MS)

@@ -50,16 +50,16 @@ await runService(logger, async (service) => {
     openListener({
       url,
       applicationName: `${APPLICATION_NAME}-listener`,
-      onRing: () => {
-        metrics.bellRings.inc()
-        wakeUp.ring()
+      onNotify: () => {
+        metrics.wakeUps.inc()
+        wakeUp.notify()
       },
-      onState: (hearing, error) => logger.info('listener', { hearing, error }),
+      onState: (connected, error) => logger.info('listener', { connected, error }),
     }),
     (listener) => listener[Symbol.asyncDispose](),
   )
-  instruments.reading('spms_listener_hearing', 'Whether a ring would be heard', () => [
-    [{}, listener.hearing ? 1 : 0],
+  instruments.reading('spms_listener_connected', 'Whether the listener is connected', () => [
+    [{}, listener.connected ? 1 : 0],
   ])
 
   let working = false

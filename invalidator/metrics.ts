@@ -11,7 +11,7 @@ export interface InvalidatorMetrics {
   /** From a commit to the moment its keys were gone. */
   readonly lagSeconds: Histogram
   readonly windows: Counter
-  readonly bellRings: Counter
+  readonly wakeUps: Counter
   /** 1 for each resource that this replica invalidates for. */
   readonly owned: Gauge<'resource'>
   /** 1 for each table of an owned resource whose changes may go unlogged, by cause; 0 without a table. */
@@ -38,7 +38,7 @@ export function createInvalidatorMetrics(registry: Registry): InvalidatorMetrics
       LAG_S,
     ),
     windows: counter('spms_invalidator_windows_total', 'Windows applied'),
-    bellRings: counter('spms_bell_rings_total', 'Notifications that woke a sleeper'),
+    wakeUps: counter('spms_wakeups_total', 'Notifications that woke an idle invalidator'),
     owned: gauge(
       'spms_resource_owned',
       'Whether this replica invalidates for a resource',

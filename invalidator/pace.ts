@@ -14,7 +14,7 @@ export interface Pace {
 
 export interface PaceDeps {
   readonly session: WorkerSession
-  readonly listener: Pick<Listener, 'hearing'>
+  readonly listener: Pick<Listener, 'connected'>
   readonly wakeUp: Pick<WakeUp, 'wait'>
   /** How long to sleep at most. Idle owners must go on publishing how fresh they are. */
   readonly heartbeatMs: number
@@ -56,7 +56,7 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
   let queuedAtMs = -Infinity
   const lookDue = every(QUEUE_EVERY_MS)
   let wake: (() => void) | undefined
-  session.onBellLost(() => wake?.())
+  session.onSleepLockLost(() => wake?.())
 
   /** Whether ringing makes writers wait. */
   async function isBusy(events: number): Promise<boolean> {
@@ -65,7 +65,7 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
     measuredAtMs = nowMs
     const perS = recent / MEMORY_S
     if (perS > (holding ? BUSY_PER_S : CALM_PER_S)) return true
-    if (holding && perS > QUEUE_PER_S && lookDue() && (await session.isRingingQueued())) {
+    if (holding && perS > QUEUE_PER_S && lookDue() && (await session.isNotifyQueued())) {
       queuedAtMs = nowMs
     }
     return nowMs - queuedAtMs < QUEUE_MS
@@ -75,14 +75,14 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
     async rest(events) {
       const busy = await isBusy(events)
       pollMs = events > 0 ? POLL_FIRST_MS : Math.min(POLL_MAX_MS, 2 * pollMs)
-      if (!session.bellRings) return pause(SILENT_POLL_MS)
+      if (!session.writersNotify) return pause(SILENT_POLL_MS)
 
-      holding &&= session.hasBell()
+      holding &&= session.holdsSleepLock()
       if (holding) {
-        if (!busy) return slumber(listener.hearing ? heartbeatMs : POLL_MAX_MS)
+        if (!busy) return slumber(listener.connected ? heartbeatMs : POLL_MAX_MS)
         await letGo()
       } else if (!busy && events === 0) {
-        holding = await session.tryBell()
+        holding = await session.acquireSleepLock()
         // Whatever was committed before the bell was ours did not ring: read once more.
         if (holding) return undefined
       }
@@ -93,7 +93,7 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
 
   async function letGo(): Promise<void> {
     if (!holding) return
-    await session.releaseBell()
+    await session.releaseSleepLock()
     holding = false
   }
 
@@ -102,7 +102,7 @@ export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }:
     const awake = new AbortController()
     wake = () => awake.abort()
     stopping.addEventListener('abort', wake, { once: true })
-    if (stopping.aborted || !session.hasBell()) wake()
+    if (stopping.aborted || !session.holdsSleepLock()) wake()
     for (let leftMs = ms; leftMs > 0 && !awake.signal.aborted; leftMs -= PING_EVERY_MS) {
       if (leftMs < ms) await session.ping()
       if (await wakeUp.wait(Math.min(leftMs, PING_EVERY_MS), awake.signal)) break

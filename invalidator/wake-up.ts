@@ -1,10 +1,10 @@
 /** Waits for a ring, for so long at most. A ring that comes while nobody waits ends the next wait. */
 export class WakeUp {
-  #rung = false
+  #notified = false
   #wake: (() => void) | undefined
 
-  ring(): void {
-    this.#rung = true
+  notify(): void {
+    this.#notified = true
     this.#wake?.()
   }
 
@@ -14,12 +14,12 @@ export class WakeUp {
       const done = () => {
         clearTimeout(timer)
         signal.removeEventListener('abort', done)
-        const rung = this.#rung
+        const notified = this.#notified
         this.#wake = undefined
-        this.#rung = false
-        resolve(rung)
+        this.#notified = false
+        resolve(notified)
       }
-      if (this.#rung || signal.aborted) atMostMs = 0
+      if (this.#notified || signal.aborted) atMostMs = 0
       const timer = atMostMs === Infinity ? undefined : setTimeout(done, atMostMs)
       signal.addEventListener('abort', done)
       this.#wake = done

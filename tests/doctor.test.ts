@@ -366,7 +366,7 @@ describe('doctor', function () {
   describe('judges settings:', () => {
     const fine = {
       standby: false,
-      bell: '',
+      notify: '',
       prepared: 0,
       locks: 64,
       idle_ms: 0,
@@ -376,9 +376,9 @@ describe('doctor', function () {
     for (const [what, change, kinds] of [
       ['as they should be', {}, []],
       ['a standby', { standby: true }, ['wrong']],
-      ['a bell that must not ring', { bell: 'on', prepared: 10 }, ['wrong']],
+      ['a bell that must not ring', { notify: 'on', prepared: 10 }, ['wrong']],
       ['a bell that is off where it must be', { prepared: 10 }, []],
-      ['a bell that is off without need', { bell: 'off' }, ['note']],
+      ['a bell that is off without need', { notify: 'off' }, ['note']],
       ['few locks', { locks: 10 }, ['note']],
       ['sessions that end at once', { idle_ms: 1_000 }, ['wrong']],
       ['transactions that may idle for ever', { idle_transaction_ms: 0 }, ['note']],

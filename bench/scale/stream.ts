@@ -38,9 +38,9 @@ export const stream: Part = async (bench) => {
   say(`scale: 50,000 commits a minute for ${seconds} s, ${REPLICAS} invalidators`)
 
   // All of them hear every ring.
-  const countRings = async () =>
-    Math.max(...(await Promise.all(replicas.map((one) => one.count('spms_bell_rings_total')))))
-  const ringsBefore = await countRings()
+  const countWakeUps = async () =>
+    Math.max(...(await Promise.all(replicas.map((one) => one.count('spms_wakeups_total')))))
+  const wakeUpsBefore = await countWakeUps()
   const over = new AbortController()
   const watching = watchBacklog(servers, over.signal)
   watching.catch(() => {})
@@ -50,7 +50,7 @@ export const stream: Part = async (bench) => {
     runPgbench({ ...writer, seconds, perS: COMMITS_PER_S }),
   ]).finally(() => over.abort())
   const backlogs = await watching
-  const rings = (await countRings()) - ringsBefore
+  const wakeUps = (await countWakeUps()) - wakeUpsBefore
   const bytes = Math.max(...(await Promise.all(replicas.map(({ pid }) => peakBytes(pid)))))
   for (const replica of replicas) await replica.stop()
 
@@ -59,7 +59,7 @@ export const stream: Part = async (bench) => {
   const most = Math.max(...backlogs)
   say(
     table(
-      ['stream', 'commits', 'a minute', 'sampled', 'lost', 'p50 ms', 'p99 ms', 'max ms', 'rings'],
+      ['stream', 'commits', 'a minute', 'sampled', 'lost', 'p50 ms', 'p99 ms', 'max ms', 'wake-ups'],
       [
         [
           `${REPLICAS} replicas`,
@@ -69,7 +69,7 @@ export const stream: Part = async (bench) => {
           // Else the probe had failed.
           '0',
           ...[0.5, 0.99, 1].map((share) => shown(quantile(lags, share))),
-          `${shown((100 * rings) / commits)} %`,
+          `${shown((100 * wakeUps) / commits)} %`,
         ],
       ],
     ),

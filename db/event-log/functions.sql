@@ -2,10 +2,10 @@
 
 -- Wakes a sleeping invalidator. Called only when one sleeps. A transaction that notified cannot be
 -- prepared, and NOTIFY fails when its queue is full: in both cases the invalidator polls instead.
-create or replace function invalidation.ring() returns void
+create or replace function invalidation.notify() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-  if coalesce(nullif(current_setting('invalidation.bell', true), ''),
+  if coalesce(nullif(current_setting('invalidation.notify', true), ''),
               case when current_setting('max_prepared_transactions') = '0' then 'on' else 'off' end)
        <> 'off'
      and pg_notification_queue_usage() < 0.5 then
@@ -16,11 +16,11 @@ $$;
 
 -- Whoever sleeps holds the bell alone. Whoever gets it here, shared and to the end of its
 -- transaction, keeps everybody awake until its commit can be seen.
-create or replace function invalidation.ring_if_asleep() returns void
+create or replace function invalidation.notify_if_idle() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
   if not pg_try_advisory_xact_lock_shared(1397771603, 0) then
-    perform invalidation.ring();
+    perform invalidation.notify();
   end if;
 end
 $$;
@@ -32,7 +32,7 @@ begin
   insert into invalidation.event
   values (extract(epoch from clock_timestamp())::bigint / 300 % 4, pg_current_xact_id(),
           tg_argv[0]::integer, tg_argv[1]::integer, 'T', -1, null, clock_timestamp());
-  perform invalidation.ring_if_asleep();
+  perform invalidation.notify_if_idle();
   return null;
 end
 $$;
@@ -44,7 +44,7 @@ begin
   insert into invalidation.event
   values (extract(epoch from clock_timestamp())::bigint / 300 % 4, pg_current_xact_id(),
           0, 0, 'F', -1, json_build_array(pattern), clock_timestamp());
-  perform invalidation.ring_if_asleep();
+  perform invalidation.notify_if_idle();
 end
 $$;
 
@@ -81,4 +81,4 @@ $$;
 -- triggers call is the exception: the owner must not lose that right with a change of owners. It can be
 -- called only by roles with USAGE on the schema, and does no more than a NOTIFY.
 revoke all on all functions in schema invalidation from public;
-grant execute on function invalidation.ring(), invalidation.ring_if_asleep() to public;
+grant execute on function invalidation.notify(), invalidation.notify_if_idle() to public;

@@ -4,20 +4,20 @@ import createSubscriber, { type Subscriber } from 'pg-listen'
 import { clientConfig, explainConnectionError } from '../connection.ts'
 import { parseDatabaseUrl } from '../database-url.ts'
 import { SettledConnection } from '../settled-connection.ts'
-import { BELL_CHANNEL } from './event.ts'
+import { NOTIFY_CHANNEL } from './event.ts'
 
 /** Hears the bell. A hint only: whoever misses a ring finds the event with the next window. */
 export interface Listener extends AsyncDisposable {
   /** False while a ring would not be heard. */
-  readonly hearing: boolean
+  readonly connected: boolean
 }
 
 export interface ListenerOptions {
   readonly url: string
   readonly applicationName: string
   /** The bell rang, or may have rung while nobody listened. */
-  readonly onRing: () => void
-  readonly onState: (hearing: boolean, error?: unknown) => void
+  readonly onNotify: () => void
+  readonly onState: (connected: boolean, error?: unknown) => void
 }
 
 // The package's types name the module as its default export's namespace.
@@ -36,22 +36,22 @@ const RETRY_MAX_MS = 5_000
  * then, by the channel that it listens to: whoever does not hear that, hears nothing else either,
  * however sound the connection seems.
  */
-export function openListener({ url, applicationName, onRing, onState }: ListenerOptions): Listener {
-  let hearing = false
+export function openListener({ url, applicationName, onNotify, onState }: ListenerOptions): Listener {
+  let connected = false
   const stop = new AbortController()
   let current: Subscriber | undefined
   const ping = PING + randomUUID()
   let missed = 0
 
-  const become = (state: boolean, error?: unknown) => {
+  const setConnected = (state: boolean, error?: unknown) => {
     if (stop.signal.aborted) return
-    if (state !== hearing) {
-      hearing = state
+    if (state !== connected) {
+      connected = state
       onState(state, error)
     }
     // Hearing again: rings from before are lost, and what they announced must be looked for.
     // Deaf: whoever sleeps must know that nothing will wake it.
-    onRing()
+    onNotify()
   }
 
   const connect = async (): Promise<void> => {
@@ -59,14 +59,14 @@ export function openListener({ url, applicationName, onRing, onState }: Listener
       const subscriber = createOne()
       try {
         await subscriber.connect()
-        await subscriber.listenTo(BELL_CHANNEL)
+        await subscriber.listenTo(NOTIFY_CHANNEL)
         current = subscriber
         missed = 0
         if (stop.signal.aborted) await subscriber.close()
-        else become(true)
+        else setConnected(true)
         return
       } catch (error) {
-        become(false, explainConnectionError(error))
+        setConnected(false, explainConnectionError(error))
         // Not awaited: it may be saying goodbye to a server that is not there.
         subscriber.close().catch(() => undefined)
         await sleep(retryDelayMs(attempt), undefined, { signal: stop.signal }).catch(
@@ -92,19 +92,19 @@ export function openListener({ url, applicationName, onRing, onState }: Listener
       retryLimit: 1,
       paranoidChecking: false,
     })
-    subscriber.notifications.on(BELL_CHANNEL, (payload: string | undefined) => {
+    subscriber.notifications.on(NOTIFY_CHANNEL, (payload: string | undefined) => {
       if (payload === ping) missed = 0
       // Others ring themselves too.
-      else if (!payload?.startsWith(PING)) onRing()
+      else if (!payload?.startsWith(PING)) onNotify()
     })
-    subscriber.events.on('error', (error) => giveUp(subscriber, error))
+    subscriber.events.on('error', (error) => reconnect(subscriber, error))
     return subscriber
   }
 
   /** Begins anew. */
-  function giveUp(subscriber: Subscriber, error: unknown): void {
+  function reconnect(subscriber: Subscriber, error: unknown): void {
     if (subscriber !== current || stop.signal.aborted) return
-    become(false, error)
+    setConnected(false, error)
     current = undefined
     subscriber.close().catch(() => undefined)
     connecting = connect()
@@ -114,13 +114,13 @@ export function openListener({ url, applicationName, onRing, onState }: Listener
   const pinging = setInterval(() => {
     const subscriber = current
     if (!subscriber) return
-    if (missed++ === PINGS_TO_MISS) giveUp(subscriber, new Error('it does not hear itself'))
-    else subscriber.notify(BELL_CHANNEL, ping).catch((error) => giveUp(subscriber, error))
+    if (missed++ === PINGS_TO_MISS) reconnect(subscriber, new Error('no echo of its own notification'))
+    else subscriber.notify(NOTIFY_CHANNEL, ping).catch((error) => reconnect(subscriber, error))
   }, PING_EVERY_MS)
 
   return {
-    get hearing() {
-      return hearing
+    get connected() {
+      return connected
     },
     async [Symbol.asyncDispose]() {
       clearInterval(pinging)

@@ -27,16 +27,16 @@ export interface WorkerSession extends AsyncDisposable {
    */
   ping(): Promise<void>
   /** The right to sleep, which several may have: true when every writer rings from now on. */
-  tryBell(): Promise<boolean>
-  releaseBell(): Promise<void>
+  acquireSleepLock(): Promise<boolean>
+  releaseSleepLock(): Promise<void>
   /** Whether that still holds. */
-  hasBell(): boolean
+  holdsSleepLock(): boolean
   /** Called when it ends by itself. */
-  onBellLost(listener: () => void): void
+  onSleepLockLost(listener: () => void): void
   /** Whether a commit that rings waits for another: NOTIFY's lock is held until one is on disk. */
-  isRingingQueued(): Promise<boolean>
+  isNotifyQueued(): Promise<boolean>
   /** False where writers do not ring: then the worker must not rely on being woken. */
-  readonly bellRings: boolean
+  readonly writersNotify: boolean
 }
 
 /** An advisory lock that somebody holds, alone or shared. */
@@ -117,7 +117,7 @@ export const isSilence = (error: unknown): boolean =>
   error instanceof Error && error.message === 'Query read timeout'
 
 /** The connection that waits for the sleep lock while its replica is idle. */
-function connectSleeper({ url, applicationName }: WorkerSessionOptions): Promise<Client> {
+function connectForSleepLock({ url, applicationName }: WorkerSessionOptions): Promise<Client> {
   return connect(
     url,
     { applicationName: `${applicationName}-sleep`, connectTimeoutMs: CONNECT_TIMEOUT_MS },
@@ -131,12 +131,12 @@ async function prepare(
   lost: AbortSignal,
 ): Promise<WorkerSession> {
   const { url, applicationName, statementTimeoutMs } = options
-  const { rows } = await client.query<{ standby: boolean; rings: boolean }>(
+  const { rows } = await client.query<{ standby: boolean; notifies: boolean }>(
     `select pg_catalog.pg_is_in_recovery() as standby,
-            coalesce(nullif(pg_catalog.current_setting('invalidation.bell', true), ''),
+            coalesce(nullif(pg_catalog.current_setting('invalidation.notify', true), ''),
               case when pg_catalog.current_setting('max_prepared_transactions') = '0'
                    then 'on' else 'off' end)
-              <> 'off' as rings`,
+              <> 'off' as notifies`,
   )
   if (rows[0]?.standby) {
     throw new Error('this is a standby: the event log is read on the primary')
@@ -179,7 +179,7 @@ async function prepare(
 
   const sleepLock = createSleepLock({
     main: client,
-    connect: () => connectSleeper(options),
+    connect: () => connectForSleepLock(options),
     waitMs: options.sleepLockWaitMs,
   })
   lost.addEventListener('abort', () => void sleepLock[Symbol.asyncDispose](), { once: true })
@@ -188,7 +188,7 @@ async function prepare(
     client,
     backend,
     lost,
-    bellRings: rows[0]?.rings === true,
+    writersNotify: rows[0]?.notifies === true,
     tryLock,
     unlock,
     tryShare: (lockClass, object) =>
@@ -213,11 +213,11 @@ async function prepare(
         sleepLock.ping(),
       ])
     },
-    tryBell: () => sleepLock.enter(),
-    releaseBell: () => sleepLock.leave(),
-    hasBell: () => sleepLock.isKept(),
-    onBellLost: (listener) => sleepLock.onLost(listener),
-    isRingingQueued: () => lockQuery(NOTIFY_QUEUE, []),
+    acquireSleepLock: () => sleepLock.acquire(),
+    releaseSleepLock: () => sleepLock.release(),
+    holdsSleepLock: () => sleepLock.isHeld(),
+    onSleepLockLost: (listener) => sleepLock.onLost(listener),
+    isNotifyQueued: () => lockQuery(NOTIFY_QUEUE, []),
     [Symbol.asyncDispose]: async () => {
       await sleepLock[Symbol.asyncDispose]()
       await client.end().catch(() => undefined)

@@ -14,7 +14,7 @@ export const sharedBodies: ReadonlyMap<string, string> = new Map(
 )
 
 /** Those that triggers call in the middle of a write: nobody can take the right to do so away from their owner. */
-export const CALLED_BY_TRIGGERS: readonly string[] = ['ring', 'ring_if_asleep']
+export const CALLED_BY_TRIGGERS: readonly string[] = ['notify', 'notify_if_idle']
 
 /**
  * Whether all of them are as they should be. Replacing one that is would look like a touch: whoever

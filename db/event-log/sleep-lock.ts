@@ -18,11 +18,11 @@ import { LOCK, LOCK_CLASS } from './event.ts'
  */
 export interface SleepLock extends AsyncDisposable {
   /** Requests the lock. Whether every writer notifies from now on. */
-  enter(): Promise<boolean>
+  acquire(): Promise<boolean>
   /** Withdraws the request, or releases the lock. Never fails: what cannot be released is dropped. */
-  leave(): Promise<void>
+  release(): Promise<void>
   /** Whether every writer has notified since `enter` returned true. */
-  isKept(): boolean
+  isHeld(): boolean
   /** Called when that ends by itself: the request timed out, or its connection is lost. */
   onLost(listener: () => void): void
   /** Keeps the connection alive: a process that is stopped loses its lock after five seconds. */
@@ -47,22 +47,22 @@ const RETRY_CONNECT_MS = 5_000
 const PING_EVERY_MS = 1_900
 const ANSWER_MS = 2_000
 /** How long a request that was sent may take to stand in the queue. */
-const LOOKS = 10
-const LOOK_EVERY_MS = 2
+const MAX_READINGS = 10
+const READ_INTERVAL_MS = 2
 
 /** Each of these is one round trip. A wait that ends in vain is no error, so nothing is logged. */
 const TAKE = `select case
-    when pg_try_advisory_lock(${LOCK_CLASS}, ${LOCK.bell}) then 'taken'
+    when pg_try_advisory_lock(${LOCK_CLASS}, ${LOCK.sleep}) then 'taken'
     when exists (select from pg_locks where ${isSleepLock()} and granted and mode = 'ExclusiveLock')
     then 'held' else 'written' end as state`
 const WAIT = `do $$ begin
-    perform pg_advisory_lock(${LOCK_CLASS}, ${LOCK.bell});
+    perform pg_advisory_lock(${LOCK_CLASS}, ${LOCK.sleep});
     perform set_config('invalidation.sleep_lock', 'taken', false);
   exception when lock_not_available or query_canceled then
     perform set_config('invalidation.sleep_lock', '', false);
   end $$;
   select current_setting('invalidation.sleep_lock') as state`
-const LOOK = `select coalesce(bool_or(pid = $1), false) as requested,
+const READ_QUEUE = `select coalesce(bool_or(pid = $1), false) as requested,
     coalesce(bool_or(granted and mode = 'ExclusiveLock'), false) as held
   from pg_locks where ${isSleepLock()}`
 const SETTINGS = `select pg_backend_pid() as pid, set_config('lock_timeout', coalesce($1,
@@ -72,12 +72,12 @@ const SETTINGS = `select pg_backend_pid() as pid, set_config('lock_timeout', coa
 
 function isSleepLock(): string {
   return `locktype = 'advisory' and objsubid = 2 and classid::bigint = ${LOCK_CLASS}
-    and objid = ${LOCK.bell}
+    and objid = ${LOCK.sleep}
     and database = (select oid from pg_database where datname = current_database())`
 }
 
 /** One connection, and what it has asked for. */
-interface Sleeper {
+interface LockConnection {
   readonly client: Client
   readonly pid: number
   readonly waitMs: number
@@ -89,26 +89,26 @@ interface Sleeper {
 
 /** Connects with the first `enter`. */
 export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): SleepLock {
-  let sleeper: Sleeper | undefined
-  let isKept = false
+  let connection: LockConnection | undefined
+  let isHeld = false
   let retryAtMs = 0
-  let tell: (() => void) | undefined
+  let notifyLost: (() => void) | undefined
 
-  const endKeeping = () => {
-    if (!isKept) return
-    isKept = false
-    tell?.()
+  const markLost = () => {
+    if (!isHeld) return
+    isHeld = false
+    notifyLost?.()
   }
 
   /** Its locks end with it; a request that waits ends by its time-out. */
-  function drop(one: Sleeper): void {
-    if (sleeper !== one) return
-    sleeper = undefined
+  function discard(one: LockConnection): void {
+    if (connection !== one) return
+    connection = undefined
     one.client.end().catch(() => undefined)
-    endKeeping()
+    markLost()
   }
 
-  async function open(): Promise<Sleeper> {
+  async function open(): Promise<LockConnection> {
     const client = await connect()
     const { rows } = await client
       .query<{ pid: number; wait_ms: string }>(SETTINGS, [waitMs ?? null])
@@ -117,7 +117,7 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
         throw error
       })
     const { pid, wait_ms } = rows[0] as { pid: number; wait_ms: string }
-    const one: Sleeper = {
+    const one: LockConnection = {
       client,
       pid,
       waitMs: Number(wait_ms),
@@ -125,13 +125,13 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
       isTaken: false,
       pingedAtMs: performance.now(),
     }
-    client.on('error', () => drop(one))
-    client.on('end', () => drop(one))
-    return (sleeper = one)
+    client.on('error', () => discard(one))
+    client.on('end', () => discard(one))
+    return (connection = one)
   }
 
   /** Stays in the queue until the lock is granted, or the time is over. */
-  async function wait(one: Sleeper): Promise<void> {
+  async function wait(one: LockConnection): Promise<void> {
     try {
       const results = (await one.client.query({
         text: WAIT,
@@ -139,40 +139,40 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
       } as QueryConfig)) as unknown as readonly QueryResult<{ state: string }>[]
       one.isTaken = results.at(-1)?.rows[0]?.state === 'taken'
       one.pingedAtMs = performance.now()
-      if (!one.isTaken && sleeper === one) endKeeping()
+      if (!one.isTaken && connection === one) markLost()
     } catch {
-      drop(one)
+      discard(one)
     } finally {
       one.waiting = null
     }
   }
 
-  async function isCovered(one: Sleeper): Promise<boolean> {
-    const isCurrent = () => sleeper === one
-    for (let look = 0; look < LOOKS && isCurrent(); look++) {
-      const { rows } = await main.query<{ requested: boolean; held: boolean }>(LOOK, [one.pid])
+  async function isQueued(one: LockConnection): Promise<boolean> {
+    const isCurrent = () => connection === one
+    for (let attempt = 0; attempt < MAX_READINGS && isCurrent(); attempt++) {
+      const { rows } = await main.query<{ requested: boolean; held: boolean }>(READ_QUEUE, [one.pid])
       const { requested, held } = rows[0] as { requested: boolean; held: boolean }
       if (requested) return held && isCurrent() && (one.isTaken || one.waiting !== null)
       if (one.waiting === null) return false
-      await sleep(LOOK_EVERY_MS)
+      await sleep(READ_INTERVAL_MS)
     }
     return false
   }
 
-  async function request(one: Sleeper): Promise<boolean> {
+  async function request(one: LockConnection): Promise<boolean> {
     const { rows } = await one.client.query<{ state: string }>(TAKE)
     one.pingedAtMs = performance.now()
     one.isTaken = rows[0]?.state === 'taken'
-    if (one.isTaken) return sleeper === one
+    if (one.isTaken) return connection === one
     // Behind a writer it would make others notify although nobody can sleep yet.
     if (rows[0]?.state !== 'held') return false
     one.waiting = wait(one)
-    return isCovered(one)
+    return isQueued(one)
   }
 
-  async function leave(): Promise<void> {
-    isKept = false
-    const one = sleeper
+  async function release(): Promise<void> {
+    isHeld = false
+    const one = connection
     if (!one) return
     try {
       if (one.waiting) {
@@ -183,40 +183,40 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
       await one.client.query('select pg_advisory_unlock_all()')
       one.isTaken = false
     } catch {
-      drop(one)
+      discard(one)
     }
   }
 
   return {
-    async enter() {
-      if (isKept) return true
+    async acquire() {
+      if (isHeld) return true
       try {
-        if (!sleeper && performance.now() < retryAtMs) return false
-        const one = sleeper ?? (await open())
-        isKept = await request(one)
+        if (!connection && performance.now() < retryAtMs) return false
+        const one = connection ?? (await open())
+        isHeld = await request(one)
       } catch {
-        if (sleeper) drop(sleeper)
+        if (connection) discard(connection)
         retryAtMs = performance.now() + RETRY_CONNECT_MS
       }
-      if (!isKept) await leave()
-      return isKept
+      if (!isHeld) await release()
+      return isHeld
     },
-    leave,
-    isKept: () => isKept,
+    release,
+    isHeld: () => isHeld,
     onLost(listener) {
-      tell = listener
+      notifyLost = listener
     },
     async ping() {
-      const one = sleeper
+      const one = connection
       if (!one || one.waiting || performance.now() - one.pingedAtMs < PING_EVERY_MS) return
       one.pingedAtMs = performance.now()
       const ping = { text: 'select 1', query_timeout: ANSWER_MS } as QueryConfig
-      await one.client.query(ping).catch(() => drop(one))
+      await one.client.query(ping).catch(() => discard(one))
     },
     async [Symbol.asyncDispose]() {
-      await leave()
-      const one = sleeper
-      sleeper = undefined
+      await release()
+      const one = connection
+      connection = undefined
       await one?.client.end().catch(() => undefined)
     },
   }

@@ -199,7 +199,7 @@ function log({ id, version }: InstalledTable, mask: string): string {
            op, ${mask}, chunk, moment
     from unnest(chunks) chunk;
   end if;
-  if not pg_try_advisory_xact_lock_shared(1397771603, 0) then perform invalidation.ring(); end if;
+  if not pg_try_advisory_xact_lock_shared(1397771603, 0) then perform invalidation.notify(); end if;
   return null;`
 }
 

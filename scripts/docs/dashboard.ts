@@ -111,12 +111,12 @@ const ROWS: readonly Row[] = [
       },
       {
         id: 108,
-        title: 'Deaf listeners',
-        help: 'Invalidators that no bell would wake. They poll instead, 20 ms apart.',
+        title: 'Disconnected listeners',
+        help: 'Invalidators that no notification wakes. They poll instead, every 20 ms.',
         unit: 'short',
         isNumber: true,
         bounds: [1],
-        queries: { invalidators: 'count(spms_listener_hearing == 0) or vector(0)' },
+        queries: { invalidators: 'count(spms_listener_connected == 0) or vector(0)' },
       },
       {
         id: 111,
@@ -368,12 +368,12 @@ const ROWS: readonly Row[] = [
       },
       {
         id: 309,
-        title: 'Windows and rings',
-        help: 'Under load invalidators poll, and writers do not ring.',
+        title: 'Windows and wake-ups',
+        help: 'Under load invalidators poll, and writers do not notify.',
         unit: 'ops',
         queries: {
           windows: `sum(${rate('spms_invalidator_windows_total')})`,
-          rings: `sum(${rate('spms_bell_rings_total')})`,
+          'wake-ups': `sum(${rate('spms_wakeups_total')})`,
         },
       },
       {
@@ -394,7 +394,7 @@ const ROWS: readonly Row[] = [
       {
         id: 312,
         title: 'Queue of notifications',
-        help: 'From one half on writers do not ring any more.',
+        help: 'Above one half writers no longer notify.',
         unit: 'percentunit',
         bounds: [0.25],
         queries: { full: 'max(spms_notify_queue_usage_ratio)' },

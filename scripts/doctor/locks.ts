@@ -33,7 +33,7 @@ export async function checkLocks(client: Client, longS = LONG_S): Promise<Findin
     if (alone) {
       return wrong(
         `${who} holds an advisory lock of the class ${LOCK_CLASS}, which is ours`,
-        'every writer rings while it holds the bell, or no invalidator does its work',
+        'every writer notifies while it holds the sleep lock, or no invalidator works',
         'take another number there; select pg_terminate_backend(pid) frees it at once',
       )
     }

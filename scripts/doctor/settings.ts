@@ -3,7 +3,7 @@ import { type Finding, note, wrong } from './finding.ts'
 
 interface Settings {
   readonly standby: boolean
-  readonly bell: string
+  readonly notify: string
   readonly prepared: number
   readonly locks: number
   readonly idle_ms: number
@@ -22,7 +22,7 @@ const LOCKS_PER_TRANSACTION = 64
 export async function checkSettings(client: Client): Promise<Finding[]> {
   const { rows } = await client.query<Settings>(
     `select pg_is_in_recovery() as standby,
-            coalesce(current_setting('invalidation.bell', true), '') as bell,
+            coalesce(current_setting('invalidation.notify', true), '') as notify,
             current_setting('max_prepared_transactions')::integer as prepared,
             current_setting('max_locks_per_transaction')::integer as locks,
             extract(epoch from current_setting('idle_session_timeout')::interval)::integer * 1000 as idle_ms,
@@ -55,21 +55,21 @@ export function judge(settings: Settings): Finding[] {
       ),
     )
   }
-  if (settings.prepared > 0 && !['', 'off'].includes(settings.bell)) {
+  if (settings.prepared > 0 && !['', 'off'].includes(settings.notify)) {
     findings.push(
       wrong(
-        `invalidation.bell is ${settings.bell}, and max_prepared_transactions ${settings.prepared}`,
-        'PREPARE TRANSACTION fails for a transaction that rang',
-        `alter database ... reset invalidation.bell (${DOCUMENTATION})`,
+        `invalidation.notify is ${settings.notify}, and max_prepared_transactions ${settings.prepared}`,
+        'PREPARE TRANSACTION fails for a transaction that notified',
+        `alter database ... reset invalidation.notify (${DOCUMENTATION})`,
       ),
     )
   }
-  if (settings.prepared === 0 && settings.bell === 'off') {
+  if (settings.prepared === 0 && settings.notify === 'off') {
     findings.push(
       note(
-        'invalidation.bell is off, though nothing here can be prepared',
+        'invalidation.notify is off, though nothing here can be prepared',
         'the invalidator polls where it could sleep',
-        'alter database ... reset invalidation.bell, and restart the invalidator',
+        'alter database ... reset invalidation.notify, and restart the invalidator',
       ),
     )
   }

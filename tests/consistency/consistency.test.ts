@@ -76,10 +76,10 @@ describe('the checker of consistency finds what is broken:', function () {
     {
       what: 'writers that fail in a trigger',
       fault: inDatabase(`
-        create or replace function invalidation.ring() returns void language plpgsql as
-          $$ begin raise 'no bell'; end $$`),
+        create or replace function invalidation.notify() returns void language plpgsql as
+          $$ begin raise 'no notification'; end $$`),
       guarantee: 'G5',
-      proof: /no bell/,
+      proof: /no notification/,
     },
     {
       what: 'writers that wait for a lock of the event log',

@@ -128,7 +128,7 @@ for (const order of ['API', 'invalidator'] as const) {
 
     /** What a writer or reader met; whoever waits meanwhile would wait in vain. */
     let failure: unknown
-    const repeatHeard: typeof repeat = (work) =>
+    const repeatReceived: typeof repeat = (work) =>
       repeat((round) =>
         work(round).catch((error: unknown) => {
           failure ??= error
@@ -155,7 +155,7 @@ for (const order of ['API', 'invalidator'] as const) {
         client.on('error', () => {})
         const connected = client.connect()
         const mine = PROFILES.filter((_, at) => at % WRITERS === writer)
-        const work = repeatHeard(async (round) => {
+        const work = repeatReceived(async (round) => {
           await connected
           const id = mine[round % mine.length] as number
           const n = ++written
@@ -209,7 +209,7 @@ for (const order of ['API', 'invalidator'] as const) {
     }
 
     const startReading = () =>
-      repeatHeard(async (round) => {
+      repeatReceived(async (round) => {
         for (const name of apis.keys()) {
           await readProfile(name, PROFILES[round % PROFILES.length] as number)
           await readUntouched(name)

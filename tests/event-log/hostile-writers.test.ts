@@ -39,7 +39,7 @@ describe('writers that know nothing of the log, or little good', () => {
         'select * from invalidation.event',
         'insert into invalidation.event_0 select * from invalidation.event_1',
         `select invalidation.flush('x')`,
-        'select invalidation.ring()',
+        'select invalidation.notify()',
       ]) {
         const error = await client.query(sql).catch((error: unknown) => error)
         expect(String(error), sql).to.include('permission denied')

@@ -202,7 +202,7 @@ describe('install and uninstall', () => {
     for (const [what, sql] of [
       [
         'that rings',
-        `create or replace function invalidation.ring() returns void language plpgsql
+        `create or replace function invalidation.notify() returns void language plpgsql
            security definer set search_path = pg_catalog, pg_temp as 'begin end'`,
       ],
       ['that anybody may call', 'grant execute on function invalidation.flush(text) to public'],

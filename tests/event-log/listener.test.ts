@@ -9,7 +9,7 @@ describe('the listener', () => {
   const applicationName = 'spms-test-listener'
   let database: TestDatabase
   let client: Client
-  let rings: number
+  let notifications: number
   let states: boolean[]
 
   before(async () => {
@@ -23,7 +23,7 @@ describe('the listener', () => {
     await database[Symbol.asyncDispose]()
   })
   beforeEach(() => {
-    rings = 0
+    notifications = 0
     states = []
   })
 
@@ -31,8 +31,8 @@ describe('the listener', () => {
     openListener({
       url,
       applicationName,
-      onRing: () => rings++,
-      onState: (hearing) => states.push(hearing),
+      onNotify: () => notifications++,
+      onState: (connected) => states.push(connected),
     })
 
   async function connections(): Promise<number> {
@@ -50,58 +50,58 @@ describe('the listener', () => {
       [applicationName],
     )
 
-  async function heard(): Promise<void> {
-    const before = rings
+  async function received(): Promise<void> {
+    const before = notifications
     await client.query('notify invalidation')
-    await until(() => rings > before)
+    await until(() => notifications > before)
   }
 
   it('hears each ring, and counts its own beginning as one', async () => {
     await using listener = open()
-    expect(listener.hearing).to.be.false
-    await until(() => listener.hearing)
-    expect(rings).to.equal(1)
-    await heard()
+    expect(listener.connected).to.be.false
+    await until(() => listener.connected)
+    expect(notifications).to.equal(1)
+    await received()
     expect(states).to.eql([true])
   })
 
   it("takes anybody's payload for a ring and nothing more", async () => {
     await using listener = open()
-    await until(() => listener.hearing)
-    const before = rings
+    await until(() => listener.connected)
+    const before = notifications
     for (const payload of ['{', 'null', '"', 'drop table', 'x'.repeat(7999)]) {
       await client.query('select pg_notify($1, $2)', ['invalidation', payload])
     }
     await client.query(`notify something_else`)
-    await until(() => rings === before + 5)
-    await heard()
+    await until(() => notifications === before + 5)
+    await received()
   })
 
   it('says at once that it is deaf, and rings, since a sleeper relies on it', async () => {
     await using proxy = await createProxy(database.url)
     await proxy.listen()
     await using listener = open(proxy.url)
-    await until(() => listener.hearing)
-    const before = rings
+    await until(() => listener.connected)
+    const before = notifications
     await proxy[Symbol.asyncDispose]()
-    await until(() => !listener.hearing)
-    expect(rings).to.be.greaterThan(before)
+    await until(() => !listener.connected)
+    expect(notifications).to.be.greaterThan(before)
     await proxy.listen()
-    await until(() => listener.hearing)
-    await heard()
+    await until(() => listener.connected)
+    await received()
     expect(states).to.eql([true, false, true])
   })
 
   it('comes back after every loss with one connection, and rings for what it missed', async () => {
     await using listener = open()
     for (let loss = 1; loss <= 4; loss++) {
-      await until(() => listener.hearing)
-      const before = rings
+      await until(() => listener.connected)
+      const before = notifications
       await terminate()
-      await until(() => !listener.hearing)
-      await until(() => listener.hearing)
-      expect(rings).to.be.greaterThan(before + 1)
-      await heard()
+      await until(() => !listener.connected)
+      await until(() => listener.connected)
+      expect(notifications).to.be.greaterThan(before + 1)
+      await received()
     }
     expect(await connections()).to.equal(1)
   })
@@ -110,22 +110,22 @@ describe('the listener', () => {
     await using proxy = await createProxy(database.url)
     await using listener = open(proxy.url)
     let tries = 0
-    await until(() => (tries = rings) >= 3)
+    await until(() => (tries = notifications) >= 3)
     expect(tries).to.be.at.least(3)
     expect(states).to.eql([])
     await proxy.listen()
-    await until(() => listener.hearing)
-    await heard()
+    await until(() => listener.connected)
+    await received()
     expect(await connections()).to.equal(1)
   })
 
   it('hears again when the LISTEN itself was refused', async () => {
     // Connections are taken, and end before the LISTEN is through.
     await using listener = open()
-    await until(() => listener.hearing)
+    await until(() => listener.connected)
     for (let time = 0; time < 10; time++) await terminate()
-    await until(() => listener.hearing)
-    await heard()
+    await until(() => listener.connected)
+    await received()
     expect(await connections()).to.equal(1)
   })
 
@@ -134,39 +134,39 @@ describe('the listener', () => {
     await using proxy = await createProxy(database.url)
     await proxy.listen()
     await using listener = open(proxy.url)
-    await until(() => listener.hearing)
+    await until(() => listener.connected)
     proxy.swallow()
-    await until(() => !listener.hearing)
-    await until(() => listener.hearing)
-    await heard()
+    await until(() => !listener.connected)
+    await until(() => listener.connected)
+    await received()
   })
 
   it('does not take the rings by which others test themselves for news', async function () {
     this.timeout(30_000)
     await using one = open()
-    await until(() => one.hearing)
-    const before = rings
+    await until(() => one.connected)
+    const before = notifications
     const watcher = new Client({ connectionString: database.url })
     await watcher.connect()
     const pings: string[] = []
     watcher.on('notification', ({ payload }) => pings.push(payload ?? ''))
     await watcher.query('listen invalidation')
     await until(() => pings.length >= 2)
-    expect(rings).to.equal(before)
-    expect(one.hearing).to.be.true
+    expect(notifications).to.equal(before)
+    expect(one.connected).to.be.true
     await watcher.end()
   })
 
   it('ends at once, also while it is looking for a server', async () => {
     await using proxy = await createProxy(database.url)
     const listener = open(proxy.url)
-    await until(() => rings >= 2)
+    await until(() => notifications >= 2)
     await listener[Symbol.asyncDispose]()
     await proxy.listen()
-    const hearing = open()
-    await until(() => hearing.hearing)
+    const connected = open()
+    await until(() => connected.connected)
     expect(await connections()).to.equal(1)
-    await hearing[Symbol.asyncDispose]()
+    await connected[Symbol.asyncDispose]()
     await until(async () => (await connections()) === 0)
   })
 })

@@ -68,14 +68,14 @@ describe('rights that are taken from the owner of the log', () => {
 
   /** Every kind of write that a trigger reports, also while an invalidator sleeps. */
   async function write(): Promise<void> {
-    const sleeper = await connect(SERVICE)
-    await sleeper.query('select pg_advisory_lock(1397771603, 0)')
+    const idle = await connect(SERVICE)
+    await idle.query('select pg_advisory_lock(1397771603, 0)')
     try {
       await writer.query(`insert into nest values (100, 'ash'); update nest set place = 'elm' where id = 100;
         insert into ring select 1, n from generate_series(1, 600) n where false;
         delete from nest where id = 100; truncate ring`)
     } finally {
-      await sleeper.end()
+      await idle.end()
     }
   }
 
@@ -136,7 +136,7 @@ describe('rights that are taken from the owner of the log', () => {
     [
       'nobody may notify',
       `revoke all on all functions in schema invalidation from public, ${OTHER}`,
-      `${OTHER}, the owner of a trigger function, lacks execute on invalidation.ring(): writes fail`,
+      `${OTHER}, the owner of a trigger function, lacks execute on invalidation.notify(): writes fail`,
     ],
     [
       'the schema gets another owner',
@@ -159,7 +159,7 @@ describe('rights that are taken from the owner of the log', () => {
     for (const statement of [
       'insert into invalidation.event select',
       'select from invalidation.incarnation',
-      'select invalidation.ring()',
+      'select invalidation.notify()',
     ]) {
       const failure = await writer.query(statement).catch((error: unknown) => error)
       expect(failure, statement).to.have.property('code', '42501')

@@ -230,7 +230,7 @@ describe('the roles that docs/dba.md names', () => {
         catalog,
         wrapLedger: recorder.wrapLedger,
       })
-      await until(() => invalidator.working && invalidator.hearing)
+      await until(() => invalidator.working && invalidator.connected)
       await api.transaction().execute((trx) => toggleStaffProfile(trx, '181'))
       await until(() => [...recorder.applied].some((key) => key.endsWith('staff:profile:181')))
     })

@@ -44,7 +44,7 @@ export const openBirds = (catalog: readonly ResourceRules[] = BIRDS): Promise<Ev
   openEventLog(AVIARY, compileRules(catalog))
 
 /** Whether the bell is held by somebody alone. */
-export async function sleepsAnybody(client: Client): Promise<boolean> {
+export async function isSleepLockHeld(client: Client): Promise<boolean> {
   const { rowCount } = await client.query(
     `select from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
        and classid = 1397771603 and objid = 0
@@ -54,7 +54,7 @@ export async function sleepsAnybody(client: Client): Promise<boolean> {
 }
 
 /** The sessions that hold the sleep lock, or wait for it. */
-export async function findSleepers(
+export async function findSleepLockHolders(
   client: Client,
 ): Promise<readonly { readonly pid: number; readonly granted: boolean }[]> {
   const { rows } = await client.query<{ pid: number; granted: boolean }>(

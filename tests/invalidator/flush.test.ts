@@ -81,7 +81,7 @@ describe('a flush of one resource', function () {
     const entries = entriesOf(invalidator.redis, invalidator.prefix)
     const mark = async (name = 'bird') => decodeWatermark(await invalidator.ledger.read(name))
     await until(() => invalidator.redis.status === 'ready')
-    await until(async () => (await mark()) !== null && invalidator.hearing)
+    await until(async () => (await mark()) !== null && invalidator.connected)
     const unrelated = await invalidator.redis.dbsize()
     await invalidator.redis.eval(
       `for i = tonumber(ARGV[1]), ${UNRELATED} do redis.call('SET', 'unrelated:' .. i, '') end`,

@@ -1,7 +1,7 @@
 import { setImmediate as immediate } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Client } from 'pg'
-import { BELL_CHANNEL } from '../../db/event-log/event.ts'
+import { NOTIFY_CHANNEL } from '../../db/event-log/event.ts'
 import type { WorkerSession } from '../../db/event-log/session.ts'
 import { createPace, type Pace } from '../../invalidator/pace.ts'
 import { WakeUp } from '../../invalidator/wake-up.ts'
@@ -14,7 +14,7 @@ import { bird, BIRDS, entriesOf, openBirds } from './birds.ts'
 const HEARTBEAT_MS = 600_000
 
 /** When somebody commits. */
-type Moment = 'it sleeps' | 'it is about to take the bell' | 'it reads with the bell'
+type Moment = 'it sleeps' | 'it is about to acquire the sleep lock' | 'it reads with the sleep lock'
 
 /** What the sleeper is made of. */
 interface Parts {
@@ -28,8 +28,8 @@ interface Parts {
 class Forgetful extends WakeUp {
   #waiting = false
 
-  override ring(): void {
-    if (this.#waiting) super.ring()
+  override notify(): void {
+    if (this.#waiting) super.notify()
   }
 
   override async wait(atMostMs: number, signal: AbortSignal): Promise<boolean> {
@@ -58,13 +58,13 @@ describe('a commit waits until something else wakes the sleeper', () => {
     readonly damage?: () => Promise<unknown>
   })[] = [
     {
-      part: 'the worker slept without taking the bell',
+      part: 'the worker slept without acquiring the sleep lock',
       moment: 'it sleeps',
       wrapSession: (session) => ({
         ...session,
-        tryBell: () => Promise.resolve(true),
-        hasBell: () => true,
-        releaseBell: () => Promise.resolve(),
+        acquireSleepLock: () => Promise.resolve(true),
+        holdsSleepLock: () => true,
+        releaseSleepLock: () => Promise.resolve(),
       }),
     },
     {
@@ -85,8 +85,8 @@ describe('a commit waits until something else wakes the sleeper', () => {
         ),
     },
     {
-      part: 'the worker did not read once more when it has the bell',
-      moment: 'it is about to take the bell',
+      part: 'the worker did not read once more when it has the sleep lock',
+      moment: 'it is about to acquire the sleep lock',
       wrapPace: (pace, isTaken) => ({
         ...pace,
         async rest(events) {
@@ -97,20 +97,20 @@ describe('a commit waits until something else wakes the sleeper', () => {
     },
     {
       part: 'a ring during the last reading was forgotten',
-      moment: 'it reads with the bell',
+      moment: 'it reads with the sleep lock',
       wakeUp: new Forgetful(),
     },
   ]
   for (const { part, moment, damage, ...replaced } of parts) {
     it(`if ${part}, and only then`, async () => {
-      expect(await isHeard(moment, {})).to.equal(true)
+      expect(await isReceived(moment, {})).to.equal(true)
       await damage?.()
-      expect(await isHeard(moment, replaced)).to.equal(false)
+      expect(await isReceived(moment, replaced)).to.equal(false)
     })
   }
 
   /** Commits at a moment; answers whether that is applied when the worker sleeps again. */
-  async function isHeard(
+  async function isReceived(
     moment: Moment,
     { wrapSession = (it) => it, wrapPace = (it) => it, wakeUp = new WakeUp() }: Parts,
   ): Promise<boolean> {
@@ -131,26 +131,26 @@ describe('a commit waits until something else wakes the sleeper', () => {
           ...args: unknown[]
         ) => Promise<unknown>
         session.client.query = (async (...args: unknown[]) => {
-          if (args[0] === 'commit' && holding) await at('it reads with the bell')
+          if (args[0] === 'commit' && holding) await at('it reads with the sleep lock')
           return query(...args)
         }) as typeof session.client.query
         return {
           ...wrapped,
-          async tryBell() {
-            await at('it is about to take the bell')
-            return (holding = await wrapped.tryBell())
+          async acquireSleepLock() {
+            await at('it is about to acquire the sleep lock')
+            return (holding = await wrapped.acquireSleepLock())
           },
         }
       },
     })
     const { worker, session, redis, prefix } = opened
     const key = entriesOf(redis, prefix).key(bird, ++id)
-    const ear = await listen(await log.connect(), wakeUp)
+    const subscriber = await listen(await log.connect(), wakeUp)
     let committed: Promise<void> | undefined
     const commit = () =>
       (committed ??= (async () => {
         await log.client.query(`insert into bird values (${id})`)
-        await ear.hasHeardEverything()
+        await subscriber.hasHeardEverything()
       })())
 
     const stopping = new AbortController()
@@ -158,7 +158,7 @@ describe('a commit waits until something else wakes the sleeper', () => {
     const pace = wrapPace(
       createPace({
         session,
-        listener: { hearing: true },
+        listener: { connected: true },
         wakeUp: {
           async wait(...args) {
             waitingSinceMs = performance.now()
@@ -183,7 +183,7 @@ describe('a commit waits until something else wakes the sleeper', () => {
     await until(isAsleep)
     const isApplied = applied.has(key)
     // Late, but not lost: the next ring finds it.
-    await log.client.query(`notify ${BELL_CHANNEL}`)
+    await log.client.query(`notify ${NOTIFY_CHANNEL}`)
     await until(() => applied.has(key))
     stopping.abort()
     await working
@@ -193,14 +193,14 @@ describe('a commit waits until something else wakes the sleeper', () => {
   /** Rings for a worker. */
   async function listen(client: Client, wakeUp: WakeUp) {
     let asked: (() => void) | undefined
-    client.on('notification', ({ payload }) => (payload === 'asked' ? asked?.() : wakeUp.ring()))
-    await client.query(`listen ${BELL_CHANNEL}`)
+    client.on('notification', ({ payload }) => (payload === 'asked' ? asked?.() : wakeUp.notify()))
+    await client.query(`listen ${NOTIFY_CHANNEL}`)
     return {
       /** What rings is heard in the order of commits. */
       async hasHeardEverything(): Promise<void> {
-        const heard = new Promise<void>((resolve) => (asked = resolve))
-        await log.client.query(`notify ${BELL_CHANNEL}, 'asked'`)
-        await heard
+        const received = new Promise<void>((resolve) => (asked = resolve))
+        await log.client.query(`notify ${NOTIFY_CHANNEL}, 'asked'`)
+        await received
         // Whoever was woken goes on first.
         await immediate()
       },

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import type { EventLog } from '../event-log/event-log.ts'
 import { startInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
-import { BIRDS, findSleepers, openBirds } from './birds.ts'
+import { BIRDS, findSleepLockHolders, openBirds } from './birds.ts'
 
 const REPLICAS = Number(process.env.IDLE_REPLICAS ?? 3)
 const SECONDS = 4
@@ -24,7 +24,7 @@ describe('idle replicas', function () {
     const more = { databaseUrl: log.url, catalog: BIRDS, prefix, sleepLockWaitMs: 4_500 }
     const others = Array.from({ length: REPLICAS - 1 }, () => startInvalidator(more))
     await using replicas = disposeOf([first, ...others])
-    await until(async () => (await findSleepers(log.client)).length >= Math.min(REPLICAS, 3))
+    await until(async () => (await findSleepLockHolders(log.client)).length >= Math.min(REPLICAS, 3))
 
     const commits = async () => {
       // Each backend reports what it did once a second, with the first statement after that: so

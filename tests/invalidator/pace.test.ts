@@ -9,7 +9,7 @@ import type { Ledger } from '../../shared/cache/ledger.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { newPrefix, openWorker, recordKeys, startInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
-import { bird, BIRDS, entriesOf, openBirds, sleepsAnybody } from './birds.ts'
+import { bird, BIRDS, entriesOf, openBirds, isSleepLockHeld } from './birds.ts'
 
 describe('a wait for a ring', () => {
   const never = new AbortController().signal
@@ -17,14 +17,14 @@ describe('a wait for a ring', () => {
   it('ends with the ring', async () => {
     const wakeUp = new WakeUp()
     const waiting = wakeUp.wait(Infinity, never)
-    wakeUp.ring()
+    wakeUp.notify()
     await waiting
   })
 
   it('ends at once when it has rung before, and only once for however many rings', async () => {
     const wakeUp = new WakeUp()
-    wakeUp.ring()
-    wakeUp.ring()
+    wakeUp.notify()
+    wakeUp.notify()
     await wakeUp.wait(Infinity, never)
     expect(await Promise.race([wakeUp.wait(Infinity, never), sleep(20, 'asleep')])).to.equal(
       'asleep',
@@ -72,13 +72,13 @@ describe('an invalidator that sleeps without any fallback', () => {
       }) as typeof session.client.query
       return {
         ...session,
-        async tryBell() {
-          const taken = await session.tryBell()
+        async acquireSleepLock() {
+          const taken = await session.acquireSleepLock()
           await reached()
           return taken
         },
-        async releaseBell() {
-          await session.releaseBell()
+        async releaseSleepLock() {
+          await session.releaseSleepLock()
           await reached()
         },
       }
@@ -117,7 +117,7 @@ describe('an invalidator that sleeps without any fallback', () => {
     }
   }
 
-  const isAsleep = (client = log.client) => sleepsAnybody(client)
+  const isAsleep = (client = log.client) => isSleepLockHeld(client)
 
   /** Writes at one step of the watched and commits at a later one; it sleeps when no step comes. */
   function schedule(writer: Client, mine: number, writeAt: number, commitAt: number) {
@@ -215,7 +215,7 @@ describe('an invalidator that sleeps without any fallback', () => {
       await log.client.query(`insert into bird values (${++id})`)
       await until(() => applied.has(key(id)))
     }
-    expect(invalidator.rings).to.be.at.least(50)
+    expect(invalidator.wakeUps).to.be.at.least(50)
   })
 
   it('polls while it is deaf, or cannot get the bell', async () => {
@@ -239,7 +239,7 @@ describe('an invalidator that sleeps without any fallback', () => {
 
   it('polls where writers do not ring', async () => {
     const database = new URL(log.url).pathname.slice(1)
-    await log.client.query(`alter database ${database} set invalidation.bell = 'off'`)
+    await log.client.query(`alter database ${database} set invalidation.notify = 'off'`)
     await using watched = startWatched(async () => {})
     const { invalidator, applied, key } = watched
     await until(() => invalidator.working)
@@ -250,7 +250,7 @@ describe('an invalidator that sleeps without any fallback', () => {
     }
     expect(await isAsleep()).to.be.false
     await writer.end()
-    await log.client.query(`alter database ${database} reset invalidation.bell`)
+    await log.client.query(`alter database ${database} reset invalidation.notify`)
   })
 
   it('lets the bell go where commits that ring wait for each other, however few get through', async function () {
@@ -259,7 +259,7 @@ describe('an invalidator that sleeps without any fallback', () => {
     const { session, worker } = opened
     const pace = createPace({
       session,
-      listener: { hearing: true },
+      listener: { connected: true },
       wakeUp: { wait: () => Promise.resolve(true) },
       heartbeatMs: Infinity,
       stopping: new AbortController().signal,
@@ -280,7 +280,7 @@ describe('an invalidator that sleeps without any fallback', () => {
 
     const writing = new AbortController()
     const writers = await Promise.all(Array.from({ length: 8 }, () => log.connect()))
-    const ringing = Promise.all(
+    const notifying = Promise.all(
       writers.map(async (writer) => {
         while (!writing.signal.aborted) await writer.query('notify other')
       }),
@@ -290,9 +290,9 @@ describe('an invalidator that sleeps without any fallback', () => {
       return !(await isAsleep())
     })
     writing.abort()
-    await ringing
+    await notifying
     for (const writer of writers) await writer.end()
-    expect(await session.isRingingQueued()).to.be.false
+    expect(await session.isNotifyQueued()).to.be.false
     // It is remembered for a while, and not for ever.
     await until(async () => {
       await pace.rest(0)
@@ -310,7 +310,7 @@ describe('an invalidator that sleeps without any fallback', () => {
       prefix,
       heartbeatMs: Infinity,
     })
-    await until(() => standby.working && standby.hearing)
+    await until(() => standby.working && standby.connected)
     for (let round = 0; round < 5; round++) {
       await log.client.query(`insert into bird values (${++id})`)
       await until(() => applied.has(key(id)))

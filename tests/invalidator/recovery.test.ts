@@ -12,7 +12,7 @@ import {
   type TestInvalidatorOptions,
 } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
-import { bird, BIRDS, type Entries, entriesOf, nest, openBirds, sleepsAnybody } from './birds.ts'
+import { bird, BIRDS, type Entries, entriesOf, nest, openBirds, isSleepLockHeld } from './birds.ts'
 
 describe('an invalidator that loses what it works with', function () {
   this.timeout(30_000)
@@ -133,7 +133,7 @@ describe('an invalidator that loses what it works with', function () {
       await write()
       await until(() => record.applied.has(invalidator.entries.key(bird, id)))
     }
-    await until(() => invalidator.hearing)
+    await until(() => invalidator.connected)
     await works(invalidator)
     expect(await connections()).to.equal(2)
   })
@@ -141,11 +141,11 @@ describe('an invalidator that loses what it works with', function () {
   it('Postgres, from the start: it waits, and begins by itself', async () => {
     await using proxy = await createProxy(log.url)
     await using invalidator = start({ databaseUrl: proxy.url })
-    await until(() => invalidator.rings >= 3)
+    await until(() => invalidator.wakeUps >= 3)
     expect(invalidator.working).to.be.false
     await proxy.listen()
     await works(invalidator)
-    await until(() => invalidator.hearing)
+    await until(() => invalidator.connected)
     expect(await connections()).to.equal(2)
   })
 
@@ -181,7 +181,7 @@ describe('an invalidator that loses what it works with', function () {
   it('a Postgres that nothing is installed in yet: it begins when that is done', async () => {
     await uninstall(log.url, 0)
     await using invalidator = start()
-    await until(() => invalidator.hearing)
+    await until(() => invalidator.connected)
     // It tries again and again, and leaves no connection behind.
     await until(() => invalidator.redis.status === 'ready')
     const before = performance.now()
@@ -229,17 +229,17 @@ describe('an invalidator that loses what it works with', function () {
     await using redis = await startPrivateRedis()
     await using invalidator = start({ redisUrl: redis.url })
     await works(invalidator)
-    await until(() => sleepsAnybody(log.client))
+    await until(() => isSleepLockHeld(log.client))
     await redis.stop()
     await write()
-    await until(async () => !(await sleepsAnybody(log.client)))
+    await until(async () => !(await isSleepLockHeld(log.client)))
     for (let round = 0; round < 20; round++) {
       await write()
-      expect(await sleepsAnybody(log.client)).to.be.false
+      expect(await isSleepLockHeld(log.client)).to.be.false
     }
     await redis.start()
     await works(invalidator)
-    await until(() => sleepsAnybody(log.client))
+    await until(() => isSleepLockHeld(log.client))
   })
 
   it('everything in Redis: it flushes, and goes on', async () => {
@@ -248,7 +248,7 @@ describe('an invalidator that loses what it works with', function () {
     await using invalidator = start({ redisUrl: redis.url, wrapLedger: record.wrapLedger })
     await works(invalidator)
     const { length } = record.flushed
-    await until(() => sleepsAnybody(log.client))
+    await until(() => isSleepLockHeld(log.client))
     await invalidator.redis.flushall()
     await write()
     await works(invalidator)
@@ -314,7 +314,7 @@ describe('an invalidator that loses what it works with', function () {
     for (const databaseUrl of [log.url, proxy.url]) {
       const invalidator = start({ databaseUrl })
       if (databaseUrl === log.url) await until(() => invalidator.working)
-      else await until(() => invalidator.rings >= 2)
+      else await until(() => invalidator.wakeUps >= 2)
       await invalidator[Symbol.asyncDispose]()
     }
     await using redis = await startPrivateRedis()

@@ -4,7 +4,7 @@ import type { Client } from 'pg'
 import type { EventLog } from '../event-log/event-log.ts'
 import { recordKeys, startInvalidator, type TestInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
-import { bird, BIRDS, entriesOf, findSleepers, openBirds } from './birds.ts'
+import { bird, BIRDS, entriesOf, findSleepLockHolders, openBirds } from './birds.ts'
 
 /** How long the writers write; the long run of it is a minute. */
 const SECONDS = Number(process.env.STORM_SECONDS ?? 2)
@@ -107,19 +107,19 @@ describe('16 writers at once, and no fallback poll', function () {
   async function openEar() {
     const client = await log.connect()
     await client.query('listen invalidation')
-    let rings = 0
-    let [ringsBefore, commitsBefore] = [0, 0]
-    client.on('notification', () => rings++)
+    let notifications = 0
+    let [notificationsBefore, commitsBefore] = [0, 0]
+    client.on('notification', () => notifications++)
     return {
       onLoad: ({ commits }: Deeds) => {
-        ringsBefore = rings
+        notificationsBefore = notifications
         commitsBefore = commits
       },
       /** Rings for each commit, since the load was there. */
       ratio({ commits }: Deeds): number {
-        const ratio = (rings - ringsBefore) / (commits - commitsBefore)
+        const ratio = (notifications - notificationsBefore) / (commits - commitsBefore)
         if (process.env.STORM_SECONDS) {
-          process.stderr.write(`      ${commits} commits, ${rings} rings, ${ratio} under load\n`)
+          process.stderr.write(`      ${commits} commits, ${notifications} rings, ${ratio} under load\n`)
         }
         return ratio
       },
@@ -150,9 +150,9 @@ describe('16 writers at once, and no fallback poll', function () {
     const record = recordKeys()
     await using invalidator = start(record)
     await until(() => invalidator.working)
-    const ear = await openEar()
-    const deeds = await storm(ear.onLoad)
-    const ratio = ear.ratio(deeds)
+    const subscriber = await openEar()
+    const deeds = await storm(subscriber.onLoad)
+    const ratio = subscriber.ratio(deeds)
     await allApplied(deeds, invalidator, record.applied)
     expect(record.flushed, 'only what had no watermark').to.have.members(['bird', 'nest', 'census'])
     expect(ratio).to.be.below(1 / 20)
@@ -163,11 +163,11 @@ describe('16 writers at once, and no fallback poll', function () {
     const first = start(record)
     await until(() => first.working)
     await using second = start(record, { prefix: first.prefix })
-    await until(() => second.working && second.hearing)
-    const ear = await openEar()
+    await until(() => second.working && second.connected)
+    const subscriber = await openEar()
     const takingOver = sleep((SECONDS * 1000) / 2).then(() => first[Symbol.asyncDispose]())
-    const deeds = await storm(ear.onLoad)
-    const ratio = ear.ratio(deeds)
+    const deeds = await storm(subscriber.onLoad)
+    const ratio = subscriber.ratio(deeds)
     await takingOver
     await allApplied(deeds, second, record.applied)
     expect(record.flushed, 'the second goes on where the first stood').to.have.lengthOf(
@@ -184,15 +184,15 @@ describe('16 writers at once, and no fallback poll', function () {
     await using second = start(record, { prefix })
     await using third = start(record, { prefix })
     const replicas = [first, second, third]
-    await until(() => replicas.every(({ working, hearing }) => working && hearing))
+    await until(() => replicas.every(({ working, connected }) => working && connected))
     const killer = await log.connect()
     const kill = async () => {
-      const holder = (await findSleepers(killer)).find(({ granted }) => granted)
+      const holder = (await findSleepLockHolders(killer)).find(({ granted }) => granted)
       if (holder) await killer.query('select pg_terminate_backend($1)', [holder.pid])
     }
     const { key } = entriesOf(first.redis, prefix)
     const all = async () => {
-      await until(async () => (await findSleepers(killer)).length === 3)
+      await until(async () => (await findSleepLockHolders(killer)).length === 3)
     }
     // One commit at a time: nothing but its own ring leads to it.
     for (let round = 1; round <= 15; round++) {

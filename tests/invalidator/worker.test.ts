@@ -246,7 +246,7 @@ describe('the worker', () => {
       wrapLedger: spoiler.wrapLedger,
     })
     const { put, left, key } = await openEntries(invalidator.prefix)
-    await until(() => invalidator.working && invalidator.hearing)
+    await until(() => invalidator.working && invalidator.connected)
     await until(async () => (await invalidator.ledger.readAll()).size === BIRDS.length)
     const keys = [key(bird, 1), key(nest, 2), key(census)]
     await put(keys)

@@ -72,7 +72,7 @@ export function defineBuild({
 
     async startInvalidator() {
       const invalidator = startInvalidator({ databaseUrl, prefix, catalog: ownCatalog })
-      await until(() => invalidator.working && invalidator.hearing)
+      await until(() => invalidator.working && invalidator.connected)
       return invalidator
     },
 

@@ -53,9 +53,9 @@ interface Opened {
 export interface TestInvalidator extends Opened, AsyncDisposable {
   /** Whether windows are being applied. */
   readonly working: boolean
-  readonly hearing: boolean
+  readonly connected: boolean
   /** How often it was woken by its listener. */
-  readonly rings: number
+  readonly wakeUps: number
 }
 
 /** Runs an invalidator as its `main.ts` does, until it is disposed of. */
@@ -72,9 +72,9 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
   const listener = openListener({
     url: databaseUrl,
     applicationName: `${applicationName}-listener`,
-    onRing() {
+    onNotify() {
       rings++
-      wakeUp.ring()
+      wakeUp.notify()
     },
     onState: () => {},
   })
@@ -82,7 +82,7 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
     {
       async openSession() {
         if (options.listenFirst) {
-          await until(() => listener.hearing || stopping.signal.aborted)
+          await until(() => listener.connected || stopping.signal.aborted)
           // Its own ring for having begun would hide that another is missing.
           await wakeUp.wait(0, stopping.signal)
         }
@@ -113,10 +113,10 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
     get working() {
       return working
     },
-    get hearing() {
-      return listener.hearing
+    get connected() {
+      return listener.connected
     },
-    get rings() {
+    get wakeUps() {
       return rings
     },
     async [Symbol.asyncDispose]() {

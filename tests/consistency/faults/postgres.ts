@@ -150,7 +150,7 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
         await withNobody(client, postgres.url, async () => {
           await client.query('drop database spms')
           await client.query('alter database backup rename to spms')
-          await client.query('alter database spms set invalidation.bell = on')
+          await client.query('alter database spms set invalidation.notify = on')
         })
         allowances.end(incarnation)
       })

@@ -216,8 +216,8 @@ async function fill(url: string): Promise<void> {
   }
   await client.query(`
     create role preparing superuser login password 'preparing';
-    alter role preparing set invalidation.bell = off;
-    alter database spms set invalidation.bell = on;
+    alter role preparing set invalidation.notify = off;
+    alter database spms set invalidation.notify = on;
   `)
   await client.end()
 }

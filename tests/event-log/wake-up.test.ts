@@ -11,7 +11,7 @@ import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.t
 
 const sessionOptions = (url: string) => ({
   url,
-  applicationName: 'spms-test-sleeper',
+  applicationName: 'spms-test-idle',
   statementTimeoutMs: 10_000,
   sleepLockWaitMs: 600_000,
 })
@@ -21,17 +21,17 @@ async function openEar(url: string) {
   const client = new Client({ connectionString: url })
   await client.connect()
   await client.query('listen invalidation')
-  let heard: (string | undefined)[] = []
-  client.on('notification', ({ payload }) => heard.push(payload))
+  let received: (string | undefined)[] = []
+  client.on('notification', ({ payload }) => received.push(payload))
   return {
     client,
-    async rings(): Promise<number> {
+    async countNotifications(): Promise<number> {
       // Notifications arrive in the order of their commits: all that were before this one are here.
       await client.query(`notify invalidation, 'asked'`)
-      await until(() => heard.at(-1) === 'asked')
-      const rings = heard.length - 1
-      heard = []
-      return rings
+      await until(() => received.at(-1) === 'asked')
+      const countNotifications = received.length - 1
+      received = []
+      return countNotifications
     },
     [Symbol.asyncDispose]: () => client.end(),
   }
@@ -39,7 +39,7 @@ async function openEar(url: string) {
 
 describe('the bell', () => {
   let log: EventLog
-  let sleeper: WorkerSession
+  let idle: WorkerSession
 
   before(async () => {
     log = await openEventLog(AVIARY, AVIARY_RULES)
@@ -47,19 +47,19 @@ describe('the bell', () => {
   after(() => log[Symbol.asyncDispose]())
   beforeEach(async () => {
     await log.client.query('truncate bird, ring')
-    sleeper = await openWorkerSession(sessionOptions(log.url))
+    idle = await openWorkerSession(sessionOptions(log.url))
   })
-  afterEach(() => sleeper[Symbol.asyncDispose]())
+  afterEach(() => idle[Symbol.asyncDispose]())
 
   it('stays silent while nobody sleeps', async () => {
-    await using ear = await openEar(log.url)
+    await using subscriber = await openEar(log.url)
     await log.client.query(`insert into bird values (1); update bird set name = 'x'; truncate ring`)
-    expect(await ear.rings()).to.equal(0)
+    expect(await subscriber.countNotifications()).to.equal(0)
   })
 
   it('rings once for each transaction that changed something, once it can be seen', async () => {
-    await using ear = await openEar(log.url)
-    expect(await sleeper.tryBell()).to.be.true
+    await using subscriber = await openEar(log.url)
+    expect(await idle.acquireSleepLock()).to.be.true
     for (const sql of [
       'insert into bird values (1)',
       'begin; insert into bird values (2); update bird set weight = 2; delete from bird where id = 2; commit',
@@ -69,7 +69,7 @@ describe('the bell', () => {
       'begin; savepoint s; insert into bird values (3); rollback to s; insert into bird values (4); commit',
     ]) {
       await log.client.query(sql)
-      expect(await ear.rings(), sql).to.equal(1)
+      expect(await subscriber.countNotifications(), sql).to.equal(1)
     }
     for (const sql of [
       'begin; insert into bird values (5); rollback',
@@ -78,31 +78,31 @@ describe('the bell', () => {
       'delete from bird where false',
     ]) {
       await log.client.query(sql)
-      expect(await ear.rings(), sql).to.equal(0)
+      expect(await subscriber.countNotifications(), sql).to.equal(0)
     }
-    await sleeper.releaseBell()
+    await idle.releaseSleepLock()
     await log.client.query('insert into bird values (6)')
-    expect(await ear.rings()).to.equal(0)
+    expect(await subscriber.countNotifications()).to.equal(0)
   })
 
   it('cannot be taken while a transaction that found nobody asleep is still open', async () => {
     const writer = await log.connect()
     await writer.query('begin; insert into bird values (1)')
-    expect(await sleeper.tryBell()).to.be.false
+    expect(await idle.acquireSleepLock()).to.be.false
     await writer.query('savepoint s; insert into bird values (2); rollback to s')
-    expect(await sleeper.tryBell()).to.be.false
+    expect(await idle.acquireSleepLock()).to.be.false
     await writer.query('commit')
-    expect(await sleeper.tryBell()).to.be.true
+    expect(await idle.acquireSleepLock()).to.be.true
     await writer.end()
   })
 
   it('can be taken when all that such a transaction wrote was rolled back, and the next write rings', async () => {
-    await using ear = await openEar(log.url)
+    await using subscriber = await openEar(log.url)
     const writer = await log.connect()
     await writer.query('begin; savepoint s; insert into bird values (1); rollback to s')
-    expect(await sleeper.tryBell()).to.be.true
+    expect(await idle.acquireSleepLock()).to.be.true
     await writer.query('insert into bird values (2); commit')
-    expect(await ear.rings()).to.equal(1)
+    expect(await subscriber.countNotifications()).to.equal(1)
     await writer.end()
   })
 
@@ -118,18 +118,18 @@ describe('the bell', () => {
   }
 
   it('rings for every commit while any of several sleeps, whichever of them ends', async () => {
-    await using ear = await openEar(log.url)
+    await using subscriber = await openEar(log.url)
     await using second = await openWorkerSession(sessionOptions(log.url))
     await using third = await openWorkerSession(sessionOptions(log.url))
     let id = 0
     const commit = async () => {
       await log.client.query(`insert into bird values (${++id})`)
-      return ear.rings()
+      return subscriber.countNotifications()
     }
     let lost = 0
-    for (const one of [sleeper, second, third]) {
-      one.onBellLost(() => lost++)
-      expect(await one.tryBell()).to.be.true
+    for (const one of [idle, second, third]) {
+      one.onSleepLockLost(() => lost++)
+      expect(await one.acquireSleepLock()).to.be.true
       expect(await commit()).to.equal(1)
     }
     expect((await queue()).map(({ granted }) => granted)).to.eql([true, false, false])
@@ -139,28 +139,28 @@ describe('the bell', () => {
     await log.client.query('select pg_terminate_backend($1)', [holder?.pid])
     for (let round = 0; round < 20; round++) expect(await commit()).to.equal(1)
     await until(() => lost === 1)
-    expect([sleeper, second, third].map((one) => one.hasBell())).to.eql([false, true, true])
+    expect([idle, second, third].map((one) => one.holdsSleepLock())).to.eql([false, true, true])
     expect((await queue()).map(({ granted }) => granted)).to.eql([true, false])
 
     // One that waits leaves the queue, then the last one its lock.
-    await third.releaseBell()
-    expect([await commit(), second.hasBell(), lost]).to.eql([1, true, 1])
-    expect(await sleeper.tryBell()).to.be.true
-    await second.releaseBell()
-    expect([await commit(), sleeper.hasBell()]).to.eql([1, true])
-    await sleeper.releaseBell()
+    await third.releaseSleepLock()
+    expect([await commit(), second.holdsSleepLock(), lost]).to.eql([1, true, 1])
+    expect(await idle.acquireSleepLock()).to.be.true
+    await second.releaseSleepLock()
+    expect([await commit(), idle.holdsSleepLock()]).to.eql([1, true])
+    await idle.releaseSleepLock()
     expect(await commit()).to.equal(0)
     expect(await queue()).to.eql([])
   })
 
   it('leaves no request in the queue behind a writer: nobody sleeps, so nobody rings', async () => {
-    await using ear = await openEar(log.url)
+    await using subscriber = await openEar(log.url)
     const writer = await log.connect()
     await writer.query('begin; insert into bird values (1)')
-    expect(await sleeper.tryBell()).to.be.false
+    expect(await idle.acquireSleepLock()).to.be.false
     expect(await queue()).to.eql([])
     await log.client.query('insert into bird values (2)')
-    expect(await ear.rings()).to.equal(0)
+    expect(await subscriber.countNotifications()).to.equal(0)
     await writer.query('commit')
     await writer.end()
   })
@@ -173,43 +173,43 @@ describe('the bell', () => {
     })
     const lost = new Set<WorkerSession>()
     for (const one of [holder, waiter]) {
-      one.onBellLost(() => lost.add(one))
-      expect(await one.tryBell()).to.be.true
+      one.onSleepLockLost(() => lost.add(one))
+      expect(await one.acquireSleepLock()).to.be.true
     }
     await until(() => lost.has(waiter))
-    expect([holder.hasBell(), waiter.hasBell()]).to.eql([true, false])
+    expect([holder.holdsSleepLock(), waiter.holdsSleepLock()]).to.eql([true, false])
     expect(await queue()).to.have.lengthOf(1)
     // It can ask again at once.
-    expect(await waiter.tryBell()).to.be.true
-    await until(() => !holder.hasBell())
+    expect(await waiter.acquireSleepLock()).to.be.true
+    await until(() => !holder.holdsSleepLock())
     await until(async () => (await queue()).length === 0)
   })
 
   it('does not ring where it is switched off, and the sleeper knows', async () => {
-    await using ear = await openEar(log.url)
-    expect(sleeper.bellRings).to.be.true
-    expect(await sleeper.tryBell()).to.be.true
+    await using subscriber = await openEar(log.url)
+    expect(idle.writersNotify).to.be.true
+    expect(await idle.acquireSleepLock()).to.be.true
     await log.client.query(
-      `alter database ${new URL(log.url).pathname.slice(1)} set invalidation.bell = 'off'`,
+      `alter database ${new URL(log.url).pathname.slice(1)} set invalidation.notify = 'off'`,
     )
     const writer = await log.connect()
     await writer.query('insert into bird values (1)')
-    expect(await ear.rings()).to.equal(0)
+    expect(await subscriber.countNotifications()).to.equal(0)
     const informed = await openWorkerSession(sessionOptions(log.url))
-    expect(informed.bellRings).to.be.false
+    expect(informed.writersNotify).to.be.false
     await informed[Symbol.asyncDispose]()
-    await writer.query(`set invalidation.bell = 'on'; update bird set name = 'x'`)
-    expect(await ear.rings()).to.equal(1)
+    await writer.query(`set invalidation.notify = 'on'; update bird set name = 'x'`)
+    expect(await subscriber.countNotifications()).to.equal(1)
     await writer.end()
     await log.client.query(
-      `alter database ${new URL(log.url).pathname.slice(1)} reset invalidation.bell`,
+      `alter database ${new URL(log.url).pathname.slice(1)} reset invalidation.notify`,
     )
   })
 })
 
 describe('the bell on a server with prepared transactions and a short queue', function () {
   this.timeout(60_000)
-  const name = `bell-${process.pid}`
+  const name = `wake-up-${process.pid}`
   let server: PostgresServer
   let url: string
   let client: Client
@@ -236,12 +236,12 @@ describe('the bell on a server with prepared transactions and a short queue', fu
   })
 
   it('lets a transaction be prepared, keeps everybody awake meanwhile, and logs it when it commits', async () => {
-    await using sleeper = await openWorkerSession(sessionOptions(url))
-    expect(sleeper.bellRings).to.be.false
+    await using idle = await openWorkerSession(sessionOptions(url))
+    expect(idle.writersNotify).to.be.false
     await client.query(`begin; insert into bird values (1); prepare transaction 'p'`)
-    expect(await sleeper.tryBell()).to.be.false
+    expect(await idle.acquireSleepLock()).to.be.false
     await client.query(`commit prepared 'p'`)
-    expect(await sleeper.tryBell()).to.be.true
+    expect(await idle.acquireSleepLock()).to.be.true
 
     await client.query(`begin; insert into bird values (2); prepare transaction 'q'`)
     await client.query(`commit prepared 'q'`)
@@ -250,15 +250,15 @@ describe('the bell on a server with prepared transactions and a short queue', fu
   })
 
   it('does not ring into a queue that is half full, and no write fails', async () => {
-    await using sleeper = await openWorkerSession(sessionOptions(url))
-    await using ear = await openEar(url)
-    await client.query(`set invalidation.bell = 'on'`)
-    expect(await sleeper.tryBell()).to.be.true
+    await using idle = await openWorkerSession(sessionOptions(url))
+    await using subscriber = await openEar(url)
+    await client.query(`set invalidation.notify = 'on'`)
+    expect(await idle.acquireSleepLock()).to.be.true
     await client.query('insert into bird values (10)')
-    expect(await ear.rings()).to.equal(1)
+    expect(await subscriber.countNotifications()).to.equal(1)
 
     // A listener in a transaction holds on to everything that is in the queue.
-    await ear.client.query('begin')
+    await subscriber.client.query('begin')
     const text = 'x'.repeat(7_900)
     for (let sent = 0; sent < 40; sent++) await client.query(`notify other, '${text}${sent}'`)
     const { rows } = await client.query<{ usage: number }>(
@@ -272,15 +272,15 @@ describe('the bell on a server with prepared transactions and a short queue', fu
     })().catch(String)
     expect(full).to.include('too many notifications')
     await client.query('insert into bird values (12)')
-    await ear.client.query('commit')
+    await subscriber.client.query('commit')
     await until(async () => {
       const { rows } = await client.query<{ usage: number }>(
         'select pg_notification_queue_usage() as usage',
       )
       return rows[0]?.usage === 0
     })
-    expect(await ear.rings()).to.equal(0)
+    expect(await subscriber.countNotifications()).to.equal(0)
     await client.query('insert into bird values (13)')
-    expect(await ear.rings()).to.equal(1)
+    expect(await subscriber.countNotifications()).to.equal(1)
   })
 })
