@@ -1,5 +1,5 @@
 import { covers } from '../db/event-log/snapshot.ts'
-import { type ReadSnapshot, isWithinRing } from '../db/event-log/window.ts'
+import { type ReadSnapshot, isRetained } from '../db/event-log/window.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import type { Watermark } from '../shared/cache/watermark.ts'
 import type { Naming } from './naming.ts'
@@ -48,4 +48,4 @@ export function standings(posts: readonly Post[]): [Watermark | null, ResourceRu
 export const continues = (mark: Watermark, readSnapshot: ReadSnapshot): boolean =>
   mark.incarnation === readSnapshot.database.incarnation &&
   covers(readSnapshot.snapshot, mark.snapshot) &&
-  isWithinRing(mark.snapshot, readSnapshot)
+  isRetained(mark.snapshot, readSnapshot)

@@ -120,7 +120,7 @@ export class NoIncarnation extends Error {
  * Whether the ring still holds everything committed after a snapshot. A floor ahead of the present
  * came with a dump of another cluster and means nothing here.
  */
-export const isWithinRing = (since: Snapshot, { floor, snapshot }: ReadSnapshot): boolean =>
+export const isRetained = (since: Snapshot, { floor, snapshot }: ReadSnapshot): boolean =>
   floor === null || floor.xmax > snapshot.xmax || covers(since, floor)
 
 /**

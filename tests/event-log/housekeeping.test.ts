@@ -4,7 +4,7 @@ import type { Client } from 'pg'
 import { keepHouse, noteCursors } from '../../db/event-log/housekeeping.ts'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
 import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
-import { beginReading, isWithinRing, readWindow } from '../../db/event-log/window.ts'
+import { beginReading, isRetained, readWindow } from '../../db/event-log/window.ts'
 import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
 
 const MINUTE_S = 60
@@ -200,7 +200,7 @@ describe('housekeeping', () => {
     }
     const readSnapshot = await beginReading(session.client)
     await session.client.query('commit')
-    expect(isWithinRing(old, readSnapshot), 'what the dead one missed is known').to.be.false
+    expect(isRetained(old, readSnapshot), 'what the dead one missed is known').to.be.false
   })
 
   it('is not held back by a cursor that has not moved for ten minutes', async () => {
@@ -272,7 +272,7 @@ describe('housekeeping', () => {
           const readSnapshot = await beginReading(session.client)
           const { events } = await readWindow(session.client, reader.since)
           await session.client.query('commit')
-          expect(isWithinRing(reader.since, readSnapshot)).to.be.true
+          expect(isRetained(reader.since, readSnapshot)).to.be.true
           expect(events.flatMap(({ keys }) => keys?.map((key) => Number(key[0])))).to.have.members(
             reader.unread,
           )

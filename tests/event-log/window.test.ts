@@ -7,7 +7,7 @@ import { covers, type Snapshot } from '../../db/event-log/snapshot.ts'
 import {
   beginReading,
   type ReadSnapshot,
-  isWithinRing,
+  isRetained,
   readWindow,
   type Window,
 } from '../../db/event-log/window.ts'
@@ -243,7 +243,7 @@ describe('a window', () => {
     const [readSnapshot, window] = await reading
     await session.client.query('commit')
     expect(window.count, 'the event is gone').to.equal(0)
-    expect(isWithinRing(snapshot, readSnapshot)).to.be.false
+    expect(isRetained(snapshot, readSnapshot)).to.be.false
     await emptier.end()
   })
 
@@ -312,7 +312,7 @@ describe('a window', () => {
 
   describe('that begins before what the ring still holds', () => {
     /** Empties the segment that holds everything written until now, as if twenty minutes had passed. */
-    async function turnTheRing(): Promise<void> {
+    async function rotateSegments(): Promise<void> {
       for (let aheadS = 0; aheadS <= 2400; aheadS += 60) {
         await noteCursors(log.client, 'r', [
           { resource: 'x', snapshot: (await read()).snapshot.text },
@@ -324,11 +324,11 @@ describe('a window', () => {
     it('is refused', async () => {
       const old = await read()
       await log.client.query('insert into bird values (1)')
-      await turnTheRing()
+      await rotateSegments()
       const now = await read()
       expect((await read(old.snapshot)).window.count, 'the event is gone').to.equal(0)
-      expect(isWithinRing(old.snapshot, now)).to.be.false
-      expect(isWithinRing(now.snapshot, now)).to.be.true
+      expect(isRetained(old.snapshot, now)).to.be.false
+      expect(isRetained(now.snapshot, now)).to.be.true
     })
 
     it('is not refused because of a floor that came from another cluster with a dump', async () => {
@@ -338,7 +338,7 @@ describe('a window', () => {
       )
       const now = await read()
       expect(now.floor?.xmax).to.equal(900000000000n)
-      expect(isWithinRing(before.snapshot, now)).to.be.true
+      expect(isRetained(before.snapshot, now)).to.be.true
     })
 
     it('keeps the ring still while it looks', async () => {

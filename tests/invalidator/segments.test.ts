@@ -10,7 +10,7 @@ import {
 import { LOCK, LOCK_CLASS } from '../../db/event-log/event.ts'
 import { openWorkerSession } from '../../db/event-log/session.ts'
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
-import { beginReading, isWithinRing } from '../../db/event-log/window.ts'
+import { beginReading, isRetained } from '../../db/event-log/window.ts'
 import { examine } from '../../scripts/doctor/examine.ts'
 import { createIdentityReader } from '../../shared/cache/identity.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
@@ -64,7 +64,7 @@ describe('the ring of the log while everything is at work', function () {
   async function isWithin(since: Snapshot): Promise<boolean> {
     const readSnapshot = await beginReading(log.client)
     await sql('commit')
-    return isWithinRing(since, readSnapshot)
+    return isRetained(since, readSnapshot)
   }
 
   /** What so many minutes of housekeeping do beside an invalidator that has applied what there is. */
