@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import type { Moment } from '../../db/queries/incarnation.ts'
-import { bareUuid } from '../../shared/cache/frame.ts'
+import { bareUuid } from '../../shared/cache/cached-value.ts'
 import type { Token } from '../../shared/cache/token.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import { parseCookie, stringifySetCookie } from 'cookie'
 import type { Moment } from '../../db/queries/incarnation.ts'
 import { covers } from '../../db/event-log/snapshot.ts'
-import { bareUuid } from '../../shared/cache/frame.ts'
+import { bareUuid } from '../../shared/cache/cached-value.ts'
 import type { Token } from '../../shared/cache/token.ts'
 import type { Client } from './client.ts'
 import type { ConsistencyTokens } from './consistency-token.ts'

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { etagOf } from '../../shared/cache/frame.ts'
+import { etagOf } from '../../shared/cache/cached-value.ts'
 import { PublicError } from '../../shared/errors.ts'
 
 /** The answer of a write, with the entity tag of the resource that it has changed. */

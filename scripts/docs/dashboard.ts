@@ -458,10 +458,10 @@ export function describeDashboard(): string {
     y += height
     return [heading, ...placed]
   })
-  return `${JSON.stringify({ ...FRAME, panels }, null, 2)}\n`
+  return `${JSON.stringify({ ...CACHED, panels }, null, 2)}\n`
 }
 
-const FRAME = {
+const CACHED = {
   uid: 'spms',
   title: 'SPMS',
   description: 'Is it right, is it fast, is it loaded. docs/runbook.md says what to do.',

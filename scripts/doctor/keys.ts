@@ -1,4 +1,4 @@
-import { decodeFrame } from '../../shared/cache/frame.ts'
+import { decodeValue } from '../../shared/cache/cached-value.ts'
 import {
   attemptKey,
   bareKey,
@@ -68,7 +68,7 @@ async function unreadableValues(redis: Redis, key: string): Promise<string[]> {
     if (field.startsWith('~')) continue
     const isHuge = (await redis.hstrlen(key, field)) > HUGE_BYTES
     const bytes = isHuge ? null : await redis.hgetBuffer(key, field)
-    if (isHuge || (bytes !== null && decodeFrame(bytes) === null)) found.push(`${field} of ${key}`)
+    if (isHuge || (bytes !== null && decodeValue(bytes) === null)) found.push(`${field} of ${key}`)
   }
   return found
 }

@@ -6,7 +6,7 @@ import { createSessions } from '../../api/session/session.ts'
 import { openDatabase } from '../../db/database.ts'
 import { findSessionRevocations } from '../../db/queries/session-revocations.ts'
 import { createGuard } from '../../shared/cache/guard.ts'
-import { decodeFrame, type Frame, isPlausible } from '../../shared/cache/frame.ts'
+import { decodeValue, type CachedValue, isPlausible } from '../../shared/cache/cached-value.ts'
 import { bareKey, entryKey, fullKey, keyParser } from '../../shared/cache/key.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
@@ -167,9 +167,9 @@ async function describe(
   const found = await Promise.all(
     variants.map(async (field) => {
       const bytes = await redis.hgetBuffer(key, field)
-      const frame = decodeFrame(bytes)
-      if (frame === null && bytes !== null) return `  ${field}: unreadable, so it is not used`
-      return `  ${field}: ${describeFrame(frame, mark?.incarnation, nowMs)}`
+      const cached = decodeValue(bytes)
+      if (cached === null && bytes !== null) return `  ${field}: unreadable, so it is not used`
+      return `  ${field}: ${describeValue(cached, mark?.incarnation, nowMs)}`
     }),
   )
   return [
@@ -192,16 +192,16 @@ async function describe(
   ]
 }
 
-function describeFrame(frame: Frame | null, incarnation: string | undefined, nowMs: number): string {
-  if (frame === null) return 'not cached'
-  const since = `cached ${seconds(nowMs - frame.leasedAtMs)} ago`
-  if (incarnation !== undefined && frame.incarnation !== incarnation.replaceAll('-', '')) {
+function describeValue(cached: CachedValue | null, incarnation: string | undefined, nowMs: number): string {
+  if (cached === null) return 'not cached'
+  const since = `cached ${seconds(nowMs - cached.leasedAtMs)} ago`
+  if (incarnation !== undefined && cached.incarnation !== incarnation.replaceAll('-', '')) {
     return `${since}, in another incarnation of the database: not used`
   }
-  if (!isPlausible(frame, Infinity, nowMs)) return 'with impossible times: not used'
-  if (frame.body === 'too large') return 'too large to be cached (CACHE_MAX_VALUE_BYTES)'
-  const size = frame.body === null ? 'that it does not exist' : `${frame.body.length} bytes`
-  const left = frame.freshUntilMs - nowMs
+  if (!isPlausible(cached, Infinity, nowMs)) return 'with impossible times: not used'
+  if (cached.body === 'too large') return 'too large to be cached (CACHE_MAX_VALUE_BYTES)'
+  const size = cached.body === null ? 'that it does not exist' : `${cached.body.length} bytes`
+  const left = cached.freshUntilMs - nowMs
   return `${size}, ${since}, ${left > 0 ? `fresh for ${seconds(left)} more` : 'expired'}`
 }
 

@@ -1,5 +1,5 @@
 import { CLOCK } from './clock.ts'
-import { LUA } from './frame.ts'
+import { LUA_OFFSETS } from './cached-value.ts'
 import { READ } from './lua.ts'
 
 /**
@@ -54,13 +54,13 @@ end
 -- A value that is too large is not sent, and what is loaded replaces it.
 local size = read('HSTRLEN', entry, variant)
 if size == nil then redis.call('UNLINK', entry) end
-local frame = size and size <= most_bytes and redis.call('HGET', entry, variant)
-if frame and #frame >= ${LUA.shortest} and string.byte(frame) == ${LUA.format} then
-  local leased_at, fresh_until = struct.unpack('>dd', frame, ${LUA.times})
-  local is_current_incarnation = string.sub(frame, ${LUA.incarnation}, ${LUA.incarnationEnd}) == incarnation
+local cached = size and size <= most_bytes and redis.call('HGET', entry, variant)
+if cached and #cached >= ${LUA_OFFSETS.shortest} and string.byte(cached) == ${LUA_OFFSETS.format} then
+  local leased_at, fresh_until = struct.unpack('>dd', cached, ${LUA_OFFSETS.times})
+  local is_current_incarnation = string.sub(cached, ${LUA_OFFSETS.incarnation}, ${LUA_OFFSETS.incarnationEnd}) == incarnation
   local can_be = leased_at <= now and fresh_until <= leased_at + longest
   if is_current_incarnation and can_be and fresh_until > now and leased_at >= oldest then
-    return { 'hit', now, frame }
+    return { 'hit', now, cached }
   end
 end
 
@@ -87,7 +87,7 @@ return { 'lease', now }
  * any but the reserved ones.
  */
 export const FILL = `${READ}${PRELUDE}
-local frame, keep_ms, most_variants = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local cached, keep_ms, most_variants = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local value_bytes, reserved = tonumber(ARGV[6]), '\\n' .. ARGV[7]
 local most_bytes = ${LARGEST_VALUES} * value_bytes
 
@@ -96,7 +96,7 @@ local most_bytes = ${LARGEST_VALUES} * value_bytes
 local function make_room()
   local fields = redis.call('HLEN', entry)
   if fields < most_variants and fields < ${LARGEST_VALUES} then return true end
-  local stored, bytes, others = 0, #frame, {}
+  local stored, bytes, others = 0, #cached, {}
   for _, field in ipairs(redis.call('HKEYS', entry)) do
     if string.sub(field, 1, 1) ~= '~' and field ~= variant then
       stored = stored + 1
@@ -119,7 +119,7 @@ local lease = read('HGET', entry, lease_field)
 if not lease or holder(lease) ~= token then return 'withdrawn' end
 redis.call('HDEL', entry, lease_field)
 if not make_room() then return 'full' end
-redis.call('HSET', entry, variant, frame)
+redis.call('HSET', entry, variant, cached)
 keep_for(keep_ms)
 return 'stored'
 `

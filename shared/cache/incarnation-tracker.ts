@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import { beginIncarnation, findIncarnation } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
-import { bareUuid } from './frame.ts'
+import { bareUuid } from './cached-value.ts'
 
 /**
  * Which life of the database this process' own connections see. A watermark may speak of another:

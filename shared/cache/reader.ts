@@ -6,7 +6,7 @@ import { PublicError } from '../errors.ts'
 import { isUnavailable } from '../unavailable.ts'
 import type { Answer } from './answer.ts'
 import { Budget } from './budget.ts'
-import { etagOf, type Frame, isPlausible } from './frame.ts'
+import { etagOf, type CachedValue, isPlausible } from './cached-value.ts'
 import type { Demand, Guard } from './guard.ts'
 import { entryKey } from './key.ts'
 import type { Loader, Reading } from './loader.ts'
@@ -118,25 +118,25 @@ export function createReader(deps: ReaderDeps): Reader {
     const place = { key: entryKey(prefix, resource, params), variant, reserved: resource.reserved }
     const tokens = tokensBrought()
     const mark = store.watermark(resource.name)
-    let refused: Frame | null = null
+    let refused: CachedValue | null = null
     try {
       try {
         const refusal = refusalOf(store, resource, mark, tokens)
         if (refusal !== undefined) return await bypass(resource, params, variant, refusal)
         const found = await store.find(place, budget)
         const isForged = found !== null && !isGenuine(resource, params, variant, found)
-        const frame = isForged ? null : found
+        const cached = isForged ? null : found
         const nowMs = store.now()
         const demand = guard.demand(mark, nowMs)
-        const isExpired = frame === null || nowMs >= frame.freshUntilMs
+        const isExpired = cached === null || nowMs >= cached.freshUntilMs
         if (
           !isExpired &&
-          meets(demand, frame, resource, nowMs) &&
+          meets(demand, cached, resource, nowMs) &&
           guard.covers(mark, tokens, nowMs)
         ) {
-          return await take(resource, params, variant, frame, nowMs, demand)
+          return await take(resource, params, variant, cached, nowMs, demand)
         }
-        if (frame?.incarnation === demand.incarnation) refused = frame
+        if (cached?.incarnation === demand.incarnation) refused = cached
         const answer = await fillOrWait(store, resource, params, place, tokens, budget, isForged)
         const isGuarded = refused !== null && !isExpired && answer.outcome === 'miss'
         return isGuarded ? { ...answer, detail: 'guard' } : answer
@@ -156,7 +156,7 @@ export function createReader(deps: ReaderDeps): Reader {
   function standIn(
     store: EntryStore,
     resource: Resource,
-    refused: Frame | null,
+    refused: CachedValue | null,
     mark: Watermark | null,
     tokens: readonly Token[],
   ): Answer | null {
@@ -184,14 +184,14 @@ export function createReader(deps: ReaderDeps): Reader {
     resource: Resource,
     params: Params,
     variant: string,
-    frame: Frame,
+    cached: CachedValue,
     nowMs: number,
     demand: Demand,
   ): Promise<Answer> {
-    if (frame.body !== 'too large') return hit(frame, frame.body, nowMs)
+    if (cached.body !== 'too large') return hit(cached, cached.body, nowMs)
     // An invalidation takes the frame away like a lease, so a load that began while it was there is
     // shared by who finds it there: all that was applied before they asked is in that load.
-    const flight = flights.get(frame.etag)
+    const flight = flights.get(cached.etag)
     if (flight && flight.leasedAtMs >= demand.oldestMs) {
       return { ...(await flight.answer), collapsed: true }
     }
@@ -200,10 +200,10 @@ export function createReader(deps: ReaderDeps): Reader {
       answer: load(resource, params, variant, false)
         .then((reading) => ({ ...miss(reading), detail: TOO_LARGE }))
         .finally(() => {
-          if (flights.get(frame.etag) === own) flights.delete(frame.etag)
+          if (flights.get(cached.etag) === own) flights.delete(cached.etag)
         }),
     }
-    flights.set(frame.etag, own)
+    flights.set(cached.etag, own)
     return own.answer
   }
 
@@ -234,14 +234,14 @@ export function createReader(deps: ReaderDeps): Reader {
       isForged = false
       switch (reply.state) {
         case 'hit': {
-          isForged = !isGenuine(resource, params, place.variant, reply.frame)
+          isForged = !isGenuine(resource, params, place.variant, reply.cached)
           if (isForged) break
           // The script looked when it ran; the watermark may have grown too old since.
           const nowMs = Math.max(store.now(), reply.nowMs)
           const demandNow = guard.demand(mark, nowMs)
-          if (!meets(demandNow, reply.frame, resource, nowMs)) break
+          if (!meets(demandNow, reply.cached, resource, nowMs)) break
           if (!guard.covers(mark, tokens, nowMs)) break
-          return take(resource, params, place.variant, reply.frame, reply.nowMs, demandNow)
+          return take(resource, params, place.variant, reply.cached, reply.nowMs, demandNow)
         }
         case 'lease':
           return fly(store, resource, params, place, token, reply.nowMs)
@@ -320,7 +320,7 @@ export function createReader(deps: ReaderDeps): Reader {
     const freshUntilMs = leasedAtMs + (isTooLarge ? Math.min(TOO_LARGE_TTL_MS, ttlMs) : ttlMs)
     const mayStandIn = resource.staleIfError && body !== null && !isTooLarge
     const staleUntilMs = freshUntilMs + (mayStandIn ? STALE_IF_ERROR_MS : 0)
-    const frame: Frame = {
+    const cached: CachedValue = {
       incarnation: reading.incarnation,
       leasedAtMs,
       freshUntilMs,
@@ -330,7 +330,7 @@ export function createReader(deps: ReaderDeps): Reader {
     }
     // The response does not wait for the fill.
     settle(
-      store.fill(place, token, frame, staleUntilMs - leasedAtMs).then(
+      store.fill(place, token, cached, staleUntilMs - leasedAtMs).then(
         (result) => metrics.fills.labels(resource.name, isTooLarge ? 'too_large' : result).inc(),
         (error: unknown) => {
           metrics.fills.labels(resource.name, 'failed').inc()
@@ -394,12 +394,12 @@ const mayPass = (error: unknown) =>
 const bodyOf = ({ loaded }: Reading): Buffer | null =>
   loaded === null ? null : Buffer.from(loaded.body)
 
-const hit = (frame: Frame, body: Buffer | null, nowMs: number): Answer => ({
+const hit = (cached: CachedValue, body: Buffer | null, nowMs: number): Answer => ({
   outcome: 'hit',
   body,
-  etag: frame.etag,
-  ageMs: Math.max(0, nowMs - frame.leasedAtMs),
-  ttlMs: frame.freshUntilMs - nowMs,
+  etag: cached.etag,
+  ageMs: Math.max(0, nowMs - cached.leasedAtMs),
+  ttlMs: cached.freshUntilMs - nowMs,
 })
 
 function miss(reading: Reading): Answer {
@@ -409,22 +409,22 @@ function miss(reading: Reading): Answer {
 
 const meets = (
   { incarnation, oldestMs }: Demand,
-  frame: Frame,
+  cached: CachedValue,
   { ttlMs }: Resource,
   nowMs: number,
 ): boolean =>
-  frame.leasedAtMs >= oldestMs &&
-  frame.incarnation === incarnation &&
-  isPlausible(frame, ttlMs, nowMs)
+  cached.leasedAtMs >= oldestMs &&
+  cached.incarnation === incarnation &&
+  isPlausible(cached, ttlMs, nowMs)
 
 /** Whether a frame is as `load` made it, as far as its resource can tell. */
-const isGenuine = (resource: Resource, params: Params, variant: string, { body }: Frame): boolean =>
+const isGenuine = (resource: Resource, params: Params, variant: string, { body }: CachedValue): boolean =>
   resource.isGenuine === undefined ||
   (Buffer.isBuffer(body) && resource.isGenuine(body, params, variant))
 
 /** Whether its times can be those of a fill, so that it is known how old it is. */
-const canStandIn = (frame: Frame, { ttlMs }: Resource, nowMs: number): boolean =>
-  isPlausible(frame, ttlMs, nowMs) && frame.staleUntilMs <= frame.freshUntilMs + STALE_IF_ERROR_MS
+const canStandIn = (cached: CachedValue, { ttlMs }: Resource, nowMs: number): boolean =>
+  isPlausible(cached, ttlMs, nowMs) && cached.staleUntilMs <= cached.freshUntilMs + STALE_IF_ERROR_MS
 
 /** Redis' time; `null` while nobody can tell. */
 function timeOf(store: EntryStore): number | null {

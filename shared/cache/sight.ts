@@ -1,4 +1,4 @@
-import { bareUuid } from './frame.ts'
+import { bareUuid } from './cached-value.ts'
 import { CLOCK } from './clock.ts'
 import { decodeWatermark, type Watermark } from './watermark.ts'
 

@@ -10,7 +10,7 @@ import { createGathering, type Redis } from '../redis.ts'
 import { isDenial, isWrongType } from '../redis-replies.ts'
 import { Budget } from './budget.ts'
 import { FILL, FIND, LEASE, RELEASE } from './entry-scripts.ts'
-import { decodeFrame, encodeFrame, type Frame, HEADER_BYTES } from './frame.ts'
+import { decodeValue, encodeValue, type CachedValue, HEADER_BYTES } from './cached-value.ts'
 import type { Demand } from './guard.ts'
 import { clockKey, watermarkKey } from './key.ts'
 import type { RedisError, StoreMetrics } from './metrics.ts'
@@ -20,7 +20,7 @@ import { TimedOut, Waits } from './waits.ts'
 
 /** What asking for a lease may bring. */
 export type LeaseReply =
-  | { readonly state: 'hit'; readonly nowMs: number; readonly frame: Frame }
+  | { readonly state: 'hit'; readonly nowMs: number; readonly cached: CachedValue }
   | { readonly state: 'held'; readonly nowMs: number; readonly token: string }
   | { readonly state: 'full'; readonly nowMs: number }
   | { readonly state: 'lease'; readonly nowMs: number }
@@ -41,9 +41,9 @@ export interface EntryStore {
   now(): number
   /** How far Redis has been brought, as this connection last saw it: to judge by what is asked now. */
   watermark(resource: string): Watermark | null
-  find(place: Place, budget: Budget): Promise<Frame | null>
+  find(place: Place, budget: Budget): Promise<CachedValue | null>
   lease(place: Place, token: string, demand: Demand, budget: Budget): Promise<LeaseReply>
-  fill(place: Place, token: string, frame: Frame, keepMs: number): Promise<FillResult>
+  fill(place: Place, token: string, cached: CachedValue, keepMs: number): Promise<FillResult>
   release(place: Place, token: string): Promise<void>
 }
 
@@ -90,7 +90,7 @@ export function createRedisStore(
   options: RedisStoreOptions,
 ): EntryStore & Disposable {
   const { prefix, commandTimeoutMs, onState, onDenied, sight = new Sight(), metrics } = options
-  const maxFrameBytes = HEADER_BYTES + (options.maxValueBytes ?? MAX_VALUE_BYTES)
+  const maxStoredBytes = HEADER_BYTES + (options.maxValueBytes ?? MAX_VALUE_BYTES)
   const breaker: CircuitBreakerPolicy = circuitBreaker(handleWhen(isOutage), {
     halfOpenAfter: HALF_OPEN_AFTER_MS,
     breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
@@ -186,14 +186,14 @@ export function createRedisStore(
     async find({ key, variant }, budget) {
       const isSuspect = suspects.size > 0 && suspects.has(`${key} ${variant}`)
       const send = isSuspect
-        ? () => scripted.spmsFindBuffer(key, variant, maxFrameBytes)
+        ? () => scripted.spmsFindBuffer(key, variant, maxStoredBytes)
         : () => redis.hgetBuffer(key, variant)
       try {
         const bytes = await run('find', send, budget)
         if (isSuspect && bytes?.length !== 0) suspects.delete(`${key} ${variant}`)
-        const frame = decodeFrame(bytes)
-        if (frame === null && bytes !== null) metrics?.unreadable.labels('value').inc()
-        return frame
+        const cached = decodeValue(bytes)
+        if (cached === null && bytes !== null) metrics?.unreadable.labels('value').inc()
+        return cached
       } catch (error) {
         if (isTimeout(error)) suspect(`${key} ${variant}`)
         const cause = error instanceof StoreUnavailable ? error.cause : undefined
@@ -220,15 +220,15 @@ export function createRedisStore(
             MAX_FIELDS,
             incarnationBytes,
             longestMs,
-            maxFrameBytes,
+            maxStoredBytes,
             isReserved,
           ),
         budget,
       )
       switch (String(state)) {
         case 'hit': {
-          const frame = decodeFrame(rest as Buffer)
-          return frame ? { state: 'hit', nowMs, frame } : { state: 'full', nowMs }
+          const cached = decodeValue(rest as Buffer)
+          return cached ? { state: 'hit', nowMs, cached } : { state: 'full', nowMs }
         }
         case 'held':
           return { state: 'held', nowMs, token: String(rest) }
@@ -239,16 +239,16 @@ export function createRedisStore(
       }
     },
 
-    fill: ({ key, variant, reserved = [] }, token, frame, keepMs) =>
+    fill: ({ key, variant, reserved = [] }, token, cached, keepMs) =>
       run('fill', () =>
         scripted.spmsFill(
           key,
           variant,
           token,
-          encodeFrame(frame),
+          encodeValue(cached),
           Math.ceil(keepMs),
           MAX_VARIANTS,
-          maxFrameBytes,
+          maxStoredBytes,
           reserved.map((name) => `${name}\n`).join(''),
         ),
       ),
@@ -314,7 +314,7 @@ interface Scripted {
     key: string,
     variant: string,
     token: string,
-    frame: Buffer,
+    cached: Buffer,
     keepMs: number,
     mostVariants: number,
     mostBytes: number,

@@ -6,7 +6,7 @@ import { findMoment, type Moment } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
 import type { Redis } from '../redis.ts'
 import { isWrongType } from '../redis-replies.ts'
-import { bareUuid, decodeFrame, etagOf, type Frame, isPlausible } from './frame.ts'
+import { bareUuid, decodeValue, etagOf, type CachedValue, isPlausible } from './cached-value.ts'
 import { createClock } from './clock.ts'
 import { keyGlob, keyParser, watermarkKey } from './key.ts'
 import { type Params, type Resource, tablesOf } from './resource.ts'
@@ -107,7 +107,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     variant: string,
   ): Promise<Verified['outcome'] | null> {
     const bytes = await redis.hgetBuffer(key, variant).catch(() => null)
-    const cached = decodeFrame(bytes)
+    const cached = decodeValue(bytes)
     if (cached === null) return bytes === null ? null : remove(key)
     for (let showing = 0; showing < SHOWINGS; showing++) {
       const fresh = await load(resource, params, variant)
@@ -137,7 +137,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
   }
 
   const find = async (key: string, variant: string) =>
-    decodeFrame(await redis.hgetBuffer(key, variant))
+    decodeValue(await redis.hgetBuffer(key, variant))
 
   async function load(resource: Resource, params: Params, variant: string): Promise<Fresh | null> {
     const nowMs = await clock()
@@ -196,9 +196,9 @@ const isDataException = (error: unknown) =>
   error instanceof Error && 'code' in error && String(error.code).startsWith('22')
 
 /** Whether a reader would be given it. How long it may be fresh depends on the settings of that reader. */
-const isServed = (frame: Frame, { moment, nowMs }: Fresh) =>
-  frame.freshUntilMs > nowMs &&
-  isPlausible(frame, Infinity, nowMs) &&
-  frame.body !== 'too large' &&
+const isServed = (cached: CachedValue, { moment, nowMs }: Fresh) =>
+  cached.freshUntilMs > nowMs &&
+  isPlausible(cached, Infinity, nowMs) &&
+  cached.body !== 'too large' &&
   moment.incarnation !== null &&
-  frame.incarnation === bareUuid(moment.incarnation)
+  cached.incarnation === bareUuid(moment.incarnation)

@@ -5,7 +5,7 @@ import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { findIncarnation } from '../../db/queries/incarnation.ts'
 import { Budget } from '../../shared/cache/budget.ts'
 import { createClock, readClockOffset } from '../../shared/cache/clock.ts'
-import { decodeFrame, encodeFrame, etagOf, type Frame } from '../../shared/cache/frame.ts'
+import { decodeValue, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
 import { clockKey, watermarkKey } from '../../shared/cache/key.ts'
 import { encodeWatermark } from '../../shared/cache/watermark.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
@@ -166,11 +166,11 @@ describe('a Redis whose clock steps', function () {
 
   describe('and what it holds was restored or corrupted:', () => {
     const now = () => reader.store.now()
-    async function put(times: (nowMs: number) => Partial<Frame>): Promise<void> {
+    async function put(times: (nowMs: number) => Partial<CachedValue>): Promise<void> {
       const nowMs = now()
       const body = Buffer.from('"old"')
       const leasedAtMs = nowMs - 1_000
-      const frame = {
+      const cached = {
         incarnation: (await findIncarnation(engine.db)) ?? '',
         leasedAtMs,
         freshUntilMs: leasedAtMs + thing.ttlMs,
@@ -179,7 +179,7 @@ describe('a Redis whose clock steps', function () {
         body,
         ...times(nowMs),
       }
-      await engine.redis.hset(key(), 'v', encodeFrame(frame))
+      await engine.redis.hset(key(), 'v', encodeValue(cached))
     }
 
     it('an entry with possible times is a hit', async () => {
@@ -199,14 +199,14 @@ describe('a Redis whose clock steps', function () {
       ['fresh until NaN', () => ({ freshUntilMs: NaN })],
       ['fresh for ever', () => ({ freshUntilMs: Infinity })],
       ['fresh for longer than its resource', (nowMs) => ({ freshUntilMs: nowMs + 61 * MINUTE_MS })],
-    ] as readonly (readonly [string, (nowMs: number) => Partial<Frame>])[]) {
+    ] as readonly (readonly [string, (nowMs: number) => Partial<CachedValue>])[]) {
       it(`an entry that is ${what} is loaded anew and replaced`, async () => {
         await publish()
         await put(times)
         expect(await read()).to.equal('miss')
         await until(async () => (await read()) === 'hit')
-        const frame = decodeFrame(await engine.redis.hgetBuffer(key(), 'v'))
-        expect(frame?.body?.toString()).to.contain('first')
+        const cached = decodeValue(await engine.redis.hgetBuffer(key(), 'v'))
+        expect(cached?.body?.toString()).to.contain('first')
       })
     }
 

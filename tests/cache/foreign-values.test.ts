@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { Budget } from '../../shared/cache/budget.ts'
-import { decodeFrame, encodeFrame, etagOf, type Frame } from '../../shared/cache/frame.ts'
+import { decodeValue, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { createVerifier } from '../../shared/cache/verifier.ts'
@@ -14,7 +14,7 @@ import { until } from '../support/until.ts'
 import { defineThing, type Engine, isUsable, openEngine, type TestReader } from './engine.ts'
 
 const thing = defineThing()
-const FRAME_SIZE = 58
+const STORED_SIZE = 58
 /** Long enough for large replies, also where the machine is busy. */
 const PATIENT_MS = 1_500
 const YEAR_MS = 365 * 86_400_000
@@ -82,8 +82,8 @@ describe('what another program wrote', function () {
   const heals = async (from = reader) => {
     expect(await read(from)).to.equal('miss')
     await until(async () => (await read(from)) === 'hit')
-    const frame = decodeFrame(await engine.redis.hgetBuffer(key(), 'v'))
-    expect(frame?.body?.toString()).to.contain('first')
+    const cached = decodeValue(await engine.redis.hgetBuffer(key(), 'v'))
+    expect(cached?.body?.toString()).to.contain('first')
   }
 
   for (const [type, words] of Object.entries(TYPES)) {
@@ -99,8 +99,8 @@ describe('what another program wrote', function () {
       await reader.store.lease(place, 'a.1', demand, new Budget(5_000))
       await engine.redis.unlink(key())
       await call(words, key())
-      const frame = { leasedAtMs: 1, freshUntilMs: 2, staleUntilMs: 2, etag: '"x"', body: null }
-      const filled = reader.store.fill(place, 'a.1', { incarnation: '', ...frame }, 1_000)
+      const cached = { leasedAtMs: 1, freshUntilMs: 2, staleUntilMs: 2, etag: '"x"', body: null }
+      const filled = reader.store.fill(place, 'a.1', { incarnation: '', ...cached }, 1_000)
       expect(await filled).to.equal('withdrawn')
       await reader.store.release(place, 'a.1')
     })
@@ -135,8 +135,8 @@ describe('what another program wrote', function () {
     ['nothing', Buffer.alloc(0)],
     ['a short text', Buffer.from('x')],
     ['JSON', Buffer.from(JSON.stringify({ name: 'x'.repeat(100) }))],
-    ['another format', Buffer.concat([Buffer.from([9]), Buffer.alloc(FRAME_SIZE + 9)])],
-    ['a cut header', Buffer.concat([Buffer.from([1]), Buffer.alloc(FRAME_SIZE - 2)])],
+    ['another format', Buffer.concat([Buffer.from([9]), Buffer.alloc(STORED_SIZE + 9)])],
+    ['a cut header', Buffer.concat([Buffer.from([1]), Buffer.alloc(STORED_SIZE - 2)])],
     ['random bytes', randomBytes(1_000)],
     ['a million bytes', Buffer.alloc(1_000_000, 'x')],
   ] as const) {
@@ -243,9 +243,9 @@ describe('what another program wrote', function () {
     await until(async () => (await read(patient)) === 'hit')
     const bytes = (await engine.redis.hgetBuffer(key(), 'v')) as Buffer
     const body = Buffer.from('another answer')
-    const frame = decodeFrame(bytes) as Frame
-    const [leasedAtMs, freshUntilMs] = [frame.leasedAtMs + YEAR_MS, frame.freshUntilMs + YEAR_MS]
-    const future = encodeFrame({ ...frame, leasedAtMs, freshUntilMs, body, etag: etagOf(body) })
+    const cached = decodeValue(bytes) as CachedValue
+    const [leasedAtMs, freshUntilMs] = [cached.leasedAtMs + YEAR_MS, cached.freshUntilMs + YEAR_MS]
+    const future = encodeValue({ ...cached, leasedAtMs, freshUntilMs, body, etag: etagOf(body) })
     await engine.redis.hset(key(), 'v', future)
     const found = await verifier.verify()
     expect(new Set(found.map(({ key, outcome }) => `${outcome} ${key}`))).to.eql(

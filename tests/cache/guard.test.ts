@@ -6,7 +6,7 @@ import { sql } from 'kysely'
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { findIncarnation } from '../../db/queries/incarnation.ts'
 import type { Answer } from '../../shared/cache/answer.ts'
-import { bareUuid, decodeFrame, encodeFrame, etagOf } from '../../shared/cache/frame.ts'
+import { bareUuid, decodeValue, encodeValue, etagOf } from '../../shared/cache/cached-value.ts'
 import { createGuard, type Guard } from '../../shared/cache/guard.ts'
 import { watermarkKey } from '../../shared/cache/key.ts'
 import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
@@ -93,8 +93,8 @@ describe('the guard', function () {
     const freshUntilMs = leasedAtMs + 10 * MINUTE_MS
     const body = Buffer.from(OLD)
     const times = { leasedAtMs, freshUntilMs, staleUntilMs: freshUntilMs }
-    const frame = encodeFrame({ incarnation, ...times, etag: etagOf(body), body })
-    await engine.redis.hset(engine.keyOf(id), 'v', frame)
+    const cached = encodeValue({ incarnation, ...times, etag: etagOf(body), body })
+    await engine.redis.hset(engine.keyOf(id), 'v', cached)
   }
 
   const heldBy = ({ store }: TestReader) => store.watermark('thing')
@@ -111,8 +111,8 @@ describe('the guard', function () {
   const read = (from: TestReader, resource: Resource = thing) =>
     from.reader.read(resource, { id }, 'v')
   const stored = async () => {
-    const frame = decodeFrame(await engine.redis.hgetBuffer(engine.keyOf(id), 'v'))
-    return frame?.body?.toString() ?? null
+    const cached = decodeValue(await engine.redis.hgetBuffer(engine.keyOf(id), 'v'))
+    return cached?.body?.toString() ?? null
   }
 
   describe('while the watermark moves', () => {
@@ -288,10 +288,10 @@ describe('the guard', function () {
         ...store,
         async find(...args) {
           const opened = once(gate, 'open')
-          const frame = await store.find(...args)
+          const cached = await store.find(...args)
           found++
           await opened
-          return frame
+          return cached
         },
       })
       return { wrap, untilFound: () => until(() => found > 0), letGo: () => gate.emit('open') }

@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import { openDatabase } from '../../db/database.ts'
 import { install } from '../../db/event-log/install.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
-import { encodeFrame } from '../../shared/cache/frame.ts'
+import { encodeValue } from '../../shared/cache/cached-value.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
 import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
@@ -243,8 +243,8 @@ describe('races', function () {
   function fillAnyway(store: EntryStore): EntryStore {
     return {
       ...store,
-      async fill({ key, variant }, _token, frame, keepMs) {
-        await redis.hset(key, variant, encodeFrame(frame))
+      async fill({ key, variant }, _token, cached, keepMs) {
+        await redis.hset(key, variant, encodeValue(cached))
         await redis.pexpire(key, Math.ceil(keepMs))
         return 'stored'
       },

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { PING_EVERY_MS } from '../../db/event-log/session.ts'
 import type { Database } from '../../db/schema.ts'
-import { decodeFrame } from '../../shared/cache/frame.ts'
+import { decodeValue } from '../../shared/cache/cached-value.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
 import { createGuard } from '../../shared/cache/guard.ts'
 import type { Loader } from '../../shared/cache/loader.ts'
@@ -191,8 +191,8 @@ export async function openRace(
 
     const fresh = history.at(-1) ?? []
     for (const [index, { params, variant }] of examples.entries()) {
-      const frame = decodeFrame(await redis.hgetBuffer(entryKey(prefix, resource, params), variant))
-      if (frame && (frame.body?.toString() ?? null) !== fresh[index]) {
+      const cached = decodeValue(await redis.hgetBuffer(entryKey(prefix, resource, params), variant))
+      if (cached && (cached.body?.toString() ?? null) !== fresh[index]) {
         wrong.push(`${variant}: older in Redis than in Postgres`)
       }
     }
@@ -252,9 +252,9 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
 
     async find(place, budget) {
       await stage.cue('find')
-      const frame = await store.find(place, budget)
+      const cached = await store.find(place, budget)
       await stage.cue('hear what was found')
-      return frame
+      return cached
     },
 
     async lease(place, token, demand, budget) {
@@ -284,11 +284,11 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
       }
     },
 
-    fill(place, token, frame, keepMs) {
+    fill(place, token, cached, keepMs) {
       flying.delete(token)
       return stage.act(async () => {
         await stage.cue('fill')
-        return store.fill(place, token, frame, keepMs)
+        return store.fill(place, token, cached, keepMs)
       })
     },
 

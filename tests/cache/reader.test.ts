@@ -74,14 +74,14 @@ describe('the reader', function () {
     await read(one, failWith(staleIfError))
     await until(async () => (await one.fills('stored')) > fills)
     const place = { key: engine.keyOf('1'), variant: 'v' }
-    const frame = await one.store.find(place, new Budget(10_000))
+    const cached = await one.store.find(place, new Budget(10_000))
     await until(async () => {
       // What may not stand in may be gone before anybody looks.
-      if (frame === null) return !staleIfError
+      if (cached === null) return !staleIfError
       // By Redis' own clock, which a process that heard of it late takes for later than it is.
       const [seconds, micros] = await engine.redis.time()
       const nowMs = Number(seconds) * 1000 + Number(micros) / 1000
-      return Math.min(nowMs, one.store.now()) > frame.freshUntilMs
+      return Math.min(nowMs, one.store.now()) > cached.freshUntilMs
     })
   }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { bareUuid } from '../../shared/cache/frame.ts'
+import { bareUuid } from '../../shared/cache/cached-value.ts'
 import { parsePoll, Sight } from '../../shared/cache/sight.ts'
 import { encodeWatermark, NOTHING_SEEN, type Watermark } from '../../shared/cache/watermark.ts'
 

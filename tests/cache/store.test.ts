@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { Budget } from '../../shared/cache/budget.ts'
-import { bareUuid, encodeFrame, etagOf, type Frame } from '../../shared/cache/frame.ts'
+import { bareUuid, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
 import type { EntryStore } from '../../shared/cache/store.ts'
 import { type Engine, openEngine } from './engine.ts'
 
@@ -34,7 +34,7 @@ describe('the entry store', () => {
   /** The store's time may be ahead of Redis' by a few milliseconds, and Redis rejects future times. */
   const aLittleAgo = () => store.now() - 1_000
 
-  function frameOf(text: string | null, leasedAtMs = aLittleAgo(), freshMs = MINUTE_MS): Frame {
+  function valueOf(text: string | null, leasedAtMs = aLittleAgo(), freshMs = MINUTE_MS): CachedValue {
     const body = text === null ? null : Buffer.from(text)
     return {
       incarnation,
@@ -49,20 +49,20 @@ describe('the entry store', () => {
   async function fill(
     token: string,
     variant?: string,
-    frame = frameOf('body'),
+    cached = valueOf('body'),
     keepMs = MINUTE_MS,
   ) {
-    return store.fill(at(variant), token, frame, keepMs)
+    return store.fill(at(variant), token, cached, keepMs)
   }
 
   it('finds nothing where nothing was stored, and what was stored byte for byte', async () => {
     expect(await store.find(at(), budget())).to.equal(null)
     for (const text of ['{"name":"Ngurra \u0000 ✓"}', '', null]) {
-      const frame = frameOf(text)
+      const cached = valueOf(text)
       const variant = `text ${text}`
       expect(await stateOf('t', variant)).to.equal('lease')
-      expect(await fill('t', variant, frame)).to.equal('stored')
-      expect(await store.find(at(variant), budget())).to.deep.equal(frame)
+      expect(await fill('t', variant, cached)).to.equal('stored')
+      expect(await store.find(at(variant), budget())).to.deep.equal(cached)
     }
   })
 
@@ -93,25 +93,25 @@ describe('the entry store', () => {
 
   it('answers a request for a lease with the value that has appeared', async () => {
     await lease('a')
-    const frame = frameOf('appeared')
-    await fill('a', 'v', frame)
+    const cached = valueOf('appeared')
+    await fill('a', 'v', cached)
     const reply = await lease('b')
-    expect(reply).to.deep.include({ state: 'hit', frame })
+    expect(reply).to.deep.include({ state: 'hit', cached })
   })
 
   it('gives a lease where the value has expired or is older than the asker takes', async () => {
     // Redis' own time: a frame is not trusted that is younger by a millisecond.
     const { nowMs } = await lease('a')
-    await fill('a', 'v', frameOf('old', nowMs - 1_000, 900))
+    await fill('a', 'v', valueOf('old', nowMs - 1_000, 900))
     expect(await stateOf('b')).to.equal('lease')
-    await fill('b', 'v', frameOf('young', nowMs))
+    await fill('b', 'v', valueOf('young', nowMs))
     expect(await stateOf('c', 'v', nowMs + 1)).to.equal('lease')
     expect(await stateOf('d', 'v', nowMs)).to.equal('hit')
   })
 
   it('gives a lease where the value is of another life of the database than the asker takes', async () => {
     await lease('a')
-    await fill('a', 'v', frameOf('of this incarnation'))
+    await fill('a', 'v', valueOf('of this incarnation'))
     expect(await stateOf('b', 'v', 0, bareUuid(randomUUID()))).to.equal('lease')
     await store.release(at(), 'b')
     expect(await stateOf('c')).to.equal('hit')
@@ -178,7 +178,7 @@ describe('the entry store', () => {
     const place = (variant: string) => ({ key, variant, reserved })
     const put = async (variant: string) => {
       await store.lease(place(variant), 't', { incarnation, oldestMs: 0 }, budget())
-      return store.fill(place(variant), 't', frameOf(variant), MINUTE_MS)
+      return store.fill(place(variant), 't', valueOf(variant), MINUTE_MS)
     }
 
     it('stores a reserved variant in a full entry, and never drops it for others', async () => {
@@ -210,7 +210,7 @@ describe('the entry store', () => {
     const text = 'x'.repeat(900)
     for (let i = 1; i <= 30; i++) {
       await small.store.lease(at(`v${i}`), 't', { incarnation, oldestMs: 0 }, budget())
-      expect(await small.store.fill(at(`v${i}`), 't', frameOf(text), MINUTE_MS)).to.equal('stored')
+      expect(await small.store.fill(at(`v${i}`), 't', valueOf(text), MINUTE_MS)).to.equal('stored')
     }
     expect(await engine.redis.hexists(key, 'v30')).to.equal(1)
     expect(await engine.redis.hlen(key)).to.be.within(7, 8)
@@ -219,7 +219,7 @@ describe('the entry store', () => {
   it('takes a value that is larger than it may be for absent when a lease is asked for', async () => {
     const small = await engine.openReader({ maxValueBytes: 1_000 })
     await lease('t')
-    await fill('t', 'v', frameOf('x'.repeat(1_001)))
+    await fill('t', 'v', valueOf('x'.repeat(1_001)))
     const demand = { incarnation, oldestMs: 0 }
     expect(await stateOf('u')).to.equal('hit')
     expect((await small.store.lease(at(), 'u', demand, budget())).state).to.equal('lease')
@@ -246,16 +246,16 @@ describe('the entry store', () => {
 
     it('lasts as long as a value is of use', async () => {
       await lease('t')
-      await fill('t', 'v', frameOf('body'), MINUTE_MS)
+      await fill('t', 'v', valueOf('body'), MINUTE_MS)
       expect(await ttlMs()).to.be.within(MINUTE_MS - 3_000, MINUTE_MS)
     })
 
     it('is never shortened, neither by a lease nor by a value of shorter use', async () => {
       await lease('t')
-      await fill('t', 'v', frameOf('body'), 10 * MINUTE_MS)
+      await fill('t', 'v', valueOf('body'), 10 * MINUTE_MS)
       await lease('t', 'w')
       expect(await ttlMs()).to.be.above(9 * MINUTE_MS)
-      await fill('t', 'w', frameOf('body'), MINUTE_MS)
+      await fill('t', 'w', valueOf('body'), MINUTE_MS)
       expect(await ttlMs()).to.be.above(9 * MINUTE_MS)
     })
 
@@ -270,9 +270,9 @@ describe('the entry store', () => {
   })
 
   it('stores what can be read without it', async () => {
-    const frame = frameOf('body')
+    const cached = valueOf('body')
     await lease('t')
-    await fill('t', 'v', frame)
-    expect(await engine.redis.hgetBuffer(key, 'v')).to.deep.equal(encodeFrame(frame))
+    await fill('t', 'v', cached)
+    expect(await engine.redis.hgetBuffer(key, 'v')).to.deep.equal(encodeValue(cached))
   })
 })

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { decodeFrame, encodeFrame, etagOf } from '../../shared/cache/frame.ts'
+import { decodeValue, encodeValue, etagOf } from '../../shared/cache/cached-value.ts'
 import { entryKey } from '../../shared/cache/key.ts'
 import type { Params, ResourceRules } from '../../shared/cache/resource.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
@@ -80,7 +80,7 @@ describe('a permission entry that was changed in Redis', function () {
     await until(async () => {
       await statusFor(id, 'users/me')
       for (const [variant, bytes] of Object.entries(await redis.hgetallBuffer(key))) {
-        const body = variant.startsWith('~') ? null : decodeFrame(bytes)?.body
+        const body = variant.startsWith('~') ? null : decodeValue(bytes)?.body
         if (Buffer.isBuffer(body)) found = { variant, text: body.toString() }
       }
       return found !== undefined
@@ -90,9 +90,9 @@ describe('a permission entry that was changed in Redis', function () {
 
   /** Replaces the body of a cached value and leaves its times as they are. */
   async function forge(key: string, variant: string, text: string): Promise<void> {
-    const frame = decodeFrame(await redis.hgetBuffer(key, variant)) ?? expect.fail('no value')
+    const cached = decodeValue(await redis.hgetBuffer(key, variant)) ?? expect.fail('no value')
     const body = Buffer.from(text)
-    await redis.hset(key, variant, encodeFrame({ ...frame, body, etag: etagOf(body) }))
+    await redis.hset(key, variant, encodeValue({ ...cached, body, etag: etagOf(body) }))
   }
 
   it('makes no user a superuser, and is replaced by the value from Postgres', async () => {
@@ -130,8 +130,8 @@ describe('a permission entry that was changed in Redis', function () {
     expect(await statusFor(PLAIN, 'users/me')).to.equal(200)
     const key = accessOf(PLAIN)
     const { variant, text } = await valueAt(key)
-    const frame = decodeFrame(await redis.hgetBuffer(key, variant)) ?? expect.fail('no value')
-    await redis.hset(key, variant, encodeFrame({ ...frame, body: null, etag: etagOf(null) }))
+    const cached = decodeValue(await redis.hgetBuffer(key, variant)) ?? expect.fail('no value')
+    await redis.hset(key, variant, encodeValue({ ...cached, body: null, etag: etagOf(null) }))
     expect(await statusFor(PLAIN, 'users/me')).to.equal(200)
     await until(async () => (await valueAt(key)).text === text)
   })

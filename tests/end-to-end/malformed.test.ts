@@ -155,8 +155,8 @@ describe('malformed requests', function () {
     return new Promise((resolve, reject) => {
       const base = new URL(system.apis[0] ?? '')
       // Without a length Node would send the body of a GET or DELETE as if it were another request.
-      const framed = body === undefined ? headers : { 'Content-Length': body.length, ...headers }
-      const options = { agent, host: base.hostname, port: base.port, method, path, headers: framed }
+      const encoded = body === undefined ? headers : { 'Content-Length': body.length, ...headers }
+      const options = { agent, host: base.hostname, port: base.port, method, path, headers: encoded }
       const outgoing = request(options, (res) => {
         let text = ''
         res.setEncoding('utf8')

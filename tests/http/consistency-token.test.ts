@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import * as fc from 'fast-check'
 import { createConsistencyTokens } from '../../api/http/consistency-token.ts'
 import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
-import { bareUuid } from '../../shared/cache/frame.ts'
+import { bareUuid } from '../../shared/cache/cached-value.ts'
 
 const [OLD_SECRET, SECRET] = ['o'.repeat(32), 's'.repeat(32)]
 const LIFE_MS = 30_000

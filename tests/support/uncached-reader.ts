@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import { Budget } from '../../shared/cache/budget.ts'
-import { etagOf } from '../../shared/cache/frame.ts'
+import { etagOf } from '../../shared/cache/cached-value.ts'
 import type { Reader } from '../../shared/cache/reader.ts'
 
 /** A reader without a cache: everything it answers comes from Postgres. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import * as fc from 'fast-check'
-import { decodeFrame, encodeFrame, etagOf, type Frame } from '../../shared/cache/frame.ts'
+import { decodeValue, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
 
 const time = fc.double({ min: 0, max: 4e12, noNaN: true })
 
@@ -10,7 +10,7 @@ describe('a frame', () => {
     const body = fc.option(fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)))
     fc.assert(
       fc.property(body, time, time, time, (bytes, leasedAtMs, freshUntilMs, staleUntilMs) => {
-        const frame: Frame = {
+        const cached: CachedValue = {
           incarnation: randomUUID().replaceAll('-', ''),
           leasedAtMs,
           freshUntilMs,
@@ -18,14 +18,14 @@ describe('a frame', () => {
           etag: etagOf(bytes),
           body: bytes,
         }
-        expect(decodeFrame(encodeFrame(frame))).to.deep.equal(frame)
+        expect(decodeValue(encodeValue(cached))).to.deep.equal(cached)
       }),
       { seed: 1 },
     )
   })
 
   it('is nothing when it is missing, cut short or of another format', () => {
-    const whole = encodeFrame({
+    const whole = encodeValue({
       incarnation: randomUUID(),
       leasedAtMs: 1,
       freshUntilMs: 2,
@@ -33,11 +33,11 @@ describe('a frame', () => {
       etag: etagOf(null),
       body: null,
     })
-    expect(decodeFrame(whole)).to.not.equal(null)
-    expect(decodeFrame(null)).to.equal(null)
-    expect(decodeFrame(Buffer.alloc(0))).to.equal(null)
-    expect(decodeFrame(whole.subarray(0, -1))).to.equal(null)
-    expect(decodeFrame(Buffer.concat([Buffer.from([99]), whole.subarray(1)]))).to.equal(null)
+    expect(decodeValue(whole)).to.not.equal(null)
+    expect(decodeValue(null)).to.equal(null)
+    expect(decodeValue(Buffer.alloc(0))).to.equal(null)
+    expect(decodeValue(whole.subarray(0, -1))).to.equal(null)
+    expect(decodeValue(Buffer.concat([Buffer.from([99]), whole.subarray(1)]))).to.equal(null)
   })
 
   it('has an etag that depends on the body alone', () => {

@@ -15,7 +15,7 @@ import { CLOCK_SLACK_MS } from './clock.ts'
  *     42  etag         16 bytes of the body's SHA-256
  *     58  body
  */
-export interface Frame {
+export interface CachedValue {
   readonly incarnation: string
   readonly leasedAtMs: number
   readonly freshUntilMs: number
@@ -43,7 +43,7 @@ const OFFSET = {
 } as const
 
 /** Where the scripts find what they judge a frame by; Lua counts from 1. */
-export const LUA = {
+export const LUA_OFFSETS = {
   format: FORMAT,
   shortest: OFFSET.body,
   incarnation: OFFSET.incarnation + 1,
@@ -56,23 +56,23 @@ export const LUA = {
 export const bareUuid = (uuid: string) => uuid.replaceAll('-', '')
 
 /** The bytes to store. */
-export function encodeFrame(frame: Frame): Buffer {
+export function encodeValue(cached: CachedValue): Buffer {
   const head = Buffer.alloc(OFFSET.body)
   head.writeUInt8(FORMAT, 0)
-  head.writeUInt8(flagsOf(frame.body), OFFSET.flags)
-  head.write(bareUuid(frame.incarnation), OFFSET.incarnation, 'hex')
-  head.writeDoubleBE(frame.leasedAtMs, OFFSET.leasedAt)
-  head.writeDoubleBE(frame.freshUntilMs, OFFSET.freshUntil)
-  head.writeDoubleBE(frame.staleUntilMs, OFFSET.staleUntil)
-  head.write(frame.etag.slice(1, -1), OFFSET.etag, 'base64url')
-  return Buffer.isBuffer(frame.body) ? Buffer.concat([head, frame.body]) : head
+  head.writeUInt8(flagsOf(cached.body), OFFSET.flags)
+  head.write(bareUuid(cached.incarnation), OFFSET.incarnation, 'hex')
+  head.writeDoubleBE(cached.leasedAtMs, OFFSET.leasedAt)
+  head.writeDoubleBE(cached.freshUntilMs, OFFSET.freshUntil)
+  head.writeDoubleBE(cached.staleUntilMs, OFFSET.staleUntil)
+  head.write(cached.etag.slice(1, -1), OFFSET.etag, 'base64url')
+  return Buffer.isBuffer(cached.body) ? Buffer.concat([head, cached.body]) : head
 }
 
-const flagsOf = (body: Frame['body']): number =>
+const flagsOf = (body: CachedValue['body']): number =>
   body === null ? ABSENT : body === 'too large' ? TOO_LARGE : 0
 
 /** Reads what is stored; `null` for anything that this build did not write. */
-export function decodeFrame(bytes: Buffer | null): Frame | null {
+export function decodeValue(bytes: Buffer | null): CachedValue | null {
   if (bytes === null || bytes.length < OFFSET.body || bytes[0] !== FORMAT) return null
   const flags = bytes[OFFSET.flags] as number
   return {
@@ -89,8 +89,8 @@ export function decodeFrame(bytes: Buffer | null): Frame | null {
  * Whether a frame's times can be those of a fill: not leased in the future, and fresh for no longer
  * than its resource is kept. Others were restored or corrupted, and nothing is known of their age.
  */
-export const isPlausible = (frame: Frame, ttlMs: number, nowMs: number): boolean =>
-  frame.leasedAtMs <= nowMs + CLOCK_SLACK_MS && frame.freshUntilMs <= frame.leasedAtMs + ttlMs
+export const isPlausible = (cached: CachedValue, ttlMs: number, nowMs: number): boolean =>
+  cached.leasedAtMs <= nowMs + CLOCK_SLACK_MS && cached.freshUntilMs <= cached.leasedAtMs + ttlMs
 
 /** How much longer the stored bytes of a variant are than its body. */
 export const HEADER_BYTES = OFFSET.body
