@@ -21,9 +21,9 @@ local function clock(key, least)
   if not last or offset > 1e14 or last > now + offset + 1e11 then offset, last = 0, 0 end
 
   now = now + offset
-  local floor = math.max(last, tonumber(least))
-  if floor > now then
-    offset, now = offset + floor - now, floor
+  local minimum = math.max(last, tonumber(least))
+  if minimum > now then
+    offset, now = offset + minimum - now, minimum
   elseif now < last + 100 then
     return now
   end

@@ -14,7 +14,7 @@ import { decodeValue, encodeValue, type CachedValue, HEADER_BYTES } from './cach
 import type { Demand } from './guard.ts'
 import { clockKey, watermarkKey } from './key.ts'
 import type { RedisError, StoreMetrics } from './metrics.ts'
-import { parsePoll, POLL, type PollReply, Sight } from './sight.ts'
+import { parsePoll, POLL, type PollReply, PolledState } from './polled-state.ts'
 import type { Watermark } from './watermark.ts'
 import { TimedOut, Waits } from './waits.ts'
 
@@ -61,7 +61,7 @@ export interface RedisStoreOptions {
   /** Told of each command that Redis did not permit. */
   readonly onDenied?: (error: Error) => void
   /** What is known of Redis between two polls. By default one of its own. */
-  readonly sight?: Sight
+  readonly polledState?: PolledState
   readonly metrics?: StoreMetrics
   /** What has more bytes is neither stored nor sent. */
   readonly maxValueBytes?: number
@@ -89,7 +89,7 @@ export function createRedisStore(
   redis: Redis,
   options: RedisStoreOptions,
 ): EntryStore & Disposable {
-  const { prefix, commandTimeoutMs, onState, onDenied, sight = new Sight(), metrics } = options
+  const { prefix, commandTimeoutMs, onState, onDenied, polledState = new PolledState(), metrics } = options
   const maxStoredBytes = HEADER_BYTES + (options.maxValueBytes ?? MAX_VALUE_BYTES)
   const breaker: CircuitBreakerPolicy = circuitBreaker(handleWhen(isOutage), {
     halfOpenAfter: HALF_OPEN_AFTER_MS,
@@ -126,10 +126,10 @@ export function createRedisStore(
     try {
       const reply = await attempt(
         'poll',
-        () => scripted.spmsPoll(watermarkKey(prefix), clockKey(prefix), sight.leastMs()),
+        () => scripted.spmsPoll(watermarkKey(prefix), clockKey(prefix), polledState.minimumMs()),
         new Budget(commandTimeoutMs),
       )
-      sight.set(parsePoll(reply), sentAtMs)
+      polledState.set(parsePoll(reply), sentAtMs)
       become(true)
     } catch {
       if (breaker.state !== CircuitState.Closed) become(false)
@@ -139,7 +139,7 @@ export function createRedisStore(
   timer.unref()
   const onReady = () => void poll()
   const onClose = () => {
-    sight.forget()
+    polledState.reset()
     become(false)
   }
   redis.on('ready', onReady)
@@ -147,7 +147,7 @@ export function createRedisStore(
   if (redis.status === 'ready') onReady()
 
   function now(): number {
-    const nowMs = breaker.state === CircuitState.Closed ? sight.now() : null
+    const nowMs = breaker.state === CircuitState.Closed ? polledState.now() : null
     if (nowMs === null) throw new StoreUnavailable('Redis does not answer')
     return nowMs
   }
@@ -181,7 +181,7 @@ export function createRedisStore(
 
   return {
     now,
-    watermark: (resource) => sight.watermark(resource),
+    watermark: (resource) => polledState.watermark(resource),
 
     async find({ key, variant }, budget) {
       const isSuspect = suspects.size > 0 && suspects.has(`${key} ${variant}`)

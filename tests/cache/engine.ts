@@ -10,7 +10,7 @@ import { createCacheMetrics } from '../../shared/cache/metrics.ts'
 import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import { defineResource, type Loaded, type Resource } from '../../shared/cache/resource.ts'
-import type { Sight } from '../../shared/cache/sight.ts'
+import type { PolledState } from '../../shared/cache/polled-state.ts'
 import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
 import type { Token } from '../../shared/cache/token.ts'
 import { createRegistry } from '../../shared/metrics.ts'
@@ -42,7 +42,7 @@ export interface ReaderOptions {
   /** Stands between the reader and its guard. */
   readonly wrapGuard?: (guard: Guard) => Guard
   readonly tokens?: () => readonly Token[]
-  readonly sight?: Sight
+  readonly polledState?: PolledState
   /** How long one command may take, and all of a read; as in production by default. */
   readonly redisTimeoutMs?: number
   /** What is longer is not stored; as in production by default. */
@@ -140,7 +140,7 @@ export async function openEngine(
       const store = createRedisStore(own, {
         prefix,
         commandTimeoutMs: options.redisTimeoutMs ?? 50,
-        ...(options.sight && { sight: options.sight }),
+        ...(options.polledState && { polledState: options.polledState }),
         ...(options.maxValueBytes && { maxValueBytes: options.maxValueBytes }),
       })
       closers.push(() => store[Symbol.dispose]())

@@ -11,7 +11,7 @@ import { createGuard, type Guard } from '../../shared/cache/guard.ts'
 import { watermarkKey } from '../../shared/cache/key.ts'
 import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
-import { Sight } from '../../shared/cache/sight.ts'
+import { PolledState } from '../../shared/cache/polled-state.ts'
 import type { EntryStore } from '../../shared/cache/store.ts'
 import type { Token } from '../../shared/cache/token.ts'
 import { encodeWatermark, UNNAMED, type Watermark } from '../../shared/cache/watermark.ts'
@@ -352,10 +352,10 @@ describe('the guard', function () {
     }
 
     /** A failover to a replica that lags: there is what the token is against, and an older watermark. */
-    async function failOver(sight: Sight): Promise<Answer> {
+    async function failOver(polledState: PolledState): Promise<Answer> {
       proxy.lead(testRedisServerUrl())
       const token = { incarnation: bareUuid(ours), snapshot }
-      const reader = await open({ redisUrl: proxy.url, sight, tokens: () => [token] })
+      const reader = await open({ redisUrl: proxy.url, polledState, tokens: () => [token] })
       await untilHeld(reader, await publish(0))
 
       await putOld(0)
@@ -374,14 +374,14 @@ describe('the guard', function () {
     }
 
     it('has forgotten the watermark before it is used', async () => {
-      const answer = await failOver(new Sight())
+      const answer = await failOver(new PolledState())
       expect(textOf(answer)).to.equal(FRESH)
       expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
     })
 
     it('would show what is older than a token if it remembered it', async () => {
-      class Unforgetting extends Sight {
-        override forget(): void {}
+      class Unforgetting extends PolledState {
+        override reset(): void {}
       }
       expect(textOf(await failOver(new Unforgetting()))).to.equal(OLD)
     })

@@ -20,7 +20,7 @@ export interface Observer extends AsyncDisposable {
   /** Resolves when a look that began after this has ended well. */
   next(): Promise<void>
   /** Forgets what is too old to matter. */
-  forget(beforeMs: number): void
+  prune(beforeMs: number): void
 }
 
 /** Opens one on a connection of its own, which leads where those of the API lead. */
@@ -78,7 +78,7 @@ export function openObserver(redisUrl: string, watermarkKey: string): Observer {
       const askedMs = performance.now()
       await until(() => lastSentMs >= askedMs)
     },
-    forget(beforeMs) {
+    prune(beforeMs) {
       for (const [resource, seen] of sightings) {
         const from = seen.findLastIndex(({ atMs }) => atMs < beforeMs)
         if (from > 0) sightings.set(resource, seen.slice(from))

@@ -59,7 +59,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
       const seen: Seen = { reads: [], failures: [] }
       const failures: WriteFailure[] = []
       const firstWrite = log.size
-      allowances.forget()
+      allowances.clear()
       await onPostgres(stage.writersUrl, (postgres) => truth.advance(postgres))
 
       const common = { log, failures, random: drawn }
@@ -118,7 +118,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
       const judged = judgeReads(seen.reads, { truth, log, observer, allowances })
       violations.push(...judged.violations, ...judgeReaders(seen, fault, controlMs))
       violations.push(...judgeWriters(failures, fault))
-      observer.forget(performance.now())
+      observer.prune(performance.now())
       return {
         name: fault?.name ?? 'no fault',
         writes: written,

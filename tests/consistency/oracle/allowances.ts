@@ -56,7 +56,7 @@ export class Allowances {
     return this.#spans.some(({ kind }) => kind === 'new incarnation')
   }
 
-  forget(): void {
+  clear(): void {
     this.#spans.length = 0
     this.#lost = []
   }

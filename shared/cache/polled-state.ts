@@ -10,10 +10,10 @@ import { decodeWatermark, type Watermark } from './watermark.ts'
  * The time is that of its clock and our monotonic clock since the poll was *sent*. So it is never behind,
  * entries are never taken for younger than they are, and no host's wall clock matters.
  */
-export class Sight {
+export class PolledState {
   #offsetMs: number | null = null
   /** What to add to `performance.now()` for a time that has passed; it outlives a connection. */
-  #leastOffsetMs = -Infinity
+  #minimumOffsetMs = -Infinity
   #watermarks: ReadonlyMap<string, Watermark> = new Map()
 
   /** Milliseconds since the epoch by Redis; `null` before the first poll of this connection. */
@@ -27,18 +27,18 @@ export class Sight {
   }
 
   /** A time that the clock must have passed, whatever has become of what it keeps in Redis. */
-  leastMs(): number {
-    return Math.max(0, Math.floor(performance.now() + this.#leastOffsetMs - DRIFT_MS))
+  minimumMs(): number {
+    return Math.max(0, Math.floor(performance.now() + this.#minimumOffsetMs - DRIFT_MS))
   }
 
   /** Takes what a poll saw, and `performance.now()` when it was sent. */
   set({ redisMs, watermarks }: Poll, sentAtMs: number): void {
     this.#offsetMs = redisMs - sentAtMs
-    this.#leastOffsetMs = redisMs - performance.now()
+    this.#minimumOffsetMs = redisMs - performance.now()
     this.#watermarks = watermarks
   }
 
-  forget(): void {
+  reset(): void {
     this.#offsetMs = null
     this.#watermarks = new Map()
   }

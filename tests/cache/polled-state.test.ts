@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { bareUuid } from '../../shared/cache/cached-value.ts'
-import { parsePoll, Sight } from '../../shared/cache/sight.ts'
+import { parsePoll, PolledState } from '../../shared/cache/polled-state.ts'
 import { encodeWatermark, NOTHING_SEEN, type Watermark } from '../../shared/cache/watermark.ts'
 
 const mark: Watermark = {
@@ -19,23 +19,23 @@ const seen = () =>
 
 describe('the sight of Redis', () => {
   it('knows neither the time nor a watermark before a poll, nor after its connection is gone', () => {
-    const sight = new Sight()
-    expect(sight.now()).to.equal(null)
-    expect(sight.watermark('thing')).to.equal(null)
+    const polledState = new PolledState()
+    expect(polledState.now()).to.equal(null)
+    expect(polledState.watermark('thing')).to.equal(null)
 
-    sight.set(seen(), performance.now())
-    expect(sight.now()).to.be.within(1_000_250, 1_002_000)
-    expect(sight.watermark('thing')).to.include({ asOfMs: 999_000 })
+    polledState.set(seen(), performance.now())
+    expect(polledState.now()).to.be.within(1_000_250, 1_002_000)
+    expect(polledState.watermark('thing')).to.include({ asOfMs: 999_000 })
 
-    sight.forget()
-    expect(sight.now()).to.equal(null)
-    expect(sight.watermark('thing')).to.equal(null)
+    polledState.reset()
+    expect(polledState.now()).to.equal(null)
+    expect(polledState.watermark('thing')).to.equal(null)
   })
 
   it('is never behind: what Redis said counts from when it was asked', () => {
-    const sight = new Sight()
-    sight.set(seen(), performance.now() - 500)
-    expect(sight.now()).to.be.at.least(1_000_750)
+    const polledState = new PolledState()
+    polledState.set(seen(), performance.now() - 500)
+    expect(polledState.now()).to.be.at.least(1_000_750)
   })
 
   it('compares lives of the database as frames have them', () => {
