@@ -1,6 +1,6 @@
 import { openDatabase } from '../db/database.ts'
 import { compileRules } from '../shared/cache/compile.ts'
-import { createGuard } from '../shared/cache/guard.ts'
+import { createFreshnessPolicy } from '../shared/cache/freshness-policy.ts'
 import { createLoader } from '../shared/cache/loader.ts'
 import { createCacheMetrics, type StoreMetrics } from '../shared/cache/metrics.ts'
 import { IncarnationTracker, trackIncarnation } from '../shared/cache/incarnation-tracker.ts'
@@ -87,7 +87,7 @@ await runService(logger, async (service) => {
   const reader = createReader({
     store,
     loader,
-    guard: createGuard({ maxStalenessMs, incarnationTracker }),
+    freshnessPolicy: createFreshnessPolicy({ maxStalenessMs, incarnationTracker }),
     tokens: currentTokens,
     prefix,
     isCached: ({ name }) => resources.has(name),

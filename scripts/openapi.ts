@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import { createApp } from '../api/app.ts'
 import { apiConfig } from '../api/config.ts'
 import { openDatabase } from '../db/database.ts'
-import { createGuard } from '../shared/cache/guard.ts'
+import { createFreshnessPolicy } from '../shared/cache/freshness-policy.ts'
 import { createLoader } from '../shared/cache/loader.ts'
 import { createCacheMetrics } from '../shared/cache/metrics.ts'
 import { IncarnationTracker } from '../shared/cache/incarnation-tracker.ts'
@@ -26,7 +26,7 @@ export async function readOpenApiDocument(): Promise<string> {
   const reader = createReader({
     store: null,
     loader: createLoader(db, { concurrency: 1, queue: 0 }),
-    guard: createGuard({ maxStalenessMs: 0, incarnationTracker: new IncarnationTracker() }),
+    freshnessPolicy: createFreshnessPolicy({ maxStalenessMs: 0, incarnationTracker: new IncarnationTracker() }),
     prefix: 'none',
     isCached: () => false,
     metrics: createCacheMetrics(createRegistry()),

@@ -5,7 +5,7 @@ import { apiConfig } from '../../api/config.ts'
 import { createSessions } from '../../api/session/session.ts'
 import { openDatabase } from '../../db/database.ts'
 import { findSessionRevocations } from '../../db/queries/session-revocations.ts'
-import { createGuard } from '../../shared/cache/guard.ts'
+import { createFreshnessPolicy } from '../../shared/cache/freshness-policy.ts'
 import { decodeValue, type CachedValue, isPlausible } from '../../shared/cache/cached-value.ts'
 import { bareKey, entryKey, fullKey, keyParser } from '../../shared/cache/key.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
@@ -100,7 +100,7 @@ async function partsOfPath(
   const uncached = createReader({
     store: null,
     loader: createLoader(db, { concurrency: 2, queue: 100 }),
-    guard: createGuard({ maxStalenessMs: 0, incarnationTracker: new IncarnationTracker() }),
+    freshnessPolicy: createFreshnessPolicy({ maxStalenessMs: 0, incarnationTracker: new IncarnationTracker() }),
     prefix,
     isCached: () => false,
     metrics: createCacheMetrics(createRegistry()),

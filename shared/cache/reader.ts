@@ -7,7 +7,7 @@ import { isUnavailable } from '../unavailable.ts'
 import type { Answer } from './answer.ts'
 import { Budget } from './budget.ts'
 import { etagOf, type CachedValue, isPlausible } from './cached-value.ts'
-import type { Demand, Guard } from './guard.ts'
+import type { FreshnessRequirement, FreshnessPolicy } from './freshness-policy.ts'
 import { entryKey } from './key.ts'
 import type { Loader, Reading } from './loader.ts'
 import type { CacheMetrics } from './metrics.ts'
@@ -42,7 +42,7 @@ export interface ReaderDeps {
   readonly store: EntryStore | null
   readonly loader: Loader
   /** Judges what comes out of Redis. */
-  readonly guard: Guard
+  readonly freshnessPolicy: FreshnessPolicy
   /** What the request on whose behalf this runs wants to see again. By default nothing. */
   readonly tokens?: () => readonly Token[]
   readonly prefix: string
@@ -85,7 +85,7 @@ const JITTER = 0.05
  * - Whatever goes wrong with Redis leads to a load from Postgres that is not stored.
  */
 export function createReader(deps: ReaderDeps): Reader {
-  const { store, loader, guard, prefix, metrics, tokens: tokensBrought = () => [] } = deps
+  const { store, loader, freshnessPolicy, prefix, metrics, tokens: tokensBrought = () => [] } = deps
   const { maxValueBytes = MAX_VALUE_BYTES } = deps
   /** By the token of a lease, or by the etag of the frame that says that something is too large. */
   const flights = new Map<string, Flight>()
@@ -118,35 +118,35 @@ export function createReader(deps: ReaderDeps): Reader {
     const place = { key: entryKey(prefix, resource, params), variant, reserved: resource.reserved }
     const tokens = tokensBrought()
     const mark = store.watermark(resource.name)
-    let refused: CachedValue | null = null
+    let rejected: CachedValue | null = null
     try {
       try {
-        const refusal = refusalOf(store, resource, mark, tokens)
-        if (refusal !== undefined) return await bypass(resource, params, variant, refusal)
+        const bypassReason = reasonToBypass(store, resource, mark, tokens)
+        if (bypassReason !== undefined) return await bypass(resource, params, variant, bypassReason)
         const found = await store.find(place, budget)
         const isForged = found !== null && !isGenuine(resource, params, variant, found)
         const cached = isForged ? null : found
         const nowMs = store.now()
-        const demand = guard.demand(mark, nowMs)
+        const requirement = freshnessPolicy.requirement(mark, nowMs)
         const isExpired = cached === null || nowMs >= cached.freshUntilMs
         if (
           !isExpired &&
-          meets(demand, cached, resource, nowMs) &&
-          guard.covers(mark, tokens, nowMs)
+          meetsRequirement(requirement, cached, resource, nowMs) &&
+          freshnessPolicy.covers(mark, tokens, nowMs)
         ) {
-          return await take(resource, params, variant, cached, nowMs, demand)
+          return await take(resource, params, variant, cached, nowMs, requirement)
         }
-        if (cached?.incarnation === demand.incarnation) refused = cached
+        if (cached?.incarnation === requirement.incarnation) rejected = cached
         const answer = await fillOrWait(store, resource, params, place, tokens, budget, isForged)
-        const isGuarded = refused !== null && !isExpired && answer.outcome === 'miss'
-        return isGuarded ? { ...answer, detail: 'guard' } : answer
+        const isRejected = rejected !== null && !isExpired && answer.outcome === 'miss'
+        return isRejected ? { ...answer, detail: 'freshness' } : answer
       } catch (error) {
         if (!(error instanceof StoreUnavailable)) throw error
         return await bypass(resource, params, variant, 'redis')
       }
     } catch (error) {
       const mayStandIn = resource.staleIfError && mayPass(error)
-      const stale = mayStandIn ? standIn(store, resource, refused, mark, tokens) : null
+      const stale = mayStandIn ? standIn(store, resource, rejected, mark, tokens) : null
       if (stale === null) throw error
       return stale
     }
@@ -156,27 +156,27 @@ export function createReader(deps: ReaderDeps): Reader {
   function standIn(
     store: EntryStore,
     resource: Resource,
-    refused: CachedValue | null,
+    rejected: CachedValue | null,
     mark: Watermark | null,
     tokens: readonly Token[],
   ): Answer | null {
     const nowMs = timeOf(store)
-    if (refused === null || nowMs === null || nowMs >= refused.staleUntilMs) return null
-    if (refused.body === 'too large' || !canStandIn(refused, resource, nowMs)) return null
-    if (!guard.covers(mark, tokens, nowMs)) return null
-    return { ...hit(refused, refused.body, nowMs), outcome: 'stale', detail: 'error' }
+    if (rejected === null || nowMs === null || nowMs >= rejected.staleUntilMs) return null
+    if (rejected.body === 'too large' || !canStandIn(rejected, resource, nowMs)) return null
+    if (!freshnessPolicy.covers(mark, tokens, nowMs)) return null
+    return { ...hit(rejected, rejected.body, nowMs), outcome: 'stale', detail: 'error' }
   }
 
   /** Why neither an entry nor another's load will do, and nothing may be stored. */
-  function refusalOf(
+  function reasonToBypass(
     store: EntryStore,
     resource: Resource,
     mark: Watermark | null,
     tokens: readonly Token[],
   ): string | undefined {
-    const refusal = guard.refusal(resource, mark)
-    if (refusal !== undefined) return refusal
-    return guard.covers(mark, tokens, store.now()) ? undefined : 'token'
+    const bypassReason = freshnessPolicy.reasonToBypass(resource, mark)
+    if (bypassReason !== undefined) return bypassReason
+    return freshnessPolicy.covers(mark, tokens, store.now()) ? undefined : 'token'
   }
 
   /** Answers with a frame; where it says that the value is too large to be stored, with a load. */
@@ -186,13 +186,13 @@ export function createReader(deps: ReaderDeps): Reader {
     variant: string,
     cached: CachedValue,
     nowMs: number,
-    demand: Demand,
+    requirement: FreshnessRequirement,
   ): Promise<Answer> {
     if (cached.body !== 'too large') return hit(cached, cached.body, nowMs)
     // An invalidation takes the frame away like a lease, so a load that began while it was there is
     // shared by who finds it there: all that was applied before they asked is in that load.
     const flight = flights.get(cached.etag)
-    if (flight && flight.leasedAtMs >= demand.oldestMs) {
+    if (flight && flight.leasedAtMs >= requirement.oldestMs) {
       return { ...(await flight.answer), collapsed: true }
     }
     const own: Flight = {
@@ -222,14 +222,14 @@ export function createReader(deps: ReaderDeps): Reader {
     let isForged = wasForged
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
       const mark = store.watermark(resource.name)
-      const refusal = refusalOf(store, resource, mark, tokens)
-      if (refusal !== undefined) return bypass(resource, params, place.variant, refusal)
-      const demand = guard.demand(mark, store.now())
+      const bypassReason = reasonToBypass(store, resource, mark, tokens)
+      if (bypassReason !== undefined) return bypass(resource, params, place.variant, bypassReason)
+      const requirement = freshnessPolicy.requirement(mark, store.now())
       const token = `${processId}.${++leases}`
       const longestMs = resource.ttlMs
       // Nothing is as young as this, so the script gives the lease for what a forged value stands in.
-      const oldestMs = isForged ? Number.MAX_SAFE_INTEGER : demand.oldestMs
-      const wanted = { ...demand, oldestMs, longestMs }
+      const oldestMs = isForged ? Number.MAX_SAFE_INTEGER : requirement.oldestMs
+      const wanted = { ...requirement, oldestMs, longestMs }
       const reply = await ask(store, place, token, wanted, budget)
       isForged = false
       switch (reply.state) {
@@ -238,10 +238,10 @@ export function createReader(deps: ReaderDeps): Reader {
           if (isForged) break
           // The script looked when it ran; the watermark may have grown too old since.
           const nowMs = Math.max(store.now(), reply.nowMs)
-          const demandNow = guard.demand(mark, nowMs)
-          if (!meets(demandNow, reply.cached, resource, nowMs)) break
-          if (!guard.covers(mark, tokens, nowMs)) break
-          return take(resource, params, place.variant, reply.cached, reply.nowMs, demandNow)
+          const requirementNow = freshnessPolicy.requirement(mark, nowMs)
+          if (!meetsRequirement(requirementNow, reply.cached, resource, nowMs)) break
+          if (!freshnessPolicy.covers(mark, tokens, nowMs)) break
+          return take(resource, params, place.variant, reply.cached, reply.nowMs, requirementNow)
         }
         case 'lease':
           return fly(store, resource, params, place, token, reply.nowMs)
@@ -253,7 +253,7 @@ export function createReader(deps: ReaderDeps): Reader {
           const leftMs = giveUpAt - performance.now()
           if (leftMs <= 0) return miss(await load(resource, params, place.variant, false))
           const flight = flights.get(reply.token)
-          if (flight && flight.leasedAtMs >= demand.oldestMs) {
+          if (flight && flight.leasedAtMs >= requirement.oldestMs) {
             const answer = await withPatience(flight.answer, leftMs)
             if (answer) return { ...answer, collapsed: true }
           } else await sleep(Math.min(pauseMs, leftMs))
@@ -267,11 +267,11 @@ export function createReader(deps: ReaderDeps): Reader {
     store: EntryStore,
     place: Place,
     token: string,
-    demand: Demand,
+    requirement: FreshnessRequirement,
     budget: Budget,
   ): Promise<LeaseReply> {
     try {
-      return await store.lease(place, token, demand, budget)
+      return await store.lease(place, token, requirement, budget)
     } catch (error) {
       // Commands of one connection run in their order, so this one finds the late lease.
       settle(store.release(place, token))
@@ -407,8 +407,8 @@ function miss(reading: Reading): Answer {
   return { outcome: 'miss', body, etag: etagOf(body), ageMs: 0, ttlMs: 0 }
 }
 
-const meets = (
-  { incarnation, oldestMs }: Demand,
+const meetsRequirement = (
+  { incarnation, oldestMs }: FreshnessRequirement,
   cached: CachedValue,
   { ttlMs }: Resource,
   nowMs: number,

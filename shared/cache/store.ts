@@ -11,7 +11,7 @@ import { isDenial, isWrongType } from '../redis-replies.ts'
 import { Budget } from './budget.ts'
 import { FILL, FIND, LEASE, RELEASE } from './entry-scripts.ts'
 import { decodeValue, encodeValue, type CachedValue, HEADER_BYTES } from './cached-value.ts'
-import type { Demand } from './guard.ts'
+import type { FreshnessRequirement } from './freshness-policy.ts'
 import { clockKey, watermarkKey } from './key.ts'
 import type { RedisError, StoreMetrics } from './metrics.ts'
 import { parsePoll, POLL, type PollReply, PolledState } from './polled-state.ts'
@@ -42,7 +42,7 @@ export interface EntryStore {
   /** How far Redis has been brought, as this connection last saw it: to judge by what is asked now. */
   watermark(resource: string): Watermark | null
   find(place: Place, budget: Budget): Promise<CachedValue | null>
-  lease(place: Place, token: string, demand: Demand, budget: Budget): Promise<LeaseReply>
+  lease(place: Place, token: string, requirement: FreshnessRequirement, budget: Budget): Promise<LeaseReply>
   fill(place: Place, token: string, cached: CachedValue, keepMs: number): Promise<FillResult>
   release(place: Place, token: string): Promise<void>
 }
@@ -203,8 +203,8 @@ export function createRedisStore(
       }
     },
 
-    async lease({ key, variant, reserved }, token, demand, budget) {
-      const { incarnation, oldestMs, longestMs = Number.MAX_SAFE_INTEGER } = demand
+    async lease({ key, variant, reserved }, token, requirement, budget) {
+      const { incarnation, oldestMs, longestMs = Number.MAX_SAFE_INTEGER } = requirement
       const isReserved = reserved?.includes(variant) === true ? 1 : 0
       const incarnationBytes = Buffer.from(incarnation ?? '', 'hex')
       const [state, nowMs, rest] = await run(

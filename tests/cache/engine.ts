@@ -3,7 +3,7 @@ import { openDatabase } from '../../db/database.ts'
 import { install } from '../../db/event-log/install.ts'
 import { findIncarnation } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
-import { createGuard, type Guard } from '../../shared/cache/guard.ts'
+import { createFreshnessPolicy, type FreshnessPolicy } from '../../shared/cache/freshness-policy.ts'
 import { entryKey } from '../../shared/cache/key.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/metrics.ts'
@@ -40,7 +40,7 @@ export interface ReaderOptions {
   /** Ten seconds by default, as in production. */
   readonly maxStalenessMs?: number
   /** Stands between the reader and its guard. */
-  readonly wrapGuard?: (guard: Guard) => Guard
+  readonly wrapPolicy?: (freshnessPolicy: FreshnessPolicy) => FreshnessPolicy
   readonly tokens?: () => readonly Token[]
   readonly polledState?: PolledState
   /** How long one command may take, and all of a read; as in production by default. */
@@ -147,11 +147,11 @@ export async function openEngine(
       const metrics = createCacheMetrics(createRegistry())
       const fillErrors: unknown[] = []
       const incarnationTracker = new IncarnationTracker()
-      const guard = createGuard({ maxStalenessMs: options.maxStalenessMs ?? 10_000, incarnationTracker })
+      const freshnessPolicy = createFreshnessPolicy({ maxStalenessMs: options.maxStalenessMs ?? 10_000, incarnationTracker })
       const reader = createReader({
         store: options.wrap ? options.wrap(store) : store,
         loader: createLoader(db, { concurrency: 8, queue: 1000, incarnationTracker, tables: ['thing'] }),
-        guard: options.wrapGuard ? options.wrapGuard(guard) : guard,
+        freshnessPolicy: options.wrapPolicy ? options.wrapPolicy(freshnessPolicy) : freshnessPolicy,
         ...(options.tokens && { tokens: options.tokens }),
         ...(options.maxValueBytes && { maxValueBytes: options.maxValueBytes }),
         ...(options.redisTimeoutMs && { redisBudgetMs: options.redisTimeoutMs }),

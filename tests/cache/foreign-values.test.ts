@@ -95,8 +95,8 @@ describe('what another program wrote', function () {
 
     it(`at the key of an entry, a ${type}, withdraws the lease of who fills`, async () => {
       const place = placeAt(key())
-      const demand = { incarnation: null, oldestMs: 0 }
-      await reader.store.lease(place, 'a.1', demand, new Budget(5_000))
+      const requirement = { incarnation: null, oldestMs: 0 }
+      await reader.store.lease(place, 'a.1', requirement, new Budget(5_000))
       await engine.redis.unlink(key())
       await call(words, key())
       const cached = { leasedAtMs: 1, freshUntilMs: 2, staleUntilMs: 2, etag: '"x"', body: null }

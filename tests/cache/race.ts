@@ -3,7 +3,7 @@ import { PING_EVERY_MS } from '../../db/event-log/session.ts'
 import type { Database } from '../../db/schema.ts'
 import { decodeValue } from '../../shared/cache/cached-value.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
-import { createGuard } from '../../shared/cache/guard.ts'
+import { createFreshnessPolicy } from '../../shared/cache/freshness-policy.ts'
 import type { Loader } from '../../shared/cache/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/metrics.ts'
 import type { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
@@ -96,7 +96,7 @@ export async function openRace(
     createReader({
       store,
       loader: stagedLoader(() => stage, loader),
-      guard: createGuard({ maxStalenessMs: MAX_STALENESS_MS, incarnationTracker }),
+      freshnessPolicy: createFreshnessPolicy({ maxStalenessMs: MAX_STALENESS_MS, incarnationTracker }),
       prefix,
       isCached: () => true,
       metrics,
@@ -257,17 +257,17 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
       return cached
     },
 
-    async lease(place, token, demand, budget) {
+    async lease(place, token, requirement, budget) {
       if ((await stage.cue('ask for the lease', 'it is lost')) === 'it is lost') {
         // Redis gets it all the same, some time.
         void stage.act(async () => {
           await stage.cue('the lost one arrives')
-          await store.lease(place, token, demand, budget)
+          await store.lease(place, token, requirement, budget)
         })
         throw tooLate()
       }
       for (;;) {
-        const reply = await store.lease(place, token, demand, budget)
+        const reply = await store.lease(place, token, requirement, budget)
         if (reply.state === 'held') {
           if (flying.has(reply.token)) {
             stage.follow()

@@ -189,8 +189,8 @@ describe('the engine with a Redis in trouble', function () {
     // Each read asks until another value is there, or a burst would ask for the large one again.
     const found = [1, 2, 3].map(() => one.store.find(place, new Budget(CALM_MS)))
     expect(await Promise.all(found)).to.deep.equal([null, null, null])
-    const demand = { incarnation: one.incarnationTracker.incarnation ?? null, oldestMs: 0 }
-    const { state } = await one.store.lease(place, 't', demand, new Budget(CALM_MS))
+    const requirement = { incarnation: one.incarnationTracker.incarnation ?? null, oldestMs: 0 }
+    const { state } = await one.store.lease(place, 't', requirement, new Budget(CALM_MS))
     expect(state).to.equal('lease')
     const times = { leasedAtMs: 1, freshUntilMs: 2, staleUntilMs: 2 }
     const small = { incarnation: '', ...times, etag: '"x"', body: null }

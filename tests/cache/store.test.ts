@@ -220,9 +220,9 @@ describe('the entry store', () => {
     const small = await engine.openReader({ maxValueBytes: 1_000 })
     await lease('t')
     await fill('t', 'v', valueOf('x'.repeat(1_001)))
-    const demand = { incarnation, oldestMs: 0 }
+    const requirement = { incarnation, oldestMs: 0 }
     expect(await stateOf('u')).to.equal('hit')
-    expect((await small.store.lease(at(), 'u', demand, budget())).state).to.equal('lease')
+    expect((await small.store.lease(at(), 'u', requirement, budget())).state).to.equal('lease')
   })
 
   it('does not let leases of others keep a variant out while there is room', async () => {

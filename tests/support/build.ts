@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { createApp } from '../../api/app.ts'
 import { openDatabase } from '../../db/database.ts'
-import { createGuard } from '../../shared/cache/guard.ts'
+import { createFreshnessPolicy } from '../../shared/cache/freshness-policy.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/metrics.ts'
 import { IncarnationTracker, trackIncarnation } from '../../shared/cache/incarnation-tracker.ts'
@@ -91,7 +91,7 @@ export function defineBuild({
       const cached = createReader({
         store,
         loader: createLoader(db, { concurrency: 8, queue: 1000, incarnationTracker }),
-        guard: createGuard({ maxStalenessMs, incarnationTracker }),
+        freshnessPolicy: createFreshnessPolicy({ maxStalenessMs, incarnationTracker }),
         tokens: currentTokens,
         prefix,
         isCached: () => true,

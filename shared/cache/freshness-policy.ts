@@ -8,16 +8,16 @@ import { ageMsOf, UNNAMED, type Watermark } from './watermark.ts'
  * What may be taken from Redis, judged by the watermark that was held when the question was *sent*:
  * a newer one would speak of a later state than the answer's. Only the clock is read at the decision.
  */
-export interface Guard {
+export interface FreshnessPolicy {
   /** Why nothing of a resource may be taken or stored; `undefined` when it may. */
-  refusal(resource: ResourceRules, mark: Watermark | null): 'version' | 'unnamed' | undefined
+  reasonToBypass(resource: ResourceRules, mark: Watermark | null): 'version' | 'unnamed' | undefined
   /** What a frame must be to count. */
-  demand(mark: Watermark | null, nowMs: number): Demand
+  requirement(mark: Watermark | null, nowMs: number): FreshnessRequirement
   /** Whether what Redis holds is at or past everything that these tokens stand for. */
   covers(mark: Watermark | null, tokens: readonly Token[], nowMs: number): boolean
 }
 
-export interface Demand {
+export interface FreshnessRequirement {
   /** A frame of another life of the database is as good as absent; `null`: every frame is. */
   readonly incarnation: string | null
   /** A frame that was leased before this may be too old, whatever its TTL says. */
@@ -26,7 +26,7 @@ export interface Demand {
   readonly longestMs?: number
 }
 
-export interface GuardOptions {
+export interface FreshnessPolicyOptions {
   /** Nothing that was superseded longer ago than this is fresh, whatever has died or stopped. */
   readonly maxStalenessMs: number
   readonly incarnationTracker: Pick<IncarnationTracker, 'incarnation'>
@@ -38,7 +38,7 @@ export interface GuardOptions {
  * of the database than our own connections see, an entry is fresh only while it is young itself.
  * So each is loaded again once per bound, and load stays absorbed.
  */
-export function createGuard({ maxStalenessMs, incarnationTracker }: GuardOptions): Guard {
+export function createFreshnessPolicy({ maxStalenessMs, incarnationTracker }: FreshnessPolicyOptions): FreshnessPolicy {
   const isOurs = (mark: Watermark | null): mark is Watermark =>
     mark !== null && mark.incarnation === incarnationTracker.incarnation
 
@@ -46,12 +46,12 @@ export function createGuard({ maxStalenessMs, incarnationTracker }: GuardOptions
     isOurs(mark) && ageMsOf(mark, nowMs) <= maxStalenessMs
 
   return {
-    refusal({ version }, mark) {
+    reasonToBypass({ version }, mark) {
       if (mark === null || mark.keyVersion === version) return undefined
       return mark.keyVersion === UNNAMED ? 'unnamed' : 'version'
     },
 
-    demand(mark, nowMs) {
+    requirement(mark, nowMs) {
       if (incarnationTracker.incarnation === undefined) {
         // What is there may be another system's: at most it stands in for a load that fails.
         return { incarnation: mark?.incarnation ?? null, oldestMs: Infinity }

@@ -7,7 +7,7 @@ import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { findIncarnation } from '../../db/queries/incarnation.ts'
 import type { Answer } from '../../shared/cache/answer.ts'
 import { bareUuid, decodeValue, encodeValue, etagOf } from '../../shared/cache/cached-value.ts'
-import { createGuard, type Guard } from '../../shared/cache/guard.ts'
+import { createFreshnessPolicy, type FreshnessPolicy } from '../../shared/cache/freshness-policy.ts'
 import { watermarkKey } from '../../shared/cache/key.ts'
 import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
@@ -164,7 +164,7 @@ describe('the guard', function () {
         expect(new Set(answers.map(textOf))).to.deep.equal(new Set([FRESH]))
         const loaded = answers.filter(({ outcome, collapsed }) => outcome === 'miss' && !collapsed)
         expect(loaded).to.have.length(1)
-        expect(loaded[0]).to.include({ detail: 'guard' })
+        expect(loaded[0]).to.include({ detail: 'freshness' })
         await until(async () => (await stored()) === FRESH)
         for (const reader of readers) expect(await read(reader)).to.include({ outcome: 'hit' })
         const loads = await Promise.all(readers.map((reader) => reader.loads()))
@@ -240,8 +240,8 @@ describe('the guard', function () {
     /** A reader that has just started, and a watermark that moves: whose, it cannot tell. */
     async function openUnknowing(): Promise<TestReader> {
       const incarnationTracker = new IncarnationTracker()
-      const wrapGuard = () => createGuard({ maxStalenessMs: BOUND_MS, incarnationTracker })
-      return open({ wrapGuard }, await publish(0))
+      const wrapPolicy = () => createFreshnessPolicy({ maxStalenessMs: BOUND_MS, incarnationTracker })
+      return open({ wrapPolicy }, await publish(0))
     }
 
     it('takes nothing for fresh, and replaces what is there', async () => {
@@ -449,13 +449,13 @@ describe('the guard', function () {
   // Each check in turn always agrees; what it keeps out must then come through.
   describe('serves what is old', () => {
     const theirs = randomUUID()
-    const agree = (change: (guard: Guard) => Partial<Guard>) => (guard: Guard) => ({
-      ...guard,
-      ...change(guard),
+    const agree = (change: (freshnessPolicy: FreshnessPolicy) => Partial<FreshnessPolicy>) => (freshnessPolicy: FreshnessPolicy) => ({
+      ...freshnessPolicy,
+      ...change(freshnessPolicy),
     })
     const checks: readonly {
       readonly check: string
-      readonly wrapGuard: (guard: Guard) => Guard
+      readonly wrapPolicy: (freshnessPolicy: FreshnessPolicy) => FreshnessPolicy
       readonly agoMs?: number
       readonly mark?: Partial<Watermark>
       readonly incarnation?: string
@@ -464,39 +464,39 @@ describe('the guard', function () {
       {
         check: 'the bound',
         agoMs: BOUND_MS + 1,
-        wrapGuard: agree(({ demand }) => ({
-          demand: (...args) => ({ ...demand(...args), oldestMs: 0 }),
+        wrapPolicy: agree(({ requirement }) => ({
+          requirement: (...args) => ({ ...requirement(...args), oldestMs: 0 }),
         })),
       },
       {
         check: 'the incarnation of the database',
         incarnation: theirs,
-        wrapGuard: agree(({ demand }) => ({
-          demand: (...args) => ({ ...demand(...args), incarnation: bareUuid(theirs) }),
+        wrapPolicy: agree(({ requirement }) => ({
+          requirement: (...args) => ({ ...requirement(...args), incarnation: bareUuid(theirs) }),
         })),
       },
       {
         check: 'the incarnation of the watermark',
         incarnation: theirs,
         mark: { incarnation: theirs },
-        wrapGuard: agree(() => ({
-          demand: (mark) => ({ incarnation: mark?.incarnation ?? null, oldestMs: 0 }),
+        wrapPolicy: agree(() => ({
+          requirement: (mark) => ({ incarnation: mark?.incarnation ?? null, oldestMs: 0 }),
         })),
       },
       {
         check: 'the named version',
         mark: { keyVersion: UNNAMED },
-        wrapGuard: agree(() => ({ refusal: () => undefined })),
+        wrapPolicy: agree(() => ({ reasonToBypass: () => undefined })),
       },
       {
         check: 'the tokens',
         token: () => tokenOf({ ...snapshot, xmax: snapshot.xmax + 1_000n, xip: [] }),
-        wrapGuard: agree(() => ({ covers: () => true })),
+        wrapPolicy: agree(() => ({ covers: () => true })),
       },
       {
         check: 'the incarnation of the tokens',
         token: () => tokenOf(snapshot, theirs),
-        wrapGuard: agree(({ covers }) => ({
+        wrapPolicy: agree(({ covers }) => ({
           covers: (mark, tokens, nowMs) => {
             const taken = tokens.map((token) => ({
               ...token,
@@ -507,7 +507,7 @@ describe('the guard', function () {
         })),
       },
     ]
-    for (const { check, wrapGuard, agoMs = 0, mark, incarnation, token } of checks) {
+    for (const { check, wrapPolicy, agoMs = 0, mark, incarnation, token } of checks) {
       const readOld = async (options: ReaderOptions) => {
         const tokens = token ? [token()] : []
         const reader = await open({ tokens: () => tokens, ...options }, await publish(agoMs, mark))
@@ -516,7 +516,7 @@ describe('the guard', function () {
       }
 
       it(`if the check of ${check} always agreed, and only then`, async () => {
-        expect(await readOld({ wrapGuard })).to.equal(OLD)
+        expect(await readOld({ wrapPolicy })).to.equal(OLD)
         expect(await readOld({})).to.equal(FRESH)
       })
     }
