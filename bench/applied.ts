@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { Client } from 'pg'
-import { covers, parseSnapshot, type Snapshot } from '../db/event-log/snapshot.ts'
+import { includes, parseSnapshot, type Snapshot } from '../db/event-log/snapshot.ts'
 import type { Servers } from './servers.ts'
 import { readWatermarks } from './watermarks.ts'
 
@@ -38,7 +38,7 @@ async function wait(
       const marks = await readWatermarks(redis, prefix)
       const { incarnation } = await look(client)
       const isApplied = marks.every(
-        (mark) => mark?.incarnation === incarnation && covers(mark.snapshot, committed.snapshot),
+        (mark) => mark?.incarnation === incarnation && includes(mark.snapshot, committed.snapshot),
       )
       if (isApplied) return performance.now() - startedMs
       if (performance.now() - startedMs > LOST_MS) throw new Error('not applied within a minute')

@@ -1,4 +1,4 @@
-import { covers, type Snapshot } from '../db/event-log/snapshot.ts'
+import { includes, type Snapshot } from '../db/event-log/snapshot.ts'
 import type { ReadSnapshot } from '../db/event-log/window.ts'
 
 /**
@@ -33,7 +33,7 @@ export function createOwedFlushes(catalog: readonly { readonly name: string }[])
     has: (resource) => owed.has(resource),
     settle(resource, snapshot) {
       const least = owed.get(resource)
-      if (least && covers(snapshot, least)) owed.delete(resource)
+      if (least && includes(snapshot, least)) owed.delete(resource)
     },
   }
 }

@@ -1,4 +1,4 @@
-import { covers } from '../db/event-log/snapshot.ts'
+import { includes } from '../db/event-log/snapshot.ts'
 import { type ReadSnapshot, isRetained } from '../db/event-log/window.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import type { Watermark } from '../shared/cache/watermark.ts'
@@ -47,5 +47,5 @@ export function standings(posts: readonly Post[]): [Watermark | null, ResourceRu
  */
 export const continues = (mark: Watermark, readSnapshot: ReadSnapshot): boolean =>
   mark.incarnation === readSnapshot.database.incarnation &&
-  covers(readSnapshot.snapshot, mark.snapshot) &&
+  includes(readSnapshot.snapshot, mark.snapshot) &&
   isRetained(mark.snapshot, readSnapshot)

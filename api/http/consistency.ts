@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import { parseCookie, stringifySetCookie } from 'cookie'
 import type { Moment } from '../../db/queries/incarnation.ts'
-import { covers } from '../../db/event-log/snapshot.ts'
+import { includes } from '../../db/event-log/snapshot.ts'
 import { bareUuid } from '../../shared/cache/cached-value.ts'
 import type { Token } from '../../shared/cache/token.ts'
 import type { Client } from './client.ts'
@@ -27,7 +27,7 @@ const MAX_TOKENS = 8
 /** Bounds on the signatures that are checked for one request: those that verify, and those that do not. */
 const MAX_VALID = 64
 const MAX_FORGED = 100
-const NEVER_COVERED: Token = { incarnation: null, snapshot: { xmax: 0n, xip: [] } }
+const NEVER_SATISFIED: Token = { incarnation: null, snapshot: { xmax: 0n, xip: [] } }
 
 /** Every token is longer. */
 const LONG_WORD = /[^\s,]{30,}/g
@@ -77,7 +77,7 @@ export function createConsistency(options: ConsistencyOptions): Front {
     for (const text of new Set(texts)) {
       if (forged === MAX_FORGED) break
       if (!tokens.isPlausible(text)) found.set(text, null)
-      else if (valid === MAX_VALID) return found.set('', NEVER_COVERED)
+      else if (valid === MAX_VALID) return found.set('', NEVER_SATISFIED)
       else {
         const token = tokens.read(text)
         found.set(text, token)
@@ -108,7 +108,7 @@ export function createConsistency(options: ConsistencyOptions): Front {
     const issued = tokenOf(moment)
     const spent = [...cookies].filter(([, old]) => {
       const token = found.get(old)
-      return token === null || (token !== undefined && includes(issued, token))
+      return token === null || (token !== undefined && supersedes(issued, token))
     })
     for (const [name] of spent.slice(0, MAX_VALID)) set(name, '', 0)
   }
@@ -116,22 +116,22 @@ export function createConsistency(options: ConsistencyOptions): Front {
 
 const tokenOf = (moment: Moment | null): Token =>
   moment?.incarnation == null
-    ? NEVER_COVERED
+    ? NEVER_SATISFIED
     : { incarnation: bareUuid(moment.incarnation), snapshot: moment.snapshot }
 
 /** Whether a token stands for all that another does, so that the other need not be brought again. */
-const includes = (one: Token, other: Token): boolean =>
+const supersedes = (one: Token, other: Token): boolean =>
   one.incarnation !== null &&
   one.incarnation === other.incarnation &&
-  covers(one.snapshot, other.snapshot)
+  includes(one.snapshot, other.snapshot)
 
 /** The tokens that no other includes. A cache that covers these covers all; too many are covered by nothing. */
 function strictest(found: Iterable<Token | null>): readonly Token[] {
   let kept: Token[] = []
   for (const token of found) {
-    if (token === null || kept.some((other) => includes(other, token))) continue
-    kept = [...kept.filter((other) => !includes(token, other)), token]
-    if (kept.length > MAX_TOKENS) return [NEVER_COVERED]
+    if (token === null || kept.some((other) => supersedes(other, token))) continue
+    kept = [...kept.filter((other) => !supersedes(token, other)), token]
+    if (kept.length > MAX_TOKENS) return [NEVER_SATISFIED]
   }
   return kept
 }

@@ -3,7 +3,7 @@ import type { RulesDefinition, WatchedTable } from './definition.ts'
 import { scanTables, type TableState } from './drift.ts'
 import type { Problem } from './problem.ts'
 import { type InstalledRules, readRules } from './rules.ts'
-import { covers, union } from './union.ts'
+import { watchesAll, union } from './union.ts'
 import { columnProblems } from './watchable.ts'
 
 /** What is installed, and whether it can be relied on. */
@@ -46,7 +46,7 @@ export function createInspection(): (client: pg.ClientBase) => Promise<Installat
       problems: (table) => {
         const state = states.get(table.name)
         const goingOn = wanted.find(({ name }) => name === table.name)
-        const isReported = [state?.follows, goingOn].every((one) => one && covers(one, table))
+        const isReported = [state?.follows, goingOn].every((one) => one && watchesAll(one, table))
         return [
           ...(state?.problems ?? []),
           ...columnProblems(state?.found, table),

@@ -29,7 +29,7 @@ export function parseSnapshot(text: string): Snapshot | null {
 }
 
 /** Whether everything that could be seen in `earlier` can be seen in `later`. */
-export function covers(later: Visibility, earlier: Visibility): boolean {
+export function includes(later: Visibility, earlier: Visibility): boolean {
   if (later.xmax < earlier.xmax) return false
   const earlierInProgress = new Set(earlier.xip)
   return later.xip.every((xid) => xid >= earlier.xmax || earlierInProgress.has(xid))

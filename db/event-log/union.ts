@@ -15,7 +15,7 @@ export function union(definitions: readonly RulesDefinition[]): RulesDefinition 
 }
 
 /** Whether everything that is wanted of a table is there. */
-export const covers = (
+export const watchesAll = (
   { watch, keys }: Pick<WatchedTable, 'watch' | 'keys'>,
   wanted: Pick<WatchedTable, 'watch' | 'keys'>,
 ): boolean =>

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type pg from 'pg'
 import type { Event } from './event.ts'
-import { covers, parseSnapshot, type Snapshot } from './snapshot.ts'
+import { includes, parseSnapshot, type Snapshot } from './snapshot.ts'
 
 /**
  * Above any of these, events are not read one by one: their tables are flushed. Bytes are those of
@@ -121,7 +121,7 @@ export class NoIncarnation extends Error {
  * came with a dump of another cluster and means nothing here.
  */
 export const isRetained = (since: Snapshot, { floor, snapshot }: ReadSnapshot): boolean =>
-  floor === null || floor.xmax > snapshot.xmax || covers(since, floor)
+  floor === null || floor.xmax > snapshot.xmax || includes(since, floor)
 
 /**
  * Everything committed after `since` and visible in the open transaction.

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { inTransaction } from '../../db/connection.ts'
-import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { concerns } from '../../invalidator/pattern.ts'
 import { bareKey } from '../../shared/cache/key.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
@@ -38,7 +38,7 @@ export async function runFlush(
     const areFlushed = async () => {
       const texts = await Promise.all(names.map((name) => ledger.read(name)))
       const marks = texts.map(decodeWatermark)
-      return marks.every((mark) => mark !== null && covers(mark.snapshot, asked))
+      return marks.every((mark) => mark !== null && includes(mark.snapshot, asked))
     }
     while (!(await areFlushed())) {
       if (performance.now() > giveUpAtMs) {

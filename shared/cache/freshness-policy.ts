@@ -1,4 +1,4 @@
-import { covers } from '../../db/event-log/snapshot.ts'
+import { includes } from '../../db/event-log/snapshot.ts'
 import type { IncarnationTracker } from './incarnation-tracker.ts'
 import type { ResourceRules } from './resource.ts'
 import type { Token } from './token.ts'
@@ -14,7 +14,7 @@ export interface FreshnessPolicy {
   /** What a frame must be to count. */
   requirement(mark: Watermark | null, nowMs: number): FreshnessRequirement
   /** Whether what Redis holds is at or past everything that these tokens stand for. */
-  covers(mark: Watermark | null, tokens: readonly Token[], nowMs: number): boolean
+  satisfies(mark: Watermark | null, tokens: readonly Token[], nowMs: number): boolean
 }
 
 export interface FreshnessRequirement {
@@ -60,12 +60,12 @@ export function createFreshnessPolicy({ maxStalenessMs, incarnationTracker }: Fr
       return { incarnation: incarnationTracker.incarnation, oldestMs }
     },
 
-    covers: (mark, tokens, nowMs) =>
+    satisfies: (mark, tokens, nowMs) =>
       tokens.length === 0 ||
       (isTrusted(mark, nowMs) &&
         tokens.every(
           ({ incarnation, snapshot }) =>
-            incarnation === mark.incarnation && covers(mark.snapshot, snapshot),
+            incarnation === mark.incarnation && includes(mark.snapshot, snapshot),
         )),
   }
 }

@@ -132,7 +132,7 @@ export function createReader(deps: ReaderDeps): Reader {
         if (
           !isExpired &&
           meetsRequirement(requirement, cached, resource, nowMs) &&
-          freshnessPolicy.covers(mark, tokens, nowMs)
+          freshnessPolicy.satisfies(mark, tokens, nowMs)
         ) {
           return await take(resource, params, variant, cached, nowMs, requirement)
         }
@@ -163,7 +163,7 @@ export function createReader(deps: ReaderDeps): Reader {
     const nowMs = timeOf(store)
     if (rejected === null || nowMs === null || nowMs >= rejected.staleUntilMs) return null
     if (rejected.body === 'too large' || !canStandIn(rejected, resource, nowMs)) return null
-    if (!freshnessPolicy.covers(mark, tokens, nowMs)) return null
+    if (!freshnessPolicy.satisfies(mark, tokens, nowMs)) return null
     return { ...hit(rejected, rejected.body, nowMs), outcome: 'stale', detail: 'error' }
   }
 
@@ -176,7 +176,7 @@ export function createReader(deps: ReaderDeps): Reader {
   ): string | undefined {
     const bypassReason = freshnessPolicy.reasonToBypass(resource, mark)
     if (bypassReason !== undefined) return bypassReason
-    return freshnessPolicy.covers(mark, tokens, store.now()) ? undefined : 'token'
+    return freshnessPolicy.satisfies(mark, tokens, store.now()) ? undefined : 'token'
   }
 
   /** Answers with a frame; where it says that the value is too large to be stored, with a load. */
@@ -240,7 +240,7 @@ export function createReader(deps: ReaderDeps): Reader {
           const nowMs = Math.max(store.now(), reply.nowMs)
           const requirementNow = freshnessPolicy.requirement(mark, nowMs)
           if (!meetsRequirement(requirementNow, reply.cached, resource, nowMs)) break
-          if (!freshnessPolicy.covers(mark, tokens, nowMs)) break
+          if (!freshnessPolicy.satisfies(mark, tokens, nowMs)) break
           return take(resource, params, place.variant, reply.cached, reply.nowMs, requirementNow)
         }
         case 'lease':

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
-import { covers } from '../../db/event-log/snapshot.ts'
+import { includes } from '../../db/event-log/snapshot.ts'
 import { TablesRewritten } from '../../db/event-log/table-files.ts'
 import { findMoment, type Moment } from '../../db/queries/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
@@ -162,7 +162,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     const giveUpAtMs = performance.now() + patienceMs
     while (performance.now() < giveUpAtMs) {
       const mark = decodeWatermark(await redis.hget(watermarkKey(prefix), name))
-      if (mark?.incarnation === incarnation && covers(mark.snapshot, snapshot)) return true
+      if (mark?.incarnation === incarnation && includes(mark.snapshot, snapshot)) return true
       await sleep(POLL_MS)
     }
     return false

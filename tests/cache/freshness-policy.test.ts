@@ -491,18 +491,18 @@ describe('the guard', function () {
       {
         check: 'the tokens',
         token: () => tokenOf({ ...snapshot, xmax: snapshot.xmax + 1_000n, xip: [] }),
-        wrapPolicy: agree(() => ({ covers: () => true })),
+        wrapPolicy: agree(() => ({ satisfies: () => true })),
       },
       {
         check: 'the incarnation of the tokens',
         token: () => tokenOf(snapshot, theirs),
-        wrapPolicy: agree(({ covers }) => ({
-          covers: (mark, tokens, nowMs) => {
+        wrapPolicy: agree(({ satisfies }) => ({
+          satisfies: (mark, tokens, nowMs) => {
             const taken = tokens.map((token) => ({
               ...token,
               incarnation: mark?.incarnation ?? null,
             }))
-            return covers(mark, taken, nowMs)
+            return satisfies(mark, taken, nowMs)
           },
         })),
       },

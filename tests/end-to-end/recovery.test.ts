@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { Client } from 'pg'
-import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { watermarkKey } from '../../shared/cache/key.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
@@ -139,7 +139,7 @@ describe('after a fault under load', function () {
     const ours = await incarnation()
     return catalog.every(({ name }) => {
       const mark = decodeWatermark((stored as Record<string, string>)[name] ?? null)
-      return mark !== null && mark.incarnation === ours && covers(mark.snapshot, since)
+      return mark !== null && mark.incarnation === ours && includes(mark.snapshot, since)
     })
   }
 

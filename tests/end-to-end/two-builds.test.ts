@@ -4,7 +4,7 @@ import { sql as query } from 'kysely'
 import { Client } from 'pg'
 import { install } from '../../db/event-log/install.ts'
 import { retireOthers } from '../../db/event-log/retire.ts'
-import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { branches, staffProfile } from '../../shared/resources/index.ts'
@@ -247,7 +247,7 @@ for (const order of ['API', 'invalidator'] as const) {
         await unlessFailed(() =>
           builds[name].catalog.every((resource) => {
             const mark = api.seen(resource.name)
-            return mark !== null && covers(mark.snapshot, now)
+            return mark !== null && includes(mark.snapshot, now)
           }),
         )
         for (const path of [...PROFILES.map(pathOf), ...UNTOUCHED, ...CHANGED, ...AFFECTED]) {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { expect } from 'chai'
-import { covers, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
+import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { createLedger } from '../../shared/cache/ledger.ts'
 import { watermarkKey } from '../../shared/cache/key.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
@@ -163,7 +163,7 @@ describe('an entry that is no longer true may be read for as long as it likes', 
       await until(async () => {
         await worker.applyWindow()
         const { snapshot: applied } = (await mark()) ?? {}
-        return applied !== undefined && covers(applied, now)
+        return applied !== undefined && includes(applied, now)
       })
     }
     worker.adopt(BIRDS)

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { covers, parseSnapshot } from '../../../db/event-log/snapshot.ts'
+import { includes, parseSnapshot } from '../../../db/event-log/snapshot.ts'
 import { entryKey, watermarkKey } from '../../../shared/cache/key.ts'
 import { paramsOf, type ResourceRules } from '../../../shared/cache/resource.ts'
 import { decodeWatermark } from '../../../shared/cache/watermark.ts'
@@ -130,7 +130,7 @@ async function warmUp(
       const marks = await invalidator.redis.hgetall(watermarkKey(prefix))
       return catalog.every(({ name }) => {
         const mark = decodeWatermark(marks[name] ?? null)
-        return mark !== null && now !== null && covers(mark.snapshot, now)
+        return mark !== null && now !== null && includes(mark.snapshot, now)
       })
     })
   }
