@@ -109,7 +109,7 @@ export function createApp(options: AppOptions): Express {
     greet(req, res, next)
   }
   const consistency = createConsistency({
-    tokens: createConsistencyTokens(config.sessionSecrets, { lifeMs: config.tokenLifeMs }),
+    consistencyTokens: createConsistencyTokens(config.sessionSecrets, { lifeMs: config.tokenLifeMs }),
     lifeMs: config.tokenLifeMs,
     client,
     findMoment: () => findMoment(db),

@@ -22,7 +22,7 @@ import { closeServer, listen } from '../shared/server.ts'
 import { createApp } from './app.ts'
 import { type ApiConfig, apiConfig } from './config.ts'
 import { createAppServer } from './http/app-server.ts'
-import { currentTokens } from './http/consistency.ts'
+import { currentConsistencyTokens } from './http/consistency.ts'
 import { currentRequestId } from './http/request-id.ts'
 import { createRequestWatch, measureParts } from './metrics.ts'
 import { overrideTtls } from './override-ttls.ts'
@@ -88,7 +88,7 @@ await runService(logger, async (service) => {
     store,
     loader,
     freshnessPolicy: createFreshnessPolicy({ maxStalenessMs, incarnationTracker }),
-    tokens: currentTokens,
+    currentConsistencyTokens,
     prefix,
     isCached: ({ name }) => resources.has(name),
     metrics,

@@ -3,12 +3,12 @@
  * that some key of it matches. `project:*` concerns `project:{project_id}:detail`.
  */
 export function concerns(pattern: string, resource: { name: string; key: string }): boolean {
-  return pattern === resource.name || overlap([...pattern], tokensOf(resource.key))
+  return pattern === resource.name || overlap([...pattern], symbolsOf(resource.key))
 }
 
 /** One token a character; a parameter is any text without a colon. */
 const PARAMETER = '{}'
-const tokensOf = (key: string) =>
+const symbolsOf = (key: string) =>
   key.split(/(\{\w+\})/).flatMap((part) => (part.startsWith('{') ? [PARAMETER] : [...part]))
 
 /** Whether some text matches both a glob and a key pattern. */

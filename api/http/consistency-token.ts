@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import type { Moment } from '../../db/queries/incarnation.ts'
 import { bareUuid } from '../../shared/cache/cached-value.ts'
-import type { Token } from '../../shared/cache/token.ts'
+import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
 
 /** What a client is given when it has written, so that it sees that again wherever it reads. */
@@ -11,7 +11,7 @@ export interface ConsistencyTokens {
   /** Whether a text may be a token that counts; costs no signature. */
   isPlausible(text: string): boolean
   /** Reads what a client brings back; `null` for what is not ours, was changed, or has had its time. */
-  read(text: string): Token | null
+  read(text: string): ConsistencyToken | null
 }
 
 export interface ConsistencyTokenOptions {

@@ -4,14 +4,14 @@ import { parseCookie, stringifySetCookie } from 'cookie'
 import type { Moment } from '../../db/queries/incarnation.ts'
 import { includes } from '../../db/event-log/snapshot.ts'
 import { bareUuid } from '../../shared/cache/cached-value.ts'
-import type { Token } from '../../shared/cache/token.ts'
+import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
 import type { Client } from './client.ts'
 import type { ConsistencyTokens } from './consistency-token.ts'
 import type { Front } from './front.ts'
 import { isSafe } from './safe-method.ts'
 
 export interface ConsistencyOptions {
-  readonly tokens: ConsistencyTokens
+  readonly consistencyTokens: ConsistencyTokens
   /** How long browsers bring a token back. */
   readonly lifeMs: number
   readonly client: Client
@@ -23,22 +23,22 @@ const HEADER = 'Consistency-Token'
 /** Each token has a cookie of its own, or answers to two tabs at once would overwrite each other's. */
 const COOKIE = 'spms_token_'
 /** A request that brings more tokens, none of which includes another, is answered as if nothing covered it. */
-const MAX_TOKENS = 8
+const MAX_CONSISTENCY_TOKENS = 8
 /** Bounds on the signatures that are checked for one request: those that verify, and those that do not. */
 const MAX_VALID = 64
 const MAX_FORGED = 100
-const NEVER_SATISFIED: Token = { incarnation: null, snapshot: { xmax: 0n, xip: [] } }
+const NEVER_SATISFIED: ConsistencyToken = { incarnation: null, snapshot: { xmax: 0n, xip: [] } }
 
 /** Every token is longer. */
 const LONG_WORD = /[^\s,]{30,}/g
 
-const brought = new AsyncLocalStorage<readonly Token[]>()
+const requestTokens = new AsyncLocalStorage<readonly ConsistencyToken[]>()
 /** How many requests that bring some are being answered. */
-let bringing = 0
-const NONE: readonly Token[] = []
+let requestsWithTokens = 0
+const NONE: readonly ConsistencyToken[] = []
 
 /** What the request on whose behalf this code runs wants to see again; for the reader. */
-export const currentTokens = (): readonly Token[] => brought.getStore() ?? NONE
+export const currentConsistencyTokens = (): readonly ConsistencyToken[] => requestTokens.getStore() ?? NONE
 
 /**
  * Read your writes. Whatever a request has written, and however it is answered: a success leaves
@@ -46,22 +46,22 @@ export const currentTokens = (): readonly Token[] => brought.getStore() ?? NONE
  * these is known to every read that it causes.
  */
 export function createConsistency(options: ConsistencyOptions): Front {
-  const { tokens } = options
+  const { consistencyTokens } = options
 
   return (req, res, next) => {
     const isAsked = isSafe(req)
-    if (isAsked && !bringsAny(req)) return next()
+    if (isAsked && !hasConsistencyToken(req)) return next()
     const cookies = cookiesOf(req)
-    const found = readTokens([...headerOf(req), ...cookies.values()])
-    if (!isAsked) beforeSuccess(res, () => giveToken(req, res, cookies, found))
-    const wanted = strictest(found.values())
+    const found = readConsistencyTokens([...headerOf(req), ...cookies.values()])
+    if (!isAsked) beforeSuccess(res, () => sendConsistencyToken(req, res, cookies, found))
+    const wanted = withoutSuperseded(found.values())
     if (wanted.length === 0) return next()
-    bringing++
+    requestsWithTokens++
     // Before Node 24 a context makes every promise dearer, also for those who bring nothing.
     res.once('close', () => {
-      if (--bringing === 0) brought.disable()
+      if (--requestsWithTokens === 0) requestTokens.disable()
     })
-    return brought.run(wanted, next)
+    return requestTokens.run(wanted, next)
   }
 
   /**
@@ -70,33 +70,33 @@ export function createConsistency(options: ConsistencyOptions): Front {
    * returns only tokens that it was given, so texts behind too many forged ones are ignored: they
    * must not make the client bypass the cache.
    */
-  function readTokens(texts: readonly string[]): ReadonlyMap<string, Token | null> {
-    const found = new Map<string, Token | null>()
+  function readConsistencyTokens(texts: readonly string[]): ReadonlyMap<string, ConsistencyToken | null> {
+    const found = new Map<string, ConsistencyToken | null>()
     let valid = 0
     let forged = 0
     for (const text of new Set(texts)) {
       if (forged === MAX_FORGED) break
-      if (!tokens.isPlausible(text)) found.set(text, null)
+      if (!consistencyTokens.isPlausible(text)) found.set(text, null)
       else if (valid === MAX_VALID) return found.set('', NEVER_SATISFIED)
       else {
-        const token = tokens.read(text)
-        found.set(text, token)
-        if (token === null) forged++
+        const consistencyToken = consistencyTokens.read(text)
+        found.set(text, consistencyToken)
+        if (consistencyToken === null) forged++
         else valid++
       }
     }
     return found
   }
 
-  async function giveToken(
+  async function sendConsistencyToken(
     req: IncomingMessage,
     res: ServerResponse,
     cookies: ReadonlyMap<string, string>,
-    found: ReadonlyMap<string, Token | null>,
+    found: ReadonlyMap<string, ConsistencyToken | null>,
   ): Promise<void> {
     // The write is done, so it is answered as such: but then nothing may be shown from the cache.
     const moment = await options.findMoment().catch(() => null)
-    const text = tokens.issue(moment)
+    const text = consistencyTokens.issue(moment)
     res.setHeader(HEADER, text)
     const common = { path: '/', sameSite: 'lax', secure: options.client.isSecure(req) } as const
     const set = (name: string, value: string, maxAge: number) =>
@@ -105,39 +105,39 @@ export function createConsistency(options: ConsistencyOptions): Front {
         stringifySetCookie({ ...common, name, value, maxAge, httpOnly: true }),
       )
     set(COOKIE + text.slice(-8), text, Math.ceil(options.lifeMs / 1000))
-    const issued = tokenOf(moment)
+    const issued = toConsistencyToken(moment)
     const spent = [...cookies].filter(([, old]) => {
-      const token = found.get(old)
-      return token === null || (token !== undefined && supersedes(issued, token))
+      const consistencyToken = found.get(old)
+      return consistencyToken === null || (consistencyToken !== undefined && supersedes(issued, consistencyToken))
     })
     for (const [name] of spent.slice(0, MAX_VALID)) set(name, '', 0)
   }
 }
 
-const tokenOf = (moment: Moment | null): Token =>
+const toConsistencyToken = (moment: Moment | null): ConsistencyToken =>
   moment?.incarnation == null
     ? NEVER_SATISFIED
     : { incarnation: bareUuid(moment.incarnation), snapshot: moment.snapshot }
 
 /** Whether a token stands for all that another does, so that the other need not be brought again. */
-const supersedes = (one: Token, other: Token): boolean =>
+const supersedes = (one: ConsistencyToken, other: ConsistencyToken): boolean =>
   one.incarnation !== null &&
   one.incarnation === other.incarnation &&
   includes(one.snapshot, other.snapshot)
 
 /** The tokens that no other includes. A cache that covers these covers all; too many are covered by nothing. */
-function strictest(found: Iterable<Token | null>): readonly Token[] {
-  let kept: Token[] = []
-  for (const token of found) {
-    if (token === null || kept.some((other) => supersedes(other, token))) continue
-    kept = [...kept.filter((other) => !supersedes(token, other)), token]
-    if (kept.length > MAX_TOKENS) return [NEVER_SATISFIED]
+function withoutSuperseded(found: Iterable<ConsistencyToken | null>): readonly ConsistencyToken[] {
+  let kept: ConsistencyToken[] = []
+  for (const consistencyToken of found) {
+    if (consistencyToken === null || kept.some((other) => supersedes(other, consistencyToken))) continue
+    kept = [...kept.filter((other) => !supersedes(consistencyToken, other)), consistencyToken]
+    if (kept.length > MAX_CONSISTENCY_TOKENS) return [NEVER_SATISFIED]
   }
   return kept
 }
 
 /** Nearly every read brings none, and should not pay for those that do. */
-const bringsAny = ({ headers }: IncomingMessage): boolean =>
+const hasConsistencyToken = ({ headers }: IncomingMessage): boolean =>
   headers['consistency-token'] !== undefined || headers.cookie?.includes(COOKIE) === true
 
 /** What may be a token in the header; the rest of it makes no strings. */

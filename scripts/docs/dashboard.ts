@@ -250,7 +250,7 @@ const ROWS: readonly Row[] = [
       {
         id: 207,
         title: 'Reads that were no hits',
-        help: 'off: not to be cached. redis: it did not answer. token: a client wants to see what it wrote. unnamed: damaged triggers. version: another build is being deployed. freshness: the watermark stood still. error: an old answer stood in.',
+        help: 'off: not to be cached. redis: it did not answer. consistency: a client wants to see what it wrote. unnamed: damaged triggers. version: another build is being deployed. freshness: the watermark stood still. error: an old answer stood in.',
         unit: 'reqps',
         queries: {
           '{{outcome}} {{detail}}': `sum by (outcome, detail) (${rate(NO_HITS)})`,
@@ -259,7 +259,7 @@ const ROWS: readonly Row[] = [
       {
         id: 208,
         title: 'Fills',
-        help: 'withdrawn: something changed during the load. full: no variant may give way. too_large: above CACHE_MAX_VALUE_BYTES. rationed: too many things that do not exist. failed: Redis.',
+        help: 'revoked: something changed during the load. full: no variant may give way. too_large: above CACHE_MAX_VALUE_BYTES. rationed: too many things that do not exist. failed: Redis.',
         unit: 'ops',
         queries: { '{{result}}': `sum by (result) (${rate('spms_cache_fills_total')})` },
       },

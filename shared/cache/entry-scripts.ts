@@ -15,7 +15,7 @@ import { READ } from './lua.ts'
 const LARGEST_VALUES = 8
 
 const PRELUDE = `
-local entry, variant, token = KEYS[1], ARGV[1], ARGV[2]
+local entry, variant, lease_id = KEYS[1], ARGV[1], ARGV[2]
 local lease_field = '~' .. variant
 
 -- The larger of what is left and what is needed; a key without expiry counts as 0.
@@ -28,7 +28,7 @@ local function deadline(lease) return tonumber(string.match(lease, ':(%d+)$')) e
 `
 
 /**
- * KEYS entry, clock; ARGV variant, token, lease ms, oldest acceptable leased-at, most fields, the 16
+ * KEYS entry, clock; ARGV variant, lease id, lease ms, oldest acceptable leased-at, most fields, the 16
  * bytes of the incarnation that a value must be of (none will do: empty), longest time to live in
  * ms, the most bytes that a value may have, and `1` for a variant with a reserved place, which the
  * most fields do not keep out.
@@ -74,13 +74,13 @@ if not lease and not is_reserved and redis.call('HLEN', entry) >= most_fields th
   if redis.call('HLEN', entry) >= most_fields then return { 'full', now } end
 end
 
-redis.call('HSET', entry, lease_field, token .. ':' .. string.format('%.0f', now + lease_ms))
+redis.call('HSET', entry, lease_field, lease_id .. ':' .. string.format('%.0f', now + lease_ms))
 keep_for(lease_ms)
 return { 'lease', now }
 `
 
 /**
- * KEYS entry; ARGV variant, token, frame, keep ms, most variants, the most bytes of one, and the
+ * KEYS entry; ARGV variant, lease id, frame, keep ms, most variants, the most bytes of one, and the
  * variants with a reserved place, each followed by a line feed.
  * Stores the frame only if the lease is still there: an invalidation in between took it away, and
  * then what was read may be older than the change. Where there is no room others make room for it,
@@ -116,7 +116,7 @@ local function make_room()
 end
 
 local lease = read('HGET', entry, lease_field)
-if not lease or holder(lease) ~= token then return 'withdrawn' end
+if not lease or holder(lease) ~= lease_id then return 'revoked' end
 redis.call('HDEL', entry, lease_field)
 if not make_room() then return 'full' end
 redis.call('HSET', entry, variant, cached)
@@ -124,10 +124,10 @@ keep_for(keep_ms)
 return 'stored'
 `
 
-/** KEYS entry; ARGV variant, token. Gives a lease back unused, so that nobody waits for it. */
+/** KEYS entry; ARGV variant, lease id. Gives a lease back unused, so that nobody waits for it. */
 export const RELEASE = `${READ}${PRELUDE}
 local lease = read('HGET', entry, lease_field)
-if lease and holder(lease) == token then redis.call('HDEL', entry, lease_field) end
+if lease and holder(lease) == lease_id then redis.call('HDEL', entry, lease_field) end
 return 0
 `
 

@@ -1,7 +1,7 @@
 import { includes } from '../../db/event-log/snapshot.ts'
 import type { IncarnationTracker } from './incarnation-tracker.ts'
 import type { ResourceRules } from './resource.ts'
-import type { Token } from './token.ts'
+import type { ConsistencyToken } from './consistency-token.ts'
 import { ageMsOf, UNNAMED, type Watermark } from './watermark.ts'
 
 /**
@@ -14,7 +14,7 @@ export interface FreshnessPolicy {
   /** What a frame must be to count. */
   requirement(mark: Watermark | null, nowMs: number): FreshnessRequirement
   /** Whether what Redis holds is at or past everything that these tokens stand for. */
-  satisfies(mark: Watermark | null, tokens: readonly Token[], nowMs: number): boolean
+  satisfies(mark: Watermark | null, consistencyTokens: readonly ConsistencyToken[], nowMs: number): boolean
 }
 
 export interface FreshnessRequirement {
@@ -60,10 +60,10 @@ export function createFreshnessPolicy({ maxStalenessMs, incarnationTracker }: Fr
       return { incarnation: incarnationTracker.incarnation, oldestMs }
     },
 
-    satisfies: (mark, tokens, nowMs) =>
-      tokens.length === 0 ||
+    satisfies: (mark, consistencyTokens, nowMs) =>
+      consistencyTokens.length === 0 ||
       (isTrusted(mark, nowMs) &&
-        tokens.every(
+        consistencyTokens.every(
           ({ incarnation, snapshot }) =>
             incarnation === mark.incarnation && includes(mark.snapshot, snapshot),
         )),

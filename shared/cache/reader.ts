@@ -20,7 +20,7 @@ import {
   type Place,
   StoreUnavailable,
 } from './store.ts'
-import type { Token } from './token.ts'
+import type { ConsistencyToken } from './consistency-token.ts'
 import type { Watermark } from './watermark.ts'
 
 /** Reads through the cache. While Redis is away reads are slower, never wrong. */
@@ -44,7 +44,7 @@ export interface ReaderDeps {
   /** Judges what comes out of Redis. */
   readonly freshnessPolicy: FreshnessPolicy
   /** What the request on whose behalf this runs wants to see again. By default nothing. */
-  readonly tokens?: () => readonly Token[]
+  readonly currentConsistencyTokens?: () => readonly ConsistencyToken[]
   readonly prefix: string
   /** Whether a resource is cached at all. */
   readonly isCached: (resource: Resource) => boolean
@@ -85,7 +85,7 @@ const JITTER = 0.05
  * - Whatever goes wrong with Redis leads to a load from Postgres that is not stored.
  */
 export function createReader(deps: ReaderDeps): Reader {
-  const { store, loader, freshnessPolicy, prefix, metrics, tokens: tokensBrought = () => [] } = deps
+  const { store, loader, freshnessPolicy, prefix, metrics, currentConsistencyTokens = () => [] } = deps
   const { maxValueBytes = MAX_VALUE_BYTES } = deps
   /** By the token of a lease, or by the etag of the frame that says that something is too large. */
   const flights = new Map<string, Flight>()
@@ -116,12 +116,12 @@ export function createReader(deps: ReaderDeps): Reader {
       return bypass(resource, params, variant, 'off')
     }
     const place = { key: entryKey(prefix, resource, params), variant, reserved: resource.reserved }
-    const tokens = tokensBrought()
+    const consistencyTokens = currentConsistencyTokens()
     const mark = store.watermark(resource.name)
     let rejected: CachedValue | null = null
     try {
       try {
-        const bypassReason = reasonToBypass(store, resource, mark, tokens)
+        const bypassReason = reasonToBypass(store, resource, mark, consistencyTokens)
         if (bypassReason !== undefined) return await bypass(resource, params, variant, bypassReason)
         const found = await store.find(place, budget)
         const isForged = found !== null && !isGenuine(resource, params, variant, found)
@@ -132,12 +132,12 @@ export function createReader(deps: ReaderDeps): Reader {
         if (
           !isExpired &&
           meetsRequirement(requirement, cached, resource, nowMs) &&
-          freshnessPolicy.satisfies(mark, tokens, nowMs)
+          freshnessPolicy.satisfies(mark, consistencyTokens, nowMs)
         ) {
           return await take(resource, params, variant, cached, nowMs, requirement)
         }
         if (cached?.incarnation === requirement.incarnation) rejected = cached
-        const answer = await fillOrWait(store, resource, params, place, tokens, budget, isForged)
+        const answer = await fillOrWait(store, resource, params, place, consistencyTokens, budget, isForged)
         const isRejected = rejected !== null && !isExpired && answer.outcome === 'miss'
         return isRejected ? { ...answer, detail: 'freshness' } : answer
       } catch (error) {
@@ -146,7 +146,7 @@ export function createReader(deps: ReaderDeps): Reader {
       }
     } catch (error) {
       const mayStandIn = resource.staleIfError && mayPass(error)
-      const stale = mayStandIn ? standIn(store, resource, rejected, mark, tokens) : null
+      const stale = mayStandIn ? standIn(store, resource, rejected, mark, consistencyTokens) : null
       if (stale === null) throw error
       return stale
     }
@@ -158,12 +158,12 @@ export function createReader(deps: ReaderDeps): Reader {
     resource: Resource,
     rejected: CachedValue | null,
     mark: Watermark | null,
-    tokens: readonly Token[],
+    consistencyTokens: readonly ConsistencyToken[],
   ): Answer | null {
     const nowMs = timeOf(store)
     if (rejected === null || nowMs === null || nowMs >= rejected.staleUntilMs) return null
     if (rejected.body === 'too large' || !canStandIn(rejected, resource, nowMs)) return null
-    if (!freshnessPolicy.satisfies(mark, tokens, nowMs)) return null
+    if (!freshnessPolicy.satisfies(mark, consistencyTokens, nowMs)) return null
     return { ...hit(rejected, rejected.body, nowMs), outcome: 'stale', detail: 'error' }
   }
 
@@ -172,11 +172,11 @@ export function createReader(deps: ReaderDeps): Reader {
     store: EntryStore,
     resource: Resource,
     mark: Watermark | null,
-    tokens: readonly Token[],
+    consistencyTokens: readonly ConsistencyToken[],
   ): string | undefined {
     const bypassReason = freshnessPolicy.reasonToBypass(resource, mark)
     if (bypassReason !== undefined) return bypassReason
-    return freshnessPolicy.satisfies(mark, tokens, store.now()) ? undefined : 'token'
+    return freshnessPolicy.satisfies(mark, consistencyTokens, store.now()) ? undefined : 'consistency'
   }
 
   /** Answers with a frame; where it says that the value is too large to be stored, with a load. */
@@ -213,7 +213,7 @@ export function createReader(deps: ReaderDeps): Reader {
     resource: Resource,
     params: Params,
     place: Place,
-    tokens: readonly Token[],
+    consistencyTokens: readonly ConsistencyToken[],
     budget: Budget,
     wasForged: boolean,
   ): Promise<Answer> {
@@ -222,15 +222,15 @@ export function createReader(deps: ReaderDeps): Reader {
     let isForged = wasForged
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
       const mark = store.watermark(resource.name)
-      const bypassReason = reasonToBypass(store, resource, mark, tokens)
+      const bypassReason = reasonToBypass(store, resource, mark, consistencyTokens)
       if (bypassReason !== undefined) return bypass(resource, params, place.variant, bypassReason)
       const requirement = freshnessPolicy.requirement(mark, store.now())
-      const token = `${processId}.${++leases}`
+      const leaseId = `${processId}.${++leases}`
       const longestMs = resource.ttlMs
       // Nothing is as young as this, so the script gives the lease for what a forged value stands in.
       const oldestMs = isForged ? Number.MAX_SAFE_INTEGER : requirement.oldestMs
       const wanted = { ...requirement, oldestMs, longestMs }
-      const reply = await ask(store, place, token, wanted, budget)
+      const reply = await ask(store, place, leaseId, wanted, budget)
       isForged = false
       switch (reply.state) {
         case 'hit': {
@@ -240,11 +240,11 @@ export function createReader(deps: ReaderDeps): Reader {
           const nowMs = Math.max(store.now(), reply.nowMs)
           const requirementNow = freshnessPolicy.requirement(mark, nowMs)
           if (!meetsRequirement(requirementNow, reply.cached, resource, nowMs)) break
-          if (!freshnessPolicy.satisfies(mark, tokens, nowMs)) break
+          if (!freshnessPolicy.satisfies(mark, consistencyTokens, nowMs)) break
           return take(resource, params, place.variant, reply.cached, reply.nowMs, requirementNow)
         }
         case 'lease':
-          return fly(store, resource, params, place, token, reply.nowMs)
+          return fly(store, resource, params, place, leaseId, reply.nowMs)
         case 'full':
           return miss(await load(resource, params, place.variant, false))
         case 'held': {
@@ -252,7 +252,7 @@ export function createReader(deps: ReaderDeps): Reader {
           isWaiting = true
           const leftMs = giveUpAt - performance.now()
           if (leftMs <= 0) return miss(await load(resource, params, place.variant, false))
-          const flight = flights.get(reply.token)
+          const flight = flights.get(reply.leaseId)
           if (flight && flight.leasedAtMs >= requirement.oldestMs) {
             const answer = await withPatience(flight.answer, leftMs)
             if (answer) return { ...answer, collapsed: true }
@@ -266,15 +266,15 @@ export function createReader(deps: ReaderDeps): Reader {
   async function ask(
     store: EntryStore,
     place: Place,
-    token: string,
+    leaseId: string,
     requirement: FreshnessRequirement,
     budget: Budget,
   ): Promise<LeaseReply> {
     try {
-      return await store.lease(place, token, requirement, budget)
+      return await store.lease(place, leaseId, requirement, budget)
     } catch (error) {
       // Commands of one connection run in their order, so this one finds the late lease.
-      settle(store.release(place, token))
+      settle(store.release(place, leaseId))
       throw error
     }
   }
@@ -284,13 +284,13 @@ export function createReader(deps: ReaderDeps): Reader {
     resource: Resource,
     params: Params,
     place: Place,
-    token: string,
+    leaseId: string,
     leasedAtMs: number,
   ): Promise<Answer> {
-    const answer = loadAndFill(store, resource, params, place, token, leasedAtMs).finally(() =>
-      flights.delete(token),
+    const answer = loadAndFill(store, resource, params, place, leaseId, leasedAtMs).finally(() =>
+      flights.delete(leaseId),
     )
-    flights.set(token, { leasedAtMs, answer })
+    flights.set(leaseId, { leasedAtMs, answer })
     return answer
   }
 
@@ -299,21 +299,21 @@ export function createReader(deps: ReaderDeps): Reader {
     resource: Resource,
     params: Params,
     place: Place,
-    token: string,
+    leaseId: string,
     leasedAtMs: number,
   ): Promise<Answer> {
     let reading: Reading
     try {
       reading = await load(resource, params, place.variant, true)
     } catch (error) {
-      settle(store.release(place, token))
+      settle(store.release(place, leaseId))
       throw error
     }
     const body = bodyOf(reading)
     const etag = etagOf(body)
     const ttlMs = ttlOf(resource, reading)
     if (ttlMs <= 0 || reading.incarnation === null) {
-      settle(store.release(place, token))
+      settle(store.release(place, leaseId))
       return { outcome: 'miss', body, etag, ageMs: 0, ttlMs: 0 }
     }
     const isTooLarge = body !== null && body.length > maxValueBytes
@@ -325,12 +325,12 @@ export function createReader(deps: ReaderDeps): Reader {
       leasedAtMs,
       freshUntilMs,
       staleUntilMs,
-      etag: isTooLarge ? etagOf(Buffer.from(token)) : etag,
+      etag: isTooLarge ? etagOf(Buffer.from(leaseId)) : etag,
       body: isTooLarge ? 'too large' : body,
     }
     // The response does not wait for the fill.
     settle(
-      store.fill(place, token, cached, staleUntilMs - leasedAtMs).then(
+      store.fill(place, leaseId, cached, staleUntilMs - leasedAtMs).then(
         (result) => metrics.fills.labels(resource.name, isTooLarge ? 'too_large' : result).inc(),
         (error: unknown) => {
           metrics.fills.labels(resource.name, 'failed').inc()

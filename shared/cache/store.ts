@@ -21,11 +21,11 @@ import { TimedOut, Waits } from './waits.ts'
 /** What asking for a lease may bring. */
 export type LeaseReply =
   | { readonly state: 'hit'; readonly nowMs: number; readonly cached: CachedValue }
-  | { readonly state: 'held'; readonly nowMs: number; readonly token: string }
+  | { readonly state: 'held'; readonly nowMs: number; readonly leaseId: string }
   | { readonly state: 'full'; readonly nowMs: number }
   | { readonly state: 'lease'; readonly nowMs: number }
 
-export type FillResult = 'stored' | 'withdrawn' | 'full'
+export type FillResult = 'stored' | 'revoked' | 'full'
 
 /** One variant of one entry. */
 export interface Place {
@@ -42,9 +42,9 @@ export interface EntryStore {
   /** How far Redis has been brought, as this connection last saw it: to judge by what is asked now. */
   watermark(resource: string): Watermark | null
   find(place: Place, budget: Budget): Promise<CachedValue | null>
-  lease(place: Place, token: string, requirement: FreshnessRequirement, budget: Budget): Promise<LeaseReply>
-  fill(place: Place, token: string, cached: CachedValue, keepMs: number): Promise<FillResult>
-  release(place: Place, token: string): Promise<void>
+  lease(place: Place, leaseId: string, requirement: FreshnessRequirement, budget: Budget): Promise<LeaseReply>
+  fill(place: Place, leaseId: string, cached: CachedValue, keepMs: number): Promise<FillResult>
+  release(place: Place, leaseId: string): Promise<void>
 }
 
 /** Redis cannot be used now; Postgres can. */
@@ -203,7 +203,7 @@ export function createRedisStore(
       }
     },
 
-    async lease({ key, variant, reserved }, token, requirement, budget) {
+    async lease({ key, variant, reserved }, leaseId, requirement, budget) {
       const { incarnation, oldestMs, longestMs = Number.MAX_SAFE_INTEGER } = requirement
       const isReserved = reserved?.includes(variant) === true ? 1 : 0
       const incarnationBytes = Buffer.from(incarnation ?? '', 'hex')
@@ -214,7 +214,7 @@ export function createRedisStore(
             key,
             clockKey(prefix),
             variant,
-            token,
+            leaseId,
             LEASE_MS,
             oldestMs,
             MAX_FIELDS,
@@ -231,7 +231,7 @@ export function createRedisStore(
           return cached ? { state: 'hit', nowMs, cached } : { state: 'full', nowMs }
         }
         case 'held':
-          return { state: 'held', nowMs, token: String(rest) }
+          return { state: 'held', nowMs, leaseId: String(rest) }
         case 'lease':
           return { state: 'lease', nowMs }
         default:
@@ -239,12 +239,12 @@ export function createRedisStore(
       }
     },
 
-    fill: ({ key, variant, reserved = [] }, token, cached, keepMs) =>
+    fill: ({ key, variant, reserved = [] }, leaseId, cached, keepMs) =>
       run('fill', () =>
         scripted.spmsFill(
           key,
           variant,
-          token,
+          leaseId,
           encodeValue(cached),
           Math.ceil(keepMs),
           MAX_VARIANTS,
@@ -253,8 +253,8 @@ export function createRedisStore(
         ),
       ),
 
-    async release({ key, variant }, token) {
-      await run('release', () => scripted.spmsRelease(key, variant, token))
+    async release({ key, variant }, leaseId) {
+      await run('release', () => scripted.spmsRelease(key, variant, leaseId))
     },
 
     [Symbol.dispose]() {
@@ -301,7 +301,7 @@ interface Scripted {
     key: string,
     clock: string,
     variant: string,
-    token: string,
+    leaseId: string,
     leaseMs: number,
     oldestMs: number,
     mostFields: number,
@@ -313,7 +313,7 @@ interface Scripted {
   spmsFill(
     key: string,
     variant: string,
-    token: string,
+    leaseId: string,
     cached: Buffer,
     keepMs: number,
     mostVariants: number,
@@ -321,7 +321,7 @@ interface Scripted {
     reserved: string,
   ): Promise<FillResult>
   spmsFindBuffer(key: string, variant: string, mostBytes: number): Promise<Buffer | null>
-  spmsRelease(key: string, variant: string, token: string): Promise<number>
+  spmsRelease(key: string, variant: string, leaseId: string): Promise<number>
 }
 
 function defineScripts(redis: Redis): Scripted {

@@ -155,8 +155,8 @@ describe('a Redis whose clock steps', function () {
   it('back does not let a lease hold up others for longer', async () => {
     await publish()
     const requirement = { incarnation: null, oldestMs: 0 }
-    const lease = (token: string) =>
-      reader.store.lease({ key: key(), variant: 'v' }, token, requirement, new Budget(5_000))
+    const lease = (leaseId: string) =>
+      reader.store.lease({ key: key(), variant: 'v' }, leaseId, requirement, new Budget(5_000))
     expect((await lease('dead.1')).state).to.equal('lease')
     const atMs = performance.now()
     await server.setClock(-600_000)

@@ -12,7 +12,7 @@ import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import { defineResource, type Loaded, type Resource } from '../../shared/cache/resource.ts'
 import type { PolledState } from '../../shared/cache/polled-state.ts'
 import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
-import type { Token } from '../../shared/cache/token.ts'
+import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
 import { createRegistry } from '../../shared/metrics.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import { createEmptyDatabase } from '../support/database.ts'
@@ -41,7 +41,7 @@ export interface ReaderOptions {
   readonly maxStalenessMs?: number
   /** Stands between the reader and its guard. */
   readonly wrapPolicy?: (freshnessPolicy: FreshnessPolicy) => FreshnessPolicy
-  readonly tokens?: () => readonly Token[]
+  readonly consistencyTokens?: () => readonly ConsistencyToken[]
   readonly polledState?: PolledState
   /** How long one command may take, and all of a read; as in production by default. */
   readonly redisTimeoutMs?: number
@@ -152,7 +152,7 @@ export async function openEngine(
         store: options.wrap ? options.wrap(store) : store,
         loader: createLoader(db, { concurrency: 8, queue: 1000, incarnationTracker, tables: ['thing'] }),
         freshnessPolicy: options.wrapPolicy ? options.wrapPolicy(freshnessPolicy) : freshnessPolicy,
-        ...(options.tokens && { tokens: options.tokens }),
+        ...(options.consistencyTokens && { currentConsistencyTokens: options.consistencyTokens }),
         ...(options.maxValueBytes && { maxValueBytes: options.maxValueBytes }),
         ...(options.redisTimeoutMs && { redisBudgetMs: options.redisTimeoutMs }),
         prefix,

@@ -101,7 +101,7 @@ describe('what another program wrote', function () {
       await call(words, key())
       const cached = { leasedAtMs: 1, freshUntilMs: 2, staleUntilMs: 2, etag: '"x"', body: null }
       const filled = reader.store.fill(place, 'a.1', { incarnation: '', ...cached }, 1_000)
-      expect(await filled).to.equal('withdrawn')
+      expect(await filled).to.equal('revoked')
       await reader.store.release(place, 'a.1')
     })
 

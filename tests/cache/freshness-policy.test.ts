@@ -13,7 +13,7 @@ import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { PolledState } from '../../shared/cache/polled-state.ts'
 import type { EntryStore } from '../../shared/cache/store.ts'
-import type { Token } from '../../shared/cache/token.ts'
+import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
 import { encodeWatermark, UNNAMED, type Watermark } from '../../shared/cache/watermark.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { testRedisServerUrl } from '../support/invalidator.ts'
@@ -68,7 +68,7 @@ describe('the guard', function () {
     return parseSnapshot(rows[0]?.text ?? '') as Snapshot
   }
 
-  const tokenOf = (at: Snapshot, incarnation = ours): Token => ({
+  const tokenOf = (at: Snapshot, incarnation = ours): ConsistencyToken => ({
     incarnation: bareUuid(incarnation),
     snapshot: at,
   })
@@ -180,8 +180,8 @@ describe('the guard', function () {
       })
 
       it('never lets it stand in against a token', async () => {
-        const tokens = [{ incarnation: bareUuid(ours), snapshot }]
-        const reader = await open({ tokens: () => tokens }, await publishIt())
+        const consistencyTokens = [{ incarnation: bareUuid(ours), snapshot }]
+        const reader = await open({ consistencyTokens: () => consistencyTokens }, await publishIt())
         await putOld(0)
         expect(await read(reader, broken).catch((e: unknown) => e)).to.equal(unavailable)
       })
@@ -354,8 +354,8 @@ describe('the guard', function () {
     /** A failover to a replica that lags: there is what the token is against, and an older watermark. */
     async function failOver(polledState: PolledState): Promise<Answer> {
       proxy.lead(testRedisServerUrl())
-      const token = { incarnation: bareUuid(ours), snapshot }
-      const reader = await open({ redisUrl: proxy.url, polledState, tokens: () => [token] })
+      const consistencyToken = { incarnation: bareUuid(ours), snapshot }
+      const reader = await open({ redisUrl: proxy.url, polledState, consistencyTokens: () => [consistencyToken] })
       await untilHeld(reader, await publish(0))
 
       await putOld(0)
@@ -389,23 +389,23 @@ describe('the guard', function () {
 
   describe('by tokens', () => {
     /** A token that the watermark held so far does not cover. */
-    async function laterToken(): Promise<Token> {
+    async function laterToken(): Promise<ConsistencyToken> {
       await sql`update thing set body = body where id = '1'`.execute(engine.db)
       return tokenOf(await currentSnapshot())
     }
 
     it('uses what is cached once its watermark is at or past them', async () => {
-      const reader = await open({ tokens: () => [tokenOf(snapshot)] }, await publish(0))
+      const reader = await open({ consistencyTokens: () => [tokenOf(snapshot)] }, await publish(0))
       await putOld(MINUTE_MS)
       expect(await read(reader)).to.include({ outcome: 'hit' })
     })
 
     it('reads for itself, and neither looks nor fills, while one is not covered', async () => {
-      const token = await laterToken()
-      const tokens = [tokenOf(snapshot), token]
-      const reader = await open({ tokens: () => tokens }, await publish(0))
+      const consistencyToken = await laterToken()
+      const consistencyTokens = [tokenOf(snapshot), consistencyToken]
+      const reader = await open({ consistencyTokens: () => consistencyTokens }, await publish(0))
       await putOld(0)
-      expect(await read(reader)).to.include({ outcome: 'bypass', detail: 'token' })
+      expect(await read(reader)).to.include({ outcome: 'bypass', detail: 'consistency' })
       expect(await engine.redis.hkeys(engine.keyOf(id))).to.deep.equal(['v'])
       expect(await stored()).to.equal(OLD)
 
@@ -419,8 +419,8 @@ describe('the guard', function () {
       const gate = new Promise<void>((resolve) => (letGo = resolve))
       let selected = 0
       const slow = defineThing({ afterSelect: () => (selected++ === 0 ? gate : undefined) })
-      let brought: Token[] = []
-      const reader = await open({ tokens: () => brought }, mark)
+      let brought: ConsistencyToken[] = []
+      const reader = await open({ consistencyTokens: () => brought }, mark)
       const first = read(reader, slow)
       await until(() => selected === 1)
       await sql`update thing set body = 'mine' where id = ${id}`.execute(engine.db)
@@ -432,17 +432,17 @@ describe('the guard', function () {
 
     it('covers none of another life, nor one whose life could not be told', async () => {
       const mark = await publish(0)
-      for (const token of [tokenOf(snapshot, randomUUID()), { incarnation: null, snapshot }]) {
-        const reader = await open({ tokens: () => [token] }, mark)
+      for (const consistencyToken of [tokenOf(snapshot, randomUUID()), { incarnation: null, snapshot }]) {
+        const reader = await open({ consistencyTokens: () => [consistencyToken] }, mark)
         await putOld(0)
-        expect(await read(reader)).to.include({ outcome: 'bypass', detail: 'token' })
+        expect(await read(reader)).to.include({ outcome: 'bypass', detail: 'consistency' })
       }
     })
 
     it('covers none once the watermark has stopped', async () => {
-      const reader = await open({ tokens: () => [tokenOf(snapshot)] }, await publish(BOUND_MS + 1))
+      const reader = await open({ consistencyTokens: () => [tokenOf(snapshot)] }, await publish(BOUND_MS + 1))
       await putOld(0)
-      expect(await read(reader)).to.include({ outcome: 'bypass', detail: 'token' })
+      expect(await read(reader)).to.include({ outcome: 'bypass', detail: 'consistency' })
     })
   })
 
@@ -459,7 +459,7 @@ describe('the guard', function () {
       readonly agoMs?: number
       readonly mark?: Partial<Watermark>
       readonly incarnation?: string
-      readonly token?: () => Token
+      readonly consistencyToken?: () => ConsistencyToken
     }[] = [
       {
         check: 'the bound',
@@ -490,16 +490,16 @@ describe('the guard', function () {
       },
       {
         check: 'the tokens',
-        token: () => tokenOf({ ...snapshot, xmax: snapshot.xmax + 1_000n, xip: [] }),
+        consistencyToken: () => tokenOf({ ...snapshot, xmax: snapshot.xmax + 1_000n, xip: [] }),
         wrapPolicy: agree(() => ({ satisfies: () => true })),
       },
       {
         check: 'the incarnation of the tokens',
-        token: () => tokenOf(snapshot, theirs),
+        consistencyToken: () => tokenOf(snapshot, theirs),
         wrapPolicy: agree(({ satisfies }) => ({
-          satisfies: (mark, tokens, nowMs) => {
-            const taken = tokens.map((token) => ({
-              ...token,
+          satisfies: (mark, consistencyTokens, nowMs) => {
+            const taken = consistencyTokens.map((consistencyToken) => ({
+              ...consistencyToken,
               incarnation: mark?.incarnation ?? null,
             }))
             return satisfies(mark, taken, nowMs)
@@ -507,10 +507,10 @@ describe('the guard', function () {
         })),
       },
     ]
-    for (const { check, wrapPolicy, agoMs = 0, mark, incarnation, token } of checks) {
+    for (const { check, wrapPolicy, agoMs = 0, mark, incarnation, consistencyToken } of checks) {
       const readOld = async (options: ReaderOptions) => {
-        const tokens = token ? [token()] : []
-        const reader = await open({ tokens: () => tokens, ...options }, await publish(agoMs, mark))
+        const consistencyTokens = consistencyToken ? [consistencyToken()] : []
+        const reader = await open({ consistencyTokens: () => consistencyTokens, ...options }, await publish(agoMs, mark))
         await putOld(MINUTE_MS, incarnation)
         return textOf(await read(reader))
       }

@@ -257,19 +257,19 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
       return cached
     },
 
-    async lease(place, token, requirement, budget) {
+    async lease(place, leaseId, requirement, budget) {
       if ((await stage.cue('ask for the lease', 'it is lost')) === 'it is lost') {
         // Redis gets it all the same, some time.
         void stage.act(async () => {
           await stage.cue('the lost one arrives')
-          await store.lease(place, token, requirement, budget)
+          await store.lease(place, leaseId, requirement, budget)
         })
         throw tooLate()
       }
       for (;;) {
-        const reply = await store.lease(place, token, requirement, budget)
+        const reply = await store.lease(place, leaseId, requirement, budget)
         if (reply.state === 'held') {
-          if (flying.has(reply.token)) {
+          if (flying.has(reply.leaseId)) {
             stage.follow()
             return reply
           }
@@ -279,24 +279,24 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
         if ((await stage.cue('hear of the lease', 'the reply is late')) === 'the reply is late') {
           throw tooLate()
         }
-        if (reply.state === 'lease') flying.add(token)
+        if (reply.state === 'lease') flying.add(leaseId)
         return reply
       }
     },
 
-    fill(place, token, cached, keepMs) {
-      flying.delete(token)
+    fill(place, leaseId, cached, keepMs) {
+      flying.delete(leaseId)
       return stage.act(async () => {
         await stage.cue('fill')
-        return store.fill(place, token, cached, keepMs)
+        return store.fill(place, leaseId, cached, keepMs)
       })
     },
 
-    release(place, token) {
-      flying.delete(token)
+    release(place, leaseId) {
+      flying.delete(leaseId)
       return stage.act(async () => {
         await stage.cue('give the lease back')
-        await store.release(place, token)
+        await store.release(place, leaseId)
       })
     },
   }

@@ -26,8 +26,8 @@ describe('the entry store', () => {
   })
 
   const at = (variant = 'v') => ({ key, variant })
-  const lease = (token: string, variant?: string, oldestMs = 0, incarnationTracker = incarnation) =>
-    store.lease(at(variant), token, { incarnation: incarnationTracker, oldestMs }, budget())
+  const lease = (leaseId: string, variant?: string, oldestMs = 0, incarnationTracker = incarnation) =>
+    store.lease(at(variant), leaseId, { incarnation: incarnationTracker, oldestMs }, budget())
   const stateOf = async (...args: Parameters<typeof lease>) => (await lease(...args)).state
   const ttlMs = () => engine.redis.pttl(key)
 
@@ -47,12 +47,12 @@ describe('the entry store', () => {
   }
 
   async function fill(
-    token: string,
+    leaseId: string,
     variant?: string,
     cached = valueOf('body'),
     keepMs = MINUTE_MS,
   ) {
-    return store.fill(at(variant), token, cached, keepMs)
+    return store.fill(at(variant), leaseId, cached, keepMs)
   }
 
   it('finds nothing where nothing was stored, and what was stored byte for byte', async () => {
@@ -82,7 +82,7 @@ describe('the entry store', () => {
     await lease('slow.1')
     await engine.redis.hset(key, '~v', 'slow.1:1')
     expect(await stateOf('next.1')).to.equal('lease')
-    expect(await fill('slow.1')).to.equal('withdrawn')
+    expect(await fill('slow.1')).to.equal('revoked')
     expect(await fill('next.1')).to.equal('stored')
   })
 
@@ -122,7 +122,7 @@ describe('the entry store', () => {
   it('refuses a fill whose entry was invalidated', async () => {
     await lease('t')
     await engine.redis.unlink(key)
-    expect(await fill('t')).to.equal('withdrawn')
+    expect(await fill('t')).to.equal('revoked')
     expect(await engine.redis.exists(key)).to.equal(0)
   })
 
@@ -130,14 +130,14 @@ describe('the entry store', () => {
     await lease('before')
     await engine.redis.unlink(key)
     expect(await stateOf('after')).to.equal('lease')
-    expect(await fill('before')).to.equal('withdrawn')
+    expect(await fill('before')).to.equal('revoked')
     expect(await fill('after')).to.equal('stored')
   })
 
   it('takes a lease for one fill only', async () => {
     await lease('t')
     expect(await fill('t')).to.equal('stored')
-    expect(await fill('t')).to.equal('withdrawn')
+    expect(await fill('t')).to.equal('revoked')
   })
 
   it('takes back a lease that is its own, and leaves no key behind', async () => {
@@ -146,13 +146,13 @@ describe('the entry store', () => {
     expect(await stateOf('u')).to.equal('held')
     await store.release(at(), 't')
     expect(await engine.redis.exists(key)).to.equal(0)
-    expect(await fill('t')).to.equal('withdrawn')
+    expect(await fill('t')).to.equal('revoked')
   })
 
   it('does not mistake one token for another that begins like it', async () => {
     await lease('p.1')
-    expect(await fill('p')).to.equal('withdrawn')
-    expect(await fill('p.11')).to.equal('withdrawn')
+    expect(await fill('p')).to.equal('revoked')
+    expect(await fill('p.11')).to.equal('revoked')
     expect(await fill('p.1')).to.equal('stored')
   })
 

@@ -137,7 +137,7 @@ describe('who brings a token', function () {
     const isSeen = reply.status === 200 && reply.text.includes(`"${value}"`)
     if (!isSeen && isBringing) seen.broken++
     if (!isSeen && !isBringing) seen.older++
-    if (reply.headers.get('cache-status')?.includes('detail=token')) seen.own++
+    if (reply.headers.get('cache-status')?.includes('detail=consistency')) seen.own++
   }
 
   it(`sees what it wrote, ${PAIRS} times, in two tabs, while invalidators are killed and Postgres crashes`, async () => {

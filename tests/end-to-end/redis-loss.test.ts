@@ -174,7 +174,7 @@ for (const { how, open } of losses) {
       await untilHit('old')
       const reply = await read(token)
       expect(reply.text).to.contain('"new"')
-      expect(reply.headers.get('cache-status')).to.contain('detail=token')
+      expect(reply.headers.get('cache-status')).to.contain('detail=consistency')
 
       system.invalidator.thaw()
       await untilHit('new')

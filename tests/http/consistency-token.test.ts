@@ -32,16 +32,16 @@ const isSubset = (small: ReadonlySet<number>, large: ReadonlySet<number>) =>
   [...small].every((xid) => large.has(xid))
 
 describe('a consistency token', () => {
-  const tokens = open(SECRET)
+  const consistencyTokens = open(SECRET)
   const snapshot = parseSnapshot('738:900:738,899') as Snapshot
-  const text = tokens.issue({ incarnation, snapshot })
+  const text = consistencyTokens.issue({ incarnation, snapshot })
 
   it('says what it was given, also to a host with another list of secrets', () => {
     const expected = {
       incarnation: bareUuid(incarnation),
       snapshot: { xmax: 900n, xip: [738n, 899n] },
     }
-    expect(tokens.read(text)).to.deep.equal(expected)
+    expect(consistencyTokens.read(text)).to.deep.equal(expected)
     expect(open('n'.repeat(32), SECRET).read(text)).to.deep.equal(expected)
   })
 
@@ -50,14 +50,14 @@ describe('a consistency token', () => {
     expect(text.length).to.be.below(110)
     const xip = Array.from({ length: 500 }, (_, n) => String(10n ** 18n + BigInt(1_000 * n)))
     const busy = parseSnapshot(`${xip[0]}:${10n ** 18n + 600_000n}:${xip.join(',')}`)
-    expect(tokens.issue({ incarnation, snapshot: busy as Snapshot }).length).to.be.below(250)
+    expect(consistencyTokens.issue({ incarnation, snapshot: busy as Snapshot }).length).to.be.below(250)
   })
 
   it('asks for the same as the snapshot it was taken from, and never for less', () => {
     fc.assert(
       fc.property(snapshots, snapshots, (of, watermark) => {
-        const token = tokens.read(tokens.issue({ incarnation, snapshot: of }))
-        const isSatisfied = token !== null && includes(watermark, token.snapshot)
+        const consistencyToken = consistencyTokens.read(consistencyTokens.issue({ incarnation, snapshot: of }))
+        const isSatisfied = consistencyToken !== null && includes(watermark, consistencyToken.snapshot)
         const isPast = isSubset(seenIn(of), seenIn(watermark))
         if (of.xip.length <= 16) expect(isSatisfied).to.equal(isPast)
         else expect(!isSatisfied || isPast).to.equal(true)
@@ -68,8 +68,8 @@ describe('a consistency token', () => {
 
   it('is covered by what it was cut from once the transactions that it left out have ended', () => {
     const xip = Array.from({ length: 40 }, (_, n) => n + 1)
-    const cut = tokens.read(
-      tokens.issue({ incarnation, snapshot: parseSnapshot(`1:50:${xip.join()}`) as Snapshot }),
+    const cut = consistencyTokens.read(
+      consistencyTokens.issue({ incarnation, snapshot: parseSnapshot(`1:50:${xip.join()}`) as Snapshot }),
     )
     expect(cut?.snapshot.xip).to.deep.equal(xip.slice(0, 16).map(BigInt))
     const later = (running: readonly number[]) =>
@@ -79,8 +79,8 @@ describe('a consistency token', () => {
   })
 
   it('says that its life could not be told where that is so', () => {
-    expect(tokens.read(tokens.issue(null))).to.include({ incarnation: null })
-    expect(tokens.read(tokens.issue({ incarnation: null, snapshot }))).to.include({
+    expect(consistencyTokens.read(consistencyTokens.issue(null))).to.include({ incarnation: null })
+    expect(consistencyTokens.read(consistencyTokens.issue({ incarnation: null, snapshot }))).to.include({
       incarnation: null,
     })
   })
@@ -90,7 +90,7 @@ describe('a consistency token', () => {
       for (const other of ['0', '1', 'A', '.', '_']) {
         if (text[at] === other) continue
         const changed = text.slice(0, at) + other + text.slice(at + 1)
-        expect(tokens.read(changed), changed).to.equal(null)
+        expect(consistencyTokens.read(changed), changed).to.equal(null)
       }
     }
     for (const junk of [
@@ -101,16 +101,16 @@ describe('a consistency token', () => {
       `${text},${text}`,
       '1'.repeat(9_999),
     ]) {
-      expect(tokens.read(junk)).to.equal(null)
+      expect(consistencyTokens.read(junk)).to.equal(null)
     }
     expect(open(OLD_SECRET).read(text)).to.equal(null)
   })
 
   it('is nothing once it has had its time', () => {
-    const issued = tokens.issue({ incarnation, snapshot })
+    const issued = consistencyTokens.issue({ incarnation, snapshot })
     nowMs += LIFE_MS
-    expect(tokens.read(issued)).to.not.equal(null)
+    expect(consistencyTokens.read(issued)).to.not.equal(null)
     nowMs += 1
-    expect(tokens.read(issued)).to.equal(null)
+    expect(consistencyTokens.read(issued)).to.equal(null)
   })
 })

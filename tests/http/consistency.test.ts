@@ -4,21 +4,21 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { expect } from 'chai'
 import express from 'express'
 import { createClient } from '../../api/http/client.ts'
-import { createConsistency, currentTokens } from '../../api/http/consistency.ts'
+import { createConsistency, currentConsistencyTokens } from '../../api/http/consistency.ts'
 import { createConsistencyTokens } from '../../api/http/consistency-token.ts'
 import { sendJson, sendNoContent } from '../../api/http/json.ts'
 import { sendProblem } from '../../api/http/problem.ts'
 import type { Moment } from '../../db/queries/incarnation.ts'
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { bareUuid } from '../../shared/cache/cached-value.ts'
-import type { Token } from '../../shared/cache/token.ts'
+import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { portOf } from '../../shared/server.ts'
 import { until } from '../support/until.ts'
 
 const LIFE_MS = 30_000
 const incarnation = randomUUID()
-const tokens = createConsistencyTokens(['s'.repeat(32)], { lifeMs: LIFE_MS })
+const consistencyTokens = createConsistencyTokens(['s'.repeat(32)], { lifeMs: LIFE_MS })
 const strangers = createConsistencyTokens(['x'.repeat(32)], { lifeMs: LIFE_MS })
 const expired = createConsistencyTokens(['s'.repeat(32)], {
   lifeMs: LIFE_MS,
@@ -28,14 +28,14 @@ const momentAt = (xmax: number): Moment => ({
   incarnation,
   snapshot: parseSnapshot(`${xmax}:${xmax}:`) as Snapshot,
 })
-const tokenAt = (xmax: number) => tokens.issue(momentAt(xmax))
+const tokenAt = (xmax: number) => consistencyTokens.issue(momentAt(xmax))
 const otherIncarnation = randomUUID()
-const otherAt = (xmax: number) => tokens.issue({ ...momentAt(xmax), incarnation: otherIncarnation })
+const otherAt = (xmax: number) => consistencyTokens.issue({ ...momentAt(xmax), incarnation: otherIncarnation })
 /** A text with the shape of a token and a signature that is none. */
 const forged = (xmax: number) => tokenAt(xmax).replace(/.{22}$/, 'A'.repeat(22))
 /** Tokens of so many incarnations: none includes another. */
 const unrelated = (count: number) =>
-  Array.from({ length: count }, () => tokens.issue({ ...momentAt(1), incarnation: randomUUID() }))
+  Array.from({ length: count }, () => consistencyTokens.issue({ ...momentAt(1), incarnation: randomUUID() }))
 const many = (count: number, make: (n: number) => string) =>
   Array.from({ length: count }, (_, n) => make(n + 1)).join()
 
@@ -44,16 +44,16 @@ type Handler = (req: IncomingMessage, res: ServerResponse) => unknown
 describe('read your writes, over HTTP', () => {
   let moment: () => Promise<Moment>
   let handler: Handler
-  let seen: readonly Token[]
+  let seen: readonly ConsistencyToken[]
   const consistency = createConsistency({
-    tokens,
+    consistencyTokens,
     lifeMs: LIFE_MS,
     client: createClient(1),
     findMoment: () => moment(),
   })
   const server = createServer((req, res) =>
     consistency(req, res, () => {
-      seen = currentTokens()
+      seen = currentConsistencyTokens()
       void handler(req, res)
     }),
   )
@@ -76,7 +76,7 @@ describe('read your writes, over HTTP', () => {
 
   const send = (method: string, headers: Record<string, string> = {}) =>
     fetch(url, { method, headers })
-  const tokenOf = (res: Response) => tokens.read(res.headers.get('consistency-token') ?? '')
+  const tokenOf = (res: Response) => consistencyTokens.read(res.headers.get('consistency-token') ?? '')
 
   /** A browser: it keeps what answers set, each tab sends what there is when it asks. */
   function openBrowser() {
@@ -186,7 +186,7 @@ describe('read your writes, over HTTP', () => {
     handler = async (_req, res) => {
       isWaiting = true
       await opened
-      seen = currentTokens()
+      seen = currentConsistencyTokens()
       sendJson(res, 200, {})
     }
     const slow = send('GET', { 'Consistency-Token': tokenAt(7) })

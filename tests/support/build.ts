@@ -14,7 +14,7 @@ import { createRegistry } from '../../shared/metrics.ts'
 import { openRedis } from '../../shared/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { closeServer, portOf } from '../../shared/server.ts'
-import { currentTokens } from '../../api/http/consistency.ts'
+import { currentConsistencyTokens } from '../../api/http/consistency.ts'
 import { httpConfig } from '../routes/test-api.ts'
 import { startInvalidator, type TestInvalidator, testRedisUrl } from './invalidator.ts'
 import { SYSTEM_SECRET } from './system.ts'
@@ -92,7 +92,7 @@ export function defineBuild({
         store,
         loader: createLoader(db, { concurrency: 8, queue: 1000, incarnationTracker }),
         freshnessPolicy: createFreshnessPolicy({ maxStalenessMs, incarnationTracker }),
-        tokens: currentTokens,
+        currentConsistencyTokens,
         prefix,
         isCached: () => true,
         metrics: createCacheMetrics(createRegistry()),
