@@ -5,7 +5,7 @@ import { createLoader } from '../shared/cache/loader.ts'
 import { createCacheMetrics, type StoreMetrics } from '../shared/cache/metrics.ts'
 import { IncarnationTracker, trackIncarnation } from '../shared/cache/incarnation-tracker.ts'
 import { createReader } from '../shared/cache/reader.ts'
-import { createRedisStore } from '../shared/cache/store.ts'
+import { createEntryStore } from '../shared/cache/entry-store.ts'
 import { parseConfig } from '../shared/config.ts'
 import { createInstruments, type Instruments } from '../shared/instruments.ts'
 import { runService, type Service, untilStopped } from '../shared/lifecycle.ts'
@@ -158,7 +158,7 @@ function openStore(
   metrics: StoreMetrics,
 ) {
   return service.own(
-    createRedisStore(redis, {
+    createEntryStore(redis, {
       prefix,
       commandTimeoutMs,
       maxValueBytes,

@@ -5,7 +5,7 @@ import { poolUse } from '../db/database.ts'
 import type { Database } from '../db/schema.ts'
 import type { LimitedLoader } from '../shared/cache/loader.ts'
 import type { IncarnationTracker } from '../shared/cache/incarnation-tracker.ts'
-import type { EntryStore } from '../shared/cache/store.ts'
+import type { EntryStore } from '../shared/cache/entry-store.ts'
 import { ageMsOf } from '../shared/cache/watermark.ts'
 import { createInstruments } from '../shared/instruments.ts'
 

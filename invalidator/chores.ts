@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client'
 import type { Logger } from 'winston'
 import { type Gauges, readGauges } from '../db/event-log/gauges.ts'
 import type { Snapshot } from '../db/event-log/snapshot.ts'
-import type { Ledger } from '../shared/cache/ledger.ts'
+import type { InvalidationStore } from '../shared/cache/invalidation-store.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { ageMsOf, type Watermark } from '../shared/cache/watermark.ts'
 import { createInstruments } from '../shared/instruments.ts'
@@ -16,7 +16,7 @@ export interface ChoresDeps {
   readonly databaseUrl: string
   readonly applicationName: string
   readonly redis: Redis
-  readonly ledger: Pick<Ledger, 'time' | 'readAll'>
+  readonly invalidationStore: Pick<InvalidationStore, 'time' | 'readAll'>
   readonly catalog: readonly ResourceRules[]
   readonly registry: Registry
   readonly logger: Logger
@@ -41,7 +41,7 @@ interface Published {
  * replica measures all, so that it does not matter which of them live.
  */
 export async function runChores(deps: ChoresDeps, stopping: AbortSignal): Promise<void> {
-  const { databaseUrl, applicationName, redis, ledger, catalog, logger } = deps
+  const { databaseUrl, applicationName, redis, invalidationStore, catalog, logger } = deps
   let published: Published | null = null
   let isSilent = false
   let usage: RedisUsage | null = null
@@ -68,7 +68,7 @@ export async function runChores(deps: ChoresDeps, stopping: AbortSignal): Promis
         return null
       })
     const [found, used] = await Promise.all([
-      orNull(readPublished(ledger)),
+      orNull(readPublished(invalidationStore)),
       orNull(findRedisUsage(redis)),
     ])
     published = found ?? published
@@ -95,9 +95,9 @@ export async function runChores(deps: ChoresDeps, stopping: AbortSignal): Promis
 const timeOf = ({ redisMs, atMs }: Published, isSilent: boolean): number =>
   redisMs + (isSilent ? performance.now() - atMs : 0)
 
-async function readPublished(ledger: ChoresDeps['ledger']): Promise<Published> {
+async function readPublished(invalidationStore: ChoresDeps['invalidationStore']): Promise<Published> {
   const atMs = performance.now()
-  const [redisMs, marks] = await Promise.all([ledger.time(), ledger.readAll()])
+  const [redisMs, marks] = await Promise.all([invalidationStore.time(), invalidationStore.readAll()])
   return { marks, redisMs, atMs }
 }
 

@@ -9,7 +9,7 @@ import {
   type WorkerSession,
 } from '../db/event-log/session.ts'
 import { NoIncarnation } from '../db/event-log/window.ts'
-import type { Ledger } from '../shared/cache/ledger.ts'
+import type { InvalidationStore } from '../shared/cache/invalidation-store.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { createDenialLog } from '../shared/redis-denials.ts'
 import { every } from './every.ts'
@@ -24,7 +24,7 @@ export interface InvalidatorDeps {
   readonly openSession: () => Promise<WorkerSession>
   readonly listener: Pick<Listener, 'connected'>
   readonly wakeUp: WakeUp
-  readonly ledger: Ledger
+  readonly invalidationStore: InvalidationStore
   readonly catalog: readonly ResourceRules[]
   readonly prefix: string
   /** Reads the identity of the Redis, by which its owners are told apart from those of another. */

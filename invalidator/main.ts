@@ -1,7 +1,7 @@
 import { openListener } from '../db/event-log/listener.ts'
 import { openWorkerSession } from '../db/event-log/session.ts'
 import { createIdentityReader } from '../shared/cache/identity.ts'
-import { createLedger } from '../shared/cache/ledger.ts'
+import { createInvalidationStore } from '../shared/cache/invalidation-store.ts'
 import { parseConfig } from '../shared/config.ts'
 import { createInstruments } from '../shared/instruments.ts'
 import { runService } from '../shared/lifecycle.ts'
@@ -74,13 +74,13 @@ await runService(logger, async (service) => {
   const port = await listen(status, { host, port: metricsPort, setting: 'METRICS_PORT' })
   logger.info('started', { host, metricsPort: port })
 
-  const ledger = createLedger(redis, prefix)
+  const invalidationStore = createInvalidationStore(redis, prefix)
   const chores = runChores(
     {
       databaseUrl: url,
       applicationName: `${APPLICATION_NAME}-chores`,
       redis,
-      ledger,
+      invalidationStore,
       catalog,
       registry,
       logger,
@@ -97,7 +97,7 @@ await runService(logger, async (service) => {
         }),
       listener,
       wakeUp,
-      ledger,
+      invalidationStore,
       catalog,
       prefix,
       readIdentity: createIdentityReader(redis, prefix),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
-import type { Advance, AdvanceReport, Ledger } from '../shared/cache/ledger.ts'
+import type { Advance, AdvanceReport, InvalidationStore } from '../shared/cache/invalidation-store.ts'
 
 /**
  * One advance of one resource that takes many scripts, applied beside the windows of the others.
@@ -24,7 +24,7 @@ export interface Pass {
 }
 
 export interface PassesDeps {
-  readonly ledger: Pick<Ledger, 'apply'>
+  readonly invalidationStore: Pick<InvalidationStore, 'apply'>
   /** The session that holds the owner locks is gone. */
   readonly lost: AbortSignal
   readonly logger: Logger
@@ -36,7 +36,7 @@ const BACKOFF_FIRST_MS = 20
 const BACKOFF_MAX_MS = 1_000
 
 /** Begins passes. One that fails ends only after a pause, since its resource begins again at once. */
-export function createPasses({ ledger, lost, logger, onEnd }: PassesDeps): {
+export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesDeps): {
   begin(advance: Advance, startedAtMs: number): Pass
 } {
   const failures = new Map<string, number>()
@@ -44,7 +44,7 @@ export function createPasses({ ledger, lost, logger, onEnd }: PassesDeps): {
   async function run(advance: Advance, aborted: AbortSignal): Promise<AdvanceReport | null> {
     const { name } = advance.resource
     try {
-      const report = await ledger.apply([advance], async () => aborted.throwIfAborted())
+      const report = await invalidationStore.apply([advance], async () => aborted.throwIfAborted())
       failures.delete(name)
       return report
     } catch (error) {

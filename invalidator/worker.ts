@@ -9,7 +9,7 @@ import {
   readWindow,
   type Window,
 } from '../db/event-log/window.ts'
-import { type Advance, type AdvanceReport, type Ledger, takesLong } from '../shared/cache/ledger.ts'
+import { type Advance, type AdvanceReport, type InvalidationStore, takesLong } from '../shared/cache/invalidation-store.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { decodeWatermark, isUnreadable, UNNAMED } from '../shared/cache/watermark.ts'
 import { every } from './every.ts'
@@ -26,7 +26,7 @@ import { createTranslation, LookupFailed } from './translation.ts'
 
 export interface WorkerDeps {
   readonly session: Pick<WorkerSession, 'client' | 'backend' | 'lost' | 'ping'>
-  readonly ledger: Ledger
+  readonly invalidationStore: InvalidationStore
   readonly catalog: readonly ResourceRules[]
   readonly prefix: string
   readonly metrics: InvalidatorMetrics
@@ -114,7 +114,7 @@ interface Looked {
  * stored is taken over between windows only, so that one set of resources takes part in a window.
  */
 export function createWorker(deps: WorkerDeps): Worker {
-  const { session, ledger, metrics, logger, written = new Map() } = deps
+  const { session, invalidationStore, metrics, logger, written = new Map() } = deps
   const { owedFlushes = createOwedFlushes(deps.catalog) } = deps
   const posts = new Map<string, Post>()
   const rivals = createRivals()
@@ -122,7 +122,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   const inspectionDue = every(deps.inspectEveryMs ?? INSPECT_EVERY_MS)
   const pingDue = every(PING_EVERY_MS)
   const passes = createPasses({
-    ledger,
+    invalidationStore,
     lost: session.lost,
     logger,
     onEnd: () => deps.onPassEnd?.(),
@@ -162,7 +162,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const advances = ours().map((post) => advanceOf(post, findings, asOfMs))
     const long = advances.filter(takesLong)
     const short = advances.filter((one) => !takesLong(one))
-    const applying = short.length > 0 ? ledger.apply(short, pingNowAndThen) : NOTHING_DONE
+    const applying = short.length > 0 ? invalidationStore.apply(short, pingNowAndThen) : NOTHING_DONE
     const [report] = await Promise.all([applying, findings.ended])
     if (report.timeMs !== null) told = { redisMs: report.timeMs, atMs: nowMs }
     publishedAtMs = nowMs
@@ -221,14 +221,14 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   /** While windows follow each other, the one before has brought the time along. */
   const redisTime = async () =>
-    performance.now() - told.atMs < TIME_HOLDS_MS ? told.redisMs : ledger.time()
+    performance.now() - told.atMs < TIME_HOLDS_MS ? told.redisMs : invalidationStore.time()
 
   async function readStored(): Promise<void> {
     await Promise.all(
       [...posts.values()].map(async (post) => {
         if (post.pass !== null) return
         if (post.stored !== undefined && post.rivalry === null) return
-        const stored = await ledger.read(post.resource.name)
+        const stored = await invalidationStore.read(post.resource.name)
         post.stored = stored
         post.mark = decodeWatermark(stored)
         if (isUnreadable(stored)) {

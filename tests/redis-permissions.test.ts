@@ -4,8 +4,8 @@ import type { Redis } from 'ioredis'
 import { examine } from '../scripts/doctor/examine.ts'
 import { checkPermissions } from '../scripts/doctor/permissions.ts'
 import { clockKey, entryKey, watermarkKey } from '../shared/cache/key.ts'
-import { createLedger } from '../shared/cache/ledger.ts'
-import { createRedisStore } from '../shared/cache/store.ts'
+import { createInvalidationStore } from '../shared/cache/invalidation-store.ts'
+import { createEntryStore } from '../shared/cache/entry-store.ts'
 import { openRedis } from '../shared/redis.ts'
 import { createDenialLog } from '../shared/redis-denials.ts'
 import { catalog } from '../shared/resources/index.ts'
@@ -126,7 +126,7 @@ describe('a Redis user with limited permissions', function () {
       const lines: object[] = []
       let denials = 0
       const log = createDenialLog({ error: ((...line: object[]) => lines.push(line)) as never })
-      const store = createRedisStore(redis, {
+      const store = createEntryStore(redis, {
         prefix,
         commandTimeoutMs: 1_000,
         onDenied(error) {
@@ -146,18 +146,18 @@ describe('a Redis user with limited permissions', function () {
     const redis = await connect(
       await addUser(`${ALL} -info -type -randomkey -acl|whoami ~${prefix}/*`),
     )
-    const ledger = createLedger(redis, prefix)
+    const invalidationStore = createInvalidationStore(redis, prefix)
     const [resource] = catalog
     if (resource === undefined) throw new Error('nothing is cached')
     const next = {
       ...{ incarnation: 'life', origin: '1.2.3', asOfMs: 1, part: 0, keyVersion: 1 },
       ...{ snapshot: { xmin: 3n, xmax: 3n, xip: [], text: '3:3:' }, fingerprint: 'f' },
     }
-    const report = await ledger.apply([
+    const report = await invalidationStore.apply([
       { resource, expected: null, next, keys: new Set(), flush: true },
     ])
     expect(report.stored.has(resource.name)).to.equal(true)
-    const store = createRedisStore(redis, { prefix, commandTimeoutMs: 1_000 })
+    const store = createEntryStore(redis, { prefix, commandTimeoutMs: 1_000 })
     await until(() => store.watermark(resource.name) !== null)
     store[Symbol.dispose]()
     expect(await admin.exists(watermarkKey(prefix))).to.equal(1)

@@ -3,7 +3,7 @@ import { openWorkerSession } from '../../db/event-log/session.ts'
 import { createInvalidatorMetrics } from '../../invalidator/metrics.ts'
 import { createWorker } from '../../invalidator/worker.ts'
 import { entryKey } from '../../shared/cache/key.ts'
-import { createLedger } from '../../shared/cache/ledger.ts'
+import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createRegistry } from '../../shared/metrics.ts'
 import { openRedis } from '../../shared/redis.ts'
@@ -28,8 +28,8 @@ const session = await openWorkerSession({
 })
 const metrics = createInvalidatorMetrics(createRegistry())
 const logger = createLogger('bench')
-const ledger = createLedger(redis, prefix)
-const worker = createWorker({ session, ledger, catalog, prefix, metrics, logger })
+const invalidationStore = createInvalidationStore(redis, prefix)
+const worker = createWorker({ session, invalidationStore, catalog, prefix, metrics, logger })
 const writer = new pg.Client({ connectionString: url })
 await writer.connect()
 worker.adopt(catalog)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Client } from 'pg'
 import { connectPlain, pinSession, SettingsLost } from '../../db/connection.ts'
-import { createLedger } from '../../shared/cache/ledger.ts'
+import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { explainRedisError, openRedis } from '../../shared/redis.ts'
 import { isDenial } from '../../shared/redis-replies.ts'
 import { checkClocks } from './clocks.ts'
@@ -149,7 +149,7 @@ async function examineRedis(
       ...(await attempt('the settings of Redis', () => checkRedis(redis))),
       ...(await attempt('the clocks', () => checkClocks(client, redis, prefix))),
       ...(await attempt('the watermarks', () =>
-        checkWatermarks(createLedger(redis, prefix), maxStalenessMs, incarnation),
+        checkWatermarks(createInvalidationStore(redis, prefix), maxStalenessMs, incarnation),
       )),
       ...(await attempt('the keys', () => checkKeys(redis, prefix))),
     ]

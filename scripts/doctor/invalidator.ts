@@ -1,5 +1,5 @@
 import { readStatus } from '../../db/event-log/status.ts'
-import type { Ledger } from '../../shared/cache/ledger.ts'
+import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { ageMsOf, decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, wrong } from './finding.ts'
@@ -19,13 +19,13 @@ export async function checkInvalidator(databaseUrl: string): Promise<Finding[]> 
 
 /** Whether each resource moves on at this Redis in this life of the database, and may be read from it. */
 export async function checkWatermarks(
-  ledger: Pick<Ledger, 'time' | 'read'>,
+  invalidationStore: Pick<InvalidationStore, 'time' | 'read'>,
   maxStalenessMs: number,
   incarnation: string | null,
 ): Promise<Finding[]> {
-  const nowMs = await ledger.time()
+  const nowMs = await invalidationStore.time()
   const marks = await Promise.all(
-    catalog.map(async ({ name }) => ({ name, mark: decodeWatermark(await ledger.read(name)) })),
+    catalog.map(async ({ name }) => ({ name, mark: decodeWatermark(await invalidationStore.read(name)) })),
   )
   return marks.flatMap(({ name, mark }) => {
     if (mark === null || ageMsOf(mark, nowMs) > maxStalenessMs) {

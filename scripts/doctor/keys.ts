@@ -8,7 +8,7 @@ import {
   keyMatcher,
   watermarkKey,
 } from '../../shared/cache/key.ts'
-import { createLedger } from '../../shared/cache/ledger.ts'
+import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { isUnreadable } from '../../shared/cache/watermark.ts'
 import type { Redis } from '../../shared/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
@@ -55,9 +55,9 @@ export async function checkKeys(redis: Redis, prefix: string): Promise<Finding[]
 }
 
 async function unreadableWatermarks(redis: Redis, prefix: string): Promise<string[]> {
-  const ledger = createLedger(redis, prefix)
+  const invalidationStore = createInvalidationStore(redis, prefix)
   const found = await Promise.all(
-    catalog.map(async ({ name }) => (isUnreadable(await ledger.read(name)) ? [name] : [])),
+    catalog.map(async ({ name }) => (isUnreadable(await invalidationStore.read(name)) ? [name] : [])),
   )
   return found.flat().map((name) => `the watermark of ${name}`)
 }

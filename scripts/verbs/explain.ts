@@ -8,7 +8,7 @@ import { findSessionRevocations } from '../../db/queries/session-revocations.ts'
 import { createFreshnessPolicy } from '../../shared/cache/freshness-policy.ts'
 import { decodeValue, type CachedValue, isPlausible } from '../../shared/cache/cached-value.ts'
 import { bareKey, entryKey, fullKey, keyParser } from '../../shared/cache/key.ts'
-import { createLedger } from '../../shared/cache/ledger.ts'
+import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/metrics.ts'
 import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
@@ -155,9 +155,9 @@ async function describe(
   prefix: string,
   { resource, key, variant }: Part,
 ): Promise<string[]> {
-  const ledger = createLedger(redis, prefix)
-  const nowMs = await ledger.time()
-  const mark = decodeWatermark(await ledger.read(resource.name))
+  const invalidationStore = createInvalidationStore(redis, prefix)
+  const nowMs = await invalidationStore.time()
+  const mark = decodeWatermark(await invalidationStore.read(resource.name))
   const type = await redis.type(key)
   if (type !== 'hash' && type !== 'none') {
     return ['', `${resource.name}  ${key}`, `  unreadable: another program wrote a ${type} there`]

@@ -4,7 +4,7 @@ import { inTransaction } from '../../db/connection.ts'
 import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { concerns } from '../../invalidator/pattern.ts'
 import { bareKey } from '../../shared/cache/key.ts'
-import { createLedger } from '../../shared/cache/ledger.ts'
+import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { catalog } from '../../shared/resources/index.ts'
@@ -33,10 +33,10 @@ export async function runFlush(
   console.log(`asked for: ${names.join(', ')}`)
   if (redisUrl === undefined) return
   await withRedis(redisUrl, async (redis) => {
-    const ledger = createLedger(redis, prefix)
+    const invalidationStore = createInvalidationStore(redis, prefix)
     const giveUpAtMs = performance.now() + PATIENCE_MS
     const areFlushed = async () => {
-      const texts = await Promise.all(names.map((name) => ledger.read(name)))
+      const texts = await Promise.all(names.map((name) => invalidationStore.read(name)))
       const marks = texts.map(decodeWatermark)
       return marks.every((mark) => mark !== null && includes(mark.snapshot, asked))
     }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type LogStatus, readBacklog, readStatus } from '../../db/event-log/status.ts'
-import { createLedger } from '../../shared/cache/ledger.ts'
+import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { ageMsOf, decodeWatermark, isUnreadable } from '../../shared/cache/watermark.ts'
 import { openRedis } from '../../shared/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
@@ -59,11 +59,11 @@ async function describeWatermarks(
     } catch {
       return ['             does not answer']
     }
-    const ledger = createLedger(redis, prefix)
-    const nowMs = await ledger.time()
+    const invalidationStore = createInvalidationStore(redis, prefix)
+    const nowMs = await invalidationStore.time()
     return await Promise.all(
       catalog.map(async ({ name }) => {
-        const stored = await ledger.read(name)
+        const stored = await invalidationStore.read(name)
         if (isUnreadable(stored)) return `  ${name.padEnd(24)} unreadable watermark`
         const mark = decodeWatermark(stored)
         if (!mark) return `  ${name.padEnd(24)} no watermark`

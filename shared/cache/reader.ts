@@ -19,7 +19,7 @@ import {
   MAX_VALUE_BYTES,
   type Place,
   StoreUnavailable,
-} from './store.ts'
+} from './entry-store.ts'
 import type { ConsistencyToken } from './consistency-token.ts'
 import type { Watermark } from './watermark.ts'
 

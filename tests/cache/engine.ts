@@ -11,7 +11,7 @@ import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import { defineResource, type Loaded, type Resource } from '../../shared/cache/resource.ts'
 import type { PolledState } from '../../shared/cache/polled-state.ts'
-import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
+import { createEntryStore, type EntryStore } from '../../shared/cache/entry-store.ts'
 import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
 import { createRegistry } from '../../shared/metrics.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
@@ -137,7 +137,7 @@ export async function openEngine(
 
     async openReader(options = {}) {
       const own = connect(options.redisUrl ?? redisUrl, 'engine-test-reader')
-      const store = createRedisStore(own, {
+      const store = createEntryStore(own, {
         prefix,
         commandTimeoutMs: options.redisTimeoutMs ?? 50,
         ...(options.polledState && { polledState: options.polledState }),

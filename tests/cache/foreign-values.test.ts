@@ -5,7 +5,7 @@ import { sql } from 'kysely'
 import { Budget } from '../../shared/cache/budget.ts'
 import { decodeValue, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
-import { createLedger } from '../../shared/cache/ledger.ts'
+import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { createVerifier } from '../../shared/cache/verifier.ts'
 import { decodeWatermark, NOTHING_SEEN } from '../../shared/cache/watermark.ts'
 import { openRedis } from '../../shared/redis.ts'
@@ -109,9 +109,9 @@ describe('what another program wrote', function () {
       const hash = watermarkKey(engine.prefix)
       await engine.redis.unlink(hash)
       await call(words, hash)
-      const ledger = createLedger(engine.redis, engine.prefix)
-      expect(await ledger.read('thing')).to.equal(null)
-      expect((await ledger.readAll()).size).to.equal(0)
+      const invalidationStore = createInvalidationStore(engine.redis, engine.prefix)
+      expect(await invalidationStore.read('thing')).to.equal(null)
+      expect((await invalidationStore.readAll()).size).to.equal(0)
       // Reads go on: what is young is fresh without a watermark.
       await heals()
       const next = {
@@ -124,9 +124,9 @@ describe('what another program wrote', function () {
       }
       const snapshot = { ...next.snapshot, text: '3:3:' }
       const advance = { resource: thing, expected: null, keys: new Set<string>(), flush: false }
-      const report = await ledger.apply([{ ...advance, next: { ...next, snapshot } }])
+      const report = await invalidationStore.apply([{ ...advance, next: { ...next, snapshot } }])
       expect(report.stored.has('thing')).to.equal(true)
-      expect(decodeWatermark(await ledger.read('thing'))?.snapshot.text).to.equal('3:3:')
+      expect(decodeWatermark(await invalidationStore.read('thing'))?.snapshot.text).to.equal('3:3:')
       await engine.redis.unlink(hash)
     })
   }
@@ -185,8 +185,8 @@ describe('what another program wrote', function () {
   ]) {
     it(`as a watermark, ${text.length} bytes (${text[0]}), is replaced by an owner`, async () => {
       await engine.redis.hset(watermarkKey(engine.prefix), 'thing', text)
-      const ledger = createLedger(engine.redis, engine.prefix)
-      const expected = await ledger.read('thing')
+      const invalidationStore = createInvalidationStore(engine.redis, engine.prefix)
+      const expected = await invalidationStore.read('thing')
       expect(decodeWatermark(expected)).to.equal(null)
       await heals()
       const next = {
@@ -194,7 +194,7 @@ describe('what another program wrote', function () {
         ...{ snapshot: { xmin: 3n, xmax: 3n, xip: [], text: '3:3:' }, fingerprint: 'f' },
       }
       const advance = { resource: thing, expected, next, keys: new Set<string>(), flush: false }
-      expect((await ledger.apply([advance])).stored.has('thing')).to.equal(true)
+      expect((await invalidationStore.apply([advance])).stored.has('thing')).to.equal(true)
       await engine.redis.unlink(watermarkKey(engine.prefix))
     })
   }

@@ -6,7 +6,7 @@ import { compileRules } from '../../shared/cache/compile.ts'
 import { encodeValue } from '../../shared/cache/cached-value.ts'
 import { createLoader } from '../../shared/cache/loader.ts'
 import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
-import { createRedisStore, type EntryStore } from '../../shared/cache/store.ts'
+import { createEntryStore, type EntryStore } from '../../shared/cache/entry-store.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'
 import {
   affiliations,
@@ -191,7 +191,7 @@ describe('races', function () {
   before(async () => {
     redis = connect()
     const stores = [connect(), connect()].map((client) =>
-      createRedisStore(client, { prefix: newPrefix(), commandTimeoutMs: COMMAND_TIMEOUT_MS }),
+      createEntryStore(client, { prefix: newPrefix(), commandTimeoutMs: COMMAND_TIMEOUT_MS }),
     )
     for (const store of stores) {
       closers.push(() => store[Symbol.dispose]())

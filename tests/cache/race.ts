@@ -9,7 +9,7 @@ import { createCacheMetrics } from '../../shared/cache/metrics.ts'
 import type { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
-import { type EntryStore, StoreUnavailable } from '../../shared/cache/store.ts'
+import { type EntryStore, StoreUnavailable } from '../../shared/cache/entry-store.ts'
 import { createRegistry } from '../../shared/metrics.ts'
 import { type Actor, type Cue, Stage } from '../support/chaos-stage.ts'
 import type { Example } from '../support/closure.ts'
@@ -68,11 +68,11 @@ export async function openRace(
   const invalidator = await openWorker({
     databaseUrl,
     catalog: [resource],
-    wrapLedger: (ledger) => ({
-      ...ledger,
+    wrapInvalidationStore: (invalidationStore) => ({
+      ...invalidationStore,
       async apply(advances) {
         await stage.cue('apply the window')
-        return ledger.apply(advances)
+        return invalidationStore.apply(advances)
       },
     }),
   })

@@ -5,7 +5,7 @@ import type { Answer } from '../../shared/cache/answer.ts'
 import { Budget } from '../../shared/cache/budget.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { PublicError } from '../../shared/errors.ts'
-import { StoreUnavailable } from '../../shared/cache/store.ts'
+import { StoreUnavailable } from '../../shared/cache/entry-store.ts'
 import { until } from '../support/until.ts'
 import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
 

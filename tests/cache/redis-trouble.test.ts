@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Answer } from '../../shared/cache/answer.ts'
-import type { EntryStore } from '../../shared/cache/store.ts'
+import type { EntryStore } from '../../shared/cache/entry-store.ts'
 import { Budget } from '../../shared/cache/budget.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'

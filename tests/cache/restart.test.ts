@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { trackIncarnation } from '../../shared/cache/incarnation-tracker.ts'
-import type { Ledger } from '../../shared/cache/ledger.ts'
+import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { startInvalidator, testRedisUrl } from '../support/invalidator.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
 import { until } from '../support/until.ts'
@@ -84,10 +84,10 @@ describe('readers after a restart of Postgres without an invalidator', function 
     const begun = patient.incarnationTracker.incarnation
 
     let flushes = 0
-    const wrapLedger = (ledger: Ledger): Ledger => ({
-      ...ledger,
+    const wrapInvalidationStore = (invalidationStore: InvalidationStore): InvalidationStore => ({
+      ...invalidationStore,
       async apply(advances, between) {
-        const report = await ledger.apply(advances, between)
+        const report = await invalidationStore.apply(advances, between)
         for (const { resource, flush } of advances) {
           if (flush && report.stored.has(resource.name)) flushes++
         }
@@ -98,7 +98,7 @@ describe('readers after a restart of Postgres without an invalidator', function 
       databaseUrl: postgres.url,
       catalog: [thing],
       prefix: engine.prefix,
-      wrapLedger,
+      wrapInvalidationStore,
     })
     await until(() => invalidator.working && flushes > 0)
     await until(async () => (await text(patient)) === second)

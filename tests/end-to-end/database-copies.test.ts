@@ -106,7 +106,7 @@ describe('databases of one cluster that are copies of each other', function () {
     await until(async () =>
       (await stands.metrics.rivals.get()).values.some(({ value }) => value > 0),
     )
-    const origin = async () => decodeWatermark(await works.ledger.read(RESOURCE))?.origin
+    const origin = async () => decodeWatermark(await works.invalidationStore.read(RESOURCE))?.origin
     const origins = new Set<string | undefined>()
     // Two changes of the original go through while the other invalidator looks on.
     for (const text of ['the original again', 'the original']) {

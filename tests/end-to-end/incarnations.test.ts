@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { Client } from 'pg'
 import { watermarkKey } from '../../shared/cache/key.ts'
-import type { AdvanceReport, Ledger } from '../../shared/cache/ledger.ts'
+import type { AdvanceReport, InvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import type { Redis } from '../../shared/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
@@ -110,7 +110,7 @@ describe('one life of the database after another', function () {
         const { prefix } = system
         const replica = { databaseUrl: door.url, catalog, prefix }
         const gate = createGate()
-        await using first = startInvalidator({ ...replica, wrapLedger: gate.wrapLedger })
+        await using first = startInvalidator({ ...replica, wrapInvalidationStore: gate.wrapInvalidationStore })
         await write(primary.url, 'lost')
         await untilHit(system, 'lost')
 
@@ -144,8 +144,8 @@ describe('one life of the database after another', function () {
       await using postgres = await base.copy()
       const replica = { databaseUrl: postgres.url, catalog, prefix: newPrefix() }
       const records = [createRecord(), createRecord()] as const
-      await using first = startInvalidator({ ...replica, wrapLedger: records[0].wrapLedger })
-      await using _ = startInvalidator({ ...replica, wrapLedger: records[1].wrapLedger })
+      await using first = startInvalidator({ ...replica, wrapInvalidationStore: records[0].wrapInvalidationStore })
+      await using _ = startInvalidator({ ...replica, wrapInvalidationStore: records[1].wrapInvalidationStore })
       const areShared = () =>
         records.every(({ moved }) => moved.size >= Math.floor(catalog.length / 2))
       const areAllOfThisIncarnation = () => areOfIncarnation(first.redis, replica.prefix, postgres.url)
@@ -192,15 +192,15 @@ function createGate() {
   let letGo = () => {}
   let held: Promise<AdvanceReport> | undefined
   return {
-    wrapLedger: (ledger: Ledger): Ledger => ({
-      ...ledger,
+    wrapInvalidationStore: (invalidationStore: InvalidationStore): InvalidationStore => ({
+      ...invalidationStore,
       async apply(advances, between) {
         if (!opened || advances.every(({ keys }) => keys.size === 0)) {
-          return ledger.apply(advances, between)
+          return invalidationStore.apply(advances, between)
         }
         const waiting = opened
         opened = undefined
-        held = waiting.then(() => ledger.apply(advances, between))
+        held = waiting.then(() => invalidationStore.apply(advances, between))
         return held
       },
     }),
@@ -229,10 +229,10 @@ function createRecord() {
       moved.clear()
       flushed.length = 0
     },
-    wrapLedger: (ledger: Ledger): Ledger => ({
-      ...ledger,
+    wrapInvalidationStore: (invalidationStore: InvalidationStore): InvalidationStore => ({
+      ...invalidationStore,
       async apply(advances, between) {
-        const report = await ledger.apply(advances, between)
+        const report = await invalidationStore.apply(advances, between)
         for (const { resource, flush } of advances) {
           if (!report.stored.has(resource.name)) continue
           moved.add(resource.name)

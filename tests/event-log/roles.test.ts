@@ -228,7 +228,7 @@ describe('the roles that docs/dba.md names', () => {
       await using invalidator = startInvalidator({
         databaseUrl: urlOf('invalidator'),
         catalog,
-        wrapLedger: recorder.wrapLedger,
+        wrapInvalidationStore: recorder.wrapInvalidationStore,
       })
       await until(() => invalidator.working && invalidator.connected)
       await api.transaction().execute((trx) => toggleStaffProfile(trx, '181'))

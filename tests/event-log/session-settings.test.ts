@@ -113,7 +113,7 @@ describe('the session of an invalidator', function () {
         databaseUrl: log.url,
         catalog: BIRDS,
         heartbeatMs: 50,
-        wrapLedger: record.wrapLedger,
+        wrapInvalidationStore: record.wrapInvalidationStore,
       })
       await until(() => invalidator.working)
       await log.client.query('insert into bird (id) values (700)')

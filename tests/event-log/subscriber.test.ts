@@ -89,7 +89,7 @@ describe('logical replication into a watched table', function () {
     one.worker.adopt(catalog)
     const disabled = async () => {
       await one.worker.applyWindow()
-      const mark = decodeWatermark(await one.ledger.read('agency:affiliations'))
+      const mark = decodeWatermark(await one.invalidationStore.read('agency:affiliations'))
       return mark?.keyVersion === UNNAMED
     }
     expect(await disabled()).to.be.true

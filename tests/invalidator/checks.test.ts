@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
-import { createLedger } from '../../shared/cache/ledger.ts'
+import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { watermarkKey } from '../../shared/cache/key.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import { openRedis } from '../../shared/redis.ts'
@@ -131,14 +131,14 @@ describe('an entry that is no longer true may be read for as long as it likes', 
     })
     await once(client, 'ready')
     const prefix = newPrefix()
-    const agreeing = createLedger(
+    const agreeing = createInvalidationStore(
       rewriteScripts(client, {
         part: `(redis.call('HGET', KEYS[1], field) or '') == expected`,
         by: 'true',
       }),
       prefix,
     )
-    expect(await isServed(act, { prefix, wrapLedger: () => agreeing })).to.equal(true)
+    expect(await isServed(act, { prefix, wrapInvalidationStore: () => agreeing })).to.equal(true)
     expect(await isServed(act, {})).to.equal(false)
     client.disconnect()
   })
@@ -154,10 +154,10 @@ describe('an entry that is no longer true may be read for as long as it likes', 
       inspectEveryMs: 0,
       ...options,
     })
-    const { worker, redis, prefix, ledger } = opened
+    const { worker, redis, prefix, invalidationStore } = opened
     const entries = entriesOf(redis, prefix)
     const stale = entries.key(bird, 1)
-    const mark = async () => decodeWatermark(await ledger.read(bird.name))
+    const mark = async () => decodeWatermark(await invalidationStore.read(bird.name))
     const apply = async () => {
       const now = await snapshot()
       await until(async () => {

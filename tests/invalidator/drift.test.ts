@@ -41,7 +41,7 @@ describe('triggers that somebody has touched', () => {
       await Promise.all(
         BIRDS.map(async ({ name }) => [
           name,
-          decodeWatermark(await worker.ledger.read(name))?.keyVersion,
+          decodeWatermark(await worker.invalidationStore.read(name))?.keyVersion,
         ]),
       ),
     )
@@ -159,7 +159,7 @@ describe('triggers that somebody has touched', () => {
     next.worker.adopt([wider])
     const keyVersion = async () => {
       await next.worker.applyWindow()
-      return decodeWatermark(await next.ledger.read(wider.name))?.keyVersion
+      return decodeWatermark(await next.invalidationStore.read(wider.name))?.keyVersion
     }
     expect(await keyVersion()).to.equal(UNNAMED)
     await install(log.url, compileRules([bird, nest, wider]))

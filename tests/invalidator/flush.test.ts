@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import type { Ledger } from '../../shared/cache/ledger.ts'
+import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import {
@@ -36,12 +36,12 @@ describe('a flush of one resource', function () {
     let goOn = () => {}
     let steps = 0
     return {
-      wrapLedger: (ledger: Ledger): Ledger => ({
-        ...ledger,
+      wrapInvalidationStore: (invalidationStore: InvalidationStore): InvalidationStore => ({
+        ...invalidationStore,
         apply(advances, between = () => Promise.resolve()) {
           if (!advances.some(({ resource, flush }) => flush && resource.name === 'bird'))
-            return ledger.apply(advances, between)
-          return ledger.apply(advances, async () => {
+            return invalidationStore.apply(advances, between)
+          return invalidationStore.apply(advances, async () => {
             steps++
             if (isWanted) {
               isHeld = true
@@ -79,7 +79,7 @@ describe('a flush of one resource', function () {
       ...options,
     })
     const entries = entriesOf(invalidator.redis, invalidator.prefix)
-    const mark = async (name = 'bird') => decodeWatermark(await invalidator.ledger.read(name))
+    const mark = async (name = 'bird') => decodeWatermark(await invalidator.invalidationStore.read(name))
     await until(() => invalidator.redis.status === 'ready')
     await until(async () => (await mark()) !== null && invalidator.connected)
     const unrelated = await invalidator.redis.dbsize()
@@ -96,7 +96,7 @@ describe('a flush of one resource', function () {
     const record = recordKeys()
     await using invalidator = await start({
       heartbeatMs: Infinity,
-      wrapLedger: (ledger) => record.wrapLedger(hold.wrapLedger(ledger)),
+      wrapInvalidationStore: (invalidationStore) => record.wrapInvalidationStore(hold.wrapInvalidationStore(invalidationStore)),
     })
     const { entries, mark } = invalidator
     const { key, put, left } = entries
@@ -133,7 +133,7 @@ describe('a flush of one resource', function () {
 
   it('stops entries from being read at once when a trigger is damaged meanwhile, and flushes again', async () => {
     using hold = createHold()
-    await using invalidator = await start({ inspectEveryMs: 50, wrapLedger: hold.wrapLedger })
+    await using invalidator = await start({ inspectEveryMs: 50, wrapInvalidationStore: hold.wrapInvalidationStore })
     const { mark } = invalidator
     hold.begin()
     await log.client.query(`select invalidation.flush('bird')`)
@@ -157,7 +157,7 @@ describe('a flush of one resource', function () {
 
   it('begins again from the start when the connection to Redis changes between two of its steps', async () => {
     using hold = createHold()
-    await using invalidator = await start({ wrapLedger: hold.wrapLedger })
+    await using invalidator = await start({ wrapInvalidationStore: hold.wrapInvalidationStore })
     const { redis: client, entries, mark } = invalidator
     hold.begin()
     await log.client.query(`select invalidation.flush('bird')`)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
-import type { Ledger } from '../../shared/cache/ledger.ts'
+import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { decodeWatermark } from '../../shared/cache/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
@@ -16,14 +16,14 @@ function createPause() {
   let isAwaited = false
   let held = false
   let letGo = () => {}
-  const wrapLedger = (ledger: Ledger): Ledger => ({
-    ...ledger,
+  const wrapInvalidationStore = (invalidationStore: InvalidationStore): InvalidationStore => ({
+    ...invalidationStore,
     apply(advances, between = () => Promise.resolve()) {
       if (!isAwaited || advances.every(({ flush }) => !flush))
-        return ledger.apply(advances, between)
+        return invalidationStore.apply(advances, between)
       isAwaited = false
-      return ledger.apply(advances, async () => {
-        const mark = decodeWatermark(await ledger.read('bird'))
+      return invalidationStore.apply(advances, async () => {
+        const mark = decodeWatermark(await invalidationStore.read('bird'))
         if (!held && mark !== null && mark.part > 0) {
           held = true
           await new Promise<void>((resolve) => (letGo = resolve))
@@ -32,7 +32,7 @@ function createPause() {
     },
   })
   return {
-    wrapLedger,
+    wrapInvalidationStore,
     await: () => void (isAwaited = true),
     get isHolding() {
       return held
@@ -65,11 +65,11 @@ describe('a resource that changes its owner in the middle of a flush', function 
       databaseUrl: proxy.url,
       catalog: BIRDS,
       applicationName: 'spms-test-first',
-      wrapLedger: pause.wrapLedger,
+      wrapInvalidationStore: pause.wrapInvalidationStore,
     })
-    const { prefix, redis, ledger } = first
+    const { prefix, redis, invalidationStore } = first
     const { key, put, left } = entriesOf(redis, prefix)
-    const mark = async () => decodeWatermark(await ledger.read('bird'))
+    const mark = async () => decodeWatermark(await invalidationStore.read('bird'))
     await until(() => redis.status === 'ready')
     await until(async () => (await mark()) !== null)
     const keys = Array.from({ length: ENTRIES }, (_, id) => key(bird, id))
@@ -93,7 +93,7 @@ describe('a resource that changes its owner in the middle of a flush', function 
       catalog: BIRDS,
       prefix,
       applicationName: 'spms-test-second',
-      wrapLedger: record.wrapLedger,
+      wrapInvalidationStore: record.wrapInvalidationStore,
     })
     // The first loses Postgres, and with it what it owns, while a step of its flush is under way.
     await proxy[Symbol.asyncDispose]()

@@ -114,7 +114,7 @@ describe('a commit waits until something else wakes the sleeper', () => {
     moment: Moment,
     { wrapSession = (it) => it, wrapPace = (it) => it, wakeUp = new WakeUp() }: Parts,
   ): Promise<boolean> {
-    const { wrapLedger, applied } = recordKeys()
+    const { wrapInvalidationStore, applied } = recordKeys()
     let holding = false
     let waitingSinceMs = Infinity
     // A wait that only hears of a ring before it ends at once.
@@ -124,7 +124,7 @@ describe('a commit waits until something else wakes the sleeper', () => {
       databaseUrl: log.url,
       catalog: BIRDS,
       inspectEveryMs: HEARTBEAT_MS,
-      wrapLedger,
+      wrapInvalidationStore,
       wrapSession(session) {
         const wrapped = wrapSession(session)
         const query = session.client.query.bind(session.client) as (

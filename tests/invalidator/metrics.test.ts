@@ -54,7 +54,7 @@ describe('what an invalidator tells of itself', function () {
   }
 
   /** Chores beside it that are done all the time. */
-  function beginChores({ redis, ledger }: TestInvalidator, databaseUrl = log.url) {
+  function beginChores({ redis, invalidationStore }: TestInvalidator, databaseUrl = log.url) {
     const registry = new Registry()
     const stopping = new AbortController()
     const logger = createLogger('test')
@@ -65,7 +65,7 @@ describe('what an invalidator tells of itself', function () {
         databaseUrl,
         applicationName,
         redis,
-        ledger,
+        invalidationStore,
         catalog: BIRDS,
         registry,
         logger,

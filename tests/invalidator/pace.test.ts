@@ -5,7 +5,7 @@ import type { Client } from 'pg'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
 import { createPace } from '../../invalidator/pace.ts'
 import { WakeUp } from '../../invalidator/wake-up.ts'
-import type { Ledger } from '../../shared/cache/ledger.ts'
+import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { newPrefix, openWorker, recordKeys, startInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
@@ -83,17 +83,17 @@ describe('an invalidator that sleeps without any fallback', () => {
         },
       }
     }
-    const wrapLedger = (inner: Ledger): Ledger => {
-      const ledger = record.wrapLedger(inner)
+    const wrapInvalidationStore = (inner: InvalidationStore): InvalidationStore => {
+      const invalidationStore = record.wrapInvalidationStore(inner)
       return {
-        ...ledger,
+        ...invalidationStore,
         async time() {
           await reached()
-          return ledger.time()
+          return invalidationStore.time()
         },
         async apply(advances) {
           await reached()
-          const report = await ledger.apply(advances)
+          const report = await invalidationStore.apply(advances)
           await reached()
           return report
         },
@@ -106,7 +106,7 @@ describe('an invalidator that sleeps without any fallback', () => {
       heartbeatMs: Infinity,
       listenFirst: true,
       wrapSession,
-      wrapLedger,
+      wrapInvalidationStore,
     })
     const { key } = entriesOf(invalidator.redis, invalidator.prefix)
     return {

@@ -88,7 +88,7 @@ describe('an invalidator that loses what it works with', function () {
 
   it('its own connection: it opens another and goes on where it stood', async () => {
     const record = recordKeys()
-    await using invalidator = start({ wrapLedger: record.wrapLedger })
+    await using invalidator = start({ wrapInvalidationStore: record.wrapInvalidationStore })
     await works(invalidator)
     const { length } = record.flushed
     for (let round = 0; round < 3; round++) {
@@ -104,13 +104,13 @@ describe('an invalidator that loses what it works with', function () {
   it("its own connection, and another life of the database begins: what it wrote is nobody else's", async () => {
     let wasRival = false
     await using invalidator = start({
-      wrapLedger(ledger) {
+      wrapInvalidationStore(invalidationStore) {
         return {
-          ...ledger,
+          ...invalidationStore,
           async apply(advances, between) {
             const { values } = await invalidator.metrics.rivals.get()
             wasRival ||= values.some(({ value }) => value > 0)
-            return ledger.apply(advances, between)
+            return invalidationStore.apply(advances, between)
           },
         }
       },
@@ -126,7 +126,7 @@ describe('an invalidator that loses what it works with', function () {
 
   it("its listener's connection: what rang meanwhile is found", async () => {
     const record = recordKeys()
-    await using invalidator = start({ wrapLedger: record.wrapLedger })
+    await using invalidator = start({ wrapInvalidationStore: record.wrapInvalidationStore })
     await works(invalidator)
     for (let round = 0; round < 3; round++) {
       await terminate('spms-test-listener')
@@ -153,7 +153,7 @@ describe('an invalidator that loses what it works with', function () {
     const record = recordKeys()
     await using proxy = await createProxy(log.url)
     await proxy.listen()
-    await using invalidator = start({ databaseUrl: proxy.url, wrapLedger: record.wrapLedger })
+    await using invalidator = start({ databaseUrl: proxy.url, wrapInvalidationStore: record.wrapInvalidationStore })
     await works(invalidator)
     const { length } = record.flushed
     await proxy[Symbol.asyncDispose]()
@@ -214,7 +214,7 @@ describe('an invalidator that loses what it works with', function () {
   it('Redis, which comes back empty: it flushes, and goes on', async () => {
     const record = recordKeys()
     await using redis = await startPrivateRedis()
-    await using invalidator = start({ redisUrl: redis.url, wrapLedger: record.wrapLedger })
+    await using invalidator = start({ redisUrl: redis.url, wrapInvalidationStore: record.wrapInvalidationStore })
     await works(invalidator)
     await redis.stop()
     await write()
@@ -245,7 +245,7 @@ describe('an invalidator that loses what it works with', function () {
   it('everything in Redis: it flushes, and goes on', async () => {
     const record = recordKeys()
     await using redis = await startPrivateRedis()
-    await using invalidator = start({ redisUrl: redis.url, wrapLedger: record.wrapLedger })
+    await using invalidator = start({ redisUrl: redis.url, wrapInvalidationStore: record.wrapInvalidationStore })
     await works(invalidator)
     const { length } = record.flushed
     await until(() => isSleepLockHeld(log.client))
@@ -282,7 +282,7 @@ describe('an invalidator that loses what it works with', function () {
       ),
     }
     const record = recordKeys()
-    await using invalidator = start({ catalog: [broken, nest], wrapLedger: record.wrapLedger })
+    await using invalidator = start({ catalog: [broken, nest], wrapInvalidationStore: record.wrapInvalidationStore })
     const { key, put, left } = invalidator.entries
     await until(() => record.flushed.length === 2)
     await put([key(bird, 'any'), key(nest, 1)])
@@ -296,7 +296,7 @@ describe('an invalidator that loses what it works with', function () {
 
   it('a column: readers of its table are flushed, and it is exact when the column is back', async () => {
     const record = recordKeys()
-    await using invalidator = start({ wrapLedger: record.wrapLedger })
+    await using invalidator = start({ wrapInvalidationStore: record.wrapInvalidationStore })
     await works(invalidator)
     const { key, put, left } = invalidator.entries
     await log.client.query('alter table bird rename name to title')
@@ -330,7 +330,7 @@ describe('an invalidator that loses what it works with', function () {
   it('nothing, but keeps its watermarks young while nothing happens', async () => {
     await using invalidator = start({ heartbeatMs: 100 })
     await works(invalidator)
-    const asOf = async () => decodeWatermark(await invalidator.ledger.read('bird'))?.asOfMs ?? 0
+    const asOf = async () => decodeWatermark(await invalidator.invalidationStore.read('bird'))?.asOfMs ?? 0
     const first = await asOf()
     await until(async () => (await asOf()) > first + 300)
   })

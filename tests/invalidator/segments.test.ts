@@ -73,12 +73,12 @@ describe('the ring of the log while everything is at work', function () {
     for (let minute = 0; minute < minutes; minute++) {
       aheadS += 60
       if (beside) {
-        const { ledger, prefix, redis } = beside
+        const { invalidationStore, prefix, redis } = beside
         const identity = await createIdentityReader(redis, prefix)()
         const cursors = await Promise.all(
           BIRDS.map(async ({ name }) => ({
             resource: name,
-            snapshot: decodeWatermark(await ledger.read(name))?.snapshot.text ?? '',
+            snapshot: decodeWatermark(await invalidationStore.read(name))?.snapshot.text ?? '',
           })),
         )
         await noteCursors(log.client, identity, cursors)
@@ -101,7 +101,7 @@ describe('the ring of the log while everything is at work', function () {
       databaseUrl: log.url,
       catalog: BIRDS,
       heartbeatMs: 20,
-      wrapLedger: record.wrapLedger,
+      wrapInvalidationStore: record.wrapInvalidationStore,
       ...options,
     })
     await until(() => invalidator.working)

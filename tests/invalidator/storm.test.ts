@@ -132,7 +132,7 @@ describe('16 writers at once, and no fallback poll', function () {
       catalog: BIRDS,
       heartbeatMs: Infinity,
       listenFirst: true,
-      wrapLedger: record.wrapLedger,
+      wrapInvalidationStore: record.wrapInvalidationStore,
       ...options,
     })
 

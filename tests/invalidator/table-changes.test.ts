@@ -33,7 +33,7 @@ describe('a watched table that is changed after installation', () => {
     const marks = await Promise.all(
       BIRDS.map(async ({ name }) => ({
         name,
-        mark: decodeWatermark(await worker.ledger.read(name)),
+        mark: decodeWatermark(await worker.invalidationStore.read(name)),
       })),
     )
     return marks.filter(({ mark }) => mark?.keyVersion === UNNAMED).map(({ name }) => name)
@@ -268,7 +268,7 @@ describe('a watched table that is changed after installation', () => {
     }
 
     for (const table of ['event', 'floor', 'rules', 'build']) {
-      const before = await filtered.ledger.read('bird')
+      const before = await filtered.invalidationStore.read('bird')
       await sql(`alter table invalidation.${table} enable row level security`)
       await using blind = await openWorker({
         databaseUrl: url.href,
@@ -280,7 +280,7 @@ describe('a watched table that is changed after installation', () => {
       const failure = await blind.worker.applyWindow().catch((error: unknown) => error)
       expect(failure, table).to.have.property('code', '42501')
       expect(String(failure)).to.contain('row-level security')
-      expect(await filtered.ledger.read('bird')).to.equal(before)
+      expect(await filtered.invalidationStore.read('bird')).to.equal(before)
       await sql(`alter table invalidation.${table} disable row level security`)
     }
     await filtered[Symbol.asyncDispose]()

@@ -63,8 +63,8 @@ describe('two builds at one log', () => {
   }
 
   const write = (sql: string) => log.client.query(sql)
-  const named = async ({ ledger }: TestWorker, resource: ResourceRules) =>
-    decodeWatermark(await ledger.read(resource.name))?.keyVersion
+  const named = async ({ invalidationStore }: TestWorker, resource: ResourceRules) =>
+    decodeWatermark(await invalidationStore.read(resource.name))?.keyVersion
 
   /** What a build makes of everything that was logged while something was done. */
   async function mapped(

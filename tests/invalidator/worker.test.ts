@@ -4,7 +4,7 @@ import { uninstall } from '../../db/event-log/uninstall.ts'
 import { keepHouse, noteCursors } from '../../db/event-log/housekeeping.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { watermarkKey } from '../../shared/cache/key.ts'
-import type { Ledger } from '../../shared/cache/ledger.ts'
+import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { decodeWatermark, encodeWatermark, type Watermark } from '../../shared/cache/watermark.ts'
 import { openRedis } from '../../shared/redis.ts'
@@ -56,7 +56,7 @@ describe('the worker', () => {
       ...one,
       ...entriesOf(one.redis, one.prefix),
       apply: () => one.worker.applyWindow(),
-      mark: async ({ name }) => decodeWatermark(await one.ledger.read(name)),
+      mark: async ({ name }) => decodeWatermark(await one.invalidationStore.read(name)),
       async flushes() {
         const { values } = await one.metrics.flushes.get()
         one.metrics.flushes.reset()
@@ -170,13 +170,13 @@ describe('the worker', () => {
       get isSpent() {
         return spoil === undefined
       },
-      wrapLedger: (ledger: Ledger): Ledger => ({
-        ...ledger,
+      wrapInvalidationStore: (invalidationStore: InvalidationStore): InvalidationStore => ({
+        ...invalidationStore,
         async apply(...args) {
           const how = spoil
           spoil = undefined
           await how?.()
-          return ledger.apply(...args)
+          return invalidationStore.apply(...args)
         },
       }),
     }
@@ -201,7 +201,7 @@ describe('the worker', () => {
     ] as const) {
       it(`flushes after the log was emptied by hand although ${what} ${failure}`, async () => {
         const spoiler = createSpoiler()
-        const one = await start({ owned, wrapLedger: spoiler.wrapLedger })
+        const one = await start({ owned, wrapInvalidationStore: spoiler.wrapInvalidationStore })
         await one.flushes()
         const keys = owned.map((resource) => one.key(resource, resource === bird ? 1 : ''))
         const reader = await openEntries(one.prefix)
@@ -243,11 +243,11 @@ describe('the worker', () => {
       databaseUrl: log.url,
       catalog: BIRDS,
       applicationName: 'spms-test-emptied',
-      wrapLedger: spoiler.wrapLedger,
+      wrapInvalidationStore: spoiler.wrapInvalidationStore,
     })
     const { put, left, key } = await openEntries(invalidator.prefix)
     await until(() => invalidator.working && invalidator.connected)
-    await until(async () => (await invalidator.ledger.readAll()).size === BIRDS.length)
+    await until(async () => (await invalidator.invalidationStore.readAll()).size === BIRDS.length)
     const keys = [key(bird, 1), key(nest, 2), key(census)]
     await put(keys)
     await write('begin')
@@ -351,16 +351,16 @@ describe('the worker', () => {
     // Whatever is written from here on may be in the window, and is not promised.
     const fly = () => write(`insert into bird values (${++birds})`)
     const one = await start({
-      wrapLedger: (ledger) => ({
-        ...ledger,
+      wrapInvalidationStore: (invalidationStore) => ({
+        ...invalidationStore,
         async time() {
-          const time = await ledger.time()
+          const time = await invalidationStore.time()
           await fly()
           return time
         },
         async apply(...advances) {
           promised = birds
-          const report = await ledger.apply(...advances)
+          const report = await invalidationStore.apply(...advances)
           await fly()
           return report
         },
@@ -633,14 +633,14 @@ describe('the worker', () => {
   })
 
   describe('when Redis fails in the middle', () => {
-    const failing = (when: 'before' | 'after'): [(ledger: Ledger) => Ledger, { fail: boolean }] => {
+    const failing = (when: 'before' | 'after'): [(invalidationStore: InvalidationStore) => InvalidationStore, { fail: boolean }] => {
       const state = { fail: false }
       return [
-        (ledger) => ({
-          ...ledger,
+        (invalidationStore) => ({
+          ...invalidationStore,
           async apply(advances) {
             if (state.fail && when === 'before') throw new Error('Redis is away')
-            const report = await ledger.apply(advances)
+            const report = await invalidationStore.apply(advances)
             if (state.fail) throw new Error('Redis is away')
             return report
           },
@@ -651,8 +651,8 @@ describe('the worker', () => {
 
     for (const when of ['before', 'after'] as const) {
       it(`keeps the window, and repeats it: ${when} it was stored`, async () => {
-        const [wrapLedger, state] = failing(when)
-        const one = await start({ wrapLedger })
+        const [wrapInvalidationStore, state] = failing(when)
+        const one = await start({ wrapInvalidationStore })
         const keys = [one.key(bird, 1), one.key(bird, 2)]
         state.fail = true
         await write(A_BIRD)
@@ -673,12 +673,12 @@ describe('the worker', () => {
     it('reads again those that a report leaves out, and repeats only theirs', async () => {
       let hide = false
       const one = await start({
-        wrapLedger: (ledger) => ({
-          ...ledger,
+        wrapInvalidationStore: (invalidationStore) => ({
+          ...invalidationStore,
           async apply(advances) {
-            if (!hide) return ledger.apply(advances)
+            if (!hide) return invalidationStore.apply(advances)
             hide = false
-            return ledger.apply(advances.filter(({ resource }) => resource.name !== 'bird'))
+            return invalidationStore.apply(advances.filter(({ resource }) => resource.name !== 'bird'))
           },
         }),
       })

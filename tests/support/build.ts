@@ -7,7 +7,7 @@ import { createCacheMetrics } from '../../shared/cache/metrics.ts'
 import { IncarnationTracker, trackIncarnation } from '../../shared/cache/incarnation-tracker.ts'
 import { createReader, type Reader } from '../../shared/cache/reader.ts'
 import type { Resource, ResourceRules } from '../../shared/cache/resource.ts'
-import { createRedisStore } from '../../shared/cache/store.ts'
+import { createEntryStore } from '../../shared/cache/entry-store.ts'
 import type { Watermark } from '../../shared/cache/watermark.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createRegistry } from '../../shared/metrics.ts'
@@ -84,7 +84,7 @@ export function defineBuild({
         onState: () => {},
       })
       // This machine may be busy, and what it is busy with is not what is tested.
-      const store = createRedisStore(redis, { prefix, commandTimeoutMs: 4_000 })
+      const store = createEntryStore(redis, { prefix, commandTimeoutMs: 4_000 })
       const incarnationTracker = new IncarnationTracker()
       const stopping = new AbortController()
       void trackIncarnation(db, incarnationTracker, stopping.signal)

@@ -8,7 +8,7 @@ import { createInvalidatorMetrics, type InvalidatorMetrics } from '../../invalid
 import { WakeUp } from '../../invalidator/wake-up.ts'
 import { createWorker, type Worker } from '../../invalidator/worker.ts'
 import { createIdentityReader } from '../../shared/cache/identity.ts'
-import { createLedger, type Ledger } from '../../shared/cache/ledger.ts'
+import { createInvalidationStore, type InvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createRegistry } from '../../shared/metrics.ts'
@@ -33,7 +33,7 @@ export interface TestInvalidatorOptions {
   /** What `pg_stat_activity` calls the worker; its listener has `-listener` behind it. */
   readonly applicationName?: string
   /** May stand between the worker and Redis. */
-  readonly wrapLedger?: (ledger: Ledger) => Ledger
+  readonly wrapInvalidationStore?: (invalidationStore: InvalidationStore) => InvalidationStore
   /** May stand between the worker and Postgres. */
   readonly wrapSession?: (session: WorkerSession) => WorkerSession
   /** Begins to work only when the bell can be heard; else that rings once for itself. */
@@ -44,7 +44,7 @@ interface Opened {
   readonly prefix: string
   readonly redis: Redis
   /** Unwrapped. */
-  readonly ledger: Ledger
+  readonly invalidationStore: InvalidationStore
   readonly registry: Registry
   readonly metrics: InvalidatorMetrics
 }
@@ -61,9 +61,9 @@ export interface TestInvalidator extends Opened, AsyncDisposable {
 /** Runs an invalidator as its `main.ts` does, until it is disposed of. */
 export function startInvalidator(options: TestInvalidatorOptions): TestInvalidator {
   const { databaseUrl, catalog, heartbeatMs = 500, applicationName = 'spms-test' } = options
-  const { wrapLedger = (ledger) => ledger, wrapSession = (session) => session } = options
+  const { wrapInvalidationStore = (invalidationStore) => invalidationStore, wrapSession = (session) => session } = options
   const opened = open(options)
-  const { redis, prefix, ledger, metrics } = opened
+  const { redis, prefix, invalidationStore, metrics } = opened
   const stopping = new AbortController()
   const wakeUp = new WakeUp()
   let rings = 0
@@ -96,7 +96,7 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
       },
       listener,
       wakeUp,
-      ledger: wrapLedger(ledger),
+      invalidationStore: wrapInvalidationStore(invalidationStore),
       catalog,
       prefix,
       readIdentity: createIdentityReader(redis, prefix),
@@ -137,7 +137,7 @@ export interface TestWorker extends Opened, AsyncDisposable {
 /** Opens a worker on a session of its own, owning nothing yet. */
 export async function openWorker(options: TestInvalidatorOptions): Promise<TestWorker> {
   const { databaseUrl, catalog, applicationName = 'spms-test-worker' } = options
-  const { wrapLedger = (ledger) => ledger, wrapSession = (session) => session } = options
+  const { wrapInvalidationStore = (invalidationStore) => invalidationStore, wrapSession = (session) => session } = options
   const session = wrapSession(
     await openWorkerSession({
       url: databaseUrl,
@@ -147,11 +147,11 @@ export async function openWorker(options: TestInvalidatorOptions): Promise<TestW
     }),
   )
   const opened = open(options)
-  const { prefix, ledger, metrics, redis } = opened
+  const { prefix, invalidationStore, metrics, redis } = opened
   if (redis.status !== 'ready') await once(redis, 'ready')
   const worker = createWorker({
     session,
-    ledger: wrapLedger(ledger),
+    invalidationStore: wrapInvalidationStore(invalidationStore),
     catalog,
     prefix,
     metrics,
@@ -187,7 +187,7 @@ function open({ redisUrl = testRedisUrl(), prefix = newPrefix() }: TestInvalidat
   return {
     prefix,
     redis,
-    ledger: createLedger(redis, prefix),
+    invalidationStore: createInvalidationStore(redis, prefix),
     registry,
     metrics: createInvalidatorMetrics(registry),
   }
@@ -214,7 +214,7 @@ function silentLogger() {
 
 /** Notes the keys that a ledger has forgotten, and how often it flushed. */
 export function recordKeys(): {
-  readonly wrapLedger: (ledger: Ledger) => Ledger
+  readonly wrapInvalidationStore: (invalidationStore: InvalidationStore) => InvalidationStore
   readonly applied: Set<string>
   readonly flushed: string[]
 } {
@@ -223,10 +223,10 @@ export function recordKeys(): {
   return {
     applied,
     flushed,
-    wrapLedger: (ledger) => ({
-      ...ledger,
+    wrapInvalidationStore: (invalidationStore) => ({
+      ...invalidationStore,
       async apply(advances, between) {
-        const report = await ledger.apply(advances, between)
+        const report = await invalidationStore.apply(advances, between)
         for (const { resource, keys, flush } of advances) {
           if (!report.stored.has(resource.name)) continue
           if (flush) flushed.push(resource.name)

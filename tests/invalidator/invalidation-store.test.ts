@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
-import { type Advance, createLedger, type Ledger } from '../../shared/cache/ledger.ts'
+import { type Advance, createInvalidationStore, type InvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { decodeWatermark, encodeWatermark, type Watermark } from '../../shared/cache/watermark.ts'
@@ -55,7 +55,7 @@ describe('a watermark', () => {
 
 describe('the ledger', () => {
   let redis: Redis
-  let ledger: Ledger
+  let invalidationStore: InvalidationStore
   let prefix: string
 
   before(async () => {
@@ -64,7 +64,7 @@ describe('the ledger', () => {
   after(() => redis.disconnect())
   beforeEach(() => {
     prefix = newPrefix()
-    ledger = createLedger(redis, prefix)
+    invalidationStore = createInvalidationStore(redis, prefix)
   })
   afterEach(async () => {
     const keys = await redis.keys('*')
@@ -74,7 +74,7 @@ describe('the ledger', () => {
 
   async function connect(): Promise<Redis> {
     const one = openRedis(testRedisUrl(), {
-      name: 'spms-test-ledger',
+      name: 'spms-test-invalidation-store',
       commandTimeoutMs: 5_000,
       onState: () => {},
     })
@@ -104,14 +104,14 @@ describe('the ledger', () => {
   })
 
   it("tells Redis' own time", async () => {
-    const before = await ledger.time()
+    const before = await invalidationStore.time()
     expect(before).to.be.within(Date.now() - 60_000, Date.now() + 60_000)
-    expect(await ledger.time()).to.be.at.least(before)
+    expect(await invalidationStore.time()).to.be.at.least(before)
   })
 
   it('forgets entries and moves the watermark in one step', async () => {
     await fill([key(bird, 1), key(bird, 2), key(nest, 1)])
-    const report = await ledger.apply([
+    const report = await invalidationStore.apply([
       advance(bird, { keys: new Set([key(bird, 1), key(bird, 9)]) }),
       advance(nest, {}),
     ])
@@ -122,22 +122,22 @@ describe('the ledger', () => {
     expect(Object.fromEntries(report.removed)).to.eql({ bird: 1, nest: 0 })
     const text = encodeWatermark(mark(10))
     expect(Object.fromEntries(report.stored)).to.eql({ bird: text, nest: text })
-    expect(await ledger.read('bird')).to.equal(text)
-    expect(await ledger.read('census')).to.equal(null)
+    expect(await invalidationStore.read('bird')).to.equal(text)
+    expect(await invalidationStore.read('census')).to.equal(null)
   })
 
   it('does nothing where the watermark is not what this owner knows', async () => {
-    await ledger.apply([advance(bird, {}), advance(nest, {})])
-    const stored = await ledger.read('bird')
+    await invalidationStore.apply([advance(bird, {}), advance(nest, {})])
+    const stored = await invalidationStore.read('bird')
     await fill([key(bird, 1), key(nest, 1)])
     const others = encodeWatermark(mark(10, { asOfMs: 11 }))
     for (const expected of [null, '', 'x', others]) {
-      const report = await ledger.apply([
+      const report = await invalidationStore.apply([
         advance(bird, { expected, next: mark(12), keys: new Set([key(bird, 1)]) }),
         advance(nest, { expected: stored, next: mark(10), keys: new Set([key(nest, 1)]) }),
       ])
       expect([...report.stored.keys()], String(expected)).to.eql(['nest'])
-      expect(await ledger.read('bird')).to.equal(stored)
+      expect(await invalidationStore.read('bird')).to.equal(stored)
       expect(await left([key(bird, 1)])).to.have.lengthOf(1)
     }
     expect(await left([key(nest, 1)])).to.eql([])
@@ -145,7 +145,7 @@ describe('the ledger', () => {
 
   it('is overwritten by an owner that lost it, if that comparison always agreed', async () => {
     const agreeing = await connect()
-    const careless = createLedger(
+    const careless = createInvalidationStore(
       rewriteScripts(agreeing, {
         part: `(redis.call('HGET', KEYS[1], field) or '') == expected`,
         by: 'true',
@@ -153,13 +153,13 @@ describe('the ledger', () => {
       prefix,
     )
     for (const [owner, stands] of [
-      [ledger, 30],
+      [invalidationStore, 30],
       [careless, 20],
     ] as const) {
       await redis.hset(watermarkKey(prefix), 'bird', encodeWatermark(mark(30)))
       const expected = encodeWatermark(mark(10))
       await owner.apply([advance(bird, { expected, next: mark(20) })])
-      expect(await ledger.read('bird')).to.equal(encodeWatermark(mark(stands)))
+      expect(await invalidationStore.read('bird')).to.equal(encodeWatermark(mark(stands)))
     }
     agreeing.disconnect()
   })
@@ -168,7 +168,7 @@ describe('the ledger', () => {
     const expected = encodeWatermark(mark(5))
     const many = ids(5_000).map((id) => key(bird, id))
     await fill([...many, key(nest, 1), key(census, '')])
-    const report = await ledger.apply([
+    const report = await invalidationStore.apply([
       advance(bird, { expected, keys: new Set(many) }),
       advance(nest, { expected, flush: true }),
       advance(census, { expected, keys: new Set([key(census, '')]) }),
@@ -182,7 +182,7 @@ describe('the ledger', () => {
     const COUNT = 7_001
 
     async function start() {
-      const before = await ledger.apply([advance(bird, { next: mark(5) })])
+      const before = await invalidationStore.apply([advance(bird, { next: mark(5) })])
       const keys = ids(COUNT).map((id) => key(bird, id))
       await fill(keys)
       return { keys, expected: before.stored.get('bird') as string }
@@ -191,13 +191,13 @@ describe('the ledger', () => {
     it('works in parts, each of which leaves the old snapshot and another text', async () => {
       const { keys, expected } = await start()
       const texts: (string | null)[] = [expected]
-      const report = await withHook(async () => texts.push(await ledger.read('bird'))).apply([
+      const report = await withHook(async () => texts.push(await invalidationStore.read('bird'))).apply([
         advance(bird, { expected, next: mark(20), keys: new Set(keys) }),
       ])
       expect(await left(keys)).to.eql([])
       expect(report.removed.get('bird')).to.equal(COUNT)
       expect(report.stored.get('bird')).to.equal(encodeWatermark(mark(20)))
-      expect(await ledger.read('bird')).to.equal(encodeWatermark(mark(20)))
+      expect(await invalidationStore.read('bird')).to.equal(encodeWatermark(mark(20)))
       const marks = texts.map((text) => decodeWatermark(text))
       expect(marks.map((one) => one?.part)).to.eql([0, 1, 2, 3, 4, 0])
       expect(marks.slice(0, -1).map((one) => one?.snapshot.text)).to.eql(Array(5).fill('5:5:'))
@@ -211,14 +211,14 @@ describe('the ledger', () => {
           const failure = await withCrash(broken, when).apply([one]).catch(String)
           expect(failure).to.equal('Error: crash')
 
-          const found = await ledger.read('bird')
+          const found = await invalidationStore.read('bird')
           const { snapshot, part } = decodeWatermark(found) as Watermark
           const done = when === 'after it was done' ? broken : broken - 1
           // The fifth is the one that stores the new snapshot.
           expect([snapshot.text, part]).to.eql(done === 5 ? ['20:20:', 0] : ['5:5:', done])
 
           await fill(keys.slice(0, 10))
-          const owner = createLedger(redis, prefix)
+          const owner = createInvalidationStore(redis, prefix)
           const report = await owner.apply([{ ...one, expected: found, next: mark(21) }])
           expect(report.stored.get('bird')).to.equal(encodeWatermark(mark(21)))
           expect(await left(keys)).to.eql([])
@@ -233,7 +233,7 @@ describe('the ledger', () => {
         if (++parts === 2) await redis.hset(watermarkKey(prefix), 'bird', encodeWatermark(mark(30)))
       }).apply([advance(bird, { expected, next: mark(20), keys: new Set(keys) })])
       expect([...report.stored]).to.eql([])
-      expect(await ledger.read('bird')).to.equal(encodeWatermark(mark(30)))
+      expect(await invalidationStore.read('bird')).to.equal(encodeWatermark(mark(30)))
       expect((await left(keys)).length).to.equal(COUNT - 4_000)
     })
 
@@ -244,10 +244,10 @@ describe('the ledger', () => {
         .apply([advance(bird, { next: mark(20), flush: true })])
         .catch(String)
       expect(failure).to.equal('Error: crash')
-      const text = await ledger.read('bird')
+      const text = await invalidationStore.read('bird')
       expect(text).to.be.a('string')
       expect(decodeWatermark(text)).to.equal(null)
-      const report = await ledger.apply([
+      const report = await invalidationStore.apply([
         advance(bird, { expected: text, next: mark(21), flush: true }),
       ])
       expect(report.stored.get('bird')).to.equal(encodeWatermark(mark(21)))
@@ -255,9 +255,9 @@ describe('the ledger', () => {
     })
 
     /** A ledger on whose scripts something is done each time one has run. */
-    function withHook(after: () => Promise<unknown>): Ledger {
+    function withHook(after: () => Promise<unknown>): InvalidationStore {
       const scripted = redis.duplicate() as Redis & Scripts
-      const hooked = createLedger(scripted, prefix)
+      const hooked = createInvalidationStore(scripted, prefix)
       const run = scripted.spmsAdvance.bind(scripted)
       scripted.spmsAdvance = async (...args) => {
         if (scripted.status !== 'ready') await once(scripted, 'ready')
@@ -268,9 +268,9 @@ describe('the ledger', () => {
       return ready(scripted, hooked)
     }
 
-    function withCrash(script: number, when: 'before it arrives' | 'after it was done'): Ledger {
+    function withCrash(script: number, when: 'before it arrives' | 'after it was done'): InvalidationStore {
       const scripted = redis.duplicate() as Redis & Scripts
-      const crashing = createLedger(scripted, prefix)
+      const crashing = createInvalidationStore(scripted, prefix)
       const run = scripted.spmsAdvance.bind(scripted)
       let count = 0
       scripted.spmsAdvance = async (...args) => {
@@ -288,7 +288,7 @@ describe('the ledger', () => {
     }
 
     /** Connects first, and goes when it is done. */
-    const ready = (client: Redis, inner: Ledger): Ledger => ({
+    const ready = (client: Redis, inner: InvalidationStore): InvalidationStore => ({
       ...inner,
       async apply(advances) {
         if (client.status !== 'ready') await once(client, 'ready')
@@ -315,10 +315,10 @@ describe('the ledger', () => {
         `x${prefix}/v1/bird:1`,
       ]
       await fill([...theirs, ...others])
-      await ledger.apply([advance(bird, {}), advance(nest, {})])
-      const expected = await ledger.read('bird')
+      await invalidationStore.apply([advance(bird, {}), advance(nest, {})])
+      const expected = await invalidationStore.read('bird')
 
-      const report = await ledger.apply([
+      const report = await invalidationStore.apply([
         advance(bird, { expected, next: mark(20), flush: true }),
         advance(nest, { expected, next: mark(20) }),
       ])
@@ -330,8 +330,8 @@ describe('the ledger', () => {
 
     it('of several resources is one pass, and one that is lost does not stop the others', async () => {
       await fill([key(bird, 1), key(nest, 1), key(census, '')])
-      await ledger.apply([advance(bird, {})])
-      const report = await ledger.apply([
+      await invalidationStore.apply([advance(bird, {})])
+      const report = await invalidationStore.apply([
         advance(bird, { expected: 'x', flush: true }),
         advance(nest, { flush: true }),
         advance(census, { flush: true }),
@@ -342,7 +342,7 @@ describe('the ledger', () => {
 
     it('finds its entries under a prefix with characters that mean something to SCAN', async () => {
       const strange = String.raw`[${prefix}]*?\^`
-      const odd = createLedger(redis, strange)
+      const odd = createInvalidationStore(redis, strange)
       const keys = ['1', '2'].map((id) => entryKey(strange, bird, { id }))
       const other = key(bird, 1)
       await fill([...keys, other])
@@ -352,11 +352,11 @@ describe('the ledger', () => {
   })
 
   it('lets two owners alternate: each goes on where the other stands', async () => {
-    const owners = [createLedger(redis, prefix), createLedger(redis, prefix)]
+    const owners = [createInvalidationStore(redis, prefix), createInvalidationStore(redis, prefix)]
     const known: (string | null)[] = [null, null]
     for (let round = 1; round <= 20; round++) {
       const me = round % 3 === 0 ? 0 : 1
-      const owner = owners[me] as Ledger
+      const owner = owners[me] as InvalidationStore
       await fill([key(bird, round)])
       const attempt = () =>
         owner.apply([
@@ -374,7 +374,7 @@ describe('the ledger', () => {
       }
       known[me] = report.stored.get('bird') ?? null
       expect(await left([key(bird, round)])).to.eql([])
-      expect(await ledger.read('bird')).to.equal(encodeWatermark(mark(round + 100)))
+      expect(await invalidationStore.read('bird')).to.equal(encodeWatermark(mark(round + 100)))
     }
   })
 })

@@ -44,7 +44,7 @@ export interface AdvanceReport {
 }
 
 /** The invalidator's side of Redis: entries go and the watermark moves in one step, or not at all. */
-export interface Ledger {
+export interface InvalidationStore {
   /** Redis' clock in milliseconds. */
   time(): Promise<number>
   /** The stored text of a resource's watermark. */
@@ -65,7 +65,7 @@ const SCAN_COUNT = 1_000
 const STEPS_AT_ONCE = 2
 
 /** Opens the ledger of one key prefix in one Redis. */
-export function createLedger(redis: Redis, prefix: string): Ledger {
+export function createInvalidationStore(redis: Redis, prefix: string): InvalidationStore {
   redis.defineCommand('spmsAdvance', { lua: ADVANCE })
   const scripted = redis as unknown as Scripted
   const hash = watermarkKey(prefix)
@@ -103,24 +103,24 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
 
   /** Applies a part: the keys go, the part number rises, the snapshot stays. */
   async function applyPart(
-    { item, parts }: Parted,
+    { item, progress }: PartialAdvance,
     keys: readonly string[],
     report: MutableReport,
   ): Promise<boolean> {
-    const before = parts.before ?? { ...item.next, ...NOTHING_APPLIED }
-    const raised = encodeWatermark({ ...enabledIn(parts, before), part: ++parts.count })
+    const before = progress.before ?? { ...item.next, ...NOTHING_APPLIED }
+    const raised = encodeWatermark({ ...withDisabling(progress, before), part: ++progress.count })
     await advance(
-      [{ name: item.resource.name, expected: parts.expected, next: raised, keys }],
+      [{ name: item.resource.name, expected: progress.expected, next: raised, keys }],
       report,
     )
-    parts.expected = report.stored.get(item.resource.name) ?? null
-    return parts.expected !== null
+    progress.expected = report.stored.get(item.resource.name) ?? null
+    return progress.expected !== null
   }
 
-  async function applyLast({ item, parts }: Parted, report: MutableReport): Promise<void> {
-    parts.isDisabled ||= item.isDisabled?.() ?? false
-    const next = encodeWatermark(enabledIn(parts, item.next))
-    await advance([{ name: item.resource.name, expected: parts.expected, next, keys: [] }], report)
+  async function applyLast({ item, progress }: PartialAdvance, report: MutableReport): Promise<void> {
+    progress.isDisabled ||= item.isDisabled?.() ?? false
+    const next = encodeWatermark(withDisabling(progress, item.next))
+    await advance([{ name: item.resource.name, expected: progress.expected, next, keys: [] }], report)
   }
 
   async function applyInParts(
@@ -128,13 +128,13 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
     report: MutableReport,
     between: () => Promise<void>,
   ): Promise<void> {
-    const parted = toParts(item)
+    const partial = beginPartial(item)
     for (const batch of batchesOf([...item.keys])) {
-      parted.parts.isDisabled ||= item.isDisabled?.() ?? false
-      if (!(await takeTurn(() => applyPart(parted, batch, report)))) return
+      partial.progress.isDisabled ||= item.isDisabled?.() ?? false
+      if (!(await takeTurn(() => applyPart(partial, batch, report)))) return
       await between()
     }
-    await applyLast(parted, report)
+    await applyLast(partial, report)
   }
 
   /** One pass over the key space for one resource. */
@@ -145,8 +145,8 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
   ): Promise<void> {
     const matches = keyMatcher(prefix, item.resource)
     const glob = resourceGlob(prefix, item.resource)
-    const parted = toParts(item)
-    const { parts } = parted
+    const partial = beginPartial(item)
+    const { progress } = partial
     // A cursor means nothing to another server, and a restarted one may lack what was deleted.
     const connection = connectionOf(redis)
     const step = async (cursor: string): Promise<string | null> => {
@@ -154,10 +154,10 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
       const [next, found] = await redis.scan(cursor, 'MATCH', glob, 'COUNT', SCAN_COUNT)
       if (connectionOf(redis) !== connection) throw new ConnectionChanged()
       const keys = found.filter((key) => matches.test(key))
-      const wasDisabled = parts.isDisabled
-      parts.isDisabled ||= item.isDisabled?.() ?? false
-      if (keys.length === 0 && parts.isDisabled === wasDisabled) return next
-      return (await applyPart(parted, keys, report)) ? next : null
+      const wasDisabled = progress.isDisabled
+      progress.isDisabled ||= item.isDisabled?.() ?? false
+      if (keys.length === 0 && progress.isDisabled === wasDisabled) return next
+      return (await applyPart(partial, keys, report)) ? next : null
     }
     let cursor = '0'
     do {
@@ -168,17 +168,17 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
       await between()
     } while (cursor !== '0')
     if (connectionOf(redis) !== connection) throw new ConnectionChanged()
-    await applyLast(parted, report)
+    await applyLast(partial, report)
   }
 
   return {
     time,
 
     read: (resource) =>
-      redis.hgetBuffer(hash, resource).then((bytes) => bytes && textOf(bytes), noneIfOther(null)),
+      redis.hgetBuffer(hash, resource).then((bytes) => bytes && textOf(bytes), emptyIfWrongType(null)),
 
     async readAll() {
-      const stored = Object.entries(await redis.hgetall(hash).catch(noneIfOther({})))
+      const stored = Object.entries(await redis.hgetall(hash).catch(emptyIfWrongType({})))
       return new Map(
         stored.flatMap(([resource, text]) => {
           const mark = decodeWatermark(text)
@@ -191,7 +191,7 @@ export function createLedger(redis: Redis, prefix: string): Ledger {
       const report: MutableReport = { stored: new Map(), removed: new Map(), timeMs: null }
       const short = advances.filter((item) => !takesLong(item))
 
-      for (const group of packed(short)) {
+      for (const group of groupBySize(short)) {
         await advance(
           group.map(({ resource, expected, next, keys, flush }) => ({
             name: resource.name,
@@ -253,7 +253,7 @@ const textOf = (bytes: Buffer) => bytes.toString('latin1')
 const bytesOf = (text: string) => Buffer.from(text, 'latin1')
 
 /** A key of another type holds nothing of ours. */
-function noneIfOther<T>(none: T): (error: unknown) => T {
+function emptyIfWrongType<T>(none: T): (error: unknown) => T {
   return (error) => {
     if (isWrongType(error)) return none
     throw error
@@ -268,25 +268,25 @@ interface Step {
 }
 
 /** An advance that takes many scripts, and how far it is. */
-interface Parted {
+interface PartialAdvance {
   readonly item: Advance
-  readonly parts: Parts
+  readonly progress: Progress
 }
 
-interface Parts {
+interface Progress {
   expected: string | null
   readonly before: Watermark | null
   count: number
   isDisabled: boolean
 }
 
-function toParts(item: Advance): Parted {
+function beginPartial(item: Advance): PartialAdvance {
   const before = decodeWatermark(item.expected)
   const count = before?.part ?? 0
-  return { item, parts: { expected: item.expected, before, count, isDisabled: false } }
+  return { item, progress: { expected: item.expected, before, count, isDisabled: false } }
 }
 
-const enabledIn = ({ isDisabled }: Parts, mark: Watermark): Watermark =>
+const withDisabling = ({ isDisabled }: Progress, mark: Watermark): Watermark =>
   isDisabled ? { ...mark, keyVersion: UNNAMED } : mark
 
 /** The connection was replaced in the middle of a flush: it has to begin again. */
@@ -340,7 +340,7 @@ function* batchesOf(keys: readonly string[]): Iterable<readonly string[]> {
 }
 
 /** Groups resources so that no script carries too many keys. */
-function* packed(items: readonly Advance[]): Iterable<readonly Advance[]> {
+function* groupBySize(items: readonly Advance[]): Iterable<readonly Advance[]> {
   let group: Advance[] = []
   let size = 0
   for (const item of items) {

@@ -52,7 +52,7 @@ export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable'
 }
 
-export interface RedisStoreOptions {
+export interface EntryStoreOptions {
   /** Of every key. */
   readonly prefix: string
   /** How long one command may take. The client's own time-out should be longer: it hears no late reply. */
@@ -85,9 +85,9 @@ const FAILURES_TO_OPEN = 5
 const HALF_OPEN_AFTER_MS = 500
 
 /** An entry store on Redis, with a poll of its own and a circuit breaker that only the poll closes. */
-export function createRedisStore(
+export function createEntryStore(
   redis: Redis,
-  options: RedisStoreOptions,
+  options: EntryStoreOptions,
 ): EntryStore & Disposable {
   const { prefix, commandTimeoutMs, onState, onDenied, polledState = new PolledState(), metrics } = options
   const maxStoredBytes = HEADER_BYTES + (options.maxValueBytes ?? MAX_VALUE_BYTES)

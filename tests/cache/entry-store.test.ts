@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { Budget } from '../../shared/cache/budget.ts'
 import { bareUuid, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
-import type { EntryStore } from '../../shared/cache/store.ts'
+import type { EntryStore } from '../../shared/cache/entry-store.ts'
 import { type Engine, openEngine } from './engine.ts'
 
 const MINUTE_MS = 60_000
