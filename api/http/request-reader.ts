@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Answer } from '../../shared/cache/answer.ts'
-import type { Budget } from '../../shared/cache/budget.ts'
+import type { TimeBudget } from '../../shared/cache/time-budget.ts'
 import type { Reader } from '../../shared/cache/reader.ts'
 import type { Params, Resource } from '../../shared/cache/resource.ts'
 
@@ -8,18 +8,18 @@ import type { Params, Resource } from '../../shared/cache/resource.ts'
 export interface RequestReader extends Pick<Reader, 'query'> {
   read(req: IncomingMessage, resource: Resource, params: Params, variant: string): Promise<Answer>
   /** How long this request may still wait for Redis. */
-  budgetOf(req: IncomingMessage): Budget
+  budgetOf(req: IncomingMessage): TimeBudget
 }
 
 // On the request itself: an async context would cost a fifth of a hit.
 const BUDGET = Symbol('budget')
 
 interface Budgeted extends IncomingMessage {
-  [BUDGET]?: Budget
+  [BUDGET]?: TimeBudget
 }
 
 export function createRequestReader(reader: Reader): RequestReader {
-  const budgetOf = (req: Budgeted): Budget => (req[BUDGET] ??= reader.openBudget())
+  const budgetOf = (req: Budgeted): TimeBudget => (req[BUDGET] ??= reader.openBudget())
   return {
     query: reader.query,
     budgetOf,

@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 import type { Logger } from 'winston'
 import { z } from 'zod'
-import type { Budget } from '../../shared/cache/budget.ts'
+import type { TimeBudget } from '../../shared/cache/time-budget.ts'
 import type { Reader } from '../../shared/cache/reader.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { PublicError } from '../../shared/errors.ts'
@@ -52,7 +52,7 @@ export const TOKEN_ALGORITHMS = [
  * @throws PublicError `unauthenticated` for a token that does not count, `unavailable` while the
  * issuer's keys cannot be had.
  */
-export type ReadBearerToken = (token: string, budget?: Budget) => Promise<string>
+export type ReadBearerToken = (token: string, budget?: TimeBudget) => Promise<string>
 
 export interface BearerDeps {
   readonly reader: Reader
@@ -81,7 +81,7 @@ export function createBearer(config: BearerConfig, deps: BearerDeps): ReadBearer
     clockTolerance: CLOCKS_DIFFER_S,
   }
   const idOf: Readonly<
-    Record<UserClaim, (payload: unknown, budget?: Budget) => Promise<string> | string>
+    Record<UserClaim, (payload: unknown, budget?: TimeBudget) => Promise<string> | string>
   > = {
     sub: (payload) => bySubject.safeParse(payload).data?.sub ?? refuse('names no user by id'),
     async email(payload, budget) {

@@ -8,7 +8,7 @@ import {
 } from 'cockatiel'
 import { createGathering, type Redis } from '../redis.ts'
 import { isDenial, isWrongType } from '../redis-replies.ts'
-import { Budget } from './budget.ts'
+import { TimeBudget } from './time-budget.ts'
 import { FILL, FIND, LEASE, RELEASE } from './entry-scripts.ts'
 import { decodeValue, encodeValue, type CachedValue, HEADER_BYTES } from './cached-value.ts'
 import type { FreshnessRequirement } from './freshness-policy.ts'
@@ -16,7 +16,7 @@ import { clockKey, watermarkKey } from './key.ts'
 import type { RedisError, StoreMetrics } from './metrics.ts'
 import { parsePoll, POLL, type PollReply, PolledState } from './polled-state.ts'
 import type { Watermark } from './watermark.ts'
-import { TimedOut, Waits } from './waits.ts'
+import { TimedOut, CommandTimer } from './command-timer.ts'
 
 /** What asking for a lease may bring. */
 export type LeaseReply =
@@ -41,8 +41,8 @@ export interface EntryStore {
   now(): number
   /** How far Redis has been brought, as this connection last saw it: to judge by what is asked now. */
   watermark(resource: string): Watermark | null
-  find(place: Place, budget: Budget): Promise<CachedValue | null>
-  lease(place: Place, leaseId: string, requirement: FreshnessRequirement, budget: Budget): Promise<LeaseReply>
+  find(place: Place, budget: TimeBudget): Promise<CachedValue | null>
+  lease(place: Place, leaseId: string, requirement: FreshnessRequirement, budget: TimeBudget): Promise<LeaseReply>
   fill(place: Place, leaseId: string, cached: CachedValue, keepMs: number): Promise<FillResult>
   release(place: Place, leaseId: string): Promise<void>
 }
@@ -100,12 +100,12 @@ export function createEntryStore(
   const gather = createGathering(redis)
   const secondsOf = childrenOf(metrics)
 
-  const waits = new Waits(commandTimeoutMs)
-  async function attempt<T>(command: Command, send: () => Promise<T>, budget: Budget): Promise<T> {
+  const commandTimer = new CommandTimer(commandTimeoutMs)
+  async function attempt<T>(command: Command, send: () => Promise<T>, budget: TimeBudget): Promise<T> {
     try {
       return await breaker.execute(() => {
         gather()
-        return waits.for(send(), budget, secondsOf?.[command])
+        return commandTimer.track(send(), budget, secondsOf?.[command])
       })
     } catch (error) {
       if (isDenial(error)) onDenied?.(error)
@@ -127,7 +127,7 @@ export function createEntryStore(
       const reply = await attempt(
         'poll',
         () => scripted.spmsPoll(watermarkKey(prefix), clockKey(prefix), polledState.minimumMs()),
-        new Budget(commandTimeoutMs),
+        new TimeBudget(commandTimeoutMs),
       )
       polledState.set(parsePoll(reply), sentAtMs)
       become(true)
@@ -155,7 +155,7 @@ export function createEntryStore(
   async function run<T>(
     command: Command,
     send: () => Promise<T>,
-    budget = new Budget(commandTimeoutMs),
+    budget = new TimeBudget(commandTimeoutMs),
   ): Promise<T> {
     now()
     // Not Redis' fault, so not for the breaker to count.

@@ -5,7 +5,7 @@ import type { Database } from '../../db/schema.ts'
 import { PublicError } from '../errors.ts'
 import { isUnavailable } from '../unavailable.ts'
 import type { Answer } from './answer.ts'
-import { Budget } from './budget.ts'
+import { TimeBudget } from './time-budget.ts'
 import { etagOf, type CachedValue, isPlausible } from './cached-value.ts'
 import type { FreshnessRequirement, FreshnessPolicy } from './freshness-policy.ts'
 import { entryKey } from './key.ts'
@@ -30,9 +30,9 @@ export interface Reader {
    * a read has one of its own.
    * @throws PublicError `unavailable` when it cannot be loaded now and nothing may stand in for it.
    */
-  read(resource: Resource, params: Params, variant: string, budget?: Budget): Promise<Answer>
+  read(resource: Resource, params: Params, variant: string, budget?: TimeBudget): Promise<Answer>
   /** How long one request may wait for Redis, over all that is read for it. */
-  openBudget(): Budget
+  openBudget(): TimeBudget
   /** Runs a query that is never cached, through the same limiter on concurrent loads. */
   query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T>
 }
@@ -93,7 +93,7 @@ export function createReader(deps: ReaderDeps): Reader {
   const processId = randomBytes(9).toString('base64url')
   let leases = 0
 
-  const openBudget = () => new Budget(deps.redisBudgetMs ?? REDIS_BUDGET_MS)
+  const openBudget = () => new TimeBudget(deps.redisBudgetMs ?? REDIS_BUDGET_MS)
 
   async function read(
     resource: Resource,
@@ -110,7 +110,7 @@ export function createReader(deps: ReaderDeps): Reader {
     resource: Resource,
     params: Params,
     variant: string,
-    budget: Budget,
+    budget: TimeBudget,
   ): Promise<Answer> {
     if (store === null || !deps.isCached(resource)) {
       return bypass(resource, params, variant, 'off')
@@ -214,7 +214,7 @@ export function createReader(deps: ReaderDeps): Reader {
     params: Params,
     place: Place,
     consistencyTokens: readonly ConsistencyToken[],
-    budget: Budget,
+    budget: TimeBudget,
     wasForged: boolean,
   ): Promise<Answer> {
     const giveUpAt = performance.now() + PATIENCE_MS
@@ -268,7 +268,7 @@ export function createReader(deps: ReaderDeps): Reader {
     place: Place,
     leaseId: string,
     requirement: FreshnessRequirement,
-    budget: Budget,
+    budget: TimeBudget,
   ): Promise<LeaseReply> {
     try {
       return await store.lease(place, leaseId, requirement, budget)

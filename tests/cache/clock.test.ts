@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { findIncarnation } from '../../db/queries/incarnation.ts'
-import { Budget } from '../../shared/cache/budget.ts'
+import { TimeBudget } from '../../shared/cache/time-budget.ts'
 import { createClock, readClockOffset } from '../../shared/cache/clock.ts'
 import { decodeValue, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
 import { clockKey, watermarkKey } from '../../shared/cache/key.ts'
@@ -156,7 +156,7 @@ describe('a Redis whose clock steps', function () {
     await publish()
     const requirement = { incarnation: null, oldestMs: 0 }
     const lease = (leaseId: string) =>
-      reader.store.lease({ key: key(), variant: 'v' }, leaseId, requirement, new Budget(5_000))
+      reader.store.lease({ key: key(), variant: 'v' }, leaseId, requirement, new TimeBudget(5_000))
     expect((await lease('dead.1')).state).to.equal('lease')
     const atMs = performance.now()
     await server.setClock(-600_000)

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { Budget } from '../../shared/cache/budget.ts'
+import { TimeBudget } from '../../shared/cache/time-budget.ts'
 import { bareUuid, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
 import type { EntryStore } from '../../shared/cache/entry-store.ts'
 import { type Engine, openEngine } from './engine.ts'
 
 const MINUTE_MS = 60_000
-const budget = () => new Budget(10_000)
+const budget = () => new TimeBudget(10_000)
 const incarnation = bareUuid(randomUUID())
 
 describe('the entry store', () => {

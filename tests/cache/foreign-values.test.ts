@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { Budget } from '../../shared/cache/budget.ts'
+import { TimeBudget } from '../../shared/cache/time-budget.ts'
 import { decodeValue, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
 import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
@@ -96,7 +96,7 @@ describe('what another program wrote', function () {
     it(`at the key of an entry, a ${type}, withdraws the lease of who fills`, async () => {
       const place = placeAt(key())
       const requirement = { incarnation: null, oldestMs: 0 }
-      await reader.store.lease(place, 'a.1', requirement, new Budget(5_000))
+      await reader.store.lease(place, 'a.1', requirement, new TimeBudget(5_000))
       await engine.redis.unlink(key())
       await call(words, key())
       const cached = { leasedAtMs: 1, freshUntilMs: 2, staleUntilMs: 2, etag: '"x"', body: null }
@@ -201,7 +201,7 @@ describe('what another program wrote', function () {
 
   it('as a value of 9 MB that does not arrive in time, is replaced by the next read', async () => {
     await putLarge(key(), 'v', 9 * 2 ** 20)
-    const found = patient.store.find(placeAt(key()), new Budget(0.5))
+    const found = patient.store.find(placeAt(key()), new TimeBudget(0.5))
     expect(await found.catch(({ name }: Error) => name)).to.equal('StoreUnavailable')
     // Little time says nothing of the server.
     expect(isUsable(patient.store)).to.equal(true)

@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import type { Answer } from '../../shared/cache/answer.ts'
-import { Budget } from '../../shared/cache/budget.ts'
+import { TimeBudget } from '../../shared/cache/time-budget.ts'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { StoreUnavailable } from '../../shared/cache/entry-store.ts'
@@ -74,7 +74,7 @@ describe('the reader', function () {
     await read(one, failWith(staleIfError))
     await until(async () => (await one.fills('stored')) > fills)
     const place = { key: engine.keyOf('1'), variant: 'v' }
-    const cached = await one.store.find(place, new Budget(10_000))
+    const cached = await one.store.find(place, new TimeBudget(10_000))
     await until(async () => {
       // What may not stand in may be gone before anybody looks.
       if (cached === null) return !staleIfError

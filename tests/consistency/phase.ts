@@ -5,7 +5,7 @@ import { Allowances } from './oracle/allowances.ts'
 import { judgeReads, type Violation } from './oracle/judge.ts'
 import { compare, settle } from './oracle/settled.ts'
 import { Truth } from './oracle/truth.ts'
-import { judgeWriters, watchWaits } from './oracle/writers.ts'
+import { judgeWriters, watchLockWaits } from './oracle/writers.ts'
 import { judgeReaders } from './oracle/readers.ts'
 import type { Random } from './random.ts'
 import { createClient } from './readers/client.ts'
@@ -76,7 +76,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
       })
       const readers = startReaders(client, drawn, seen, () => api.lastToken())
       const control = startControl(fresh)
-      const waits = watchWaits(stage.writersUrl, () => allowances.isLogLocked)
+      const waits = watchLockWaits(stage.writersUrl, () => allowances.isLogLocked)
       const write = (doors: readonly Door[]) => {
         const writer = startSqlWriters({ ...common, url: stage.writersUrl, doors, count: 1 })
         writers.push(writer)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { overrideTtls } from '../../api/override-ttls.ts'
-import { Budget } from '../../shared/cache/budget.ts'
+import { TimeBudget } from '../../shared/cache/time-budget.ts'
 import type { Reader } from '../../shared/cache/reader.ts'
 import { branches, staffList } from '../../shared/resources/index.ts'
 
@@ -8,7 +8,7 @@ describe('TTL overrides', () => {
   it('change the TTL of the resources they name, and no other', async () => {
     const seen: Record<string, number> = {}
     const reader: Reader = {
-      openBudget: () => new Budget(0),
+      openBudget: () => new TimeBudget(0),
       query: () => Promise.reject(new Error('not asked for')),
       async read({ name, ttlMs }) {
         seen[name] = ttlMs

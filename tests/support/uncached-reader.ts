@@ -1,6 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import { Budget } from '../../shared/cache/budget.ts'
+import { TimeBudget } from '../../shared/cache/time-budget.ts'
 import { etagOf } from '../../shared/cache/cached-value.ts'
 import type { Reader } from '../../shared/cache/reader.ts'
 
@@ -11,7 +11,7 @@ export function createUncachedReader(db: Kysely<Database>): Reader {
 
   return {
     query,
-    openBudget: () => new Budget(0),
+    openBudget: () => new TimeBudget(0),
     async read(resource, params, variant) {
       const loaded = await query((trx) => resource.load(trx, params, variant))
       const body = loaded && Buffer.from(loaded.body)

@@ -30,12 +30,12 @@ export function judgeWriters(
 
 const SAMPLE_MS = 10
 
-export interface Waits {
+export interface LockWaits {
   stop(): Promise<readonly Violation[]>
 }
 
 /** Looks all the time whether somebody waits for a lock of ours, other than while that is excused. */
-export function watchWaits(url: string, isExcused: () => boolean = () => false): Waits {
+export function watchLockWaits(url: string, isExcused: () => boolean = () => false): LockWaits {
   const stopping = new AbortController()
   const found = new Map<string, Violation>()
   let samples = 0

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 import type { Violation } from '../oracle/judge.ts'
-import { watchWaits } from '../oracle/writers.ts'
+import { watchLockWaits } from '../oracle/writers.ts'
 import type { Random } from '../random.ts'
 import type { Stage } from '../stage/stage.ts'
 
@@ -30,7 +30,7 @@ export async function measureOverhead(stage: Stage, random: Random): Promise<Mea
       return client
     }),
   )
-  const waits = watchWaits(stage.writersUrl)
+  const waits = watchLockWaits(stage.writersUrl)
   const ratios: number[] = []
   const slowest: string[] = []
   try {

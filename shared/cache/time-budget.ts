@@ -3,7 +3,7 @@
  * same time spend it together: it pays for the union of their waits. The caller gives the times, all
  * of one clock.
  */
-export class Budget {
+export class TimeBudget {
   #leftMs: number
   #inFlight = 0
   #sinceMs = 0

@@ -1,4 +1,4 @@
-import type { Budget } from './budget.ts'
+import type { TimeBudget } from './time-budget.ts'
 
 /** No answer in time. What was asked may still happen. */
 export class TimedOut extends Error {
@@ -13,11 +13,11 @@ export class TimedOut extends Error {
   }
 }
 
-interface Wait {
-  readonly budget: Budget
+interface PendingCommand {
+  readonly budget: TimeBudget
   readonly sinceMs: number
   readonly untilMs: number
-  readonly giveUp: (error: TimedOut) => void
+  readonly timeOut: (error: TimedOut) => void
 }
 
 interface Observer {
@@ -34,10 +34,10 @@ const STEPS = 5
  * Nor is it Redis that keeps us waiting while this process is busy, and its timer is held up. Or a
  * burst of requests would look like a silent Redis, and send all of them to Postgres.
  */
-export class Waits {
+export class CommandTimer {
   readonly #timeoutMs: number
   readonly #stepMs: number
-  readonly #waiting = new Set<Wait>()
+  readonly #pending = new Set<PendingCommand>()
   #timer: NodeJS.Timeout | undefined
   /** The time that counts up to the last step, and when that was. */
   #countedMs = 0
@@ -52,18 +52,18 @@ export class Waits {
    * Waits for a command, charges the wait, and observes in seconds how long an answer took.
    * @throws TimedOut when it, or the budget, has had its time.
    */
-  for<T>(command: Promise<T>, budget: Budget, taken?: Observer): Promise<T> {
+  track<T>(command: Promise<T>, budget: TimeBudget, taken?: Observer): Promise<T> {
     if (this.#timer === undefined) this.#start()
     const sinceMs = this.#nowMs()
     const allowedMs = Math.min(this.#timeoutMs, budget.begin(sinceMs))
     return new Promise((resolve, reject) => {
-      const wait = { budget, sinceMs, untilMs: sinceMs + allowedMs, giveUp: reject }
-      this.#waiting.add(wait)
+      const pendingCommand = { budget, sinceMs, untilMs: sinceMs + allowedMs, timeOut: reject }
+      this.#pending.add(pendingCommand)
       // It may be due before the next step.
       if (allowedMs < this.#stepMs) this.#step()
       /** The time of the end; not a number when it had been given up before. */
       const end = (): number => {
-        if (!this.#waiting.delete(wait)) return NaN
+        if (!this.#pending.delete(pendingCommand)) return NaN
         const atMs = this.#nowMs()
         budget.end(atMs)
         return atMs
@@ -88,10 +88,10 @@ export class Waits {
 
   #start(): void {
     this.#steppedAtMs = performance.now()
-    this.#watch(this.#stepMs)
+    this.#schedule(this.#stepMs)
   }
 
-  #watch(ms: number): void {
+  #schedule(ms: number): void {
     this.#timer = setTimeout(() => this.#step(), ms)
   }
 
@@ -101,19 +101,19 @@ export class Waits {
     this.#countedMs = this.#nowMs()
     this.#steppedAtMs = performance.now()
     let nextMs = this.#stepMs
-    for (const wait of this.#waiting) {
-      const leftMs = wait.untilMs - this.#countedMs
+    for (const pendingCommand of this.#pending) {
+      const leftMs = pendingCommand.untilMs - this.#countedMs
       if (leftMs > 0) nextMs = Math.min(nextMs, leftMs)
-      else this.#giveUp(wait)
+      else this.#timeOut(pendingCommand)
     }
-    if (this.#waiting.size > 0) this.#watch(nextMs)
+    if (this.#pending.size > 0) this.#schedule(nextMs)
   }
 
-  #giveUp(wait: Wait): void {
-    this.#waiting.delete(wait)
-    wait.budget.end(wait.untilMs)
+  #timeOut(pendingCommand: PendingCommand): void {
+    this.#pending.delete(pendingCommand)
+    pendingCommand.budget.end(pendingCommand.untilMs)
     // Node runs timers before it reads its sockets: an answer may have arrived.
-    const isSlow = wait.untilMs - wait.sinceMs >= this.#timeoutMs / 2
-    setImmediate(wait.giveUp, new TimedOut(isSlow))
+    const isSlow = pendingCommand.untilMs - pendingCommand.sinceMs >= this.#timeoutMs / 2
+    setImmediate(pendingCommand.timeOut, new TimedOut(isSlow))
   }
 }
