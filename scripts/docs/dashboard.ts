@@ -259,7 +259,7 @@ const ROWS: readonly Row[] = [
       {
         id: 208,
         title: 'Fills',
-        help: 'revoked: something changed during the load. full: no variant may give way. too_large: above CACHE_MAX_VALUE_BYTES. rationed: too many things that do not exist. failed: Redis.',
+        help: 'revoked: something changed during the load. full: no variant may give way. too_large: above CACHE_MAX_VALUE_BYTES. rate_limited: too many entities that do not exist. failed: Redis.',
         unit: 'ops',
         queries: { '{{result}}': `sum by (result) (${rate('spms_cache_fills_total')})` },
       },

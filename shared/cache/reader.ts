@@ -11,7 +11,7 @@ import type { FreshnessRequirement, FreshnessPolicy } from './freshness-policy.t
 import { entryKey } from './key.ts'
 import type { Loader, Reading } from './loader.ts'
 import type { CacheMetrics } from './metrics.ts'
-import { Ration } from './ration.ts'
+import { TokenBucket } from './token-bucket.ts'
 import type { Params, Resource } from './resource.ts'
 import {
   type EntryStore,
@@ -89,7 +89,7 @@ export function createReader(deps: ReaderDeps): Reader {
   const { maxValueBytes = MAX_VALUE_BYTES } = deps
   /** By the token of a lease, or by the etag of the frame that says that something is too large. */
   const flights = new Map<string, Flight>()
-  const absentRation = new Ration(ABSENT_PER_S, ABSENT_BURST)
+  const absentBucket = new TokenBucket(ABSENT_PER_S, ABSENT_BURST)
   const processId = randomBytes(9).toString('base64url')
   let leases = 0
 
@@ -345,8 +345,8 @@ export function createReader(deps: ReaderDeps): Reader {
   /** How long an answer may be kept by TTL alone; 0 for what is not kept. */
   function ttlOf(resource: Resource, { loaded }: Reading): number {
     if (loaded?.keep === false) return 0
-    if (loaded === null && !absentRation.take()) {
-      metrics.fills.labels(resource.name, 'rationed').inc()
+    if (loaded === null && !absentBucket.take()) {
+      metrics.fills.labels(resource.name, 'rate_limited').inc()
       return 0
     }
     const ttlMs = loaded === null ? Math.min(ABSENT_TTL_MS, resource.ttlMs) : resource.ttlMs

@@ -1,13 +1,13 @@
 import { expect } from 'chai'
-import { Ration } from '../../shared/cache/ration.ts'
+import { TokenBucket } from '../../shared/cache/token-bucket.ts'
 
 describe('a ration', () => {
   it('gives a burst at once, then so many a second, and saves up no more than the burst', () => {
     let nowMs = 0
-    const ration = new Ration(10, 3, () => nowMs)
+    const bucket = new TokenBucket(10, 3, () => nowMs)
     const takeAll = () => {
       let taken = 0
-      while (ration.take()) taken++
+      while (bucket.take()) taken++
       return taken
     }
     expect(takeAll()).to.equal(3)
