@@ -18,9 +18,9 @@ function overlap(
   tried = new Set<string>(),
 ): boolean {
   // What is left of both says where we are; a place that led nowhere is not tried again.
-  const place = `${glob.length}/${key.length}`
-  if (tried.has(place)) return false
-  tried.add(place)
+  const position = `${glob.length}/${key.length}`
+  if (tried.has(position)) return false
+  tried.add(position)
   const [g, ...globRest] = glob
   const [k, ...keyRest] = key
   if (g === undefined && k === undefined) return true

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stateDir } from './paths.ts'
-import { removeElsewhere } from './servers/place.ts'
+import { removeExternalFolder } from './servers/server-folder.ts'
 import { endLeftovers, readState } from './servers/state.ts'
 
 const STOP_MS = 40_000
@@ -14,6 +14,6 @@ if (state?.running) {
   while ((await readState(stateDir))?.running && Date.now() < until) await sleep(100)
 }
 await endLeftovers(stateDir)
-await removeElsewhere(stateDir)
+await removeExternalFolder(stateDir)
 await rm(stateDir, { recursive: true, force: true })
 console.log(`removed ${stateDir}`)

@@ -5,7 +5,7 @@ import rulesets from '@stoplight/spectral-rulesets'
 import { readOpenApiDocument } from './openapi.ts'
 
 /** Findings that follow from the paths of existing clients and monitors, which stay. */
-const ACCEPTED: readonly (readonly [rule: RegExp, place: RegExp])[] = [
+const ACCEPTED: readonly (readonly [rule: RegExp, location: RegExp])[] = [
   // Ids are digits, and words come first: `users/staffprofiles/1` is no user's `pi`.
   [/no-ambiguous-paths$/, /^#\/paths\/~1api~1v1~1(?:users|projects)~1/],
   // Monitors ask for `/health/`.
@@ -17,7 +17,7 @@ const ACCEPTED: readonly (readonly [rule: RegExp, place: RegExp])[] = [
 /** A finding of a linter. */
 interface Finding {
   readonly rule: string
-  readonly place: string
+  readonly location: string
   readonly message: string
 }
 
@@ -26,7 +26,7 @@ async function lintWithRedocly(source: string): Promise<Finding[]> {
   const problems = await lintFromString({ source, absoluteRef: 'openapi.json', config })
   return problems.map(({ ruleId, message, location }) => ({
     rule: `redocly ${ruleId}`,
-    place: location[0]?.pointer ?? '',
+    location: location[0]?.pointer ?? '',
     message,
   }))
 }
@@ -37,7 +37,7 @@ async function lintWithSpectral(source: string): Promise<Finding[]> {
   const problems = await spectral.run(new core.Document(source, parsers.Json, 'openapi.json'))
   return problems.map(({ code, path, message }) => ({
     rule: `spectral ${code}`,
-    place: `#/${path.map((part) => String(part).replaceAll('/', '~1')).join('/')}`,
+    location: `#/${path.map((part) => String(part).replaceAll('/', '~1')).join('/')}`,
     message,
   }))
 }
@@ -45,9 +45,9 @@ async function lintWithSpectral(source: string): Promise<Finding[]> {
 const source = await readOpenApiDocument()
 const findings = [...(await lintWithRedocly(source)), ...(await lintWithSpectral(source))]
 const open = findings.filter(
-  ({ rule, place }) => !ACCEPTED.some(([rules, places]) => rules.test(rule) && places.test(place)),
+  ({ rule, location }) => !ACCEPTED.some(([rules, places]) => rules.test(rule) && places.test(location)),
 )
-for (const { rule, place, message } of open) console.error(`${rule}: ${place}: ${message}`)
+for (const { rule, location, message } of open) console.error(`${rule}: ${location}: ${message}`)
 console.log(
   `the OpenAPI document: ${open.length} findings, ${findings.length - open.length} accepted`,
 )

@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { findServerUser } from '../scripts/servers/os-user.ts'
 import { findProgram } from '../scripts/servers/path-search.ts'
-import { removeElsewhere } from '../scripts/servers/place.ts'
+import { removeExternalFolder } from '../scripts/servers/server-folder.ts'
 import { startPostgres } from '../scripts/servers/postgres.ts'
 import { findPostgresBinaries, makeRunnable } from '../scripts/servers/postgres-binaries.ts'
 import { startRedis } from '../scripts/servers/redis.ts'
@@ -24,7 +24,7 @@ describe('servers', function () {
   })
 
   afterEach(async () => {
-    await removeElsewhere(join(folder, '.spms'))
+    await removeExternalFolder(join(folder, '.spms'))
     await rm(folder, { recursive: true, force: true })
   })
 

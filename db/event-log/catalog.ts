@@ -98,8 +98,8 @@ export async function readCatalog(
             case when f.fingerprint is distinct from f.known then (
               select array(
                        select (select a.attname::text from pg_attribute a
-                               where a.attrelid = f.oid and a.attnum = i.indkey[place])
-                       from generate_series(0, i.indnkeyatts - 1) place)
+                               where a.attrelid = f.oid and a.attnum = i.indkey[position])
+                       from generate_series(0, i.indnkeyatts - 1) position)
               from pg_index i where i.indrelid = f.oid and i.indisprimary
             ) end as "primaryKey",
             case when f.fingerprint is distinct from f.known then (

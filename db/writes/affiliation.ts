@@ -165,16 +165,16 @@ async function replaceInProjects(
   for (const [table, column] of LISTS) {
     const list = sql.ref(column)
     const listed = sql`(
-      select btrim(part) as name, place
-      from unnest(string_to_array(${list} collate "C", '; ')) with ordinality as parts (part, place)
+      select btrim(part) as name, position
+      from unnest(string_to_array(${list} collate "C", '; ')) with ordinality as parts (part, position)
     ) as listed`
     await sql`
       update ${sql.table(table)} set ${list} = (
-        select coalesce(string_agg(name, '; ' order by place), '')
+        select coalesce(string_agg(name, '; ' order by position), '')
         from (
           select
             case when name = any(${names}::text[]) then ${replacement}::text else name end as name,
-            min(place) as place
+            min(position) as position
           from ${listed} group by 1
         ) as replaced
         where name <> ''

@@ -63,9 +63,9 @@ async function findMissing(
     rights.map((right) => ({ index, kind, name, right })),
   )
   const { rows } = await client.query<{ index: number; rights: readonly string[] }>(
-    `select index, array_agg("right" order by place) as rights
+    `select index, array_agg("right" order by position) as rights
      from unnest($2::int[], $3::text[], $4::text[], $5::text[])
-       with ordinality needed (index, kind, name, "right", place)
+       with ordinality needed (index, kind, name, "right", position)
      where not case kind
        when 'schema' then has_schema_privilege($1, name, "right")
        when 'function' then has_function_privilege($1, to_regprocedure(name), "right")

@@ -17,10 +17,10 @@ export interface PostgresBinaries {
 
 /** Finds the programs that npm installed, and makes sure that `user` can run them. */
 export const findPostgresBinaries = (
-  place: string,
+  folder: string,
   user: OsUser | undefined,
   say: Say,
-): Promise<PostgresBinaries> => makeRunnable(findPackage(), place, user, say)
+): Promise<PostgresBinaries> => makeRunnable(findPackage(), folder, user, say)
 
 /**
  * Makes an installed package runnable: `npm ci --ignore-scripts` leaves out the links to its
@@ -28,14 +28,14 @@ export const findPostgresBinaries = (
  */
 export async function makeRunnable(
   installed: string,
-  place: string,
+  folder: string,
   user: OsUser | undefined,
   say: Say,
 ): Promise<PostgresBinaries> {
   if (!(await hasLinks(installed))) await makeLinks(installed).catch(() => {})
   if (await works(installed, user)) return binariesIn(installed)
 
-  const copied = join(place, 'postgres-binaries')
+  const copied = join(folder, 'postgres-binaries')
   if (!(await works(copied, user))) {
     say(`the Postgres that npm installed cannot be run from there: it is copied to ${copied}`)
     const fresh = await mkdtemp(`${copied}-`)

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { findServerUser, type OsUser } from './os-user.ts'
-import { findPlace } from './place.ts'
+import { findServerFolder } from './server-folder.ts'
 import { findFreePort } from './port.ts'
 import { findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.ts'
 import { run } from './run.ts'
@@ -40,9 +40,9 @@ const START_MS = 60_000
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { stateDir, name, durable, say } = options
   const user = await findServerUser()
-  const place = await findPlace(stateDir, user, say)
-  const binaries = await findPostgresBinaries(place, user, say)
-  const home = join(place, name)
+  const folder = await findServerFolder(stateDir, user, say)
+  const binaries = await findPostgresBinaries(folder, user, say)
+  const home = join(folder, name)
   const dataDir = join(home, 'data')
   const passwordPath = join(home, 'password')
   await mkdir(home, { recursive: true })

@@ -28,7 +28,7 @@ export type LeaseReply =
 export type FillResult = 'stored' | 'revoked' | 'full'
 
 /** One variant of one entry. */
-export interface Place {
+export interface EntryField {
   readonly key: string
   readonly variant: string
   /** The variants of its entry that always have a place. */
@@ -41,10 +41,10 @@ export interface EntryStore {
   now(): number
   /** How far Redis has been brought, as this connection last saw it: to judge by what is asked now. */
   watermark(resource: string): Watermark | null
-  find(place: Place, budget: TimeBudget): Promise<CachedValue | null>
-  lease(place: Place, leaseId: string, requirement: FreshnessRequirement, budget: TimeBudget): Promise<LeaseReply>
-  fill(place: Place, leaseId: string, cached: CachedValue, keepMs: number): Promise<FillResult>
-  release(place: Place, leaseId: string): Promise<void>
+  find(field: EntryField, budget: TimeBudget): Promise<CachedValue | null>
+  lease(field: EntryField, leaseId: string, requirement: FreshnessRequirement, budget: TimeBudget): Promise<LeaseReply>
+  fill(field: EntryField, leaseId: string, cached: CachedValue, keepMs: number): Promise<FillResult>
+  release(field: EntryField, leaseId: string): Promise<void>
 }
 
 /** Redis cannot be used now; Postgres can. */
@@ -172,9 +172,9 @@ export function createEntryStore(
    * for first until it is known to be another: a burst of reads would ask for the value again.
    */
   const suspects = new Set<string>()
-  function suspect(place: string): void {
-    suspects.delete(place)
-    suspects.add(place)
+  function suspect(field: string): void {
+    suspects.delete(field)
+    suspects.add(field)
     if (suspects.size <= MAX_SUSPECTS) return
     for (const oldest of suspects) return void suspects.delete(oldest)
   }

@@ -40,8 +40,8 @@ export function keyParser(
   prefix: string,
   { key, version }: KeySpace,
 ): (text: string) => Params | null {
-  const places = key.split(':').map((part) => part.replace(/^\{(\w+)\}$/, '(?<$1>[^:]+)'))
-  const pattern = new RegExp(`^${escape(start(prefix, version))}${places.join(':')}$`)
+  const parts = key.split(':').map((part) => part.replace(/^\{(\w+)\}$/, '(?<$1>[^:]+)'))
+  const pattern = new RegExp(`^${escape(start(prefix, version))}${parts.join(':')}$`)
   return (text) => {
     const match = pattern.exec(text)
     return match && { ...match.groups }

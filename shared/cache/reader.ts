@@ -17,7 +17,7 @@ import {
   type EntryStore,
   type LeaseReply,
   MAX_VALUE_BYTES,
-  type Place,
+  type EntryField,
   StoreUnavailable,
 } from './entry-store.ts'
 import type { ConsistencyToken } from './consistency-token.ts'
@@ -115,7 +115,7 @@ export function createReader(deps: ReaderDeps): Reader {
     if (store === null || !deps.isCached(resource)) {
       return bypass(resource, params, variant, 'off')
     }
-    const place = { key: entryKey(prefix, resource, params), variant, reserved: resource.reserved }
+    const field = { key: entryKey(prefix, resource, params), variant, reserved: resource.reserved }
     const consistencyTokens = currentConsistencyTokens()
     const mark = store.watermark(resource.name)
     let rejected: CachedValue | null = null
@@ -123,7 +123,7 @@ export function createReader(deps: ReaderDeps): Reader {
       try {
         const bypassReason = reasonToBypass(store, resource, mark, consistencyTokens)
         if (bypassReason !== undefined) return await bypass(resource, params, variant, bypassReason)
-        const found = await store.find(place, budget)
+        const found = await store.find(field, budget)
         const isForged = found !== null && !isGenuine(resource, params, variant, found)
         const cached = isForged ? null : found
         const nowMs = store.now()
@@ -137,7 +137,7 @@ export function createReader(deps: ReaderDeps): Reader {
           return await take(resource, params, variant, cached, nowMs, requirement)
         }
         if (cached?.incarnation === requirement.incarnation) rejected = cached
-        const answer = await fillOrWait(store, resource, params, place, consistencyTokens, budget, isForged)
+        const answer = await fillOrWait(store, resource, params, field, consistencyTokens, budget, isForged)
         const isRejected = rejected !== null && !isExpired && answer.outcome === 'miss'
         return isRejected ? { ...answer, detail: 'freshness' } : answer
       } catch (error) {
@@ -212,7 +212,7 @@ export function createReader(deps: ReaderDeps): Reader {
     store: EntryStore,
     resource: Resource,
     params: Params,
-    place: Place,
+    field: EntryField,
     consistencyTokens: readonly ConsistencyToken[],
     budget: TimeBudget,
     wasForged: boolean,
@@ -223,35 +223,35 @@ export function createReader(deps: ReaderDeps): Reader {
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
       const mark = store.watermark(resource.name)
       const bypassReason = reasonToBypass(store, resource, mark, consistencyTokens)
-      if (bypassReason !== undefined) return bypass(resource, params, place.variant, bypassReason)
+      if (bypassReason !== undefined) return bypass(resource, params, field.variant, bypassReason)
       const requirement = freshnessPolicy.requirement(mark, store.now())
       const leaseId = `${processId}.${++leases}`
       const longestMs = resource.ttlMs
       // Nothing is as young as this, so the script gives the lease for what a forged value stands in.
       const oldestMs = isForged ? Number.MAX_SAFE_INTEGER : requirement.oldestMs
       const wanted = { ...requirement, oldestMs, longestMs }
-      const reply = await ask(store, place, leaseId, wanted, budget)
+      const reply = await ask(store, field, leaseId, wanted, budget)
       isForged = false
       switch (reply.state) {
         case 'hit': {
-          isForged = !isGenuine(resource, params, place.variant, reply.cached)
+          isForged = !isGenuine(resource, params, field.variant, reply.cached)
           if (isForged) break
           // The script looked when it ran; the watermark may have grown too old since.
           const nowMs = Math.max(store.now(), reply.nowMs)
           const requirementNow = freshnessPolicy.requirement(mark, nowMs)
           if (!meetsRequirement(requirementNow, reply.cached, resource, nowMs)) break
           if (!freshnessPolicy.satisfies(mark, consistencyTokens, nowMs)) break
-          return take(resource, params, place.variant, reply.cached, reply.nowMs, requirementNow)
+          return take(resource, params, field.variant, reply.cached, reply.nowMs, requirementNow)
         }
         case 'lease':
-          return fly(store, resource, params, place, leaseId, reply.nowMs)
+          return fly(store, resource, params, field, leaseId, reply.nowMs)
         case 'full':
-          return miss(await load(resource, params, place.variant, false))
+          return miss(await load(resource, params, field.variant, false))
         case 'held': {
           if (!isWaiting) metrics.leaseWaits.labels(resource.name).inc()
           isWaiting = true
           const leftMs = giveUpAt - performance.now()
-          if (leftMs <= 0) return miss(await load(resource, params, place.variant, false))
+          if (leftMs <= 0) return miss(await load(resource, params, field.variant, false))
           const flight = flights.get(reply.leaseId)
           if (flight && flight.leasedAtMs >= requirement.oldestMs) {
             const answer = await withPatience(flight.answer, leftMs)
@@ -265,16 +265,16 @@ export function createReader(deps: ReaderDeps): Reader {
   /** Asks for the lease; one that comes too late is given back, or others would wait for nobody. */
   async function ask(
     store: EntryStore,
-    place: Place,
+    field: EntryField,
     leaseId: string,
     requirement: FreshnessRequirement,
     budget: TimeBudget,
   ): Promise<LeaseReply> {
     try {
-      return await store.lease(place, leaseId, requirement, budget)
+      return await store.lease(field, leaseId, requirement, budget)
     } catch (error) {
       // Commands of one connection run in their order, so this one finds the late lease.
-      settle(store.release(place, leaseId))
+      settle(store.release(field, leaseId))
       throw error
     }
   }
@@ -283,11 +283,11 @@ export function createReader(deps: ReaderDeps): Reader {
     store: EntryStore,
     resource: Resource,
     params: Params,
-    place: Place,
+    field: EntryField,
     leaseId: string,
     leasedAtMs: number,
   ): Promise<Answer> {
-    const answer = loadAndFill(store, resource, params, place, leaseId, leasedAtMs).finally(() =>
+    const answer = loadAndFill(store, resource, params, field, leaseId, leasedAtMs).finally(() =>
       flights.delete(leaseId),
     )
     flights.set(leaseId, { leasedAtMs, answer })
@@ -298,22 +298,22 @@ export function createReader(deps: ReaderDeps): Reader {
     store: EntryStore,
     resource: Resource,
     params: Params,
-    place: Place,
+    field: EntryField,
     leaseId: string,
     leasedAtMs: number,
   ): Promise<Answer> {
     let reading: Reading
     try {
-      reading = await load(resource, params, place.variant, true)
+      reading = await load(resource, params, field.variant, true)
     } catch (error) {
-      settle(store.release(place, leaseId))
+      settle(store.release(field, leaseId))
       throw error
     }
     const body = bodyOf(reading)
     const etag = etagOf(body)
     const ttlMs = ttlOf(resource, reading)
     if (ttlMs <= 0 || reading.incarnation === null) {
-      settle(store.release(place, leaseId))
+      settle(store.release(field, leaseId))
       return { outcome: 'miss', body, etag, ageMs: 0, ttlMs: 0 }
     }
     const isTooLarge = body !== null && body.length > maxValueBytes
@@ -330,7 +330,7 @@ export function createReader(deps: ReaderDeps): Reader {
     }
     // The response does not wait for the fill.
     settle(
-      store.fill(place, leaseId, cached, staleUntilMs - leasedAtMs).then(
+      store.fill(field, leaseId, cached, staleUntilMs - leasedAtMs).then(
         (result) => metrics.fills.labels(resource.name, isTooLarge ? 'too_large' : result).inc(),
         (error: unknown) => {
           metrics.fills.labels(resource.name, 'failed').inc()

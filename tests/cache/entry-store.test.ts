@@ -175,10 +175,10 @@ describe('the entry store', () => {
 
   describe('with reserved places', () => {
     const reserved = ['first', 'second']
-    const place = (variant: string) => ({ key, variant, reserved })
+    const field = (variant: string) => ({ key, variant, reserved })
     const put = async (variant: string) => {
-      await store.lease(place(variant), 't', { incarnation, oldestMs: 0 }, budget())
-      return store.fill(place(variant), 't', valueOf(variant), MINUTE_MS)
+      await store.lease(field(variant), 't', { incarnation, oldestMs: 0 }, budget())
+      return store.fill(field(variant), 't', valueOf(variant), MINUTE_MS)
     }
 
     it('stores a reserved variant in a full entry, and never drops it for others', async () => {
@@ -187,7 +187,7 @@ describe('the entry store', () => {
       for (let i = 65; i <= 200; i++) expect(await put(`v${i}`)).to.equal('stored')
       expect(await engine.redis.hlen(key)).to.equal(64)
       for (const variant of reserved) {
-        expect(await store.find(place(variant), budget())).to.not.equal(null)
+        expect(await store.find(field(variant), budget())).to.not.equal(null)
       }
     })
 

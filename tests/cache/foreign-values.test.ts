@@ -78,7 +78,7 @@ describe('what another program wrote', function () {
     await redis.hset(at, field, Buffer.alloc(bytes))
     redis.disconnect()
   }
-  const placeAt = (at: string) => ({ key: at, variant: 'v' })
+  const fieldAt = (at: string) => ({ key: at, variant: 'v' })
   const heals = async (from = reader) => {
     expect(await read(from)).to.equal('miss')
     await until(async () => (await read(from)) === 'hit')
@@ -94,15 +94,15 @@ describe('what another program wrote', function () {
     })
 
     it(`at the key of an entry, a ${type}, withdraws the lease of who fills`, async () => {
-      const place = placeAt(key())
+      const field = fieldAt(key())
       const requirement = { incarnation: null, oldestMs: 0 }
-      await reader.store.lease(place, 'a.1', requirement, new TimeBudget(5_000))
+      await reader.store.lease(field, 'a.1', requirement, new TimeBudget(5_000))
       await engine.redis.unlink(key())
       await call(words, key())
       const cached = { leasedAtMs: 1, freshUntilMs: 2, staleUntilMs: 2, etag: '"x"', body: null }
-      const filled = reader.store.fill(place, 'a.1', { incarnation: '', ...cached }, 1_000)
+      const filled = reader.store.fill(field, 'a.1', { incarnation: '', ...cached }, 1_000)
       expect(await filled).to.equal('revoked')
-      await reader.store.release(place, 'a.1')
+      await reader.store.release(field, 'a.1')
     })
 
     it(`at the key of the watermarks, a ${type}, is no watermark and is replaced`, async () => {
@@ -201,7 +201,7 @@ describe('what another program wrote', function () {
 
   it('as a value of 9 MB that does not arrive in time, is replaced by the next read', async () => {
     await putLarge(key(), 'v', 9 * 2 ** 20)
-    const found = patient.store.find(placeAt(key()), new TimeBudget(0.5))
+    const found = patient.store.find(fieldAt(key()), new TimeBudget(0.5))
     expect(await found.catch(({ name }: Error) => name)).to.equal('StoreUnavailable')
     // Little time says nothing of the server.
     expect(isUsable(patient.store)).to.equal(true)

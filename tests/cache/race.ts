@@ -250,24 +250,24 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
     now: () => store.now(),
     watermark: (resource) => store.watermark(resource),
 
-    async find(place, budget) {
+    async find(field, budget) {
       await stage.cue('find')
-      const cached = await store.find(place, budget)
+      const cached = await store.find(field, budget)
       await stage.cue('hear what was found')
       return cached
     },
 
-    async lease(place, leaseId, requirement, budget) {
+    async lease(field, leaseId, requirement, budget) {
       if ((await stage.cue('ask for the lease', 'it is lost')) === 'it is lost') {
         // Redis gets it all the same, some time.
         void stage.act(async () => {
           await stage.cue('the lost one arrives')
-          await store.lease(place, leaseId, requirement, budget)
+          await store.lease(field, leaseId, requirement, budget)
         })
         throw tooLate()
       }
       for (;;) {
-        const reply = await store.lease(place, leaseId, requirement, budget)
+        const reply = await store.lease(field, leaseId, requirement, budget)
         if (reply.state === 'held') {
           if (flying.has(reply.leaseId)) {
             stage.follow()
@@ -284,19 +284,19 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
       }
     },
 
-    fill(place, leaseId, cached, keepMs) {
+    fill(field, leaseId, cached, keepMs) {
       flying.delete(leaseId)
       return stage.act(async () => {
         await stage.cue('fill')
-        return store.fill(place, leaseId, cached, keepMs)
+        return store.fill(field, leaseId, cached, keepMs)
       })
     },
 
-    release(place, leaseId) {
+    release(field, leaseId) {
       flying.delete(leaseId)
       return stage.act(async () => {
         await stage.cue('give the lease back')
-        await store.release(place, leaseId)
+        await store.release(field, leaseId)
       })
     },
   }

@@ -73,8 +73,8 @@ describe('the reader', function () {
     const fills = await one.fills('stored')
     await read(one, failWith(staleIfError))
     await until(async () => (await one.fills('stored')) > fills)
-    const place = { key: engine.keyOf('1'), variant: 'v' }
-    const cached = await one.store.find(place, new TimeBudget(10_000))
+    const field = { key: engine.keyOf('1'), variant: 'v' }
+    const cached = await one.store.find(field, new TimeBudget(10_000))
     await until(async () => {
       // What may not stand in may be gone before anybody looks.
       if (cached === null) return !staleIfError

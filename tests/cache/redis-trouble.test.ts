@@ -177,26 +177,26 @@ describe('the engine with a Redis in trouble', function () {
     const large = await engine.openReader({ redisTimeoutMs: CALM_MS })
     const one = await engine.openReader({ redisTimeoutMs: CALM_MS, maxValueBytes: 10 })
     await until(async () => (await read(large)).outcome === 'hit')
-    const placeOf = (id: string) => ({ key: engine.keyOf(id), variant: 'v' })
-    const place = placeOf('1')
+    const fieldOf = (id: string) => ({ key: engine.keyOf(id), variant: 'v' })
+    const field = fieldOf('1')
     // Without need it asks for no length.
-    expect(await one.store.find(place, new TimeBudget(CALM_MS))).to.not.equal(null)
+    expect(await one.store.find(field, new TimeBudget(CALM_MS))).to.not.equal(null)
     await redis.freeze()
-    const failure = await one.store.find(place, new TimeBudget(50)).catch((error: unknown) => error)
+    const failure = await one.store.find(field, new TimeBudget(50)).catch((error: unknown) => error)
     expect(failure).to.have.property('name', 'StoreUnavailable')
     await redis.thaw()
     await until(() => isUsable(one.store))
     // Each read asks until another value is there, or a burst would ask for the large one again.
-    const found = [1, 2, 3].map(() => one.store.find(place, new TimeBudget(CALM_MS)))
+    const found = [1, 2, 3].map(() => one.store.find(field, new TimeBudget(CALM_MS)))
     expect(await Promise.all(found)).to.deep.equal([null, null, null])
     const requirement = { incarnation: one.incarnationTracker.incarnation ?? null, oldestMs: 0 }
-    const { state } = await one.store.lease(place, 't', requirement, new TimeBudget(CALM_MS))
+    const { state } = await one.store.lease(field, 't', requirement, new TimeBudget(CALM_MS))
     expect(state).to.equal('lease')
     const times = { leasedAtMs: 1, freshUntilMs: 2, staleUntilMs: 2 }
     const small = { incarnation: '', ...times, etag: '"x"', body: null }
-    expect(await one.store.fill(place, 't', small, CALM_MS)).to.equal('stored')
+    expect(await one.store.fill(field, 't', small, CALM_MS)).to.equal('stored')
     for (let find = 0; find < 2; find++) {
-      expect(await one.store.find(place, new TimeBudget(CALM_MS))).to.have.property('leasedAtMs', 1)
+      expect(await one.store.find(field, new TimeBudget(CALM_MS))).to.have.property('leasedAtMs', 1)
     }
   })
 

@@ -2,7 +2,7 @@ import { chmod, cp, lstat, mkdir, mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { root, stateDir } from '../../scripts/paths.ts'
-import { removeElsewhere } from '../../scripts/servers/place.ts'
+import { removeExternalFolder } from '../../scripts/servers/server-folder.ts'
 import { run } from '../../scripts/servers/run.ts'
 
 /** A folder like a fresh clone of the working tree, with its packages installed. */
@@ -30,7 +30,7 @@ export async function copyCheckout(): Promise<Checkout> {
   return {
     dir,
     async [Symbol.asyncDispose]() {
-      await removeElsewhere(join(dir, '.spms'))
+      await removeExternalFolder(join(dir, '.spms'))
       await rm(dir, { recursive: true, force: true })
     },
   }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { errorCode } from '../../scripts/error-code.ts'
 import { stateDir } from '../../scripts/paths.ts'
-import { findPlace } from '../../scripts/servers/place.ts'
+import { findServerFolder } from '../../scripts/servers/server-folder.ts'
 import { findServerUser } from '../../scripts/servers/os-user.ts'
 import { startPostgres } from '../../scripts/servers/postgres.ts'
 import { startRedis } from '../../scripts/servers/redis.ts'
@@ -82,10 +82,10 @@ interface Services {
 }
 
 async function startEmbedded(env: NodeJS.ProcessEnv, job: number): Promise<Services> {
-  const place = await findPlace(stateDir, await findServerUser(), say)
-  await removeLeftovers(place)
+  const folder = await findServerFolder(stateDir, await findServerUser(), say)
+  await removeLeftovers(folder)
   const name = `test-${process.pid}-job-${job}`
-  stops.push(() => rm(join(place, name), { recursive: true, force: true }))
+  stops.push(() => rm(join(folder, name), { recursive: true, force: true }))
   stops.push(() => rm(join(stateDir, `${name}.log`), { force: true }))
   const postgres = await startPostgres({ stateDir, name, durable: false, say })
   stops.push(() => postgres.stop())
@@ -136,8 +136,8 @@ function endWithParent(): void {
 }
 
 /** Folders of test runs that were ended before they could tidy up. */
-async function removeLeftovers(place: string): Promise<void> {
-  for (const folder of new Set([place, stateDir])) {
+async function removeLeftovers(serverFolder: string): Promise<void> {
+  for (const folder of new Set([serverFolder, stateDir])) {
     for (const name of await readdir(folder)) {
       const pid = /^test-(\d+)(?:-[\w-]+)?(?:\.log)?$/.exec(name)?.[1]
       if (pid && !isAlive(Number(pid))) {

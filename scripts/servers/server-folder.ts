@@ -9,15 +9,15 @@ import { asUser } from './server-process.ts'
  * The folder for the files of a server that runs as another user: the state folder itself, or,
  * where that user cannot enter the checkout, one outside it, which the state folder links to.
  */
-export async function findPlace(
+export async function findServerFolder(
   stateDir: string,
   user: OsUser | undefined,
   say: Say,
 ): Promise<string> {
   await mkdir(stateDir, { recursive: true })
   if (!user) return stateDir
-  const elsewhere = await findElsewhere(stateDir)
-  if (elsewhere) return elsewhere
+  const external = await findExternalFolder(stateDir)
+  if (external) return external
 
   await chmod(stateDir, 0o755)
   const entered = asUser(user, 'test', ['-x', stateDir]).then(([test, args]) => run(test, args))
@@ -30,20 +30,20 @@ export async function findPlace(
     return stateDir
 
   // Not a temporary folder: those are swept, and the data should outlive a reboot.
-  const place = await mkdtemp('/var/lib/spms-')
-  await chmod(place, 0o755)
-  await symlink(place, join(stateDir, LINK))
-  say(`the user ${user.name} cannot enter ${stateDir}: its servers keep their files in ${place}`)
-  return place
+  const folder = await mkdtemp('/var/lib/spms-')
+  await chmod(folder, 0o755)
+  await symlink(folder, join(stateDir, LINK))
+  say(`the user ${user.name} cannot enter ${stateDir}: its servers keep their files in ${folder}`)
+  return folder
 }
 
 /** Removes what was put outside the state folder. */
-export async function removeElsewhere(stateDir: string): Promise<void> {
-  const elsewhere = await findElsewhere(stateDir)
-  if (elsewhere) await rm(elsewhere, { recursive: true, force: true })
+export async function removeExternalFolder(stateDir: string): Promise<void> {
+  const external = await findExternalFolder(stateDir)
+  if (external) await rm(external, { recursive: true, force: true })
 }
 
 const LINK = 'elsewhere'
 
-const findElsewhere = (stateDir: string) =>
+const findExternalFolder = (stateDir: string) =>
   readlink(join(stateDir, LINK)).catch((): undefined => undefined)
