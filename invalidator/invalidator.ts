@@ -48,27 +48,27 @@ const BACKOFF_MAX_MS = 1_000
 
 /** Applies windows until asked to stop. Postgres or Redis may go away and come back meanwhile. */
 export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSignal): Promise<void> {
-  const trouble = createTrouble(deps, stopping)
+  const retryState = createRetryState(deps, stopping)
   // After a restart of Postgres what we left in Redis need not be watched for signs of another life.
   const written = new Map<string, Written>()
   const owedFlushes = createOwedFlushes(deps.catalog)
   const identity = createIdentity(deps)
-  const disown = () => {
+  const clearOwned = () => {
     for (const { name } of deps.catalog) deps.metrics.owned.labels(name).set(0)
   }
-  disown()
+  clearOwned()
   while (!stopping.aborted) {
     try {
       identity.refresh()
       await using session = await deps.openSession()
       const untilLost = AbortSignal.any([stopping, session.lost])
-      await work({ ...deps, written, owedFlushes, identity }, session, trouble, untilLost).finally(
-        disown,
+      await work({ ...deps, written, owedFlushes, identity }, session, retryState, untilLost).finally(
+        clearOwned,
       )
       if (session.lost.aborted && !stopping.aborted)
-        await trouble.meet(new Error('connection lost'))
+        await retryState.fail(new Error('connection lost'))
     } catch (error) {
-      await trouble.meet(error)
+      await retryState.fail(error)
     }
   }
 }
@@ -77,7 +77,7 @@ async function work(
   deps: InvalidatorDeps &
     Pick<WorkerDeps, 'written' | 'owedFlushes'> & { readonly identity: Identity },
   session: WorkerSession,
-  trouble: Trouble,
+  retryState: RetryState,
   stopping: AbortSignal,
 ): Promise<void> {
   const { identity } = deps
@@ -108,13 +108,13 @@ async function work(
         isBalanced = false
         const { taken, given } = await ownership.balance()
         isBalanced = true
-        worker.adopt(taken)
-        worker.abandon(given)
+        worker.acquire(taken)
+        worker.release(given)
         for (const { name } of taken) deps.metrics.owned.labels(name).set(1)
         for (const { name } of given) deps.metrics.owned.labels(name).set(0)
         for (const [message, resources] of [
-          ['resources taken', taken],
-          ['resources given up', given],
+          ['acquired resources', taken],
+          ['released resources', given],
         ] as const) {
           if (resources.length === 0) continue
           deps.logger.info(message, { resources: resources.map(({ name }) => name) })
@@ -123,12 +123,12 @@ async function work(
       if (ownership.isEmpty) {
         // Standing by: it reads no window, so no commit need ring for it.
         await pace.letGo()
-        trouble.over()
+        retryState.recover()
         await pause(BALANCE_EVERY_MS, stopping)
         continue
       }
       const events = await worker.applyWindow()
-      trouble.over()
+      retryState.recover()
       if (cursorDue()) await noteCursors(session.client, target, worker.cursors)
       if (worker.mustRepeat) await pause(REPEAT_MS, stopping)
       else await pace.rest(events)
@@ -136,9 +136,9 @@ async function work(
       if (session.lost.aborted || isSilence(error) || NEEDS_SESSION.some((T) => error instanceof T))
         throw error
       // The window is kept: it begins again where the stored watermark stands.
-      worker.doubt()
+      worker.rereadWatermarks()
       await pace.letGo()
-      await trouble.meet(error)
+      await retryState.fail(error)
     }
   }
 }
@@ -184,18 +184,18 @@ async function keepHouseAndTell(
   if ((await keepHouse(client)) === 'emptied') logger.info('a segment of the event log was emptied')
 }
 
-interface Trouble {
-  meet(error: unknown): Promise<void>
-  over(): void
+interface RetryState {
+  fail(error: unknown): Promise<void>
+  recover(): void
 }
 
 /** Says once that something is wrong, waits longer after every failure, and says once that it is over. */
-function createTrouble({ logger, onState }: InvalidatorDeps, stopping: AbortSignal): Trouble {
+function createRetryState({ logger, onState }: InvalidatorDeps, stopping: AbortSignal): RetryState {
   let delayMs = BACKOFF_FIRST_MS
   let working: boolean | undefined
   const logDenial = createDenialLog(logger)
   return {
-    async meet(error) {
+    async fail(error) {
       if (stopping.aborted) return
       logDenial(error)
       if (working !== false) logger.warn('not invalidating, will retry', { error })
@@ -204,7 +204,7 @@ function createTrouble({ logger, onState }: InvalidatorDeps, stopping: AbortSign
       delayMs = Math.min(2 * delayMs, BACKOFF_MAX_MS)
       await pause(jitteredMs, stopping)
     },
-    over() {
+    recover() {
       delayMs = BACKOFF_FIRST_MS
       if (working === true) return
       logger.info('invalidating')

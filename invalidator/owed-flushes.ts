@@ -13,7 +13,7 @@ export interface OwedFlushes {
   observe(readSnapshot: ReadSnapshot): boolean
   has(resource: string): boolean
   /** A flush was stored together with this snapshot. */
-  settle(resource: string, snapshot: Snapshot): void
+  markFlushed(resource: string, snapshot: Snapshot): void
 }
 
 export function createOwedFlushes(catalog: readonly { readonly name: string }[]): OwedFlushes {
@@ -31,7 +31,7 @@ export function createOwedFlushes(catalog: readonly { readonly name: string }[])
       return isEmptied
     },
     has: (resource) => owed.has(resource),
-    settle(resource, snapshot) {
+    markFlushed(resource, snapshot) {
       const least = owed.get(resource)
       if (least && includes(snapshot, least)) owed.delete(resource)
     },

@@ -18,7 +18,7 @@ import type { InvalidatorMetrics } from './metrics.ts'
 import { nameKeys, type Naming } from './naming.ts'
 import { createOwedFlushes, type OwedFlushes } from './owed-flushes.ts'
 import { createPasses, type Pass } from './pass.ts'
-import { continues, newPost, type Post, standings } from './post.ts'
+import { canContinueFrom, newResourceState, type ResourceState, groupByWatermark } from './resource-state.ts'
 import { createRivals } from './rivals.ts'
 import { TablesRewritten } from '../db/event-log/table-files.ts'
 import { isLookup } from '../shared/cache/rule.ts'
@@ -50,24 +50,24 @@ export interface Written {
 /** Applies windows to the resources it has taken on. */
 export interface Worker {
   /** Goes on where the stored watermark of each stands. */
-  adopt(resources: readonly ResourceRules[]): void
+  acquire(resources: readonly ResourceRules[]): void
   /** Has nothing to do with them any more. */
-  abandon(resources: readonly ResourceRules[]): void
+  release(resources: readonly ResourceRules[]): void
   /** Reads one window, forgets what it made stale, moves the watermarks. Returns the number of events. */
   applyWindow(): Promise<number>
   /** A watermark was not what it should have been: for its resource the window has to begin again. */
   readonly mustRepeat: boolean
   /** Trust nothing remembered of Redis: read the stored watermarks again. */
-  doubt(): void
+  rereadWatermarks(): void
   /** Waits for the passes that are under way. */
-  settled(): Promise<void>
+  waitForPasses(): Promise<void>
   readonly cursors: readonly Cursor[]
 }
 
 /** While nothing happens, polling does not move the watermark more often than this. */
 const PUBLISH_EVERY_MS = 50
 /** A time so old makes a watermark look this much less fresh than it is. */
-const TIME_HOLDS_MS = 20
+const REDIS_TIME_TTL_MS = 20
 const INSPECT_EVERY_MS = 2_000
 
 /** Why a window is read again. */
@@ -87,19 +87,19 @@ interface Findings {
   readonly readSnapshot: ReadSnapshot
   readonly keys: Map<string, Set<string>>
   readonly flush: Map<string, FlushReason>
-  readonly windows: readonly Looked[]
+  readonly windows: readonly TimedWindow[]
   /** The end of the transaction, which was asked for and need not be waited for. */
   readonly ended: Promise<unknown>
 }
 
 /** What a pass is for, and windows whose events are applied when these passes have ended. */
-interface Awaited {
+interface DeferredWindows {
   readonly passes: readonly Pass[]
-  readonly windows: readonly Looked[]
+  readonly windows: readonly TimedWindow[]
 }
 
 /** A window, and when by Redis' clock the snapshot was taken that it begins after, or a little earlier. */
-interface Looked {
+interface TimedWindow {
   readonly window: Window
   readonly sinceMs: number
 }
@@ -116,7 +116,7 @@ interface Looked {
 export function createWorker(deps: WorkerDeps): Worker {
   const { session, invalidationStore, metrics, logger, written = new Map() } = deps
   const { owedFlushes = createOwedFlushes(deps.catalog) } = deps
-  const posts = new Map<string, Post>()
+  const states = new Map<string, ResourceState>()
   const rivals = createRivals()
   const inspect = createInspection()
   const inspectionDue = every(deps.inspectEveryMs ?? INSPECT_EVERY_MS)
@@ -128,21 +128,21 @@ export function createWorker(deps: WorkerDeps): Worker {
     onEnd: () => deps.onPassEnd?.(),
   })
   const passReasons = new WeakMap<Pass, ReadonlyMap<string, FlushReason>>()
-  let awaited: readonly Awaited[] = []
-  const pingNowAndThen = async () => {
+  let deferred: readonly DeferredWindows[] = []
+  const pingIfDue = async () => {
     if (pingDue()) await session.ping()
   }
-  const translation = createTranslation({ ...deps, pause: pingNowAndThen })
+  const translation = createTranslation({ ...deps, pause: pingIfDue })
   let installation: Installation | undefined
   let incarnation: string | undefined
   let publishedAtMs = 0
-  let told = { redisMs: 0, atMs: -Infinity }
+  let lastRedisTime = { redisMs: 0, atMs: -Infinity }
   // What the session before this one left alone is not ours to tell any more.
   metrics.rivals.reset()
   metrics.damagedTables.reset()
 
   async function applyWindow(): Promise<number> {
-    if (posts.size === 0) return 0
+    if (states.size === 0) return 0
     collectPasses()
     await readStored()
     const startedAtMs = performance.now()
@@ -152,28 +152,28 @@ export function createWorker(deps: WorkerDeps): Worker {
     const count = findings.windows.reduce((sum, { window }) => sum + window.count, 0)
 
     const nowMs = performance.now()
-    const renamed = ours().some(({ mark, naming }) => mark?.keyVersion !== naming?.keyVersion)
-    const idle = count === 0 && findings.flush.size === 0 && !renamed
+    const keyVersionChanged = activeStates().some(({ mark, naming }) => mark?.keyVersion !== naming?.keyVersion)
+    const idle = count === 0 && findings.flush.size === 0 && !keyVersionChanged
     if (idle && nowMs - publishedAtMs < PUBLISH_EVERY_MS) {
       await findings.ended
       return 0
     }
 
-    const advances = ours().map((post) => advanceOf(post, findings, asOfMs))
+    const advances = activeStates().map((state) => advanceOf(state, findings, asOfMs))
     const long = advances.filter(takesLong)
     const short = advances.filter((one) => !takesLong(one))
-    const applying = short.length > 0 ? invalidationStore.apply(short, pingNowAndThen) : NOTHING_DONE
+    const applying = short.length > 0 ? invalidationStore.apply(short, pingIfDue) : NOTHING_DONE
     const [report] = await Promise.all([applying, findings.ended])
-    if (report.timeMs !== null) told = { redisMs: report.timeMs, atMs: nowMs }
+    if (report.timeMs !== null) lastRedisTime = { redisMs: report.timeMs, atMs: nowMs }
     publishedAtMs = nowMs
-    settle(short, report)
+    recordAdvance(short, report)
     metrics.windows.inc()
-    tellRemoved(short, report, findings.flush)
+    reportRemoved(short, report, findings.flush)
     const { windows } = findings
-    if (long.length === 0) observe(windows, report.timeMs)
+    if (long.length === 0) recordMetrics(windows, report.timeMs)
     else {
       const begun = long.map((advance) => beginPass(advance, startedAtMs, findings.flush))
-      awaited = [...awaited, { passes: begun, windows }]
+      deferred = [...deferred, { passes: begun, windows }]
     }
     return count
   }
@@ -184,36 +184,36 @@ export function createWorker(deps: WorkerDeps): Worker {
     reasons: ReadonlyMap<string, FlushReason>,
   ): Pass {
     const { name } = advance.resource
-    const post = posts.get(name) as Post
+    const state = states.get(name) as ResourceState
     // Damaged once, unseen changes may be missing in what the window knew: it stays disabled.
     let wasDamaged = false
-    const isDisabled = () => (wasDamaged ||= post.naming?.keyVersion === UNNAMED)
+    const isDisabled = () => (wasDamaged ||= state.naming?.keyVersion === UNNAMED)
     const pass = passes.begin({ ...advance, isDisabled }, startedAtMs)
     const reason = reasons.get(name)
     if (reason !== undefined) passReasons.set(pass, new Map([[name, reason]]))
-    post.pass = pass
+    state.pass = pass
     return pass
   }
 
   /** Takes over what ended passes have stored: their resources go on from there. */
   function collectPasses(): void {
-    for (const post of posts.values()) {
-      const { pass } = post
+    for (const state of states.values()) {
+      const { pass } = state
       if (pass?.outcome === undefined) continue
-      post.pass = null
-      if (pass.outcome === null) post.stored = undefined
+      state.pass = null
+      if (pass.outcome === null) state.stored = undefined
       else {
-        settle([pass.advance], pass.outcome, pass.startedAtMs)
-        tellRemoved([pass.advance], pass.outcome, passReasons.get(pass) ?? new Map())
+        recordAdvance([pass.advance], pass.outcome, pass.startedAtMs)
+        reportRemoved([pass.advance], pass.outcome, passReasons.get(pass) ?? new Map())
       }
     }
-    awaited = awaited.filter(({ passes, windows }) => {
+    deferred = deferred.filter(({ passes, windows }) => {
       const outcomes = passes.map(({ outcome }) => outcome)
       if (outcomes.includes(undefined)) return true
       // What failed is read again, and seen then.
       const times = outcomes.map((outcome) => outcome?.timeMs ?? null)
       if (!outcomes.includes(null)) {
-        observe(windows, times.includes(null) ? null : Math.max(...(times as number[])))
+        recordMetrics(windows, times.includes(null) ? null : Math.max(...(times as number[])))
       }
       return false
     })
@@ -221,19 +221,19 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   /** While windows follow each other, the one before has brought the time along. */
   const redisTime = async () =>
-    performance.now() - told.atMs < TIME_HOLDS_MS ? told.redisMs : invalidationStore.time()
+    performance.now() - lastRedisTime.atMs < REDIS_TIME_TTL_MS ? lastRedisTime.redisMs : invalidationStore.time()
 
   async function readStored(): Promise<void> {
     await Promise.all(
-      [...posts.values()].map(async (post) => {
-        if (post.pass !== null) return
-        if (post.stored !== undefined && post.rivalry === null) return
-        const stored = await invalidationStore.read(post.resource.name)
-        post.stored = stored
-        post.mark = decodeWatermark(stored)
+      [...states.values()].map(async (state) => {
+        if (state.pass !== null) return
+        if (state.stored !== undefined && state.rivalry === null) return
+        const stored = await invalidationStore.read(state.resource.name)
+        state.stored = stored
+        state.mark = decodeWatermark(stored)
         if (isUnreadable(stored)) {
           metrics.unreadable.labels('watermark').inc()
-          logger.warn('unreadable watermark, flushing', { resource: post.resource.name })
+          logger.warn('unreadable watermark, flushing', { resource: state.resource.name })
         }
       }),
     )
@@ -260,7 +260,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       }
       if (error instanceof TablesRewritten) {
         if (!retry.isRewritten) return readAndMap(failed, { ...retry, isRewritten: true })
-        const resources = ours()
+        const resources = activeStates()
           .filter(({ resource }) => resource.staleWhen.some(isLookup))
           .map(({ resource }) => resource.name)
         logger.error('tables were rewritten under lookups, their resources are flushed', {
@@ -283,7 +283,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   ): Promise<Omit<Findings, 'ended'>> {
     const { client } = session
     // In a life that goes on, what to ask is known before the answer to where it stands.
-    const asked = standings(ours()).flatMap(([mark]) =>
+    const asked = groupByWatermark(activeStates()).flatMap(([mark]) =>
       mark !== null && mark.incarnation === incarnation && !isUnread ? [mark.snapshot] : [],
     )
     const reading = beginReading(client)
@@ -301,7 +301,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const keys = new Map<string, Set<string>>()
     const flush = new Map<string, FlushReason>()
     const lookups: Lookup[] = []
-    const windows: Looked[] = []
+    const windows: TimedWindow[] = []
 
     // An installation that was removed and made again begins its numbers again.
     if (readSnapshot.database.incarnation !== incarnation) await translation.learn()
@@ -310,9 +310,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (inspectionDue() || !installation || !readSnapshot.isComplete) {
       installation = await inspect(client)
     }
-    for (const post of posts.values()) judge(post, readSnapshot, installation)
-    for (const [mark, resources] of standings(ours())) {
-      if (mark === null || !continues(mark, readSnapshot)) {
+    for (const state of states.values()) checkOwnership(state, readSnapshot, installation)
+    for (const [mark, resources] of groupByWatermark(activeStates())) {
+      if (mark === null || !canContinueFrom(mark, readSnapshot)) {
         for (const { name } of resources) flush.set(name, 'no cursor')
         continue
       }
@@ -331,11 +331,11 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (owedFlushes.observe(readSnapshot)) {
       logger.error('the event log was emptied by hand, everything is flushed')
     }
-    for (const { resource } of ours()) {
+    for (const { resource } of activeStates()) {
       if (owedFlushes.has(resource.name)) flush.set(resource.name, 'log emptied')
     }
     for (const name of failed) flush.set(name, 'lookup failed')
-    for (const { resource, mark, naming } of ours()) {
+    for (const { resource, mark, naming } of activeStates()) {
       if (!mark || !naming || naming.keyVersion === UNNAMED) continue
       // While another build named its own version, or none was named, nobody invalidated this one.
       if (mark.keyVersion !== naming.keyVersion) flush.set(resource.name, 'key version')
@@ -351,26 +351,26 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 
   /** Decides whose watermark it is, and whether entries may be read as the triggers stand. */
-  function judge(post: Post, { database }: ReadSnapshot, installed: Installation): void {
-    const { resource, mark } = post
+  function checkOwnership(state: ResourceState, { database }: ReadSnapshot, installed: Installation): void {
+    const { resource, mark } = state
     // What we wrote ourselves is ours in whatever life; nobody has written there since.
     const isForeign =
-      post.pass === null &&
+      state.pass === null &&
       mark !== null &&
       mark.incarnation !== database.incarnation &&
-      writtenAtMs(post) === null
+      writtenAtMs(state) === null
     const rivalry = isForeign ? rivals.rivalry(resource.name, mark, database) : null
-    if (rivalry !== null && rivalry !== post.rivalry) {
+    if (rivalry !== null && rivalry !== state.rivalry) {
       logger.error('another database invalidates in this Redis, leaving its watermark alone', {
         resource: resource.name,
         reason: rivalry,
         origin: mark?.origin,
       })
     }
-    setRivalry(post, rivalry)
+    setRivalry(state, rivalry)
 
     const naming = nameKeys(resource, installed)
-    const [causes, before] = [naming, post.naming].map((one) =>
+    const [causes, before] = [naming, state.naming].map((one) =>
       one?.damaged.map(({ text }) => text),
     )
     if (causes?.join() !== (before ?? []).join()) {
@@ -379,11 +379,11 @@ export function createWorker(deps: WorkerDeps): Worker {
         logger.error('not cached: changes of its tables may go unlogged', fields)
       } else logger.info('cached again: all changes of its tables are logged', fields)
     }
-    if (causes?.join() !== before?.join()) tellDamage(resource.name, naming, post.naming)
-    post.naming = naming
+    if (causes?.join() !== before?.join()) reportDamage(resource.name, naming, state.naming)
+    state.naming = naming
   }
 
-  function tellDamage(resource: string, now: Naming | null, before: Naming | null): void {
+  function reportDamage(resource: string, now: Naming | null, before: Naming | null): void {
     for (const { table, cause } of before?.damaged ?? []) {
       metrics.damagedTables.remove({ resource, table, cause })
     }
@@ -395,43 +395,43 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 
   /** When we wrote what is stored there; `null` when somebody else has written there since. */
-  function writtenAtMs({ resource, stored }: Post): number | null {
+  function writtenAtMs({ resource, stored }: ResourceState): number | null {
     const last = written.get(resource.name)
     return last !== undefined && last.text === stored ? last.atMs : null
   }
 
-  function setRivalry(post: Post, rivalry: Post['rivalry']): void {
-    if ((post.rivalry === null) !== (rivalry === null)) {
-      metrics.rivals.labels(post.resource.name).set(rivalry === null ? 0 : 1)
+  function setRivalry(state: ResourceState, rivalry: ResourceState['rivalry']): void {
+    if ((state.rivalry === null) !== (rivalry === null)) {
+      metrics.rivals.labels(state.resource.name).set(rivalry === null ? 0 : 1)
     }
-    post.rivalry = rivalry
+    state.rivalry = rivalry
   }
 
   /** Those that take part in windows. */
-  const ours = () =>
-    [...posts.values()].filter(({ rivalry, pass }) => rivalry === null && pass === null)
+  const activeStates = () =>
+    [...states.values()].filter(({ rivalry, pass }) => rivalry === null && pass === null)
 
-  function settle(
+  function recordAdvance(
     advances: readonly Advance[],
     { stored }: AdvanceReport,
     atMs = performance.now(),
   ): void {
     for (const { resource, flush, next } of advances) {
-      const post = posts.get(resource.name) as Post
+      const state = states.get(resource.name) as ResourceState
       const text = stored.get(resource.name)
       if (text === undefined) {
-        logger.warn('watermark changed underneath, reading it again', { resource: resource.name })
-        post.stored = undefined
+        logger.warn('another owner changed the watermark, rereading it', { resource: resource.name })
+        state.stored = undefined
         continue
       }
-      post.stored = text
-      post.mark = decodeWatermark(text)
-      if (flush) owedFlushes.settle(resource.name, next.snapshot)
+      state.stored = text
+      state.mark = decodeWatermark(text)
+      if (flush) owedFlushes.markFlushed(resource.name, next.snapshot)
       written.set(resource.name, { text, atMs })
     }
   }
 
-  function tellRemoved(
+  function reportRemoved(
     advances: readonly Advance[],
     { removed, stored }: AdvanceReport,
     reasons: ReadonlyMap<string, FlushReason>,
@@ -451,7 +451,7 @@ export function createWorker(deps: WorkerDeps): Worker {
    * A change may be much older than its commit: what a window holds was not yet committed when the
    * one before was read. Neither bound is exact, and each relies on other clocks: the smaller holds.
    */
-  function observe(windows: readonly Looked[], timeMs: number | null): void {
+  function recordMetrics(windows: readonly TimedWindow[], timeMs: number | null): void {
     const nowMs = Date.now()
     for (const { window, sinceMs } of windows) {
       const mostMs = timeMs === null ? Infinity : timeMs - sinceMs
@@ -466,35 +466,35 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   return {
     applyWindow,
-    adopt(resources) {
+    acquire(resources) {
       for (const resource of resources) {
-        posts.set(resource.name, newPost(resource))
+        states.set(resource.name, newResourceState(resource))
         metrics.rivals.labels(resource.name).set(0)
       }
     },
-    abandon(resources) {
+    release(resources) {
       for (const { name } of resources) {
-        const post = posts.get(name)
-        post?.pass?.abort()
-        if (post) setRivalry(post, null)
-        tellDamage(name, null, post?.naming ?? null)
-        posts.delete(name)
+        const state = states.get(name)
+        state?.pass?.abort()
+        if (state) setRivalry(state, null)
+        reportDamage(name, null, state?.naming ?? null)
+        states.delete(name)
       }
     },
     get mustRepeat() {
-      return ours().some(({ stored }) => stored === undefined)
+      return activeStates().some(({ stored }) => stored === undefined)
     },
-    doubt() {
-      for (const post of posts.values()) post.stored = undefined
+    rereadWatermarks() {
+      for (const state of states.values()) state.stored = undefined
       // Another Redis may have another clock.
-      told = { redisMs: 0, atMs: -Infinity }
+      lastRedisTime = { redisMs: 0, atMs: -Infinity }
     },
-    async settled() {
-      await Promise.all([...posts.values()].flatMap(({ pass }) => pass?.ended ?? []))
+    async waitForPasses() {
+      await Promise.all([...states.values()].flatMap(({ pass }) => pass?.ended ?? []))
       collectPasses()
     },
     get cursors() {
-      return [...posts.values()].flatMap(({ resource, mark, rivalry }) =>
+      return [...states.values()].flatMap(({ resource, mark, rivalry }) =>
         mark && rivalry === null ? [{ resource: resource.name, snapshot: mark.snapshot.text }] : [],
       )
     },
@@ -508,8 +508,8 @@ const withoutKeys = (window: Window): Window => ({
 })
 
 /** What is asked of Redis for one resource. */
-function advanceOf(post: Post, { readSnapshot, keys, flush }: Findings, asOfMs: number): Advance {
-  const { resource, stored, naming } = post
+function advanceOf(state: ResourceState, { readSnapshot, keys, flush }: Findings, asOfMs: number): Advance {
+  const { resource, stored, naming } = state
   return {
     resource,
     expected: stored ?? null,

@@ -3,13 +3,13 @@ import { expect } from 'chai'
 import { Client } from 'pg'
 import { LOCK, LOCK_CLASS } from '../db/event-log/event.ts'
 import { install } from '../db/event-log/install.ts'
-import { judgeClock } from '../scripts/doctor/clocks.ts'
+import { clockFindings } from '../scripts/doctor/clocks.ts'
 import { examine } from '../scripts/doctor/examine.ts'
 import type { Finding } from '../scripts/doctor/finding.ts'
 import { checkLocks } from '../scripts/doctor/locks.ts'
 import { checkPooler } from '../scripts/doctor/pooler.ts'
-import { judgeInfo } from '../scripts/doctor/redis.ts'
-import { judge } from '../scripts/doctor/settings.ts'
+import { infoFindings } from '../scripts/doctor/redis.ts'
+import { settingFindings } from '../scripts/doctor/settings.ts'
 import { compileRules } from '../shared/cache/compile.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { openRedis, type Redis } from '../shared/redis.ts'
@@ -188,8 +188,8 @@ describe('doctor', function () {
   for (const status of ['rdb_last_bgsave_status', 'aof_last_write_status']) {
     it(`finds a Redis that cannot save: ${status}`, () => {
       const info = { maxmemory_policy: 'volatile-lfu', maxmemory: '1', role: 'master' }
-      expect(judgeInfo(new Map(Object.entries(info)))).to.eql([])
-      const findings = judgeInfo(new Map(Object.entries({ ...info, [status]: 'err' })))
+      expect(infoFindings(new Map(Object.entries(info)))).to.eql([])
+      const findings = infoFindings(new Map(Object.entries({ ...info, [status]: 'err' })))
       expect(whats(findings)).to.eql([`${status} is err`])
       expect(findings[0]?.kind).to.equal('wrong')
     })
@@ -203,7 +203,7 @@ describe('doctor', function () {
     [-21_000, ['wrong']],
   ] as const) {
     it(`judges a clock that differs by ${offsetMs} ms`, () => {
-      const findings = judgeClock('Redis', offsetMs)
+      const findings = clockFindings('Redis', offsetMs)
       expect(findings.map(({ kind }) => kind)).to.eql(kinds)
       for (const { what } of findings) expect(what).to.contain(`of Redis differs`)
     })
@@ -385,7 +385,7 @@ describe('doctor', function () {
       ['a limit of temporary files', { temp_limits: ['1MB of loader'] }, ['note']],
     ] as const) {
       it(what, () => {
-        expect(judge({ ...fine, ...change }).map(({ kind }) => kind)).to.eql(kinds)
+        expect(settingFindings({ ...fine, ...change }).map(({ kind }) => kind)).to.eql(kinds)
       })
     }
   })

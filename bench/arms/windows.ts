@@ -32,10 +32,10 @@ const invalidationStore = createInvalidationStore(redis, prefix)
 const worker = createWorker({ session, invalidationStore, catalog, prefix, metrics, logger })
 const writer = new pg.Client({ connectionString: url })
 await writer.connect()
-worker.adopt(catalog)
+worker.acquire(catalog)
 // The first finds no watermark and flushes; the second has everything compiled and planned.
 for (let i = 0; i < 200; i++) await change(i).then(worker.applyWindow)
-await worker.settled()
+await worker.waitForPasses()
 
 const emptyMs = await times(windows, () => timed(worker.applyWindow))
 const singleMs = await times(windows, async (i) => {
@@ -48,7 +48,7 @@ const drainMs = await times(drains, async () => {
   let applied = 0
   const ms = await timed(async () => {
     while (applied < BACKLOG) applied += await worker.applyWindow()
-    await worker.settled()
+    await worker.waitForPasses()
   })
   const left = await redis.exists(keyOf(1), keyOf(BACKLOG))
   if (left > 0) throw new Error('the backlog was applied and its entries are still there')

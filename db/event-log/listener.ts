@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import createSubscriber, { type Subscriber } from 'pg-listen'
 import { clientConfig, explainConnectionError } from '../connection.ts'
 import { parseDatabaseUrl } from '../database-url.ts'
-import { SettledConnection } from '../settled-connection.ts'
+import { ConfiguredConnection } from '../configured-connection.ts'
 import { NOTIFY_CHANNEL } from './event.ts'
 
 /** Hears the bell. A hint only: whoever misses a ring finds the event with the next window. */
@@ -82,8 +82,8 @@ export function openListener({ url, applicationName, onNotify, onState }: Listen
       connectTimeoutMs: 3_000,
       queryTimeoutMs: 2_000,
     })
-    const settled = { ...config, connection: new SettledConnection(config, SETTINGS) }
-    const subscriber = subscribe(settled, {
+    const configured = { ...config, connection: new ConfiguredConnection(config, SETTINGS) }
+    const subscriber = subscribe(configured, {
       // A payload is anybody's text; the default parser would make an error of it.
       parse: (text: string) => text,
       serialize: String,

@@ -28,7 +28,7 @@ export async function checkClocks(
   ] as const
   const steppedMs = await readClockOffset(redis, prefix)
   return [
-    ...clocks.flatMap(([name, offsetMs]) => judgeClock(name, offsetMs)),
+    ...clocks.flatMap(([name, offsetMs]) => clockFindings(name, offsetMs)),
     ...(steppedMs < NOTICED_MS ? [] : [steppedBack(steppedMs)]),
   ]
 }
@@ -41,7 +41,7 @@ const steppedBack = (ms: number): Finding =>
   )
 
 /** What follows from how far a clock is ahead of this host's; pure, since no test can turn a clock. */
-export function judgeClock(name: string, offsetMs: number): Finding[] {
+export function clockFindings(name: string, offsetMs: number): Finding[] {
   if (Math.abs(offsetMs) <= NOTICED_MS) return []
   const what = `the clock of ${name} differs from this host's by ${Math.round(offsetMs)} ms`
   const remedy = 'let NTP set all of them'

@@ -51,10 +51,10 @@ export async function checkDefaults(client: Client): Promise<Finding[]> {
        and (name, setting) in (('default_transaction_read_only', 'on'), ('row_security', 'off'))
      order by 3, 1`,
   )
-  return rows.flatMap(judgeDefault)
+  return rows.flatMap(defaultFindings)
 }
 
-function judgeDefault({ name, value, scope }: Default): Finding[] {
+function defaultFindings({ name, value, scope }: Default): Finding[] {
   const what = `${name}=${value} is set for ${scope}`
   const remedy =
     scope === 'the server'

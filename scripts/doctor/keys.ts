@@ -51,7 +51,7 @@ export async function checkKeys(redis: Redis, prefix: string): Promise<Finding[]
       }
     }
   } while (cursor !== '0' && keys < MOST_KEYS)
-  return [...judgeUnreadable(unreadable), ...judgeUnknown(unknown)]
+  return [...unreadableFindings(unreadable), ...unknownKeyFindings(unknown)]
 }
 
 async function unreadableWatermarks(redis: Redis, prefix: string): Promise<string[]> {
@@ -73,7 +73,7 @@ async function unreadableValues(redis: Redis, key: string): Promise<string[]> {
   return found
 }
 
-function judgeUnreadable(found: readonly string[]): Finding[] {
+function unreadableFindings(found: readonly string[]): Finding[] {
   if (found.length === 0) return []
   return [
     wrong(
@@ -84,7 +84,7 @@ function judgeUnreadable(found: readonly string[]): Finding[] {
   ]
 }
 
-function judgeUnknown(found: readonly string[]): Finding[] {
+function unknownKeyFindings(found: readonly string[]): Finding[] {
   if (found.length === 0) return []
   return [
     note(

@@ -13,13 +13,13 @@ export async function checkRedis(redis: Redis): Promise<Finding[]> {
       .split(/\r?\n/)
       .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]),
   )
-  return judgeInfo(info)
+  return infoFindings(info)
 }
 
 type Info = ReadonlyMap<string, string>
 
 /** What follows from what INFO says; pure, since a test has no full disk. */
-export const judgeInfo = (info: Info): Finding[] => [
+export const infoFindings = (info: Info): Finding[] => [
   ...policy(info),
   ...limit(info),
   ...writes(info),

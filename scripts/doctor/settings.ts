@@ -40,11 +40,11 @@ export async function checkSettings(client: Client): Promise<Finding[]> {
               ) limits (value) where value is not null order by value
             ) as temp_limits`,
   )
-  return judge(rows[0] as Settings)
+  return settingFindings(rows[0] as Settings)
 }
 
 /** What follows from the settings; pure, since some of them need a server of their own to be tried. */
-export function judge(settings: Settings): Finding[] {
+export function settingFindings(settings: Settings): Finding[] {
   const findings: Finding[] = []
   if (settings.standby) {
     findings.push(

@@ -274,7 +274,7 @@ export function createReader(deps: ReaderDeps): Reader {
       return await store.lease(field, leaseId, requirement, budget)
     } catch (error) {
       // Commands of one connection run in their order, so this one finds the late lease.
-      settle(store.release(field, leaseId))
+      runInBackground(store.release(field, leaseId))
       throw error
     }
   }
@@ -306,14 +306,14 @@ export function createReader(deps: ReaderDeps): Reader {
     try {
       reading = await load(resource, params, field.variant, true)
     } catch (error) {
-      settle(store.release(field, leaseId))
+      runInBackground(store.release(field, leaseId))
       throw error
     }
     const body = bodyOf(reading)
     const etag = etagOf(body)
     const ttlMs = ttlOf(resource, reading)
     if (ttlMs <= 0 || reading.incarnation === null) {
-      settle(store.release(field, leaseId))
+      runInBackground(store.release(field, leaseId))
       return { outcome: 'miss', body, etag, ageMs: 0, ttlMs: 0 }
     }
     const isTooLarge = body !== null && body.length > maxValueBytes
@@ -329,7 +329,7 @@ export function createReader(deps: ReaderDeps): Reader {
       body: isTooLarge ? 'too large' : body,
     }
     // The response does not wait for the fill.
-    settle(
+    runInBackground(
       store.fill(field, leaseId, cached, staleUntilMs - leasedAtMs).then(
         (result) => metrics.fills.labels(resource.name, isTooLarge ? 'too_large' : result).inc(),
         (error: unknown) => {
@@ -374,7 +374,7 @@ export function createReader(deps: ReaderDeps): Reader {
     return loader.load(resource, params, variant, forKeeping).finally(taken)
   }
 
-  function settle(pending: Promise<unknown>): void {
+  function runInBackground(pending: Promise<unknown>): void {
     pending.catch(deps.onFillError)
   }
 

@@ -79,7 +79,7 @@ export async function openRace(
   const { worker, session, prefix, redis } = invalidator
   // As its loop does: a schedule may wait for the others for longer than a session may be idle.
   const pinging = setInterval(() => void session.ping().catch(() => {}), PING_EVERY_MS)
-  worker.adopt([resource])
+  worker.acquire([resource])
   const metrics = createCacheMetrics(createRegistry())
   const keys = [...new Set(examples.map(({ params }) => entryKey(prefix, resource, params)))]
   let writeNumber = 0

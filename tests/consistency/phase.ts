@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Fault } from './faults/fault.ts'
 import type { Observer } from './observer.ts'
 import { Allowances } from './oracle/allowances.ts'
-import { judgeReads, type Violation } from './oracle/judge.ts'
-import { compare, settle } from './oracle/settled.ts'
+import { checkReads, type Violation } from './oracle/verdict.ts'
+import { compare, quiesce } from './oracle/quiescence.ts'
 import { Truth } from './oracle/truth.ts'
-import { judgeWriters, watchLockWaits } from './oracle/writers.ts'
-import { judgeReaders } from './oracle/readers.ts'
+import { checkWriters, watchLockWaits } from './oracle/writers.ts'
+import { checkReaders } from './oracle/readers.ts'
 import type { Random } from './random.ts'
 import { createClient } from './readers/client.ts'
 import { startControl } from './readers/control.ts'
@@ -98,7 +98,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
         try {
           await Promise.all([...writers, api].map((writer) => writer.stop()))
           await endPrepared(stage)
-          violations.push(...(await settle(stage.writersUrl, observer)))
+          violations.push(...(await quiesce(stage.writersUrl, observer)))
         } finally {
           await readers.stop()
           controlMs = await control.stop()
@@ -115,9 +115,9 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
           .since(firstWrite)
           .filter((write) => write.outcome !== 'rolled back' && !truth.holds(write)),
       )
-      const judged = judgeReads(seen.reads, { truth, log, observer, allowances })
-      violations.push(...judged.violations, ...judgeReaders(seen, fault, controlMs))
-      violations.push(...judgeWriters(failures, fault))
+      const judged = checkReads(seen.reads, { truth, log, observer, allowances })
+      violations.push(...judged.violations, ...checkReaders(seen, fault, controlMs))
+      violations.push(...checkWriters(failures, fault))
       observer.prune(performance.now())
       return {
         name: fault?.name ?? 'no fault',

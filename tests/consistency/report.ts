@@ -1,4 +1,4 @@
-import type { Violation } from './oracle/judge.ts'
+import type { Violation } from './oracle/verdict.ts'
 import type { PhaseReport } from './phase.ts'
 import type { Measure } from './phases/overhead.ts'
 

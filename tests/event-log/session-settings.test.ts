@@ -171,7 +171,7 @@ describe('the session of an invalidator', function () {
       catalog: BIRDS,
       wrapSession: (session) => ({ ...session, backend: session.backend + 1 }),
     })
-    opened.worker.adopt(BIRDS)
+    opened.worker.acquire(BIRDS)
     const error = await opened.worker.applyWindow().catch((error: unknown) => error)
     expect(error).to.be.instanceOf(NotOneSession)
   })

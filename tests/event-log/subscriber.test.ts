@@ -86,7 +86,7 @@ describe('logical replication into a watched table', function () {
 
   it('disables what is made of the table until the subscription ends, and doctor tells', async () => {
     await using one = await openWorker({ databaseUrl: subscriberUrl, catalog, inspectEveryMs: 0 })
-    one.worker.adopt(catalog)
+    one.worker.acquire(catalog)
     const disabled = async () => {
       await one.worker.applyWindow()
       const mark = decodeWatermark(await one.invalidationStore.read('agency:affiliations'))

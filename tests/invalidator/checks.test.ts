@@ -166,7 +166,7 @@ describe('an entry that is no longer true may be read for as long as it likes', 
         return applied !== undefined && includes(applied, now)
       })
     }
-    worker.adopt(BIRDS)
+    worker.acquire(BIRDS)
     await apply()
     await act({ ...opened, ...entries, stale, apply })
     await apply()

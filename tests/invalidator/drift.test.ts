@@ -25,7 +25,7 @@ describe('triggers that somebody has touched', () => {
     await log.client.query(`insert into bird values (1, 'wren', 9, '{}', 2)`)
     worker = await openWorker({ databaseUrl: log.url, catalog: BIRDS, inspectEveryMs: 0 })
     entries = entriesOf(worker.redis, worker.prefix)
-    worker.worker.adopt(BIRDS)
+    worker.worker.acquire(BIRDS)
     await apply()
   })
   afterEach(async () => {
@@ -114,7 +114,7 @@ describe('triggers that somebody has touched', () => {
       await sql(repair)
       worker = await openWorker({ databaseUrl: log.url, catalog: BIRDS, prefix })
       entries = entriesOf(worker.redis, prefix)
-      worker.worker.adopt(BIRDS)
+      worker.worker.acquire(BIRDS)
       expect(await entries.gone(keys(), apply)).to.include(entries.key(bird, 9))
       expect(await named()).to.eql(ALL)
     })
@@ -156,7 +156,7 @@ describe('triggers that somebody has touched', () => {
       catalog: [wider],
       inspectEveryMs: 0,
     })
-    next.worker.adopt([wider])
+    next.worker.acquire([wider])
     const keyVersion = async () => {
       await next.worker.applyWindow()
       return decodeWatermark(await next.invalidationStore.read(wider.name))?.keyVersion
@@ -187,8 +187,8 @@ describe('triggers that somebody has touched', () => {
     })
     await apply()
     expect(await named()).to.eql(ALL)
-    worker.worker.abandon([census])
-    next.worker.adopt([wider])
+    worker.worker.release([census])
+    next.worker.acquire([wider])
     await next.worker.applyWindow()
     expect(await named()).to.eql({ ...ALL, census: UNNAMED })
 

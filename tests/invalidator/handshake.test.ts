@@ -170,7 +170,7 @@ describe('a commit waits until something else wakes the sleeper', () => {
       }),
       () => holding && !wasHolding,
     )
-    worker.adopt(BIRDS)
+    worker.acquire(BIRDS)
     const working = (async () => {
       while (!stopping.signal.aborted) {
         wasHolding = holding

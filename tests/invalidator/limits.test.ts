@@ -27,7 +27,7 @@ describe('a window of the worker', function () {
       inspectEveryMs: 600_000,
     })
     one = { ...worker, ...entriesOf(worker.redis, worker.prefix) }
-    one.worker.adopt(catalog)
+    one.worker.acquire(catalog)
     await one.worker.applyWindow()
     one.metrics.flushes.reset()
   }

@@ -100,7 +100,7 @@ describe('what an invalidator tells of itself', function () {
 
   it('counts events by table and kind', async () => {
     await using one = await openWorker({ databaseUrl: log.url, catalog: BIRDS })
-    one.worker.adopt(BIRDS)
+    one.worker.acquire(BIRDS)
     await one.worker.applyWindow()
     await insertBirds(3)
     await log.client.query(`select invalidation.flush('bird')`)
@@ -117,7 +117,7 @@ describe('what an invalidator tells of itself', function () {
       catalog: BIRDS,
       inspectEveryMs: 0,
     })
-    one.worker.adopt(BIRDS)
+    one.worker.acquire(BIRDS)
     const damaged = async () => {
       await one.worker.applyWindow()
       const { values } = await one.metrics.damagedTables.get()
@@ -140,7 +140,7 @@ describe('what an invalidator tells of itself', function () {
 
   it('does not take the length of a transaction for the time that its invalidation took', async () => {
     await using one = await openWorker({ databaseUrl: log.url, catalog: BIRDS })
-    one.worker.adopt(BIRDS)
+    one.worker.acquire(BIRDS)
     await one.worker.applyWindow()
     await insertBirds(1)
     // What it changed first, it changed an hour before it was committed.

@@ -51,7 +51,7 @@ describe('an invalidator that sleeps without any fallback', () => {
   before(async () => {
     log = await openBirds()
     await using first = await openWorker({ databaseUrl: log.url, catalog: BIRDS, prefix })
-    first.worker.adopt(BIRDS)
+    first.worker.acquire(BIRDS)
     await first.worker.applyWindow()
   })
   after(() => log[Symbol.asyncDispose]())
@@ -264,7 +264,7 @@ describe('an invalidator that sleeps without any fallback', () => {
       heartbeatMs: Infinity,
       stopping: new AbortController().signal,
     })
-    worker.adopt(BIRDS)
+    worker.acquire(BIRDS)
     /** Far fewer than what is a load by itself. */
     const commitSome = async () => {
       for (let round = 0; round < 10; round++) {

@@ -18,7 +18,7 @@ describe('a watched table that is changed after installation', () => {
     await log.client.query(`insert into bird values (1, 'wren', 9, '{}', 2)`)
     worker = await openWorker({ databaseUrl: log.url, catalog: BIRDS, inspectEveryMs: 0 })
     entries = entriesOf(worker.redis, worker.prefix)
-    worker.worker.adopt(BIRDS)
+    worker.worker.acquire(BIRDS)
     await apply()
   })
   after(async () => {
@@ -247,7 +247,7 @@ describe('a watched table that is changed after installation', () => {
       inspectEveryMs: 3_600_000,
     })
     const own = entriesOf(filtered.redis, filtered.prefix)
-    filtered.worker.adopt(BIRDS)
+    filtered.worker.acquire(BIRDS)
     await filtered.worker.applyWindow()
     for (const [change, repair] of [
       ['alter table bird enable row level security', 'alter table bird disable row level security'],
@@ -275,7 +275,7 @@ describe('a watched table that is changed after installation', () => {
         catalog: BIRDS,
         prefix: filtered.prefix,
       })
-      blind.worker.adopt(BIRDS)
+      blind.worker.acquire(BIRDS)
       await sql(`update nest set place = place || 'x' where id = 2`)
       const failure = await blind.worker.applyWindow().catch((error: unknown) => error)
       expect(failure, table).to.have.property('code', '42501')

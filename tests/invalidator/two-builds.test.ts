@@ -137,8 +137,8 @@ describe('two builds at one log', () => {
     await log.install(compileRules(NEWER))
     const older = await open(BIRDS)
     const newer = await open(NEWER, older.prefix)
-    older.worker.adopt(BIRDS)
-    newer.worker.adopt([namesakes])
+    older.worker.acquire(BIRDS)
+    newer.worker.acquire([namesakes])
     await older.apply()
     await newer.apply()
     const both = [older.key(nest, 2), newer.key(namesakes, 'wren')]
@@ -146,8 +146,8 @@ describe('two builds at one log', () => {
     const newers = [newer.key(seenBird, 9), newer.key(laterCensus)]
 
     for (let round = 0; round < 3; round++) {
-      older.worker.abandon([bird, census])
-      newer.worker.adopt([seenBird, laterCensus])
+      older.worker.release([bird, census])
+      newer.worker.acquire([seenBird, laterCensus])
       expect(await newer.gone([...newers, ...olders, ...both], () => newer.apply())).to.eql(newers)
       expect(await named(newer, seenBird)).to.equal(2)
       expect(await named(newer, laterCensus)).to.equal(2)
@@ -160,8 +160,8 @@ describe('two builds at one log', () => {
         }),
       ).to.eql([newer.key(seenBird, 4)])
 
-      newer.worker.abandon([seenBird, laterCensus])
-      older.worker.adopt([bird, census])
+      newer.worker.release([seenBird, laterCensus])
+      older.worker.acquire([bird, census])
       expect(await older.gone([...olders, ...newers, ...both], () => older.apply())).to.eql(olders)
       expect(await named(older, bird)).to.equal(1)
       expect(await named(older, census)).to.equal(1)
@@ -177,7 +177,7 @@ describe('two builds at one log', () => {
     await log.install(compileRules(corrected))
     const older = await open(BIRDS)
     const newer = await open(corrected, older.prefix)
-    older.worker.adopt(BIRDS)
+    older.worker.acquire(BIRDS)
     await older.apply()
     const entry = older.key(nest, 2)
     expect(
@@ -187,8 +187,8 @@ describe('two builds at one log', () => {
       }),
       'the older does not know of it',
     ).to.eql([])
-    older.worker.abandon([nest, bird])
-    newer.worker.adopt([moreOften, bird])
+    older.worker.release([nest, bird])
+    newer.worker.acquire([moreOften, bird])
     expect(await newer.gone([entry, older.key(bird, 9)], () => newer.apply())).to.eql([entry])
     expect(await newer.gone([entry], () => newer.apply())).to.eql([])
   })

@@ -50,7 +50,7 @@ describe('the worker', () => {
   ): Promise<Settled> {
     const one = await openWorker({ databaseUrl: log.url, catalog: BIRDS, ...options })
     opened.push(one)
-    one.worker.adopt(options.owned ?? options.catalog ?? BIRDS)
+    one.worker.acquire(options.owned ?? options.catalog ?? BIRDS)
     if (!options.idle) await one.worker.applyWindow()
     return {
       ...one,
@@ -209,12 +209,12 @@ describe('the worker', () => {
         await write(A_BIRD)
         await emptyByHand()
         spoiler.arm(() => spoil(one))
-        await one.apply().catch(() => one.worker.doubt())
+        await one.apply().catch(() => one.worker.rereadWatermarks())
         expect(spoiler.isSpent).to.be.true
         expect(await reader.left(keys), 'the first attempt fails').to.include(keys[0])
 
         await until(async () => {
-          await one.apply().catch(() => one.worker.doubt())
+          await one.apply().catch(() => one.worker.rereadWatermarks())
           return (await reader.left(keys)).length === 0
         })
         expect(await one.flushes()).to.eql(
@@ -233,7 +233,7 @@ describe('the worker', () => {
     await emptyByHand()
     await one.apply()
     // The other ends before it reads another window.
-    one.worker.adopt([bird])
+    one.worker.acquire([bird])
     expect(await one.gone([one.key(bird, 1)], () => one.apply())).to.eql([one.key(bird, 1)])
   })
 
@@ -320,7 +320,7 @@ describe('the worker', () => {
     const one = await start({ owned: [bird], idle: true })
     await one.apply()
     await write(A_BIRD)
-    one.worker.adopt([nest])
+    one.worker.acquire([nest])
     const keys = [one.key(bird, 1), one.key(nest, 2), one.key(nest, 4)]
     expect(await one.gone(keys, () => one.apply())).to.eql(keys)
     expect((await one.mark(nest))?.snapshot).to.eql((await one.mark(bird))?.snapshot)
@@ -658,10 +658,10 @@ describe('the worker', () => {
         await write(A_BIRD)
         await one.put(keys)
         expect(await one.apply().catch(String)).to.equal('Error: Redis is away')
-        one.worker.doubt()
+        one.worker.rereadWatermarks()
         await write('insert into bird values (3)')
         expect(await one.apply().catch(String)).to.equal('Error: Redis is away')
-        one.worker.doubt()
+        one.worker.rereadWatermarks()
         state.fail = false
         await write('insert into bird values (2)')
         await one.apply()
@@ -708,9 +708,9 @@ describe('the worker', () => {
       await one.apply()
       await uninstall(other.url, 0)
       expect(await one.apply().catch(String)).to.include('does not exist')
-      one.worker.doubt()
+      one.worker.rereadWatermarks()
       expect(await one.apply().catch(String)).to.include('does not exist')
-      one.worker.doubt()
+      one.worker.rereadWatermarks()
       // The same numbers now mean other tables, and other columns.
       const { tables } = compileRules(BIRDS)
       await other.install({ tables: tables.filter(({ name }) => name === 'nest') })

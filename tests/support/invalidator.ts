@@ -166,7 +166,7 @@ export async function openWorker(options: TestInvalidatorOptions): Promise<TestW
     worker: Object.assign(worker, {
       async applyWindow() {
         const count = await applyWindow()
-        await worker.settled()
+        await worker.waitForPasses()
         return count
       },
     }),

@@ -1,7 +1,7 @@
 import { Allowances } from '../oracle/allowances.ts'
-import { judgeReads } from '../oracle/judge.ts'
+import { checkReads } from '../oracle/verdict.ts'
 import { Truth } from '../oracle/truth.ts'
-import { judgeWriters } from '../oracle/writers.ts'
+import { checkWriters } from '../oracle/writers.ts'
 import { createClient } from '../readers/client.ts'
 import { type Seen, startReaders } from '../readers/readers.ts'
 import { onPostgres } from '../stage/on-postgres.ts'
@@ -72,8 +72,8 @@ function copy(name: string, { hasInvalidator }: { hasInvalidator: boolean }): Fa
         await invalidator?.kill()
         await onPostgres(url, (client) => truth.advance(client))
         await onServer(postgres.url, (server) => server.query(`drop database ${COPY} with (force)`))
-        const { violations } = judgeReads(seen.reads, { truth, log, observer, allowances })
-        return [...violations, ...judgeWriters(failures, null)].map(({ what, ...violation }) => ({
+        const { violations } = checkReads(seen.reads, { truth, log, observer, allowances })
+        return [...violations, ...checkWriters(failures, null)].map(({ what, ...violation }) => ({
           ...violation,
           what: `in the copy: ${what}`,
         }))

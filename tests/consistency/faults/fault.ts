@@ -1,6 +1,6 @@
 import type { Observer } from '../observer.ts'
 import type { Allowances } from '../oracle/allowances.ts'
-import type { Violation } from '../oracle/judge.ts'
+import type { Violation } from '../oracle/verdict.ts'
 import type { Random } from '../random.ts'
 import type { Running } from '../readers/readers.ts'
 import type { Stage } from '../stage/stage.ts'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from 'pg'
 import { until } from '../../support/until.ts'
-import type { Violation } from '../oracle/judge.ts'
+import type { Violation } from '../oracle/verdict.ts'
 import { connect } from '../stage/on-postgres.ts'
 import type { Scene } from './fault.ts'
 

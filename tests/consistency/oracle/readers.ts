@@ -1,6 +1,6 @@
 import type { Fault } from '../faults/fault.ts'
 import type { Seen } from '../readers/readers.ts'
-import type { Violation } from './judge.ts'
+import type { Violation } from './verdict.ts'
 
 /** 80 ms of trying, 1 s for the load of another, and a load of one's own. */
 const LONGEST_MS = 3_000
@@ -9,7 +9,7 @@ const LONGEST_MS = 3_000
  * Without Redis every read is answered, and soon: as far as a machine that does much else answers
  * those soon that need no Redis at all.
  */
-export function judgeReaders(
+export function checkReaders(
   { reads, failures }: Seen,
   fault: Fault | null,
   controlMs: number,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import type { Fault } from '../faults/fault.ts'
 import type { WriteFailure } from '../writers/sql-writers.ts'
-import type { Violation } from './judge.ts'
+import type { Violation } from './verdict.ts'
 
 /** Serialization, deadlock between writers, a lock time-out of their own, a name that was taken. */
 const OF_THEIR_OWN = ['40001', '40P01', '55P03', '23505', '23503']
@@ -11,7 +11,7 @@ const isOfTheApi = ({ code, message }: WriteFailure) =>
   code === '404' || code === '409' || message.includes('Too many edits at once')
 
 /** No write may fail because of us: not in our functions, and without a fault not at all. */
-export function judgeWriters(
+export function checkWriters(
   failures: readonly WriteFailure[],
   fault: Fault | null,
 ): readonly Violation[] {

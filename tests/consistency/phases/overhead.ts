@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import type { Violation } from '../oracle/judge.ts'
+import type { Violation } from '../oracle/verdict.ts'
 import { watchLockWaits } from '../oracle/writers.ts'
 import type { Random } from '../random.ts'
 import type { Stage } from '../stage/stage.ts'

@@ -7,7 +7,7 @@ import type { Pass } from './pass.ts'
 import type { Rivalry } from './rivals.ts'
 
 /** A resource that a worker has taken on, and where it stands. */
-export interface Post {
+export interface ResourceState {
   readonly resource: ResourceRules
   /** What is stored, byte for byte; `undefined` when that has to be read first. */
   stored: string | null | undefined
@@ -20,7 +20,7 @@ export interface Post {
 }
 
 /** Of which nothing is known yet. */
-export const newPost = (resource: ResourceRules): Post => ({
+export const newResourceState = (resource: ResourceRules): ResourceState => ({
   resource,
   stored: undefined,
   mark: null,
@@ -30,9 +30,9 @@ export const newPost = (resource: ResourceRules): Post => ({
 })
 
 /** Resources that stand at the same snapshot share a window; after one round that is all of them. */
-export function standings(posts: readonly Post[]): [Watermark | null, ResourceRules[]][] {
+export function groupByWatermark(states: readonly ResourceState[]): [Watermark | null, ResourceRules[]][] {
   const bySnapshot = new Map<string, [Watermark | null, ResourceRules[]]>()
-  for (const { mark, resource } of posts) {
+  for (const { mark, resource } of states) {
     const id = mark ? `${mark.incarnation} ${mark.snapshot.text}` : ''
     const group = bySnapshot.get(id) ?? [mark, []]
     bySnapshot.set(id, group)
@@ -45,7 +45,7 @@ export function standings(posts: readonly Post[]): [Watermark | null, ResourceRu
  * Whether a window since a watermark holds everything that happened after it. A watermark that has
  * seen more than the present did not come from this life of the database.
  */
-export const continues = (mark: Watermark, readSnapshot: ReadSnapshot): boolean =>
+export const canContinueFrom = (mark: Watermark, readSnapshot: ReadSnapshot): boolean =>
   mark.incarnation === readSnapshot.database.incarnation &&
   includes(readSnapshot.snapshot, mark.snapshot) &&
   isRetained(mark.snapshot, readSnapshot)

@@ -5,9 +5,9 @@ import { Connection, type ConnectionConfig } from 'pg'
  * for a library that opens its client by itself and lends it to nobody. A startup parameter would
  * not do, since poolers reject those that they do not know.
  */
-export class SettledConnection extends Connection {
+export class ConfiguredConnection extends Connection {
   readonly #statement: string
-  #stage: 'starting' | 'settling' | 'settled' = 'starting'
+  #stage: 'starting' | 'configuring' | 'configured' = 'starting'
 
   /** The statement must not return rows. */
   constructor(config: ConnectionConfig, statement: string) {
@@ -16,15 +16,15 @@ export class SettledConnection extends Connection {
   }
 
   override emit(event: string | symbol, ...values: unknown[]): boolean {
-    if (this.#stage === 'settled') return super.emit(event, ...values)
+    if (this.#stage === 'configured') return super.emit(event, ...values)
     if (this.#stage === 'starting') {
       if (event !== 'readyForQuery') return super.emit(event, ...values)
-      this.#stage = 'settling'
+      this.#stage = 'configuring'
       this.query(this.#statement)
       return true
     }
     if (event === 'commandComplete') return true
-    if (event === 'readyForQuery' || event === 'errorMessage') this.#stage = 'settled'
+    if (event === 'readyForQuery' || event === 'errorMessage') this.#stage = 'configured'
     return super.emit(event, ...values)
   }
 }

@@ -3,13 +3,13 @@ import { Client } from 'pg'
 import { cover, type Observer } from '../observer.ts'
 import type { Client as Reader } from '../readers/client.ts'
 import { ENTRIES, RESOURCES } from '../world/entries.ts'
-import type { Violation } from './judge.ts'
+import type { Violation } from './verdict.ts'
 import { readSnapshot, type Seen } from './snapshot.ts'
 
 const RECOVERY_MS = 60_000
 
 /** Waits until everything that is committed has been applied; when that does not come, says so. */
-export async function settle(
+export async function quiesce(
   writersUrl: string,
   observer: Observer,
 ): Promise<readonly Violation[]> {

@@ -15,14 +15,14 @@ export interface Violation {
   readonly timeline: readonly string[]
 }
 
-export interface JudgeDeps {
+export interface CheckDeps {
   readonly truth: Truth
   readonly log: WriteLog
   readonly observer: Pick<Observer, 'hadSeen'>
   readonly allowances: Allowances
 }
 
-export interface Judgement {
+export interface Verdict {
   readonly violations: readonly Violation[]
   /** How many things that answers showed, or did not show, were looked up. */
   readonly checks: number
@@ -31,7 +31,7 @@ export interface Judgement {
 }
 
 /** Compares what readers were shown with what was true. */
-export function judgeReads(reads: readonly Read[], deps: JudgeDeps): Judgement {
+export function checkReads(reads: readonly Read[], deps: CheckDeps): Verdict {
   const { truth, log, observer, allowances } = deps
   const violations: Violation[] = []
   let checks = 0
