@@ -18,7 +18,7 @@ export interface InvalidatorMetrics {
   readonly damagedTables: Gauge<'resource' | 'table' | 'cause'>
   readonly unreadable: Unreadable
   /** 1 for each resource that is left alone because another database invalidates in the same Redis. */
-  readonly rivals: Gauge<'resource'>
+  readonly foreignWatermarks: Gauge<'resource'>
 }
 
 const LAG_S = [
@@ -52,6 +52,6 @@ export function createInvalidatorMetrics(registry: Registry): InvalidatorMetrics
       'cause',
     ),
     unreadable: createUnreadable(registry),
-    rivals: gauge('spms_rivals', 'Resources whose watermark another database moves', 'resource'),
+    foreignWatermarks: gauge('spms_foreign_watermarks', 'Resources whose watermark another database moves', 'resource'),
   }
 }

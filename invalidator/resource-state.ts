@@ -4,7 +4,7 @@ import type { ResourceRules } from '../shared/cache/resource.ts'
 import type { Watermark } from '../shared/cache/watermark.ts'
 import type { Naming } from './naming.ts'
 import type { Pass } from './pass.ts'
-import type { Rivalry } from './rivals.ts'
+import type { ForeignReason } from './foreign-watermarks.ts'
 
 /** A resource that a worker has taken on, and where it stands. */
 export interface ResourceState {
@@ -13,7 +13,7 @@ export interface ResourceState {
   stored: string | null | undefined
   mark: Watermark | null
   /** Why it is left alone. */
-  rivalry: Rivalry | null
+  foreignReason: ForeignReason | null
   naming: Naming | null
   /** Long work on its entries. Until it ends no window is read for the resource. */
   pass: Pass | null
@@ -24,7 +24,7 @@ export const newResourceState = (resource: ResourceRules): ResourceState => ({
   resource,
   stored: undefined,
   mark: null,
-  rivalry: null,
+  foreignReason: null,
   naming: null,
   pass: null,
 })

@@ -19,7 +19,7 @@ import { nameKeys, type Naming } from './naming.ts'
 import { createOwedFlushes, type OwedFlushes } from './owed-flushes.ts'
 import { createPasses, type Pass } from './pass.ts'
 import { canContinueFrom, newResourceState, type ResourceState, groupByWatermark } from './resource-state.ts'
-import { createRivals } from './rivals.ts'
+import { createForeignWatermarkCheck } from './foreign-watermarks.ts'
 import { TablesRewritten } from '../db/event-log/table-files.ts'
 import { isLookup } from '../shared/cache/rule.ts'
 import { createTranslation, LookupFailed } from './translation.ts'
@@ -117,7 +117,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   const { session, invalidationStore, metrics, logger, written = new Map() } = deps
   const { owedFlushes = createOwedFlushes(deps.catalog) } = deps
   const states = new Map<string, ResourceState>()
-  const rivals = createRivals()
+  const foreignWatermarkCheck = createForeignWatermarkCheck()
   const inspect = createInspection()
   const inspectionDue = every(deps.inspectEveryMs ?? INSPECT_EVERY_MS)
   const pingDue = every(PING_EVERY_MS)
@@ -138,7 +138,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   let publishedAtMs = 0
   let lastRedisTime = { redisMs: 0, atMs: -Infinity }
   // What the session before this one left alone is not ours to tell any more.
-  metrics.rivals.reset()
+  metrics.foreignWatermarks.reset()
   metrics.damagedTables.reset()
 
   async function applyWindow(): Promise<number> {
@@ -227,7 +227,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     await Promise.all(
       [...states.values()].map(async (state) => {
         if (state.pass !== null) return
-        if (state.stored !== undefined && state.rivalry === null) return
+        if (state.stored !== undefined && state.foreignReason === null) return
         const stored = await invalidationStore.read(state.resource.name)
         state.stored = stored
         state.mark = decodeWatermark(stored)
@@ -359,15 +359,15 @@ export function createWorker(deps: WorkerDeps): Worker {
       mark !== null &&
       mark.incarnation !== database.incarnation &&
       writtenAtMs(state) === null
-    const rivalry = isForeign ? rivals.rivalry(resource.name, mark, database) : null
-    if (rivalry !== null && rivalry !== state.rivalry) {
+    const foreignReason = isForeign ? foreignWatermarkCheck.check(resource.name, mark, database) : null
+    if (foreignReason !== null && foreignReason !== state.foreignReason) {
       logger.error('another database invalidates in this Redis, leaving its watermark alone', {
         resource: resource.name,
-        reason: rivalry,
+        reason: foreignReason,
         origin: mark?.origin,
       })
     }
-    setRivalry(state, rivalry)
+    setForeignReason(state, foreignReason)
 
     const naming = nameKeys(resource, installed)
     const [causes, before] = [naming, state.naming].map((one) =>
@@ -400,16 +400,16 @@ export function createWorker(deps: WorkerDeps): Worker {
     return last !== undefined && last.text === stored ? last.atMs : null
   }
 
-  function setRivalry(state: ResourceState, rivalry: ResourceState['rivalry']): void {
-    if ((state.rivalry === null) !== (rivalry === null)) {
-      metrics.rivals.labels(state.resource.name).set(rivalry === null ? 0 : 1)
+  function setForeignReason(state: ResourceState, foreignReason: ResourceState['foreignReason']): void {
+    if ((state.foreignReason === null) !== (foreignReason === null)) {
+      metrics.foreignWatermarks.labels(state.resource.name).set(foreignReason === null ? 0 : 1)
     }
-    state.rivalry = rivalry
+    state.foreignReason = foreignReason
   }
 
   /** Those that take part in windows. */
   const activeStates = () =>
-    [...states.values()].filter(({ rivalry, pass }) => rivalry === null && pass === null)
+    [...states.values()].filter(({ foreignReason, pass }) => foreignReason === null && pass === null)
 
   function recordAdvance(
     advances: readonly Advance[],
@@ -469,14 +469,14 @@ export function createWorker(deps: WorkerDeps): Worker {
     acquire(resources) {
       for (const resource of resources) {
         states.set(resource.name, newResourceState(resource))
-        metrics.rivals.labels(resource.name).set(0)
+        metrics.foreignWatermarks.labels(resource.name).set(0)
       }
     },
     release(resources) {
       for (const { name } of resources) {
         const state = states.get(name)
         state?.pass?.abort()
-        if (state) setRivalry(state, null)
+        if (state) setForeignReason(state, null)
         reportDamage(name, null, state?.naming ?? null)
         states.delete(name)
       }
@@ -494,8 +494,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       collectPasses()
     },
     get cursors() {
-      return [...states.values()].flatMap(({ resource, mark, rivalry }) =>
-        mark && rivalry === null ? [{ resource: resource.name, snapshot: mark.snapshot.text }] : [],
+      return [...states.values()].flatMap(({ resource, mark, foreignReason }) =>
+        mark && foreignReason === null ? [{ resource: resource.name, snapshot: mark.snapshot.text }] : [],
       )
     },
   }

@@ -107,7 +107,7 @@ const ROWS: readonly Row[] = [
         unit: 'short',
         isNumber: true,
         bounds: [1],
-        queries: { resources: 'sum(max by (resource) (spms_rivals)) or vector(0)' },
+        queries: { resources: 'sum(max by (resource) (spms_foreign_watermarks)) or vector(0)' },
       },
       {
         id: 108,

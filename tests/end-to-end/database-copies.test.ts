@@ -104,7 +104,7 @@ describe('databases of one cluster that are copies of each other', function () {
 
     const stands = await invalidator(copy)
     await until(async () =>
-      (await stands.metrics.rivals.get()).values.some(({ value }) => value > 0),
+      (await stands.metrics.foreignWatermarks.get()).values.some(({ value }) => value > 0),
     )
     const origin = async () => decodeWatermark(await works.invalidationStore.read(RESOURCE))?.origin
     const origins = new Set<string | undefined>()

@@ -102,14 +102,14 @@ describe('an invalidator that loses what it works with', function () {
   })
 
   it("its own connection, and another life of the database begins: what it wrote is nobody else's", async () => {
-    let wasRival = false
+    let wasForeign = false
     await using invalidator = start({
       wrapInvalidationStore(invalidationStore) {
         return {
           ...invalidationStore,
           async apply(advances, between) {
-            const { values } = await invalidator.metrics.rivals.get()
-            wasRival ||= values.some(({ value }) => value > 0)
+            const { values } = await invalidator.metrics.foreignWatermarks.get()
+            wasForeign ||= values.some(({ value }) => value > 0)
             return invalidationStore.apply(advances, between)
           },
         }
@@ -121,7 +121,7 @@ describe('an invalidator that loses what it works with', function () {
     await flushedForIncarnation(invalidator)
     await works(invalidator)
     // A watermark that may be another system's is watched for a while, and not moved meanwhile.
-    expect(wasRival).to.be.false
+    expect(wasForeign).to.be.false
   })
 
   it("its listener's connection: what rang meanwhile is found", async () => {

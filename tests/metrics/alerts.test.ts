@@ -46,7 +46,7 @@ const HEALTHY: Series = {
   [OWNED('project:detail', 1)]: always(0),
   [OWNED('project:detail', 2)]: always(1),
   'spms_damaged_tables{resource="staff:profile"}': always(0),
-  'spms_rivals{resource="staff:profile"}': always(0),
+  'spms_foreign_watermarks{resource="staff:profile"}': always(0),
   [VERIFIED('right')]: rising(100),
   [LAG('0.006')]: rising(970),
   [LAG('1')]: rising(1000),
@@ -147,12 +147,12 @@ const SCENARIOS: readonly Scenario[] = [
   },
   {
     what: 'another system in the same Redis',
-    series: but({ 'spms_rivals{resource="staff:profile"}': lately(0, 5, 1) }),
+    series: but({ 'spms_foreign_watermarks{resource="staff:profile"}': lately(0, 5, 1) }),
     fires: ['SpmsOtherSystemInRedis'],
   },
   {
     what: 'a life that ended and left its watermark for seconds',
-    series: but({ 'spms_rivals{resource="staff:profile"}': '0+0x118 1 0+0x9' }),
+    series: but({ 'spms_foreign_watermarks{resource="staff:profile"}': '0+0x118 1 0+0x9' }),
     fires: [],
   },
   {

@@ -43,7 +43,7 @@ describe('two living systems that invalidate in one Redis', function () {
   const read = (at: number) => of(at).get(`users/staffprofiles/${id}/hero`)
   const write = (at: number, about: string) =>
     of(at).sql.query('update users_publicstaffprofile set about = $1 where id = $2', [about, id])
-  const rivals = (at: number) => of(at).metric('spms_rivals')
+  const foreignWatermarks = (at: number) => of(at).metric('spms_foreign_watermarks')
 
   /** Whether it is whose life all watermarks speak of. */
   async function has(at: number): Promise<boolean> {
@@ -82,25 +82,25 @@ describe('two living systems that invalidate in one Redis', function () {
   }
 
   it('leave the cache to the first, say so, and never show what the other has', async () => {
-    await until(async () => (await rivals(other)) === catalog.length)
+    await until(async () => (await foreignWatermarks(other)) === catalog.length)
     await Promise.all([write(one, '0 wrote this'), write(other, '1 wrote this')])
     await until(async () => (await read(one)).text.includes('"0 wrote this"'))
     await until(async () => (await read(other)).text.includes('"1 wrote this"'))
     await expectApart()
     expect(await has(one)).to.be.true
-    expect(await rivals(one)).to.equal(0)
-    expect(await rivals(other)).to.equal(catalog.length)
+    expect(await foreignWatermarks(one)).to.equal(0)
+    expect(await foreignWatermarks(other)).to.equal(catalog.length)
   })
 
   it('give it to the second when the first has ended, and leave it there', async () => {
     await write(other, 'waits')
     await of(one).invalidator.kill()
     await until(() => has(other))
-    expect(await rivals(other)).to.equal(0)
+    expect(await foreignWatermarks(other)).to.equal(0)
     await untilHit(other, 'waits')
 
     await of(one).invalidator.start()
-    await until(async () => (await rivals(one)) === catalog.length)
+    await until(async () => (await foreignWatermarks(one)) === catalog.length)
     await Promise.all([write(one, '0 wrote this'), write(other, '1 wrote this')])
     await until(async () => (await read(one)).text.includes('"0 wrote this"'))
     await until(async () => (await read(other)).text.includes('"1 wrote this"'))
