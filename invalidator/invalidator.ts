@@ -16,7 +16,7 @@ import { every } from './every.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
 import { createOwedFlushes } from './owed-flushes.ts'
 import { createOwnership } from './ownership.ts'
-import { createPace } from './pace.ts'
+import { createPollScheduler } from './poll-scheduler.ts'
 import type { WakeUp } from './wake-up.ts'
 import { createWorker, type WorkerDeps, type Written } from './worker.ts'
 
@@ -84,7 +84,7 @@ async function work(
   let target = identity.current
   let ownership = target === null ? null : createOwnership(session, deps.catalog, target)
   const worker = createWorker({ ...deps, session, onPassEnd: () => deps.wakeUp.notify() })
-  const pace = createPace({ ...deps, session, stopping })
+  const scheduler = createPollScheduler({ ...deps, session, stopping })
   const cursorDue = every(CURSOR_EVERY_MS)
   const houseDue = every(HOUSE_EVERY_MS)
   const balanceDue = every(BALANCE_EVERY_MS)
@@ -122,7 +122,7 @@ async function work(
       }
       if (ownership.isEmpty) {
         // Standing by: it reads no window, so no commit need ring for it.
-        await pace.letGo()
+        await scheduler.releaseSleepLock()
         retryState.recover()
         await pause(BALANCE_EVERY_MS, stopping)
         continue
@@ -131,13 +131,13 @@ async function work(
       retryState.recover()
       if (cursorDue()) await noteCursors(session.client, target, worker.cursors)
       if (worker.mustRepeat) await pause(REPEAT_MS, stopping)
-      else await pace.rest(events)
+      else await scheduler.waitForNext(events)
     } catch (error) {
       if (session.lost.aborted || isSilence(error) || NEEDS_SESSION.some((T) => error instanceof T))
         throw error
       // The window is kept: it begins again where the stored watermark stands.
       worker.rereadWatermarks()
-      await pace.letGo()
+      await scheduler.releaseSleepLock()
       await retryState.fail(error)
     }
   }

@@ -196,8 +196,8 @@ describe('the guard', function () {
         const mark = await publishIt()
         const brief = await open({ maxStalenessMs: 200 }, mark)
         let selected = 0
-        let letGo = () => {}
-        const gate = new Promise<void>((resolve) => (letGo = resolve))
+        let release = () => {}
+        const gate = new Promise<void>((resolve) => (release = resolve))
         const slow = defineThing({ afterSelect: () => (selected++ === 0 ? gate : undefined) })
         const first = read(brief, slow)
         await until(() => selected === 1)
@@ -206,7 +206,7 @@ describe('the guard', function () {
         await until(() => brief.store.now() > startedAtMs + 300)
         const second = await read(brief, slow)
         expect(textOf(second)).to.contain('second')
-        letGo()
+        release()
         expect(textOf(await first)).to.equal(FRESH)
       })
     })
@@ -294,12 +294,12 @@ describe('the guard', function () {
           return cached
         },
       })
-      return { wrap, untilFound: () => until(() => found > 0), letGo: () => gate.emit('open') }
+      return { wrap, untilFound: () => until(() => found > 0), release: () => gate.emit('open') }
     }
 
     /** Finds an old entry; before the reader hears of it, it is invalidated and the watermark moves. */
     async function race(wrapMore: (store: EntryStore) => EntryStore = (store) => store) {
-      const { wrap, untilFound, letGo } = hold()
+      const { wrap, untilFound, release } = hold()
       const before = await publish(BOUND_MS + 1_000)
       const reader = await open({ wrap: (store) => wrapMore(wrap(store)) }, before)
       await putOld(BOUND_MS + 1)
@@ -307,7 +307,7 @@ describe('the guard', function () {
       await untilFound()
       await engine.redis.unlink(engine.keyOf(id))
       await untilHeld(reader, await publish(0))
-      letGo()
+      release()
       return answer
     }
 
@@ -415,8 +415,8 @@ describe('the guard', function () {
 
     it('joins no load of others while one is not covered', async () => {
       const mark = await publish(0)
-      let letGo = () => {}
-      const gate = new Promise<void>((resolve) => (letGo = resolve))
+      let release = () => {}
+      const gate = new Promise<void>((resolve) => (release = resolve))
       let selected = 0
       const slow = defineThing({ afterSelect: () => (selected++ === 0 ? gate : undefined) })
       let brought: ConsistencyToken[] = []
@@ -426,7 +426,7 @@ describe('the guard', function () {
       await sql`update thing set body = 'mine' where id = ${id}`.execute(engine.db)
       brought = [tokenOf(await currentSnapshot())]
       expect(textOf(await read(reader, slow))).to.contain('mine')
-      letGo()
+      release()
       expect(textOf(await first)).to.equal(FRESH)
     })
 

@@ -24,7 +24,7 @@ function pausedThing(options: Parameters<typeof defineThing>[0] = {}) {
   }
   return {
     resource: defineThing({ ...options, afterSelect }),
-    letGo: () => gate.emit('open'),
+    release: () => gate.emit('open'),
     untilSelected: (count = 1) => until(() => selected >= count),
   }
 }
@@ -185,7 +185,7 @@ describe('the reader', function () {
 
   it('begins a load again that lost a deadlock against others’ locks', async () => {
     await sql`create table crossed ()`.execute(engine.db)
-    const { resource, letGo, untilSelected } = pausedThing()
+    const { resource, release, untilSelected } = pausedThing()
     const crossing: Resource = {
       ...resource,
       async load(trx, ...rest) {
@@ -201,7 +201,7 @@ describe('the reader', function () {
       await sql`lock table crossed in access exclusive mode`.execute(other)
       const answer = read(one, crossing)
       await untilSelected()
-      letGo()
+      release()
       await sql`lock table thing in access exclusive mode`.execute(other)
       await sql`commit`.execute(other)
       expect(textOf(await answer)).to.equal(first)
@@ -239,11 +239,11 @@ describe('the reader', function () {
 
   describe('when many ask at once', () => {
     it('loads once in a process, and everybody else joins', async () => {
-      const { resource, letGo, untilSelected } = pausedThing()
+      const { resource, release, untilSelected } = pausedThing()
       const loads = await one.loads()
       const answers = Array.from({ length: 50 }, () => read(one, resource))
       await untilSelected()
-      letGo()
+      release()
       const outcomes = await Promise.all(answers)
       expect(new Set(outcomes.map(textOf))).to.deep.equal(new Set([first]))
       expect(outcomes.filter(({ collapsed }) => !collapsed)).to.have.length(1)
@@ -251,12 +251,12 @@ describe('the reader', function () {
     })
 
     it('waits for the load of another process', async () => {
-      const { resource, letGo, untilSelected } = pausedThing()
+      const { resource, release, untilSelected } = pausedThing()
       const loads = [await one.loads(), await two.loads()] as const
       const holder = read(one, resource)
       await untilSelected()
       const waiting = [read(two, resource), read(two, resource)]
-      letGo()
+      release()
       expect(textOf(await holder)).to.equal(first)
       for (const answer of await Promise.all(waiting)) {
         expect(textOf(answer)).to.equal(first)
@@ -283,7 +283,7 @@ describe('the reader', function () {
 
     it('fails those who joined a load that fails, and loads anew for the next', async () => {
       let fail = true
-      const { resource, letGo, untilSelected } = pausedThing()
+      const { resource, release, untilSelected } = pausedThing()
       const failing: Resource = {
         ...resource,
         async load(...args) {
@@ -294,7 +294,7 @@ describe('the reader', function () {
       }
       const answers = Promise.allSettled([read(one, failing), read(one, failing)])
       await untilSelected()
-      letGo()
+      release()
       for (const answer of await answers) expect(answer.status).to.equal('rejected')
       fail = false
       expect(textOf(await read(one, failing))).to.equal(first)
@@ -303,13 +303,13 @@ describe('the reader', function () {
 
   describe('when a change is applied during a load', () => {
     it('serves what was read and does not store it', async () => {
-      const { resource, letGo, untilSelected } = pausedThing()
+      const { resource, release, untilSelected } = pausedThing()
       const before = read(one, resource)
       await untilSelected()
       await change('second')
       await invalidate()
       const revoked = await one.fills('revoked')
-      letGo()
+      release()
       expect(textOf(await before)).to.equal(first)
       await until(async () => (await one.fills('revoked')) > revoked)
       expect(await fieldsOf()).to.deep.equal([])
@@ -317,14 +317,14 @@ describe('the reader', function () {
     })
 
     it('joins nobody who comes afterwards to the older load', async () => {
-      const { resource, letGo, untilSelected } = pausedThing()
+      const { resource, release, untilSelected } = pausedThing()
       const before = read(one, resource)
       await untilSelected()
       await change('second')
       await invalidate()
       const after = read(one, resource)
       await untilSelected(2)
-      letGo()
+      release()
       expect(textOf(await before)).to.equal(first)
       expect(textOf(await after)).to.equal(second)
       await stored()

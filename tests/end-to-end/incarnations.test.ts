@@ -189,7 +189,7 @@ async function areOfIncarnation(redis: Redis, prefix: string, url: string): Prom
 /** Lets a worker wait between reading a window that has events and sending what follows from it. */
 function createGate() {
   let opened: Promise<void> | undefined
-  let letGo = () => {}
+  let release = () => {}
   let held: Promise<AdvanceReport> | undefined
   return {
     wrapInvalidationStore: (invalidationStore: InvalidationStore): InvalidationStore => ({
@@ -205,14 +205,14 @@ function createGate() {
       },
     }),
     close() {
-      opened = new Promise((resolve) => (letGo = resolve))
+      opened = new Promise((resolve) => (release = resolve))
     },
     get isHolding() {
       return held !== undefined
     },
     /** Answers what came of what was held. */
     async open(): Promise<AdvanceReport> {
-      letGo()
+      release()
       return held as Promise<AdvanceReport>
     },
   }

@@ -15,7 +15,7 @@ const ENTRIES = 5_000
 function createPause() {
   let isAwaited = false
   let held = false
-  let letGo = () => {}
+  let release = () => {}
   const wrapInvalidationStore = (invalidationStore: InvalidationStore): InvalidationStore => ({
     ...invalidationStore,
     apply(advances, between = () => Promise.resolve()) {
@@ -26,7 +26,7 @@ function createPause() {
         const mark = decodeWatermark(await invalidationStore.read('bird'))
         if (!held && mark !== null && mark.part > 0) {
           held = true
-          await new Promise<void>((resolve) => (letGo = resolve))
+          await new Promise<void>((resolve) => (release = resolve))
         }
       })
     },
@@ -37,8 +37,8 @@ function createPause() {
     get isHolding() {
       return held
     },
-    end: () => letGo(),
-    [Symbol.dispose]: () => letGo(),
+    end: () => release(),
+    [Symbol.dispose]: () => release(),
   }
 }
 

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import type { Client } from 'pg'
 import { NOTIFY_CHANNEL } from '../../db/event-log/event.ts'
 import type { WorkerSession } from '../../db/event-log/session.ts'
-import { createPace, type Pace } from '../../invalidator/pace.ts'
+import { createPollScheduler, type PollScheduler } from '../../invalidator/poll-scheduler.ts'
 import { WakeUp } from '../../invalidator/wake-up.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { openWorker, recordKeys } from '../support/invalidator.ts'
@@ -20,7 +20,7 @@ type Moment = 'it sleeps' | 'it is about to acquire the sleep lock' | 'it reads 
 interface Parts {
   readonly wrapSession?: (session: WorkerSession) => WorkerSession
   /** Told whether the bell was just taken. */
-  readonly wrapPace?: (pace: Pace, isTaken: () => boolean) => Pace
+  readonly wrapPace?: (scheduler: PollScheduler, isTaken: () => boolean) => PollScheduler
   readonly wakeUp?: WakeUp
 }
 
@@ -87,11 +87,11 @@ describe('a commit waits until something else wakes the sleeper', () => {
     {
       part: 'the worker did not read once more when it has the sleep lock',
       moment: 'it is about to acquire the sleep lock',
-      wrapPace: (pace, isTaken) => ({
-        ...pace,
-        async rest(events) {
-          await pace.rest(events)
-          if (isTaken()) await pace.rest(0)
+      wrapPace: (scheduler, isTaken) => ({
+        ...scheduler,
+        async waitForNext(events) {
+          await scheduler.waitForNext(events)
+          if (isTaken()) await scheduler.waitForNext(0)
         },
       }),
     },
@@ -155,8 +155,8 @@ describe('a commit waits until something else wakes the sleeper', () => {
 
     const stopping = new AbortController()
     let wasHolding = false
-    const pace = wrapPace(
-      createPace({
+    const scheduler = wrapPace(
+      createPollScheduler({
         session,
         listener: { connected: true },
         wakeUp: {
@@ -174,7 +174,7 @@ describe('a commit waits until something else wakes the sleeper', () => {
     const working = (async () => {
       while (!stopping.signal.aborted) {
         wasHolding = holding
-        await pace.rest(await worker.applyWindow())
+        await scheduler.waitForNext(await worker.applyWindow())
       }
     })()
 

@@ -5,14 +5,14 @@ import { every } from './every.ts'
 import type { WakeUp } from './wake-up.ts'
 
 /** When to look again. */
-export interface Pace {
+export interface PollScheduler {
   /** Waits after a window of `events` events, until there may be another. */
-  rest(events: number): Promise<void>
+  waitForNext(events: number): Promise<void>
   /** Lets the bell go. Who cannot read a window must not make every commit ring meanwhile. */
-  letGo(): Promise<void>
+  releaseSleepLock(): Promise<void>
 }
 
-export interface PaceDeps {
+export interface PollSchedulerDeps {
   readonly session: WorkerSession
   readonly listener: Pick<Listener, 'connected'>
   readonly wakeUp: Pick<WakeUp, 'wait'>
@@ -30,15 +30,15 @@ const CALM_PER_S = 250
  * queue of them never reaches the rate above, which they would reach together.
  */
 const QUEUE_PER_S = 20
-const QUEUE_EVERY_MS = 100
+const QUEUE_CHECK_INTERVAL_MS = 100
 /** How long a queue is remembered. */
-const QUEUE_MS = 1_000
+const QUEUE_TTL_MS = 1_000
 /** How far back the rate looks: every commit of that long rings before a load is known as one. */
-const MEMORY_S = 0.25
+const RATE_WINDOW_S = 0.25
 const POLL_FIRST_MS = 1
 const POLL_MAX_MS = 20
 /** Where writers do not ring at all. */
-const SILENT_POLL_MS = 5
+const NO_NOTIFY_POLL_MS = 5
 
 /**
  * Decides between sleeping and polling.
@@ -48,64 +48,64 @@ const SILENT_POLL_MS = 5
  * requested and rings: no wake-up is lost. A ring during the window is remembered by `wakeUp`, and
  * a right that ends by itself wakes the replica up.
  */
-export function createPace({ session, listener, wakeUp, heartbeatMs, stopping }: PaceDeps): Pace {
-  let holding = false
+export function createPollScheduler({ session, listener, wakeUp, heartbeatMs, stopping }: PollSchedulerDeps): PollScheduler {
+  let holdsLock = false
   let pollMs = POLL_FIRST_MS
   let recent = 0
   let measuredAtMs = performance.now()
   let queuedAtMs = -Infinity
-  const lookDue = every(QUEUE_EVERY_MS)
+  const queueCheckDue = every(QUEUE_CHECK_INTERVAL_MS)
   let wake: (() => void) | undefined
   session.onSleepLockLost(() => wake?.())
 
   /** Whether ringing makes writers wait. */
   async function isBusy(events: number): Promise<boolean> {
     const nowMs = performance.now()
-    recent = recent * Math.exp((measuredAtMs - nowMs) / 1000 / MEMORY_S) + events
+    recent = recent * Math.exp((measuredAtMs - nowMs) / 1000 / RATE_WINDOW_S) + events
     measuredAtMs = nowMs
-    const perS = recent / MEMORY_S
-    if (perS > (holding ? BUSY_PER_S : CALM_PER_S)) return true
-    if (holding && perS > QUEUE_PER_S && lookDue() && (await session.isNotifyQueued())) {
+    const perS = recent / RATE_WINDOW_S
+    if (perS > (holdsLock ? BUSY_PER_S : CALM_PER_S)) return true
+    if (holdsLock && perS > QUEUE_PER_S && queueCheckDue() && (await session.isNotifyQueued())) {
       queuedAtMs = nowMs
     }
-    return nowMs - queuedAtMs < QUEUE_MS
+    return nowMs - queuedAtMs < QUEUE_TTL_MS
   }
 
   return {
-    async rest(events) {
+    async waitForNext(events) {
       const busy = await isBusy(events)
       pollMs = events > 0 ? POLL_FIRST_MS : Math.min(POLL_MAX_MS, 2 * pollMs)
-      if (!session.writersNotify) return pause(SILENT_POLL_MS)
+      if (!session.writersNotify) return pause(NO_NOTIFY_POLL_MS)
 
-      holding &&= session.holdsSleepLock()
-      if (holding) {
-        if (!busy) return slumber(listener.connected ? heartbeatMs : POLL_MAX_MS)
-        await letGo()
+      holdsLock &&= session.holdsSleepLock()
+      if (holdsLock) {
+        if (!busy) return waitForWakeUp(listener.connected ? heartbeatMs : POLL_MAX_MS)
+        await releaseSleepLock()
       } else if (!busy && events === 0) {
-        holding = await session.acquireSleepLock()
+        holdsLock = await session.acquireSleepLock()
         // Whatever was committed before the bell was ours did not ring: read once more.
-        if (holding) return undefined
+        if (holdsLock) return undefined
       }
       return pause(pollMs)
     },
-    letGo,
+    releaseSleepLock,
   }
 
-  async function letGo(): Promise<void> {
-    if (!holding) return
+  async function releaseSleepLock(): Promise<void> {
+    if (!holdsLock) return
     await session.releaseSleepLock()
-    holding = false
+    holdsLock = false
   }
 
   /** Sleeps until it rings; in its sleep it goes on saying that it is alive. */
-  async function slumber(ms: number): Promise<void> {
-    const awake = new AbortController()
-    wake = () => awake.abort()
+  async function waitForWakeUp(ms: number): Promise<void> {
+    const wakeUpSignal = new AbortController()
+    wake = () => wakeUpSignal.abort()
     stopping.addEventListener('abort', wake, { once: true })
     if (stopping.aborted || !session.holdsSleepLock()) wake()
-    for (let leftMs = ms; leftMs > 0 && !awake.signal.aborted; leftMs -= PING_EVERY_MS) {
+    for (let leftMs = ms; leftMs > 0 && !wakeUpSignal.signal.aborted; leftMs -= PING_EVERY_MS) {
       if (leftMs < ms) await session.ping()
-      if (await wakeUp.wait(Math.min(leftMs, PING_EVERY_MS), awake.signal)) break
+      if (await wakeUp.wait(Math.min(leftMs, PING_EVERY_MS), wakeUpSignal.signal)) break
     }
     stopping.removeEventListener('abort', wake)
   }

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Client } from 'pg'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
-import { createPace } from '../../invalidator/pace.ts'
+import { createPollScheduler } from '../../invalidator/poll-scheduler.ts'
 import { WakeUp } from '../../invalidator/wake-up.ts'
 import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import type { EventLog } from '../event-log/event-log.ts'
@@ -257,7 +257,7 @@ describe('an invalidator that sleeps without any fallback', () => {
     this.timeout(60_000)
     await using opened = await openWorker({ databaseUrl: log.url, catalog: BIRDS, prefix })
     const { session, worker } = opened
-    const pace = createPace({
+    const scheduler = createPollScheduler({
       session,
       listener: { connected: true },
       wakeUp: { wait: () => Promise.resolve(true) },
@@ -269,11 +269,11 @@ describe('an invalidator that sleeps without any fallback', () => {
     const commitSome = async () => {
       for (let round = 0; round < 10; round++) {
         await log.client.query(`insert into bird values (${++id})`)
-        await pace.rest(await worker.applyWindow())
+        await scheduler.waitForNext(await worker.applyWindow())
       }
     }
     await worker.applyWindow()
-    await pace.rest(0)
+    await scheduler.waitForNext(0)
     expect(await isAsleep()).to.be.true
     await commitSome()
     expect(await isAsleep()).to.be.true
@@ -295,7 +295,7 @@ describe('an invalidator that sleeps without any fallback', () => {
     expect(await session.isNotifyQueued()).to.be.false
     // It is remembered for a while, and not for ever.
     await until(async () => {
-      await pace.rest(0)
+      await scheduler.waitForNext(0)
       return isAsleep()
     })
   })
