@@ -13,7 +13,7 @@ import { openRedis } from '../shared/redis.ts'
 import { measureRedis } from '../shared/redis-metrics.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { closeServer, listen } from '../shared/server.ts'
-import { runChores } from './chores.ts'
+import { runMetricsCollector } from './metrics-collector.ts'
 import { invalidatorConfig } from './config.ts'
 import { runInvalidator } from './invalidator.ts'
 import { createInvalidatorMetrics } from './metrics.ts'
@@ -75,10 +75,10 @@ await runService(logger, async (service) => {
   logger.info('started', { host, metricsPort: port })
 
   const invalidationStore = createInvalidationStore(redis, prefix)
-  const chores = runChores(
+  const metricsCollector = runMetricsCollector(
     {
       databaseUrl: url,
-      applicationName: `${APPLICATION_NAME}-chores`,
+      applicationName: `${APPLICATION_NAME}-metrics`,
       redis,
       invalidationStore,
       catalog,
@@ -110,5 +110,5 @@ await runService(logger, async (service) => {
     },
     service.stopping,
   )
-  await chores
+  await metricsCollector
 })

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { Registry } from 'prom-client'
-import { runChores } from '../../invalidator/chores.ts'
+import { runMetricsCollector } from '../../invalidator/metrics-collector.ts'
 import type { InvalidatorMetrics } from '../../invalidator/metrics.ts'
 import { createLogger } from '../../shared/logger.ts'
 import type { EventLog } from '../event-log/event-log.ts'
@@ -54,13 +54,13 @@ describe('what an invalidator tells of itself', function () {
   }
 
   /** Chores beside it that are done all the time. */
-  function beginChores({ redis, invalidationStore }: TestInvalidator, databaseUrl = log.url) {
+  function beginMetricsCollector({ redis, invalidationStore }: TestInvalidator, databaseUrl = log.url) {
     const registry = new Registry()
     const stopping = new AbortController()
     const logger = createLogger('test')
     logger.silent = true
     const applicationName = 'spms-test-chores'
-    const running = runChores(
+    const running = runMetricsCollector(
       {
         databaseUrl,
         applicationName,
@@ -105,10 +105,10 @@ describe('what an invalidator tells of itself', function () {
     await insertBirds(3)
     await log.client.query(`select invalidation.flush('bird')`)
     await one.worker.applyWindow()
-    const told = new Scrape([await one.registry.metrics()])
-    expect(told.sum('spms_events_total', { table: 'bird', op: 'I' })).to.equal(3)
-    expect(told.sum('spms_events_total', { table: 'none', op: 'F' })).to.equal(1)
-    expect(told.sum('spms_events_total')).to.equal(4)
+    const reported = new Scrape([await one.registry.metrics()])
+    expect(reported.sum('spms_events_total', { table: 'bird', op: 'I' })).to.equal(3)
+    expect(reported.sum('spms_events_total', { table: 'none', op: 'F' })).to.equal(1)
+    expect(reported.sum('spms_events_total')).to.equal(4)
   })
 
   it('tells which tables are damaged and by what, until they are whole', async () => {
@@ -146,35 +146,35 @@ describe('what an invalidator tells of itself', function () {
     // What it changed first, it changed an hour before it was committed.
     await log.client.query(`update invalidation.event set at = at - interval '1 hour'`)
     expect(await one.worker.applyWindow()).to.equal(1)
-    const told = new Scrape([await one.registry.metrics()])
-    expect(told.sum('spms_invalidation_lag_seconds_count')).to.equal(1)
-    expect(told.sum('spms_invalidation_lag_seconds_sum')).to.be.lessThan(60)
+    const reported = new Scrape([await one.registry.metrics()])
+    expect(reported.sum('spms_invalidation_lag_seconds_count')).to.equal(1)
+    expect(reported.sum('spms_invalidation_lag_seconds_sum')).to.be.lessThan(60)
   })
 
   it('measures the log and Redis beside the windows', async () => {
-    await using chores = beginChores(await start())
+    await using chores = beginMetricsCollector(await start())
     await insertBirds(10)
     await until(async () => (await chores.scrape()).sum('spms_event_log_oldest_seconds') > 0)
     await until(async () => (await chores.scrape()).sum('spms_event_backlog') === 0)
     await until(async () =>
       (await chores.scrape()).find('spms_watermark_age_seconds').every(({ value }) => value < 5),
     )
-    const told = await chores.scrape()
-    expect(told.find('spms_watermark_age_seconds')).to.have.length(BIRDS.length)
-    expect(told.sum('spms_event_log_bytes')).to.be.greaterThan(8_000)
-    expect(told.sum('spms_redis_memory_used_bytes')).to.be.greaterThan(100_000)
+    const reported = await chores.scrape()
+    expect(reported.find('spms_watermark_age_seconds')).to.have.length(BIRDS.length)
+    expect(reported.sum('spms_event_log_bytes')).to.be.greaterThan(8_000)
+    expect(reported.sum('spms_redis_memory_used_bytes')).to.be.greaterThan(100_000)
     for (const name of [
       'spms_redis_memory_max_bytes',
       'spms_redis_evicted_keys_total',
       'spms_notify_queue_usage_ratio',
     ]) {
-      expect(told.find(name), name).to.have.length(1)
+      expect(reported.find(name), name).to.have.length(1)
     }
   })
 
   it('sees the backlog and the age of the watermarks grow while Redis is away, and tells nothing of Redis', async () => {
     const one = await start()
-    await using chores = beginChores(one)
+    await using chores = beginMetricsCollector(one)
     await until(async () => (await chores.scrape()).find('spms_event_backlog').length === 1)
     const age = async () =>
       (await chores.scrape()).sum('spms_watermark_age_seconds', { resource: 'bird' })
@@ -193,15 +193,15 @@ describe('what an invalidator tells of itself', function () {
   })
 
   it('tells no old value of a log that cannot be read, and goes on with the rest', async () => {
-    await using chores = beginChores(await start(), NOWHERE)
+    await using chores = beginMetricsCollector(await start(), NOWHERE)
     await until(async () => (await chores.scrape()).find('spms_watermark_age_seconds').length > 0)
-    const told = await chores.scrape()
+    const reported = await chores.scrape()
     for (const name of [
       'spms_event_backlog',
       'spms_event_log_bytes',
       'spms_notify_queue_usage_ratio',
     ]) {
-      expect(told.find(name), name).to.deep.equal([])
+      expect(reported.find(name), name).to.deep.equal([])
     }
     expect(invalidator?.working).to.equal(true)
   })

@@ -12,7 +12,7 @@ import type { Redis } from '../shared/redis.ts'
 import { createDenialLog } from '../shared/redis-denials.ts'
 import { findRedisUsage, type RedisUsage } from '../shared/redis-usage.ts'
 
-export interface ChoresDeps {
+export interface MetricsCollectorDeps {
   readonly databaseUrl: string
   readonly applicationName: string
   readonly redis: Redis
@@ -40,17 +40,17 @@ interface Published {
  * stops nothing: what could not be measured is not told, and no old value stands in for it. Each
  * replica measures all, so that it does not matter which of them live.
  */
-export async function runChores(deps: ChoresDeps, stopping: AbortSignal): Promise<void> {
+export async function runMetricsCollector(deps: MetricsCollectorDeps, stopping: AbortSignal): Promise<void> {
   const { databaseUrl, applicationName, redis, invalidationStore, catalog, logger } = deps
   let published: Published | null = null
-  let isSilent = false
+  let isRedisAway = false
   let usage: RedisUsage | null = null
   let gauges: Gauges | null = null
   let isComplete = true
   const logDenial = createDenialLog(logger)
-  expose(deps, {
+  registerGauges(deps, {
     marks: () => published?.marks,
-    nowMs: () => timeOf(published as Published, isSilent),
+    nowMs: () => timeOf(published as Published, isRedisAway),
     usage: () => usage,
     gauges: () => gauges,
   })
@@ -72,7 +72,7 @@ export async function runChores(deps: ChoresDeps, stopping: AbortSignal): Promis
       orNull(findRedisUsage(redis)),
     ])
     published = found ?? published
-    isSilent = found === null
+    isRedisAway = found === null
     usage = used
     const since = published && lowest(published, catalog)
     gauges = await orNull(readGauges({ url: databaseUrl, applicationName, since }))
@@ -80,8 +80,8 @@ export async function runChores(deps: ChoresDeps, stopping: AbortSignal): Promis
     errors.forEach(logDenial)
     if (isComplete !== (errors.length === 0)) {
       isComplete = !isComplete
-      if (isComplete) logger.info('all can be measured again')
-      else logger.warn('not all can be measured', { error: errors[0] })
+      if (isComplete) logger.info('metrics are complete again')
+      else logger.warn('metrics are incomplete', { error: errors[0] })
     }
     const pauseMs = deps.everyMs ?? (isComplete ? EVERY_MS : RETRY_MS)
     await sleep(pauseMs, undefined, { signal: stopping }).catch(() => undefined)
@@ -92,10 +92,10 @@ export async function runChores(deps: ChoresDeps, stopping: AbortSignal): Promis
  * Redis' time: when the watermarks were found. While Redis is away nothing is published, so what
  * was last found there has grown older since.
  */
-const timeOf = ({ redisMs, atMs }: Published, isSilent: boolean): number =>
-  redisMs + (isSilent ? performance.now() - atMs : 0)
+const timeOf = ({ redisMs, atMs }: Published, isRedisAway: boolean): number =>
+  redisMs + (isRedisAway ? performance.now() - atMs : 0)
 
-async function readPublished(invalidationStore: ChoresDeps['invalidationStore']): Promise<Published> {
+async function readPublished(invalidationStore: MetricsCollectorDeps['invalidationStore']): Promise<Published> {
   const atMs = performance.now()
   const [redisMs, marks] = await Promise.all([invalidationStore.time(), invalidationStore.readAll()])
   return { marks, redisMs, atMs }
@@ -117,7 +117,7 @@ interface Measured {
   readonly gauges: () => Gauges | null
 }
 
-function expose({ registry, catalog }: ChoresDeps, measured: Measured): void {
+function registerGauges({ registry, catalog }: MetricsCollectorDeps, measured: Measured): void {
   const { marks, nowMs, usage, gauges } = measured
   const { reading, sum } = createInstruments(registry)
   const read = (name: string, help: string, value: () => number | null | undefined) =>
