@@ -2,7 +2,7 @@ import { includes } from '../db/event-log/snapshot.ts'
 import { type ReadSnapshot, isRetained } from '../db/event-log/window.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import type { Watermark } from '../shared/cache/watermark.ts'
-import type { Naming } from './naming.ts'
+import type { TriggerHealth } from './trigger-health.ts'
 import type { Pass } from './pass.ts'
 import type { ForeignReason } from './foreign-watermarks.ts'
 
@@ -14,7 +14,7 @@ export interface ResourceState {
   mark: Watermark | null
   /** Why it is left alone. */
   foreignReason: ForeignReason | null
-  naming: Naming | null
+  triggerHealth: TriggerHealth | null
   /** Long work on its entries. Until it ends no window is read for the resource. */
   pass: Pass | null
 }
@@ -25,7 +25,7 @@ export const newResourceState = (resource: ResourceRules): ResourceState => ({
   stored: undefined,
   mark: null,
   foreignReason: null,
-  naming: null,
+  triggerHealth: null,
   pass: null,
 })
 

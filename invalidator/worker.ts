@@ -11,11 +11,11 @@ import {
 } from '../db/event-log/window.ts'
 import { type Advance, type AdvanceReport, type InvalidationStore, takesLong } from '../shared/cache/invalidation-store.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
-import { decodeWatermark, isUnreadable, UNNAMED } from '../shared/cache/watermark.ts'
+import { decodeWatermark, isUnreadable, DISABLED } from '../shared/cache/watermark.ts'
 import { every } from './every.ts'
 import type { FlushReason, Lookup } from './mapping.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
-import { nameKeys, type Naming } from './naming.ts'
+import { checkTriggers, type TriggerHealth } from './trigger-health.ts'
 import { createOwedFlushes, type OwedFlushes } from './owed-flushes.ts'
 import { createPasses, type Pass } from './pass.ts'
 import { canContinueFrom, newResourceState, type ResourceState, groupByWatermark } from './resource-state.ts'
@@ -152,7 +152,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const count = findings.windows.reduce((sum, { window }) => sum + window.count, 0)
 
     const nowMs = performance.now()
-    const keyVersionChanged = activeStates().some(({ mark, naming }) => mark?.keyVersion !== naming?.keyVersion)
+    const keyVersionChanged = activeStates().some(({ mark, triggerHealth }) => mark?.keyVersion !== triggerHealth?.keyVersion)
     const idle = count === 0 && findings.flush.size === 0 && !keyVersionChanged
     if (idle && nowMs - publishedAtMs < PUBLISH_EVERY_MS) {
       await findings.ended
@@ -187,7 +187,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const state = states.get(name) as ResourceState
     // Damaged once, unseen changes may be missing in what the window knew: it stays disabled.
     let wasDamaged = false
-    const isDisabled = () => (wasDamaged ||= state.naming?.keyVersion === UNNAMED)
+    const isDisabled = () => (wasDamaged ||= state.triggerHealth?.keyVersion === DISABLED)
     const pass = passes.begin({ ...advance, isDisabled }, startedAtMs)
     const reason = reasons.get(name)
     if (reason !== undefined) passReasons.set(pass, new Map([[name, reason]]))
@@ -335,11 +335,11 @@ export function createWorker(deps: WorkerDeps): Worker {
       if (owedFlushes.has(resource.name)) flush.set(resource.name, 'log emptied')
     }
     for (const name of failed) flush.set(name, 'lookup failed')
-    for (const { resource, mark, naming } of activeStates()) {
-      if (!mark || !naming || naming.keyVersion === UNNAMED) continue
+    for (const { resource, mark, triggerHealth } of activeStates()) {
+      if (!mark || !triggerHealth || triggerHealth.keyVersion === DISABLED) continue
       // While another build named its own version, or none was named, nobody invalidated this one.
-      if (mark.keyVersion !== naming.keyVersion) flush.set(resource.name, 'key version')
-      else if (mark.fingerprint !== naming.fingerprint)
+      if (mark.keyVersion !== triggerHealth.keyVersion) flush.set(resource.name, 'key version')
+      else if (mark.fingerprint !== triggerHealth.fingerprint)
         flush.set(resource.name, 'other triggers or rules')
     }
     await translation.follow(
@@ -369,21 +369,21 @@ export function createWorker(deps: WorkerDeps): Worker {
     }
     setForeignReason(state, foreignReason)
 
-    const naming = nameKeys(resource, installed)
-    const [causes, before] = [naming, state.naming].map((one) =>
+    const triggerHealth = checkTriggers(resource, installed)
+    const [causes, before] = [triggerHealth, state.triggerHealth].map((one) =>
       one?.damaged.map(({ text }) => text),
     )
     if (causes?.join() !== (before ?? []).join()) {
       const fields = { resource: resource.name, causes }
-      if (naming.keyVersion === UNNAMED) {
+      if (triggerHealth.keyVersion === DISABLED) {
         logger.error('not cached: changes of its tables may go unlogged', fields)
       } else logger.info('cached again: all changes of its tables are logged', fields)
     }
-    if (causes?.join() !== before?.join()) reportDamage(resource.name, naming, state.naming)
-    state.naming = naming
+    if (causes?.join() !== before?.join()) reportDamage(resource.name, triggerHealth, state.triggerHealth)
+    state.triggerHealth = triggerHealth
   }
 
-  function reportDamage(resource: string, now: Naming | null, before: Naming | null): void {
+  function reportDamage(resource: string, now: TriggerHealth | null, before: TriggerHealth | null): void {
     for (const { table, cause } of before?.damaged ?? []) {
       metrics.damagedTables.remove({ resource, table, cause })
     }
@@ -477,7 +477,7 @@ export function createWorker(deps: WorkerDeps): Worker {
         const state = states.get(name)
         state?.pass?.abort()
         if (state) setForeignReason(state, null)
-        reportDamage(name, null, state?.naming ?? null)
+        reportDamage(name, null, state?.triggerHealth ?? null)
         states.delete(name)
       }
     },
@@ -509,7 +509,7 @@ const withoutKeys = (window: Window): Window => ({
 
 /** What is asked of Redis for one resource. */
 function advanceOf(state: ResourceState, { readSnapshot, keys, flush }: Findings, asOfMs: number): Advance {
-  const { resource, stored, naming } = state
+  const { resource, stored, triggerHealth } = state
   return {
     resource,
     expected: stored ?? null,
@@ -520,8 +520,8 @@ function advanceOf(state: ResourceState, { readSnapshot, keys, flush }: Findings
       snapshot: readSnapshot.snapshot,
       asOfMs,
       part: 0,
-      keyVersion: naming?.keyVersion ?? UNNAMED,
-      fingerprint: naming?.fingerprint ?? '',
+      keyVersion: triggerHealth?.keyVersion ?? DISABLED,
+      fingerprint: triggerHealth?.fingerprint ?? '',
     },
   }
 }

@@ -250,7 +250,7 @@ const ROWS: readonly Row[] = [
       {
         id: 207,
         title: 'Reads that were no hits',
-        help: 'off: not to be cached. redis: it did not answer. consistency: a client wants to see what it wrote. unnamed: damaged triggers. version: another build is being deployed. freshness: the watermark stood still. error: an old answer stood in.',
+        help: 'off: not to be cached. redis: it did not answer. consistency: a client wants to see what it wrote. triggers: damaged triggers. version: another build is being deployed. freshness: the watermark stood still. error: an old answer stood in.',
         unit: 'reqps',
         queries: {
           '{{outcome}} {{detail}}': `sum by (outcome, detail) (${rate(NO_HITS)})`,

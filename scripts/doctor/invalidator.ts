@@ -1,6 +1,6 @@
 import { readStatus } from '../../db/event-log/status.ts'
 import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
-import { ageMsOf, decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
+import { ageMsOf, decodeWatermark, DISABLED } from '../../shared/cache/watermark.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, wrong } from './finding.ts'
 
@@ -46,7 +46,7 @@ export async function checkWatermarks(
         'give each of the two a CACHE_PREFIX or a Redis of its own',
       )
     }
-    if (mark.keyVersion !== UNNAMED) return []
+    if (mark.keyVersion !== DISABLED) return []
     return wrong(
       `${name} is not to be read from the cache`,
       'the invalidator found that changes of its tables may go unlogged',

@@ -2,7 +2,7 @@ import { includes } from '../../db/event-log/snapshot.ts'
 import type { IncarnationTracker } from './incarnation-tracker.ts'
 import type { ResourceRules } from './resource.ts'
 import type { ConsistencyToken } from './consistency-token.ts'
-import { ageMsOf, UNNAMED, type Watermark } from './watermark.ts'
+import { ageMsOf, DISABLED, type Watermark } from './watermark.ts'
 
 /**
  * What may be taken from Redis, judged by the watermark that was held when the question was *sent*:
@@ -10,7 +10,7 @@ import { ageMsOf, UNNAMED, type Watermark } from './watermark.ts'
  */
 export interface FreshnessPolicy {
   /** Why nothing of a resource may be taken or stored; `undefined` when it may. */
-  reasonToBypass(resource: ResourceRules, mark: Watermark | null): 'version' | 'unnamed' | undefined
+  reasonToBypass(resource: ResourceRules, mark: Watermark | null): 'version' | 'triggers' | undefined
   /** What a frame must be to count. */
   requirement(mark: Watermark | null, nowMs: number): FreshnessRequirement
   /** Whether what Redis holds is at or past everything that these tokens stand for. */
@@ -48,7 +48,7 @@ export function createFreshnessPolicy({ maxStalenessMs, incarnationTracker }: Fr
   return {
     reasonToBypass({ version }, mark) {
       if (mark === null || mark.keyVersion === version) return undefined
-      return mark.keyVersion === UNNAMED ? 'unnamed' : 'version'
+      return mark.keyVersion === DISABLED ? 'triggers' : 'version'
     },
 
     requirement(mark, nowMs) {

@@ -7,7 +7,7 @@ import {
   decodeWatermark,
   encodeWatermark,
   NOTHING_SEEN,
-  UNNAMED,
+  DISABLED,
   type Watermark,
 } from './watermark.ts'
 
@@ -287,7 +287,7 @@ function beginPartial(item: Advance): PartialAdvance {
 }
 
 const withDisabling = ({ isDisabled }: Progress, mark: Watermark): Watermark =>
-  isDisabled ? { ...mark, keyVersion: UNNAMED } : mark
+  isDisabled ? { ...mark, keyVersion: DISABLED } : mark
 
 /** The connection was replaced in the middle of a flush: it has to begin again. */
 class ConnectionChanged extends Error {

@@ -21,7 +21,7 @@ export interface Watermark extends DatabaseIdentity {
 }
 
 /** Named instead of a key version while nothing can be trusted: triggers are damaged or missing. */
-export const UNNAMED = 0
+export const DISABLED = 0
 
 /** What a first flush says until it is through: it claims nothing, and reads back as no watermark. */
 export const NOTHING_SEEN: Snapshot = { xmin: 0n, xmax: 0n, xip: [], text: '0:0:' }

@@ -14,7 +14,7 @@ import type { Resource } from '../../shared/cache/resource.ts'
 import { PolledState } from '../../shared/cache/polled-state.ts'
 import type { EntryStore } from '../../shared/cache/entry-store.ts'
 import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
-import { encodeWatermark, UNNAMED, type Watermark } from '../../shared/cache/watermark.ts'
+import { encodeWatermark, DISABLED, type Watermark } from '../../shared/cache/watermark.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { testRedisServerUrl } from '../support/invalidator.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
@@ -263,7 +263,7 @@ describe('the guard', function () {
   describe('where the watermark names another version of the keys', () => {
     const names = [
       { keyVersion: 2, detail: 'version' },
-      { keyVersion: UNNAMED, detail: 'unnamed' },
+      { keyVersion: DISABLED, detail: 'triggers' },
     ]
     for (const { keyVersion, detail } of names) {
       it(`reads Postgres and fills nothing: ${detail}`, async () => {
@@ -485,7 +485,7 @@ describe('the guard', function () {
       },
       {
         check: 'the named version',
-        mark: { keyVersion: UNNAMED },
+        mark: { keyVersion: DISABLED },
         wrapPolicy: agree(() => ({ reasonToBypass: () => undefined })),
       },
       {

@@ -40,7 +40,7 @@ describe('an API that cannot trust what it finds in Redis', function () {
     await untilHit('whole')
     await system.sql.query('alter table users_publicstaffprofile disable trigger user')
     await write('in silence')
-    await until(async () => detailOf(await read()) === 'unnamed')
+    await until(async () => detailOf(await read()) === 'triggers')
     expect((await read()).text).to.contain('"in silence"')
 
     await install(system.databaseUrl, compileRules(catalog))

@@ -170,7 +170,7 @@ describe('installing and uninstalling under load', function () {
         uninstall(system.databaseUrl, GRACE_MS),
       )
       const after = await sightings(readOn)
-      expect(after.map(({ detail }) => detail)).to.eql(after.map(() => 'unnamed'))
+      expect(after.map(({ detail }) => detail)).to.eql(after.map(() => 'triggers'))
     })
 
     it(`${round}: everything is cached again when they are there`, async () => {
@@ -189,7 +189,7 @@ describe('installing and uninstalling under load', function () {
         ),
       )
       expect(hits(meanwhile)).to.be.greaterThan(0)
-      expect(meanwhile.filter(({ detail }) => detail === 'unnamed')).to.eql([])
+      expect(meanwhile.filter(({ detail }) => detail === 'triggers')).to.eql([])
     })
   }
 

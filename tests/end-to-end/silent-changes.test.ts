@@ -148,7 +148,7 @@ describe('a change that no trigger reports', function () {
         await sql.query(change(about))
         await isNoticed(about)
         if (damage !== '') {
-          expect((await api.get(PATH)).cache).to.match(/detail=unnamed$/)
+          expect((await api.get(PATH)).cache).to.match(/detail=triggers$/)
           for (let time = 0; time < 3; time++) {
             about = next()
             await sql.query(change(about))

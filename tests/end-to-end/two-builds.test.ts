@@ -287,7 +287,7 @@ for (const order of ['API', 'invalidator'] as const) {
         await during(async () => {
           await startInvalidator('newer')
           await stopInvalidator('older')
-          await unnamed()
+          await waitUntilDisabled()
           await startInvalidator('older')
         })
       }
@@ -347,10 +347,10 @@ for (const order of ['API', 'invalidator'] as const) {
     }
 
     /** Waits until the newer invalidator has all, and says of the profiles that none may be kept. */
-    async function unnamed(): Promise<void> {
+    async function waitUntilDisabled(): Promise<void> {
       const api = apis.get('older') as BuildApi
       await unlessFailed(async () =>
-        (await api.get(pathOf(110), session)).cache.endsWith('detail=unnamed'),
+        (await api.get(pathOf(110), session)).cache.endsWith('detail=triggers'),
       )
     }
   })

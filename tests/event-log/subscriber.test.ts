@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { Client } from 'pg'
 import { checkTriggers } from '../../scripts/doctor/triggers.ts'
-import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
+import { decodeWatermark, DISABLED } from '../../shared/cache/watermark.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { openWorker } from '../support/invalidator.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
@@ -90,7 +90,7 @@ describe('logical replication into a watched table', function () {
     const disabled = async () => {
       await one.worker.applyWindow()
       const mark = decodeWatermark(await one.invalidationStore.read('agency:affiliations'))
-      return mark?.keyVersion === UNNAMED
+      return mark?.keyVersion === DISABLED
     }
     expect(await disabled()).to.be.true
     const [finding] = await checkTriggers(subscriber)

@@ -4,7 +4,7 @@ import { retireBuilds } from '../../db/event-log/retire.ts'
 import { openInstaller } from '../../db/event-log/installer.ts'
 import { sharedBodies } from '../../db/event-log/shared-functions.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
-import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
+import { decodeWatermark, DISABLED } from '../../shared/cache/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { openWorker, type TestWorker } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
@@ -47,8 +47,8 @@ describe('triggers that somebody has touched', () => {
     )
 
   const ALL = { bird: 1, nest: 1, census: 1 }
-  const NONE = { bird: UNNAMED, nest: UNNAMED, census: UNNAMED }
-  const BUT_BIRDS = { bird: UNNAMED, nest: 1, census: 1 }
+  const NONE = { bird: DISABLED, nest: DISABLED, census: DISABLED }
+  const BUT_BIRDS = { bird: DISABLED, nest: 1, census: 1 }
 
   it('make no difference where nobody touched any', async () => {
     expect(await entries.gone(keys(), async () => void (await apply(), await apply()))).to.eql([])
@@ -161,7 +161,7 @@ describe('triggers that somebody has touched', () => {
       await next.worker.applyWindow()
       return decodeWatermark(await next.invalidationStore.read(wider.name))?.keyVersion
     }
-    expect(await keyVersion()).to.equal(UNNAMED)
+    expect(await keyVersion()).to.equal(DISABLED)
     await install(log.url, compileRules([bird, nest, wider]))
     expect(await keyVersion()).to.equal(1)
   })
@@ -190,7 +190,7 @@ describe('triggers that somebody has touched', () => {
     worker.worker.release([census])
     next.worker.acquire([wider])
     await next.worker.applyWindow()
-    expect(await named()).to.eql({ ...ALL, census: UNNAMED })
+    expect(await named()).to.eql({ ...ALL, census: DISABLED })
 
     await writer.query('commit')
     await installing

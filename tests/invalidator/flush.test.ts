@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
-import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
+import { decodeWatermark, DISABLED } from '../../shared/cache/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import {
   recordKeys,
@@ -140,10 +140,10 @@ describe('a flush of one resource', function () {
     await until(() => hold.isHeld)
     const before = await mark()
     await log.client.query('alter table bird disable trigger zz_invalidation_update')
-    await until(async () => (await mark('nest'))?.keyVersion === UNNAMED)
+    await until(async () => (await mark('nest'))?.keyVersion === DISABLED)
     expect((await mark())?.keyVersion).to.equal(1)
     hold.step()
-    await until(async () => (await mark())?.keyVersion === UNNAMED)
+    await until(async () => (await mark())?.keyVersion === DISABLED)
     expect((await mark())?.snapshot.text).to.equal(before?.snapshot.text)
     // Whole again before the flush is through: what was not logged meanwhile may be cached.
     await log.client.query('alter table bird enable always trigger zz_invalidation_update')

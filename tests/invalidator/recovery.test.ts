@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { uninstall } from '../../db/event-log/uninstall.ts'
 import { watermarkKey } from '../../shared/cache/key.ts'
-import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
+import { decodeWatermark, DISABLED } from '../../shared/cache/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
 import { startPrivateRedis } from '../support/private-redis.ts'
@@ -64,7 +64,7 @@ describe('an invalidator that loses what it works with', function () {
       const marks = (await redis.hvals(watermarkKey(prefix))).map(decodeWatermark)
       return (
         marks.length === BIRDS.length &&
-        marks.every((mark) => mark?.incarnation === rows[0]?.id && mark?.keyVersion !== UNNAMED)
+        marks.every((mark) => mark?.incarnation === rows[0]?.id && mark?.keyVersion !== DISABLED)
       )
     })
   }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
-import { decodeWatermark, UNNAMED } from '../../shared/cache/watermark.ts'
+import { decodeWatermark, DISABLED } from '../../shared/cache/watermark.ts'
 import { readStatus } from '../../db/event-log/status.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { openWorker, type TestWorker } from '../support/invalidator.ts'
@@ -36,7 +36,7 @@ describe('a watched table that is changed after installation', () => {
         mark: decodeWatermark(await worker.invalidationStore.read(name)),
       })),
     )
-    return marks.filter(({ mark }) => mark?.keyVersion === UNNAMED).map(({ name }) => name)
+    return marks.filter(({ mark }) => mark?.keyVersion === DISABLED).map(({ name }) => name)
   }
   const causes = async () => (await readStatus(log.url)).damaged.map(({ text }) => text)
 
