@@ -39,13 +39,13 @@ grant delete, select (user_id) on django_admin_log to spms_api;
 -- The invalidator reads the log and what it means ...
 grant usage on schema public, invalidation to spms_invalidator;
 grant select on invalidation.event, invalidation.rules, invalidation.watched_table,
-  invalidation.build, invalidation.current_incarnation, invalidation.floor, invalidation.note,
+  invalidation.build, invalidation.current_incarnation, invalidation.retention_floor, invalidation.checkpoint,
   invalidation.cursor
   to spms_invalidator;
 -- ... writes down how far it is, and that a new life has begun ...
-grant insert, update on invalidation.cursor, invalidation.floor to spms_invalidator;
+grant insert, update on invalidation.cursor, invalidation.retention_floor to spms_invalidator;
 grant delete on invalidation.cursor to spms_invalidator;
-grant insert, delete on invalidation.note to spms_invalidator;
+grant insert, delete on invalidation.checkpoint to spms_invalidator;
 grant execute on function invalidation.begin_incarnation() to spms_invalidator;
 -- ... empties segments, which takes a lock that TRUNCATE gives the right to ...
 grant select, truncate on invalidation.event_0, invalidation.event_1, invalidation.event_2,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
-import { keepHouse, noteCursors } from '../db/event-log/housekeeping.ts'
+import { pruneEventLog, recordCursors } from '../db/event-log/pruning.ts'
 import type { Listener } from '../db/event-log/listener.ts'
 import {
   isSilence,
@@ -39,8 +39,8 @@ export interface InvalidatorDeps {
 
 const BALANCE_EVERY_MS = 1_000
 const IDENTITY_EVERY_MS = 1_000
-const CURSOR_EVERY_MS = 10_000
-const HOUSE_EVERY_MS = 15_000
+const CURSOR_INTERVAL_MS = 10_000
+const PRUNE_INTERVAL_MS = 15_000
 /** Two who take themselves for the owner of one Redis must not spin. */
 const REPEAT_MS = 1
 const BACKOFF_FIRST_MS = 20
@@ -85,8 +85,8 @@ async function work(
   let ownership = target === null ? null : createOwnership(session, deps.catalog, target)
   const worker = createWorker({ ...deps, session, onPassEnd: () => deps.wakeUp.notify() })
   const scheduler = createPollScheduler({ ...deps, session, stopping })
-  const cursorDue = every(CURSOR_EVERY_MS)
-  const houseDue = every(HOUSE_EVERY_MS)
+  const cursorDue = every(CURSOR_INTERVAL_MS)
+  const pruneDue = every(PRUNE_INTERVAL_MS)
   const balanceDue = every(BALANCE_EVERY_MS)
   const pingDue = every(PING_EVERY_MS)
   let isBalanced = false
@@ -95,7 +95,7 @@ async function work(
     try {
       // Also while Redis is away, when no window is read: the log must not grow meanwhile.
       if (pingDue()) await session.ping()
-      if (houseDue()) await keepHouseAndTell(deps, session)
+      if (pruneDue()) await pruneAndLog(deps, session)
       identity.refresh()
       if (ownership === null || target === null) {
         target = identity.current
@@ -129,7 +129,7 @@ async function work(
       }
       const events = await worker.applyWindow()
       retryState.recover()
-      if (cursorDue()) await noteCursors(session.client, target, worker.cursors)
+      if (cursorDue()) await recordCursors(session.client, target, worker.cursors)
       if (worker.mustRepeat) await pause(REPEAT_MS, stopping)
       else await scheduler.waitForNext(events)
     } catch (error) {
@@ -177,11 +177,11 @@ function createIdentity({ readIdentity }: InvalidatorDeps): Identity {
   }
 }
 
-async function keepHouseAndTell(
+async function pruneAndLog(
   { logger }: InvalidatorDeps,
   { client }: WorkerSession,
 ): Promise<void> {
-  if ((await keepHouse(client)) === 'emptied') logger.info('a segment of the event log was emptied')
+  if ((await pruneEventLog(client)) === 'emptied') logger.info('pruned a segment of the event log')
 }
 
 interface RetryState {

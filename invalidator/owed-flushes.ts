@@ -42,4 +42,4 @@ export function createOwedFlushes(catalog: readonly { readonly name: string }[])
 const isEmptiedByHand = (before: ReadSnapshot, now: ReadSnapshot): boolean =>
   before.database.incarnation === now.database.incarnation &&
   before.files !== now.files &&
-  before.floor?.text === now.floor?.text
+  before.retentionFloor?.text === now.retentionFloor?.text

@@ -1,5 +1,5 @@
 import type { Logger } from 'winston'
-import type { Cursor } from '../db/event-log/housekeeping.ts'
+import type { Cursor } from '../db/event-log/pruning.ts'
 import { createInspection, type Installation } from '../db/event-log/installation.ts'
 import { NotOneSession, PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
 import {

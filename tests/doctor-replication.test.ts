@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { Client } from 'pg'
-import { keepHouse, noteCursors } from '../db/event-log/housekeeping.ts'
+import { pruneEventLog, recordCursors } from '../db/event-log/pruning.ts'
 import { examine } from '../scripts/doctor/examine.ts'
 import { checkPublications } from '../scripts/doctor/publications.ts'
 import { checkSettings } from '../scripts/doctor/settings.ts'
@@ -55,9 +55,9 @@ describe('doctor and install on a server that is replicated', () => {
     await sql.query('create publication everything for all tables')
     for (let minute = 0; minute < 40; minute++) {
       const { rows } = await sql.query<{ now: string }>('select pg_current_snapshot()::text as now')
-      await noteCursors(sql, 'redis', [{ resource: 'a', snapshot: rows[0]?.now as string }])
+      await recordCursors(sql, 'redis', [{ resource: 'a', snapshot: rows[0]?.now as string }])
       await sql.query(`select invalidation.flush('project:*')`)
-      await keepHouse(sql, { aheadS: minute * 60 })
+      await pruneEventLog(sql, { aheadS: minute * 60 })
     }
     await sql.query('select invalidation.begin_incarnation()')
     await sql.query('update invalidation.build set retired_at = null')

@@ -18,4 +18,4 @@ export const NOTIFY_CHANNEL = 'invalidation'
 /** Class of our advisory locks in this database, and the objects in it. Owner locks have classes of their own. */
 export const LOCK_CLASS = 1_397_771_603
 /** Every worker session shares `invalidator`; a command that must not run beside one takes it alone. */
-export const LOCK = { sleep: 0, install: 1, housekeeping: 2, invalidator: 10 } as const
+export const LOCK = { sleep: 0, install: 1, pruning: 2, invalidator: 10 } as const

@@ -116,7 +116,7 @@ async function exists(client: pg.ClientBase, table: string): Promise<boolean> {
 }
 
 async function readKnown(client: pg.ClientBase): Promise<Known> {
-  if (!(await exists(client, 'invalidation.floor'))) return NOTHING
+  if (!(await exists(client, 'invalidation.retention_floor'))) return NOTHING
   const { newest, ids } = await readRules(client)
   return {
     hasSchema: true,

@@ -88,18 +88,18 @@ create table invalidation.cursor (
   redis    text        not null,
   resource text        not null,
   snapshot pg_snapshot not null,
-  noted_at timestamptz not null,
+  recorded_at timestamptz not null,
   primary key (redis, resource)
 );
 
 -- The lowest cursor every few minutes. A segment may go once a note of some age has seen all of it.
-create table invalidation.note (
+create table invalidation.checkpoint (
   taken_at timestamptz primary key,
   snapshot pg_snapshot not null
 );
 
 -- The newest note under which events were emptied: a cursor that does not cover it has missed some.
-create table invalidation.floor (
+create table invalidation.retention_floor (
   only_row boolean     primary key default true check (only_row),
   snapshot pg_snapshot not null
 );

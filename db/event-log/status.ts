@@ -56,7 +56,7 @@ const withClient = <T>(url: string, work: (client: Client) => Promise<T>): Promi
 async function read(client: Client): Promise<LogStatus> {
   const head = await client.query<{ snapshot: string; installed: boolean }>(
     `select pg_current_snapshot()::text as snapshot,
-            to_regclass('invalidation.floor') is not null as installed`,
+            to_regclass('invalidation.retention_floor') is not null as installed`,
   )
   const { snapshot, installed } = head.rows[0] as { snapshot: string; installed: boolean }
   const nothing = { version: null, tables: 0, damaged: [], events: 0, bytes: 0, segments: [] }
@@ -80,7 +80,7 @@ async function read(client: Client): Promise<LogStatus> {
      where inhparent = 'invalidation.event'::regclass`,
   )
   const cursors = await client.query<{ redis: string; resource: string; age_s: string }>(
-    `select redis, resource, extract(epoch from clock_timestamp() - noted_at) as age_s
+    `select redis, resource, extract(epoch from clock_timestamp() - recorded_at) as age_s
      from invalidation.cursor order by redis, resource`,
   )
   const sessions = await client.query<{ application: string; locks: string }>(

@@ -49,7 +49,7 @@ export interface ReadSnapshot {
   /** The backend that reads. */
   readonly backend: number
   /** A cursor that does not cover this has lost events to the ring. */
-  readonly floor: Snapshot | null
+  readonly retentionFloor: Snapshot | null
   /** False where a segment was detached: windows do not see the events in it. */
   readonly isComplete: boolean
   /** In which files the segments are: emptying one gives it another file. */
@@ -65,7 +65,7 @@ const SEGMENTS = 4
  */
 const OPENING = `begin isolation level repeatable read read only;
   set local lock_timeout = '1s'; set local statement_timeout = '1500ms';
-  lock table invalidation.event, invalidation.floor in access share mode`
+  lock table invalidation.event, invalidation.retention_floor in access share mode`
 
 /**
  * Opens the transaction in which windows and lookups are read: one snapshot for all of them.
@@ -84,7 +84,7 @@ export async function beginReading(client: pg.ClientBase): Promise<ReadSnapshot>
     snapshot: string
     backend: number
     database: DatabaseIdentity | null
-    floor: string | null
+    retentionFloor: string | null
     files: readonly (string | null)[]
   }>({
     name: 'invalidation-read-snapshot',
@@ -93,7 +93,7 @@ export async function beginReading(client: pg.ClientBase): Promise<ReadSnapshot>
                   set_config('enable_seqscan', 'off', true),
                   (select json_build_object('incarnation', id, 'origin', origin)
                    from invalidation.current_incarnation) as database,
-                  (select snapshot::text from invalidation.floor) as floor,
+                  (select snapshot::text from invalidation.retention_floor) as "retentionFloor",
                   array(select concat(inhrelid, ' ', pg_relation_filenode(inhrelid)) from pg_inherits
                         where inhparent = 'invalidation.event'::regclass order by inhrelid) as files`,
   })
@@ -106,7 +106,7 @@ export async function beginReading(client: pg.ClientBase): Promise<ReadSnapshot>
     database: row.database,
     backend: row.backend,
     isComplete: row.files.length === SEGMENTS,
-    floor: parseSnapshot(row.floor ?? ''),
+    retentionFloor: parseSnapshot(row.retentionFloor ?? ''),
     files: row.files.join(),
   }
 }
@@ -120,8 +120,8 @@ export class NoIncarnation extends Error {
  * Whether the ring still holds everything committed after a snapshot. A floor ahead of the present
  * came with a dump of another cluster and means nothing here.
  */
-export const isRetained = (since: Snapshot, { floor, snapshot }: ReadSnapshot): boolean =>
-  floor === null || floor.xmax > snapshot.xmax || includes(since, floor)
+export const isRetained = (since: Snapshot, { retentionFloor, snapshot }: ReadSnapshot): boolean =>
+  retentionFloor === null || retentionFloor.xmax > snapshot.xmax || includes(since, retentionFloor)
 
 /**
  * Everything committed after `since` and visible in the open transaction.

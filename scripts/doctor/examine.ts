@@ -47,7 +47,7 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
       if (!(error instanceof SettingsLost)) throw error
     })
     const { rows } = await client.query<{ installed: boolean }>(
-      `select to_regclass('invalidation.floor') is not null as installed`,
+      `select to_regclass('invalidation.retention_floor') is not null as installed`,
     )
     const isInstalled = rows[0]?.installed === true
     const log = isInstalled ? await examineLog(client, patient) : [NOT_INSTALLED]

@@ -136,8 +136,8 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
       NOTHING_READ,
     ),
     ...tables(['invalidation.cursor'], ['select', 'insert', 'update', 'delete'], NO_BOOKS),
-    ...tables(['invalidation.floor'], ['select', 'insert', 'update'], NO_BOOKS),
-    ...tables(['invalidation.note'], ['select', 'insert', 'delete'], NO_BOOKS),
+    ...tables(['invalidation.retention_floor'], ['select', 'insert', 'update'], NO_BOOKS),
+    ...tables(['invalidation.checkpoint'], ['select', 'insert', 'delete'], NO_BOOKS),
     ...tables(
       [0, 1, 2, 3].map((segment) => `invalidation.event_${segment}`),
       ['select', 'truncate'],

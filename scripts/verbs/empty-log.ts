@@ -1,4 +1,4 @@
-import { emptyLog } from '../../db/event-log/housekeeping.ts'
+import { emptyLog } from '../../db/event-log/pruning.ts'
 
 /** Empties the event log where no invalidator does; the next one to run flushes everything. */
 export async function runEmptyLog(url: string): Promise<void> {

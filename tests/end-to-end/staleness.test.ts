@@ -116,7 +116,7 @@ describe('whatever has died or stopped', function () {
     },
     {
       what: 'the watermark stands still, because a window waits for a lock',
-      begin: () => other.query('begin; lock table invalidation.floor in access exclusive mode'),
+      begin: () => other.query('begin; lock table invalidation.retention_floor in access exclusive mode'),
       end: () => other.query('commit'),
     },
     {

@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import type { Kysely, Transaction } from 'kysely'
 import { Client } from 'pg'
 import { openDatabase } from '../../db/database.ts'
-import { keepHouse, noteCursors } from '../../db/event-log/housekeeping.ts'
+import { pruneEventLog, recordCursors } from '../../db/event-log/pruning.ts'
 import { install } from '../../db/event-log/install.ts'
 import { followLinks } from '../../db/event-log/lookup.ts'
 import { openWorkerSession } from '../../db/event-log/session.ts'
@@ -236,7 +236,7 @@ describe('the roles that docs/dba.md names', () => {
     })
 
     it('keeps house: writes cursors, notes and the floor, and empties a segment', async () => {
-      await superuser.query(`truncate invalidation.event, invalidation.cursor, invalidation.note`)
+      await superuser.query(`truncate invalidation.event, invalidation.cursor, invalidation.checkpoint`)
       await using session = await openWorkerSession({
         url: urlOf('invalidator'),
         applicationName: 'spms-test-housekeeper',
@@ -249,8 +249,8 @@ describe('the roles that docs/dba.md names', () => {
           'select pg_current_snapshot()::text as now',
         )
         const snapshot = rows[0]?.now as string
-        await noteCursors(session.client, 'redis', [{ resource: 'staff:profile', snapshot }])
-        results.push(await keepHouse(session.client, { aheadS }))
+        await recordCursors(session.client, 'redis', [{ resource: 'staff:profile', snapshot }])
+        results.push(await pruneEventLog(session.client, { aheadS }))
       }
       expect(results).to.include('emptied')
       expect(results).not.to.include('busy')

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
 import { readGauges } from '../../db/event-log/gauges.ts'
-import { noteCursors } from '../../db/event-log/housekeeping.ts'
+import { recordCursors } from '../../db/event-log/pruning.ts'
 import { NotOneSession, openWorkerSession } from '../../db/event-log/session.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { BIRDS } from '../invalidator/birds.ts'
@@ -120,7 +120,7 @@ describe('the session of an invalidator', function () {
       await until(() => [...record.applied].some((key) => key.includes('700')))
       // Its own bookkeeping too.
       await using session = await open()
-      await noteCursors(session.client, 'somewhere', [{ resource: 'bird', snapshot: '1:1:' }])
+      await recordCursors(session.client, 'somewhere', [{ resource: 'bird', snapshot: '1:1:' }])
     } finally {
       await resetDefaults()
     }

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Client } from 'pg'
-import { noteCursors, keepHouse } from '../../db/event-log/housekeeping.ts'
+import { recordCursors, pruneEventLog } from '../../db/event-log/pruning.ts'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
 import { includes, type Snapshot } from '../../db/event-log/snapshot.ts'
 import {
@@ -33,7 +33,7 @@ describe('a window', () => {
   })
   beforeEach(() =>
     log.client.query(
-      'truncate bird, ring; truncate invalidation.event; delete from invalidation.floor',
+      'truncate bird, ring; truncate invalidation.event; delete from invalidation.retention_floor',
     ),
   )
 
@@ -237,7 +237,7 @@ describe('a window', () => {
       return rowCount === 1
     })
     await emptier.query(
-      `insert into invalidation.floor values (true, pg_current_snapshot());
+      `insert into invalidation.retention_floor values (true, pg_current_snapshot());
        truncate invalidation.event; commit`,
     )
     const [readSnapshot, window] = await reading
@@ -314,10 +314,10 @@ describe('a window', () => {
     /** Empties the segment that holds everything written until now, as if twenty minutes had passed. */
     async function rotateSegments(): Promise<void> {
       for (let aheadS = 0; aheadS <= 2400; aheadS += 60) {
-        await noteCursors(log.client, 'r', [
+        await recordCursors(log.client, 'r', [
           { resource: 'x', snapshot: (await read()).snapshot.text },
         ])
-        await keepHouse(log.client, { aheadS })
+        await pruneEventLog(log.client, { aheadS })
       }
     }
 
@@ -334,10 +334,10 @@ describe('a window', () => {
     it('is not refused because of a floor that came from another cluster with a dump', async () => {
       const before = await read()
       await log.client.query(
-        `insert into invalidation.floor values (true, '900000000000:900000000000:')`,
+        `insert into invalidation.retention_floor values (true, '900000000000:900000000000:')`,
       )
       const now = await read()
-      expect(now.floor?.xmax).to.equal(900000000000n)
+      expect(now.retentionFloor?.xmax).to.equal(900000000000n)
       expect(isRetained(before.snapshot, now)).to.be.true
     })
 

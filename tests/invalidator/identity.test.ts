@@ -83,7 +83,7 @@ describe('the identity of a Redis', function () {
     const away = 'redis://127.0.0.1:1'
     await using invalidator = start(newPrefix(), away)
     await until(async () => {
-      const { rowCount } = await log.client.query('select from invalidation.note')
+      const { rowCount } = await log.client.query('select from invalidation.checkpoint')
       return (rowCount ?? 0) > 0
     })
     expect(await owned(invalidator)).to.equal(0)

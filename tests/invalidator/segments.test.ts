@@ -3,10 +3,10 @@ import type { Client } from 'pg'
 import {
   emptyLog,
   InvalidatorRunning,
-  type HousekeepingResult,
-  keepHouse,
-  noteCursors,
-} from '../../db/event-log/housekeeping.ts'
+  type PruneResult,
+  pruneEventLog,
+  recordCursors,
+} from '../../db/event-log/pruning.ts'
 import { LOCK, LOCK_CLASS } from '../../db/event-log/event.ts'
 import { openWorkerSession } from '../../db/event-log/session.ts'
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
@@ -68,8 +68,8 @@ describe('the ring of the log while everything is at work', function () {
   }
 
   /** What so many minutes of housekeeping do beside an invalidator that has applied what there is. */
-  async function pass(minutes: number, beside?: TestInvalidator): Promise<HousekeepingResult[]> {
-    const results: HousekeepingResult[] = []
+  async function pass(minutes: number, beside?: TestInvalidator): Promise<PruneResult[]> {
+    const results: PruneResult[] = []
     for (let minute = 0; minute < minutes; minute++) {
       aheadS += 60
       if (beside) {
@@ -81,9 +81,9 @@ describe('the ring of the log while everything is at work', function () {
             snapshot: decodeWatermark(await invalidationStore.read(name))?.snapshot.text ?? '',
           })),
         )
-        await noteCursors(log.client, identity, cursors)
+        await recordCursors(log.client, identity, cursors)
       }
-      results.push(await keepHouse(log.client, { aheadS }))
+      results.push(await pruneEventLog(log.client, { aheadS }))
     }
     return results
   }
@@ -169,7 +169,7 @@ describe('the ring of the log while everything is at work', function () {
     await proxy[Symbol.asyncDispose]()
     await until(() => !invalidator.working)
     await sql('insert into bird values (1)')
-    await sql(`update invalidation.cursor set noted_at = now() - interval '11 minutes'`)
+    await sql(`update invalidation.cursor set recorded_at = now() - interval '11 minutes'`)
     for (let minute = 0; minute < 60; minute++) {
       await sql(`insert into invalidation.event values (
         (extract(epoch from clock_timestamp() + ${aheadS} * interval '1 s')::bigint / 300) % 4,
@@ -203,8 +203,8 @@ describe('the ring of the log while everything is at work', function () {
     await sql(`insert into invalidation.event values (
       ((extract(epoch from clock_timestamp())::bigint / 300) + 1) % 4,
       pg_current_xact_id(), 1, 1, 'I', -1, '[["7","7"]]', now())`)
-    await sql(`delete from invalidation.note;
-      insert into invalidation.note values (now() - interval '11 minutes', pg_current_snapshot())`)
+    await sql(`delete from invalidation.checkpoint;
+      insert into invalidation.checkpoint values (now() - interval '11 minutes', pg_current_snapshot())`)
     // On a new session it looks at once.
     await sql(
       `select pg_terminate_backend(pid) from pg_stat_activity

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Client } from 'pg'
 import { uninstall } from '../../db/event-log/uninstall.ts'
-import { keepHouse, noteCursors } from '../../db/event-log/housekeeping.ts'
+import { pruneEventLog, recordCursors } from '../../db/event-log/pruning.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { watermarkKey } from '../../shared/cache/key.ts'
 import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
@@ -142,11 +142,11 @@ describe('the worker', () => {
     })
     // As pruning does: what it empties was seen by every watermark, and the floor says so.
     await write(
-      `begin; insert into invalidation.floor values (true, '1:1:'); truncate invalidation.event_0; commit`,
+      `begin; insert into invalidation.retention_floor values (true, '1:1:'); truncate invalidation.event_0; commit`,
     )
     await one.apply()
     expect(await one.flushes()).to.eql({})
-    await write('delete from invalidation.floor')
+    await write('delete from invalidation.retention_floor')
   })
 
   const emptyByHand = () =>
@@ -615,20 +615,20 @@ describe('the worker', () => {
 
     it('but flushes when the ring no longer holds what came after', async () => {
       // What invalidators of other tests have noted would hold the log back.
-      await log.client.query('truncate invalidation.note, invalidation.cursor')
+      await log.client.query('truncate invalidation.checkpoint, invalidation.cursor')
       const one = await start()
       await write(A_BIRD)
       const ahead = await start()
       for (let aheadS = 0; aheadS <= 2400; aheadS += 60) {
-        await noteCursors(log.client, 'r', ahead.worker.cursors)
-        await keepHouse(log.client, { aheadS })
+        await recordCursors(log.client, 'r', ahead.worker.cursors)
+        await pruneEventLog(log.client, { aheadS })
       }
       const { rows } = await log.client.query('select from invalidation.event')
       expect(rows).to.eql([])
       const next = await start({ prefix: one.prefix, idle: true })
       const keys = [next.key(bird, 1), next.key(nest, 9)]
       expect(await next.gone(keys, () => next.apply())).to.eql(keys)
-      await log.client.query('truncate invalidation.floor, invalidation.note, invalidation.cursor')
+      await log.client.query('truncate invalidation.retention_floor, invalidation.checkpoint, invalidation.cursor')
     })
   })
 

@@ -4,14 +4,14 @@ import { openInstaller } from './installer.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
 
 /** How often the lowest cursor is noted. */
-const NOTE_INTERVAL_S = 300
+const CHECKPOINT_INTERVAL_S = 300
 /** How old a note must be before what it has seen may go: the history that a late cursor can count on. */
-const NOTE_AGE_S = 600
+const CHECKPOINT_AGE_S = 600
 /** A cursor that has not moved for so long no longer holds the ring back; its owner will flush. */
 const CURSOR_AGE_S = 600
 
 /** Not ahead of the present, as what came with a dump of another cluster may be. */
-const OURS = 'pg_snapshot_xmax(snapshot) <= pg_snapshot_xmax(pg_current_snapshot())'
+const NOT_IN_FUTURE = 'pg_snapshot_xmax(snapshot) <= pg_snapshot_xmax(pg_current_snapshot())'
 
 /** Where a resource stands at one Redis. */
 export interface Cursor {
@@ -23,27 +23,27 @@ export interface Cursor {
  * Records how far each resource has been applied to a Redis. Few rows, seldom written: those of a
  * Redis that is gone are removed after a day.
  */
-export async function noteCursors(
+export async function recordCursors(
   client: ClientBase,
   redis: string,
   cursors: readonly Cursor[],
 ): Promise<void> {
   await client.query(
-    `with gone as (delete from invalidation.cursor where noted_at < clock_timestamp() - interval '1 day')
-     insert into invalidation.cursor (redis, resource, snapshot, noted_at)
+    `with gone as (delete from invalidation.cursor where recorded_at < clock_timestamp() - interval '1 day')
+     insert into invalidation.cursor (redis, resource, snapshot, recorded_at)
      select $1, resource, snapshot, clock_timestamp()
      from unnest($2::text[], $3::pg_snapshot[]) as c(resource, snapshot)
      on conflict (redis, resource)
-     do update set snapshot = excluded.snapshot, noted_at = excluded.noted_at`,
+     do update set snapshot = excluded.snapshot, recorded_at = excluded.recorded_at`,
     [redis, cursors.map(({ resource }) => resource), cursors.map(({ snapshot }) => snapshot)],
   )
 }
 
 /** What a round of housekeeping did. */
-export type HousekeepingResult =
-  'emptied' | 'nothing to empty' | 'still needed' | 'busy' | 'not ours'
+export type PruneResult =
+  'emptied' | 'nothing to empty' | 'still needed' | 'busy' | 'locked'
 
-export interface HousekeepingOptions {
+export interface PruneOptions {
   /** Seconds to add to the clock, so that a test need not wait for the ring to turn. */
   readonly aheadS?: number
 }
@@ -52,20 +52,20 @@ export interface HousekeepingOptions {
  * Empties the segment after the current one once every cursor has been past it for ten minutes.
  * One replica at a time does it; it never queues for a lock, so writers never wait behind it.
  */
-export async function keepHouse(
+export async function pruneEventLog(
   client: ClientBase,
-  { aheadS = 0 }: HousekeepingOptions = {},
-): Promise<HousekeepingResult> {
-  const { rows } = await client.query<{ locked: boolean }>(TAKE_HOUSEKEEPING, [
+  { aheadS = 0 }: PruneOptions = {},
+): Promise<PruneResult> {
+  const { rows } = await client.query<{ locked: boolean }>(TAKE_PRUNING_LOCK, [
     LOCK_CLASS,
-    LOCK.housekeeping,
+    LOCK.pruning,
   ])
-  if (!rows[0]?.locked) return 'not ours'
+  if (!rows[0]?.locked) return 'locked'
   try {
-    await takeNote(client, aheadS)
+    await recordCheckpoint(client, aheadS)
     return await emptyNextSegment(client, aheadS)
   } finally {
-    await client.query('select pg_advisory_unlock($1, $2)', [LOCK_CLASS, LOCK.housekeeping])
+    await client.query('select pg_advisory_unlock($1, $2)', [LOCK_CLASS, LOCK.pruning])
   }
 }
 
@@ -93,7 +93,7 @@ export async function emptyLog(url: string): Promise<number> {
   // that is about to go. Each statement of this transaction has a snapshot of its own.
   await run(
     `lock table invalidation.event in access exclusive mode;
-     insert into invalidation.floor (snapshot) values (pg_current_snapshot())
+     insert into invalidation.retention_floor (snapshot) values (pg_current_snapshot())
      on conflict (only_row) do update set snapshot = excluded.snapshot;
      truncate invalidation.event;`,
   )
@@ -104,7 +104,7 @@ export async function emptyLog(url: string): Promise<number> {
  * A round that failed may still hold the lock: a statement that took it and then failed, or an
  * unlock that did. Taken twice, the lock would outlive the unlock at the end of this round.
  */
-const TAKE_HOUSEKEEPING = `select case when exists (
+const TAKE_PRUNING_LOCK = `select case when exists (
     select from pg_locks
     where locktype = 'advisory' and objsubid = 2 and granted and pid = pg_backend_pid()
       and classid::bigint = $1::integer and objid::bigint = $2::integer
@@ -135,27 +135,27 @@ async function excludeInvalidators(client: ClientBase): Promise<void> {
   )
 }
 
-async function takeNote(client: ClientBase, aheadS: number): Promise<void> {
+async function recordCheckpoint(client: ClientBase, aheadS: number): Promise<void> {
   const { rows } = await client.query<{ due: boolean }>(
     `select coalesce(max(taken_at) < clock_timestamp() + $1 * interval '1 s' - $2 * interval '1 s', true) as due
-     from invalidation.note`,
-    [aheadS, NOTE_INTERVAL_S],
+     from invalidation.checkpoint`,
+    [aheadS, CHECKPOINT_INTERVAL_S],
   )
   if (!rows[0]?.due) return
   const cursors = await client.query<{ snapshot: string }>(
     `select snapshot::text from invalidation.cursor
-     where noted_at > clock_timestamp() - $1 * interval '1 s' and ${OURS}`,
+     where recorded_at > clock_timestamp() - $1 * interval '1 s' and ${NOT_IN_FUTURE}`,
     [CURSOR_AGE_S],
   )
   const lowest = cursors.rows
     .map(({ snapshot }) => parseSnapshot(snapshot))
     .filter((snapshot) => snapshot !== null)
-    .toSorted(byReach)[0]
+    .toSorted(bySnapshot)[0]
   // With no cursor that moves, as while Redis is away, the log is kept as long as any note: whoever
   // goes on from further back finds the floor above it, and flushes.
   await client.query(
-    `with old as (delete from invalidation.note where taken_at < clock_timestamp() - interval '1 hour')
-     insert into invalidation.note
+    `with old as (delete from invalidation.checkpoint where taken_at < clock_timestamp() - interval '1 hour')
+     insert into invalidation.checkpoint
      values (clock_timestamp() + $1 * interval '1 s', coalesce($2, pg_current_snapshot()))
      on conflict do nothing`,
     [aheadS, lowest?.text ?? null],
@@ -163,21 +163,21 @@ async function takeNote(client: ClientBase, aheadS: number): Promise<void> {
 }
 
 /** Snapshots of one database are ordered by what they have seen; the one that saw least comes first. */
-function byReach(a: Snapshot, b: Snapshot): number {
+function bySnapshot(a: Snapshot, b: Snapshot): number {
   if (a.xmax !== b.xmax) return a.xmax < b.xmax ? -1 : 1
   return b.xip.length - a.xip.length
 }
 
-async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<HousekeepingResult> {
-  const { rows } = await client.query<{ segment: number; note: string | null }>(
+async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<PruneResult> {
+  const { rows } = await client.query<{ segment: number; checkpoint: string | null }>(
     `select (extract(epoch from clock_timestamp() + $1 * interval '1 s')::bigint / 300 + 1) % 4 as segment,
-            (select snapshot::text from invalidation.note
-             where taken_at <= clock_timestamp() + $1 * interval '1 s' - $2 * interval '1 s' and ${OURS}
-             order by taken_at desc limit 1) as note`,
-    [aheadS, NOTE_AGE_S],
+            (select snapshot::text from invalidation.checkpoint
+             where taken_at <= clock_timestamp() + $1 * interval '1 s' - $2 * interval '1 s' and ${NOT_IN_FUTURE}
+             order by taken_at desc limit 1) as checkpoint`,
+    [aheadS, CHECKPOINT_AGE_S],
   )
-  const { segment, note } = rows[0] as { segment: number; note: string | null }
-  if (note === null) return 'still needed'
+  const { segment, checkpoint } = rows[0] as { segment: number; checkpoint: string | null }
+  if (checkpoint === null) return 'still needed'
   const table = `invalidation.event_${segment}`
 
   // READ COMMITTED: the second look must see what was committed while the lock was taken.
@@ -185,7 +185,7 @@ async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<Hou
   try {
     // By index: no row of a large segment is read one by one, and no window waits for that.
     await client.query('set local enable_seqscan = off')
-    const result = await emptySegment(client, table, note)
+    const result = await emptySegment(client, table, checkpoint)
     await client.query('commit')
     return result
   } catch (error) {
@@ -201,27 +201,27 @@ async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<Hou
 async function emptySegment(
   client: ClientBase,
   table: string,
-  note: string,
-): Promise<HousekeepingResult> {
+  checkpoint: string,
+): Promise<PruneResult> {
   for (const mode of ['access share', 'access exclusive'] as const) {
     if (!(await tryLock(client, table, mode))) return 'busy'
-    const seen = await look(client, table, note)
+    const seen = await checkSegment(client, table, checkpoint)
     if (seen !== 'ready') return seen
   }
   await client.query(
-    `insert into invalidation.floor (snapshot) values ($1)
+    `insert into invalidation.retention_floor (snapshot) values ($1)
      on conflict (only_row) do update set snapshot = excluded.snapshot`,
-    [note],
+    [checkpoint],
   )
   await client.query(`truncate ${table}`)
   return 'emptied'
 }
 
 /** Whether everything in a segment is visible in a note, so that it can be emptied. */
-async function look(
+async function checkSegment(
   client: ClientBase,
   table: string,
-  note: string,
+  checkpoint: string,
 ): Promise<'nothing to empty' | 'still needed' | 'ready'> {
   const { rows } = await client.query<{ empty: boolean; seen: boolean }>(
     `select not exists (select from ${table}) as empty,
@@ -229,7 +229,7 @@ async function look(
                         where (e.xid >= pg_snapshot_xmax($1::pg_snapshot)
                                or e.xid = any (array(select pg_snapshot_xip($1::pg_snapshot))))
                           and e.xid < pg_snapshot_xmax(pg_current_snapshot())) as seen`,
-    [note],
+    [checkpoint],
   )
   const { empty, seen } = rows[0] as { empty: boolean; seen: boolean }
   if (empty) return 'nothing to empty'

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Client } from 'pg'
-import { keepHouse, noteCursors } from '../../db/event-log/housekeeping.ts'
+import { pruneEventLog, recordCursors } from '../../db/event-log/pruning.ts'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/session.ts'
 import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { beginReading, isRetained, readWindow } from '../../db/event-log/window.ts'
@@ -29,11 +29,11 @@ describe('housekeeping', () => {
   })
   beforeEach(async () => {
     aheadS = 0
-    await log.client.query(`truncate invalidation.event, invalidation.cursor, invalidation.note,
-      invalidation.floor`)
+    await log.client.query(`truncate invalidation.event, invalidation.cursor, invalidation.checkpoint,
+      invalidation.retention_floor`)
   })
 
-  const keep = (client: Client = session.client) => keepHouse(client, { aheadS })
+  const prune = (client: Client = session.client) => pruneEventLog(client, { aheadS })
 
   /** What a minute of housekeeping after another does, for so many minutes. */
   async function pass(minutes: number, note?: () => Promise<void>): Promise<string[]> {
@@ -41,7 +41,7 @@ describe('housekeeping', () => {
     for (let minute = 0; minute < minutes; minute++) {
       aheadS += MINUTE_S
       await note?.()
-      results.push(await keep())
+      results.push(await prune())
     }
     return results
   }
@@ -66,7 +66,7 @@ describe('housekeeping', () => {
     Number((await log.client.query('select count(*) as n from invalidation.event')).rows[0].n)
 
   const stand = async (resource: string, at?: string) =>
-    noteCursors(log.client, 'redis', [{ resource, snapshot: at ?? (await snapshot()) }])
+    recordCursors(log.client, 'redis', [{ resource, snapshot: at ?? (await snapshot()) }])
 
   const standHere = () => stand('a')
 
@@ -76,10 +76,10 @@ describe('housekeeping', () => {
     expect(results.filter((result) => result === 'emptied')).to.have.lengthOf(1)
     expect(await count()).to.equal(0)
     const { rows } = await log.client.query<{ snapshot: string }>(
-      'select snapshot from invalidation.floor',
+      'select snapshot from invalidation.retention_floor',
     )
-    const floor = parseSnapshot(rows[0]?.snapshot ?? '') as Snapshot
-    expect(includes(parseSnapshot(await snapshot()) as Snapshot, floor)).to.be.true
+    const retentionFloor = parseSnapshot(rows[0]?.snapshot ?? '') as Snapshot
+    expect(includes(parseSnapshot(await snapshot()) as Snapshot, retentionFloor)).to.be.true
   })
 
   it('keeps at least ten minutes', async () => {
@@ -129,7 +129,7 @@ describe('housekeeping', () => {
       await standHere()
       for (const mode of ['row exclusive', 'access exclusive']) {
         await writer.query(`begin; lock table invalidation.event in ${mode} mode`)
-        results.set(mode, [...(results.get(mode) ?? []), await keep()])
+        results.set(mode, [...(results.get(mode) ?? []), await prune()])
         await writer.query('commit')
       }
     }
@@ -156,7 +156,7 @@ describe('housekeeping', () => {
     for (let minute = 0; minute < 10; minute++) {
       aheadS += MINUTE_S
       await standHere()
-      results.push(await keep(client))
+      results.push(await prune(client))
     }
     expect(results).to.include('busy')
     expect(failed).to.eql([])
@@ -176,16 +176,16 @@ describe('housekeeping', () => {
   it('does nothing while another replica does it', async () => {
     const other = await log.connect()
     await other.query('select pg_advisory_lock(1397771603, 2)')
-    expect(await keep()).to.equal('not ours')
+    expect(await prune()).to.equal('locked')
     await other.query('select pg_advisory_unlock(1397771603, 2)')
-    expect(await keep()).not.to.equal('not ours')
+    expect(await prune()).not.to.equal('locked')
     await other.end()
   })
 
   it('without any cursor that moves keeps ten minutes and little more, so that no outage fills the disk', async () => {
     await stand('dead')
     await log.client.query(
-      `update invalidation.cursor set noted_at = now() - interval '11 minutes'`,
+      `update invalidation.cursor set recorded_at = now() - interval '11 minutes'`,
     )
     const old = parseSnapshot(await snapshot()) as Snapshot
     for (let minute = 0; minute < 90; minute++) {
@@ -207,7 +207,7 @@ describe('housekeeping', () => {
     await stand('dead')
     await write(1)
     await log.client.query(
-      `update invalidation.cursor set noted_at = now() - interval '11 minutes'`,
+      `update invalidation.cursor set recorded_at = now() - interval '11 minutes'`,
     )
     expect(await pass(25, standHere)).to.include('emptied')
     expect(await count()).to.equal(0)
@@ -217,7 +217,7 @@ describe('housekeeping', () => {
     const foreign = '900000000000:900000000000:'
     await stand('a')
     await log.client.query(
-      `insert into invalidation.note values (now() - interval '1 hour', '${foreign}')`,
+      `insert into invalidation.checkpoint values (now() - interval '1 hour', '${foreign}')`,
     )
     await stand('elsewhere', foreign)
     await write(1)
@@ -250,8 +250,8 @@ describe('housekeeping', () => {
 
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 120 }), async (schedule) => {
-        await log.client.query(`truncate invalidation.event, invalidation.cursor, invalidation.note,
-          invalidation.floor`)
+        await log.client.query(`truncate invalidation.event, invalidation.cursor, invalidation.checkpoint,
+          invalidation.retention_floor`)
         const start = await snapshot()
         const readers = ['a', 'b'].map((name) => ({
           name,
@@ -293,7 +293,7 @@ describe('housekeeping', () => {
             await read(readers[number] as (typeof readers)[number])
           } else if (what === 'pass') {
             aheadS += number
-            if ((await keep()) === 'emptied') emptied++
+            if ((await prune()) === 'emptied') emptied++
           } else {
             await end(number, what)
           }
@@ -327,10 +327,10 @@ describe('housekeeping', () => {
             if (fails) throw new Error('injected')
             return result
           }) as typeof session.client.query
-          expect(await keep().catch(String)).to.be.oneOf(['Error: injected', 'still needed'])
+          expect(await prune().catch(String)).to.be.oneOf(['Error: injected', 'still needed'])
           session.client.query = query as typeof session.client.query
-          await keep()
-          expect(await keep(other), `${when} statement ${failing}`).not.to.equal('not ours')
+          await prune()
+          expect(await prune(other), `${when} statement ${failing}`).not.to.equal('locked')
         }
       }
     } finally {
