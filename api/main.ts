@@ -142,7 +142,7 @@ function openCacheRedis(
       onState(state, error) {
         if (state === 'up') logger.info('Redis connected')
         else if (state === 'down') logger.warn('Redis unreachable', { error })
-        else logger.error('Redis refused', { error })
+        else logger.error('unsupported Redis', { error })
       },
     }),
     (client) => client.disconnect(),

@@ -100,7 +100,7 @@ export function measureParts(registry: Registry, parts: MeasuredParts): void {
     () => (['running', 'waiting'] as const).map((state) => [{ state }, loader[state]] as const),
     'state',
   )
-  sum('spms_loads_refused_total', 'Reads that found the queue full', () => loader.refused)
+  sum('spms_loads_rejected_total', 'Reads that found the queue full', () => loader.rejected)
 
   if (store === null) return
   reading(

@@ -18,7 +18,7 @@ const SERVER_BUSY = 0.85
 const AS_EXPECTED = 0.99
 
 /** Why nothing can be concluded from a run about its server; nothing when something can. */
-function refusal({ client, server, asExpected }: ArmRun): string | undefined {
+function failure({ client, server, asExpected }: ArmRun): string | undefined {
   if (!(asExpected >= AS_EXPECTED)) return 'other answers'
   if (client.busy > CLIENT_BUSY) return 'client-bound'
   if (server.busy < SERVER_BUSY) return 'not server-bound'
@@ -28,12 +28,12 @@ function refusal({ client, server, asExpected }: ArmRun): string | undefined {
 /** The median over the rounds of one arm against another, each from the same round; or why there is none. */
 export function ratioOf(rounds: readonly Round[], arm: ArmName, base: ArmName): number | string {
   const pairs = rounds.map((round) => [run(round, arm), run(round, base)] as const)
-  const accepted = pairs.filter((pair) => pair.every((one) => refusal(one) === undefined))
+  const accepted = pairs.filter((pair) => pair.every((one) => failure(one) === undefined))
   if (2 * accepted.length <= pairs.length) {
     return (
       pairs
         .flat()
-        .map(refusal)
+        .map(failure)
         .find((reason) => reason !== undefined) ?? 'no rounds'
     )
   }

@@ -17,7 +17,7 @@ export async function migrate(url: string): Promise<readonly string[]> {
   const db = openDatabase({ url, poolSize: 2, applicationName: 'spms-migrate' })
   const [schema = 'public'] = parseDatabaseUrl(url).searchPath
   try {
-    await refuseForeignTables(db, schema)
+    await rejectForeignTables(db, schema)
     const migrator = new Migrator({
       db,
       provider: { getMigrations: readMigrations },
@@ -37,7 +37,7 @@ export async function migrate(url: string): Promise<readonly string[]> {
 }
 
 // One statement, so one snapshot: another run commits its tables after its bookkeeping.
-async function refuseForeignTables(db: Kysely<Database>, schema: string): Promise<void> {
+async function rejectForeignTables(db: Kysely<Database>, schema: string): Promise<void> {
   const { rows } = await sql<{ name: string }>`
     select c.relname as name
     from pg_class c

@@ -14,7 +14,7 @@ export interface OpenRedisOptions {
   readonly onState: (state: RedisState, error?: Error) => void
 }
 
-export type RedisState = 'up' | 'down' | 'refused'
+export type RedisState = 'up' | 'down' | 'unsupported'
 
 const COMMAND_TIMEOUT_MS = 50
 const CONNECT_TIMEOUT_MS = 1_000
@@ -57,16 +57,16 @@ export function openRedis(
   let state: RedisState | undefined
   let lastError: Error | undefined
   const become = (next: RedisState) => {
-    if (next === state || state === 'refused') return
+    if (next === state || state === 'unsupported') return
     state = next
     if (next === 'up') lastError = undefined
     onState(next, lastError)
   }
 
   // The scripts take keys of many slots, which a Cluster refuses.
-  const refuse = () => {
+  const rejectCluster = () => {
     lastError = new Error('Redis Cluster is not supported')
-    become('refused')
+    become('unsupported')
     redis.disconnect()
   }
 
@@ -79,7 +79,7 @@ export function openRedis(
   })
   redis.on('ready', () => {
     redis.info('cluster').then(
-      (info) => (info.includes('cluster_enabled:1') ? refuse() : become('up')),
+      (info) => (info.includes('cluster_enabled:1') ? rejectCluster() : become('up')),
       // Not permitted, or gone again; the latter is followed by `close`.
       () => become(redis.status === 'ready' ? 'up' : 'down'),
     )

@@ -142,7 +142,7 @@ export function createAuthentication({
     if (found === null) return { user: null, session: null }
     const { session } = found.claim
     const user = found.result
-    if (user === null) return session === null ? refuse() : { user, session: null }
+    if (user === null) return session === null ? rejectUnauthenticated() : { user, session: null }
     // No browser sends a bearer token by itself, so no page of another site can make it.
     noteSecurity(req, { userId: user.userId })
     if (session !== null && !isSafe(req)) requireCsrfToken(req, session)
@@ -172,7 +172,7 @@ export function createAuthentication({
     }
   }
 
-  function refuse(): never {
+  function rejectUnauthenticated(): never {
     throw new PublicError('unauthenticated', 'Authentication credentials were not provided.', {
       ...(readBearerToken && { challenge: challenge() }),
     })
@@ -183,7 +183,7 @@ export function createAuthentication({
 
     async requireUser(req) {
       const { user, session } = await identify(req)
-      if (user === null) refuse()
+      if (user === null) rejectUnauthenticated()
       await renewSession(req, session)
       return user
     },
@@ -199,7 +199,7 @@ export function createAuthentication({
         reading.catch(() => {})
         return { user: await grant(req, claim), reading: { answer: reading } }
       })
-      if (!found?.result.user) refuse()
+      if (!found?.result.user) rejectUnauthenticated()
       const renewal = renewSession(req, found.claim.session)
       if (renewal) await renewal
       return readInstead?.(found.result.user) ?? found.result.reading.answer

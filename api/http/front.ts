@@ -28,7 +28,7 @@ export function createFront(options: FrontOptions): Front {
   const { client, logger, securityLog, corsOrigins, rateLimit } = options
   const setSecurityHeaders = createSecurityHeaders()
   const allowOrigins = createCors(corsOrigins)
-  const isRefused = createRateLimit(client, rateLimit, securityLog)
+  const rejectIfLimited = createRateLimit(client, rateLimit, securityLog)
 
   return (req, res, next) => {
     const id = requestIdOf(req, client.isBehindProxy(req))
@@ -38,12 +38,12 @@ export function createFront(options: FrontOptions): Front {
     const proceed = () => {
       // A preflight is answered by CORS, so it is counted before. No page reads its status.
       if (req.method === 'OPTIONS') {
-        if (!isRefused(req, res)) allowOrigins(req, res, next)
+        if (!rejectIfLimited(req, res)) allowOrigins(req, res, next)
         return
       }
       // CORS headers come before the limit: a page may read that it asks too often.
       allowOrigins(req, res, () => {
-        if (!isRefused(req, res)) next()
+        if (!rejectIfLimited(req, res)) next()
       })
     }
     // Before Node 24 an async context makes every promise dearer, a fifth of a hit in all: it is

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import type { Logger } from 'winston'
-import { Refusal } from '../../db/writes/refusal.ts'
+import { WriteError } from '../../db/writes/write-error.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { unavailableMessage } from '../../shared/unavailable.ts'
 import type { SecurityLog } from './security-log.ts'
@@ -89,7 +89,7 @@ export function errorHandler(logger: Logger, securityLog: SecurityLog): ErrorReq
     })
     if (res.headersSent) return next(thrown)
     if (error) {
-      securityLog.refused(req, res, error)
+      securityLog.logRejection(req, res, error)
       return sendProblem(res, error)
     }
     const problem = { status: 500, detail: 'Internal server error.' }
@@ -116,7 +116,7 @@ const UNSTORABLE_CHARACTER = '22021'
 
 function translate(thrown: unknown): PublicError | undefined {
   if (thrown instanceof PublicError) return thrown
-  if (thrown instanceof Refusal) {
+  if (thrown instanceof WriteError) {
     return new PublicError(thrown.reason, thrown.message, {
       fields: thrown.fields,
       ...(thrown.reason === 'unavailable' && { retryAfterS: 1 }),

@@ -34,13 +34,13 @@ export interface SecurityLog {
   /** Logs what an unsafe request did, once it is answered with success. */
   watch(req: IncomingMessage, res: ServerResponse): void
   /** Logs that a request is answered with this error, if that is a refusal. */
-  refused(req: IncomingMessage, res: ServerResponse, error: PublicError): void
+  logRejection(req: IncomingMessage, res: ServerResponse, error: PublicError): void
 }
 
-const REFUSALS: ReadonlySet<number> = new Set([401, 403, 429])
+const REJECTION_STATUSES: ReadonlySet<number> = new Set([401, 403, 429])
 const MAX_PATH_LENGTH = 200
 /** Refusals of one network beyond this are counted, and not written: a flood must not fill a disk. */
-const REFUSALS_LOGGED = { perS: 1, burst: 20 }
+const REJECTIONS_LOGGED = { perS: 1, burst: 20 }
 
 // On the request itself: an async context would cost a fifth of a hit.
 const NOTE = Symbol('security note')
@@ -53,7 +53,7 @@ export function noteSecurity(req: Noted, note: SecurityNote): void {
 }
 
 export function createSecurityLog(logger: Logger, client: Client): SecurityLog {
-  const lines = createTokenBuckets(REFUSALS_LOGGED)
+  const lines = createTokenBuckets(REJECTIONS_LOGGED)
   let suppressed = 0
 
   function write(
@@ -84,8 +84,8 @@ export function createSecurityLog(logger: Logger, client: Client): SecurityLog {
       })
     },
 
-    refused(req, res, { status, message, challenge }) {
-      if (!REFUSALS.has(status)) return
+    logRejection(req, res, { status, message, challenge }) {
+      if (!REJECTION_STATUSES.has(status)) return
       const network = client.network(req)
       if (lines.take(network) > 0) {
         suppressed++

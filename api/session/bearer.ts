@@ -83,24 +83,24 @@ export function createBearer(config: BearerConfig, deps: BearerDeps): ReadBearer
   const idOf: Readonly<
     Record<UserClaim, (payload: unknown, budget?: TimeBudget) => Promise<string> | string>
   > = {
-    sub: (payload) => bySubject.safeParse(payload).data?.sub ?? refuse('names no user by id'),
+    sub: (payload) => bySubject.safeParse(payload).data?.sub ?? rejectToken('names no user by id'),
     async email(payload, budget) {
       const { email } =
         BY_EMAIL[config.emailVerifiedClaim].safeParse(payload).data ??
-        refuse('holds no verified e-mail address')
+        rejectToken('holds no verified e-mail address')
       const { userByEmail, keyId } = deps
       const { body } = await deps.reader.read(userByEmail, userByEmailParams(email), keyId, budget)
       const identity: UserIdentity | null = body && JSON.parse(unsealed(body))
-      return identity?.user_id ?? refuse('names nobody who is a user here')
+      return identity?.user_id ?? rejectToken('names nobody who is a user here')
     },
   }
 
   return async (token, budget) => {
     const { payload } = await jwtVerify(token, keyOf, options).catch((error: unknown) => {
-      if (error instanceof errors.JOSEError) return refuse(reasonOf(error))
+      if (error instanceof errors.JOSEError) return rejectToken(reasonOf(error))
       throw error
     })
-    if (lifeOf(payload) > config.maxLifeS + CLOCKS_DIFFER_S) refuse('is valid for too long')
+    if (lifeOf(payload) > config.maxLifeS + CLOCKS_DIFFER_S) rejectToken('is valid for too long')
     return idOf[config.userClaim](payload, budget)
   }
 }
@@ -132,7 +132,7 @@ export function challenge(problem?: string): string {
     : `${realm}, error="invalid_token", error_description="${problem}"`
 }
 
-function refuse(problem: string): never {
+function rejectToken(problem: string): never {
   const detail = `The token ${problem}.`
   throw new PublicError('unauthenticated', detail, { challenge: challenge(detail) })
 }

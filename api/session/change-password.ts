@@ -23,7 +23,7 @@ export interface ChangePasswordDeps {
 /**
  * Changes a password, which ends every session of the user: a session says which hash it was for.
  * @throws PublicError `invalid` when the old one is wrong or the new one is not acceptable, `throttled`
- * after too many failures, `unavailable` while too many others wait. @throws Refusal as
+ * after too many failures, `unavailable` while too many others wait. @throws WriteError as
  * `replacePassword` does.
  */
 export function createChangePassword(

@@ -141,7 +141,7 @@ async function prepare(
   if (rows[0]?.standby) {
     throw new Error('this is a standby: the event log is read on the primary')
   }
-  await refuseSharedBackend(client, options)
+  await rejectSharedBackend(client, options)
   // A pooler in session mode may pass on a backend with the locks and prepared statements of the
   // client before.
   await client.query('discard all')
@@ -226,7 +226,7 @@ async function prepare(
 }
 
 /** @throws NotOneSession. Where no second connection can be had, each window is checked all the same. */
-async function refuseSharedBackend(
+async function rejectSharedBackend(
   client: Client,
   { url, applicationName }: WorkerSessionOptions,
 ): Promise<void> {

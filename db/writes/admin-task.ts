@@ -6,7 +6,7 @@ import { decideTwice } from './decide-twice.ts'
 import { changedAt, type Patch } from './patch.ts'
 import { deleteProject } from './project-deletion.ts'
 import { requireMember, updateProject } from './project.ts'
-import { Refusal } from './refusal.ts'
+import { WriteError } from './write-error.ts'
 import {
   columnsOf,
   isWhole,
@@ -45,7 +45,7 @@ export interface LockedTask {
 
 /**
  * Finds who requests the deletion of a project: a member of it or a superuser.
- * @throws Refusal `unauthenticated`, or `forbidden`, also where there is no such project.
+ * @throws WriteError `unauthenticated`, or `forbidden`, also where there is no such project.
  */
 export async function findDeletionRequester(
   trx: Transaction<Database>,
@@ -59,7 +59,7 @@ export async function findDeletionRequester(
 
 /**
  * Writes a new request of a user, and returns its id.
- * @throws Refusal `unauthenticated`, `forbidden`, `invalid`, or `conflict` where one like it waits
+ * @throws WriteError `unauthenticated`, `forbidden`, `invalid`, or `conflict` where one like it waits
  * already.
  */
 export async function insertTask(
@@ -75,7 +75,7 @@ export async function insertTask(
     () => lockRequest(trx, subject),
   )
   await requireSubject(trx, subject)
-  await refuseSecond(trx, subject)
+  await rejectSecondRequest(trx, subject)
   if (subject.action === 'deleteproject') {
     await updateProject(trx, subject.projectId, { deletion_requested: true })
   }
@@ -106,7 +106,7 @@ export interface TaskAccess {
 
 /**
  * Locks a request, and what it is about before it, for an actor with the right to decide it.
- * @throws Refusal `unauthenticated`, `forbidden`, or `not_found`, also for a request that does not
+ * @throws WriteError `unauthenticated`, `forbidden`, or `not_found`, also for a request that does not
  * name an actor who is no superuser.
  */
 export async function lockTask(
@@ -118,7 +118,7 @@ export async function lockTask(
     const task = await query.executeTakeFirst()
     const actor = await findActor(trx, userId)
     if (!task || !(actor.isSuperuser || namesUser(task, actor.id))) {
-      throw new Refusal('not_found', `${thing} ${id} not found`)
+      throw new WriteError('not_found', `${thing} ${id} not found`)
     }
     const found = { ...task, requesterId: task.requester_id, subject: subjectOf(task), actor }
     requirePermission(isAllowed(found))
@@ -129,14 +129,14 @@ export async function lockTask(
   const task = await find(tasks.forUpdate())
   const isOther = JSON.stringify(task.subject) !== JSON.stringify(seen.subject)
   if (isOther && task.status === 'pending') {
-    throw new Refusal('unavailable', 'Too many edits at once.')
+    throw new WriteError('unavailable', 'Too many edits at once.')
   }
   return task
 }
 
 /**
  * Locks a request for a caretaker, for an actor with the right to decide it.
- * @throws Refusal as `lockTask`, and `not_found` for a request of another kind.
+ * @throws WriteError as `lockTask`, and `not_found` for a request of another kind.
  */
 export async function lockCaretakerRequest(
   trx: Transaction<Database>,
@@ -148,7 +148,7 @@ export async function lockCaretakerRequest(
     id,
     thing,
     isAllowed(task) {
-      if (task.action !== 'setcaretaker') throw new Refusal('not_found', `${thing} ${id} not found`)
+      if (task.action !== 'setcaretaker') throw new WriteError('not_found', `${thing} ${id} not found`)
       return isAllowed(task)
     },
   })
@@ -175,15 +175,15 @@ export const isConsented = (task: LockedTask): boolean => {
 /** Whether the actor made the request. */
 export const isRequester = ({ requesterId, actor }: LockedTask): boolean => requesterId === actor.id
 
-/** @throws Refusal `conflict` unless a request still waits for a decision. */
+/** @throws WriteError `conflict` unless a request still waits for a decision. */
 function requirePending({ status }: LockedTask): void {
-  if (status !== 'pending') throw new Refusal('conflict', `This request is already ${status}.`)
+  if (status !== 'pending') throw new WriteError('conflict', `This request is already ${status}.`)
 }
 
 /**
  * Does what a locked request asks for: in the same transaction, so that it is done once or not at
  * all.
- * @throws Refusal `conflict` when what it is about is gone or done already.
+ * @throws WriteError `conflict` when what it is about is gone or done already.
  */
 export async function approveTask(trx: Transaction<Database>, task: LockedTask): Promise<void> {
   const subject = await requireWhole(trx, task)
@@ -220,7 +220,7 @@ export async function approveCaretaker(
 async function requireWhole(trx: Transaction<Database>, task: LockedTask): Promise<Subject> {
   requirePending(task)
   if (task.subject && (await isWhole(trx, task.subject))) return task.subject
-  throw new Refusal('conflict', 'What this request is about no longer exists.')
+  throw new WriteError('conflict', 'What this request is about no longer exists.')
 }
 
 /** Decides against a locked request; a project is then no longer to be deleted. */
@@ -237,7 +237,7 @@ export async function declineTask(
 }
 
 // The subject is locked, so no other request about it can come in between.
-async function refuseSecond(trx: Transaction<Database>, subject: Subject): Promise<void> {
+async function rejectSecondRequest(trx: Transaction<Database>, subject: Subject): Promise<void> {
   const { action, project_id, primary_user_id, secondary_users } = columnsOf(subject)
   const pending = trx
     .selectFrom('adminoptions_admintask')
@@ -253,7 +253,7 @@ async function refuseSecond(trx: Transaction<Database>, subject: Subject): Promi
         sql<boolean>`secondary_users @> ${secondary_users}::jsonb and secondary_users <@ ${secondary_users}::jsonb`,
       ),
   }[action]
-  if (await same.executeTakeFirst()) throw new Refusal('conflict', PENDING[action])
+  if (await same.executeTakeFirst()) throw new WriteError('conflict', PENDING[action])
   if (subject.action !== 'setcaretaker') return
   const caretaker = await trx
     .selectFrom('caretakers_caretaker')
@@ -261,7 +261,7 @@ async function refuseSecond(trx: Transaction<Database>, subject: Subject): Promi
     .where('user_id', '=', subject.coveredId)
     .where('caretaker_id', '=', subject.caretakerId)
     .executeTakeFirst()
-  if (caretaker) throw new Refusal('conflict', 'User already has this caretaker')
+  if (caretaker) throw new WriteError('conflict', 'User already has this caretaker')
 }
 
 const PENDING = {

@@ -1,15 +1,15 @@
 import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { changedAt } from './patch.ts'
-import { refuseReference } from './reference.ts'
-import { Refusal } from './refusal.ts'
+import { rejectReference } from './reference.ts'
+import { WriteError } from './write-error.ts'
 import { lockForSuperuser } from './superuser.ts'
 import { sqlStateOf } from './transact.ts'
-import { refuseDuplicate } from './unique.ts'
+import { rejectDuplicate } from './unique.ts'
 
 /**
  * Locks an affiliation for a change by a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export const lockAffiliation = (
   trx: Transaction<Database>,
@@ -20,7 +20,7 @@ export const lockAffiliation = (
 
 /**
  * Writes a new affiliation and returns its id.
- * @throws Refusal `conflict` for a name taken.
+ * @throws WriteError `conflict` for a name taken.
  */
 export async function insertAffiliation(trx: Transaction<Database>, name: string): Promise<string> {
   const { id } = await trx
@@ -28,13 +28,13 @@ export async function insertAffiliation(trx: Transaction<Database>, name: string
     .values({ name, created_at: changedAt, updated_at: changedAt })
     .returning('id')
     .executeTakeFirstOrThrow()
-    .catch(refuseDuplicate('name'))
+    .catch(rejectDuplicate('name'))
   return id
 }
 
 /**
  * Renames an affiliation that is locked, also where projects list its name.
- * @throws Refusal `conflict` for a name taken, or too long for one of those lists.
+ * @throws WriteError `conflict` for a name taken, or too long for one of those lists.
  */
 export async function renameAffiliation(
   trx: Transaction<Database>,
@@ -48,7 +48,7 @@ export async function renameAffiliation(
     .set({ name, updated_at: changedAt })
     .where('id', '=', id)
     .execute()
-    .catch(refuseDuplicate('name'))
+    .catch(rejectDuplicate('name'))
   await replaceInProjects(trx, [before], name)
 }
 
@@ -72,7 +72,7 @@ export interface AffiliationMerge {
 /**
  * Puts one affiliation in the place of others, with people and in the lists of projects, and
  * deletes those.
- * @throws Refusal `invalid` for an unknown one, `conflict` for a name too long for one of the lists.
+ * @throws WriteError `invalid` for an unknown one, `conflict` for a name too long for one of the lists.
  */
 export async function mergeAffiliations(
   trx: Transaction<Database>,
@@ -86,7 +86,7 @@ export async function mergeAffiliations(
     .forUpdate()
     .execute()
   const find = (field: string, id: string) =>
-    affiliations.find((affiliation) => affiliation.id === id) ?? refuseReference(field, id)
+    affiliations.find((affiliation) => affiliation.id === id) ?? rejectReference(field, id)
   const primary = find('primaryAffiliation', primaryId)
   const merged = secondaryIds
     .filter((id) => id !== primaryId)
@@ -182,12 +182,12 @@ async function replaceInProjects(
       where exists (select from ${listed} where name = any(${names}::text[]))
     `
       .execute(trx)
-      .catch(refuseLongList)
+      .catch(rejectLongList)
   }
 }
 
-function refuseLongList(error: unknown): never {
+function rejectLongList(error: unknown): never {
   if (sqlStateOf(error) !== '22001') throw error
   const message = 'With this name the list of a project would become too long.'
-  throw new Refusal('conflict', message, { fields: { name: [message] }, cause: error })
+  throw new WriteError('conflict', message, { fields: { name: [message] }, cause: error })
 }

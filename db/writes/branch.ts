@@ -3,7 +3,7 @@ import type { Database } from '../schema.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
 import { requireReference } from './reference.ts'
 import { lockForSuperuser } from './superuser.ts'
-import { refuseDuplicate } from './unique.ts'
+import { rejectDuplicate } from './unique.ts'
 
 /** The columns of a branch that may be changed. */
 export type BranchPatch = Patch<'agencies_branch', 'name' | 'agency_id' | 'manager_id'>
@@ -13,7 +13,7 @@ export type NewBranch = BranchPatch & { readonly name: string }
 
 /**
  * Locks a branch for a change by a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export const lockBranch = (
   trx: Transaction<Database>,
@@ -24,7 +24,7 @@ export const lockBranch = (
 
 /**
  * Writes a new branch and returns its id.
- * @throws Refusal `invalid` for an unknown agency or manager, `conflict` for a name taken there.
+ * @throws WriteError `invalid` for an unknown agency or manager, `conflict` for a name taken there.
  */
 export async function insertBranch(
   trx: Transaction<Database>,
@@ -36,13 +36,13 @@ export async function insertBranch(
     .values({ name, agency_id, manager_id, created_at: changedAt, updated_at: changedAt })
     .returning('id')
     .executeTakeFirstOrThrow()
-    .catch(refuseTakenName)
+    .catch(rejectTakenName)
   return id
 }
 
 /**
  * Writes the columns that were sent, and no other.
- * @throws Refusal `invalid` for an unknown agency or manager, `conflict` for a name taken there.
+ * @throws WriteError `invalid` for an unknown agency or manager, `conflict` for a name taken there.
  */
 export async function updateBranch(
   trx: Transaction<Database>,
@@ -56,7 +56,7 @@ export async function updateBranch(
     .where('id', '=', branchId)
     .where(differsFrom(patch))
     .execute()
-    .catch(refuseTakenName)
+    .catch(rejectTakenName)
 }
 
 /** Deletes a branch and its addresses; who worked there stays, without a branch. */
@@ -85,4 +85,4 @@ async function requireReferences(trx: Transaction<Database>, branch: BranchPatch
   await requireReference(trx, 'users_user', 'manager', branch.manager_id)
 }
 
-const refuseTakenName = refuseDuplicate('agency', 'name')
+const rejectTakenName = rejectDuplicate('agency', 'name')

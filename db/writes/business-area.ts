@@ -3,7 +3,7 @@ import type { Database } from '../schema.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
 import { requireReference } from './reference.ts'
 import { lockForSuperuser } from './superuser.ts'
-import { refuseDuplicate } from './unique.ts'
+import { rejectDuplicate } from './unique.ts'
 
 /** The columns of a business area that may be changed. */
 export type BusinessAreaPatch = Patch<
@@ -27,7 +27,7 @@ export type NewBusinessArea = BusinessAreaPatch & {
 
 /**
  * Locks a business area for a change by a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export const lockBusinessArea = (
   trx: Transaction<Database>,
@@ -38,7 +38,7 @@ export const lockBusinessArea = (
 
 /**
  * Writes a new business area and returns its id.
- * @throws Refusal `invalid` for an unknown reference, `conflict` for a name taken in its agency.
+ * @throws WriteError `invalid` for an unknown reference, `conflict` for a name taken in its agency.
  */
 export async function insertBusinessArea(
   trx: Transaction<Database>,
@@ -78,13 +78,13 @@ export async function insertBusinessArea(
     })
     .returning('id')
     .executeTakeFirstOrThrow()
-    .catch(refuseTakenName)
+    .catch(rejectTakenName)
   return id
 }
 
 /**
  * Writes the columns that were sent, and no other.
- * @throws Refusal `invalid` for an unknown reference, `conflict` for a name taken in its agency.
+ * @throws WriteError `invalid` for an unknown reference, `conflict` for a name taken in its agency.
  */
 export async function updateBusinessArea(
   trx: Transaction<Database>,
@@ -98,7 +98,7 @@ export async function updateBusinessArea(
     .where('id', '=', id)
     .where(differsFrom(patch))
     .execute()
-    .catch(refuseTakenName)
+    .catch(rejectTakenName)
 }
 
 /** Opens or closes a business area; without `isActive` it closes an active one and opens a closed one. */
@@ -141,4 +141,4 @@ async function requireReferences(
   await requireReference(trx, 'users_user', 'data_custodian', area.data_custodian_id)
 }
 
-const refuseTakenName = refuseDuplicate('name', 'agency')
+const rejectTakenName = rejectDuplicate('name', 'agency')

@@ -1,13 +1,13 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
-import { Refusal } from './refusal.ts'
+import { WriteError } from './write-error.ts'
 
 /** How many may act for one user, and for how many one may act. Every page of a user shows them. */
 export const MAX_RELATIONS = 50
 
 /**
  * Makes sure that neither of two users, who are locked, has too many relations for one more.
- * @throws Refusal `conflict`.
+ * @throws WriteError `conflict`.
  */
 export async function requireFewRelations(
   trx: Transaction<Database>,
@@ -23,6 +23,6 @@ export async function requireFewRelations(
       .select(({ fn }) => fn.countAll<string>().as('count'))
       .where(column, '=', id)
       .executeTakeFirstOrThrow()
-    if (Number(count) >= MAX_RELATIONS) throw new Refusal('conflict', message)
+    if (Number(count) >= MAX_RELATIONS) throw new WriteError('conflict', message)
   }
 }

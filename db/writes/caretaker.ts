@@ -5,8 +5,8 @@ import { requireFewRelations } from './caretaker-limit.ts'
 import { decideTwice } from './decide-twice.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
 import { requireReference } from './reference.ts'
-import { Refusal } from './refusal.ts'
-import { refuseDuplicate } from './unique.ts'
+import { WriteError } from './write-error.ts'
+import { rejectDuplicate } from './unique.ts'
 import { lockUsers } from './user-locks.ts'
 
 /** What may be changed of a caretaker: for how long, and what is said about it. */
@@ -62,7 +62,7 @@ export interface LockedCaretaker extends Parties {
 
 /**
  * Locks a caretaker's row for one of the two people or a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export async function lockCaretaker(
   trx: Transaction<Database>,
@@ -77,7 +77,7 @@ export async function lockCaretaker(
     async () => {
       const actor = await findActor(trx, userId)
       const relation = await relations.executeTakeFirst()
-      if (!relation) throw new Refusal('not_found', `Caretaker ${id} not found`)
+      if (!relation) throw new WriteError('not_found', `Caretaker ${id} not found`)
       const { user_id, caretaker_id } = relation
       requirePermission(actor.isSuperuser || [user_id, caretaker_id].includes(actor.id))
       return { ...relation, actor }
@@ -88,7 +88,7 @@ export async function lockCaretaker(
 
 /**
  * Lets one person act for another; both are locked. Returns the id.
- * @throws Refusal `forbidden` without consent, `invalid` for somebody unknown or the same person,
+ * @throws WriteError `forbidden` without consent, `invalid` for somebody unknown or the same person,
  * `conflict` if they do already.
  */
 export async function insertCaretaker(
@@ -97,7 +97,7 @@ export async function insertCaretaker(
   consent: Consent,
 ): Promise<string> {
   const { user_id, caretaker_id } = caretaker
-  if (!hasConsent(caretaker, consent)) throw new Refusal('forbidden', NO_CONSENT)
+  if (!hasConsent(caretaker, consent)) throw new WriteError('forbidden', NO_CONSENT)
   requireTwo(user_id, caretaker_id)
   await requireReference(trx, 'users_user', 'user', user_id)
   await requireReference(trx, 'users_user', 'caretaker', caretaker_id)
@@ -107,7 +107,7 @@ export async function insertCaretaker(
     .values({ ...caretaker, created_at: changedAt, updated_at: changedAt })
     .returning('id')
     .executeTakeFirstOrThrow()
-    .catch(refuseDuplicate('user', 'caretaker'))
+    .catch(rejectDuplicate('user', 'caretaker'))
   return id
 }
 
@@ -115,12 +115,12 @@ export async function insertCaretaker(
 export function requireTwo(userId: string, caretakerId: string): void {
   if (userId !== caretakerId) return
   const message = 'Cannot caretake for yourself'
-  throw new Refusal('invalid', message, { fields: { non_field_errors: [message] } })
+  throw new WriteError('invalid', message, { fields: { non_field_errors: [message] } })
 }
 
 /**
  * Writes the columns that were sent, and no other.
- * @throws Refusal `forbidden` where the relation would last longer without consent to that.
+ * @throws WriteError `forbidden` where the relation would last longer without consent to that.
  */
 export async function updateCaretaker(
   trx: Transaction<Database>,
@@ -128,7 +128,7 @@ export async function updateCaretaker(
   patch: CaretakerPatch,
 ): Promise<void> {
   const isConsented = canConsent(relation.actor, relation.user_id)
-  if (!isConsented && lastsLonger(relation, patch)) throw new Refusal('forbidden', NO_CONSENT)
+  if (!isConsented && lastsLonger(relation, patch)) throw new WriteError('forbidden', NO_CONSENT)
   await trx
     .updateTable('caretakers_caretaker')
     .set({ ...patch, updated_at: changedAt })

@@ -12,7 +12,7 @@ export type NewDepartmentalService = DepartmentalServicePatch & { readonly name:
 
 /**
  * Locks a departmental service for a change by a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export const lockDepartmentalService = (
   trx: Transaction<Database>,
@@ -27,7 +27,7 @@ export const lockDepartmentalService = (
 
 /**
  * Writes a new departmental service and returns its id.
- * @throws Refusal `invalid` for an unknown director.
+ * @throws WriteError `invalid` for an unknown director.
  */
 export async function insertDepartmentalService(
   trx: Transaction<Database>,
@@ -44,7 +44,7 @@ export async function insertDepartmentalService(
 
 /**
  * Writes the columns that were sent, and no other.
- * @throws Refusal `invalid` for an unknown director.
+ * @throws WriteError `invalid` for an unknown director.
  */
 export async function updateDepartmentalService(
   trx: Transaction<Database>,

@@ -15,7 +15,7 @@ export type NewDivision = DivisionPatch & { readonly name: string; readonly slug
 
 /**
  * Locks a division for a change by a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export const lockDivision = (
   trx: Transaction<Database>,
@@ -26,7 +26,7 @@ export const lockDivision = (
 
 /**
  * Writes a new division and returns its id.
- * @throws Refusal `invalid` for an unknown director or approver.
+ * @throws WriteError `invalid` for an unknown director or approver.
  */
 export async function insertDivision(
   trx: Transaction<Database>,
@@ -44,7 +44,7 @@ export async function insertDivision(
 
 /**
  * Writes the columns that were sent, and no other.
- * @throws Refusal `invalid` for an unknown director or approver.
+ * @throws WriteError `invalid` for an unknown director or approver.
  */
 export async function updateDivision(
   trx: Transaction<Database>,
@@ -63,7 +63,7 @@ export async function updateDivision(
 /**
  * Makes these users, and nobody else, the e-mail list of a division. Who was on it stays where
  * they were, and who is new comes last.
- * @throws Refusal `invalid` for an unknown user.
+ * @throws WriteError `invalid` for an unknown user.
  */
 export async function replaceEmailList(
   trx: Transaction<Database>,

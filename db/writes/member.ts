@@ -5,8 +5,8 @@ import { decideTwice } from './decide-twice.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
 import { isLeader, lockProjectRow } from './project.ts'
 import { requireReference } from './reference.ts'
-import { Refusal } from './refusal.ts'
-import { refuseDuplicate } from './unique.ts'
+import { WriteError } from './write-error.ts'
+import { rejectDuplicate } from './unique.ts'
 
 /** A membership is named by the project and the person. */
 export interface MemberKey {
@@ -28,7 +28,7 @@ export type NewMember = Omit<
 
 /**
  * Locks a membership for a change by one of the project's leaders or a superuser.
- * @throws Refusal `unauthenticated`, or `not_found`, also for a project that the actor does not lead.
+ * @throws WriteError `unauthenticated`, or `not_found`, also for a project that the actor does not lead.
  */
 export async function lockMember(
   trx: Transaction<Database>,
@@ -36,7 +36,7 @@ export async function lockMember(
   userId: string,
 ): Promise<void> {
   const missing = () =>
-    new Refusal('not_found', `Member not found for project ${projectId} and user ${memberId}`)
+    new WriteError('not_found', `Member not found for project ${projectId} and user ${memberId}`)
   await decideTwice(
     async () => {
       if (!(await isLeader(trx, projectId, await findActor(trx, userId)))) throw missing()
@@ -55,7 +55,7 @@ export async function lockMember(
 
 /**
  * Adds a person to a project that is locked.
- * @throws Refusal `invalid` for an unknown user, `conflict` for one who is a member already.
+ * @throws WriteError `invalid` for an unknown user, `conflict` for one who is a member already.
  */
 export async function insertMember(trx: Transaction<Database>, member: NewMember): Promise<void> {
   await requireReference(trx, 'users_user', 'user', member.user_id)
@@ -63,7 +63,7 @@ export async function insertMember(trx: Transaction<Database>, member: NewMember
     .insertInto('projects_projectmember')
     .values({ ...member, created_at: changedAt, updated_at: changedAt })
     .execute()
-    .catch(refuseDuplicate('project', 'user'))
+    .catch(rejectDuplicate('project', 'user'))
 }
 
 /** Writes the columns that were sent, and no other. */

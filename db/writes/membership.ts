@@ -2,7 +2,7 @@ import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
 import { requireReference } from './reference.ts'
-import { Refusal } from './refusal.ts'
+import { WriteError } from './write-error.ts'
 import { lockUser } from './user.ts'
 
 /** Where a user belongs, as they and superusers may say. */
@@ -13,7 +13,7 @@ export type MembershipPatch = Patch<
 
 /**
  * Locks where a user belongs, for a change by themselves or a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export async function lockMembership(
   trx: Transaction<Database>,
@@ -29,12 +29,12 @@ export async function lockMembership(
     .executeTakeFirst()
   if (work) return
   const message = 'No work record found'
-  throw new Refusal('not_found', message, { fields: { error: message } })
+  throw new WriteError('not_found', message, { fields: { error: message } })
 }
 
 /**
  * Writes the columns that were sent, and no other.
- * @throws Refusal `invalid` for an unknown business area, affiliation or branch.
+ * @throws WriteError `invalid` for an unknown business area, affiliation or branch.
  */
 export async function updateMembership(
   trx: Transaction<Database>,

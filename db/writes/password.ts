@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
 import { findActor } from './actor.ts'
-import { Refusal } from './refusal.ts'
+import { WriteError } from './write-error.ts'
 
 /** The hash of a user's password, and the one that is to take its place. */
 export interface PasswordChange {
@@ -12,7 +12,7 @@ export interface PasswordChange {
 
 /**
  * Replaces the hash that was verified, and no other.
- * @throws Refusal `unauthenticated`, or `conflict` when the password has been changed meanwhile.
+ * @throws WriteError `unauthenticated`, or `conflict` when the password has been changed meanwhile.
  */
 export async function replacePassword(
   trx: Transaction<Database>,
@@ -26,7 +26,7 @@ export async function replacePassword(
     .executeTakeFirst()
   await findActor(trx, userId)
   if (user?.password !== from) {
-    throw new Refusal('conflict', 'The password has just been changed. Try again.')
+    throw new WriteError('conflict', 'The password has just been changed. Try again.')
   }
   await trx.updateTable('users_user').set({ password: to }).where('id', '=', userId).execute()
 }

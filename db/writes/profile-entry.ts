@@ -2,7 +2,7 @@ import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
 import { decideTwice } from './decide-twice.ts'
 import { differsFrom, isEmpty, type Patch } from './patch.ts'
-import { Refusal } from './refusal.ts'
+import { WriteError } from './write-error.ts'
 import { requireOwner } from './staff-profile.ts'
 
 /** The columns of a job on a CV that its owner may change. */
@@ -44,7 +44,7 @@ const THINGS = { employment: 'Employment entry', education: 'Education entry' } 
 
 /**
  * Locks an entry for a change by the owner of its profile or a superuser.
- * @throws Refusal as `requireOwner`.
+ * @throws WriteError as `requireOwner`.
  */
 export async function lockEntry(
   trx: Transaction<Database>,
@@ -62,7 +62,7 @@ export async function lockEntry(
   )
 }
 
-/** @throws Refusal `conflict` when a profile, which is locked, has as many entries as it may have. */
+/** @throws WriteError `conflict` when a profile, which is locked, has as many entries as it may have. */
 async function requireRoom(
   trx: Transaction<Database>,
   kind: EntryKey['kind'],
@@ -74,12 +74,12 @@ async function requireRoom(
     .where('public_profile_id', '=', profileId)
     .executeTakeFirstOrThrow()
   if (Number(count) < MAX_ENTRIES) return
-  throw new Refusal('conflict', `A profile has at most ${MAX_ENTRIES} ${kind} entries.`)
+  throw new WriteError('conflict', `A profile has at most ${MAX_ENTRIES} ${kind} entries.`)
 }
 
 /**
  * Writes a job on the CV of a profile that is locked, and returns its id.
- * @throws Refusal `conflict` when the profile has as many entries as it may have.
+ * @throws WriteError `conflict` when the profile has as many entries as it may have.
  */
 export async function insertEmployment(
   trx: Transaction<Database>,
@@ -97,7 +97,7 @@ export async function insertEmployment(
 
 /**
  * Writes a qualification on the CV of a profile that is locked, and returns its id.
- * @throws Refusal `conflict` when the profile has as many entries as it may have.
+ * @throws WriteError `conflict` when the profile has as many entries as it may have.
  */
 export async function insertEducation(
   trx: Transaction<Database>,

@@ -3,9 +3,9 @@ import type { Database } from '../schema.ts'
 import { findActor } from './actor.ts'
 import { changedAt, differsFrom, isEmpty, type Patch } from './patch.ts'
 import { isLeader, lockProjectRow } from './project.ts'
-import { refuseReference, requireReference } from './reference.ts'
-import { Refusal } from './refusal.ts'
-import { refuseDuplicate } from './unique.ts'
+import { rejectReference, requireReference } from './reference.ts'
+import { WriteError } from './write-error.ts'
+import { rejectDuplicate } from './unique.ts'
 import { keepUsers } from './user-locks.ts'
 
 /** The tables that describe a project beside its own, and the columns that its leaders write. */
@@ -58,7 +58,7 @@ export async function keepNamedUsers(
 
 /**
  * Finds the project of a row beside it, for one of the project's leaders or a superuser.
- * @throws Refusal `unauthenticated`, or `not_found`, also for a project that the actor does not lead.
+ * @throws WriteError `unauthenticated`, or `not_found`, also for a project that the actor does not lead.
  */
 export async function requirePart(
   trx: Transaction<Database>,
@@ -72,12 +72,12 @@ export async function requirePart(
     .executeTakeFirst()
   const actor = await findActor(trx, userId)
   if (part && (await isLeader(trx, part.project_id, actor))) return part.project_id
-  throw new Refusal('not_found', `${thing} ${id} not found`)
+  throw new WriteError('not_found', `${thing} ${id} not found`)
 }
 
 /**
  * Locks a row beside a project for one of the project's leaders or a superuser.
- * @throws Refusal as `requirePart`.
+ * @throws WriteError as `requirePart`.
  */
 export async function lockPart(
   trx: Transaction<Database>,
@@ -89,12 +89,12 @@ export async function lockPart(
   await lockProjectRow(trx, projectId)
   await trx.selectFrom(key.table).select('id').where('id', '=', key.id).forUpdate().execute()
   if ((await requirePart(trx, key, userId)) === projectId) return
-  throw new Refusal('not_found', `${key.thing} ${key.id} not found`)
+  throw new WriteError('not_found', `${key.thing} ${key.id} not found`)
 }
 
 /**
  * Writes a new row beside a project that is locked, and returns its id.
- * @throws Refusal `invalid` for an unknown reference, `conflict` where there may be only one.
+ * @throws WriteError `invalid` for an unknown reference, `conflict` where there may be only one.
  */
 export async function insertPart<T extends PartTable>(
   trx: Transaction<Database>,
@@ -114,13 +114,13 @@ export async function insertPart<T extends PartTable>(
     })
     .returning('id')
     .executeTakeFirstOrThrow()
-    .catch(refuseDuplicate('project'))
+    .catch(rejectDuplicate('project'))
   return id
 }
 
 /**
  * Writes the columns that were sent, and no other.
- * @throws Refusal `invalid` for an unknown reference.
+ * @throws WriteError `invalid` for an unknown reference.
  */
 export async function updatePart<T extends PartTable>(
   trx: Transaction<Database>,
@@ -204,5 +204,5 @@ async function requireAreas(trx: Transaction<Database>, ids: readonly unknown[])
     select id from unnest(${ids}::bigint[]) as wanted(id)
     where not exists (select from locations_area as area where area.id = wanted.id)
     limit 1`.execute(trx)
-  if (rows[0]) refuseReference('areas', rows[0].id)
+  if (rows[0]) rejectReference('areas', rows[0].id)
 }

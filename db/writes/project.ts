@@ -3,8 +3,8 @@ import type { Database } from '../schema.ts'
 import { type Actor, findActor, requirePermission } from './actor.ts'
 import { decideTwice } from './decide-twice.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
-import { refuseReference, requireReference } from './reference.ts'
-import { Refusal } from './refusal.ts'
+import { rejectReference, requireReference } from './reference.ts'
+import { WriteError } from './write-error.ts'
 
 /** The columns of a project that each of its leaders may change. */
 type ProjectPatch = Patch<
@@ -36,7 +36,7 @@ export interface LockedProject {
 
 /**
  * Locks a project for a change by one of its leaders or a superuser.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export const lockProject = (
   trx: Transaction<Database>,
@@ -46,7 +46,7 @@ export const lockProject = (
 
 /**
  * Locks the project that a new row names, for one of its leaders or a superuser.
- * @throws Refusal `unauthenticated`, `forbidden`, or `invalid` where a superuser names no project.
+ * @throws WriteError `unauthenticated`, `forbidden`, or `invalid` where a superuser names no project.
  */
 export async function lockNamedProject(
   trx: Transaction<Database>,
@@ -56,14 +56,14 @@ export async function lockNamedProject(
   await requireNamedLeader(trx, projectId, userId)
   const isFound = await lockProjectRow(trx, projectId)
   await requireNamedLeader(trx, projectId, userId)
-  if (!isFound) refuseReference('project', projectId)
+  if (!isFound) rejectReference('project', projectId)
 }
 
 /**
  * Refuses an actor who neither leads the project that a body names nor is a superuser; where it
  * names none, an actor who leads no project at all. So the answer is the same for every project
  * that the actor does not lead, existing or not.
- * @throws Refusal `unauthenticated` or `forbidden`.
+ * @throws WriteError `unauthenticated` or `forbidden`.
  */
 export async function requireNamedLeader(
   trx: Transaction<Database>,
@@ -85,7 +85,7 @@ export async function requireNamedLeader(
 
 /**
  * Locks a project for one of its members, who need not lead it.
- * @throws Refusal `unauthenticated`, `not_found` or `forbidden`.
+ * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export async function lockOwnProject(
   trx: Transaction<Database>,
@@ -111,7 +111,7 @@ function lockFor(
         .where('id', '=', projectId)
         .executeTakeFirst()
       const actor = await findActor(trx, userId)
-      if (!project) throw new Refusal('not_found', `Project ${projectId} not found`)
+      if (!project) throw new WriteError('not_found', `Project ${projectId} not found`)
       requirePermission(await isAllowed(trx, projectId, actor))
       return { ...project, actor }
     },
@@ -167,7 +167,7 @@ const findMembership = (trx: Transaction<Database>, projectId: string, { id }: A
 
 /**
  * Writes what a leader or a superuser sent of a project that is locked.
- * @throws Refusal `invalid` as `updateProject`, and `forbidden` where a leader decides for another
+ * @throws WriteError `invalid` as `updateProject`, and `forbidden` where a leader decides for another
  * member whether that member's staff profile shows the project.
  */
 export async function changeProject(
@@ -187,7 +187,7 @@ export async function changeProject(
 
 /**
  * Writes the columns that were sent, and no other.
- * @throws Refusal `invalid` when there is no such business area.
+ * @throws WriteError `invalid` when there is no such business area.
  */
 export const updateProject = (
   trx: Transaction<Database>,

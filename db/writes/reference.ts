@@ -1,11 +1,11 @@
 import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
-import { Refusal } from './refusal.ts'
+import { WriteError } from './write-error.ts'
 
 /**
  * Makes sure that the row behind a reference exists and stays until the commit. A foreign key that
  * is deferred would fail only there, without a word on the field.
- * @throws Refusal `invalid`, naming the field.
+ * @throws WriteError `invalid`, naming the field.
  */
 export async function requireReference(
   trx: Transaction<Database>,
@@ -27,12 +27,12 @@ export async function requireReference(
     .where('id', '=', String(id))
     .forKeyShare()
     .executeTakeFirst()
-  if (!row) refuseReference(field, String(id))
+  if (!row) rejectReference(field, String(id))
 }
 
 /**
  * The same for users in several fields, in one query. An id without a field is left out.
- * @throws Refusal `invalid`, naming the first field with a user who does not exist.
+ * @throws WriteError `invalid`, naming the first field with a user who does not exist.
  */
 export async function requireUsers(
   trx: Transaction<Database>,
@@ -49,12 +49,12 @@ export async function requireUsers(
   const existing = new Set(rows.map(({ id }) => id))
   for (const [field, named] of Object.entries(fields)) {
     const missing = named.find((id) => id !== undefined && !existing.has(id))
-    if (missing !== undefined) refuseReference(field, missing)
+    if (missing !== undefined) rejectReference(field, missing)
   }
 }
 
 /** Says that a field names a row that does not exist. */
-export function refuseReference(field: string, id: string): never {
+export function rejectReference(field: string, id: string): never {
   const message = `Invalid pk "${id}" - object does not exist.`
-  throw new Refusal('invalid', message, { fields: { [field]: [message] } })
+  throw new WriteError('invalid', message, { fields: { [field]: [message] } })
 }

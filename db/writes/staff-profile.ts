@@ -4,7 +4,7 @@ import { isVisible, staffProfiles } from '../queries/fragments/staff-profile.ts'
 import { findActor, requirePermission } from './actor.ts'
 import { decideTwice } from './decide-twice.ts'
 import { changedAt, differsFrom, type Patch } from './patch.ts'
-import { Refusal } from './refusal.ts'
+import { WriteError } from './write-error.ts'
 
 /** The columns of a staff profile that its owner may change. */
 export type StaffProfilePatch = Patch<
@@ -28,7 +28,7 @@ interface OwnedPart {
 
 /**
  * Refuses an actor who neither owns a profile nor is a superuser.
- * @throws Refusal `unauthenticated`; `forbidden` for a profile that everybody may see; `not_found`
+ * @throws WriteError `unauthenticated`; `forbidden` for a profile that everybody may see; `not_found`
  * for a hidden one, as for none.
  */
 export async function requireOwner(
@@ -46,14 +46,14 @@ export async function requireOwner(
           .executeTakeFirst()
   const isOwner = actor.isSuperuser || profile?.user_id === actor.id
   if (!profile || !(isOwner || profile.is_visible)) {
-    throw new Refusal('not_found', `${thing} not found`)
+    throw new WriteError('not_found', `${thing} not found`)
   }
   requirePermission(isOwner)
 }
 
 /**
  * Locks a profile for a change by its owner or a superuser.
- * @throws Refusal as `requireOwner`.
+ * @throws WriteError as `requireOwner`.
  */
 export const lockStaffProfile = (
   trx: Transaction<Database>,
@@ -76,7 +76,7 @@ export type NewStaffProfile = Pick<StaffProfilePatch, 'about' | 'expertise' | 'i
 
 /**
  * Writes the profile of whoever asks, and returns its id.
- * @throws Refusal `unauthenticated`, or `conflict` when they have one.
+ * @throws WriteError `unauthenticated`, or `conflict` when they have one.
  */
 export async function insertStaffProfile(
   trx: Transaction<Database>,
@@ -105,7 +105,7 @@ export async function insertStaffProfile(
     .onConflict((conflict) => conflict.column('user_id').doNothing())
     .returning('id')
     .executeTakeFirst()
-  if (!inserted) throw new Refusal('conflict', 'Profile already exists for this user')
+  if (!inserted) throw new WriteError('conflict', 'Profile already exists for this user')
   return inserted.id
 }
 

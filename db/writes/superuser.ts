@@ -1,7 +1,7 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
 import { type Actor, findActor, requirePermission } from './actor.ts'
-import { Refusal } from './refusal.ts'
+import { WriteError } from './write-error.ts'
 
 /** A row that only superusers change. */
 export interface KeptRow {
@@ -19,7 +19,7 @@ export interface KeptRow {
 
 /**
  * Makes sure that whoever asks is a superuser.
- * @throws Refusal `unauthenticated` or `forbidden`.
+ * @throws WriteError `unauthenticated` or `forbidden`.
  */
 export async function requireSuperuser(trx: Transaction<Database>, userId: string): Promise<Actor> {
   const actor = await findActor(trx, userId)
@@ -29,7 +29,7 @@ export async function requireSuperuser(trx: Transaction<Database>, userId: strin
 
 /**
  * Locks a row for a change by a superuser; another user locks nothing.
- * @throws Refusal `unauthenticated`, `forbidden`, also where there is no such row, or `not_found`.
+ * @throws WriteError `unauthenticated`, `forbidden`, also where there is no such row, or `not_found`.
  */
 export async function lockForSuperuser(
   trx: Transaction<Database>,
@@ -44,5 +44,5 @@ export async function lockForSuperuser(
     .forUpdate()
     .executeTakeFirst()
   await requireSuperuser(trx, userId)
-  if (!row) throw new Refusal('not_found', `${thing} ${id} not found`)
+  if (!row) throw new WriteError('not_found', `${thing} ${id} not found`)
 }

@@ -2,8 +2,8 @@ import { type Selectable, type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { requireTwo } from './caretaker.ts'
 import { lockProjectRow } from './project.ts'
-import { refuseReference, requireUsers } from './reference.ts'
-import { Refusal } from './refusal.ts'
+import { rejectReference, requireUsers } from './reference.ts'
+import { WriteError } from './write-error.ts'
 import { lockUsers } from './user-locks.ts'
 import { lockForMerge, type UserMerge } from './user-merge.ts'
 
@@ -79,11 +79,11 @@ export async function lockSubject(trx: Transaction<Database>, subject: Subject):
 
 /**
  * Makes sure that what a new request is about is there, and makes sense.
- * @throws Refusal `invalid`, naming the field.
+ * @throws WriteError `invalid`, naming the field.
  */
 export async function requireSubject(trx: Transaction<Database>, subject: Subject): Promise<void> {
   if (subject.action === 'deleteproject') {
-    if (!(await isWhole(trx, subject))) refuseReference('project', subject.projectId)
+    if (!(await isWhole(trx, subject))) rejectReference('project', subject.projectId)
     return
   }
   const [primary, ...others] = usersOf(subject)
@@ -95,7 +95,7 @@ export async function requireSubject(trx: Transaction<Database>, subject: Subjec
 function requireOthers({ primaryId, secondaryIds }: UserMerge): void {
   if (!secondaryIds.includes(primaryId)) return
   const message = 'Primary user cannot also be a secondary user.'
-  throw new Refusal('invalid', message, { fields: { non_field_errors: [message] } })
+  throw new WriteError('invalid', message, { fields: { non_field_errors: [message] } })
 }
 
 /** Whether all that a request is about is there. */

@@ -2,7 +2,7 @@ import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { type Actor, findActor, requirePermission } from './actor.ts'
 import { differsFrom, isEmpty, type Patch } from './patch.ts'
-import { Refusal } from './refusal.ts'
+import { WriteError } from './write-error.ts'
 import { constraintOf, sqlStateOf } from './transact.ts'
 
 /** The columns of a user that they may change themselves. */
@@ -34,7 +34,7 @@ export interface LockedUser {
 
 /**
  * Locks a user for a change by themselves or a superuser.
- * @throws Refusal `unauthenticated`, `forbidden`, also where there is no such user, or `not_found`.
+ * @throws WriteError `unauthenticated`, `forbidden`, also where there is no such user, or `not_found`.
  */
 export async function lockUser(
   trx: Transaction<Database>,
@@ -50,7 +50,7 @@ export async function lockUser(
     .forUpdate()
     .executeTakeFirst()
   const actor = await findUserEditor(trx, id, userId)
-  if (!user) throw new Refusal('not_found', `User ${id} not found`)
+  if (!user) throw new WriteError('not_found', `User ${id} not found`)
   return { ...user, actor }
 }
 
@@ -66,7 +66,7 @@ async function findUserEditor(
 
 /**
  * Refuses columns that the actor may not write, whatever their values.
- * @throws Refusal `forbidden` for flags by anybody but superusers.
+ * @throws WriteError `forbidden` for flags by anybody but superusers.
  */
 export function requireColumns({ actor }: LockedUser, names: readonly string[]): void {
   requirePermission(actor.isSuperuser || !FLAGS.some((flag) => names.includes(flag)))
@@ -75,7 +75,7 @@ export function requireColumns({ actor }: LockedUser, names: readonly string[]):
 /**
  * Writes the columns that were sent, and no other but a name to show where there is none. Users who change
  * their own e-mail address must have given their password: `verifiedHash` is the one that it matches.
- * @throws Refusal `forbidden` for flags by anybody but superusers, `invalid` without the password,
+ * @throws WriteError `forbidden` for flags by anybody but superusers, `invalid` without the password,
  * `conflict` for a user name or e-mail that another has.
  */
 export async function updateUser(
@@ -88,9 +88,9 @@ export async function updateUser(
   if (sent.email !== undefined && sent.email !== user.email) {
     if (user.id === user.actor.id && verifiedHash !== user.password) {
       const message = 'The current password is needed to change the e-mail address.'
-      throw new Refusal('invalid', message, { fields: { current_password: [message] } })
+      throw new WriteError('invalid', message, { fields: { current_password: [message] } })
     }
-    await refuseEmailInAnyCase(trx, user.id, sent.email ?? '')
+    await rejectTakenEmail(trx, user.id, sent.email ?? '')
   }
   const patch = withShownName(user, sent)
   if (isEmpty(patch)) return
@@ -100,7 +100,7 @@ export async function updateUser(
     .where('id', '=', user.id)
     .where(differsFrom(patch))
     .execute()
-    .catch(refuseTaken)
+    .catch(rejectTakenName)
 }
 
 /** Lets a user in or keeps them out; without `isActive` what they were not before. */
@@ -151,7 +151,7 @@ const EMAIL_TAKEN = 'user with this email already exists.'
  * The index on addresses tells upper from lower case, and bearer tokens name users by their address. A
  * lock on the address keeps two writes from taking it in different cases at once.
  */
-async function refuseEmailInAnyCase(
+async function rejectTakenEmail(
   trx: Transaction<Database>,
   id: string,
   email: string,
@@ -167,14 +167,14 @@ async function refuseEmailInAnyCase(
     .where(sql<boolean>`lower(email) collate "C" in (${lower}, lower(${email}))`)
     .where('id', '!=', id)
     .executeTakeFirst()
-  if (taken) throw new Refusal('conflict', EMAIL_TAKEN, { fields: { email: [EMAIL_TAKEN] } })
+  if (taken) throw new WriteError('conflict', EMAIL_TAKEN, { fields: { email: [EMAIL_TAKEN] } })
 }
 
 // The index is called after its column, whoever made it.
-function refuseTaken(error: unknown): never {
+function rejectTakenName(error: unknown): never {
   if (sqlStateOf(error) !== '23505') throw error
   const [field, message] = constraintOf(error)?.includes('email')
     ? ['email', EMAIL_TAKEN]
     : ['username', 'A user with that username already exists.']
-  throw new Refusal('conflict', message, { fields: { [field]: [message] }, cause: error })
+  throw new WriteError('conflict', message, { fields: { [field]: [message] }, cause: error })
 }

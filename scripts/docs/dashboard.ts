@@ -352,11 +352,11 @@ const ROWS: readonly Row[] = [
       {
         id: 307,
         title: 'Reads from Postgres',
-        help: 'LOAD_CONCURRENCY may run and LOAD_QUEUE may wait, in each process; beyond them requests are refused.',
+        help: 'LOAD_CONCURRENCY may run and LOAD_QUEUE may wait, in each process; beyond them requests are rejected.',
         unit: 'short',
         queries: {
           '{{state}}': 'sum by (state) (spms_loads)',
-          'refused a second': `sum(${rate('spms_loads_refused_total')})`,
+          'rejected a second': `sum(${rate('spms_loads_rejected_total')})`,
         },
       },
       {

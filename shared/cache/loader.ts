@@ -37,7 +37,7 @@ export interface LimitedLoader extends Loader {
   readonly running: number
   readonly waiting: number
   /** How many found the queue full. */
-  readonly refused: number
+  readonly rejected: number
 }
 
 /** How often a load that lost a deadlock, or whose tables were rewritten, is begun again. */
@@ -52,7 +52,7 @@ export function createLoader(
   // A load changes nothing, so one that lost to a TRUNCATE or an ALTER may simply begin again.
   const retrying = retry(handleWhen(mayBeginAgain), { maxAttempts: RETRIES })
   const snapshots = createSnapshotReader(db)
-  let refused = 0
+  let rejected = 0
 
   async function read<T>(
     tables: readonly string[],
@@ -67,7 +67,7 @@ export function createLoader(
         ),
       )
     } catch (error) {
-      if (error instanceof BulkheadRejectedError) refused++
+      if (error instanceof BulkheadRejectedError) rejected++
       else if (!mayBeginAgain(error)) throw error
       throw new PublicError('unavailable', 'The server is busy.', { retryAfterS: 1, cause: error })
     }
@@ -80,8 +80,8 @@ export function createLoader(
     get waiting() {
       return queue - limiter.queueSlots
     },
-    get refused() {
-      return refused
+    get rejected() {
+      return rejected
     },
     query: async (work) => (await read(allTables, false, work)).value,
     async load(resource, params, variant, forKeeping) {

@@ -37,10 +37,10 @@ describe('access to the API', function () {
   })
 
   it('is given to superusers except where only the user concerned decides', () => {
-    const refused = rows
+    const rejected = rows
       .filter(({ access, target }) => access.superuser === 403 && target !== 'missing')
       .map(({ method, path }) => `${method} ${path}`)
-    expect([...new Set(refused)]).to.have.members([
+    expect([...new Set(rejected)]).to.have.members([
       'POST /adminoptions/tasks/:id/cancel',
       'POST /adminoptions/tasks/:id/respond',
       'POST /projects/:id/toggle_user_profile_visibility',

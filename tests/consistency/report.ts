@@ -6,9 +6,9 @@ const SHOWN = 5
 
 /** One line, and under it whatever was violated. */
 export function describePhase(report: PhaseReport): string {
-  const { name, writes, refused, reads, unanswered, checks, worstMs, violations } = report
+  const { name, writes, refused: rejected, reads, unanswered, checks, worstMs, violations } = report
   const figures =
-    `${writes} changes (${refused} refused), ${reads} reads (${unanswered} unanswered), ` +
+    `${writes} changes (${rejected} refused), ${reads} reads (${unanswered} unanswered), ` +
     `${checks} checks, stalest ${worstMs.toFixed()} ms`
   return describeMeasure({ name, figures, violations })
 }

@@ -73,8 +73,8 @@ describe('rows and tables that stay locked', function () {
       `slower than 100 ms: ${slow.map(({ ms }) => Math.round(ms)).join()}`,
     ).to.have.length.below(5)
 
-    const refused = await Promise.all(writes)
-    for (const { status, headers } of refused) {
+    const rejected = await Promise.all(writes)
+    for (const { status, headers } of rejected) {
       expect(status).to.equal(503)
       expect(headers.get('retry-after')).to.equal('1')
     }

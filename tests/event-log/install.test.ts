@@ -537,7 +537,7 @@ describe('install refuses, and says why', () => {
   ]
   for (const [what, table, message] of cases) {
     it(what, async () => {
-      const error = await refusal({ tables: [table] })
+      const error = await writeError({ tables: [table] })
       expect(error).to.be.an.instanceof(ConfigurationError)
       expect(String(error)).to.match(message)
       const { rows } = await client.query(`select from pg_trigger where tgname like 'zz\\_%'`)
@@ -551,12 +551,12 @@ describe('install refuses, and says why', () => {
     await client.query(
       'create table v (id int primary key, a int, b int generated always as (a + 1) virtual)',
     )
-    expect(String(await refusal({ tables: [{ name: 'v', watch: ['b'], keys: ['id'] }] }))).to.match(
+    expect(String(await writeError({ tables: [{ name: 'v', watch: ['b'], keys: ['id'] }] }))).to.match(
       /v\.b .*virtual/,
     )
   })
 
-  const refusal = (definition: RulesDefinition) =>
+  const writeError = (definition: RulesDefinition) =>
     install(database.url, definition).then(
       () => undefined,
       (error: unknown) => error,

@@ -11,7 +11,7 @@ const complaintOf = (values: Values): Promise<string> =>
 describe('values that are wrong', function () {
   this.timeout(60_000)
 
-  const refused: readonly (readonly [why: string, values: Values, complaint: RegExp])[] = [
+  const rejected: readonly (readonly [why: string, values: Values, complaint: RegExp])[] = [
     ['a name that there is not', { replicas: 2 }, /Additional property replicas is not allowed/],
     [
       'one of them further down',
@@ -98,7 +98,7 @@ describe('values that are wrong', function () {
     ],
     ['a name that is too long', { fullnameOverride: 'x'.repeat(41) }, /fullnameOverride/],
   ]
-  for (const [why, values, complaint] of refused) {
+  for (const [why, values, complaint] of rejected) {
     it(`are refused, and named: ${why}`, async () => {
       expect(await complaintOf(values)).to.match(complaint)
     })

@@ -57,9 +57,9 @@ describe('pages of other origins', () => {
         'Cache-Status,ETag,Age,Consistency-Token,Location,Retry-After,WWW-Authenticate,X-Request-Id',
       vary: 'Origin',
     })
-    const refused = await api.send('GET', 'agencies/branches', { headers })
-    expect(refused.status).to.equal(401)
-    expect(refused.headers).to.include({ 'access-control-allow-origin': ORIGIN })
+    const rejected = await api.send('GET', 'agencies/branches', { headers })
+    expect(rejected.status).to.equal(401)
+    expect(rejected.headers).to.include({ 'access-control-allow-origin': ORIGIN })
   })
 
   it('and all others get public answers that a shared cache keeps apart', async () => {

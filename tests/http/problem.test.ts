@@ -206,10 +206,10 @@ describe('problems', () => {
     const statuses: number[] = []
     for (let i = 0; i < 25; i++) statuses.push((await ask('/id', { headers })).status)
     expect(statuses.filter((status) => status === 200).length).to.be.within(20, 21)
-    const refused = await ask('/id', { headers: { 'X-Forwarded-For': '2001:db8::2' } })
-    expect(refused.status).to.equal(429)
-    expect(refused.res.headers.get('retry-after')).to.equal('1')
-    expect(refused.json()).to.include({
+    const rejected = await ask('/id', { headers: { 'X-Forwarded-For': '2001:db8::2' } })
+    expect(rejected.status).to.equal(429)
+    expect(rejected.res.headers.get('retry-after')).to.equal('1')
+    expect(rejected.json()).to.include({
       detail: 'Request was throttled. Expected available in 1 second.',
     })
     expect((await ask('/id')).status).to.equal(200)

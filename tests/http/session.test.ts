@@ -502,9 +502,9 @@ describe('sessions', () => {
         error: 'Incorrect password',
       })
       for (const body of [{}, { ...asked, new_password: '' }, { ...asked, old_password: 5 }]) {
-        const refused = await change(session, body)
-        expect(refused.status).to.equal(400)
-        expect(JSON.parse(refused.text).detail).to.equal('Old and new passwords are required')
+        const rejected = await change(session, body)
+        expect(rejected.status).to.equal(400)
+        expect(JSON.parse(rejected.text).detail).to.equal('Old and new passwords are required')
       }
       expect(await stored()).to.equal(before)
       expect((await mine(session)).status).to.equal(200)

@@ -232,11 +232,11 @@ describe('the ring of the log while everything is at work', function () {
         applicationName: 'spms-test',
         statementTimeoutMs: 10_000,
       })
-    const refusal = await open().then(
+    const writeError = await open().then(
       () => null,
       (error: unknown) => String(error),
     )
-    expect(refusal).to.include('the event log is being emptied')
+    expect(writeError).to.include('the event log is being emptied')
     await emptier.end()
     await until(() =>
       open().then(

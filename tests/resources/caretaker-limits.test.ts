@@ -5,7 +5,7 @@ import { findCare } from '../../db/queries/caretakers.ts'
 import { findUser } from '../../db/queries/user.ts'
 import { MAX_RELATIONS } from '../../db/writes/caretaker-limit.ts'
 import { insertCaretaker } from '../../db/writes/caretaker.ts'
-import { Refusal } from '../../db/writes/refusal.ts'
+import { WriteError } from '../../db/writes/write-error.ts'
 import type { Database } from '../../db/schema.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
@@ -67,7 +67,7 @@ describe('a user whom two accounts tie to everybody', function () {
         const failure = await insertCaretaker(trx, caretaker, { actor }).catch(
           (error: unknown) => error,
         )
-        expect(failure).to.be.instanceOf(Refusal).and.to.include({ reason: 'conflict' })
+        expect(failure).to.be.instanceOf(WriteError).and.to.include({ reason: 'conflict' })
         expect(String(failure)).to.include(message).and.to.include(String(MAX_RELATIONS))
       })
     }

@@ -130,12 +130,12 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect((await send('PUT', '263', OUT, { end_date: 'x' })).status).to.equal(400)
       expect((await send('GET', '263', LEA)).status).to.equal(200)
       for (const method of ['PUT', 'DELETE']) {
-        for (const [as, refusal] of [
+        for (const [as, writeError] of [
           [0, 401],
           [OLD, 401],
           [LEA, 403],
         ] as const) {
-          expect((await send(method, '263', as, {})).status).to.equal(refusal)
+          expect((await send(method, '263', as, {})).status).to.equal(writeError)
         }
         for (const id of ['999', TOO_BIG]) {
           const missing = await send(method, id, SUE, {})
@@ -159,9 +159,9 @@ describeOnBothTables('caretakers over HTTP', (api) => {
         expect(status).to.equal(201)
         expect(caretakerRelation.parse(relation).caretaker.id).to.equal(id)
         expect((await post('admin-set', body)).status).to.equal(409)
-        for (const refused of [body, {}]) {
-          expect((await post('admin-set', refused, MEL)).status).to.equal(403)
-          expect((await post('admin-set', refused, 0)).status).to.equal(401)
+        for (const rejected of [body, {}]) {
+          expect((await post('admin-set', rejected, MEL)).status).to.equal(403)
+          expect((await post('admin-set', rejected, 0)).status).to.equal(401)
         }
       }
       for (const [body, field] of [
@@ -220,12 +220,12 @@ describeOnBothTables('caretakers over HTTP', (api) => {
 
     it('is approved at once only by a superuser', async () => {
       const body = { ...wanted, approve_immediately: true }
-      const refused = await effectsOf(api.db, async () => {
+      const rejected = await effectsOf(api.db, async () => {
         for (const sent of [body, { ...body, caretaker_id: 999 }, { approve_immediately: true }]) {
           expect((await post('requests/create', sent, MEL)).status).to.equal(403)
         }
       })
-      expect(refused).to.deep.equal([])
+      expect(rejected).to.deep.equal([])
       const effects = await effectsOf(api.db, async () => {
         const answer = await post('requests/create', body)
         expect(answer.status).to.equal(201)
@@ -237,7 +237,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
 
     it('T83: lets the requested caretaker approve only what the covered user requested', async () => {
       // Each as requester, as covered user and as requested caretaker; 3 is a superuser.
-      for (const [requester, user_id, caretaker_id, allowed, refused, unseen] of [
+      for (const [requester, user_id, caretaker_id, allowed, rejected, unseen] of [
         [MEL, MEL, OUT, [MEL, OUT, SUE], [], [LEA]],
         [LEA, MEL, OUT, [MEL, SUE], [LEA, OUT], []],
         [OUT, MEL, OUT, [MEL, SUE], [OUT], [LEA]],
@@ -248,7 +248,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
           await api.reset()
           const id = await create(requester, body)
           const before = await effectsOf(api.db, async () => {
-            for (const other of refused) {
+            for (const other of rejected) {
               expect((await decide(id, 'approve', other)).status).to.equal(403)
               const answer = await api.send('POST', `adminoptions/tasks/${id}/respond`, {
                 as: other,
@@ -280,12 +280,12 @@ describeOnBothTables('caretakers over HTTP', (api) => {
 
     it('T83: lets the parties reject a request, and its requester cancel it', async () => {
       const id = await create()
-      for (const [verb, refused] of [
+      for (const [verb, rejected] of [
         ['approve', [LEA, OUT]],
         ['reject', [LEA]],
         ['cancel', [OUT, MEL]],
       ] as const) {
-        for (const as of refused) expect((await decide(id, verb, as)).status).to.equal(403)
+        for (const as of rejected) expect((await decide(id, verb, as)).status).to.equal(403)
         expect((await decide(id, verb, undefined)).status).to.equal(401)
         expect((await decide(id, verb, OLD)).status).to.equal(401)
         for (const other of [999, 262]) {

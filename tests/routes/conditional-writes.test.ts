@@ -113,9 +113,9 @@ describe('a write with If-Match', () => {
       const before = await read(change)
       expect(before.etag).to.match(/^"[\w-]+"$/)
       for (const tag of ['"old"', `W/${before.etag}`, 'old', '']) {
-        const refused = await write(change, tag)
-        expect(refused.status, tag).to.equal(412)
-        expect(refused.headers['content-type']).to.equal('application/problem+json')
+        const rejected = await write(change, tag)
+        expect(rejected.status, tag).to.equal(412)
+        expect(rejected.headers['content-type']).to.equal('application/problem+json')
       }
       expect(await read(change)).to.deep.equal(before)
     })

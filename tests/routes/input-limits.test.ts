@@ -102,9 +102,9 @@ describe('the size of what clients send', () => {
   for (const search of SEARCHES) {
     it(`rejects a term of more than 200 characters with 400: ${search}`, async () => {
       expect((await api.send('GET', search + 'x'.repeat(200), { as: SUE })).status).to.equal(200)
-      const refused = await api.send('GET', search + 'x'.repeat(201), { as: SUE })
-      expect(refused.status).to.equal(400)
-      expect(JSON.stringify(refused.body)).to.include('no more than 200 characters')
+      const rejected = await api.send('GET', search + 'x'.repeat(201), { as: SUE })
+      expect(rejected.status).to.equal(400)
+      expect(JSON.stringify(rejected.body)).to.include('no more than 200 characters')
     })
   }
 
@@ -128,9 +128,9 @@ describe('the size of what clients send', () => {
       ['adminoptions/mergeusers', { primaryUser: 1, secondaryUsers: ids }],
       ['adminoptions/tasks', { action: 'mergeuser', primary_user: 1, secondary_users: ids }],
     ] as const) {
-      const refused = await api.send('POST', path, { as: SUE, body })
-      expect(refused.status, path).to.equal(400)
-      expect(JSON.stringify(refused.body), path).to.include('no more than 20 items')
+      const rejected = await api.send('POST', path, { as: SUE, body })
+      expect(rejected.status, path).to.equal(400)
+      expect(JSON.stringify(rejected.body), path).to.include('no more than 20 items')
     }
   })
 
@@ -159,8 +159,8 @@ describe('the size of what clients send', () => {
     await api.db.transaction().execute(async (other) => {
       await sql`select from users_user where id = 4 for no key update`.execute(other)
       const body = { primaryUser: 1, secondaryUsers: [4] }
-      const refused = await api.send('POST', 'adminoptions/mergeusers', { as: MEL, body })
-      expect(refused.status).to.equal(403)
+      const rejected = await api.send('POST', 'adminoptions/mergeusers', { as: MEL, body })
+      expect(rejected.status).to.equal(403)
     })
   })
 })
@@ -186,9 +186,9 @@ describe('expensive reads of one user', () => {
       for (let n = 0; n < allowed; n++) {
         expect((await api.send('GET', path, { as: LEA })).status).to.equal(200)
       }
-      const refused = await api.send('GET', path, { as: LEA })
-      expect(refused.status).to.equal(429)
-      expect(refused.headers).to.have.property('retry-after')
+      const rejected = await api.send('GET', path, { as: LEA })
+      expect(rejected.status).to.equal(429)
+      expect(rejected.headers).to.have.property('retry-after')
       expect((await api.send('GET', path, { as: MEL })).status).to.equal(200)
       expect((await api.send('GET', 'users/11', { as: LEA })).status).not.to.equal(429)
     })

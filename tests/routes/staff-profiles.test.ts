@@ -325,7 +325,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
         columns: object,
         id: number,
       ) => api.db.updateTable(table).set(columns).where('id', '=', String(id)).execute()
-      const refused = async () => {
+      const rejected = async () => {
         for (const as of [LEA, OUT]) {
           for (const [method, path, body] of [
             ['PUT', HIDDEN, { about: 'x' }],
@@ -339,13 +339,13 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
           }
         }
       }
-      await refused()
+      await rejected()
       expect((await api.send('PUT', HIDDEN, { as: MEL, body: {} })).status).to.equal(200)
       // That of an inactive user is hidden too.
       await hide('users_publicstaffprofile', { is_hidden: false }, 42)
       expect((await api.send('DELETE', HIDDEN, { as: OUT })).status).to.equal(403)
       await hide('users_user', { is_active: false }, MEL)
-      await refused()
+      await rejected()
       expect((await api.send('DELETE', HIDDEN, { as: SUE })).status).to.equal(204)
     })
 

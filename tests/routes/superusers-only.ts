@@ -13,14 +13,14 @@ export async function expectForSuperusersOnly(
 ): Promise<void> {
   const body = { name: 5 }
   for (const [method, path] of writes) {
-    const refused = async (options: object, wanted: number) => {
+    const rejected = async (options: object, wanted: number) => {
       const { status } = await api.send(method, path, { body, ...options })
       expect(status, `${method} ${path}`).to.equal(wanted)
     }
-    await refused({}, 401)
-    await refused({ as: INACTIVE }, 401)
-    await refused({ as: USER }, 403)
-    await refused({ as: SUPERUSER, headers: { 'X-CSRFToken': 'wrong' } }, 403)
+    await rejected({}, 401)
+    await rejected({ as: INACTIVE }, 401)
+    await rejected({ as: USER }, 403)
+    await rejected({ as: SUPERUSER, headers: { 'X-CSRFToken': 'wrong' } }, 403)
     expect((await api.send('PATCH', path, { as: SUPERUSER, body })).status).to.equal(405)
   }
 }
@@ -35,7 +35,7 @@ export async function expectNotFound(
     const { status, body } = await api.send(method, path, { as: SUPERUSER, body: {} })
     expect(status, `${method} ${path}`).to.equal(404)
     expect(body).to.include({ detail })
-    const refused = await api.send(method, path, { as: USER, body: {} })
-    expect(refused.status, `${method} ${path}`).to.equal(403)
+    const rejected = await api.send(method, path, { as: USER, body: {} })
+    expect(rejected.status, `${method} ${path}`).to.equal(403)
   }
 }

@@ -3,7 +3,7 @@ import { sql } from 'kysely'
 import { lockBranch } from '../../db/writes/branch.ts'
 import { lockMember } from '../../db/writes/member.ts'
 import { lockProject, updateProject } from '../../db/writes/project.ts'
-import { Refusal } from '../../db/writes/refusal.ts'
+import { WriteError } from '../../db/writes/write-error.ts'
 import { lockStaffProfile, updateStaffProfile } from '../../db/writes/staff-profile.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
@@ -28,16 +28,16 @@ describe('a write in its transaction', () => {
           transact(api.db, (trx) => lockMember(trx, { projectId: '51', memberId: '2' }, userId)),
       ],
     ]
-    for (const [refused, lock] of locks) {
+    for (const [rejected, lock] of locks) {
       await lock('3')
-      expect((await refusalOf(lock('4'))).reason).to.equal(refused)
+      expect((await writeErrorOf(lock('4'))).reason).to.equal(rejected)
       // Deactivated, although a superuser and a leader; and one that is gone.
-      expect((await refusalOf(lock('5'))).reason).to.equal('unauthenticated')
-      expect((await refusalOf(lock('999'))).reason).to.equal('unauthenticated')
+      expect((await writeErrorOf(lock('5'))).reason).to.equal('unauthenticated')
+      expect((await writeErrorOf(lock('999'))).reason).to.equal('unauthenticated')
     }
     await sql`update users_user set is_superuser = false where id = 3`.execute(api.db)
-    for (const [refused, lock] of locks) {
-      expect((await refusalOf(lock('3'))).reason).to.equal(refused)
+    for (const [rejected, lock] of locks) {
+      expect((await writeErrorOf(lock('3'))).reason).to.equal(rejected)
     }
   })
 
@@ -78,7 +78,7 @@ describe('a write in its transaction', () => {
   it('counts a demotion that it waited through', async () => {
     const [lock] = await api.db.transaction().execute(async (other) => {
       await sql`select from projects_project where id = 51 for update`.execute(other)
-      const waiting = refusalOf(transact(api.db, (trx) => lockProject(trx, '51', '3')))
+      const waiting = writeErrorOf(transact(api.db, (trx) => lockProject(trx, '51', '3')))
       await sql`select pg_sleep(0.1)`.execute(other)
       await sql`update users_user set is_superuser = false where id = 3`.execute(api.db)
       return [waiting]
@@ -92,7 +92,7 @@ describe('a write in its transaction', () => {
       await updateStaffProfile(trx, '41', { about: 'x' })
       await updateProject(trx, '51', { title: 'x', business_area_id: '999' })
     })
-    const { reason, message, fields } = await refusalOf(work)
+    const { reason, message, fields } = await writeErrorOf(work)
     expect({ reason, message, fields }).to.deep.equal({
       reason: 'invalid',
       message: 'Invalid pk "999" - object does not exist.',
@@ -136,13 +136,13 @@ describe('a write in its transaction', () => {
   it('is put off when another holds its row for too long', async () => {
     await api.db.transaction().execute(async (other) => {
       await sql`select from projects_project where id = 51 for update`.execute(other)
-      const refusal = await refusalOf(
+      const writeError = await writeErrorOf(
         transact(api.db, async (trx) => {
           await sql`set local lock_timeout = '50ms'`.execute(trx)
           await lockProject(trx, '51', '1')
         }),
       )
-      expect(refusal.reason).to.equal('unavailable')
+      expect(writeError.reason).to.equal('unavailable')
     })
   })
 
@@ -163,16 +163,16 @@ describe('a write in its transaction', () => {
         api.send('PUT', 'projects/52', { as: 3, body: { title: 'b' } }),
       ])
       expect(answers.map(({ status }) => status)).to.have.members([200, 503])
-      const refused = answers.find(({ status }) => status === 503)
-      expect(refused?.headers).to.include({ 'retry-after': '1' })
+      const rejected = answers.find(({ status }) => status === 503)
+      expect(rejected?.headers).to.include({ 'retry-after': '1' })
     } finally {
       await sql`drop trigger wait_for_the_other on projects_project`.execute(api.db)
     }
   })
 })
 
-async function refusalOf(work: Promise<unknown>): Promise<Refusal> {
+async function writeErrorOf(work: Promise<unknown>): Promise<WriteError> {
   const outcome = await work.catch((error: unknown) => error)
-  expect(outcome).to.be.instanceOf(Refusal)
-  return outcome as Refusal
+  expect(outcome).to.be.instanceOf(WriteError)
+  return outcome as WriteError
 }

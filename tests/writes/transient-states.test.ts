@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { Refusal } from '../../db/writes/refusal.ts'
+import { WriteError } from '../../db/writes/write-error.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { isUnavailable } from '../../shared/unavailable.ts'
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
@@ -44,7 +44,7 @@ describe('SQLSTATEs that mean "not now"', () => {
     it(`makes a read and a write with ${state} unavailable`, async () => {
       expect(isUnavailable(await failureOf(raise(state).execute(api.db)))).to.be.true
       const failure = await failureOf(transact(api.db, (trx) => raise(state).execute(trx)))
-      expect(failure).to.be.instanceOf(Refusal).and.to.include({ reason: 'unavailable' })
+      expect(failure).to.be.instanceOf(WriteError).and.to.include({ reason: 'unavailable' })
     })
   }
 
@@ -52,7 +52,7 @@ describe('SQLSTATEs that mean "not now"', () => {
     for (const state of LASTING) {
       expect(isUnavailable(await failureOf(raise(state).execute(api.db))), state).to.be.false
       const failure = await failureOf(transact(api.db, (trx) => raise(state).execute(trx)))
-      expect(failure, state).not.to.be.instanceOf(Refusal)
+      expect(failure, state).not.to.be.instanceOf(WriteError)
     }
   })
 })

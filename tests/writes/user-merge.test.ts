@@ -99,10 +99,10 @@ describeOnBothTables('a merge of users', (api) => {
       is_leader: false,
     })
     await api.reset()
-    const [, refused] = await interleave(api.db, lock, [
+    const [, rejected] = await interleave(api.db, lock, [
       () => merge('2', '4').then(() => 0),
       async () => (await add()).status,
     ])
-    expect(refused).to.equal(400)
+    expect(rejected).to.equal(400)
   })
 })

@@ -1,18 +1,18 @@
 /** Why a write was not done; the words are those of the error that a client is told. */
-export type RefusalReason =
+export type WriteErrorReason =
   'invalid' | 'unauthenticated' | 'forbidden' | 'not_found' | 'conflict' | 'unavailable'
 
 /** A write that must not be done. Thrown inside its transaction, so that nothing of it remains. */
-export class Refusal extends Error {
-  override readonly name = 'Refusal'
-  readonly reason: RefusalReason
+export class WriteError extends Error {
+  override readonly name = 'WriteError'
+  readonly reason: WriteErrorReason
   /** What clients are told beside the message, such as the messages of each wrong field. */
   readonly fields: Readonly<Record<string, string | readonly string[]>>
 
   constructor(
-    reason: RefusalReason,
+    reason: WriteErrorReason,
     message: string,
-    { fields = {}, cause }: Pick<Partial<Refusal>, 'fields' | 'cause'> = {},
+    { fields = {}, cause }: Pick<Partial<WriteError>, 'fields' | 'cause'> = {},
   ) {
     super(message, { cause })
     this.reason = reason
