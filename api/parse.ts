@@ -25,10 +25,10 @@ const MAX_ID = 9_223_372_036_854_775_807n
  * Reads an id from a path, as canonical decimal text.
  * @throws PublicError `not_found` for what no row can have as its id, without asking the database.
  */
-export function parseId(text: string | undefined, thing: string): string {
+export function parseId(text: string | undefined, entity: string): string {
   if (text === undefined || !/^\d+$/.test(text)) throw new PublicError('not_found', 'Not found.')
   const digits = text.replace(/^0+(?=\d)/, '')
-  if (digits.length > 19 || BigInt(digits) > MAX_ID) throw notFound(thing, digits)
+  if (digits.length > 19 || BigInt(digits) > MAX_ID) throw notFound(entity, digits)
   return digits
 }
 

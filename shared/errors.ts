@@ -49,5 +49,5 @@ export class PublicError extends Error {
 }
 
 /** `notFound('Profile', 5)` is a 404 that says `Profile 5 not found`. */
-export const notFound = (thing: string, id: string) =>
-  new PublicError('not_found', `${thing} ${id} not found`)
+export const notFound = (entity: string, id: string) =>
+  new PublicError('not_found', `${entity} ${id} not found`)

@@ -34,7 +34,7 @@ export function profileEntryRoutes(deps: AppDeps): Router {
 interface EntryList {
   readonly kind: EntryKind
   readonly path: string
-  readonly thing: string
+  readonly entity: string
   readonly insert: (trx: Transaction<Database>, profileId: string, body: unknown) => Promise<string>
   readonly update: (trx: Transaction<Database>, id: string, body: unknown) => Promise<void>
   /** What `insert` and `update` parse, and what is answered. */
@@ -47,7 +47,7 @@ interface EntryList {
 
 function addList(router: Router, deps: AppDeps, list: EntryList): void {
   const { db, reader } = deps
-  const { kind, path, thing } = list
+  const { kind, path, entity } = list
   const operations = describe(list)
 
   router
@@ -72,14 +72,14 @@ function addList(router: Router, deps: AppDeps, list: EntryList): void {
   router
     .route(`/users/${path}/:id`)
     .get(operations.shows, async (req, res) => {
-      const id = parseId(req.params.id, thing)
+      const id = parseId(req.params.id, entity)
       const user = await deps.requireUser(req)
       const entry = await reader.query((trx) => findEntry(trx, kind, id, user))
-      if (entry === null) throw notFound(thing, id)
+      if (entry === null) throw notFound(entity, id)
       sendResource(req, res, entry)
     })
     .put(operations.changes, async (req, res) => {
-      const id = parseId(req.params.id, thing)
+      const id = parseId(req.params.id, entity)
       const { userId } = await deps.requireUser(req)
       const entry = await transact(db, async (trx) => {
         await lockEntry(trx, { kind, id }, userId)
@@ -90,7 +90,7 @@ function addList(router: Router, deps: AppDeps, list: EntryList): void {
       sendJson(res, 200, entry)
     })
     .delete(operations.removes, async (req, res) => {
-      const id = parseId(req.params.id, thing)
+      const id = parseId(req.params.id, entity)
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockEntry(trx, { kind, id }, userId)
@@ -104,26 +104,26 @@ function addList(router: Router, deps: AppDeps, list: EntryList): void {
 
 const OWNERS = 'whose profile it is, and superusers'
 
-const describe = ({ thing, shapes: { added, changed, shown } }: EntryList) => ({
+const describe = ({ entity, shapes: { added, changed, shown } }: EntryList) => ({
   lists: operation({
-    summary: `Every ${thing.toLowerCase()} of a profile, newest first`,
+    summary: `Every ${entity.toLowerCase()} of a profile, newest first`,
     who: 'users',
     answers: { 200: z.array(shown) },
   }),
   adds: operation({
-    summary: `${thing}: adds one`,
+    summary: `${entity}: adds one`,
     who: OWNERS,
     body: added,
     answers: { 201: shown },
   }),
-  shows: operation({ summary: thing, who: 'users', answers: { 200: shown } }),
+  shows: operation({ summary: entity, who: 'users', answers: { 200: shown } }),
   changes: operation({
-    summary: `${thing}: changes it`,
+    summary: `${entity}: changes it`,
     who: OWNERS,
     body: changed,
     answers: { 200: shown },
   }),
-  removes: operation({ summary: `${thing}: deletes it`, who: OWNERS, answers: { 204: null } }),
+  removes: operation({ summary: `${entity}: deletes it`, who: OWNERS, answers: { 204: null } }),
 })
 
 // What clients send as `public_profile` is ignored: the path says whose CV it is.
@@ -148,7 +148,7 @@ const educationPatch = newEducation.partial()
 const EMPLOYMENT: EntryList = {
   kind: 'employment',
   path: 'employment_entries',
-  thing: 'Employment entry',
+  entity: 'Employment entry',
   insert: (trx, profileId, body) => insertEmployment(trx, profileId, parse(newEmployment, body)),
   update: (trx, id, body) => updateEmployment(trx, id, parse(employmentPatch, body)),
   shapes: { added: newEmployment, changed: employmentPatch, shown: employment },
@@ -157,7 +157,7 @@ const EMPLOYMENT: EntryList = {
 const EDUCATION: EntryList = {
   kind: 'education',
   path: 'education_entries',
-  thing: 'Education entry',
+  entity: 'Education entry',
   insert: (trx, profileId, body) => insertEducation(trx, profileId, parse(newEducation, body)),
   update: (trx, id, body) => updateEducation(trx, id, parse(educationPatch, body)),
   shapes: { added: newEducation, changed: educationPatch, shown: education },

@@ -33,12 +33,12 @@ export function projectPartRoutes(deps: AppDeps): Router {
   addPart(router, deps, STUDENT)
   addPart(router, deps, EXTERNAL)
 
-  for (const [path, { table, thing, shape }] of [
+  for (const [path, { table, entity, shape }] of [
     ['areas', AREAS],
     ['details', DETAILS],
   ] as const) {
     const ofProjectOnly = operation({
-      summary: `${thing}: that of a project`,
+      summary: `${entity}: that of a project`,
       who: 'users',
       answers: { 200: shape },
     })
@@ -49,7 +49,7 @@ export function projectPartRoutes(deps: AppDeps): Router {
         await deps.requireUser(req)
         const found = await deps.reader.query((trx) => findPartOfProject(trx, table, id))
         if (found === null) {
-          throw new PublicError('not_found', `${thing} not found for project ${id}`)
+          throw new PublicError('not_found', `${entity} not found for project ${id}`)
         }
         sendResource(req, res, found)
       })
@@ -62,7 +62,7 @@ interface Part<T extends PartTable> {
   readonly table: T
   readonly path: string
   /** What clients call a row. */
-  readonly thing: string
+  readonly entity: string
   /** What is not sent keeps its value; in a new row it gets its default. */
   readonly fields: z.ZodType<PartPatch<T>>
   /** What is answered. */
@@ -71,7 +71,7 @@ interface Part<T extends PartTable> {
 
 function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<T>): void {
   const { db, reader } = deps
-  const { table, path, thing } = part
+  const { table, path, entity } = part
   const operations = describe(part)
 
   router
@@ -100,20 +100,20 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
   router
     .route(`/projects/${path}/:id`)
     .get(operations.shows, async (req, res) => {
-      const id = parseId(req.params.id, thing)
+      const id = parseId(req.params.id, entity)
       await deps.requireUser(req)
       const found = await reader.query((trx) => findPart(trx, table, id))
-      if (found === null) throw notFound(thing, id)
+      if (found === null) throw notFound(entity, id)
       sendResource(req, res, found)
     })
     .put(operations.changes, async (req, res) => {
-      const id = parseId(req.params.id, thing)
+      const id = parseId(req.params.id, entity)
       const { userId } = await deps.requireUser(req)
       const row = await transact(db, async (trx) => {
-        await requirePart(trx, { table, id, thing }, userId)
+        await requirePart(trx, { table, id, entity }, userId)
         const patch = parse(part.fields, req.body)
         await keepNamedUsers(trx, patch)
-        await lockPart(trx, { table, id, thing }, userId)
+        await lockPart(trx, { table, id, entity }, userId)
         await requireMatch(req, () => findPart(trx, table, id))
         await updatePart(trx, table, id, patch)
         return tagged(written(await findPart(trx, table, id)))
@@ -121,10 +121,10 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
       sendJson(res, 200, row)
     })
     .delete(operations.removes, async (req, res) => {
-      const id = parseId(req.params.id, thing)
+      const id = parseId(req.params.id, entity)
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
-        await lockPart(trx, { table, id, thing }, userId)
+        await lockPart(trx, { table, id, entity }, userId)
         await requireMatch(req, () => findPart(trx, table, id))
         await deletePart(trx, table, id)
       })
@@ -145,7 +145,7 @@ const areaIds = listOf(integer(1), MAX_AREAS)
 const AREAS: Part<'projects_projectarea'> = {
   table: 'projects_projectarea',
   path: 'project_areas',
-  thing: 'Project area',
+  entity: 'Project area',
   shape: shapes.projectAreas,
   fields: z.object({ areas: areaIds }).partial(),
 }
@@ -155,7 +155,7 @@ const id = reference.nullable()
 const DETAILS: Part<'projects_projectdetail'> = {
   table: 'projects_projectdetail',
   path: 'project_details',
-  thing: 'Project detail',
+  entity: 'Project detail',
   shape: shapes.projectDetailRow,
   fields: z
     .object({
@@ -182,7 +182,7 @@ const DETAILS: Part<'projects_projectdetail'> = {
 const STUDENT: Part<'projects_studentprojectdetails'> = {
   table: 'projects_studentprojectdetails',
   path: 'student_project_details',
-  thing: 'Student project detail',
+  entity: 'Student project detail',
   shape: shapes.studentDetails,
   fields: z
     .object({
@@ -197,7 +197,7 @@ const STUDENT: Part<'projects_studentprojectdetails'> = {
 const EXTERNAL: Part<'projects_externalprojectdetails'> = {
   table: 'projects_externalprojectdetails',
   path: 'external_project_details',
-  thing: 'External project detail',
+  entity: 'External project detail',
   shape: shapes.externalDetails,
   fields: z
     .object({
@@ -211,26 +211,26 @@ const EXTERNAL: Part<'projects_externalprojectdetails'> = {
 
 const LEADERS = 'leaders of the project, and superusers'
 
-function describe<T extends PartTable>({ thing, fields, shape }: Part<T>) {
+function describe<T extends PartTable>({ entity, fields, shape }: Part<T>) {
   return {
     lists: operation({
-      summary: `${thing}: those of every project`,
+      summary: `${entity}: those of every project`,
       who: 'users',
       answers: { 200: z.array(shape) },
     }),
     adds: operation({
-      summary: `${thing}: adds one`,
+      summary: `${entity}: adds one`,
       who: LEADERS,
       body: z.intersection(ofProject, fields),
       answers: { 201: shape },
     }),
-    shows: operation({ summary: thing, who: 'users', answers: { 200: shape } }),
+    shows: operation({ summary: entity, who: 'users', answers: { 200: shape } }),
     changes: operation({
-      summary: `${thing}: changes it`,
+      summary: `${entity}: changes it`,
       who: LEADERS,
       body: fields,
       answers: { 200: shape },
     }),
-    removes: operation({ summary: `${thing}: deletes it`, who: LEADERS, answers: { 204: null } }),
+    removes: operation({ summary: `${entity}: deletes it`, who: LEADERS, answers: { 204: null } }),
   }
 }

@@ -126,7 +126,7 @@ export function userRoutes(deps: UserRoutesDeps): Router {
       const id = parseId(req.params.id, 'User')
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
-        await lockForSuperuser(trx, { table: 'users_user', thing: 'User', id }, userId)
+        await lockForSuperuser(trx, { table: 'users_user', entity: 'User', id }, userId)
         await requireMatch(req, () => shown(trx, id))
         await deleteUser(trx, id)
       })
@@ -144,7 +144,7 @@ export function userRoutes(deps: UserRoutesDeps): Router {
         const id = parseId(req.params.id, 'User')
         const { userId } = await deps.requireUser(req)
         const user = await transact(db, async (trx) => {
-          await lockForSuperuser(trx, { table: 'users_user', thing: 'User', id }, userId)
+          await lockForSuperuser(trx, { table: 'users_user', entity: 'User', id }, userId)
           await requireMatch(req, () => shown(trx, id))
           await toggle(trx, id, parse(flags, req.body)[flag])
           return writtenUser(trx, id)

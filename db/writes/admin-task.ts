@@ -101,7 +101,7 @@ export interface TaskAccess {
   /** Whether the actor has the right to. */
   readonly isAllowed: (task: LockedTask) => boolean
   /** What clients call it. */
-  readonly thing?: string
+  readonly entity?: string
 }
 
 /**
@@ -111,14 +111,14 @@ export interface TaskAccess {
  */
 export async function lockTask(
   trx: Transaction<Database>,
-  { id, userId, isAllowed, thing = 'Task' }: TaskAccess,
+  { id, userId, isAllowed, entity = 'Task' }: TaskAccess,
 ): Promise<LockedTask> {
   const tasks = trx.selectFrom('adminoptions_admintask').selectAll().where('id', '=', id)
   const find = async (query: typeof tasks): Promise<LockedTask> => {
     const task = await query.executeTakeFirst()
     const actor = await findActor(trx, userId)
     if (!task || !(actor.isSuperuser || namesUser(task, actor.id))) {
-      throw new WriteError('not_found', `${thing} ${id} not found`)
+      throw new WriteError('not_found', `${entity} ${id} not found`)
     }
     const found = { ...task, requesterId: task.requester_id, subject: subjectOf(task), actor }
     requirePermission(isAllowed(found))
@@ -140,15 +140,15 @@ export async function lockTask(
  */
 export async function lockCaretakerRequest(
   trx: Transaction<Database>,
-  { id, isAllowed, ...rest }: Omit<TaskAccess, 'thing'>,
+  { id, isAllowed, ...rest }: Omit<TaskAccess, 'entity'>,
 ): Promise<LockedTask> {
-  const thing = 'Caretaker request'
+  const entity = 'Caretaker request'
   return lockTask(trx, {
     ...rest,
     id,
-    thing,
+    entity,
     isAllowed(task) {
-      if (task.action !== 'setcaretaker') throw new WriteError('not_found', `${thing} ${id} not found`)
+      if (task.action !== 'setcaretaker') throw new WriteError('not_found', `${entity} ${id} not found`)
       return isAllowed(task)
     },
   })

@@ -16,7 +16,7 @@ export const lockAffiliation = (
   id: string,
   userId: string,
 ): Promise<void> =>
-  lockForSuperuser(trx, { table: 'agencies_affiliation', thing: 'Affiliation', id }, userId)
+  lockForSuperuser(trx, { table: 'agencies_affiliation', entity: 'Affiliation', id }, userId)
 
 /**
  * Writes a new affiliation and returns its id.

@@ -20,7 +20,7 @@ export const lockBranch = (
   branchId: string,
   userId: string,
 ): Promise<void> =>
-  lockForSuperuser(trx, { table: 'agencies_branch', thing: 'Branch', id: branchId }, userId)
+  lockForSuperuser(trx, { table: 'agencies_branch', entity: 'Branch', id: branchId }, userId)
 
 /**
  * Writes a new branch and returns its id.

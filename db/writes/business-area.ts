@@ -34,7 +34,7 @@ export const lockBusinessArea = (
   id: string,
   userId: string,
 ): Promise<void> =>
-  lockForSuperuser(trx, { table: 'agencies_businessarea', thing: 'Business area', id }, userId)
+  lockForSuperuser(trx, { table: 'agencies_businessarea', entity: 'Business area', id }, userId)
 
 /**
  * Writes a new business area and returns its id.

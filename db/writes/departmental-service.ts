@@ -21,7 +21,7 @@ export const lockDepartmentalService = (
 ): Promise<void> =>
   lockForSuperuser(
     trx,
-    { table: 'agencies_departmentalservice', thing: 'Departmental service', id },
+    { table: 'agencies_departmentalservice', entity: 'Departmental service', id },
     userId,
   )
 

@@ -22,7 +22,7 @@ export const lockDivision = (
   id: string,
   userId: string,
 ): Promise<void> =>
-  lockForSuperuser(trx, { table: 'agencies_division', thing: 'Division', id }, userId)
+  lockForSuperuser(trx, { table: 'agencies_division', entity: 'Division', id }, userId)
 
 /**
  * Writes a new division and returns its id.

@@ -55,7 +55,7 @@ export async function lockEntry(
   await decideTwice(
     async () => {
       const entry = await entries.executeTakeFirst()
-      const owned = { profileId: entry?.public_profile_id, thing: `${THINGS[kind]} ${id}` }
+      const owned = { profileId: entry?.public_profile_id, entity: `${THINGS[kind]} ${id}` }
       await requireOwner(trx, owned, userId)
     },
     () => entries.forUpdate().execute(),

@@ -41,7 +41,7 @@ export interface PartKey {
   readonly table: PartTable
   readonly id: string
   /** What clients call it. */
-  readonly thing: string
+  readonly entity: string
 }
 
 /** Keeps the users whom a row is to name; to be called before its project is locked. */
@@ -62,7 +62,7 @@ export async function keepNamedUsers(
  */
 export async function requirePart(
   trx: Transaction<Database>,
-  { table, id, thing }: PartKey,
+  { table, id, entity }: PartKey,
   userId: string,
 ): Promise<string> {
   const part = await trx
@@ -72,7 +72,7 @@ export async function requirePart(
     .executeTakeFirst()
   const actor = await findActor(trx, userId)
   if (part && (await isLeader(trx, part.project_id, actor))) return part.project_id
-  throw new WriteError('not_found', `${thing} ${id} not found`)
+  throw new WriteError('not_found', `${entity} ${id} not found`)
 }
 
 /**
@@ -89,7 +89,7 @@ export async function lockPart(
   await lockProjectRow(trx, projectId)
   await trx.selectFrom(key.table).select('id').where('id', '=', key.id).forUpdate().execute()
   if ((await requirePart(trx, key, userId)) === projectId) return
-  throw new WriteError('not_found', `${key.thing} ${key.id} not found`)
+  throw new WriteError('not_found', `${key.entity} ${key.id} not found`)
 }
 
 /**

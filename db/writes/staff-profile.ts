@@ -23,7 +23,7 @@ interface OwnedPart {
   /** Undefined for a row that does not exist. */
   readonly profileId: string | undefined
   /** Such as `Profile 41`. */
-  readonly thing: string
+  readonly entity: string
 }
 
 /**
@@ -33,7 +33,7 @@ interface OwnedPart {
  */
 export async function requireOwner(
   trx: Transaction<Database>,
-  { profileId, thing }: OwnedPart,
+  { profileId, entity }: OwnedPart,
   userId: string,
 ): Promise<void> {
   const actor = await findActor(trx, userId)
@@ -46,7 +46,7 @@ export async function requireOwner(
           .executeTakeFirst()
   const isOwner = actor.isSuperuser || profile?.user_id === actor.id
   if (!profile || !(isOwner || profile.is_visible)) {
-    throw new WriteError('not_found', `${thing} not found`)
+    throw new WriteError('not_found', `${entity} not found`)
   }
   requirePermission(isOwner)
 }
@@ -61,7 +61,7 @@ export const lockStaffProfile = (
   userId: string,
 ): Promise<void> =>
   decideTwice(
-    () => requireOwner(trx, { profileId, thing: `Profile ${profileId}` }, userId),
+    () => requireOwner(trx, { profileId, entity: `Profile ${profileId}` }, userId),
     () =>
       trx
         .selectFrom('users_publicstaffprofile')

@@ -13,7 +13,7 @@ export interface KeptRow {
     | 'agencies_division'
     | 'users_user'
   /** What clients call it. */
-  readonly thing: string
+  readonly entity: string
   readonly id: string
 }
 
@@ -33,7 +33,7 @@ export async function requireSuperuser(trx: Transaction<Database>, userId: strin
  */
 export async function lockForSuperuser(
   trx: Transaction<Database>,
-  { table, thing, id }: KeptRow,
+  { table, entity, id }: KeptRow,
   userId: string,
 ): Promise<void> {
   await requireSuperuser(trx, userId)
@@ -44,5 +44,5 @@ export async function lockForSuperuser(
     .forUpdate()
     .executeTakeFirst()
   await requireSuperuser(trx, userId)
-  if (!row) throw new WriteError('not_found', `${thing} ${id} not found`)
+  if (!row) throw new WriteError('not_found', `${entity} ${id} not found`)
 }

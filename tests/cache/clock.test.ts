@@ -12,11 +12,11 @@ import { openRedis, type Redis } from '../../shared/redis.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
 import { type SteppingRedis, startSteppingRedis } from '../support/stepping-redis.ts'
 import { until } from '../support/until.ts'
-import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+import { defineEntity, type Engine, openEngine, type TestReader } from './engine.ts'
 
 const BOUND_MS = 1_500
 const MINUTE_MS = 60_000
-const thing = defineThing({ ttlMs: 60 * MINUTE_MS })
+const entity = defineEntity({ ttlMs: 60 * MINUTE_MS })
 
 describe('the clock in Redis', function () {
   this.timeout(60_000)
@@ -89,10 +89,10 @@ describe('a Redis whose clock steps', function () {
     // The reader remembers what time it was, and brings the clock along.
     const time = createClock(engine.redis, engine.prefix)
     await until(async () => Math.abs((await time()) - reader.store.now()) < 100)
-    await sql`insert into thing values (${String(++id + 100)}, 'first')`.execute(engine.db)
+    await sql`insert into entity values (${String(++id + 100)}, 'first')`.execute(engine.db)
   })
 
-  const read = async () => (await reader.reader.read(thing, { id: String(id + 100) }, 'v')).outcome
+  const read = async () => (await reader.reader.read(entity, { id: String(id + 100) }, 'v')).outcome
   const key = () => engine.keyOf(String(id + 100))
 
   /** Publishes a watermark as an invalidator does that dies at once afterwards. */
@@ -109,8 +109,8 @@ describe('a Redis whose clock steps', function () {
       keyVersion: 1,
       fingerprint: 'rules-1',
     })
-    await engine.redis.hset(watermarkKey(engine.prefix), 'thing', mark)
-    await until(() => reader.store.watermark('thing')?.asOfMs === asOfMs)
+    await engine.redis.hset(watermarkKey(engine.prefix), 'entity', mark)
+    await until(() => reader.store.watermark('entity')?.asOfMs === asOfMs)
   }
 
   for (const stepMs of [10_000, 600_000]) {
@@ -173,8 +173,8 @@ describe('a Redis whose clock steps', function () {
       const cached = {
         incarnation: (await findIncarnation(engine.db)) ?? '',
         leasedAtMs,
-        freshUntilMs: leasedAtMs + thing.ttlMs,
-        staleUntilMs: leasedAtMs + thing.ttlMs,
+        freshUntilMs: leasedAtMs + entity.ttlMs,
+        staleUntilMs: leasedAtMs + entity.ttlMs,
         etag: etagOf(body),
         body,
         ...times(nowMs),
@@ -212,12 +212,12 @@ describe('a Redis whose clock steps', function () {
 
     it('a watermark from the future is not trusted', async () => {
       await publish()
-      const text = await engine.redis.hget(watermarkKey(engine.prefix), 'thing')
+      const text = await engine.redis.hget(watermarkKey(engine.prefix), 'entity')
       const future = text?.replace(/ (\d{13}) /, (_, ms) => ` ${Number(ms) + 3_600_000} `) ?? ''
       await put((nowMs) => ({ leasedAtMs: nowMs - 2 * BOUND_MS, freshUntilMs: nowMs + MINUTE_MS }))
       expect(await read()).to.equal('hit')
-      await engine.redis.hset(watermarkKey(engine.prefix), 'thing', future)
-      await until(() => (reader.store.watermark('thing')?.asOfMs ?? 0) > now() + MINUTE_MS)
+      await engine.redis.hset(watermarkKey(engine.prefix), 'entity', future)
+      await until(() => (reader.store.watermark('entity')?.asOfMs ?? 0) > now() + MINUTE_MS)
       expect(await read()).to.equal('miss')
     })
   })

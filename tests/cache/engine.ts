@@ -65,7 +65,7 @@ export interface TestReader {
 }
 
 /** How a resource over `thing` differs from the plain one. */
-export interface ThingOptions {
+export interface EntityOptions {
   readonly reserved?: readonly string[]
   readonly ttlMs?: number
   readonly staleIfError?: boolean
@@ -78,18 +78,18 @@ export interface ThingOptions {
 }
 
 /** The row of `thing`, as JSON with the variant. */
-export function defineThing({
+export function defineEntity({
   ttlMs = 60_000,
   staleIfError = false,
   extras = {},
   afterSelect = () => {},
   staleWhen = [],
   reserved = [],
-}: ThingOptions = {}): Resource {
+}: EntityOptions = {}): Resource {
   return defineResource({
-    name: 'thing',
+    name: 'entity',
     version: 1,
-    key: 'thing:{id}',
+    key: 'entity:{id}',
     ttlMs,
     staleIfError,
     staleWhen,
@@ -97,7 +97,7 @@ export function defineThing({
     async load(trx, { id = '' }, variant) {
       const { rows } = await sql<{ body: string }>`
         select json_build_object('body', body, 'variant', ${variant}::text)::text as body
-        from thing where id = ${id}
+        from entity where id = ${id}
       `.execute(trx)
       await afterSelect()
       return rows[0] ? { ...rows[0], ...extras } : null
@@ -115,8 +115,8 @@ export async function openEngine(
   await install(databaseUrl, { tables: [] })
   const db = openDatabase({ url: databaseUrl, poolSize: 8, applicationName: 'engine-test' })
   closers.push(() => db.destroy())
-  await sql`create table thing (id text primary key, body text)`.execute(db)
-  await sql`insert into thing select i, 'first' from generate_series(1, 9) i`.execute(db)
+  await sql`create table entity (id text primary key, body text)`.execute(db)
+  await sql`insert into entity select i, 'first' from generate_series(1, 9) i`.execute(db)
 
   const prefix = newPrefix()
   const connect = (url: string, name: string) => {
@@ -132,7 +132,7 @@ export async function openEngine(
     db,
     redis,
     prefix,
-    keyOf: (id) => entryKey(prefix, { key: 'thing:{id}', version: 1 }, { id }),
+    keyOf: (id) => entryKey(prefix, { key: 'entity:{id}', version: 1 }, { id }),
     databaseUrl,
 
     async openReader(options = {}) {
@@ -150,7 +150,7 @@ export async function openEngine(
       const freshnessPolicy = createFreshnessPolicy({ maxStalenessMs: options.maxStalenessMs ?? 10_000, incarnationTracker })
       const reader = createReader({
         store: options.wrap ? options.wrap(store) : store,
-        loader: createLoader(db, { concurrency: 8, queue: 1000, incarnationTracker, tables: ['thing'] }),
+        loader: createLoader(db, { concurrency: 8, queue: 1000, incarnationTracker, tables: ['entity'] }),
         freshnessPolicy: options.wrapPolicy ? options.wrapPolicy(freshnessPolicy) : freshnessPolicy,
         ...(options.consistencyTokens && { currentConsistencyTokens: options.consistencyTokens }),
         ...(options.maxValueBytes && { maxValueBytes: options.maxValueBytes }),

@@ -11,9 +11,9 @@ import { decodeWatermark, NOTHING_SEEN } from '../../shared/cache/watermark.ts'
 import { openRedis } from '../../shared/redis.ts'
 import { testRedisUrl } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
-import { defineThing, type Engine, isUsable, openEngine, type TestReader } from './engine.ts'
+import { defineEntity, type Engine, isUsable, openEngine, type TestReader } from './engine.ts'
 
-const thing = defineThing()
+const entity = defineEntity()
 const STORED_SIZE = 58
 /** Long enough for large replies, also where the machine is busy. */
 const PATIENT_MS = 1_500
@@ -57,7 +57,7 @@ describe('what another program wrote', function () {
   after(() => engine[Symbol.asyncDispose]())
   beforeEach(async () => {
     id = `foreign-${++count}`
-    await sql`insert into thing values (${id}, 'first')`.execute(engine.db)
+    await sql`insert into entity values (${id}, 'first')`.execute(engine.db)
   })
 
   const key = () => engine.keyOf(id)
@@ -66,7 +66,7 @@ describe('what another program wrote', function () {
     return engine.redis.call(command, ...args)
   }
   const read = async (from = reader, of = id) =>
-    (await from.reader.read(thing, { id: of }, 'v')).outcome
+    (await from.reader.read(entity, { id: of }, 'v')).outcome
   /** On a connection that waits for as long as it takes. */
   async function putLarge(at: string, field: string, bytes: number): Promise<void> {
     const redis = openRedis(testRedisUrl(), {
@@ -110,7 +110,7 @@ describe('what another program wrote', function () {
       await engine.redis.unlink(hash)
       await call(words, hash)
       const invalidationStore = createInvalidationStore(engine.redis, engine.prefix)
-      expect(await invalidationStore.read('thing')).to.equal(null)
+      expect(await invalidationStore.read('entity')).to.equal(null)
       expect((await invalidationStore.readAll()).size).to.equal(0)
       // Reads go on: what is young is fresh without a watermark.
       await heals()
@@ -123,10 +123,10 @@ describe('what another program wrote', function () {
         ...{ asOfMs: 1, part: 0, keyVersion: 1, fingerprint: 'f' },
       }
       const snapshot = { ...next.snapshot, text: '3:3:' }
-      const advance = { resource: thing, expected: null, keys: new Set<string>(), flush: false }
+      const advance = { resource: entity, expected: null, keys: new Set<string>(), flush: false }
       const report = await invalidationStore.apply([{ ...advance, next: { ...next, snapshot } }])
-      expect(report.stored.has('thing')).to.equal(true)
-      expect(decodeWatermark(await invalidationStore.read('thing'))?.snapshot.text).to.equal('3:3:')
+      expect(report.stored.has('entity')).to.equal(true)
+      expect(decodeWatermark(await invalidationStore.read('entity'))?.snapshot.text).to.equal('3:3:')
       await engine.redis.unlink(hash)
     })
   }
@@ -184,17 +184,17 @@ describe('what another program wrote', function () {
     Buffer.from([0xff, 0xfe]),
   ]) {
     it(`as a watermark, ${text.length} bytes (${text[0]}), is replaced by an owner`, async () => {
-      await engine.redis.hset(watermarkKey(engine.prefix), 'thing', text)
+      await engine.redis.hset(watermarkKey(engine.prefix), 'entity', text)
       const invalidationStore = createInvalidationStore(engine.redis, engine.prefix)
-      const expected = await invalidationStore.read('thing')
+      const expected = await invalidationStore.read('entity')
       expect(decodeWatermark(expected)).to.equal(null)
       await heals()
       const next = {
         ...{ incarnation: 'life', origin: '1.2.3', asOfMs: 1, part: 0, keyVersion: 1 },
         ...{ snapshot: { xmin: 3n, xmax: 3n, xip: [], text: '3:3:' }, fingerprint: 'f' },
       }
-      const advance = { resource: thing, expected, next, keys: new Set<string>(), flush: false }
-      expect((await invalidationStore.apply([advance])).stored.has('thing')).to.equal(true)
+      const advance = { resource: entity, expected, next, keys: new Set<string>(), flush: false }
+      expect((await invalidationStore.apply([advance])).stored.has('entity')).to.equal(true)
       await engine.redis.unlink(watermarkKey(engine.prefix))
     })
   }
@@ -223,7 +223,7 @@ describe('what another program wrote', function () {
     const hash = watermarkKey(engine.prefix)
     await putLarge(hash, 'theirs', 9 * 2 ** 20)
     const one = await engine.openReader()
-    expect((await one.reader.read(thing, { id }, 'v')).outcome).to.equal('miss')
+    expect((await one.reader.read(entity, { id }, 'v')).outcome).to.equal('miss')
     await engine.redis.unlink(hash)
   })
 
@@ -231,7 +231,7 @@ describe('what another program wrote', function () {
     const verifier = createVerifier({
       redis: engine.redis,
       db: engine.db,
-      resources: [thing],
+      resources: [entity],
       prefix: engine.prefix,
     })
     await engine.redis.unlink(await engine.redis.keys(`${engine.prefix}/*`))

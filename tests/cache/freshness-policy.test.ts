@@ -20,7 +20,7 @@ import { testRedisServerUrl } from '../support/invalidator.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { until } from '../support/until.ts'
 import {
-  defineThing,
+  defineEntity,
   type Engine,
   openEngine,
   type ReaderOptions,
@@ -31,9 +31,9 @@ const BOUND_MS = 10_000
 const MINUTE_MS = 60_000
 const OLD = '{"body" : "old"}'
 const FRESH = '{"body" : "first", "variant" : "v"}'
-const thing = defineThing({ ttlMs: 10 * MINUTE_MS })
+const entity = defineEntity({ ttlMs: 10 * MINUTE_MS })
 const unavailable = Object.assign(new Error('connection lost'), { code: '08006' })
-const broken = defineThing({
+const broken = defineEntity({
   ttlMs: 10 * MINUTE_MS,
   staleIfError: true,
   afterSelect: () => Promise.reject(unavailable),
@@ -47,7 +47,7 @@ describe('the guard', function () {
   let engine: Engine
   let ours: string
   let snapshot: Snapshot
-  let things = 0
+  let entities = 0
   let id: string
 
   before(async () => {
@@ -57,8 +57,8 @@ describe('the guard', function () {
   })
   after(() => engine[Symbol.asyncDispose]())
   beforeEach(async () => {
-    id = `guarded-${++things}`
-    await sql`insert into thing values (${id}, 'first')`.execute(engine.db)
+    id = `guarded-${++entities}`
+    await sql`insert into entity values (${id}, 'first')`.execute(engine.db)
     await engine.redis.unlink(watermarkKey(engine.prefix))
   })
 
@@ -83,7 +83,7 @@ describe('the guard', function () {
     const asOfMs = (await redisNow()) - agoMs
     const part = { part: 0, keyVersion: 1, fingerprint: 'rules-1' }
     const mark = { incarnation: ours, origin: '1.2.3', snapshot, asOfMs, ...part, ...change }
-    await engine.redis.hset(watermarkKey(engine.prefix), 'thing', encodeWatermark(mark))
+    await engine.redis.hset(watermarkKey(engine.prefix), 'entity', encodeWatermark(mark))
     return mark
   }
 
@@ -97,7 +97,7 @@ describe('the guard', function () {
     await engine.redis.hset(engine.keyOf(id), 'v', cached)
   }
 
-  const heldBy = ({ store }: TestReader) => store.watermark('thing')
+  const heldBy = ({ store }: TestReader) => store.watermark('entity')
 
   /** Opens a reader and waits until it has heard of what is published. */
   async function open(options: ReaderOptions = {}, mark?: Watermark): Promise<TestReader> {
@@ -108,7 +108,7 @@ describe('the guard', function () {
   const untilHeld = (reader: TestReader, mark: Watermark) =>
     until(() => heldBy(reader)?.asOfMs === mark.asOfMs)
 
-  const read = (from: TestReader, resource: Resource = thing) =>
+  const read = (from: TestReader, resource: Resource = entity) =>
     from.reader.read(resource, { id }, 'v')
   const stored = async () => {
     const cached = decodeValue(await engine.redis.hgetBuffer(engine.keyOf(id), 'v'))
@@ -198,11 +198,11 @@ describe('the guard', function () {
         let selected = 0
         let release = () => {}
         const gate = new Promise<void>((resolve) => (release = resolve))
-        const slow = defineThing({ afterSelect: () => (selected++ === 0 ? gate : undefined) })
+        const slow = defineEntity({ afterSelect: () => (selected++ === 0 ? gate : undefined) })
         const first = read(brief, slow)
         await until(() => selected === 1)
         const startedAtMs = brief.store.now()
-        await sql`update thing set body = 'second' where id = ${id}`.execute(engine.db)
+        await sql`update entity set body = 'second' where id = ${id}`.execute(engine.db)
         await until(() => brief.store.now() > startedAtMs + 300)
         const second = await read(brief, slow)
         expect(textOf(second)).to.contain('second')
@@ -390,7 +390,7 @@ describe('the guard', function () {
   describe('by tokens', () => {
     /** A token that the watermark held so far does not cover. */
     async function laterToken(): Promise<ConsistencyToken> {
-      await sql`update thing set body = body where id = '1'`.execute(engine.db)
+      await sql`update entity set body = body where id = '1'`.execute(engine.db)
       return tokenOf(await currentSnapshot())
     }
 
@@ -418,12 +418,12 @@ describe('the guard', function () {
       let release = () => {}
       const gate = new Promise<void>((resolve) => (release = resolve))
       let selected = 0
-      const slow = defineThing({ afterSelect: () => (selected++ === 0 ? gate : undefined) })
+      const slow = defineEntity({ afterSelect: () => (selected++ === 0 ? gate : undefined) })
       let brought: ConsistencyToken[] = []
       const reader = await open({ consistencyTokens: () => brought }, mark)
       const first = read(reader, slow)
       await until(() => selected === 1)
-      await sql`update thing set body = 'mine' where id = ${id}`.execute(engine.db)
+      await sql`update entity set body = 'mine' where id = ${id}`.execute(engine.db)
       brought = [tokenOf(await currentSnapshot())]
       expect(textOf(await read(reader, slow))).to.contain('mine')
       release()

@@ -6,7 +6,7 @@ import { findIncarnation } from '../../db/queries/incarnation.ts'
 import { bareUuid } from '../../shared/cache/cached-value.ts'
 import { IncarnationTracker, trackIncarnation } from '../../shared/cache/incarnation-tracker.ts'
 import { until } from '../support/until.ts'
-import { defineThing, type Engine, openEngine } from './engine.ts'
+import { defineEntity, type Engine, openEngine } from './engine.ts'
 
 describe('the life of the database that our own connections see', function () {
   this.timeout(60_000)
@@ -35,7 +35,7 @@ describe('the life of the database that our own connections see', function () {
   it('is learned from every load that is to be stored', async () => {
     const { reader, incarnationTracker } = await engine.openReader()
     await beginAnother()
-    await reader.read(defineThing(), { id: '1' }, 'v')
+    await reader.read(defineEntity(), { id: '1' }, 'v')
     expect(incarnationTracker.incarnation).to.equal(await current())
   })
 

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import type { Resource } from '../../shared/cache/resource.ts'
 import { until } from '../support/until.ts'
-import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+import { defineEntity, type Engine, openEngine, type TestReader } from './engine.ts'
 
 const LIMIT_BYTES = 1_000
 
@@ -24,9 +24,9 @@ describe('the reader, of values above the limit', function () {
     await engine.redis.unlink(engine.keyOf('1'))
   })
 
-  const change = (body: string) => sql`update thing set body = ${body}`.execute(engine.db)
-  const read = ({ reader }: TestReader, thing: Resource = defineThing()) =>
-    reader.read(thing, { id: '1' }, 'v')
+  const change = (body: string) => sql`update entity set body = ${body}`.execute(engine.db)
+  const read = ({ reader }: TestReader, entity: Resource = defineEntity()) =>
+    reader.read(entity, { id: '1' }, 'v')
   const fields = () => engine.redis.hkeys(engine.keyOf('1'))
   const untilMarked = () => until(async () => (await fields()).join() === 'v')
 
@@ -46,7 +46,7 @@ describe('the reader, of values above the limit', function () {
     const loads = [await one.loads(), await two.loads()] as const
     const gate = new EventEmitter()
     const opened = once(gate, 'open')
-    const slow = defineThing({ afterSelect: () => opened })
+    const slow = defineEntity({ afterSelect: () => opened })
     const reading = [one, two].flatMap((from) => Array.from({ length: 10 }, () => read(from, slow)))
     // None waits for another process, as it would for a lease.
     await until(async () => (await one.loads()) > loads[0] && (await two.loads()) > loads[1])
@@ -66,7 +66,7 @@ describe('the reader, of values above the limit', function () {
     const gate = new EventEmitter()
     const opened = once(gate, 'open')
     let isSelected = false
-    const slow = defineThing({ afterSelect: () => ((isSelected = true), opened) })
+    const slow = defineEntity({ afterSelect: () => ((isSelected = true), opened) })
     const before = read(one, slow)
     await until(() => isSelected)
     await change('y'.repeat(2 * LIMIT_BYTES))

@@ -15,21 +15,21 @@ const mark: Watermark = {
 }
 
 const seen = () =>
-  parsePoll([1_000_250, ['thing', encodeWatermark(mark), 'other', 'what another build wrote']])
+  parsePoll([1_000_250, ['entity', encodeWatermark(mark), 'other', 'what another build wrote']])
 
 describe('the sight of Redis', () => {
   it('knows neither the time nor a watermark before a poll, nor after its connection is gone', () => {
     const polledState = new PolledState()
     expect(polledState.now()).to.equal(null)
-    expect(polledState.watermark('thing')).to.equal(null)
+    expect(polledState.watermark('entity')).to.equal(null)
 
     polledState.set(seen(), performance.now())
     expect(polledState.now()).to.be.within(1_000_250, 1_002_000)
-    expect(polledState.watermark('thing')).to.include({ asOfMs: 999_000 })
+    expect(polledState.watermark('entity')).to.include({ asOfMs: 999_000 })
 
     polledState.reset()
     expect(polledState.now()).to.equal(null)
-    expect(polledState.watermark('thing')).to.equal(null)
+    expect(polledState.watermark('entity')).to.equal(null)
   })
 
   it('is never behind: what Redis said counts from when it was asked', () => {
@@ -39,12 +39,12 @@ describe('the sight of Redis', () => {
   })
 
   it('compares lives of the database as frames have them', () => {
-    expect(seen().watermarks.get('thing')?.incarnation).to.equal(bareUuid(mark.incarnation))
+    expect(seen().watermarks.get('entity')?.incarnation).to.equal(bareUuid(mark.incarnation))
   })
 
   it('takes a watermark that it cannot read, or that claims nothing, for none', () => {
     expect(seen().watermarks.get('other')).to.equal(undefined)
     const claimsNothing = encodeWatermark({ ...mark, snapshot: NOTHING_SEEN })
-    expect(parsePoll([1_000, ['thing', claimsNothing]]).watermarks.size).to.equal(0)
+    expect(parsePoll([1_000, ['entity', claimsNothing]]).watermarks.size).to.equal(0)
   })
 })

@@ -7,14 +7,14 @@ import type { Resource } from '../../shared/cache/resource.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { StoreUnavailable } from '../../shared/cache/entry-store.ts'
 import { until } from '../support/until.ts'
-import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+import { defineEntity, type Engine, openEngine, type TestReader } from './engine.ts'
 
 const MINUTE_MS = 60_000
 
 const textOf = ({ body }: Answer) => body?.toString()
 
 /** A thing whose loader stops between its SELECT and its end until it is let go. */
-function pausedThing(options: Parameters<typeof defineThing>[0] = {}) {
+function pausedEntity(options: Parameters<typeof defineEntity>[0] = {}) {
   let selected = 0
   const gate = new EventEmitter()
   const opened = once(gate, 'open')
@@ -23,14 +23,14 @@ function pausedThing(options: Parameters<typeof defineThing>[0] = {}) {
     return opened
   }
   return {
-    resource: defineThing({ ...options, afterSelect }),
+    resource: defineEntity({ ...options, afterSelect }),
     release: () => gate.emit('open'),
     untilSelected: (count = 1) => until(() => selected >= count),
   }
 }
 
 const failWith = (staleIfError: boolean, failure?: Error) =>
-  defineThing({
+  defineEntity({
     staleIfError,
     extras: { expiresInMs: 20 },
     afterSelect: () => (failure ? Promise.reject(failure) : undefined),
@@ -42,7 +42,7 @@ describe('the reader', function () {
   let engine: Engine
   let one: TestReader
   let two: TestReader
-  const thing = defineThing()
+  const entity = defineEntity()
 
   before(async () => {
     engine = await openEngine()
@@ -51,13 +51,13 @@ describe('the reader', function () {
   })
   after(() => engine[Symbol.asyncDispose]())
   beforeEach(async () => {
-    await sql`update thing set body = 'first'`.execute(engine.db)
+    await sql`update entity set body = 'first'`.execute(engine.db)
     await invalidate()
   })
 
-  const read = (from: TestReader, resource: Resource = thing, id = '1', variant = 'v') =>
+  const read = (from: TestReader, resource: Resource = entity, id = '1', variant = 'v') =>
     from.reader.read(resource, { id }, variant)
-  const change = (body: string) => sql`update thing set body = ${body}`.execute(engine.db)
+  const change = (body: string) => sql`update entity set body = ${body}`.execute(engine.db)
   const invalidate = async () => {
     const keys = await engine.redis.keys(engine.keyOf('*'))
     if (keys.length > 0) await engine.redis.unlink(keys)
@@ -103,19 +103,19 @@ describe('the reader', function () {
   })
 
   it('keeps variants apart, and forgets them together', async () => {
-    await read(one, thing, '1', 'v')
-    await read(one, thing, '1', 'w')
+    await read(one, entity, '1', 'v')
+    await read(one, entity, '1', 'w')
     await stored('1', 'v')
     await stored('1', 'w')
-    expect(textOf(await read(two, thing, '1', 'w'))).to.contain('"w"')
+    expect(textOf(await read(two, entity, '1', 'w'))).to.contain('"w"')
     await change('second')
     await invalidate()
-    expect(textOf(await read(two, thing, '1', 'v'))).to.equal(second)
-    expect(textOf(await read(two, thing, '1', 'w'))).to.contain('second')
+    expect(textOf(await read(two, entity, '1', 'v'))).to.equal(second)
+    expect(textOf(await read(two, entity, '1', 'w'))).to.contain('second')
   })
 
   it('keeps that a thing does not exist, for a minute at most', async () => {
-    const long = defineThing({ ttlMs: 60 * MINUTE_MS })
+    const long = defineEntity({ ttlMs: 60 * MINUTE_MS })
     const miss = await read(one, long, 'nobody')
     expect(miss).to.include({ outcome: 'miss', body: null })
     await stored('nobody')
@@ -131,7 +131,7 @@ describe('the reader', function () {
     const ids = Array.from({ length: 1_300 }, (_, i) => `absent-${i}`)
     const startedAtMs = performance.now()
     for (let at = 0; at < ids.length; at += 50) {
-      await Promise.all(ids.slice(at, at + 50).map((id) => read(reader, thing, id)))
+      await Promise.all(ids.slice(at, at + 50).map((id) => read(reader, entity, id)))
     }
     const tookS = (performance.now() - startedAtMs) / 1_000
     await until(async () => {
@@ -148,7 +148,7 @@ describe('the reader', function () {
   it('lets expiries drift apart by a few per cent, downwards', async () => {
     const ttls: number[] = []
     for (let i = 0; i < 64; i++) {
-      const { ttlMs } = await read(one, thing, '1', `jitter ${i}`)
+      const { ttlMs } = await read(one, entity, '1', `jitter ${i}`)
       ttls.push(ttlMs)
     }
     expect(Math.max(...ttls)).to.be.at.most(MINUTE_MS)
@@ -157,19 +157,19 @@ describe('the reader', function () {
   })
 
   it('keeps an answer no longer than its loader says it is right', async () => {
-    const brief = defineThing({ extras: { expiresInMs: 30 } })
+    const brief = defineEntity({ extras: { expiresInMs: 30 } })
     expect((await read(one, brief)).ttlMs).to.be.at.most(30)
     await stored()
     await change('second')
     await until(async () => textOf(await read(two, brief)) === second)
 
-    const over = defineThing({ extras: { expiresInMs: 0 } })
+    const over = defineEntity({ extras: { expiresInMs: 0 } })
     const answer = await read(one, over, '2')
     expect(answer).to.include({ outcome: 'miss', ttlMs: 0 })
   })
 
   it('serves without keeping what is not to be kept, and leaves no lease behind', async () => {
-    const fleeting = defineThing({ extras: { keep: false } })
+    const fleeting = defineEntity({ extras: { keep: false } })
     const answer = await read(one, fleeting)
     expect(textOf(answer)).to.equal(first)
     expect(answer).to.include({ outcome: 'miss', ttlMs: 0 })
@@ -177,7 +177,7 @@ describe('the reader', function () {
   })
 
   it('gives the lease back when a load fails', async () => {
-    const broken = defineThing({ afterSelect: () => Promise.reject(new Error('broken')) })
+    const broken = defineEntity({ afterSelect: () => Promise.reject(new Error('broken')) })
     const error = await read(one, broken).catch((e: unknown) => e)
     expect(error).to.be.instanceOf(Error).with.property('message', 'broken')
     await until(async () => (await fieldsOf()).length === 0)
@@ -185,7 +185,7 @@ describe('the reader', function () {
 
   it('begins a load again that lost a deadlock against others’ locks', async () => {
     await sql`create table crossed ()`.execute(engine.db)
-    const { resource, release, untilSelected } = pausedThing()
+    const { resource, release, untilSelected } = pausedEntity()
     const crossing: Resource = {
       ...resource,
       async load(trx, ...rest) {
@@ -202,7 +202,7 @@ describe('the reader', function () {
       const answer = read(one, crossing)
       await untilSelected()
       release()
-      await sql`lock table thing in access exclusive mode`.execute(other)
+      await sql`lock table entity in access exclusive mode`.execute(other)
       await sql`commit`.execute(other)
       expect(textOf(await answer)).to.equal(first)
     })
@@ -211,7 +211,7 @@ describe('the reader', function () {
 
   it('is busy for those whose load loses again and again', async () => {
     let loads = 0
-    const losing = defineThing({
+    const losing = defineEntity({
       afterSelect() {
         loads++
         throw Object.assign(new Error('deadlock detected'), { code: '40P01' })
@@ -224,7 +224,7 @@ describe('the reader', function () {
 
   it('neither asks nor fills Redis when it is switched off or does not cache the resource', async () => {
     const off = await engine.openReader({ wrap: () => null })
-    const partial = await engine.openReader({ isCached: ({ name }) => name !== 'thing' })
+    const partial = await engine.openReader({ isCached: ({ name }) => name !== 'entity' })
     await read(one)
     await stored()
     await change('second')
@@ -232,14 +232,14 @@ describe('the reader', function () {
       const answer = await read(reader)
       expect(textOf(answer)).to.equal(second)
       expect(answer).to.include({ outcome: 'bypass', detail: 'off' })
-      await read(reader, thing, '2')
+      await read(reader, entity, '2')
     }
     expect(await fieldsOf('2')).to.deep.equal([])
   })
 
   describe('when many ask at once', () => {
     it('loads once in a process, and everybody else joins', async () => {
-      const { resource, release, untilSelected } = pausedThing()
+      const { resource, release, untilSelected } = pausedEntity()
       const loads = await one.loads()
       const answers = Array.from({ length: 50 }, () => read(one, resource))
       await untilSelected()
@@ -251,7 +251,7 @@ describe('the reader', function () {
     })
 
     it('waits for the load of another process', async () => {
-      const { resource, release, untilSelected } = pausedThing()
+      const { resource, release, untilSelected } = pausedEntity()
       const loads = [await one.loads(), await two.loads()] as const
       const holder = read(one, resource)
       await untilSelected()
@@ -283,7 +283,7 @@ describe('the reader', function () {
 
     it('fails those who joined a load that fails, and loads anew for the next', async () => {
       let fail = true
-      const { resource, release, untilSelected } = pausedThing()
+      const { resource, release, untilSelected } = pausedEntity()
       const failing: Resource = {
         ...resource,
         async load(...args) {
@@ -303,7 +303,7 @@ describe('the reader', function () {
 
   describe('when a change is applied during a load', () => {
     it('serves what was read and does not store it', async () => {
-      const { resource, release, untilSelected } = pausedThing()
+      const { resource, release, untilSelected } = pausedEntity()
       const before = read(one, resource)
       await untilSelected()
       await change('second')
@@ -317,7 +317,7 @@ describe('the reader', function () {
     })
 
     it('joins nobody who comes afterwards to the older load', async () => {
-      const { resource, release, untilSelected } = pausedThing()
+      const { resource, release, untilSelected } = pausedEntity()
       const before = read(one, resource)
       await untilSelected()
       await change('second')
@@ -394,7 +394,7 @@ describe('the reader', function () {
       const error = await read(one, {
         ...failWith(true),
         async load(trx) {
-          await sql`select dropped_column from thing`.execute(trx)
+          await sql`select dropped_column from entity`.execute(trx)
           return null
         },
       }).catch((e: unknown) => e)

@@ -5,7 +5,7 @@ import { TimeBudget } from '../../shared/cache/time-budget.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { until } from '../support/until.ts'
-import { defineThing, type Engine, isUsable, openEngine, type TestReader } from './engine.ts'
+import { defineEntity, type Engine, isUsable, openEngine, type TestReader } from './engine.ts'
 
 const COMMAND_MS = 50
 const BUDGET_MS = 80
@@ -16,8 +16,8 @@ const SLACK_MS = 60
 
 const first = '{"body" : "first", "variant" : "v"}'
 
-const read = ({ reader }: TestReader, id = '1', thing = defineThing()) =>
-  reader.read(thing, { id }, 'v')
+const read = ({ reader }: TestReader, id = '1', entity = defineEntity()) =>
+  reader.read(entity, { id }, 'v')
 
 /** Counts what is sent. */
 function counting(sent: Record<'find' | 'lease' | 'fill', number>) {
@@ -33,8 +33,8 @@ function counting(sent: Record<'find' | 'lease' | 'fill', number>) {
 async function timeToLoad(from: TestReader): Promise<{ answer: Answer; tookMs: number }> {
   const askedAtMs = performance.now()
   let selectedAtMs = 0
-  const thing = defineThing({ afterSelect: () => (selectedAtMs = performance.now()) })
-  const answer = await read(from, '1', thing)
+  const entity = defineEntity({ afterSelect: () => (selectedAtMs = performance.now()) })
+  const answer = await read(from, '1', entity)
   return { answer, tookMs: selectedAtMs - askedAtMs }
 }
 
@@ -237,7 +237,7 @@ describe('the engine with a Redis in trouble', function () {
       const budget = one.reader.openBudget()
       const sinceMs = performance.now()
       for (const id of ['1', '2', '3']) {
-        const answer = await one.reader.read(defineThing(), { id }, 'v', budget)
+        const answer = await one.reader.read(defineEntity(), { id }, 'v', budget)
         expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
       }
       expect(performance.now() - sinceMs).to.be.within(CALM_MS - 2, 2 * CALM_MS)
@@ -251,7 +251,7 @@ describe('the engine with a Redis in trouble', function () {
         const budget = one.reader.openBudget()
         budget.begin(0)
         budget.end(BUDGET_MS - 5)
-        const answer = await one.reader.read(defineThing(), { id: '1' }, 'v', budget)
+        const answer = await one.reader.read(defineEntity(), { id: '1' }, 'v', budget)
         expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
       }
       expect(isUsable(one.store)).to.equal(true)

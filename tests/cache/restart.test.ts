@@ -5,7 +5,7 @@ import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts
 import { startInvalidator, testRedisUrl } from '../support/invalidator.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
 import { until } from '../support/until.ts'
-import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+import { defineEntity, type Engine, openEngine, type TestReader } from './engine.ts'
 
 const BOUND_MS = 2_000
 const first = '{"body" : "first", "variant" : "v"}'
@@ -14,7 +14,7 @@ const second = '{"body" : "second", "variant" : "v"}'
 describe('readers after a restart of Postgres without an invalidator', function () {
   this.timeout(240_000)
 
-  const thing = defineThing()
+  const entity = defineEntity()
   const stop = new AbortController()
   const watching: Promise<void>[] = []
   const troubles: unknown[] = []
@@ -43,7 +43,7 @@ describe('readers after a restart of Postgres without an invalidator', function 
   }
 
   const read = ({ reader }: TestReader) =>
-    reader.read(thing, { id: '1' }, 'v').catch(() => ({ outcome: 'failed', body: null }))
+    reader.read(entity, { id: '1' }, 'v').catch(() => ({ outcome: 'failed', body: null }))
   const outcome = async (from: TestReader) => (await read(from)).outcome
   const text = async (from: TestReader) => (await read(from)).body?.toString()
   const loads = async () => (await readers[0].loads()) + (await readers[1].loads())
@@ -80,7 +80,7 @@ describe('readers after a restart of Postgres without an invalidator', function 
     await until(() => typeof patient.incarnationTracker.incarnation === 'string')
     await until(async () => (await outcome(patient)) === 'hit')
     expect(await text(patient)).to.equal(first)
-    await sql`update thing set body = 'second'`.execute(engine.db)
+    await sql`update entity set body = 'second'`.execute(engine.db)
     const begun = patient.incarnationTracker.incarnation
 
     let flushes = 0
@@ -96,7 +96,7 @@ describe('readers after a restart of Postgres without an invalidator', function 
     })
     await using invalidator = startInvalidator({
       databaseUrl: postgres.url,
-      catalog: [thing],
+      catalog: [entity],
       prefix: engine.prefix,
       wrapInvalidationStore,
     })

@@ -5,29 +5,29 @@ import { openDatabase } from '../../db/database.ts'
 import { createSnapshotReader } from '../../shared/cache/snapshot-read.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { until } from '../support/until.ts'
-import { defineThing, type Engine, openEngine, type TestReader } from './engine.ts'
+import { defineEntity, type Engine, openEngine, type TestReader } from './engine.ts'
 
 /** A transaction that leaves the rows as they are, and makes older snapshots find none. */
 const REWRITES = [
-  ['changes the type of a column', 'alter table thing alter column body type char(9)'],
+  ['changes the type of a column', 'alter table entity alter column body type char(9)'],
   [
     'adds a column with a volatile default',
-    `alter table thing drop column if exists made_at;
-     alter table thing add column made_at timestamptz default clock_timestamp()`,
+    `alter table entity drop column if exists made_at;
+     alter table entity add column made_at timestamptz default clock_timestamp()`,
   ],
-  ['makes the table unlogged', 'alter table thing set unlogged'],
+  ['makes the table unlogged', 'alter table entity set unlogged'],
   [
     'truncates and fills the table again',
-    `create temporary table kept on commit drop as table thing; truncate thing; insert into thing select * from kept`,
+    `create temporary table kept on commit drop as table entity; truncate entity; insert into entity select * from kept`,
   ],
   [
     'exchanges the table for a copy by renaming',
-    `create table copied as table thing; alter table thing rename to old_thing;
-     alter table copied rename to thing; drop table old_thing`,
+    `create table copied as table entity; alter table entity rename to old_entity;
+     alter table copied rename to entity; drop table old_entity`,
   ],
   [
     'drops the table and makes it again',
-    `create temporary table kept on commit drop as table thing; drop table thing; create table thing as table kept`,
+    `create temporary table kept on commit drop as table entity; drop table entity; create table entity as table kept`,
   ],
 ] as const
 
@@ -35,8 +35,8 @@ describe('a read that waits for a transaction', () => {
   let engine: Engine
   let one: TestReader
   let other: Client
-  const thing = defineThing({
-    staleWhen: [{ table: 'thing', watch: ['body'], key: { id: 'id' } }],
+  const entity = defineEntity({
+    staleWhen: [{ table: 'entity', watch: ['body'], key: { id: 'id' } }],
   })
 
   beforeEach(async () => {
@@ -78,11 +78,11 @@ describe('a read that waits for a transaction', () => {
 
   for (const [what, statements] of REWRITES) {
     it(`that ${what} finds the rows all the same, cached or not`, async () => {
-      const answer = await during(statements, () => one.reader.read(thing, { id: '1' }, 'v'))
+      const answer = await during(statements, () => one.reader.read(entity, { id: '1' }, 'v'))
       expect(answer.body?.toString()).to.match(/"first *"/)
       const queried = await during(statements, () =>
         one.reader.query(async (trx) => {
-          const { rows } = await sql`select from thing where id = '1'`.execute(trx)
+          const { rows } = await sql`select from entity where id = '1'`.execute(trx)
           if (rows.length === 0) throw new PublicError('not_found', 'Not found.')
           return rows.length
         }),
@@ -98,10 +98,10 @@ describe('a read that waits for a transaction', () => {
       attempts++
       await sql`select from pg_class limit 1`.execute(trx)
       let isThrough = false
-      const rewrite = other.query(`alter table thing alter column body type text using body || ''`)
+      const rewrite = other.query(`alter table entity alter column body type text using body || ''`)
       rewrites.push(rewrite.then(() => (isThrough = true)))
       await until(async () => isThrough || (await isSomebodyWaiting()))
-      return (await sql`select from thing where id = '1'`.execute(trx)).rows.length
+      return (await sql`select from entity where id = '1'`.execute(trx)).rows.length
     })
     await Promise.all(rewrites)
     expect(found).to.equal(1)
@@ -117,7 +117,7 @@ describe('a read that waits for a transaction', () => {
     const db = openDatabase({ url: url.href, poolSize: 1, applicationName: 'engine-test' })
     const { value } = await during(REWRITES[0][1], () =>
       createSnapshotReader(db).read([], false, async (trx) => {
-        return (await sql`select from thing`.execute(trx)).rows.length
+        return (await sql`select from entity`.execute(trx)).rows.length
       }),
     )
     await db.destroy()

@@ -64,7 +64,7 @@ const LISTS = [
   },
 ] as const
 
-for (const { path, table, shape, thing, id, least, whole, stored, wrong, cleared } of LISTS) {
+for (const { path, table, shape, thing: entity, id, least, whole, stored, wrong, cleared } of LISTS) {
   describeOnBothTables(`${path} over HTTP`, (api) => {
     const listPath = (profile = '41') => `users/profiles/${profile}/${path}`
     const onePath = (entry: string = id) => `users/${path}/${entry}`
@@ -173,7 +173,7 @@ for (const { path, table, shape, thing, id, least, whole, stored, wrong, cleared
           expect((await post(body, as, '42')).body).to.include({ detail: 'Profile 42 not found' })
           const answer = await put(body, as, String(hidden))
           expect(answer.status).to.equal(404)
-          expect(answer.body).to.include({ detail: `${thing} ${hidden} not found` })
+          expect(answer.body).to.include({ detail: `${entity} ${hidden} not found` })
         }
         expect((await api.send('DELETE', onePath(String(hidden)), { as })).status).to.equal(404)
       }
@@ -182,7 +182,7 @@ for (const { path, table, shape, thing, id, least, whole, stored, wrong, cleared
         expect((await api.send(method, onePath())).status).to.equal(401)
         const unknown = await api.send(method, onePath('999'), { as: OUT })
         expect(unknown.status).to.equal(404)
-        expect(unknown.body).to.include({ detail: `${thing} 999 not found` })
+        expect(unknown.body).to.include({ detail: `${entity} 999 not found` })
         expect((await api.send(method, onePath(TOO_BIG), { as: OUT })).status).to.equal(404)
         expect((await api.send(method, onePath('x'), { as: OUT })).status).to.equal(404)
       }

@@ -136,7 +136,7 @@ const PARTS = [
 
 describeOnBothTables('parts of projects over HTTP', (api) => {
   for (const part of PARTS) {
-    const { path, table, thing, stored, isSingle } = part
+    const { path, table, thing: entity, stored, isSingle } = part
     const shape: z.ZodType<object> = part.shape
     const send = (
       method: string,
@@ -187,7 +187,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
           expect({ status, body }).to.deep.equal({ status: 204, body: '' })
         })
         expect(effects).to.deep.equal([`- ${table} ${id}`])
-        expect((await send('GET', LEA, id)).body).to.include({ detail: `${thing} ${id} not found` })
+        expect((await send('GET', LEA, id)).body).to.include({ detail: `${entity} ${id} not found` })
       })
 
       it('have their defaults set by us, also where the table has none', async () => {
@@ -245,7 +245,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
           for (const id of ['999', TOO_BIG]) {
             const { status, body } = await send(method, OUT, id, {})
             expect(status).to.equal(404)
-            expect(body).to.include({ detail: `${thing} ${id} not found` })
+            expect(body).to.include({ detail: `${entity} ${id} not found` })
           }
           expect((await send(method, SUE, 'x', {})).status).to.equal(404)
         }

@@ -87,7 +87,7 @@ describe('reference lists over HTTP', () => {
   })
 
   it('T73 to T76, T86: have details, and no others', async () => {
-    for (const [path, thing, shape, held] of DETAILS) {
+    for (const [path, entity, shape, held] of DETAILS) {
       const { status, body } = await get(path)
       expect(status, path).to.equal(200)
       expect(shape.parse(body)).to.deep.include(held)
@@ -95,7 +95,7 @@ describe('reference lists over HTTP', () => {
       for (const id of ['999', TOO_BIG]) {
         const absent = await get(`${folder}/${id}`)
         expect(absent.status, path).to.equal(404)
-        expect(absent.body).to.include({ detail: `${thing} ${id} not found` })
+        expect(absent.body).to.include({ detail: `${entity} ${id} not found` })
       }
       expect((await get(`${folder}/-1`)).status, path).to.equal(404)
     }
