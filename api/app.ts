@@ -15,11 +15,11 @@ import { createClient } from './http/client.ts'
 import { createConsistency } from './http/consistency.ts'
 import { createConsistencyTokens } from './http/consistency-token.ts'
 import { createExpensiveReads } from './http/expensive-reads.ts'
-import { createFront, type Front } from './http/front.ts'
+import { createCommonMiddleware, type Middleware } from './http/common-middleware.ts'
 import { createRequestReader } from './http/request-reader.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import { createSecurityLog } from './http/security-log.ts'
-import type { RequestWatch } from './metrics.ts'
+import type { RequestCounter } from './metrics.ts'
 import { describeRoutes } from './openapi/document.ts'
 import { adminTaskRoutes } from './routes/admin-tasks.ts'
 import { affiliationRoutes } from './routes/affiliations.ts'
@@ -62,12 +62,12 @@ export interface AppOptions {
   /** Limits of log-in attempts that all API processes share; by default each counts alone. */
   readonly sharedBuckets?: SharedBuckets | null
   /** Counts what comes to the API; probes are not among it. */
-  readonly watch?: RequestWatch
+  readonly countRequest?: RequestCounter
 }
 
 /** The HTTP application. It opens nothing and listens to nothing, so tests may have many. */
 export function createApp(options: AppOptions): Express {
-  const { config, db, writeDb = db, logger, isReady, watch } = options
+  const { config, db, writeDb = db, logger, isReady, countRequest } = options
   const reader = createRequestReader(options.reader)
   const { corsOrigins, rateLimit } = config
   const client = createClient(config.trustProxy)
@@ -102,11 +102,11 @@ export function createApp(options: AppOptions): Express {
   app.set('case sensitive routing', true)
 
   const health = healthRoutes({ db, isReady })
-  const greet = createFront({ client, logger, securityLog, corsOrigins, rateLimit })
-  const front: Front = (req, res, next) => {
+  const commonMiddleware = createCommonMiddleware({ client, logger, securityLog, corsOrigins, rateLimit })
+  const middleware: Middleware = (req, res, next) => {
     // First of all: who asks too often counts too.
-    watch?.(req, res)
-    greet(req, res, next)
+    countRequest?.(req, res)
+    commonMiddleware(req, res, next)
   }
   const consistency = createConsistency({
     consistencyTokens: createConsistencyTokens(config.sessionSecrets, { lifeMs: config.tokenLifeMs }),
@@ -116,7 +116,7 @@ export function createApp(options: AppOptions): Express {
   })
   const v1 = Router({ strict: true, caseSensitive: true })
   v1.use(
-    (req, res, next) => front(req, res, () => consistency(req, res, next)),
+    (req, res, next) => middleware(req, res, () => consistency(req, res, next)),
     readJson(config.bodyLimitBytes),
   )
   // First what is asked for most: whatever stands before a route is paid for by each of its hits.
@@ -141,7 +141,7 @@ export function createApp(options: AppOptions): Express {
   app.use('/api/v1', v1)
   // Without the limit: a flood must not fail the probes, and so get the process restarted.
   app.use(health)
-  app.use(front, unknownRoute)
+  app.use(middleware, unknownRoute)
   app.use(errorHandler(logger, securityLog))
   return app
 }

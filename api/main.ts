@@ -24,9 +24,9 @@ import { type ApiConfig, apiConfig } from './config.ts'
 import { createAppServer } from './http/app-server.ts'
 import { currentConsistencyTokens } from './http/consistency.ts'
 import { currentRequestId } from './http/request-id.ts'
-import { createRequestWatch, measureParts } from './metrics.ts'
+import { createRequestCounter, measureParts } from './metrics.ts'
 import { overrideTtls } from './override-ttls.ts'
-import { watchDatabase } from './watch-database.ts'
+import { monitorDatabase } from './monitor-database.ts'
 
 const logger = createLogger('api', currentRequestId)
 
@@ -59,7 +59,7 @@ await runService(logger, async (service) => {
   const { connections } = config
   const db = openPool(connections.reads)
   const writeDb = openPool(connections.writes, connections.writeQueue)
-  const checkDatabase = watchDatabase({ db, logger, stopping })
+  const checkDatabase = monitorDatabase({ db, logger, stopping })
   checkDatabase()
 
   const registry = createRegistry()
@@ -107,7 +107,7 @@ await runService(logger, async (service) => {
     logger,
     isReady,
     sharedBuckets: redis && createSharedBuckets(redis, { prefix, secret }),
-    watch: createRequestWatch(registry),
+    countRequest: createRequestCounter(registry),
   })
   const { host } = config
 

@@ -10,7 +10,7 @@ import { ageMsOf } from '../shared/cache/watermark.ts'
 import { createInstruments } from '../shared/instruments.ts'
 
 /** Told of every request as it comes. */
-export type RequestWatch = (req: IncomingMessage, res: ServerResponse) => void
+export type RequestCounter = (req: IncomingMessage, res: ServerResponse) => void
 
 const REQUEST_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 /** As in `Cache-Status`; `none` where the cache has no part: writes, errors, redirects. */
@@ -21,7 +21,7 @@ type Outcome = (typeof OUTCOMES)[number]
  * Counts requests by the pattern of their route, never by their address: of those there is no end.
  * What no route took, and what was turned away before, has the route `none`.
  */
-export function createRequestWatch(registry: Registry): RequestWatch {
+export function createRequestCounter(registry: Registry): RequestCounter {
   const { histogram, tally } = createInstruments(registry)
   const requests = tally(
     'spms_http_requests_total',

@@ -11,7 +11,7 @@ import type { Client } from './client.ts'
 import { RecentMap } from './recent-map.ts'
 import type { RequestReader } from './request-reader.ts'
 import { isSafe } from './safe-method.ts'
-import { noteSecurity } from './security-log.ts'
+import { addSecurityContext } from './security-log.ts'
 
 /** Who asks. The flags choose what a read shows; a write asks the database itself. */
 export interface User {
@@ -144,7 +144,7 @@ export function createAuthentication({
     const user = found.result
     if (user === null) return session === null ? rejectUnauthenticated() : { user, session: null }
     // No browser sends a bearer token by itself, so no page of another site can make it.
-    noteSecurity(req, { userId: user.userId })
+    addSecurityContext(req, { userId: user.userId })
     if (session !== null && !isSafe(req)) requireCsrfToken(req, session)
     return { user, session }
   }

@@ -7,7 +7,7 @@ import { bareUuid } from '../../shared/cache/cached-value.ts'
 import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
 import type { Client } from './client.ts'
 import type { ConsistencyTokens } from './consistency-token.ts'
-import type { Front } from './front.ts'
+import type { Middleware } from './common-middleware.ts'
 import { isSafe } from './safe-method.ts'
 
 export interface ConsistencyOptions {
@@ -45,7 +45,7 @@ export const currentConsistencyTokens = (): readonly ConsistencyToken[] => reque
  * with a token that was taken afterwards, in a header and in a cookie. What a request brings back of
  * these is known to every read that it causes.
  */
-export function createConsistency(options: ConsistencyOptions): Front {
+export function createConsistency(options: ConsistencyOptions): Middleware {
   const { consistencyTokens } = options
 
   return (req, res, next) => {

@@ -16,7 +16,7 @@ export type SecurityEvent =
   | 'user_deletion'
 
 /** What is known of a request by the time it is answered. */
-export interface SecurityNote {
+export interface SecurityContext {
   readonly event?: SecurityEvent | undefined
   /** Who asks. */
   readonly userId?: string
@@ -32,7 +32,7 @@ export interface SecurityNote {
  */
 export interface SecurityLog {
   /** Logs what an unsafe request did, once it is answered with success. */
-  watch(req: IncomingMessage, res: ServerResponse): void
+  logSuccess(req: IncomingMessage, res: ServerResponse): void
   /** Logs that a request is answered with this error, if that is a refusal. */
   logRejection(req: IncomingMessage, res: ServerResponse, error: PublicError): void
 }
@@ -43,13 +43,13 @@ const MAX_PATH_LENGTH = 200
 const REJECTIONS_LOGGED = { perS: 1, burst: 20 }
 
 // On the request itself: an async context would cost a fifth of a hit.
-const NOTE = Symbol('security note')
+const SECURITY_CONTEXT = Symbol('security context')
 
-type Noted = IncomingMessage & { [NOTE]?: SecurityNote; readonly originalUrl?: string }
+type WithSecurityContext = IncomingMessage & { [SECURITY_CONTEXT]?: SecurityContext; readonly originalUrl?: string }
 
 /** Adds to what is known of a request. */
-export function noteSecurity(req: Noted, note: SecurityNote): void {
-  req[NOTE] = { ...req[NOTE], ...note }
+export function addSecurityContext(req: WithSecurityContext, context: SecurityContext): void {
+  req[SECURITY_CONTEXT] = { ...req[SECURITY_CONTEXT], ...context }
 }
 
 export function createSecurityLog(logger: Logger, client: Client): SecurityLog {
@@ -57,25 +57,25 @@ export function createSecurityLog(logger: Logger, client: Client): SecurityLog {
   let suppressed = 0
 
   function write(
-    req: Noted,
+    req: WithSecurityContext,
     res: ServerResponse,
     fields: Readonly<Record<string, unknown>>,
     network = client.network(req),
   ): void {
-    const { event, ...note } = req[NOTE] ?? {}
+    const { event, ...context } = req[SECURITY_CONTEXT] ?? {}
     logger.info('security event', {
       event: event ?? (isSafe(req) ? 'read' : 'write'),
       ...fields,
       method: req.method,
       path: pathOf(req),
-      ...note,
+      ...context,
       network,
       requestId: res.getHeader('X-Request-Id'),
     })
   }
 
   return {
-    watch(req, res) {
+    logSuccess(req, res) {
       // Not `finish`: the client may have gone, and the write is done all the same.
       res.once('close', () => {
         if (res.headersSent && res.statusCode < 400) {
@@ -102,5 +102,5 @@ export function createSecurityLog(logger: Logger, client: Client): SecurityLog {
   }
 }
 
-const pathOf = ({ originalUrl, url = '' }: Noted): string =>
+const pathOf = ({ originalUrl, url = '' }: WithSecurityContext): string =>
   (originalUrl ?? url).split('?', 1)[0]?.slice(0, MAX_PATH_LENGTH) ?? ''

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { z } from 'zod'
 import { requireReadable } from '../http/body.ts'
-import { noteSecurity, type SecurityEvent } from '../http/security-log.ts'
+import { addSecurityContext, type SecurityEvent } from '../http/security-log.ts'
 
 /** What the API's document says of one method of a route; its path and its errors follow from the route. */
 export interface Operation {
@@ -51,7 +51,7 @@ export interface Described {
 export const operation = (described: Operation): Described => {
   const { event } = described
   const handle = (req: IncomingMessage, _res: unknown, next: () => void): void => {
-    if (event !== undefined) noteSecurity(req, { event })
+    if (event !== undefined) addSecurityContext(req, { event })
     requireReadable(req)
     next()
   }

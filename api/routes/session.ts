@@ -5,7 +5,7 @@ import type { AppDeps } from '../deps.ts'
 import type { Client } from '../http/client.ts'
 import { sendJson } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
-import { noteSecurity } from '../http/security-log.ts'
+import { addSecurityContext } from '../http/security-log.ts'
 import { operation } from '../openapi/operation.ts'
 import { createChangePassword } from '../session/change-password.ts'
 import { clearSessionCookies, setSessionCookies } from '../session/cookies.ts'
@@ -41,7 +41,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
       const token = await logIn({
         ...given.data,
         network: deps.client.network(req),
-        onFound: (targetUserId) => noteSecurity(req, { targetUserId }),
+        onFound: (targetUserId) => addSecurityContext(req, { targetUserId }),
       })
       const session = await deps.sessions.verify(token)
       if (session === null) throw new Error('a session that was just opened is not valid')

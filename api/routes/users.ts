@@ -26,7 +26,7 @@ import type { AppDeps } from '../deps.ts'
 import type { Client } from '../http/client.ts'
 import { sendJson, sendNoContent, sendPrivate } from '../http/json.ts'
 import { methodNotAllowed } from '../http/problem.ts'
-import { noteSecurity } from '../http/security-log.ts'
+import { addSecurityContext } from '../http/security-log.ts'
 import { requireMatch, tagged } from '../http/tagged.ts'
 import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
@@ -116,7 +116,7 @@ export function userRoutes(deps: UserRoutesDeps): Router {
         requireColumns(locked, Object.keys(peek(z.looseObject({}), req.body) ?? {}))
         await requireMatch(req, () => shown(trx, id))
         const { current_password: _, ...patch } = parse(userPatch, req.body)
-        noteUserChange(req, id, patch)
+        addUserChange(req, id, patch)
         await updateUser(trx, locked, patch, verifiedHash)
         return writtenUser(trx, id)
       })
@@ -171,14 +171,14 @@ export function userRoutes(deps: UserRoutesDeps): Router {
 }
 
 /** Names the change for the security log: of rights, else of what names or reaches the user. */
-function noteUserChange(req: Request, targetUserId: string, patch: UserPatch): void {
+function addUserChange(req: Request, targetUserId: string, patch: UserPatch): void {
   const changed = Object.keys(patch)
   const event = changed.some(isFlag)
     ? 'rights_change'
     : changed.some((name) => name === 'email' || name === 'username')
       ? 'address_change'
       : undefined
-  noteSecurity(req, { event, targetUserId, changed })
+  addSecurityContext(req, { event, targetUserId, changed })
 }
 
 const confirmation = z.object({ current_password: z.string().min(1).max(4096) })

@@ -42,7 +42,7 @@ export const stream: Part = async (bench) => {
     Math.max(...(await Promise.all(replicas.map((one) => one.count('spms_wakeups_total')))))
   const wakeUpsBefore = await countWakeUps()
   const over = new AbortController()
-  const watching = watchBacklog(servers, over.signal)
+  const watching = sampleBacklog(servers, over.signal)
   watching.catch(() => {})
   const writer = { pgbench, url: servers.databaseUrl, clients: WRITERS }
   const [lags, tps] = await Promise.all([
@@ -101,7 +101,7 @@ export const stream: Part = async (bench) => {
 }
 
 /** Counts, twice a second, what was committed after the watermark that is furthest behind. */
-async function watchBacklog(
+async function sampleBacklog(
   { databaseUrl, redisUrl, prefix }: Servers,
   until: AbortSignal,
 ): Promise<readonly number[]> {

@@ -47,7 +47,7 @@ export async function runVerify(
         prefix: environment.CACHE_PREFIX || CACHE_PREFIX,
       })
       if (!watch) return report(await verifier.verify(sample))
-      return watchChanges(verifier, environment, sample ?? WATCHED_SAMPLE, async () => {
+      return verifyContinuously(verifier, environment, sample ?? WATCHED_SAMPLE, async () => {
         const { snapshot } = await findMoment(db)
         return snapshot.text
       })
@@ -60,7 +60,7 @@ export async function runVerify(
 function report(found: readonly Verified[]): boolean {
   const count = (outcome: Verified['outcome']) =>
     found.filter((one) => one.outcome === outcome).length
-  accuse(found)
+  printMismatches(found)
   console.log(
     `${found.length} examined: ${count('right')} right, ${count('changed')} changed meanwhile, ` +
       `${count('unproven')} different while the watermark stood still, ${count('wrong')} wrong` +
@@ -69,7 +69,7 @@ function report(found: readonly Verified[]): boolean {
   return count('wrong') === 0 && count('unproven') === 0
 }
 
-function accuse(found: readonly Verified[]): void {
+function printMismatches(found: readonly Verified[]): void {
   for (const { outcome, resource, key, variant } of found) {
     if (outcome === 'wrong') console.log(`WRONG  ${resource}  ${key}  ${variant}  (forgotten now)`)
     if (outcome === 'unreadable') {
@@ -82,7 +82,7 @@ function accuse(found: readonly Verified[]): void {
  * Any transaction of the cluster that wrote shows in the snapshot, with or without a trigger: where
  * a rule or a trigger is missing, no event would say that there is something to examine.
  */
-async function watchChanges(
+async function verifyContinuously(
   verifier: Verifier,
   { HOST, METRICS_PORT }: Environment,
   sample: number,
@@ -126,7 +126,7 @@ async function watchChanges(
     const [next] = due.toSorted((a, b) => a.atMs - b.atMs)
     if (next === undefined || next.atMs > nowMs) return pause()
     await verifier.verify(sample, (one) => {
-      accuse([one])
+      printMismatches([one])
       verified.labels(String(next.afterS), one.outcome).inc()
       if (one.outcome === 'wrong') isRight = false
     })

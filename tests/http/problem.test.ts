@@ -5,7 +5,7 @@ import express, { Router } from 'express'
 import winston from 'winston'
 import { z } from 'zod'
 import { createClient } from '../../api/http/client.ts'
-import { createFront } from '../../api/http/front.ts'
+import { createCommonMiddleware } from '../../api/http/common-middleware.ts'
 import { errorHandler, methodNotAllowed, unknownRoute } from '../../api/http/problem.ts'
 import { createSecurityLog } from '../../api/http/security-log.ts'
 import { currentRequestId } from '../../api/http/request-id.ts'
@@ -48,7 +48,7 @@ describe('problems', () => {
     silent.silent = true
     const securityLog = createSecurityLog(silent, client)
     app.use(
-      createFront({
+      createCommonMiddleware({
         client,
         logger,
         securityLog,

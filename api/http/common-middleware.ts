@@ -11,9 +11,9 @@ import { createSecurityHeaders } from './security-headers.ts'
 import type { SecurityLog } from './security-log.ts'
 
 /** What every request passes first; it knows nothing of Express. */
-export type Front = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
+export type Middleware = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
 
-export interface FrontOptions {
+export interface CommonMiddlewareOptions {
   readonly client: Client
   readonly logger: Logger
   readonly securityLog: SecurityLog
@@ -24,7 +24,7 @@ export interface FrontOptions {
 }
 
 /** Names the request, sets the headers of every response, and turns away who asks too often. */
-export function createFront(options: FrontOptions): Front {
+export function createCommonMiddleware(options: CommonMiddlewareOptions): Middleware {
   const { client, logger, securityLog, corsOrigins, rateLimit } = options
   const setSecurityHeaders = createSecurityHeaders()
   const allowOrigins = createCors(corsOrigins)
@@ -34,7 +34,7 @@ export function createFront(options: FrontOptions): Front {
     const id = requestIdOf(req, client.isBehindProxy(req))
     res.setHeader('X-Request-Id', id)
     setSecurityHeaders(res)
-    if (!isSafe(req)) securityLog.watch(req, res)
+    if (!isSafe(req)) securityLog.logSuccess(req, res)
     const proceed = () => {
       // A preflight is answered by CORS, so it is counted before. No page reads its status.
       if (req.method === 'OPTIONS') {

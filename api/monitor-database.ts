@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Logger } from 'winston'
 import type { Database } from '../db/schema.ts'
 
-export interface WatchDatabaseDeps {
+export interface MonitorDatabaseDeps {
   readonly db: Kysely<Database>
   readonly logger: Logger
   readonly stopping: AbortSignal
@@ -16,10 +16,10 @@ const RETRY_MAX_MS = 10_000
  * Says when Postgres is away and when it is back, once each. Call what it answers at start and
  * whenever a connection breaks. Requests are served meanwhile, as far as Redis can.
  */
-export function watchDatabase({ db, logger, stopping }: WatchDatabaseDeps): () => void {
-  let isWatching = false
+export function monitorDatabase({ db, logger, stopping }: MonitorDatabaseDeps): () => void {
+  let isWaiting = false
 
-  async function watch(): Promise<void> {
+  async function waitUntilReachable(): Promise<void> {
     for (let attempt = 0; !stopping.aborted; attempt++) {
       try {
         await sql`select 1`.execute(db)
@@ -38,10 +38,10 @@ export function watchDatabase({ db, logger, stopping }: WatchDatabaseDeps): () =
     }).catch(() => {})
 
   return () => {
-    if (isWatching || stopping.aborted) return
-    isWatching = true
-    void watch().finally(() => {
-      isWatching = false
+    if (isWaiting || stopping.aborted) return
+    isWaiting = true
+    void waitUntilReachable().finally(() => {
+      isWaiting = false
     })
   }
 }
