@@ -1,4 +1,4 @@
-import type { Say } from '../scripts/servers/say.ts'
+import type { Print } from '../scripts/servers/print.ts'
 import type { Cores } from './cores.ts'
 import type { Figure } from './figure.ts'
 import type { Servers } from './servers.ts'
@@ -9,7 +9,7 @@ export interface Bench {
   readonly cores: Cores | null
   /** Short rounds, for a look; the figures of a full run are those to quote. */
   readonly quick: boolean
-  readonly say: Say
+  readonly print: Print
   /** Told how each thing that was started is stopped. */
   readonly onStop: (stop: () => Promise<unknown>) => void
 }

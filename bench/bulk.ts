@@ -35,7 +35,7 @@ interface Round {
 
 /** What a change of a million rows costs its writer and others, and how long entries outlive it. */
 export const bulk: Part = async (bench) => {
-  const { servers, quick, say } = bench
+  const { servers, quick, print } = bench
   const rows = quick ? 100_000 : 1_000_000
   const databases = [servers.bareUrl, servers.databaseUrl]
   const invalidator = await startInvalidator(bench)
@@ -46,7 +46,7 @@ export const bulk: Part = async (bench) => {
   )
   const mayCopy = await mayRunPrograms(servers.databaseUrl)
   const changes = CHANGES.filter(({ name }) => name !== COPY || mayCopy)
-  say(`bulk: ${rows.toLocaleString('en')} rows${mayCopy ? '' : '; this role may not COPY'}`)
+  print(`bulk: ${rows.toLocaleString('en')} rows${mayCopy ? '' : '; this role may not COPY'}`)
 
   /** Milliseconds until the change is committed, and what the backend held at most. */
   async function make({ text, mode }: Change, url: string) {
@@ -110,7 +110,7 @@ export const bulk: Part = async (bench) => {
   const mib = (bytes: number) => shown(bytes / 2 ** 20)
   const of = (name: string, value: (round: Round) => number) =>
     median((found.get(name) ?? []).map(value))
-  say(
+  print(
     table(
       ['', 'ms without', 'ms with', 'ratio', 'then stale for, ms', 'backend, MiB more'],
       changes.map(({ name }) => [
@@ -123,7 +123,7 @@ export const bulk: Part = async (bench) => {
       ]),
     ),
   )
-  say(`bulk: the invalidator held ${mib(invalidatorBytes)} MiB at most`)
+  print(`bulk: the invalidator held ${mib(invalidatorBytes)} MiB at most`)
 
   const others = (name: string, one: readonly Latencies[], other?: readonly Latencies[]) => [
     name,
@@ -134,7 +134,7 @@ export const bulk: Part = async (bench) => {
   ]
   const besideBare = (rounds: readonly Round[]) => rounds.map((round) => round.besideBare)
   const besideWatched = (rounds: readonly Round[]) => rounds.map((round) => round.besideWatched)
-  say(
+  print(
     table(
       ['others, p99 ms', 'hit', 'with triggers', 'uncached', 'with triggers'],
       [

@@ -25,11 +25,11 @@ interface Run {
 
 /** Whether writers notice that what comes after them is dead. */
 export const dead: Part = async (bench) => {
-  const { quick, say, onStop } = bench
+  const { quick, print, onStop } = bench
   const seconds = quick ? 2 : 5
-  const pgbench = await findPgbench({ stateDir, env: process.env, say })
+  const pgbench = await findPgbench({ stateDir, env: process.env, print })
   // Not one that others may need.
-  let server = await startRedis({ stateDir, env: process.env, say })
+  let server = await startRedis({ stateDir, env: process.env, print })
   onStop(() => server.stop())
   const own: Bench = { ...bench, servers: { ...bench.servers, redisUrl: server.url } }
   let worker = await startInvalidator(own)
@@ -38,7 +38,7 @@ export const dead: Part = async (bench) => {
   const redis: Mortal = {
     kill: () => server.kill(),
     async restore() {
-      server = await startRedis({ stateDir, env: process.env, port: server.port, say })
+      server = await startRedis({ stateDir, env: process.env, port: server.port, print })
     },
   }
   const invalidator: Mortal = {
@@ -72,7 +72,7 @@ export const dead: Part = async (bench) => {
   const random = seededRandom(3)
   const rounds: ReadonlyMap<string, Run>[] = []
   for (let round = 0; round < (quick ? 3 : 7); round++) {
-    say(`dead: round ${round + 1}`)
+    print(`dead: round ${round + 1}`)
     const found = new Map<string, Run>()
     // In another order each time, since each leaves the machine to the next as it does.
     for (const arm of shuffled(arms, random)) found.set(arm.name, await measure(arm))
@@ -84,7 +84,7 @@ export const dead: Part = async (bench) => {
   const of = (name: string) => rounds.map((round) => round.get(name) as Run)
   const ratios = (name: string) =>
     rounds.map((_, i) => (of(name)[i] as Run).tps / (of(alive)[i] as Run).tps)
-  say(
+  print(
     table(
       [`${WRITERS} writers`, 'TPS', 'ratio', 'of rounds', 'commits that notified'],
       arms.map(({ name }) => [

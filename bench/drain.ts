@@ -14,7 +14,7 @@ const reportSchema = z.object({
 })
 
 /** What a window costs the invalidator: an empty one, one with a single event, and a full backlog. */
-export const drain: Part = async ({ servers, quick, say }) => {
+export const drain: Part = async ({ servers, quick, print }) => {
   const output = await run(process.execPath, [built('bench/arms/windows.ts')], {
     env: {
       ...process.env,
@@ -34,7 +34,7 @@ export const drain: Part = async ({ servers, quick, say }) => {
     ...[0.5, 0.95, 0.99].map((share) => shown(quantile(ms, share))),
     `${ms.length}`,
   ]
-  say(
+  print(
     table(
       ['one window, ms', 'p50', 'p95', 'p99', 'times'],
       [

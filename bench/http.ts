@@ -18,8 +18,8 @@ const LATENCY_PER_S = 200
 
 /** How many requests a second are answered as hit, 304, miss and without a cache, beside constant bytes. */
 export const http: Part = async (bench) => {
-  const { servers, cores, quick, say } = bench
-  const wrk = await findWrk({ stateDir, env: process.env, say })
+  const { servers, cores, quick, print } = bench
+  const wrk = await findWrk({ stateDir, env: process.env, print })
   const stops: (() => Promise<unknown>)[] = []
   const redis = new Redis(servers.redisUrl)
   const clients = [process.pid, ...servers.pids]
@@ -44,14 +44,14 @@ export const http: Part = async (bench) => {
     const random = seededRandom(1)
     const rounds: Round[] = []
     for (let round = 1; round <= (quick ? 3 : 7); round++) {
-      say(`http: round ${round}`)
+      print(`http: round ${round}`)
       const runs = new Map<ArmName, ArmRun>()
       for (const arm of shuffled(arms, random)) {
         runs.set(arm.name, await runArm(arm, () => measure(arm, seconds)))
       }
       rounds.push(runs)
     }
-    say(throughputTable(arms, rounds))
+    print(throughputTable(arms, rounds))
 
     const slowest = over(rounds, 'uncached', ({ perS }) => perS)
     const perS = Math.min(LATENCY_PER_S, Math.ceil(LATENCY_SHARE * slowest))
@@ -62,7 +62,7 @@ export const http: Part = async (bench) => {
       const ms = await during(arm, () => openLoop({ perS, seconds: quick ? 3 : 15 }, ask))
       latencies.push([arm.name, ...[0.5, 0.95, 0.99].map((share) => shown(quantile(ms, share)))])
     }
-    say(table([`ms at ${perS} requests/s`, 'p50', 'p95', 'p99'], latencies))
+    print(table([`ms at ${perS} requests/s`, 'p50', 'p95', 'p99'], latencies))
 
     const ratio = ratioOf(rounds, 'hit', 'Express')
     const byCpu = `by processor time ${shown(cpuRatioOf(rounds, 'hit', 'Express'))}`

@@ -14,8 +14,8 @@ const WRITERS = 16
 
 /** How long an entry outlives a commit that makes it stale, with one invalidator. */
 export const lag: Part = async (bench) => {
-  const { servers, quick, say } = bench
-  const pgbench = await findPgbench({ stateDir, env: process.env, say })
+  const { servers, quick, print } = bench
+  const pgbench = await findPgbench({ stateDir, env: process.env, print })
   const invalidator = await startInvalidator(bench)
   // Not those that the load beside it changes: their invalidation would be taken for ours.
   const ids = (await findProfileIds(servers.databaseUrl)).filter((id) => +id > LAST_WRITTEN_ID)
@@ -23,14 +23,14 @@ export const lag: Part = async (bench) => {
   const at = (perS: number, forS = seconds) => probe({ ...servers, ids, perS, seconds: forS })
 
   await at(200, 2)
-  say('lag: 20 and 200 commits a second')
+  print('lag: 20 and 200 commits a second')
   const seldom = await at(20)
   const often = await at(200)
 
   const writer = { pgbench, url: servers.databaseUrl, clients: WRITERS }
   const saturation = await runPgbench({ ...writer, seconds: quick ? 2 : 5 })
   const perS = LOADED_SHARE * saturation
-  say(`lag: beside ${shown(perS)} commits a second, 70 % of what ${WRITERS} writers can do`)
+  print(`lag: beside ${shown(perS)} commits a second, 70 % of what ${WRITERS} writers can do`)
   const load = runPgbench({ ...writer, seconds: seconds + 1, perS })
   const [loaded] = await Promise.all([at(50), load])
   await invalidator.stop()
@@ -41,7 +41,7 @@ export const lag: Part = async (bench) => {
     ['70 % of saturation', loaded],
   ]
   const shares = [0.5, 0.95, 0.99, 1]
-  say(
+  print(
     table(
       ['commit -> invalidated, ms', 'p50', 'p95', 'p99', 'max', 'commits'],
       rows.map(([name, ms]) => [

@@ -45,7 +45,7 @@ interface Options {
 
 // What was started does not keep us alive, and neither does waiting for it to end.
 setInterval(() => undefined, 1_000)
-const say = (line: string) => console.log(line)
+const print = (line: string) => console.log(line)
 const stops: (() => Promise<unknown>)[] = []
 const asked = new Promise<void>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => resolve())
@@ -69,17 +69,17 @@ process.exit()
 async function run(only: string | undefined, quick: boolean): Promise<void> {
   const onStop = (stop: () => Promise<unknown>) => void stops.push(stop)
   const [cpu] = cpus()
-  say(`${cpus().length} x ${cpu?.model ?? 'processor'}, Node ${process.version}`)
-  say(
+  print(`${cpus().length} x ${cpu?.model ?? 'processor'}, Node ${process.version}`)
+  print(
     `load average ${loadavg()[0]?.toFixed(1)}: ratios within a run count, not numbers between runs`,
   )
   await build()
-  const servers = await openServers({ env: process.env, say, onStop })
-  const bench = { servers, cores: await shareOutCores(), quick, say, onStop }
+  const servers = await openServers({ env: process.env, print, onStop })
+  const bench = { servers, cores: await shareOutCores(), quick, print, onStop }
 
   const figures: Figure[] = []
   for (const [name, part] of Object.entries(parts)) {
     if (only === undefined || only === name) figures.push(...(await part(bench)))
   }
-  say(`\n${budgetTable(figures)}`)
+  print(`\n${budgetTable(figures)}`)
 }

@@ -12,7 +12,7 @@ const ENTRIES = 100
 
 /** What an entry takes in Redis beyond the bytes that it answers with. */
 export const memory: Part = async (bench) => {
-  const { servers, say } = bench
+  const { servers, print } = bench
   const invalidator = await startInvalidator(bench)
   const api = await startApi(bench, true)
   const redis = new Redis(servers.redisUrl)
@@ -33,7 +33,7 @@ export const memory: Part = async (bench) => {
         shown(median(found.map(({ plainBytes, bodyBytes }) => plainBytes - bodyBytes))),
       ])
     }
-    say(table(['bytes of an entry', 'bodies', 'overhead', 'of entries', 'as plain strings'], rows))
+    print(table(['bytes of an entry', 'bodies', 'overhead', 'of entries', 'as plain strings'], rows))
     return [
       {
         what: 'Redis, overhead of an entry over its body',

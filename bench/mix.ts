@@ -20,9 +20,9 @@ const MEBIBYTE = 1024 * 1024
 
 /** What people do with the system, with and without a cache: what the cache saves. */
 export const mix: Part = async (bench) => {
-  const { quick, say } = bench
+  const { quick, print } = bench
   const seconds = quick ? 10 : 60
-  say(`mix: ${PER_S} requests a second, without a cache and with it`)
+  print(`mix: ${PER_S} requests a second, without a cache and with it`)
 
   const without = await startApi(bench, false)
   const uncached = await replay(bench, without, seconds, WARM_REQUESTS.uncached)
@@ -42,13 +42,13 @@ export const mix: Part = async (bench) => {
     `${shown(100 * run.databaseShare)} %`,
     Number.isNaN(run.hitRate) ? '' : `${shown(100 * run.hitRate)} %`,
   ]
-  say(
+  print(
     table(
       ['mix', 'p50 ms', 'p95 ms', 'p99 ms', 'transactions/s', 'database, of one core', 'hits'],
       [row('without a cache', uncached), row('with it', cached)],
     ),
   )
-  say(
+  print(
     table(
       ['with connections', 'MiB before', 'MiB with them', 'p99 ms'],
       [

@@ -24,10 +24,10 @@ const SHARED_OUT_MS = 3_000
 
 /** How long after a fault, or after the server is back, everything committed by then is applied. */
 export const recovery: Part = async (bench) => {
-  const { say, onStop, quick } = bench
-  const open = { stateDir, name: NAME, durable: true, say }
+  const { print, onStop, quick } = bench
+  const open = { stateDir, name: NAME, durable: true, print }
   let postgres = await startPostgres(open)
-  let redis = await startRedis({ stateDir, env: process.env, say })
+  let redis = await startRedis({ stateDir, env: process.env, print })
   onStop(async () => {
     await redis.stop()
     await postgres.stop()
@@ -114,14 +114,14 @@ export const recovery: Part = async (bench) => {
       replicas: 1,
       async inject() {
         await redis.kill()
-        redis = await startRedis({ stateDir, env: process.env, port: redis.port, say })
+        redis = await startRedis({ stateDir, env: process.env, port: redis.port, print })
       },
     },
   ]
 
   const rows: string[][] = []
   for (const { name, replicas, inject } of faults) {
-    say(`recovery: ${name}`)
+    print(`recovery: ${name}`)
     const found: number[] = []
     for (let round = 0; round < (quick ? 1 : 5); round++) {
       const invalidators = await Promise.all(Array.from({ length: replicas }, start))
@@ -133,6 +133,6 @@ export const recovery: Part = async (bench) => {
     }
     rows.push([name, shown(median(found)), shown(quantile(found, 1))])
   }
-  say(table(['until every commit is applied, ms', 'median', 'max'], rows))
+  print(table(['until every commit is applied, ms', 'median', 'max'], rows))
   return []
 }

@@ -7,7 +7,7 @@ import { stateDir } from '../scripts/paths.ts'
 import { type SeedSummary, seed } from '../scripts/seed/seed.ts'
 import { startPostgres } from '../scripts/servers/postgres.ts'
 import { startRedis } from '../scripts/servers/redis.ts'
-import type { Say } from '../scripts/servers/say.ts'
+import type { Print } from '../scripts/servers/print.ts'
 import { compileRules } from '../shared/cache/compile.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { runStatement } from './statement.ts'
@@ -27,12 +27,12 @@ export interface Servers {
 
 export interface ServersOptions {
   readonly env: NodeJS.ProcessEnv
-  readonly say: Say
+  readonly print: Print
   readonly onStop: (stop: () => Promise<unknown>) => void
 }
 
 /** Starts Postgres and Redis, except what `DATABASE_URL` and `REDIS_URL` give; no row or key of theirs is touched. */
-export async function openServers({ env, say, onStop }: ServersOptions): Promise<Servers> {
+export async function openServers({ env, print, onStop }: ServersOptions): Promise<Servers> {
   const pids: number[] = []
   const postgresUrl = env.DATABASE_URL || (await startOwnPostgres())
   const redisUrl = env.REDIS_URL || (await startOwnRedis())
@@ -40,7 +40,7 @@ export async function openServers({ env, say, onStop }: ServersOptions): Promise
   const prefix = `spms-bench-${process.pid}`
   onStop(() => removeKeys(redisUrl, prefix))
 
-  say('making two seeded databases, one of them with triggers')
+  print('making two seeded databases, one of them with triggers')
   const bareUrl = await createDatabase(`${name}_bare`)
   await migrate(bareUrl)
   const seeded = await seed(bareUrl)
@@ -49,7 +49,7 @@ export async function openServers({ env, say, onStop }: ServersOptions): Promise
   return { databaseUrl, bareUrl, redisUrl, prefix, seeded, pids }
 
   async function startOwnPostgres(): Promise<string> {
-    const postgres = await startPostgres({ stateDir, name: 'bench-postgres', durable: true, say })
+    const postgres = await startPostgres({ stateDir, name: 'bench-postgres', durable: true, print })
     onStop(async () => {
       await postgres.stop()
       await rm(dirname(postgres.dataDir), { recursive: true, force: true })
@@ -60,7 +60,7 @@ export async function openServers({ env, say, onStop }: ServersOptions): Promise
   }
 
   async function startOwnRedis(): Promise<string> {
-    const redis = await startRedis({ stateDir, env, say })
+    const redis = await startRedis({ stateDir, env, print })
     onStop(() => redis.stop())
     pids.push(redis.process.pid)
     return redis.url

@@ -31,22 +31,22 @@ const LASTING = catalog.map(({ name }) => `${name}=3600`).join()
 
 /** What Redis holds when everything is cached, of a system of ordinary size and of one ten times as large. */
 export const sizing: Part = async (bench) => {
-  const { say, onStop, quick } = bench
-  const postgres = await startPostgres({ stateDir, name: NAME, durable: false, say })
+  const { print, onStop, quick } = bench
+  const postgres = await startPostgres({ stateDir, name: NAME, durable: false, print })
   onStop(async () => {
     await postgres.stop()
     await rm(dirname(postgres.dataDir), { recursive: true, force: true })
     await rm(join(stateDir, `${NAME}.log`), { force: true })
   })
   for (const scale of quick ? SCALES.slice(0, 1) : SCALES) {
-    say(`sizing: ${scale} times the ordinary size`)
+    print(`sizing: ${scale} times the ordinary size`)
     const database = `spms_${scale}`
     await runStatement(postgres.url, `create database ${database}`)
     const databaseUrl = postgres.urlOf(database)
     await migrate(databaseUrl)
     await seed(databaseUrl, { scale })
     await install(databaseUrl, compileRules(catalog))
-    const redis = await startRedis({ stateDir, env: process.env, say })
+    const redis = await startRedis({ stateDir, env: process.env, print })
     onStop(() => redis.stop())
     await measure(bench, databaseUrl, redis.url)
     await redis.stop()
@@ -69,7 +69,7 @@ async function measure(bench: Bench, databaseUrl: string, redisUrl: string): Pro
     const resident = await Promise.all([api, invalidator].map(({ pid }) => residentBytes(pid)))
     await api.stop()
     await invalidator.stop()
-    bench.say(
+    bench.print(
       table(
         ['in Redis', 'entries', 'bytes each', 'largest', 'MiB'],
         [
@@ -87,7 +87,7 @@ async function measure(bench: Bench, databaseUrl: string, redisUrl: string): Pro
         ],
       ),
     )
-    bench.say(
+    bench.print(
       table(
         ['MiB of', 'API', 'invalidator'],
         [['resident', ...resident.map((bytes) => shown(bytes / MEBIBYTE))]],

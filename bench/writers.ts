@@ -18,8 +18,8 @@ interface Round {
 
 /** What the triggers cost a writer of single rows, with an invalidator at work. */
 export const writers: Part = async (bench) => {
-  const { servers, quick, say } = bench
-  const pgbench = await findPgbench({ stateDir, env: process.env, say })
+  const { servers, quick, print } = bench
+  const pgbench = await findPgbench({ stateDir, env: process.env, print })
   const invalidator = await startInvalidator(bench)
   const seconds = quick ? 2 : 5
   const wakeUps = () => invalidator.count('spms_wakeups_total')
@@ -36,13 +36,13 @@ export const writers: Part = async (bench) => {
 
   const rounds = new Map(CLIENTS.map((clients): [number, Round[]] => [clients, []]))
   for (let round = 0; round < (quick ? 3 : 7); round++) {
-    say(`writers: round ${round + 1}`)
+    print(`writers: round ${round + 1}`)
     for (const [clients, done] of rounds) done.push(await measure(clients, round % 2 === 1))
   }
   await invalidator.stop()
 
   const ratios = (done: readonly Round[]) => done.map(({ bare, watched }) => watched / bare)
-  say(
+  print(
     table(
       ['writers', 'TPS without', 'TPS with', 'ratio', 'of rounds', 'commits that notified'],
       [...rounds].map(([clients, done]) => [

@@ -12,7 +12,7 @@ const UNTIL_CACHED_MS = 5000
 
 const stops: (() => Promise<unknown>)[] = []
 const onStop = (stop: () => Promise<unknown>) => void stops.push(stop)
-const say = (line: string) => console.log(line)
+const print = (line: string) => console.log(line)
 const isCached = ({ headers }: Response) => !headers.get('cache-status')?.includes('bypass')
 
 outliveClosedPipe()
@@ -26,7 +26,7 @@ const asked = new Promise<void>((resolve) => {
 
 try {
   await Promise.race([runUntilServiceEnds(), asked])
-  say('stopping')
+  print('stopping')
 } catch (error) {
   process.exitCode = 1
   console.error(describeFailure(error))
@@ -45,7 +45,7 @@ async function runUntilServiceEnds(): Promise<never> {
   if (config.databaseUrl !== undefined) await checkGivenDatabase(config.databaseUrl)
   const made =
     config.databaseUrl === undefined
-      ? await startDefaultServers({ stateDir, env: process.env, say, onStop })
+      ? await startDefaultServers({ stateDir, env: process.env, print, onStop })
       : undefined
   const databaseUrl = config.databaseUrl ?? made?.databaseUrl ?? ''
   const redisUrl = config.redisUrl ?? made?.redisUrl
@@ -70,7 +70,7 @@ async function runUntilServiceEnds(): Promise<never> {
     ended.finally(() => giveUp.abort()),
   ])
   if (made && config.cacheEnabled) await untilCached(api)
-  say(instructions({ api, apiMetrics, invalidatorMetrics, databaseUrl, redisUrl }, made))
+  print(instructions({ api, apiMetrics, invalidatorMetrics, databaseUrl, redisUrl }, made))
   return ended
 }
 

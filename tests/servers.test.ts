@@ -16,7 +16,7 @@ describe('servers', function () {
 
   let folder: string
   let said: string[]
-  const say = (line: string) => void said.push(line)
+  const print = (line: string) => void said.push(line)
 
   beforeEach(async () => {
     said = []
@@ -34,7 +34,7 @@ describe('servers', function () {
     const stateDir = join(folder, '.spms')
     await mkdir(stateDir)
     for (let time = 1; time <= 2; time++) {
-      const postgres = await startPostgres({ stateDir, name: 'postgres', durable: false, say })
+      const postgres = await startPostgres({ stateDir, name: 'postgres', durable: false, print })
       expect(postgres.dataDir).to.match(/^\/var\/lib\/spms-/)
       await postgres.stop()
     }
@@ -45,13 +45,13 @@ describe('servers', function () {
   it('makes the library links that npm ci --ignore-scripts leaves out', async () => {
     const user = await findServerUser()
     await chmod(folder, 0o755)
-    const whole = await findPostgresBinaries(folder, user, say)
+    const whole = await findPostgresBinaries(folder, user, print)
     const broken = join(folder, 'package')
     await cp(join(whole.postgres, '../../..'), broken, { recursive: true, verbatimSymlinks: true })
     await unlink(join(broken, 'native/lib/libicuuc.so.60'))
     expect(await versionOf(join(broken, 'native/bin/postgres'))).to.equal(undefined)
 
-    const { postgres, initdb } = await makeRunnable(broken, folder, user, say)
+    const { postgres, initdb } = await makeRunnable(broken, folder, user, print)
     expect(postgres).to.equal(join(broken, 'native/bin/postgres'))
     expect(await versionOf(postgres)).to.match(/^postgres \(PostgreSQL\)/)
     expect(await versionOf(initdb)).to.match(/^initdb \(PostgreSQL\)/)
@@ -64,7 +64,7 @@ describe('servers', function () {
     const stateDir = join(folder, '.spms')
     const env = { PATH: '' }
     for (let time = 1; time <= 2; time++) {
-      const redis = await startRedis({ stateDir, env, say })
+      const redis = await startRedis({ stateDir, env, print })
       const client = new Redis(redis.url)
       expect(await client.config('GET', 'maxmemory-policy')).to.include('volatile-lru')
       client.disconnect()

@@ -13,7 +13,7 @@ const EVENTS_OF_A_COMMIT = 1_000
 
 /** What an invalidator does with a log that was filled while there was none. */
 export const backlog: Part = async (bench) => {
-  const { servers, quick, say } = bench
+  const { servers, quick, print } = bench
   const events = quick ? 100_000 : 1_000_000
   const redis = new Redis(servers.redisUrl)
   const keys = (await findProfileIds(servers.databaseUrl)).map((id) =>
@@ -24,7 +24,7 @@ export const backlog: Part = async (bench) => {
     const earlier = await startInvalidator(bench)
     await untilApplied(servers)
     await earlier.stop()
-    say(`scale: a backlog of ${events.toLocaleString('en')} events`)
+    print(`scale: a backlog of ${events.toLocaleString('en')} events`)
     await runStatement(servers.databaseUrl, pileUp(events / EVENTS_OF_A_COMMIT))
     await fillEntries(redis, keys)
 
@@ -39,7 +39,7 @@ export const backlog: Part = async (bench) => {
     const left = await redis.exists(...keys)
     if (left > 0) throw new Error(`the backlog was applied and ${left} entries are still there`)
 
-    say(
+    print(
       table(
         ['backlog at the start', 'events', 'ready after ms', 'applied after ms', 'MiB at most'],
         [['', shown(events), shown(readyMs), shown(appliedMs), shown(bytes / 2 ** 20)]],

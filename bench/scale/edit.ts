@@ -15,7 +15,7 @@ const LOST_MS = 10_000
 
 /** How long it takes until an edit of one row has reached all the entries that it concerns. */
 export const edit: Part = async (bench) => {
-  const { servers, quick, say } = bench
+  const { servers, quick, print } = bench
   const invalidator = await startInvalidator(bench)
   const entries = await findEntries(servers)
   const gone = new Map<string, number>()
@@ -72,7 +72,7 @@ export const edit: Part = async (bench) => {
     }
 
     const resources = new Set([...concerned].map((key) => entries.get(key)))
-    say(
+    print(
       table(
         ['edit of a business area', 'entries', 'of resources', 'p50 ms', 'p95 ms', 'max ms'],
         [

@@ -20,10 +20,10 @@ const FIRST_S = 3
 
 /** What a loaded API makes of a Redis that forgets everything at once. */
 export const emptied: Part = async (bench) => {
-  const { quick, say, onStop, servers } = bench
+  const { quick, print, onStop, servers } = bench
   const afterS = quick ? 5 : 20
   // Nobody else's keys may be in it.
-  const redis = await startRedis({ stateDir, env: process.env, say })
+  const redis = await startRedis({ stateDir, env: process.env, print })
   onStop(() => redis.stop())
   const own: Bench = { ...bench, servers: { ...servers, redisUrl: redis.url } }
   const invalidator = await startInvalidator(own)
@@ -45,7 +45,7 @@ export const emptied: Part = async (bench) => {
   for (const path of paths) await client.ask(path)
   const warmed = await countLoads()
 
-  say(`scale: ${PER_S} requests a second while Redis is emptied`)
+  print(`scale: ${PER_S} requests a second while Redis is emptied`)
   const [emptyAt, calmAt] = [BEFORE_S * PER_S, (BEFORE_S + FIRST_S) * PER_S]
   const asked = new Set<string>()
   const errors: string[] = []
@@ -67,7 +67,7 @@ export const emptied: Part = async (bench) => {
     [`in the first ${FIRST_S} s`, ms.slice(emptyAt, calmAt)],
     ['after', ms.slice(calmAt)],
   ]
-  say(
+  print(
     table(
       ['Redis emptied, ms', 'p50', 'p99', 'max', 'requests'],
       phases.map(([name, found]) => [
@@ -78,7 +78,7 @@ export const emptied: Part = async (bench) => {
     ),
   )
   const reloaded = `${loads} loads of ${asked.size} entries that were asked for again`
-  say(`scale: ${reloaded}, ${errors.length} errors${errors.length > 0 ? `: ${errors[0]}` : ''}`)
+  print(`scale: ${reloaded}, ${errors.length} errors${errors.length > 0 ? `: ${errors[0]}` : ''}`)
   return [
     {
       what: `Redis emptied, p99 in the first ${FIRST_S} s`,

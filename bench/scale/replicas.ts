@@ -20,12 +20,12 @@ const LOST_MS = 60_000
 
 /** How soon invalidators share out the resources when their number changes, and what commits feel of it. */
 export const replicas: Part = async (bench) => {
-  const { servers, quick, say } = bench
+  const { servers, quick, print } = bench
   const seconds = quick ? 20 : 120
   const first = await startInvalidator(bench)
   const ids = (await findProfileIds(servers.databaseUrl)).filter((id) => +id > LAST_WRITTEN_ID)
   await untilApplied(servers)
-  say(
+  print(
     `scale: invalidators from 1 to ${1 + MORE} and back for ${seconds} s, ${COMMITS_PER_S} commits/s`,
   )
 
@@ -55,7 +55,7 @@ export const replicas: Part = async (bench) => {
     `${of.length}`,
     ...[0.5, 0.99, 1].map((share) => shown(quantile(of, share))),
   ]
-  say(
+  print(
     table(
       ['replicas, ms', 'times', 'p50', 'p99', 'max'],
       [

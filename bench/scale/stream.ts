@@ -26,16 +26,16 @@ const LOOK_EVERY_MS = 500
 
 /** Whether replicas keep up with a long stream of commits, and what they hold meanwhile. */
 export const stream: Part = async (bench) => {
-  const { servers, quick, say } = bench
+  const { servers, quick, print } = bench
   const seconds = quick ? 20 : 600
-  const pgbench = await findPgbench({ stateDir, env: process.env, say })
+  const pgbench = await findPgbench({ stateDir, env: process.env, print })
   const replicas = await Promise.all(
     Array.from({ length: REPLICAS }, () => startInvalidator(bench)),
   )
   const ids = (await findProfileIds(servers.databaseUrl)).filter((id) => +id > LAST_WRITTEN_ID)
   await untilApplied(servers)
   await sleep(SHARED_OUT_MS)
-  say(`scale: 50,000 commits a minute for ${seconds} s, ${REPLICAS} invalidators`)
+  print(`scale: 50,000 commits a minute for ${seconds} s, ${REPLICAS} invalidators`)
 
   // All of them hear every ring.
   const countWakeUps = async () =>
@@ -57,7 +57,7 @@ export const stream: Part = async (bench) => {
   const commits = tps * seconds + lags.length
   const p99 = quantile(lags, 0.99)
   const most = Math.max(...backlogs)
-  say(
+  print(
     table(
       ['stream', 'commits', 'a minute', 'sampled', 'lost', 'p50 ms', 'p99 ms', 'max ms', 'wake-ups'],
       [
@@ -74,7 +74,7 @@ export const stream: Part = async (bench) => {
       ],
     ),
   )
-  say(
+  print(
     table(
       ['backlog, events', 'p50', 'p99', 'max', 'looks'],
       [

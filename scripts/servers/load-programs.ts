@@ -4,12 +4,12 @@ import { ConfigurationError } from '../../shared/errors.ts'
 import { type PackagedProgram, unpackProgram } from './packaged-program.ts'
 import { findProgram } from './path-search.ts'
 import { succeeds } from './run.ts'
-import type { Say } from './say.ts'
+import type { Print } from './print.ts'
 
 export interface LoadProgramOptions {
   readonly stateDir: string
   readonly env: NodeJS.ProcessEnv
-  readonly say: Say
+  readonly print: Print
 }
 
 /**

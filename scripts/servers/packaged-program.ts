@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findProgram } from './path-search.ts'
 import { run } from './run.ts'
-import type { Say } from './say.ts'
+import type { Print } from './print.ts'
 
 /** A program outside the system's folders, and the environment that finds its libraries. */
 export interface PackagedProgram {
@@ -20,7 +20,7 @@ export interface PackagedProgramOptions {
   /** Where it stands below the folder; the first that runs is taken. */
   readonly candidates: (folder: string) => Promise<readonly string[]>
   readonly env: NodeJS.ProcessEnv
-  readonly say: Say
+  readonly print: Print
 }
 
 /**
@@ -28,7 +28,7 @@ export interface PackagedProgramOptions {
  * works on folders of ours and reads the system's state only to know which libraries are there.
  */
 export async function unpackProgram(options: PackagedProgramOptions): Promise<PackagedProgram> {
-  const { stateDir, name, env, say } = options
+  const { stateDir, name, env, print } = options
   const folder = join(stateDir, name)
   const unpacked = await findIn(folder, options)
   if (unpacked) return unpacked
@@ -36,7 +36,7 @@ export async function unpackProgram(options: PackagedProgramOptions): Promise<Pa
   // The system's tools may stand where an ordinary user's PATH does not look.
   const tools = { ...env, PATH: `${env.PATH ?? ''}:/usr/bin:/bin:/usr/sbin:/sbin`, LC_ALL: 'C' }
   if (!findProgram(['apt-get'], tools.PATH)) throw new Error('there is no apt-get')
-  say(`no ${name} on PATH: unpacking the distribution's package into ${folder} (not installed)`)
+  print(`no ${name} on PATH: unpacking the distribution's package into ${folder} (not installed)`)
 
   await mkdir(stateDir, { recursive: true })
   const fresh = await mkdtemp(`${folder}-`)

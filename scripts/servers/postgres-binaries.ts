@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { ConfigurationError } from '../../shared/errors.ts'
 import type { OsUser } from './os-user.ts'
 import { run } from './run.ts'
-import type { Say } from './say.ts'
+import type { Print } from './print.ts'
 import { asUser } from './server-process.ts'
 
 /** The embedded Postgres: full paths of its programs. */
@@ -19,8 +19,8 @@ export interface PostgresBinaries {
 export const findPostgresBinaries = (
   folder: string,
   user: OsUser | undefined,
-  say: Say,
-): Promise<PostgresBinaries> => makeRunnable(findPackage(), folder, user, say)
+  print: Print,
+): Promise<PostgresBinaries> => makeRunnable(findPackage(), folder, user, print)
 
 /**
  * Makes an installed package runnable: `npm ci --ignore-scripts` leaves out the links to its
@@ -30,14 +30,14 @@ export async function makeRunnable(
   installed: string,
   folder: string,
   user: OsUser | undefined,
-  say: Say,
+  print: Print,
 ): Promise<PostgresBinaries> {
   if (!(await hasLinks(installed))) await makeLinks(installed).catch(() => {})
   if (await works(installed, user)) return binariesIn(installed)
 
   const copied = join(folder, 'postgres-binaries')
   if (!(await works(copied, user))) {
-    say(`the Postgres that npm installed cannot be run from there: it is copied to ${copied}`)
+    print(`the Postgres that npm installed cannot be run from there: it is copied to ${copied}`)
     const fresh = await mkdtemp(`${copied}-`)
     await cp(installed, fresh, { recursive: true, verbatimSymlinks: true })
     await makeLinks(fresh)

@@ -8,7 +8,7 @@ import { findServerFolder } from './server-folder.ts'
 import { findFreePort } from './port.ts'
 import { findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.ts'
 import { run } from './run.ts'
-import type { Say } from './say.ts'
+import type { Print } from './print.ts'
 import type { Server } from './server.ts'
 import { asUser, type ServerProcess, startProcess } from './server-process.ts'
 
@@ -23,7 +23,7 @@ export interface PostgresOptions {
   readonly durable: boolean
   /** Further settings, such as `max_prepared_transactions`. */
   readonly settings?: Readonly<Record<string, string | number>>
-  readonly say: Say
+  readonly print: Print
 }
 
 /** An embedded Postgres that was started here. */
@@ -38,10 +38,10 @@ const START_MS = 60_000
 
 /** Starts an embedded Postgres on a free port, with its data made the first time. */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
-  const { stateDir, name, durable, say } = options
+  const { stateDir, name, durable, print } = options
   const user = await findServerUser()
-  const folder = await findServerFolder(stateDir, user, say)
-  const binaries = await findPostgresBinaries(folder, user, say)
+  const folder = await findServerFolder(stateDir, user, print)
+  const binaries = await findPostgresBinaries(folder, user, print)
   const home = join(folder, name)
   const dataDir = join(home, 'data')
   const passwordPath = join(home, 'password')

@@ -1,19 +1,19 @@
 import { join } from 'node:path'
 import { type PackagedProgram, unpackProgram } from './packaged-program.ts'
 import { findProgram } from './path-search.ts'
-import type { Say } from './say.ts'
+import type { Print } from './print.ts'
 
 export interface PromtoolOptions {
   readonly stateDir: string
   readonly env: NodeJS.ProcessEnv
-  readonly say: Say
+  readonly print: Print
 }
 
 /** Finds what checks the rules of Prometheus on PATH, else unpacks the distribution's package. */
 export async function findPromtool({
   stateDir,
   env,
-  say,
+  print,
 }: PromtoolOptions): Promise<PackagedProgram> {
   const command = findProgram(['promtool'], env.PATH)
   if (command) return { command, env: {} }
@@ -24,6 +24,6 @@ export async function findPromtool({
     isStatic: true,
     candidates: async (folder) => [join(folder, 'usr/bin/promtool')],
     env,
-    say,
+    print,
   })
 }

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findProgram } from './path-search.ts'
 import { run, succeeds } from './run.ts'
-import type { Say } from './say.ts'
+import type { Print } from './print.ts'
 
 /** A Redis server outside the system's folders, and the environment that finds its libraries. */
 interface UnpackedRedis {
@@ -17,7 +17,7 @@ interface UnpackedRedis {
 export async function unpackRedis(
   stateDir: string,
   env: NodeJS.ProcessEnv,
-  say: Say,
+  print: Print,
 ): Promise<UnpackedRedis> {
   const folder = join(stateDir, 'redis')
   const cached = await findIn(folder, env)
@@ -26,7 +26,7 @@ export async function unpackRedis(
   // The system's tools may stand where an ordinary user's PATH does not look.
   const tools = { ...env, PATH: `${env.PATH ?? ''}:/usr/bin:/bin:/usr/sbin:/sbin`, LC_ALL: 'C' }
   if (!findProgram(['apt-get'], tools.PATH)) throw new Error('there is no apt-get')
-  say(`no Redis on PATH: unpacking the distribution's package into ${folder} (not installed)`)
+  print(`no Redis on PATH: unpacking the distribution's package into ${folder} (not installed)`)
 
   const fresh = await mkdtemp(`${folder}-`)
   try {

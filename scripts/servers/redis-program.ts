@@ -3,7 +3,7 @@ import { ConfigurationError } from '../../shared/errors.ts'
 import { findProgram } from './path-search.ts'
 import { unpackRedis } from './redis-package.ts'
 import { succeeds } from './run.ts'
-import type { Say } from './say.ts'
+import type { Print } from './print.ts'
 
 /** What can be run as a Redis server here: a program, or an image in Docker. */
 export type RedisProgram =
@@ -14,7 +14,7 @@ export type RedisProgram =
 export async function findRedisProgram(
   stateDir: string,
   env: NodeJS.ProcessEnv,
-  say: Say,
+  print: Print,
 ): Promise<RedisProgram> {
   const command = findProgram(['redis-server', 'valkey-server'], env.PATH)
   if (command) return { command }
@@ -23,7 +23,7 @@ export async function findRedisProgram(
   const failures: string[] = []
   if (/\b(debian|ubuntu)\b/.test(release)) {
     try {
-      return await unpackRedis(stateDir, env, say)
+      return await unpackRedis(stateDir, env, print)
     } catch (error) {
       failures.push(` The distribution's package could not be unpacked: ${lastLine(error)}.`)
     }
@@ -31,7 +31,7 @@ export async function findRedisProgram(
 
   if (await succeeds('docker', ['version'], { env })) {
     const image = env.REDIS_IMAGE ?? 'redis:7-alpine'
-    say(`no Redis on PATH: running ${image} in Docker`)
+    print(`no Redis on PATH: running ${image} in Docker`)
     return { image }
   }
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { findFreePort } from './port.ts'
 import { findRedisProgram, type RedisProgram } from './redis-program.ts'
 import { run } from './run.ts'
-import type { Say } from './say.ts'
+import type { Print } from './print.ts'
 import type { Server } from './server.ts'
 import { type ServerProcess, startProcess } from './server-process.ts'
 
@@ -17,7 +17,7 @@ export interface RedisOptions {
   readonly port?: number
   /** A folder whose `dump.rdb` it begins with, and into which `SAVE` writes it. */
   readonly dataDir?: string
-  readonly say: Say
+  readonly print: Print
 }
 
 /** A Redis that was started here. It stores nothing on disk unless it is told to. */
@@ -38,9 +38,9 @@ const CONTAINER_START_MS = 180_000
  * @throws ConfigurationError when this machine has none, with how to install one.
  */
 export async function startRedis(options: RedisOptions): Promise<RedisServer> {
-  const { stateDir, env, say } = options
+  const { stateDir, env, print } = options
   await mkdir(stateDir, { recursive: true })
-  const program = await findRedisProgram(stateDir, env, say)
+  const program = await findRedisProgram(stateDir, env, print)
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await findFreePort())
     const server = await launch(program, port, join(stateDir, 'redis.log'), options)

@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readlink, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { OsUser } from './os-user.ts'
 import { run } from './run.ts'
-import type { Say } from './say.ts'
+import type { Print } from './print.ts'
 import { asUser } from './server-process.ts'
 
 /**
@@ -12,7 +12,7 @@ import { asUser } from './server-process.ts'
 export async function findServerFolder(
   stateDir: string,
   user: OsUser | undefined,
-  say: Say,
+  print: Print,
 ): Promise<string> {
   await mkdir(stateDir, { recursive: true })
   if (!user) return stateDir
@@ -33,7 +33,7 @@ export async function findServerFolder(
   const folder = await mkdtemp('/var/lib/spms-')
   await chmod(folder, 0o755)
   await symlink(folder, join(stateDir, LINK))
-  say(`the user ${user.name} cannot enter ${stateDir}: its servers keep their files in ${folder}`)
+  print(`the user ${user.name} cannot enter ${stateDir}: its servers keep their files in ${folder}`)
   return folder
 }
 

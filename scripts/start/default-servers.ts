@@ -10,7 +10,7 @@ import { errorCode } from '../error-code.ts'
 import { type SeedSummary, seed } from '../seed/seed.ts'
 import { startPostgres } from '../servers/postgres.ts'
 import { startRedis } from '../servers/redis.ts'
-import type { Say } from '../servers/say.ts'
+import type { Print } from '../servers/print.ts'
 import {
   describeServer,
   endLeftovers,
@@ -32,7 +32,7 @@ export interface DefaultServers {
 export interface DefaultServersOptions {
   readonly stateDir: string
   readonly env: NodeJS.ProcessEnv
-  readonly say: Say
+  readonly print: Print
   /** Told how each thing that was started is stopped, as soon as it runs. */
   readonly onStop: (stop: () => Promise<unknown>) => void
 }
@@ -42,7 +42,7 @@ export interface DefaultServersOptions {
  * @throws ConfigurationError while another start runs here.
  */
 export async function startDefaultServers(options: DefaultServersOptions): Promise<DefaultServers> {
-  const { stateDir, env, say, onStop } = options
+  const { stateDir, env, print, onStop } = options
   await mkdir(stateDir, { recursive: true })
   const previous = await readState(stateDir)
   if (previous?.running) {
@@ -59,7 +59,7 @@ export async function startDefaultServers(options: DefaultServersOptions): Promi
   await note({})
   onStop(() => removeState(stateDir))
 
-  const postgres = await startPostgres({ stateDir, name: 'postgres', durable: true, say })
+  const postgres = await startPostgres({ stateDir, name: 'postgres', durable: true, print })
   onStop(() => postgres.stop())
   const databaseUrl = postgres.urlOf('spms')
   await note({ servers: [describeServer(postgres)] })
@@ -67,17 +67,17 @@ export async function startDefaultServers(options: DefaultServersOptions): Promi
   const redisUrl = env.REDIS_URL || (await startOwnRedis())
   await createDatabase(postgres.urlOf('postgres'), 'spms')
   const applied = await migrate(databaseUrl)
-  if (applied.length > 0) say(`migrated: ${applied.join(', ')}`)
+  if (applied.length > 0) print(`migrated: ${applied.join(', ')}`)
   const { version, changed } = await install(databaseUrl, compileRules(catalog))
-  if (changed.length > 0) say(`installed the triggers of rules version ${version}`)
+  if (changed.length > 0) print(`installed the triggers of rules version ${version}`)
   const seeded = await seed(databaseUrl)
-  if (!seeded.alreadyThere) say(`seeded ${seeded.users} users and what belongs to them`)
+  if (!seeded.alreadyThere) print(`seeded ${seeded.users} users and what belongs to them`)
   // Now that they hold what they should, others may find them.
   await note({ databaseUrl, redisUrl })
   return { databaseUrl, redisUrl, seeded, sessionSecrets: await keepSecret(stateDir) }
 
   async function startOwnRedis(): Promise<string> {
-    const redis = await startRedis({ stateDir, env, say })
+    const redis = await startRedis({ stateDir, env, print })
     onStop(() => redis.stop())
     await note({ servers: [describeServer(redis)] })
     return redis.url

@@ -10,7 +10,7 @@ import { describeMeasure, describePhase, describeRun } from './report.ts'
 import { run } from './run.ts'
 
 const MINUTE_MS = 60_000
-const say = (text: string) => void process.stdout.write(`${text}\n`)
+const print = (text: string) => void process.stdout.write(`${text}\n`)
 
 interface Options {
   readonly seed: number
@@ -49,28 +49,28 @@ const {
   .parse()
   .opts<Options>()
 
-say(`seed ${seed}`)
+print(`seed ${seed}`)
 const logPath = join(stateDir, `consistency-${seed}.log`)
 await rm(logPath, { force: true })
-const tellLog = () => say(`what the processes said meanwhile: ${logPath}`)
+const logProgress = () => print(`what the processes said meanwhile: ${logPath}`)
 const { measures, phases } = await run({
   isMeasured,
   keepsGoing: keepGoing,
-  onMeasure: (measure) => say(describeMeasure(measure)),
+  onMeasure: (measure) => print(describeMeasure(measure)),
   seed,
   logPath,
   faults: rounds(),
   calmMs: 3_000,
   isLong: minutes > 10,
   forMs: minutes * MINUTE_MS,
-  onPhase: (report) => say(describePhase(report)),
+  onPhase: (report) => print(describePhase(report)),
 }).catch((error: unknown) => {
-  tellLog()
+  logProgress()
   throw error
 })
-say(describeRun(phases))
+print(describeRun(phases))
 if ([...measures, ...phases].some(({ violations }) => violations.length > 0)) {
-  tellLog()
+  logProgress()
   process.exitCode = 1
 } else await rm(logPath, { force: true })
 

@@ -220,7 +220,7 @@ describe('the bell on a server with prepared transactions and a short queue', fu
       name,
       durable: false,
       settings: { max_prepared_transactions: 2, max_notify_queue_pages: 64 },
-      say: () => {},
+      print: () => {},
     })
     url = server.url
     client = new Client({ connectionString: url })

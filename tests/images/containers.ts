@@ -20,7 +20,7 @@ const EXAMPLE_PROFILE = `
 /** Not without an end: the proxy of a published port listens before its container does, and may drop what it took. */
 const ask = (url: string, withinMs = ANSWER_MS) =>
   fetch(url, { signal: AbortSignal.timeout(withinMs) })
-const say = (line: string) => void process.stdout.write(`    ${line}\n`)
+const print = (line: string) => void process.stdout.write(`    ${line}\n`)
 
 describe('docker-compose.yml and its images', function () {
   this.timeout(300_000)
@@ -32,14 +32,14 @@ describe('docker-compose.yml and its images', function () {
     this.timeout(1_800_000)
     system = await openCompose()
     const { compose } = system
-    say(
+    print(
       `built in ${await secondsOf(() => compose('build', 'migrate', 'seed', 'api', 'invalidator'))} s`,
     )
     const ready = await secondsOf(async () => {
       await compose('up', '-d')
       await until(isReady)
     })
-    say(`ready ${ready} s after \`up\`, which built a database`)
+    print(`ready ${ready} s after \`up\`, which built a database`)
     expect(await compose('run', '--rm', 'seed')).to.include('log in as')
     profileId = await system.psql(EXAMPLE_PROFILE)
     await untilCached()
@@ -104,7 +104,7 @@ describe('docker-compose.yml and its images', function () {
           await docker('inspect', '--format', format, await onlyContainer(service))
         ).trim()
         const [described] = JSON.parse(await docker('image', 'inspect', image)) as [Image]
-        for (const layer of await layersOf(image)) say(`${service}: ${layer}`)
+        for (const layer of await layersOf(image)) print(`${service}: ${layer}`)
         return described
       }),
     )
@@ -190,15 +190,15 @@ describe('docker-compose.yml and its images', function () {
           async (service) => `${service} ${await memoryOf(await onlyContainer(service))}`,
         ),
       )
-    say(`memory idle: ${(await memory()).join(', ')}`)
+    print(`memory idle: ${(await memory()).join(', ')}`)
     const { perS, failed } = await load(address(), LOAD_MS)
-    say(`memory after ${perS} hits/s: ${(await memory()).join(', ')}`)
+    print(`memory after ${perS} hits/s: ${(await memory()).join(', ')}`)
     expect(failed).to.equal(0)
   })
 
   for (const service of SERVICES) {
     it(`go on after a restart of ${service}`, async () => {
-      say(`${service} restarted in ${await secondsOf(() => system.compose('restart', service))} s`)
+      print(`${service} restarted in ${await secondsOf(() => system.compose('restart', service))} s`)
       await until(isReady)
       await expectSeen(`seen after a restart of ${service}`)
     })
@@ -208,7 +208,7 @@ describe('docker-compose.yml and its images', function () {
     for (const service of ['api', 'invalidator']) {
       const id = await onlyContainer(service)
       const tookS = await secondsOf(() => docker('stop', '--time', `${GRACE_S}`, id))
-      say(`${service} stopped in ${tookS} s`)
+      print(`${service} stopped in ${tookS} s`)
       expect(Number(tookS)).to.be.below(GRACE_S / 2)
       const code = await docker('inspect', '--format', '{{ .State.ExitCode }}', id)
       expect(code.trim()).to.equal('0')
@@ -216,7 +216,7 @@ describe('docker-compose.yml and its images', function () {
         await docker('start', id)
         await (service === 'api' ? until(isReady) : untilCached())
       })
-      say(`${service} ready ${ready} s after its start`)
+      print(`${service} ready ${ready} s after its start`)
     }
   })
 

@@ -12,8 +12,8 @@ export async function openPromtool(): Promise<Promtool | null> {
   const { env } = process
   const canUnpack = ['apt-get', 'dpkg-deb'].every((tool) => findProgram([tool], env.PATH))
   if (!canUnpack && !findProgram(['promtool'], env.PATH)) return null
-  const say = (line: string) => void process.stderr.write(`${line}\n`)
-  const { command, env: own } = await findPromtool({ stateDir, env, say })
+  const print = (line: string) => void process.stderr.write(`${line}\n`)
+  const { command, env: own } = await findPromtool({ stateDir, env, print })
   return (...args) =>
     run(command, args, { env: { ...env, ...own } }).catch(
       ({ stdout = '', stderr = '' }: { stdout?: string; stderr?: string }) =>

@@ -47,7 +47,7 @@ async function findLibrary(): Promise<string> {
     isStatic: true,
     candidates: async (folder) => [join(folder, 'usr/bin/faketime')],
     env: process.env,
-    say: (line) => void process.stderr.write(`${line}\n`),
+    print: (line) => void process.stderr.write(`${line}\n`),
   })
   const libraries = join(dirname(command), '../lib')
   const found = (await readdir(libraries, { recursive: true })).find((path) =>

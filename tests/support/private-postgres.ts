@@ -53,10 +53,10 @@ export async function startPrivatePostgres({
   seeded = true,
   install: installTriggers = (url) => install(url, compileRules(catalog)),
 }: PrivatePostgresOptions = {}): Promise<CopyablePostgres> {
-  const say = (line: string) => void process.stderr.write(`${line}\n`)
+  const print = (line: string) => void process.stderr.write(`${line}\n`)
   const open: Open = (name, port) =>
     startPostgres({
-      ...{ stateDir, name, durable: false, settings, say },
+      ...{ stateDir, name, durable: false, settings, print },
       ...(port !== undefined && { port }),
     })
   const name = newName()

@@ -62,5 +62,5 @@ const start = (
     },
     ...(port !== undefined && { port }),
     dataDir,
-    say: (line) => void process.stderr.write(`${line}\n`),
+    print: (line) => void process.stderr.write(`${line}\n`),
   })

@@ -82,12 +82,12 @@ interface Services {
 }
 
 async function startEmbedded(env: NodeJS.ProcessEnv, job: number): Promise<Services> {
-  const folder = await findServerFolder(stateDir, await findServerUser(), say)
+  const folder = await findServerFolder(stateDir, await findServerUser(), print)
   await removeLeftovers(folder)
   const name = `test-${process.pid}-job-${job}`
   stops.push(() => rm(join(folder, name), { recursive: true, force: true }))
   stops.push(() => rm(join(stateDir, `${name}.log`), { force: true }))
-  const postgres = await startPostgres({ stateDir, name, durable: false, say })
+  const postgres = await startPostgres({ stateDir, name, durable: false, print })
   stops.push(() => postgres.stop())
   return { databaseUrl: postgres.url, ...(await startEmbeddedRedis(env)) }
 }
@@ -106,7 +106,7 @@ async function startEmbeddedRedis(env: NodeJS.ProcessEnv) {
     env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
     return { redisUrl: redis.url, redisServerUrl: redis.serverUrl }
   }
-  const redis = await startRedis({ stateDir, env, say })
+  const redis = await startRedis({ stateDir, env, print })
   stops.push(() => redis.stop())
   return { redisUrl: redis.url }
 }
@@ -155,4 +155,4 @@ function isAlive(pid: number): boolean {
   }
 }
 
-const say = (line: string) => void process.stderr.write(`${line}\n`)
+const print = (line: string) => void process.stderr.write(`${line}\n`)

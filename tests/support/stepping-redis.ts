@@ -47,7 +47,7 @@ async function findLibrary(): Promise<string | undefined> {
     packages: ['faketime', 'libfaketime'],
     candidates: (folder) => Promise.resolve([join(folder, 'usr/bin/faketime')]),
     env: process.env,
-    say: (line) => void process.stderr.write(`${line}\n`),
+    print: (line) => void process.stderr.write(`${line}\n`),
   })
   const libraries = join(command, '../../lib')
   const found = await readdir(libraries, { recursive: true })

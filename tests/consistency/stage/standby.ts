@@ -32,7 +32,7 @@ export async function startStandby(
     stateDir,
     name,
     durable: false,
-    say: (line: string) => void process.stderr.write(`${line}\n`),
+    print: (line: string) => void process.stderr.write(`${line}\n`),
     settings: {
       ...settings,
       primary_conninfo: `host=${hostname} port=${port} user=${username} password=${password}`,

@@ -1,2 +1,2 @@
 /** Tells the person at the terminal what happens, one line at a time. */
-export type Say = (line: string) => void
+export type Print = (line: string) => void
