@@ -30,7 +30,7 @@ export function createInvalidatorMetrics(registry: Registry): InvalidatorMetrics
   const { counter, gauge, histogram, tally } = createInstruments(registry)
   return {
     events: tally('spms_events_total', 'Events read from the log', 'table', 'op'),
-    invalidatedKeys: counter('spms_invalidated_keys_total', 'Entries forgotten', 'resource'),
+    invalidatedKeys: counter('spms_invalidated_keys_total', 'Entries invalidated', 'resource'),
     flushes: counter('spms_flushes_total', 'Flushes by reason', 'resource', 'reason'),
     lagSeconds: histogram(
       'spms_invalidation_lag_seconds',

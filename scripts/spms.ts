@@ -99,7 +99,7 @@ program
 
 program
   .command('tail')
-  .description('print changes as they are committed, and what is forgotten for each')
+  .description('print changes as they are committed, and the entries that each invalidates')
   .action(async () => {
     const { runTail } = await import('./verbs/tail.ts')
     const stop = new AbortController()
@@ -111,7 +111,7 @@ program
 
 program
   .command('flush <what>')
-  .description('forget all entries of a resource, or of those whose keys match a key or a pattern')
+  .description('flush a resource, or the resources whose keys match a key or a pattern')
   .action(async (what: string) => {
     const { runFlush } = await import('./verbs/flush.ts')
     await runFlush(await find(), prefix(), what)

@@ -42,7 +42,7 @@ describe('verify', function () {
     system.sql.query(`update ${FORGOTTEN} set name = $1 where id = $2`, [name, tagId])
 
   /** As a build would whose staff profiles know nothing of one table. */
-  async function startForgetful(): Promise<TestInvalidator> {
+  async function startWithoutInvalidation(): Promise<TestInvalidator> {
     await system.invalidator.kill()
     const invalidator = startInvalidator({
       databaseUrl: system.databaseUrl,
@@ -82,7 +82,7 @@ describe('verify', function () {
   })
 
   it('finds what a missing rule left in the cache, and forgets it', async () => {
-    await using forgetful = await startForgetful()
+    await using forgetful = await startWithoutInvalidation()
     expect(forgetful.working).to.be.true
     await rename('before')
     await until(async () => (await run()).code === 0)
@@ -96,7 +96,7 @@ describe('verify', function () {
   })
 
   it('goes on watching, and says how old what it found was', async () => {
-    await using forgetful = await startForgetful()
+    await using forgetful = await startWithoutInvalidation()
     expect(forgetful.working).to.be.true
     const child = await startCli(target(), 'verify', '--watch', '--sample', '500')
     const lines: string[] = []

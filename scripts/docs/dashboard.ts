@@ -154,7 +154,7 @@ const ROWS: readonly Row[] = [
       },
       {
         id: 115,
-        title: 'Entries forgotten',
+        title: 'Entries invalidated',
         help: 'That were really there.',
         unit: 'ops',
         queries: { '{{resource}}': `sum by (resource) (${rate('spms_invalidated_keys_total')})` },
@@ -162,7 +162,7 @@ const ROWS: readonly Row[] = [
       {
         id: 116,
         title: 'Flushes',
-        help: 'Resources that were forgotten whole, and why.',
+        help: 'Flushed resources, by reason.',
         unit: 'short',
         queries: {
           '{{resource}} {{reason}}':

@@ -11,7 +11,7 @@ export async function checkInvalidator(databaseUrl: string): Promise<Finding[]> 
   return [
     wrong(
       'no invalidator is running',
-      `nothing is forgotten, so little is served from the cache; the log grows (${events} events)`,
+      `nothing is invalidated, so little is served from the cache; the log grows (${events} events)`,
       'start it, or find out why it does not connect: its log says so',
     ),
   ]

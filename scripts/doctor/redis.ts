@@ -56,7 +56,7 @@ function writes(info: Info): Finding[] {
     findings.push(
       wrong(
         'this Redis is a replica',
-        'nothing can be filled or forgotten',
+        'nothing can be stored or invalidated',
         'give the address of the master in REDIS_URL',
       ),
     )

@@ -49,7 +49,7 @@ export async function runFlush(
       await sleep(20)
     }
   })
-  console.log('forgotten')
+  console.log('flushed')
 }
 
 /** Answers with a snapshot that sees the request. */

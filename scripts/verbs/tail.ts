@@ -53,7 +53,7 @@ export async function runTail(
           [...keys.values()].flatMap((set) => [...set]),
           SHOWN_KEYS,
         )) {
-          console.log(`    forget ${line}`)
+          console.log(`    invalidate ${line}`)
         }
       }
       await client.query('commit')

@@ -71,7 +71,7 @@ function report(found: readonly Verified[]): boolean {
 
 function printMismatches(found: readonly Verified[]): void {
   for (const { outcome, resource, key, variant } of found) {
-    if (outcome === 'wrong') console.log(`WRONG  ${resource}  ${key}  ${variant}  (forgotten now)`)
+    if (outcome === 'wrong') console.log(`WRONG  ${resource}  ${key}  ${variant}  (deleted)`)
     if (outcome === 'unreadable') {
       console.log(`UNREADABLE  ${resource}  ${key}  ${variant}  (deleted now; ${OTHER_WRITER})`)
     }

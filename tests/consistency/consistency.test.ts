@@ -51,7 +51,7 @@ describe('the checker of consistency finds what is broken:', function () {
   }[] = [
     {
       what: 'an invalidator that forgets nothing, and says it did',
-      replaced: { replaceInInvalidators: './tests/consistency/broken/forget-nothing.ts' },
+      replaced: { replaceInInvalidators: './tests/consistency/broken/invalidate-nothing.ts' },
       fault: null,
       guarantee: 'G1',
     },
@@ -69,7 +69,7 @@ describe('the checker of consistency finds what is broken:', function () {
     },
     {
       what: 'tokens that are always covered, while the invalidator is dead',
-      replaced: { replaceInApis: './tests/consistency/broken/cover-always.ts' },
+      replaced: { replaceInApis: './tests/consistency/broken/satisfy-always.ts' },
       fault: faultNamed('invalidator-killed'),
       guarantee: 'G3',
     },
@@ -114,7 +114,7 @@ describe('the checker of consistency finds what is broken:', function () {
   }
 
   it('a lease for everyone who asks', async () => {
-    const replaceInApis = './tests/consistency/broken/lease-for-everyone.ts'
+    const replaceInApis = './tests/consistency/broken/lease-for-every-reader.ts'
     const { measures } = await run({
       seed: 1,
       faults: [],

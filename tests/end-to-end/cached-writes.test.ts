@@ -107,7 +107,7 @@ describe('writes through the API, read through the cache', function () {
 
   it('T47: a hit is what the miss before it was', async () => {
     for (const path of ['users/4', 'projects/204', 'users/staffprofiles/104', 'users/me']) {
-      await warm.forget()
+      await warm.invalidate()
       const miss = await read(path, 4)
       expect(miss.cache, path).to.equal('fwd=miss')
       const hit = await readWarm(path, 4)

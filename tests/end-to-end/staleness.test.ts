@@ -84,7 +84,7 @@ describe('whatever has died or stopped', function () {
     }
   }
 
-  const forgotten = () => system.metric('spms_invalidated_keys_total', 'resource="staff:profile"')
+  const invalidated = () => system.metric('spms_invalidated_keys_total', 'resource="staff:profile"')
 
   interface Outage {
     readonly what: string
@@ -129,7 +129,7 @@ describe('whatever has died or stopped', function () {
   for (const { what, begin, end, isSlow } of outages) {
     it(`${what}: nothing older than the bound is fresh, and load stays absorbed`, async () => {
       await untilAllHit()
-      const forgottenBefore = isSlow ? await forgotten() : 0
+      const invalidatedBefore = isSlow ? await invalidated() : 0
       await begin()
       const loadsBefore = await loads()
       const seen = await readFor(OUTAGE_BOUNDS * BOUND_MS)
@@ -141,7 +141,7 @@ describe('whatever has died or stopped', function () {
       expect(stalest).to.be.within(BOUND_MS / 2, BOUND_MS)
       // Once for each entry and bound, in both processes together; and where the first one began.
       const refills = PROFILES * (OUTAGE_BOUNDS + 1)
-      expect(loaded).to.be.at.most(refills + (isSlow ? (await forgotten()) - forgottenBefore : 0))
+      expect(loaded).to.be.at.most(refills + (isSlow ? (await invalidated()) - invalidatedBefore : 0))
       const hits = seen.filter(({ cache }) => cache === 'hit').length
       expect(hits / seen.length).to.be.above(0.8)
       await untilAllHit()

@@ -25,7 +25,7 @@ interface Parts {
 }
 
 /** Hears a ring only while somebody waits for it. */
-class Forgetful extends WakeUp {
+class WakeUpWithoutMemory extends WakeUp {
   #waiting = false
 
   override notify(): void {
@@ -98,7 +98,7 @@ describe('a commit waits until something else wakes the sleeper', () => {
     {
       part: 'a ring during the last reading was forgotten',
       moment: 'it reads with the sleep lock',
-      wakeUp: new Forgetful(),
+      wakeUp: new WakeUpWithoutMemory(),
     },
   ]
   for (const { part, moment, damage, ...replaced } of parts) {

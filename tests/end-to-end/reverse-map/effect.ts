@@ -63,7 +63,7 @@ export async function compare(
 export async function findWrong(warm: WarmSystem): Promise<readonly string[]> {
   await warm.warm(warm.entries)
   const shown = new Map(warm.entries.map((entry) => [entry, warm.answered(entry)]))
-  await warm.forget()
+  await warm.invalidate()
   await warm.warm(warm.entries)
   return warm.entries.filter((entry) => warm.answered(entry) !== shown.get(entry))
 }

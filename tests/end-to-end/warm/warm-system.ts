@@ -30,7 +30,7 @@ export interface WarmSystem extends AsyncDisposable {
   /** Asks again what is soon to be gone by itself: that something is not there is not kept long. */
   renew(): Promise<void>
   /** Forgets everything, without any event. */
-  forget(): Promise<void>
+  invalidate(): Promise<void>
   /** Waits until all that is committed by now has been applied to every resource. */
   untilApplied(): Promise<void>
   /** From now on invalidates by other rules. */
@@ -102,7 +102,7 @@ async function warmUp(
 
   const cached = () => lasting(0)
 
-  async function forget(given: readonly string[]) {
+  async function invalidate(given: readonly string[]) {
     if (given.length > 0) await invalidator.redis.del(given.map((entry) => keyOf(prefix, entry)))
   }
 
@@ -150,10 +150,10 @@ async function warmUp(
     async renew() {
       const kept = await lasting(SOON_MS)
       const others = entries.filter((entry) => !kept.has(entry))
-      await forget(others)
+      await invalidate(others)
       await warm(others)
     },
-    forget: () => forget(entries),
+    invalidate: () => invalidate(entries),
     untilApplied,
     async follow(rules) {
       await invalidator[Symbol.asyncDispose]()
