@@ -13,7 +13,7 @@ const HEARING_MS = 2_000
  * Returns what was observed instead, or `null` for a session. `other` is a second connection by the
  * same way.
  */
-export async function whyNotSession(client: Client, other: Client): Promise<string | null> {
+export async function sessionModeProblem(client: Client, other: Client): Promise<string | null> {
   const channel = escapeIdentifier(`session_check_${randomUUID()}`)
   const first = await backendOf(client)
   await other.query('begin')

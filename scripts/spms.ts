@@ -1,12 +1,12 @@
 import { Command, InvalidArgumentError } from 'commander'
 import { CACHE_PREFIX, type Environment } from '../shared/config.ts'
 import { withSecretFiles } from '../shared/secret-files.ts'
-import { outliveClosedPipe } from './closed-pipe.ts'
+import { ignoreClosedPipe } from './closed-pipe.ts'
 import { describeFailure } from './describe-failure.ts'
 import { stateDir } from './paths.ts'
 import { type Discovered, discover } from './servers/discover.ts'
 
-outliveClosedPipe()
+ignoreClosedPipe()
 
 const program = new Command('spms')
   .description('Works on DATABASE_URL, or on the servers of the `npm start` that runs here.')

@@ -1,5 +1,5 @@
 import { ConfigurationError } from '../shared/errors.ts'
-import { outliveClosedPipe } from './closed-pipe.ts'
+import { ignoreClosedPipe } from './closed-pipe.ts'
 import { describeFailure } from './describe-failure.ts'
 import { stateDir } from './paths.ts'
 import { readStartConfig, type StartConfig } from './start/config.ts'
@@ -15,13 +15,13 @@ const onStop = (stop: () => Promise<unknown>) => void stops.push(stop)
 const print = (line: string) => console.log(line)
 const isCached = ({ headers }: Response) => !headers.get('cache-status')?.includes('bypass')
 
-outliveClosedPipe()
+ignoreClosedPipe()
 
 /** Resolves when we are asked to stop. Again is not more: a terminal and npm both pass a Ctrl-C on. */
 const asked = new Promise<void>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'])
     process.on(signal, () => resolve())
-  if (process.env.npm_lifecycle_event !== undefined) whenParentDies(resolve)
+  if (process.env.npm_lifecycle_event !== undefined) onParentExit(resolve)
 })
 
 try {
@@ -110,7 +110,7 @@ async function unexpectedEnd({ name, ended }: Service): Promise<never> {
   throw new ConfigurationError(`the ${name} ended unexpectedly (${how}): stopping everything`)
 }
 
-function whenParentDies(act: () => void): void {
+function onParentExit(act: () => void): void {
   const parent = process.ppid
   setInterval(() => {
     if (process.ppid !== parent) act()

@@ -61,13 +61,13 @@ export interface BearerDeps {
   readonly keyId: string
   readonly logger: Logger
   /** For how long the issuer's keys are kept. */
-  readonly keysLiveMs?: number
+  readonly keysTtlMs?: number
   /** How often at most tokens that name unknown keys make us ask the issuer for new ones. */
-  readonly askAgainMs?: number
+  readonly refetchIntervalMs?: number
 }
 
-const KEYS_LIVE_MS = 10 * 60_000
-const ASK_AGAIN_MS = 30_000
+const KEYS_TTL_MS = 10 * 60_000
+const REFETCH_INTERVAL_MS = 30_000
 const FETCH_MS = 2_000
 const CLOCKS_DIFFER_S = 5
 
@@ -150,29 +150,29 @@ function reasonOf(error: errors.JOSEError): string {
 /** The issuer's keys, kept for a while. What is wrong with them is no fault of a token. */
 function createKeySource(
   url: string,
-  { logger, keysLiveMs = KEYS_LIVE_MS, askAgainMs = ASK_AGAIN_MS }: BearerDeps,
+  { logger, keysTtlMs = KEYS_TTL_MS, refetchIntervalMs = REFETCH_INTERVAL_MS }: BearerDeps,
 ): JWTVerifyGetKey {
   const keys = createRemoteJWKSet(new URL(url), {
     timeoutDuration: FETCH_MS,
-    cacheMaxAge: keysLiveMs,
-    cooldownDuration: askAgainMs,
+    cacheMaxAge: keysTtlMs,
+    cooldownDuration: refetchIntervalMs,
   })
   let isAway = false
-  const note = (away: boolean, error?: unknown) => {
+  const setAway = (away: boolean, error?: unknown) => {
     if (away === isAway) return
     isAway = away
-    if (away) logger.warn('keys of the token issuer cannot be had', { error })
-    else logger.info('keys of the token issuer can be had again')
+    if (away) logger.warn("could not fetch the issuer's signing keys (JWKS)", { error })
+    else logger.info("fetched the issuer's signing keys (JWKS) again")
   }
 
   return async (header, token) => {
     try {
       const key = await keys(header, token)
-      note(false)
+      setAway(false)
       return key
     } catch (error) {
-      if (FAULTS_OF_TOKENS.some((fault) => error instanceof fault)) throw error
-      note(true, error)
+      if (TOKEN_ERRORS.some((fault) => error instanceof fault)) throw error
+      setAway(true, error)
       throw new PublicError('unavailable', 'The token cannot be checked now. Try again soon.', {
         retryAfterS: 1,
         cause: error,
@@ -181,7 +181,7 @@ function createKeySource(
   }
 }
 
-const FAULTS_OF_TOKENS = [
+const TOKEN_ERRORS = [
   errors.JWKSNoMatchingKey,
   errors.JWKSMultipleMatchingKeys,
   errors.JOSENotSupported,

@@ -16,7 +16,7 @@ export interface CatalogTrigger {
   /** Of the function's body. */
   readonly sha256: string
   /** Runs with the owner's rights and finds nothing but built-in objects by bare names. */
-  readonly guarded: boolean
+  readonly hasSafeSearchPath: boolean
 }
 
 /** A column as the catalog has it. */

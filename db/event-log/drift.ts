@@ -10,7 +10,7 @@ import { environmentalProblems, tableProblems } from './watchable.ts'
 /** How one watched table stands in the catalog. */
 export interface TableState {
   /** Whether it has exactly the triggers that its rules ask for, all of them firing always. */
-  readonly isWhole: boolean
+  readonly isIntact: boolean
   /** The rules that its triggers do follow: earlier ones, while an install waits for its turn. */
   readonly follows: InstalledTable | null
   /**
@@ -40,7 +40,7 @@ export async function scanTables(
       const { name } = table
       const found = catalog.get(name)
       const follows =
-        [table, ...earlier(name)].find((one) => isWhole(found?.triggers ?? [], one)) ?? null
+        [table, ...earlier(name)].find((one) => isIntact(found?.triggers ?? [], one)) ?? null
       const problems = [
         ...tableProblems(found, name),
         ...primaryKeyProblem(found, follows),
@@ -48,7 +48,7 @@ export async function scanTables(
         ...logProblems.map((text): Problem => ({ table: name, cause: 'log', text })),
       ]
       const { fingerprint = '' } = found ?? {}
-      return [name, { isWhole: follows === table, follows, fingerprint, found, problems }]
+      return [name, { isIntact: follows === table, follows, fingerprint, found, problems }]
     }),
   )
 }
@@ -64,14 +64,14 @@ function primaryKeyProblem(
   return [{ table: follows.name, cause: 'primary key', text }]
 }
 
-function isWhole(installed: readonly CatalogTrigger[], table: InstalledTable): boolean {
+function isIntact(installed: readonly CatalogTrigger[], table: InstalledTable): boolean {
   return expectedTriggers(table).every((wanted) => {
     const found = installed.find(({ name }) => name === wanted.name)
     return (
       found?.enabled === 'A' &&
       found.type === TYPE_OF[wanted.verb] &&
       found.unconditional &&
-      found.guarded &&
+      found.hasSafeSearchPath &&
       found.function === wanted.function &&
       found.args === wanted.args &&
       found.sha256 === wanted.sha256

@@ -6,10 +6,10 @@ import { readCatalog, readLogProblems } from './catalog.ts'
 import { digestOf, type InstalledTable, type RulesDefinition } from './definition.ts'
 import { scanTables } from './drift.ts'
 import { readWanted } from './installation.ts'
-import { dropTriggersSql, openInstaller, strayTables } from './installer.ts'
+import { dropTriggersSql, openInstaller, tablesWithStrayTriggers } from './installer.ts'
 import { identifier, literal } from './quote.ts'
 import { readRules } from './rules.ts'
-import { areSharedFunctionsWhole, sharedFunctionsSql } from './shared-functions.ts'
+import { areSharedFunctionsIntact, sharedFunctionsSql } from './shared-functions.ts'
 import { createFunction, createTrigger, tableTriggers } from './triggers.ts'
 import { union } from './union.ts'
 import { environmentalProblems, type WatchableTable, watchableTable } from './watchable.ts'
@@ -60,16 +60,16 @@ export async function install(
   // What is found damaged is made again under a lock, also where a shared function was the damage:
   // no lock is taken to replace that, and a writer may still be running the old one.
   const states = await scanTables(client, tables)
-  if (!(await areSharedFunctionsWhole(client))) await run(sharedFunctionsSql)
+  if (!(await areSharedFunctionsIntact(client))) await run(sharedFunctionsSql)
   await run(registerSql(wanted, tables, isNew ? version : null))
 
   const changed: string[] = []
   for (const table of tables) {
-    if (states.get(table.name)?.isWhole) continue
+    if (states.get(table.name)?.isIntact) continue
     await run(triggersSql(table), identifier(table.name))
     changed.push(table.name)
   }
-  for (const name of await strayTables(client, tables)) {
+  for (const name of await tablesWithStrayTriggers(client, tables)) {
     await run(dropTriggersSql(name), name)
     changed.push(name)
   }

@@ -37,7 +37,7 @@ export function createInspection(): (client: pg.ClientBase) => Promise<Installat
     tables = await scanTables(
       client,
       rules.newest?.tables ?? [],
-      rules.waysToWatch,
+      rules.versionsOf,
       (name) => before.get(name)?.found,
     )
     const states = tables

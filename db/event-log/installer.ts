@@ -14,14 +14,14 @@ export interface Installer extends AsyncDisposable {
   /**
    * Runs a few statements as one transaction: it gives way to whoever holds a lock, then tries
    * again, so that it never deadlocks with a live system nor makes writers queue behind it.
-   * @throws GaveUp that says who holds `table`, or the schema `invalidation`, all the time.
+   * @throws InstallTimeout that says who holds `table`, or the schema `invalidation`, all the time.
    */
   run(sql: string, table?: string): Promise<void>
 }
 
 /** Others did not let go of what the installer needs. What it has done stays; repeated, it goes on. */
-export class GaveUp extends Error {
-  override readonly name = 'GaveUp'
+export class InstallTimeout extends Error {
+  override readonly name = 'InstallTimeout'
   /** What Postgres said of the last attempt. */
   readonly code = '55P03'
 }
@@ -44,7 +44,7 @@ export async function openInstaller(url: string, patienceMs = PATIENCE_MS): Prom
 }
 
 /** Tables that carry triggers of ours and are not among those given. */
-export async function strayTables(
+export async function tablesWithStrayTriggers(
   client: Client,
   tables: readonly Pick<WatchedTable, 'name'>[],
 ): Promise<string[]> {
@@ -81,7 +81,7 @@ async function transaction(
       const triedMs = performance.now() - startedAtMs
       if (triedMs > patienceMs) {
         const holders = await findHolders(client, table)
-        throw new GaveUp(
+        throw new InstallTimeout(
           `gave up after ${Math.round(triedMs / 1000)} s: ${table ?? 'the schema invalidation'} is held by ` +
             `${holders.join(', ') || 'one transaction after the other'}. Repeat it when they have ended`,
           { cause: error },

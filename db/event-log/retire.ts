@@ -28,7 +28,7 @@ export async function retireOthers(
     )
     if (rowCount === 0) throw new ConfigurationError('this build is not installed')
     retired = await retireBuilds(installer, digestOf(kept))
-    await outlastGrace(installer, graceMs)
+    await waitForGracePeriod(installer, graceMs)
   }
   return { retired, ...(await install(url, kept)) }
 }
@@ -44,7 +44,7 @@ export async function retireBuilds({ client }: Installer, kept = ''): Promise<nu
 }
 
 /** Waits until every retirement is so long ago, also one that an earlier call was stopped after. */
-export async function outlastGrace({ client }: Installer, graceMs: number): Promise<void> {
+export async function waitForGracePeriod({ client }: Installer, graceMs: number): Promise<void> {
   const { rows } = await client.query<{ left_ms: string }>(
     `select $1 - 1000 * extract(epoch from clock_timestamp() - max(retired_at)) as left_ms
      from invalidation.build`,

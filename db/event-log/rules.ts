@@ -8,7 +8,7 @@ export interface InstalledRules {
   /** The table of an id, whatever the version: ids are never reused. */
   nameOf(tableId: number): string | null
   /** Every way in which a table was ever watched, the newest first. */
-  waysToWatch(table: string): readonly InstalledTable[]
+  versionsOf(table: string): readonly InstalledTable[]
   /** The id of every table that was ever watched. */
   readonly ids: ReadonlyMap<string, number>
   readonly newest: { readonly version: number; readonly tables: readonly InstalledTable[] } | null
@@ -35,7 +35,7 @@ export async function readRules(client: pg.ClientBase): Promise<InstalledRules> 
   return {
     find: (version, tableId) => byVersion.get(version)?.get(tableId) ?? null,
     nameOf: (tableId) => nameById.get(tableId) ?? null,
-    waysToWatch: (table) => {
+    versionsOf: (table) => {
       const known = newestFirst.filter(({ name }) => name === table)
       return known.filter(({ version }, i) => version !== known[i - 1]?.version)
     },

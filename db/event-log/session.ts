@@ -1,6 +1,6 @@
 import type { Client, QueryConfig } from 'pg'
 import { connect, connectPlain, NEEDS_A_SESSION, pinSession } from '../connection.ts'
-import { whyNotSession } from '../session-mode.ts'
+import { sessionModeProblem } from '../session-mode.ts'
 import { LOCK, LOCK_CLASS } from './event.ts'
 import { createSleepLock } from './sleep-lock.ts'
 
@@ -238,7 +238,7 @@ async function rejectSharedBackend(
   const other = await connectPlain(url, options).catch(() => null)
   if (other === null) return
   try {
-    const observed = await whyNotSession(client, other)
+    const observed = await sessionModeProblem(client, other)
     if (observed !== null) throw new NotOneSession(observed)
   } finally {
     await other.end().catch(() => undefined)

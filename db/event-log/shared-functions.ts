@@ -20,7 +20,7 @@ export const CALLED_BY_TRIGGERS: readonly string[] = ['notify', 'notify_if_idle'
  * Whether all of them are as they should be. Replacing one that is would look like a touch: whoever
  * relies on it would have to forget everything.
  */
-export async function areSharedFunctionsWhole(client: pg.ClientBase): Promise<boolean> {
+export async function areSharedFunctionsIntact(client: pg.ClientBase): Promise<boolean> {
   const { rows } = await client.query<{ name: string; body: string }>(
     `select 'invalidation.' || proname as name, prosrc as body
      from pg_proc

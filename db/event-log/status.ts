@@ -66,9 +66,9 @@ async function read(client: Client): Promise<LogStatus> {
   const states = await scanTables(client, newest?.tables ?? [])
   const damaged = (newest?.tables ?? []).flatMap((table) => {
     const { name } = table
-    const { isWhole, problems = [], found } = states.get(name) ?? {}
+    const { isIntact, problems = [], found } = states.get(name) ?? {}
     const text = `the triggers on ${name} are missing, disabled or changed`
-    const triggers: readonly Problem[] = isWhole ? [] : [{ table: name, cause: 'triggers', text }]
+    const triggers: readonly Problem[] = isIntact ? [] : [{ table: name, cause: 'triggers', text }]
     return [...triggers, ...problems, ...columnProblems(found, table)]
   })
 

@@ -1,5 +1,5 @@
-import { dropTriggersSql, openInstaller, strayTables } from './installer.ts'
-import { outlastGrace, retireBuilds } from './retire.ts'
+import { dropTriggersSql, openInstaller, tablesWithStrayTriggers } from './installer.ts'
+import { waitForGracePeriod, retireBuilds } from './retire.ts'
 
 /**
  * Removes every trace of ours: all triggers, then the schema. Safe to repeat, and on a live system:
@@ -14,7 +14,7 @@ export async function uninstall(url: string, graceMs: number): Promise<void> {
   )
   if (rows[0]?.there) {
     await retireBuilds(installer)
-    await outlastGrace(installer, graceMs)
+    await waitForGracePeriod(installer, graceMs)
   }
 
   const functions = await client.query<{ name: string }>(
@@ -28,6 +28,6 @@ export async function uninstall(url: string, graceMs: number): Promise<void> {
        as $$ begin return null; end $$;`,
     )
   }
-  for (const name of await strayTables(client, [])) await run(dropTriggersSql(name), name)
+  for (const name of await tablesWithStrayTriggers(client, [])) await run(dropTriggersSql(name), name)
   await run('drop schema if exists invalidation cascade;')
 }

@@ -1,6 +1,6 @@
 // Asks the API, through its Service, what only a working one answers. `helm test` runs it.
 const { API_URL, CACHED } = process.env
-const PATIENCE_MS = 30_000
+const JOIN_TIMEOUT_MS = 30_000
 
 const ask = async (path) => {
   const response = await fetch(`${API_URL}${path}`, { signal: AbortSignal.timeout(5_000) })
@@ -19,7 +19,7 @@ const answersAsExpected = async () => {
   return status
 }
 
-const giveUpAtMs = Date.now() + PATIENCE_MS
+const giveUpAtMs = Date.now() + JOIN_TIMEOUT_MS
 for (;;) {
   try {
     console.log(`${API_URL} answers: ${await answersAsExpected()}`)

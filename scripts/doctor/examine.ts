@@ -21,7 +21,7 @@ import { checkStandbys } from './standbys.ts'
 import { checkStatistics } from './statistics.ts'
 import { checkTriggers } from './triggers.ts'
 
-export interface Patient {
+export interface ExamineOptions {
   readonly databaseUrl: string
   /** Without one only the database is looked at. */
   readonly redisUrl: string | undefined
@@ -33,8 +33,8 @@ const APPLICATION_NAME = 'spms-doctor'
 const REDIS_PATIENCE_MS = 2_000
 
 /** Looks at the live servers, and changes nothing on them. */
-export async function examine(patient: Patient): Promise<readonly Finding[]> {
-  const { databaseUrl } = patient
+export async function examine(options: ExamineOptions): Promise<readonly Finding[]> {
+  const { databaseUrl } = options
   const client = await connectPlain(databaseUrl, { applicationName: APPLICATION_NAME })
   try {
     // As any program of this role finds them, before the session has values of its own.
@@ -50,12 +50,12 @@ export async function examine(patient: Patient): Promise<readonly Finding[]> {
       `select to_regclass('invalidation.retention_floor') is not null as installed`,
     )
     const isInstalled = rows[0]?.installed === true
-    const log = isInstalled ? await examineLog(client, patient) : [NOT_INSTALLED]
+    const log = isInstalled ? await examineEventLog(client, options) : [NOT_INSTALLED]
     const pooler = await attempt('the way to Postgres', () =>
       checkPooler(databaseUrl, APPLICATION_NAME),
     )
     const incarnation = isInstalled ? await findIncarnation(client).catch(() => null) : null
-    const redis = await examineRedis(client, patient, incarnation)
+    const redis = await examineRedis(client, options, incarnation)
     const begun =
       isInstalled && incarnation === null && !(await isStandby(client)) ? [NOT_BEGUN] : []
     return [...settings, ...log, ...begun, ...pooler, ...redis]
@@ -77,7 +77,7 @@ async function attempt(name: string, check: () => Promise<Finding[]>): Promise<F
         'what is wrong there stays unknown',
         isDenial(error)
           ? 'grant the permissions in Redis that are listed here'
-          : 'mend what the error names',
+          : 'fix what the error names',
       ),
     ]
   }
@@ -105,7 +105,7 @@ const NOT_INSTALLED = wrong(
   'npm run spms -- install',
 )
 
-async function examineLog(client: Client, { databaseUrl }: Patient): Promise<Finding[]> {
+async function examineEventLog(client: Client, { databaseUrl }: ExamineOptions): Promise<Finding[]> {
   return [
     ...(await attempt('the triggers', () => checkTriggers(client))),
     ...(await attempt('the names of tables', () => checkNames(client))),
@@ -120,7 +120,7 @@ async function examineLog(client: Client, { databaseUrl }: Patient): Promise<Fin
 
 async function examineRedis(
   client: Client,
-  patient: Patient,
+  patient: ExamineOptions,
   incarnation: string | null,
 ): Promise<Finding[]> {
   const { redisUrl, prefix, maxStalenessMs } = patient

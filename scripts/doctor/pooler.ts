@@ -1,5 +1,5 @@
 import { connectPlain } from '../../db/connection.ts'
-import { whyNotSession } from '../../db/session-mode.ts'
+import { sessionModeProblem } from '../../db/session-mode.ts'
 import { type Finding, wrong } from './finding.ts'
 
 /** Whether a session stays a session on the way to the server. */
@@ -7,7 +7,7 @@ export async function checkPooler(url: string, applicationName: string): Promise
   const open = () => connectPlain(url, { applicationName })
   const clients = await Promise.all([open(), open()])
   try {
-    const observed = await whyNotSession(...clients)
+    const observed = await sessionModeProblem(...clients)
     if (observed === null) return []
     return [
       wrong(

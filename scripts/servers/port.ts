@@ -14,7 +14,7 @@ export async function findFreePort(): Promise<number> {
 }
 
 /** Why nobody can listen there, such as `EADDRINUSE`, or `undefined` when somebody can. */
-export async function whyNotListen(host: string, port: number): Promise<string | undefined> {
+export async function listenError(host: string, port: number): Promise<string | undefined> {
   const server = createServer().listen(port, host)
   try {
     await once(server, 'listening')

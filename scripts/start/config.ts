@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { databaseUrl, notRead, parseConfig, port, redisUrl } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
-import { findFreePort, whyNotListen } from '../servers/port.ts'
+import { findFreePort, listenError } from '../servers/port.ts'
 
 const startConfig = z
   .object({
@@ -33,7 +33,7 @@ export interface StartConfig {
 export async function readStartConfig(environment: NodeJS.ProcessEnv): Promise<StartConfig> {
   const env = parseConfig(startConfig, environment)
   for (const name of ['PORT', 'API_METRICS_PORT', 'INVALIDATOR_METRICS_PORT'] as const) {
-    const reason = env[name] && (await whyNotListen(env.HOST, env[name]))
+    const reason = env[name] && (await listenError(env.HOST, env[name]))
     if (reason === 'EADDRINUSE') {
       throw new ConfigurationError(
         `port ${env[name]} is taken: stop what listens there, or choose another with ${name}=...`,

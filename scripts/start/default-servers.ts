@@ -52,17 +52,17 @@ export async function startDefaultServers(options: DefaultServersOptions): Promi
   }
   await endLeftovers(stateDir)
   let state: State = { starterPid: process.pid, servers: [] }
-  const note = async (more: Partial<State>) => {
+  const updateState = async (more: Partial<State>) => {
     state = { ...state, ...more, servers: [...state.servers, ...(more.servers ?? [])] }
     await writeState(stateDir, state)
   }
-  await note({})
+  await updateState({})
   onStop(() => removeState(stateDir))
 
   const postgres = await startPostgres({ stateDir, name: 'postgres', durable: true, print })
   onStop(() => postgres.stop())
   const databaseUrl = postgres.urlOf('spms')
-  await note({ servers: [describeServer(postgres)] })
+  await updateState({ servers: [describeServer(postgres)] })
 
   const redisUrl = env.REDIS_URL || (await startOwnRedis())
   await createDatabase(postgres.urlOf('postgres'), 'spms')
@@ -73,13 +73,13 @@ export async function startDefaultServers(options: DefaultServersOptions): Promi
   const seeded = await seed(databaseUrl)
   if (!seeded.alreadyThere) print(`seeded ${seeded.users} users and what belongs to them`)
   // Now that they hold what they should, others may find them.
-  await note({ databaseUrl, redisUrl })
-  return { databaseUrl, redisUrl, seeded, sessionSecrets: await keepSecret(stateDir) }
+  await updateState({ databaseUrl, redisUrl })
+  return { databaseUrl, redisUrl, seeded, sessionSecrets: await readOrCreateSecret(stateDir) }
 
   async function startOwnRedis(): Promise<string> {
     const redis = await startRedis({ stateDir, env, print })
     onStop(() => redis.stop())
-    await note({ servers: [describeServer(redis)] })
+    await updateState({ servers: [describeServer(redis)] })
     return redis.url
   }
 }
@@ -99,7 +99,7 @@ async function createDatabase(url: string, name: string): Promise<void> {
 const DUPLICATE_DATABASE = '42P04'
 
 /** Signs sessions; kept, so that a restart logs nobody out. */
-async function keepSecret(stateDir: string): Promise<string> {
+async function readOrCreateSecret(stateDir: string): Promise<string> {
   const path = secretPath(stateDir)
   const fresh = randomBytes(32).toString('hex')
   await writeFile(path, fresh, { mode: 0o600, flag: 'wx' }).catch(() => {})

@@ -29,7 +29,7 @@ function describeLog(status: LogStatus): string[] {
   return [
     `rules        version ${status.version}, ${status.tables} tables watched`,
     ...(damaged.length === 0
-      ? ['triggers     whole']
+      ? ['triggers     intact']
       : [
           'triggers     DAMAGED, or what surrounds them: `doctor` says what to do',
           ...new Set(damaged.map(({ text }) => `  ${text}`)),

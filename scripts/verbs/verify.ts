@@ -101,7 +101,7 @@ async function verifyContinuously(
   }
   // A watch of days outlives a restart of Postgres or of Redis; until it has looked once more it is not well.
   let isAway = true
-  let told = ''
+  let lastReason = ''
   const server = createStatusServer({ registry, isReady: () => !isAway })
   const address = { host: HOST || '127.0.0.1', port: Number(METRICS_PORT || 0) }
   const port = await listen(server, { ...address, setting: 'METRICS_PORT' })
@@ -138,11 +138,11 @@ async function verifyContinuously(
       try {
         await round()
         isAway = false
-        told = ''
+        lastReason = ''
       } catch (error) {
         const reason = `cannot look now: ${String(error)}`
-        if (reason !== told) console.log(reason)
-        told = reason
+        if (reason !== lastReason) console.log(reason)
+        lastReason = reason
         isAway = true
         await pause()
       }

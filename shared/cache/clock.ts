@@ -36,13 +36,13 @@ end
 export const CLOCK_SLACK_MS = 1_000
 
 /** KEYS the clock. Returns its time. */
-const TELL = `${CLOCK}
+const READ_CLOCK = `${CLOCK}
 return clock(KEYS[1], 0)
 `
 
 /** A way to ask for the time of the clock, in milliseconds. */
 export function createClock(redis: Redis, prefix: string): () => Promise<number> {
-  redis.defineCommand('spmsTime', { numberOfKeys: 1, lua: TELL })
+  redis.defineCommand('spmsTime', { numberOfKeys: 1, lua: READ_CLOCK })
   const scripted = redis as unknown as { spmsTime(clock: string): Promise<number> }
   return () => scripted.spmsTime(clockKey(prefix))
 }

@@ -19,7 +19,7 @@ export interface LoaderOptions {
 }
 
 /** What a load read, and in which life of the database. */
-export interface Reading {
+export interface LoadResult {
   readonly loaded: Loaded | null
   /** `null` when it was not asked for, or the database has none: then it must not be kept. */
   readonly incarnation: string | null
@@ -27,8 +27,8 @@ export interface Reading {
 
 /** Reads from Postgres, so many at a time and no more. */
 export interface Loader {
-  /** Loads one variant; with `forKeeping` also what a frame needs to know of the database. */
-  load(resource: Resource, params: Params, variant: string, forKeeping: boolean): Promise<Reading>
+  /** Loads one variant; with `forStorage` also what a frame needs to know of the database. */
+  load(resource: Resource, params: Params, variant: string, forStorage: boolean): Promise<LoadResult>
   query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T>
 }
 
@@ -50,7 +50,7 @@ export function createLoader(
 ): LimitedLoader {
   const limiter = bulkhead(concurrency, queue)
   // A load changes nothing, so one that lost to a TRUNCATE or an ALTER may simply begin again.
-  const retrying = retry(handleWhen(mayBeginAgain), { maxAttempts: RETRIES })
+  const retrying = retry(handleWhen(isRetryable), { maxAttempts: RETRIES })
   const snapshots = createSnapshotReader(db)
   let rejected = 0
 
@@ -68,7 +68,7 @@ export function createLoader(
       )
     } catch (error) {
       if (error instanceof BulkheadRejectedError) rejected++
-      else if (!mayBeginAgain(error)) throw error
+      else if (!isRetryable(error)) throw error
       throw new PublicError('unavailable', 'The server is busy.', { retryAfterS: 1, cause: error })
     }
   }
@@ -84,19 +84,19 @@ export function createLoader(
       return rejected
     },
     query: async (work) => (await read(allTables, false, work)).value,
-    async load(resource, params, variant, forKeeping) {
-      const load = async (keep: boolean): Promise<Reading> => {
-        const { value, incarnation, beganAtMs } = await read(tablesOf(resource), keep, (trx) =>
+    async load(resource, params, variant, forStorage) {
+      const load = async (forStorage: boolean): Promise<LoadResult> => {
+        const { value, incarnation, beganAtMs } = await read(tablesOf(resource), forStorage, (trx) =>
           resource.load(trx, params, variant),
         )
-        if (keep) incarnationTracker.observe(incarnation, beganAtMs)
+        if (forStorage) incarnationTracker.observe(incarnation, beganAtMs)
         return { loaded: value, incarnation }
       }
       try {
-        return await load(forKeeping)
+        return await load(forStorage)
       } catch (error) {
         // Without an event log nothing would be invalidated: serve, but keep nothing.
-        if (forKeeping && isMissingLog(error)) return load(false)
+        if (forStorage && isMissingLog(error)) return load(false)
         throw error
       }
     },
@@ -110,5 +110,5 @@ const hasState = (error: unknown, ...states: readonly string[]) =>
 const isMissingLog = (error: unknown) => hasState(error, '42P01', '42501')
 
 /** Postgres ends a deadlock by failing one of its transactions; a rewrite has ended when it is seen. */
-const mayBeginAgain = (error: unknown) =>
+const isRetryable = (error: unknown) =>
   transienceOf(error) === 'conflict' || error instanceof TablesRewritten

@@ -9,7 +9,7 @@ import { TimeBudget } from './time-budget.ts'
 import { etagOf, type CachedValue, isPlausible } from './cached-value.ts'
 import type { FreshnessRequirement, FreshnessPolicy } from './freshness-policy.ts'
 import { entryKey } from './key.ts'
-import type { Loader, Reading } from './loader.ts'
+import type { Loader, LoadResult } from './loader.ts'
 import type { CacheMetrics } from './metrics.ts'
 import { TokenBucket } from './token-bucket.ts'
 import type { Params, Resource } from './resource.ts'
@@ -59,7 +59,7 @@ export interface ReaderDeps {
 
 const REDIS_BUDGET_MS = 80
 /** How long to wait for somebody else's load. */
-const PATIENCE_MS = 1_000
+const JOIN_TIMEOUT_MS = 1_000
 const POLL_FIRST_MS = 4
 const POLL_MAX_MS = 64
 const ABSENT_TTL_MS = 60_000
@@ -134,7 +134,7 @@ export function createReader(deps: ReaderDeps): Reader {
           meetsRequirement(requirement, cached, resource, nowMs) &&
           freshnessPolicy.satisfies(mark, consistencyTokens, nowMs)
         ) {
-          return await take(resource, params, variant, cached, nowMs, requirement)
+          return await answerFrom(resource, params, variant, cached, nowMs, requirement)
         }
         if (cached?.incarnation === requirement.incarnation) rejected = cached
         const answer = await fillOrWait(store, resource, params, field, consistencyTokens, budget, isForged)
@@ -145,15 +145,15 @@ export function createReader(deps: ReaderDeps): Reader {
         return await bypass(resource, params, variant, 'redis')
       }
     } catch (error) {
-      const mayStandIn = resource.staleIfError && mayPass(error)
-      const stale = mayStandIn ? standIn(store, resource, rejected, mark, consistencyTokens) : null
+      const mayServeStale = resource.staleIfError && isTransient(error)
+      const stale = mayServeStale ? staleAnswer(store, resource, rejected, mark, consistencyTokens) : null
       if (stale === null) throw error
       return stale
     }
   }
 
   /** What is no longer fresh, for a load that failed; `null` when there is none, or it is too old even for that. */
-  function standIn(
+  function staleAnswer(
     store: EntryStore,
     resource: Resource,
     rejected: CachedValue | null,
@@ -162,7 +162,7 @@ export function createReader(deps: ReaderDeps): Reader {
   ): Answer | null {
     const nowMs = timeOf(store)
     if (rejected === null || nowMs === null || nowMs >= rejected.staleUntilMs) return null
-    if (rejected.body === 'too large' || !canStandIn(rejected, resource, nowMs)) return null
+    if (rejected.body === 'too large' || !canServeStale(rejected, resource, nowMs)) return null
     if (!freshnessPolicy.satisfies(mark, consistencyTokens, nowMs)) return null
     return { ...hit(rejected, rejected.body, nowMs), outcome: 'stale', detail: 'error' }
   }
@@ -180,7 +180,7 @@ export function createReader(deps: ReaderDeps): Reader {
   }
 
   /** Answers with a frame; where it says that the value is too large to be stored, with a load. */
-  async function take(
+  async function answerFrom(
     resource: Resource,
     params: Params,
     variant: string,
@@ -198,7 +198,7 @@ export function createReader(deps: ReaderDeps): Reader {
     const own: Flight = {
       leasedAtMs: nowMs,
       answer: load(resource, params, variant, false)
-        .then((reading) => ({ ...miss(reading), detail: TOO_LARGE }))
+        .then((loadResult) => ({ ...miss(loadResult), detail: TOO_LARGE }))
         .finally(() => {
           if (flights.get(cached.etag) === own) flights.delete(cached.etag)
         }),
@@ -217,7 +217,7 @@ export function createReader(deps: ReaderDeps): Reader {
     budget: TimeBudget,
     wasForged: boolean,
   ): Promise<Answer> {
-    const giveUpAt = performance.now() + PATIENCE_MS
+    const giveUpAt = performance.now() + JOIN_TIMEOUT_MS
     let isWaiting = false
     let isForged = wasForged
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
@@ -230,7 +230,7 @@ export function createReader(deps: ReaderDeps): Reader {
       // Nothing is as young as this, so the script gives the lease for what a forged value stands in.
       const oldestMs = isForged ? Number.MAX_SAFE_INTEGER : requirement.oldestMs
       const wanted = { ...requirement, oldestMs, longestMs }
-      const reply = await ask(store, field, leaseId, wanted, budget)
+      const reply = await requestLease(store, field, leaseId, wanted, budget)
       isForged = false
       switch (reply.state) {
         case 'hit': {
@@ -241,10 +241,10 @@ export function createReader(deps: ReaderDeps): Reader {
           const requirementNow = freshnessPolicy.requirement(mark, nowMs)
           if (!meetsRequirement(requirementNow, reply.cached, resource, nowMs)) break
           if (!freshnessPolicy.satisfies(mark, consistencyTokens, nowMs)) break
-          return take(resource, params, field.variant, reply.cached, reply.nowMs, requirementNow)
+          return answerFrom(resource, params, field.variant, reply.cached, reply.nowMs, requirementNow)
         }
         case 'lease':
-          return fly(store, resource, params, field, leaseId, reply.nowMs)
+          return startFlight(store, resource, params, field, leaseId, reply.nowMs)
         case 'full':
           return miss(await load(resource, params, field.variant, false))
         case 'held': {
@@ -254,7 +254,7 @@ export function createReader(deps: ReaderDeps): Reader {
           if (leftMs <= 0) return miss(await load(resource, params, field.variant, false))
           const flight = flights.get(reply.leaseId)
           if (flight && flight.leasedAtMs >= requirement.oldestMs) {
-            const answer = await withPatience(flight.answer, leftMs)
+            const answer = await withTimeout(flight.answer, leftMs)
             if (answer) return { ...answer, collapsed: true }
           } else await sleep(Math.min(pauseMs, leftMs))
         }
@@ -263,7 +263,7 @@ export function createReader(deps: ReaderDeps): Reader {
   }
 
   /** Asks for the lease; one that comes too late is given back, or others would wait for nobody. */
-  async function ask(
+  async function requestLease(
     store: EntryStore,
     field: EntryField,
     leaseId: string,
@@ -279,7 +279,7 @@ export function createReader(deps: ReaderDeps): Reader {
     }
   }
 
-  function fly(
+  function startFlight(
     store: EntryStore,
     resource: Resource,
     params: Params,
@@ -302,26 +302,26 @@ export function createReader(deps: ReaderDeps): Reader {
     leaseId: string,
     leasedAtMs: number,
   ): Promise<Answer> {
-    let reading: Reading
+    let loadResult: LoadResult
     try {
-      reading = await load(resource, params, field.variant, true)
+      loadResult = await load(resource, params, field.variant, true)
     } catch (error) {
       runInBackground(store.release(field, leaseId))
       throw error
     }
-    const body = bodyOf(reading)
+    const body = bodyOf(loadResult)
     const etag = etagOf(body)
-    const ttlMs = ttlOf(resource, reading)
-    if (ttlMs <= 0 || reading.incarnation === null) {
+    const ttlMs = ttlOf(resource, loadResult)
+    if (ttlMs <= 0 || loadResult.incarnation === null) {
       runInBackground(store.release(field, leaseId))
       return { outcome: 'miss', body, etag, ageMs: 0, ttlMs: 0 }
     }
     const isTooLarge = body !== null && body.length > maxValueBytes
     const freshUntilMs = leasedAtMs + (isTooLarge ? Math.min(TOO_LARGE_TTL_MS, ttlMs) : ttlMs)
-    const mayStandIn = resource.staleIfError && body !== null && !isTooLarge
-    const staleUntilMs = freshUntilMs + (mayStandIn ? STALE_IF_ERROR_MS : 0)
+    const mayServeStale = resource.staleIfError && body !== null && !isTooLarge
+    const staleUntilMs = freshUntilMs + (mayServeStale ? STALE_IF_ERROR_MS : 0)
     const cached: CachedValue = {
-      incarnation: reading.incarnation,
+      incarnation: loadResult.incarnation,
       leasedAtMs,
       freshUntilMs,
       staleUntilMs,
@@ -343,8 +343,8 @@ export function createReader(deps: ReaderDeps): Reader {
   }
 
   /** How long an answer may be kept by TTL alone; 0 for what is not kept. */
-  function ttlOf(resource: Resource, { loaded }: Reading): number {
-    if (loaded?.keep === false) return 0
+  function ttlOf(resource: Resource, { loaded }: LoadResult): number {
+    if (loaded?.cacheable === false) return 0
     if (loaded === null && !absentBucket.take()) {
       metrics.fills.labels(resource.name, 'rate_limited').inc()
       return 0
@@ -367,11 +367,11 @@ export function createReader(deps: ReaderDeps): Reader {
     resource: Resource,
     params: Params,
     variant: string,
-    forKeeping: boolean,
-  ): Promise<Reading> {
+    forStorage: boolean,
+  ): Promise<LoadResult> {
     metrics.loads.labels(resource.name).inc()
     const taken = metrics.loadSeconds.labels(resource.name).startTimer()
-    return loader.load(resource, params, variant, forKeeping).finally(taken)
+    return loader.load(resource, params, variant, forStorage).finally(taken)
   }
 
   function runInBackground(pending: Promise<unknown>): void {
@@ -388,10 +388,10 @@ interface Flight {
 }
 
 /** Whether another time the load may succeed: Postgres is away, or there are too many loads. */
-const mayPass = (error: unknown) =>
+const isTransient = (error: unknown) =>
   error instanceof PublicError ? error.code === 'unavailable' : isUnavailable(error)
 
-const bodyOf = ({ loaded }: Reading): Buffer | null =>
+const bodyOf = ({ loaded }: LoadResult): Buffer | null =>
   loaded === null ? null : Buffer.from(loaded.body)
 
 const hit = (cached: CachedValue, body: Buffer | null, nowMs: number): Answer => ({
@@ -402,8 +402,8 @@ const hit = (cached: CachedValue, body: Buffer | null, nowMs: number): Answer =>
   ttlMs: cached.freshUntilMs - nowMs,
 })
 
-function miss(reading: Reading): Answer {
-  const body = bodyOf(reading)
+function miss(loadResult: LoadResult): Answer {
+  const body = bodyOf(loadResult)
   return { outcome: 'miss', body, etag: etagOf(body), ageMs: 0, ttlMs: 0 }
 }
 
@@ -423,7 +423,7 @@ const isGenuine = (resource: Resource, params: Params, variant: string, { body }
   (Buffer.isBuffer(body) && resource.isGenuine(body, params, variant))
 
 /** Whether its times can be those of a fill, so that it is known how old it is. */
-const canStandIn = (cached: CachedValue, { ttlMs }: Resource, nowMs: number): boolean =>
+const canServeStale = (cached: CachedValue, { ttlMs }: Resource, nowMs: number): boolean =>
   isPlausible(cached, ttlMs, nowMs) && cached.staleUntilMs <= cached.freshUntilMs + STALE_IF_ERROR_MS
 
 /** Redis' time; `null` while nobody can tell. */
@@ -436,7 +436,7 @@ function timeOf(store: EntryStore): number | null {
 }
 
 /** The answer, or `null` when patience ran out first. A load that failed fails its joiners too. */
-async function withPatience(flight: Promise<Answer>, leftMs: number): Promise<Answer | null> {
+async function withTimeout(flight: Promise<Answer>, leftMs: number): Promise<Answer | null> {
   const patience = new AbortController()
   try {
     return await Promise.race([

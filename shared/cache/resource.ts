@@ -25,7 +25,7 @@ export interface Loaded {
   /** How long until the answer changes without a write (an end date passes); shortens the TTL. */
   readonly expiresInMs?: number
   /** False: serve it, but do not keep it (a page past the end, a filter that matches nothing). */
-  readonly keep?: boolean
+  readonly cacheable?: boolean
 }
 
 /**

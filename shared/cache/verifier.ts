@@ -42,14 +42,14 @@ export interface VerifierDeps {
   readonly resources: readonly Resource[]
   readonly prefix: string
   /** How long a watermark may take to come past a load. */
-  readonly patienceMs?: number
+  readonly timeoutMs?: number
 }
 
-const PATIENCE_MS = 10_000
+const TIMEOUT_MS = 10_000
 const POLL_MS = 20
 const SCAN_COUNT = 1_000
 /** A difference is shown so often before it is held against an entry. */
-const SHOWINGS = 2
+const CONFIRMATIONS = 2
 
 /**
  * Why a difference is a proof: the fresh load saw snapshot S, and the entry was there before S was
@@ -58,7 +58,7 @@ const SHOWINGS = 2
  * right, it would have said what S says.
  */
 export function createVerifier(deps: VerifierDeps): Verifier {
-  const { redis, db, prefix, patienceMs = PATIENCE_MS } = deps
+  const { redis, db, prefix, timeoutMs = TIMEOUT_MS } = deps
   const clock = createClock(redis, prefix)
   const snapshots = createSnapshotReader(db)
   const kinds = deps.resources.map((resource) => ({
@@ -75,18 +75,18 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     for (const key of keys) {
       const entry = entryAt(key)
       if (entry === null) continue
-      const note = (variant: string, outcome: Verified['outcome']) => {
+      const record = (variant: string, outcome: Verified['outcome']) => {
         const one = { resource: entry.resource.name, key, variant, outcome }
         onFound(one)
         found.push(one)
       }
       const variants = await variantsOf(key)
-      if (variants === null) note('', await remove(key))
+      if (variants === null) record('', await remove(key))
       for (const variant of variants ?? []) {
         // A lease is no value.
         if (variant.startsWith('~')) continue
         const outcome = await examine(entry.resource, key, entry.params, variant)
-        if (outcome !== null) note(variant, outcome)
+        if (outcome !== null) record(variant, outcome)
       }
     }
     return found
@@ -109,12 +109,12 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     const bytes = await redis.hgetBuffer(key, variant).catch(() => null)
     const cached = decodeValue(bytes)
     if (cached === null) return bytes === null ? null : remove(key)
-    for (let showing = 0; showing < SHOWINGS; showing++) {
+    for (let attempt = 0; attempt < CONFIRMATIONS; attempt++) {
       const fresh = await load(resource, params, variant)
       // Nothing can be asked for by such a name.
       if (fresh === null) return remove(key)
       // What no reader would be given can mislead nobody.
-      if (!isServed(cached, fresh)) return showing === 0 ? null : 'changed'
+      if (!isServed(cached, fresh)) return attempt === 0 ? null : 'changed'
       if (cached.etag === fresh.etag) return 'right'
       if (!(await isPast(resource, fresh.moment))) return 'unproven'
       const still = await find(key, variant)
@@ -159,7 +159,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
 
   /** Waits until everything that a load saw has been applied. */
   async function isPast({ name }: Resource, { incarnation, snapshot }: Moment): Promise<boolean> {
-    const giveUpAtMs = performance.now() + patienceMs
+    const giveUpAtMs = performance.now() + timeoutMs
     while (performance.now() < giveUpAtMs) {
       const mark = decodeWatermark(await redis.hget(watermarkKey(prefix), name))
       if (mark?.incarnation === incarnation && includes(mark.snapshot, snapshot)) return true

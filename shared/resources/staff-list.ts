@@ -19,7 +19,7 @@ const RESERVED_PAGES = 16
 const loadPage: Load = async (trx, _params, variant) => {
   const options = { ...parseVariant(variant), pageSize: STAFF_PAGE_SIZE }
   const { body, isEmpty } = await findStaffPage(trx, options)
-  return { body, keep: !isEmpty }
+  return { body, cacheable: !isEmpty }
 }
 
 /** The staff list as everybody may see it, in pages of the default size. Searches are not kept. */

@@ -169,7 +169,7 @@ describe('the reader', function () {
   })
 
   it('serves without keeping what is not to be kept, and leaves no lease behind', async () => {
-    const fleeting = defineEntity({ extras: { keep: false } })
+    const fleeting = defineEntity({ extras: { cacheable: false } })
     const answer = await read(one, fleeting)
     expect(textOf(answer)).to.equal(first)
     expect(answer).to.include({ outcome: 'miss', ttlMs: 0 })

@@ -57,7 +57,7 @@ describe('a read that waits for a transaction', () => {
   })
 
   /** Whether a lock on a table is requested and not granted. */
-  async function isSomebodyWaiting(): Promise<boolean> {
+  async function hasLockWaiter(): Promise<boolean> {
     const { rows } = await sql`
       select from pg_locks where locktype = 'relation' and not granted
         and database = (select oid from pg_database where datname = current_database())`.execute(
@@ -71,7 +71,7 @@ describe('a read that waits for a transaction', () => {
     await other.query(`begin; ${statements}`)
     const reading = read()
     reading.catch(() => {})
-    await until(isSomebodyWaiting)
+    await until(hasLockWaiter)
     await other.query('commit')
     return reading
   }
@@ -100,7 +100,7 @@ describe('a read that waits for a transaction', () => {
       let isThrough = false
       const rewrite = other.query(`alter table entity alter column body type text using body || ''`)
       rewrites.push(rewrite.then(() => (isThrough = true)))
-      await until(async () => isThrough || (await isSomebodyWaiting()))
+      await until(async () => isThrough || (await hasLockWaiter()))
       return (await sql`select from entity where id = '1'`.execute(trx)).rows.length
     })
     await Promise.all(rewrites)

@@ -124,7 +124,7 @@ describe('a change that no trigger reports', function () {
     expect(performance.now() - sinceMs).to.be.below(NOTICED_MS)
   }
 
-  async function mend({ damage, repair }: SilentChange): Promise<void> {
+  async function repairDamage({ damage, repair }: SilentChange): Promise<void> {
     if (repair !== undefined) await sql.query(repair)
     else if (damage !== undefined) await install(database.url, compileRules(catalog))
   }
@@ -155,7 +155,7 @@ describe('a change that no trigger reports', function () {
             expect(await shows(about)).to.be.true
           }
         }
-        await mend(silent)
+        await repairDamage(silent)
         await untilHit(about)
       })
 
@@ -163,7 +163,7 @@ describe('a change that no trigger reports', function () {
         const about = next()
         await sql.query(damage)
         await sql.query(change(about))
-        await mend(silent)
+        await repairDamage(silent)
         await isNoticed(about)
         await untilHit(about)
       })
@@ -174,7 +174,7 @@ describe('a change that no trigger reports', function () {
         await sql.query(damage)
         await sql.query(change(about))
         expect(await shows(about), 'or there was nothing to notice').to.be.false
-        await mend(silent)
+        await repairDamage(silent)
         invalidator = await build.startInvalidator()
         await isNoticed(about)
         await untilHit(about)

@@ -3,7 +3,7 @@ import { Client } from 'pg'
 import type { RulesDefinition, WatchedTable } from '../../db/event-log/definition.ts'
 import { ConfigurationError } from '../../db/errors.ts'
 import { install } from '../../db/event-log/install.ts'
-import { GaveUp, openInstaller } from '../../db/event-log/installer.ts'
+import { InstallTimeout, openInstaller } from '../../db/event-log/installer.ts'
 import { retireOthers } from '../../db/event-log/retire.ts'
 import { uninstall } from '../../db/event-log/uninstall.ts'
 import { repeat } from '../support/repeat.ts'
@@ -359,7 +359,7 @@ describe('install and uninstall', () => {
     await using installer = await openInstaller(database.url, 0)
     const sql = 'lock table bird in share row exclusive mode'
     const error: unknown = await installer.run(sql, 'bird').catch((error: unknown) => error)
-    expect(error).to.be.an.instanceof(GaveUp)
+    expect(error).to.be.an.instanceof(InstallTimeout)
     expect(String(error)).to.match(
       /bird is held by pid \d+ \(.*a dashboard, idle in transaction, since 2/,
     )

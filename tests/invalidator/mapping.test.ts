@@ -70,7 +70,7 @@ const VERSIONS: Record<number, InstalledTable[]> = {
 const NAMES: Record<number, string> = { 1: 'bird', 2: 'nest', 3: 'ring', 4: 'weather' }
 const rules: InstalledRules = {
   find: (version, id) => VERSIONS[version]?.find((table) => table.id === id) ?? null,
-  waysToWatch: () => [],
+  versionsOf: () => [],
   nameOf: (id) => NAMES[id] ?? null,
   ids: new Map(),
   newest: null,

@@ -98,7 +98,7 @@ describe('pending documents', function () {
       })
       .map(({ id }) => Number(id))
 
-  const somebodyWaitedFor = () =>
+  const userWaitedFor = () =>
     tables
       .every('projects_projectmember')
       .map(({ user_id }) => Number(user_id))
@@ -133,7 +133,7 @@ describe('pending documents', function () {
   })
 
   it('T78 are none for a user without a place of work, and none for nobody', async () => {
-    const id = somebodyWaitedFor()
+    const id = userWaitedFor()
     expect((await find(id)).all).to.have.length.above(0)
     const trx = await db.startTransaction().execute()
     await trx.deleteFrom('users_userwork').where('user_id', '=', String(id)).execute()
@@ -150,7 +150,7 @@ describe('pending documents', function () {
   })
 
   it('are shown as other lists show them, with the year of their beginning', async () => {
-    const { all } = await find(somebodyWaitedFor())
+    const { all } = await find(userWaitedFor())
     const [document] = all
     const others: { id: number }[] = JSON.parse(
       await findProjectDocuments(db, String(document?.project.id)),

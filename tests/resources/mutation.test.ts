@@ -155,7 +155,7 @@ describe('rules', function () {
       for (const { params, variant } of examples) {
         const answer = await resource.load(trx, params, variant)
         const key = entryKey('test', resource, params)
-        if (answer?.keep === false) cache.delete(`${key} ${variant}`)
+        if (answer?.cacheable === false) cache.delete(`${key} ${variant}`)
         else
           cache.set(`${key} ${variant}`, {
             resource: resource.name,

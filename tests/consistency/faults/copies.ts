@@ -10,7 +10,7 @@ import { DOORS } from '../writers/doors.ts'
 import { WriteLog } from '../writers/log.ts'
 import { startSqlWriters, type WriteFailure } from '../writers/sql-writers.ts'
 import type { Fault } from './fault.ts'
-import { onServer, withNobody } from './postgres.ts'
+import { onServer, withoutInvalidator } from './postgres.ts'
 
 const COPY = 'staging'
 /** Versions of a copy are others than those of the original, which never has so many. */
@@ -36,7 +36,7 @@ function copy(name: string, { hasInvalidator }: { hasInvalidator: boolean }): Fa
       address.pathname = `/${COPY}`
       const url = address.href
       await onServer(postgres.url, (server) =>
-        withNobody(server, postgres.url, () =>
+        withoutInvalidator(server, postgres.url, () =>
           server.query(`create database ${COPY} template spms`),
         ),
       )

@@ -142,12 +142,12 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     holdMs: 500,
     async inject({ stage: { postgres }, allowances }) {
       await onServer(postgres.url, async (client) => {
-        await withNobody(client, postgres.url, () =>
+        await withoutInvalidator(client, postgres.url, () =>
           client.query('create database backup template spms'),
         )
         const incarnation = allowances.begin('new incarnation')
         await sleep(2_000)
-        await withNobody(client, postgres.url, async () => {
+        await withoutInvalidator(client, postgres.url, async () => {
           await client.query('drop database spms')
           await client.query('alter database backup rename to spms')
           await client.query('alter database spms set invalidation.notify = on')
@@ -179,7 +179,7 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
 export const NOBODY = 'tcp://127.0.0.1:1'
 
 /** Does something to a database while nobody is connected to it, and nothing is prepared in it. */
-export async function withNobody(
+export async function withoutInvalidator(
   server: Client,
   url: string,
   work: () => Promise<unknown>,

@@ -69,7 +69,7 @@ export const profilesOf = (users: string) =>
  *
  * Walked from every page towards the user, which is the way that the pages are made, and not back.
  */
-export const whoseCareShows = (users: string) => `
+export const usersShownBy = (users: string) => `
   select distinct page from (
     with recursive shown (page, person, is_up, depth) as (
         select id, id, false, 0 from users_user

@@ -12,7 +12,7 @@ import {
   profilesOf,
   projectsWith,
   together,
-  whoseCareShows,
+  usersShownBy,
 } from './change.ts'
 
 const ANY_NAME = {
@@ -43,7 +43,7 @@ const projectsCoveredBy = (user: number) =>
 
 /** What shows the names of a user who is on no e-mail list. */
 const named = (user: number) =>
-  together(pagesOf(whoseCareShows(String(user))), {
+  together(pagesOf(usersShownBy(String(user))), {
     'project:detail': either(projectsWith(String(user)), projectsCoveredBy(user)),
   })
 
@@ -110,7 +110,7 @@ export const userChanges: readonly Change[] = [
   {
     what: 'user: is_superuser',
     sql: setUser(2, 'is_superuser = true'),
-    stale: together(pagesOf(whoseCareShows('2')), { 'user:access': ids(2) }),
+    stale: together(pagesOf(usersShownBy('2')), { 'user:access': ids(2) }),
   },
   ...each(
     {
@@ -274,12 +274,12 @@ export const userChanges: readonly Change[] = [
       'avatar: delete': 'delete from medias_useravatar where user_id = 2',
       'avatar: insert': `insert into medias_useravatar (user_id, file) values (2, 'user_avatars/y')`,
     },
-    { stale: together(pagesOf(whoseCareShows('2')), publicPagesOf('2')) },
+    { stale: together(pagesOf(usersShownBy('2')), publicPagesOf('2')) },
   ),
   {
     what: 'avatar: user_id',
     sql: 'update medias_useravatar set user_id = 12 where user_id = 2',
-    stale: together(pagesOf(whoseCareShows('2, 12')), publicPagesOf('2, 12')),
+    stale: together(pagesOf(usersShownBy('2, 12')), publicPagesOf('2, 12')),
     // Of user 11, for whom 12 once acted.
     coarser: {
       because: 'what was shown before somebody’s time ended may still be kept',
@@ -408,7 +408,7 @@ export const userChanges: readonly Change[] = [
   {
     what: 'caretaker: insert, above a chain',
     sql: 'insert into caretakers_caretaker (id, user_id, caretaker_id) values (691, 3, 4)',
-    stale: together(pagesOf(either(whoseCareShows('3'), whoseCareShows('4'))), {
+    stale: together(pagesOf(either(usersShownBy('3'), usersShownBy('4'))), {
       'project:detail': projectsWith('3'),
     }),
   },
