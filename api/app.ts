@@ -109,8 +109,8 @@ export function createApp(options: AppOptions): Express {
     commonMiddleware(req, res, next)
   }
   const consistency = createConsistency({
-    consistencyTokens: createConsistencyTokens(config.sessionSecrets, { lifeMs: config.tokenLifeMs }),
-    lifeMs: config.tokenLifeMs,
+    consistencyTokens: createConsistencyTokens(config.sessionSecrets, { lifetimeMs: config.tokenLifetimeMs }),
+    lifetimeMs: config.tokenLifetimeMs,
     client,
     findMoment: () => findMoment(db),
   })

@@ -193,7 +193,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
           sessionSecrets: env.SESSION_SECRETS,
           sessionIdleS: env.SESSION_IDLE_S,
           passwordIterations: env.PASSWORD_ITERATIONS,
-          tokenLifeMs: env.MAX_STALENESS_MS + CLOCKS_DIFFER_MS,
+          tokenLifetimeMs: env.MAX_STALENESS_MS + CLOCKS_DIFFER_MS,
           bearer: bearerConfig(env),
           corsOrigins: env.CORS_ORIGINS,
           trustProxy: env.TRUST_PROXY,

@@ -48,7 +48,7 @@ export const issuerSettings = z.object({
     .describe(
       'The claim that confirms the email address. `xms_edov` for Microsoft Entra; `none` accepts every address (see operations.md).',
     ),
-  JWT_MAX_LIFE_S: positiveNumber
+  JWT_MAX_LIFETIME_S: positiveNumber
     .default(DAY_S)
     .describe('Longest accepted lifetime of a bearer token, in s.'),
 })
@@ -82,6 +82,6 @@ export const bearerConfig = (env: Settings): BearerConfig | null =>
         algorithms: env.JWT_ALGORITHMS,
         userClaim: env.JWT_USER_CLAIM,
         emailVerifiedClaim: env.JWT_EMAIL_VERIFIED_CLAIM,
-        maxLifeS: env.JWT_MAX_LIFE_S,
+        maxLifetimeS: env.JWT_MAX_LIFETIME_S,
       }
     : null

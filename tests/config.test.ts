@@ -35,7 +35,7 @@ describe('configuration', () => {
       edgeMaxAgeS: 0,
       bearer: null,
       corsOrigins: [],
-      tokenLifeMs: 30_000,
+      tokenLifetimeMs: 30_000,
     })
     expect(config.cache.maxStalenessMs).to.equal(10_000)
     expect([...config.cache.resources]).to.deep.equal(names)
@@ -155,7 +155,7 @@ describe('configuration', () => {
       ['JWT_JWKS_URL', 'http://localhost.example/keys'],
       ['JWT_JWKS_URL', 'nowhere'],
       ['JWT_EMAIL_VERIFIED_CLAIM', 'email'],
-      ['JWT_MAX_LIFE_S', '0'],
+      ['JWT_MAX_LIFETIME_S', '0'],
       ['JWT_AUDIENCE', 'spms,'],
     ] as const) {
       expect(mistakesIn({ ...needed, ...issuer, [name]: value }), value).to.match(

@@ -16,7 +16,7 @@ export interface ConsistencyTokens {
 
 export interface ConsistencyTokenOptions {
   /** Afterwards nothing as old as that is fresh anywhere, however the hosts' clocks differ. */
-  readonly lifeMs: number
+  readonly lifetimeMs: number
   /** The host's clock. */
   readonly nowMs?: () => number
 }
@@ -36,7 +36,7 @@ const MAX_LENGTH = 512
 /** Tokens signed with keys that follow from the session secrets: the first signs, all verify. */
 export function createConsistencyTokens(
   secrets: readonly string[],
-  { lifeMs, nowMs = Date.now }: ConsistencyTokenOptions,
+  { lifetimeMs, nowMs = Date.now }: ConsistencyTokenOptions,
 ): ConsistencyTokens {
   const keys = sessionKeys(secrets).map(({ id, secret }) => ({
     id,
@@ -88,7 +88,7 @@ export function createConsistencyTokens(
       mac = '',
     ] = match
     const key = keys.find(({ id }) => id === keyId)?.key
-    if (key === undefined || nowMs() - Number.parseInt(issuedAt, 36) > lifeMs) return null
+    if (key === undefined || nowMs() - Number.parseInt(issuedAt, 36) > lifetimeMs) return null
     return { key, claims, incarnation, xmaxText, below, mac }
   }
 }

@@ -13,7 +13,7 @@ import { isSafe } from './safe-method.ts'
 export interface ConsistencyOptions {
   readonly consistencyTokens: ConsistencyTokens
   /** How long browsers bring a token back. */
-  readonly lifeMs: number
+  readonly lifetimeMs: number
   readonly client: Client
   /** What is committed now, and in which life of the database. */
   readonly findMoment: () => Promise<Moment>
@@ -104,7 +104,7 @@ export function createConsistency(options: ConsistencyOptions): Middleware {
         'Set-Cookie',
         stringifySetCookie({ ...common, name, value, maxAge, httpOnly: true }),
       )
-    set(COOKIE + text.slice(-8), text, Math.ceil(options.lifeMs / 1000))
+    set(COOKIE + text.slice(-8), text, Math.ceil(options.lifetimeMs / 1000))
     const issued = toConsistencyToken(moment)
     const spent = [...cookies].filter(([, old]) => {
       const consistencyToken = found.get(old)

@@ -21,7 +21,7 @@ const SHOWN = [
   'X-Request-Id',
 ]
 /** How long a browser need not ask again; some go no further than two hours. */
-const PREFLIGHT_LIFE_S = 2 * 60 * 60
+const PREFLIGHT_LIFETIME_S = 2 * 60 * 60
 
 /**
  * Lets the pages of these origins use the API with their users' cookies, and answers their
@@ -37,6 +37,6 @@ export function createCors(
     methods: METHODS,
     allowedHeaders: SENT,
     exposedHeaders: SHOWN,
-    maxAge: PREFLIGHT_LIFE_S,
+    maxAge: PREFLIGHT_LIFETIME_S,
   })
 }

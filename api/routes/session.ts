@@ -12,7 +12,7 @@ import { clearSessionCookies, setSessionCookies } from '../session/cookies.ts'
 import { createLogIn } from '../session/log-in.ts'
 import { createLogOut } from '../session/log-out.ts'
 import type { PasswordAttempts } from '../session/password-attempts.ts'
-import { SESSION_LIFE_S, type Sessions } from '../session/session.ts'
+import { SESSION_LIFETIME_S, type Sessions } from '../session/session.ts'
 
 export interface SessionRoutesDeps extends AppDeps {
   readonly client: Client
@@ -46,7 +46,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
       const session = await deps.sessions.verify(token)
       if (session === null) throw new Error('a session that was just opened is not valid')
       const csrfToken = deps.sessions.csrfToken(session)
-      const cookies = { token, csrfToken, maxAgeS: SESSION_LIFE_S }
+      const cookies = { token, csrfToken, maxAgeS: SESSION_LIFETIME_S }
       setSessionCookies(res, cookies, deps.client.isSecure(req))
       sendJson(res, 200, { ok: 'Welcome' })
     })

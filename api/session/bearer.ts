@@ -21,7 +21,7 @@ export interface BearerConfig {
   /** Which claim says that the issuer has verified the address. */
   readonly emailVerifiedClaim: VerifiedClaim
   /** A token that is valid for longer is rejected: nothing revokes it before it expires. */
-  readonly maxLifeS: number
+  readonly maxLifetimeS: number
 }
 
 export const USER_CLAIMS = ['email', 'sub'] as const
@@ -100,7 +100,7 @@ export function createBearer(config: BearerConfig, deps: BearerDeps): ReadBearer
       if (error instanceof errors.JOSEError) return rejectToken(reasonOf(error))
       throw error
     })
-    if (lifeOf(payload) > config.maxLifeS + CLOCKS_DIFFER_S) rejectToken('is valid for too long')
+    if (lifetimeOf(payload) > config.maxLifetimeS + CLOCKS_DIFFER_S) rejectToken('is valid for too long')
     return idOf[config.userClaim](payload, budget)
   }
 }
@@ -119,7 +119,7 @@ const BY_EMAIL = {
 } as const satisfies Record<VerifiedClaim, z.ZodType>
 
 /** For how many seconds a token is valid in all; from now on, where it does not say since when. */
-function lifeOf({ exp = Infinity, iat, nbf }: JWTPayload): number {
+function lifetimeOf({ exp = Infinity, iat, nbf }: JWTPayload): number {
   const nowS = Date.now() / 1000
   return exp - Math.min(nowS, iat ?? nowS, nbf ?? nowS)
 }

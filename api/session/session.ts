@@ -40,7 +40,7 @@ export interface SessionOptions {
 }
 
 /** How long a session lasts at most, however much it is used. */
-export const SESSION_LIFE_S = 14 * 24 * 60 * 60
+export const SESSION_LIFETIME_S = 14 * 24 * 60 * 60
 const AUDIENCE = 'spms session'
 const REMEMBERED_TOKENS = 10_000
 /** A token is renewed once so much of the idle limit has passed, and not with every request. */
@@ -51,7 +51,7 @@ const CSRF_BYTES = 24
 /** Sessions in signed tokens. Only their revocations are stored. */
 export function createSessions(
   secrets: readonly string[],
-  { idleS = SESSION_LIFE_S }: SessionOptions = {},
+  { idleS = SESSION_LIFETIME_S }: SessionOptions = {},
 ): Sessions {
   const keys = sessionKeys(secrets)
   const [current] = keys
@@ -95,7 +95,7 @@ export function createSessions(
         userId,
         fingerprint: fingerprint(current, { userId, passwordHash, epoch }),
         sessionId: randomBytes(SESSION_ID_BYTES).toString('base64url'),
-        endsAtS: nowS + SESSION_LIFE_S,
+        endsAtS: nowS + SESSION_LIFETIME_S,
       }
       return sign(current, session, nowS)
     },

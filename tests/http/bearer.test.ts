@@ -21,7 +21,7 @@ const configOf = ({ issuer, jwksUrl }: Issuer, more: Partial<BearerConfig> = {})
   algorithms: ['ES256'],
   userClaim: 'email',
   emailVerifiedClaim: 'email_verified',
-  maxLifeS: 3600,
+  maxLifetimeS: 3600,
   ...more,
 })
 

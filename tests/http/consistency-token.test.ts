@@ -6,11 +6,11 @@ import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/snaps
 import { bareUuid } from '../../shared/cache/cached-value.ts'
 
 const [OLD_SECRET, SECRET] = ['o'.repeat(32), 's'.repeat(32)]
-const LIFE_MS = 30_000
+const LIFETIME_MS = 30_000
 const incarnation = randomUUID()
 let nowMs = 1_790_000_000_000
 const open = (...secrets: string[]) =>
-  createConsistencyTokens(secrets, { lifeMs: LIFE_MS, nowMs: () => nowMs })
+  createConsistencyTokens(secrets, { lifetimeMs: LIFETIME_MS, nowMs: () => nowMs })
 
 const XIDS = 60
 /** Any snapshot of a short history: the last one seen has ended, others had not come to that. */
@@ -108,7 +108,7 @@ describe('a consistency token', () => {
 
   it('is nothing once it has had its time', () => {
     const issued = consistencyTokens.issue({ incarnation, snapshot })
-    nowMs += LIFE_MS
+    nowMs += LIFETIME_MS
     expect(consistencyTokens.read(issued)).to.not.equal(null)
     nowMs += 1
     expect(consistencyTokens.read(issued)).to.equal(null)

@@ -16,13 +16,13 @@ import { PublicError } from '../../shared/errors.ts'
 import { portOf } from '../../shared/server.ts'
 import { until } from '../support/until.ts'
 
-const LIFE_MS = 30_000
+const LIFETIME_MS = 30_000
 const incarnation = randomUUID()
-const consistencyTokens = createConsistencyTokens(['s'.repeat(32)], { lifeMs: LIFE_MS })
-const strangers = createConsistencyTokens(['x'.repeat(32)], { lifeMs: LIFE_MS })
+const consistencyTokens = createConsistencyTokens(['s'.repeat(32)], { lifetimeMs: LIFETIME_MS })
+const strangers = createConsistencyTokens(['x'.repeat(32)], { lifetimeMs: LIFETIME_MS })
 const expired = createConsistencyTokens(['s'.repeat(32)], {
-  lifeMs: LIFE_MS,
-  nowMs: () => Date.now() - LIFE_MS - 1_000,
+  lifetimeMs: LIFETIME_MS,
+  nowMs: () => Date.now() - LIFETIME_MS - 1_000,
 })
 const momentAt = (xmax: number): Moment => ({
   incarnation,
@@ -47,7 +47,7 @@ describe('read your writes, over HTTP', () => {
   let seen: readonly ConsistencyToken[]
   const consistency = createConsistency({
     consistencyTokens,
-    lifeMs: LIFE_MS,
+    lifetimeMs: LIFETIME_MS,
     client: createClient(1),
     findMoment: () => moment(),
   })

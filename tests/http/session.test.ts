@@ -29,7 +29,7 @@ async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) 
       sessionSecrets: [SECRET],
       sessionIdleS: undefined,
       passwordIterations: 1_000,
-      tokenLifeMs: 30_000,
+      tokenLifetimeMs: 30_000,
       bearer: null,
       corsOrigins: [],
       trustProxy: 1,

@@ -22,7 +22,7 @@ describe('the API on tables whose texts have nondeterministic collations', () =>
       algorithms: ['ES256'],
       userClaim: 'email',
       emailVerifiedClaim: 'email_verified',
-      maxLifeS: 3600,
+      maxLifetimeS: 3600,
     }
     plain = await startReadApi()
     api = await startReadApi({ nondeterministic: true, http: { bearer } })

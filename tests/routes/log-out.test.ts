@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { SignJWT } from 'jose'
 import { sql } from 'kysely'
 import { hashPassword } from '../../api/session/password.ts'
-import { createSessions, SESSION_LIFE_S } from '../../api/session/session.ts'
+import { createSessions, SESSION_LIFETIME_S } from '../../api/session/session.ts'
 import { revokeSession } from '../../db/writes/session-revocation.ts'
 import { fingerprint, sessionKeys } from '../../shared/session-key.ts'
 import { sessionHeaders } from '../support/session-headers.ts'
@@ -172,7 +172,7 @@ describe('sessions over HTTP', () => {
     const nowS = () => Math.floor(Date.now() / 1000)
 
     /** A token that was signed so long ago, of a session that ends in so many seconds. */
-    async function tokenFrom(ageS: number, endsInS = SESSION_LIFE_S): Promise<string> {
+    async function tokenFrom(ageS: number, endsInS = SESSION_LIFETIME_S): Promise<string> {
       const [key] = sessionKeys([SECRET])
       if (key === undefined) throw new Error('no key')
       const of = { userId: String(LEA), passwordHash: `hash-${LEA}`, epoch: '' }

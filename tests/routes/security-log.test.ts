@@ -234,7 +234,7 @@ describe('the security log', () => {
         algorithms: ['ES256'],
         userClaim: 'email',
         emailVerifiedClaim: 'email_verified',
-        maxLifeS: 60,
+        maxLifetimeS: 60,
       },
     })
     expect(

@@ -51,7 +51,7 @@ export const httpConfig: HttpConfig = {
   sessionSecrets: [SECRET],
   sessionIdleS: undefined,
   passwordIterations: 1_000,
-  tokenLifeMs: 30_000,
+  tokenLifetimeMs: 30_000,
   bearer: null,
   corsOrigins: [],
   trustProxy: false,
