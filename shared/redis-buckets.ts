@@ -65,7 +65,7 @@ return 0
 `
 
 interface Scripted {
-  spmsBuckets(count: number, ...keysAndArguments: (string | number)[]): Promise<number>
+  takeTokens(count: number, ...keysAndArguments: (string | number)[]): Promise<number>
 }
 
 /** Keeps token buckets in Redis. */
@@ -73,13 +73,13 @@ export function createSharedBuckets(
   redis: Redis,
   { prefix, secret, timeoutMs = TIMEOUT_MS }: SharedBucketsOptions,
 ): SharedBuckets {
-  redis.defineCommand('spmsBuckets', { lua: BUCKETS })
+  redis.defineCommand('takeTokens', { lua: BUCKETS })
   const scripted = redis as unknown as Scripted
   const keyOf = ({ name }: Bucket) =>
     attemptKey(prefix, createHmac('sha256', secret).update(`attempts\n${name}`).digest('base64url'))
 
   const run = (what: 'take' | 'give', buckets: readonly Bucket[]): Promise<number> =>
-    scripted.spmsBuckets(
+    scripted.takeTokens(
       buckets.length,
       ...buckets.map(keyOf),
       what,

@@ -42,9 +42,9 @@ return clock(KEYS[1], 0)
 
 /** A way to ask for the time of the clock, in milliseconds. */
 export function createClock(redis: Redis, prefix: string): () => Promise<number> {
-  redis.defineCommand('spmsTime', { numberOfKeys: 1, lua: READ_CLOCK })
-  const scripted = redis as unknown as { spmsTime(clock: string): Promise<number> }
-  return () => scripted.spmsTime(clockKey(prefix))
+  redis.defineCommand('cacheTime', { numberOfKeys: 1, lua: READ_CLOCK })
+  const scripted = redis as unknown as { cacheTime(clock: string): Promise<number> }
+  return () => scripted.cacheTime(clockKey(prefix))
 }
 
 /** How far a clock is ahead of Redis' own, which has stepped back by as much; 0 while it never did. */

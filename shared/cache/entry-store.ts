@@ -126,7 +126,7 @@ export function createEntryStore(
     try {
       const reply = await attempt(
         'poll',
-        () => scripted.spmsPoll(watermarkKey(prefix), clockKey(prefix), polledState.minimumMs()),
+        () => scripted.cachePoll(watermarkKey(prefix), clockKey(prefix), polledState.minimumMs()),
         new TimeBudget(commandTimeoutMs),
       )
       polledState.set(parsePoll(reply), sentAtMs)
@@ -186,7 +186,7 @@ export function createEntryStore(
     async find({ key, variant }, budget) {
       const isSuspect = suspects.size > 0 && suspects.has(`${key} ${variant}`)
       const send = isSuspect
-        ? () => scripted.spmsFindBuffer(key, variant, maxStoredBytes)
+        ? () => scripted.cacheFindBuffer(key, variant, maxStoredBytes)
         : () => redis.hgetBuffer(key, variant)
       try {
         const bytes = await run('find', send, budget)
@@ -210,7 +210,7 @@ export function createEntryStore(
       const [state, nowMs, rest] = await run(
         'lease',
         () =>
-          scripted.spmsLeaseBuffer(
+          scripted.cacheLeaseBuffer(
             key,
             clockKey(prefix),
             variant,
@@ -241,7 +241,7 @@ export function createEntryStore(
 
     fill: ({ key, variant, reserved = [] }, leaseId, cached, keepMs) =>
       run('fill', () =>
-        scripted.spmsFill(
+        scripted.cacheFill(
           key,
           variant,
           leaseId,
@@ -254,7 +254,7 @@ export function createEntryStore(
       ),
 
     async release({ key, variant }, leaseId) {
-      await run('release', () => scripted.spmsRelease(key, variant, leaseId))
+      await run('release', () => scripted.cacheRelease(key, variant, leaseId))
     },
 
     [Symbol.dispose]() {
@@ -296,8 +296,8 @@ function reasonOf(error: unknown): RedisError {
 }
 
 interface Scripted {
-  spmsPoll(watermarks: string, clock: string, leastMs: number): Promise<PollReply>
-  spmsLeaseBuffer(
+  cachePoll(watermarks: string, clock: string, leastMs: number): Promise<PollReply>
+  cacheLeaseBuffer(
     key: string,
     clock: string,
     variant: string,
@@ -310,7 +310,7 @@ interface Scripted {
     mostBytes: number,
     isReserved: number,
   ): Promise<[Buffer, number, Buffer?]>
-  spmsFill(
+  cacheFill(
     key: string,
     variant: string,
     leaseId: string,
@@ -320,15 +320,15 @@ interface Scripted {
     mostBytes: number,
     reserved: string,
   ): Promise<FillResult>
-  spmsFindBuffer(key: string, variant: string, mostBytes: number): Promise<Buffer | null>
-  spmsRelease(key: string, variant: string, leaseId: string): Promise<number>
+  cacheFindBuffer(key: string, variant: string, mostBytes: number): Promise<Buffer | null>
+  cacheRelease(key: string, variant: string, leaseId: string): Promise<number>
 }
 
 function defineScripts(redis: Redis): Scripted {
-  redis.defineCommand('spmsPoll', { numberOfKeys: 2, lua: POLL })
-  redis.defineCommand('spmsLease', { numberOfKeys: 2, lua: LEASE })
-  redis.defineCommand('spmsFill', { numberOfKeys: 1, lua: FILL })
-  redis.defineCommand('spmsFind', { numberOfKeys: 1, lua: FIND })
-  redis.defineCommand('spmsRelease', { numberOfKeys: 1, lua: RELEASE })
+  redis.defineCommand('cachePoll', { numberOfKeys: 2, lua: POLL })
+  redis.defineCommand('cacheLease', { numberOfKeys: 2, lua: LEASE })
+  redis.defineCommand('cacheFill', { numberOfKeys: 1, lua: FILL })
+  redis.defineCommand('cacheFind', { numberOfKeys: 1, lua: FIND })
+  redis.defineCommand('cacheRelease', { numberOfKeys: 1, lua: RELEASE })
   return redis as unknown as Scripted
 }

@@ -10,7 +10,7 @@ import { identityKey } from './key.ts'
  * identity of its own, also after each restart. Without permission for INFO what is stored counts.
  */
 export function createIdentityReader(redis: Redis, prefix: string): () => Promise<string> {
-  redis.defineCommand('spmsIdentify', { lua: IDENTIFY, numberOfKeys: 1 })
+  redis.defineCommand('cacheIdentify', { lua: IDENTIFY, numberOfKeys: 1 })
   const scripted = redis as unknown as Scripted
   const key = identityKey(prefix)
 
@@ -19,7 +19,7 @@ export function createIdentityReader(redis: Redis, prefix: string): () => Promis
       (info) => /^run_id:(\w+)/m.exec(info)?.[1] ?? '',
       () => '',
     )
-    return scripted.spmsIdentify(key, randomUUID(), runId)
+    return scripted.cacheIdentify(key, randomUUID(), runId)
   }
 }
 
@@ -34,5 +34,5 @@ return ARGV[1]
 `
 
 interface Scripted {
-  spmsIdentify(key: string, fresh: string, runId: string): Promise<string>
+  cacheIdentify(key: string, fresh: string, runId: string): Promise<string>
 }

@@ -66,7 +66,7 @@ const STEPS_AT_ONCE = 2
 
 /** Opens the ledger of one key prefix in one Redis. */
 export function createInvalidationStore(redis: Redis, prefix: string): InvalidationStore {
-  redis.defineCommand('spmsAdvance', { lua: ADVANCE })
+  redis.defineCommand('cacheAdvance', { lua: ADVANCE })
   const scripted = redis as unknown as Scripted
   const hash = watermarkKey(prefix)
   const takeTurn = createTurns(STEPS_AT_ONCE)
@@ -82,7 +82,7 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
       next,
       keys.length,
     ])
-    const [nowMs, ...replies] = await scripted.spmsAdvance(
+    const [nowMs, ...replies] = await scripted.cacheAdvance(
       2 + keys.length,
       hash,
       clock,
@@ -242,7 +242,7 @@ return replies
 `
 
 interface Scripted {
-  spmsAdvance(
+  cacheAdvance(
     numberOfKeys: number,
     ...keysAndArgs: (string | number | Buffer)[]
   ): Promise<[nowMs: number, ...number[]]>

@@ -258,8 +258,8 @@ describe('the ledger', () => {
     function withHook(after: () => Promise<unknown>): InvalidationStore {
       const scripted = redis.duplicate() as Redis & Scripts
       const hooked = createInvalidationStore(scripted, prefix)
-      const run = scripted.spmsAdvance.bind(scripted)
-      scripted.spmsAdvance = async (...args) => {
+      const run = scripted.cacheAdvance.bind(scripted)
+      scripted.cacheAdvance = async (...args) => {
         if (scripted.status !== 'ready') await once(scripted, 'ready')
         const reply = await run(...args)
         await after()
@@ -271,9 +271,9 @@ describe('the ledger', () => {
     function withCrash(script: number, when: 'before it arrives' | 'after it was done'): InvalidationStore {
       const scripted = redis.duplicate() as Redis & Scripts
       const crashing = createInvalidationStore(scripted, prefix)
-      const run = scripted.spmsAdvance.bind(scripted)
+      const run = scripted.cacheAdvance.bind(scripted)
       let count = 0
-      scripted.spmsAdvance = async (...args) => {
+      scripted.cacheAdvance = async (...args) => {
         const crashes = ++count === script
         if (crashes && when === 'before it arrives') throw new Error('crash')
         const reply = await run(...args)
@@ -284,7 +284,7 @@ describe('the ledger', () => {
     }
 
     interface Scripts {
-      spmsAdvance(...args: unknown[]): Promise<unknown>
+      cacheAdvance(...args: unknown[]): Promise<unknown>
     }
 
     /** Connects first, and goes when it is done. */

@@ -1,4 +1,4 @@
 import { replaceScript } from './replace-script.ts'
 
 /** A fill that is stored also when its lease was withdrawn. */
-replaceScript('spmsFill', (lua) => lua.replace(/if not lease or .* end/, ''))
+replaceScript('cacheFill', (lua) => lua.replace(/if not lease or .* end/, ''))

@@ -1,4 +1,4 @@
 import { replaceScript } from './replace-script.ts'
 
 /** An invalidator that publishes watermarks and leaves the entries where they are. */
-replaceScript('spmsAdvance', (lua) => lua.replace(/redis\.call\('UNLINK'.*?\)\)/, '1'))
+replaceScript('cacheAdvance', (lua) => lua.replace(/redis\.call\('UNLINK'.*?\)\)/, '1'))

@@ -1,4 +1,4 @@
 import { replaceScript } from './replace-script.ts'
 
 /** A lease that is given to whoever asks, also while another has it. */
-replaceScript('spmsLease', (lua) => lua.replace(/if until_ms > now and .*?\nend/s, ''))
+replaceScript('cacheLease', (lua) => lua.replace(/if until_ms > now and .*?\nend/s, ''))

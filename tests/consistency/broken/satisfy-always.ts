@@ -2,7 +2,7 @@ import { replaceScript } from './replace-script.ts'
 
 /** A check of tokens to which every watermark has seen everything. */
 replaceScript(
-  'spmsPoll',
+  'cachePoll',
   () => `
     local time = redis.call('TIME')
     local hash = redis.call('HGETALL', KEYS[1])

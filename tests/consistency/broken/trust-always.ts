@@ -2,7 +2,7 @@ import { replaceScript } from './replace-script.ts'
 
 /** A guard to whom every watermark is as of now. */
 replaceScript(
-  'spmsPoll',
+  'cachePoll',
   () => `
     local time = redis.call('TIME')
     local now = time[1] * 1000 + math.floor(time[2] / 1000)
