@@ -74,19 +74,28 @@ function describeError(error: Error): Record<string, unknown> {
 }
 
 const asText = winston.format.printf(({ time, service: _service, level, message, ...fields }) => {
-  const words = [String(time).slice(11, 23), level.padEnd(5), message]
+  const words = [String(time).slice(11, 23), level.padEnd(5), onOneLine(String(message))]
   const stacks: string[] = []
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue
     if (isDescribedError(value)) {
-      words.push(`${name}=${value.code === undefined ? '' : `${value.code} `}${value.message}`)
+      words.push(
+        `${name}=${value.code === undefined ? '' : `${value.code} `}${onOneLine(value.message)}`,
+      )
       stacks.push(value.stack)
     } else {
-      words.push(`${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+      words.push(`${name}=${typeof value === 'string' ? onOneLine(value) : JSON.stringify(value)}`)
     }
   }
   return [words.join(' '), ...stacks].join('\n')
 })
+
+/** Escapes control characters, so that no value can look like a line of its own. */
+const onOneLine = (text: string) =>
+  text.replaceAll(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 
 function isDescribedError(
   value: unknown,

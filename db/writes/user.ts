@@ -2,6 +2,7 @@ import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { type Actor, findActor, requirePermission } from './actor.ts'
 import { differsFrom, isEmpty, type Patch } from './patch.ts'
+import { revokeAllSessions } from './session-revocation.ts'
 import { WriteError } from './write-error.ts'
 import { constraintOf, sqlStateOf } from './transact.ts'
 
@@ -26,6 +27,7 @@ export interface LockedUser {
   readonly display_first_name: string | null
   readonly display_last_name: string | null
   readonly email: string | null
+  readonly is_active: boolean
   /** The stored hash, to be compared with one that was verified. */
   readonly password: string
   /** Who is to change them: themselves or a superuser. */
@@ -45,7 +47,7 @@ export async function lockUser(
   const user = await trx
     .selectFrom('users_user')
     .select(['id', 'first_name', 'last_name', 'display_first_name', 'display_last_name'])
-    .select(['email', 'password'])
+    .select(['email', 'password', 'is_active'])
     .where('id', '=', id)
     .forUpdate()
     .executeTakeFirst()
@@ -101,19 +103,25 @@ export async function updateUser(
     .where(differsFrom(patch))
     .execute()
     .catch(rejectTakenName)
+  if (patch.is_active === false && user.is_active) await revokeAllSessions(trx, user.id)
 }
 
-/** Lets a user in or keeps them out; without `isActive` what they were not before. */
+/**
+ * Activates or deactivates a user; without `isActive` the other of the two. Deactivation revokes every session, so
+ * that a later activation does not bring them back.
+ */
 export async function toggleActive(
   trx: Transaction<Database>,
   id: string,
   isActive?: boolean,
 ): Promise<void> {
-  await trx
+  const user = await trx
     .updateTable('users_user')
     .set({ is_active: isActive ?? sql`not is_active` })
     .where('id', '=', id)
-    .execute()
+    .returning('is_active')
+    .executeTakeFirst()
+  if (user?.is_active === false) await revokeAllSessions(trx, id)
 }
 
 /** Makes a superuser of a user or takes that back; without `isSuperuser` what they were not before. */

@@ -50,6 +50,18 @@ describe('logger', () => {
     expect(lines[0]).not.to.include('hunter2')
   })
 
+  it('escapes line breaks and control characters of values for a terminal', () => {
+    const { logger, lines } = setup({ level: 'info', format: 'text' })
+    logger.info('failed\n12:00:00 info forged', {
+      name: 'a\r\nb\u001b[31m',
+      error: new Error('c\nd'),
+    })
+    const [first = ''] = lines[0]?.split('\n') ?? []
+    expect(first).to.match(
+      /failed\\u000a12:00:00 info forged name=a\\u000d\\u000ab\\u001b\[31m error=c\\u000ad$/,
+    )
+  })
+
   it('writes for a terminal when asked to', () => {
     const { logger, lines } = setup({ level: 'debug', format: 'text' })
     logger.debug('listening', { port: 8000 })

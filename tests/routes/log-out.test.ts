@@ -36,7 +36,6 @@ describe('sessions over HTTP', () => {
   after(() => api[Symbol.asyncDispose]())
   beforeEach(async () => {
     await api.reset()
-    await sql`delete from invalidation.session_revocation`.execute(api.db)
   })
 
   const post = async (path: string, token: string) =>
@@ -60,6 +59,24 @@ describe('sessions over HTTP', () => {
     expect(await statusOf(other)).to.equal(200)
     expect(await statusOf(foreign)).to.equal(200)
   })
+
+  for (const [means, deactivate] of [
+    ['toggleactive', { method: 'POST', path: `users/${LEA}/toggleactive`, body: undefined }],
+    ['an update', { method: 'PUT', path: `users/${LEA}`, body: { is_active: false } }],
+  ] as const) {
+    it(`revokes the sessions of a user whom ${means} deactivates, also for the time after`, async () => {
+      const flags = { is_superuser: true, is_active: true }
+      await api.db.updateTable('users_user').set(flags).where('id', '=', String(MEL)).execute()
+      const [old, superuser] = await Promise.all([open(LEA), open(MEL)])
+      const headers = await sessionHeaders(superuser, SECRET)
+      const { method, path, body } = deactivate
+      expect((await api.send(method, path, { headers, body })).status).to.be.oneOf([200, 202])
+      expect(await statusOf(old)).to.equal(401)
+      const active = { is_active: true }
+      await api.db.updateTable('users_user').set(active).where('id', '=', String(LEA)).execute()
+      expect(await statusOf(old)).to.equal(401)
+    })
+  }
 
   it('revokes every session of a user who logs out everywhere, and none of another user', async () => {
     const password = await hashPassword('correct horse', 1000)

@@ -8,6 +8,8 @@ import type { HttpConfig } from '../../api/config.ts'
 import { isSafe } from '../../api/http/safe-method.ts'
 import { createSessions } from '../../api/session/session.ts'
 import { openDatabase } from '../../db/database.ts'
+import { canRevokeSessions } from '../../db/queries/session-revocations.ts'
+import { SESSION_REVOCATION } from '../../db/session-revocation.ts'
 import type { Database } from '../../db/schema.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createTestDatabase, type TestDatabaseOptions } from '../support/database.ts'
@@ -45,6 +47,7 @@ export interface TestApi extends AsyncDisposable {
 }
 
 const SECRET = 'a secret of the tests, of 32 characters'
+const REVOCATIONS = sql.table(SESSION_REVOCATION)
 const WORLD = new URL('world.sql', import.meta.url)
 
 export const httpConfig: HttpConfig = {
@@ -100,6 +103,7 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
       const tables = [...world.matchAll(/insert into (\w+)/g)].map(([, table]) => table)
       const deletes = tables.toReversed().map((table) => `delete from ${table};`)
       await sql.raw(deletes.join('') + world).execute(db)
+      if (await canRevokeSessions(db)) await sql`delete from ${REVOCATIONS}`.execute(db)
     },
 
     async send(method, path, sent = {}) {
