@@ -121,7 +121,10 @@ function answersOf(described: Described) {
   const answers = Object.entries(operation.answers).map(([status, answer]) => [
     status,
     {
-      description: STATUS_CODES[status] ?? '',
+      description: [STATUS_CODES[status] ?? '', operation.isEmpty && `no body ${operation.isEmpty}`]
+        .filter(Boolean)
+        .join('; '),
+      ...(operation.isEmpty !== undefined && { 'x-may-be-empty': true }),
       headers: isProbe
         ? {}
         : headersNamed(

@@ -25,6 +25,8 @@ export interface Operation {
   readonly event?: SecurityEvent
   /** By status: the shape of the JSON, the type of what is no JSON, or `null` for no body. */
   readonly answers: Readonly<Record<number, z.ZodType | string | null>>
+  /** When a success has no body, such as `for the id 0`. */
+  readonly isEmpty?: string
 }
 
 /** Stands before a handler, rejects a body that could not be read, and describes the handler. */

@@ -187,9 +187,10 @@ const deletesOrphans = operation({
 })
 
 const showsAffiliation = operation({
-  summary: 'An affiliation; for the id 0, of those who have none, nothing',
+  summary: 'An affiliation',
   who: 'users',
   answers: { 200: affiliation },
+  isEmpty: 'for the id 0, which stands for no affiliation',
 })
 
 const renamesAffiliation = operation({

@@ -4,6 +4,7 @@ import type { JsonSchema } from './json-schema-arbitrary.ts'
 
 /** What an OpenAPI document says of an answer; a media type may have no schema. */
 interface DescribedAnswer {
+  readonly 'x-may-be-empty'?: boolean
   readonly content?: Readonly<Record<string, { readonly schema?: JsonSchema }>>
 }
 
@@ -61,6 +62,7 @@ export function readContract(document: Described): Contract {
       operation.responses[`${status}`],
     )
     if (!answer) return `${status} is not described`
+    if (text === '' && answer['x-may-be-empty'] === true) return null
     const media = type?.split(';')[0] ?? ''
     if (!answer.content) return text === '' ? null : `${status} has a body, which is not described`
     const content = answer.content[media]
