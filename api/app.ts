@@ -102,14 +102,22 @@ export function createApp(options: AppOptions): Express {
   app.set('case sensitive routing', true)
 
   const health = healthRoutes({ db, isReady })
-  const commonMiddleware = createCommonMiddleware({ client, logger, securityLog, corsOrigins, rateLimit })
+  const commonMiddleware = createCommonMiddleware({
+    client,
+    logger,
+    securityLog,
+    corsOrigins,
+    rateLimit,
+  })
   const middleware: Middleware = (req, res, next) => {
     // First of all: who asks too often counts too.
     countRequest?.(req, res)
     commonMiddleware(req, res, next)
   }
   const consistency = createConsistency({
-    consistencyTokens: createConsistencyTokens(config.sessionSecrets, { lifetimeMs: config.tokenLifetimeMs }),
+    consistencyTokens: createConsistencyTokens(config.sessionSecrets, {
+      lifetimeMs: config.tokenLifetimeMs,
+    }),
     lifetimeMs: config.tokenLifetimeMs,
     client,
     findMoment: () => findMoment(db),

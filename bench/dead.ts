@@ -92,7 +92,9 @@ export const dead: Part = async (bench) => {
         shown(median(of(name).map(({ tps }) => tps))),
         shown(median(ratios(name))),
         `${shown(quantile(ratios(name), 0))} to ${shown(quantile(ratios(name), 1))}`,
-        Number.isNaN(of(name)[0]?.notified) ? '' : percent(median(of(name).map(({ notified }) => notified))),
+        Number.isNaN(of(name)[0]?.notified)
+          ? ''
+          : percent(median(of(name).map(({ notified }) => notified))),
       ]),
     ),
   )

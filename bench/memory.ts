@@ -33,7 +33,9 @@ export const memory: Part = async (bench) => {
         shown(median(found.map(({ plainBytes, bodyBytes }) => plainBytes - bodyBytes))),
       ])
     }
-    print(table(['bytes of an entry', 'bodies', 'overhead', 'of entries', 'as plain strings'], rows))
+    print(
+      table(['bytes of an entry', 'bodies', 'overhead', 'of entries', 'as plain strings'], rows),
+    )
     return [
       {
         what: 'Redis, overhead of an entry over its body',

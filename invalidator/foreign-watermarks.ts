@@ -18,7 +18,9 @@ const IDLE_AFTER_MS = 2_500
  * old primary that nobody has fenced. Only what was promoted from that very database may take over
  * at once, and then the old one must not take back what is no longer its own.
  */
-export function createForeignWatermarkCheck(nowMs: () => number = () => performance.now()): ForeignWatermarkCheck {
+export function createForeignWatermarkCheck(
+  nowMs: () => number = () => performance.now(),
+): ForeignWatermarkCheck {
   const seen = new Map<string, { readonly asOfMs: number; readonly atMs: number }>()
 
   return {

@@ -62,9 +62,12 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
       identity.refresh()
       await using session = await deps.openSession()
       const untilLost = AbortSignal.any([stopping, session.lost])
-      await work({ ...deps, written, owedFlushes, identity }, session, retryState, untilLost).finally(
-        clearOwned,
-      )
+      await work(
+        { ...deps, written, owedFlushes, identity },
+        session,
+        retryState,
+        untilLost,
+      ).finally(clearOwned)
       if (session.lost.aborted && !stopping.aborted)
         await retryState.fail(new Error('connection lost'))
     } catch (error) {
@@ -177,10 +180,7 @@ function createIdentity({ readIdentity }: InvalidatorDeps): Identity {
   }
 }
 
-async function pruneAndLog(
-  { logger }: InvalidatorDeps,
-  { client }: WorkerSession,
-): Promise<void> {
+async function pruneAndLog({ logger }: InvalidatorDeps, { client }: WorkerSession): Promise<void> {
   if ((await pruneEventLog(client)) === 'emptied') logger.info('pruned a segment of the event log')
 }
 

@@ -40,7 +40,10 @@ interface Published {
  * stops nothing: what could not be measured is not told, and no old value stands in for it. Each
  * replica measures all, so that it does not matter which of them live.
  */
-export async function runMetricsCollector(deps: MetricsCollectorDeps, stopping: AbortSignal): Promise<void> {
+export async function runMetricsCollector(
+  deps: MetricsCollectorDeps,
+  stopping: AbortSignal,
+): Promise<void> {
   const { databaseUrl, applicationName, redis, invalidationStore, catalog, logger } = deps
   let published: Published | null = null
   let isRedisAway = false
@@ -95,9 +98,14 @@ export async function runMetricsCollector(deps: MetricsCollectorDeps, stopping: 
 const timeOf = ({ redisMs, atMs }: Published, isRedisAway: boolean): number =>
   redisMs + (isRedisAway ? performance.now() - atMs : 0)
 
-async function readPublished(invalidationStore: MetricsCollectorDeps['invalidationStore']): Promise<Published> {
+async function readPublished(
+  invalidationStore: MetricsCollectorDeps['invalidationStore'],
+): Promise<Published> {
   const atMs = performance.now()
-  const [redisMs, marks] = await Promise.all([invalidationStore.time(), invalidationStore.readAll()])
+  const [redisMs, marks] = await Promise.all([
+    invalidationStore.time(),
+    invalidationStore.readAll(),
+  ])
   return { marks, redisMs, atMs }
 }
 

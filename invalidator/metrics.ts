@@ -52,6 +52,10 @@ export function createInvalidatorMetrics(registry: Registry): InvalidatorMetrics
       'cause',
     ),
     unreadable: createUnreadable(registry),
-    foreignWatermarks: gauge('spms_foreign_watermarks', 'Resources whose watermark another database moves', 'resource'),
+    foreignWatermarks: gauge(
+      'spms_foreign_watermarks',
+      'Resources whose watermark another database moves',
+      'resource',
+    ),
   }
 }

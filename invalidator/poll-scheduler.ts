@@ -48,7 +48,13 @@ const NO_NOTIFY_POLL_MS = 5
  * requested and rings: no wake-up is lost. A ring during the window is remembered by `wakeUp`, and
  * a right that ends by itself wakes the replica up.
  */
-export function createPollScheduler({ session, listener, wakeUp, heartbeatMs, stopping }: PollSchedulerDeps): PollScheduler {
+export function createPollScheduler({
+  session,
+  listener,
+  wakeUp,
+  heartbeatMs,
+  stopping,
+}: PollSchedulerDeps): PollScheduler {
   let holdsLock = false
   let pollMs = POLL_FIRST_MS
   let recent = 0

@@ -30,7 +30,9 @@ export const newResourceState = (resource: ResourceRules): ResourceState => ({
 })
 
 /** Resources that stand at the same snapshot share a window; after one round that is all of them. */
-export function groupByWatermark(states: readonly ResourceState[]): [Watermark | null, ResourceRules[]][] {
+export function groupByWatermark(
+  states: readonly ResourceState[],
+): [Watermark | null, ResourceRules[]][] {
   const bySnapshot = new Map<string, [Watermark | null, ResourceRules[]]>()
   for (const { mark, resource } of states) {
     const id = mark ? `${mark.incarnation} ${mark.snapshot.text}` : ''

@@ -17,7 +17,10 @@ export interface TriggerHealth {
 }
 
 /** Judges a resource by the installation that it depends on. */
-export function checkTriggers(resource: ResourceRules, { tables, problems }: Installation): TriggerHealth {
+export function checkTriggers(
+  resource: ResourceRules,
+  { tables, problems }: Installation,
+): TriggerHealth {
   const wanted = watchedTablesOf(resource)
   const damaged = wanted.flatMap(problems)
   // Another build may follow other rules to the same entries, and have let pass what these do not.

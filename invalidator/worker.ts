@@ -9,7 +9,12 @@ import {
   readWindow,
   type Window,
 } from '../db/event-log/window.ts'
-import { type Advance, type AdvanceReport, type InvalidationStore, takesLong } from '../shared/cache/invalidation-store.ts'
+import {
+  type Advance,
+  type AdvanceReport,
+  type InvalidationStore,
+  takesLong,
+} from '../shared/cache/invalidation-store.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { decodeWatermark, isUnreadable, DISABLED } from '../shared/cache/watermark.ts'
 import { every } from './every.ts'
@@ -18,7 +23,12 @@ import type { InvalidatorMetrics } from './metrics.ts'
 import { checkTriggers, type TriggerHealth } from './trigger-health.ts'
 import { createOwedFlushes, type OwedFlushes } from './owed-flushes.ts'
 import { createPasses, type Pass } from './pass.ts'
-import { canContinueFrom, newResourceState, type ResourceState, groupByWatermark } from './resource-state.ts'
+import {
+  canContinueFrom,
+  newResourceState,
+  type ResourceState,
+  groupByWatermark,
+} from './resource-state.ts'
 import { createForeignWatermarkCheck } from './foreign-watermarks.ts'
 import { TablesRewritten } from '../db/event-log/table-files.ts'
 import { isLookup } from '../shared/cache/rule.ts'
@@ -152,7 +162,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     const count = findings.windows.reduce((sum, { window }) => sum + window.count, 0)
 
     const nowMs = performance.now()
-    const keyVersionChanged = activeStates().some(({ mark, triggerHealth }) => mark?.keyVersion !== triggerHealth?.keyVersion)
+    const keyVersionChanged = activeStates().some(
+      ({ mark, triggerHealth }) => mark?.keyVersion !== triggerHealth?.keyVersion,
+    )
     const idle = count === 0 && findings.flush.size === 0 && !keyVersionChanged
     if (idle && nowMs - publishedAtMs < PUBLISH_EVERY_MS) {
       await findings.ended
@@ -221,7 +233,9 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   /** While windows follow each other, the one before has brought the time along. */
   const redisTime = async () =>
-    performance.now() - lastRedisTime.atMs < REDIS_TIME_TTL_MS ? lastRedisTime.redisMs : invalidationStore.time()
+    performance.now() - lastRedisTime.atMs < REDIS_TIME_TTL_MS
+      ? lastRedisTime.redisMs
+      : invalidationStore.time()
 
   async function readStored(): Promise<void> {
     await Promise.all(
@@ -351,7 +365,11 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 
   /** Decides whose watermark it is, and whether entries may be read as the triggers stand. */
-  function checkOwnership(state: ResourceState, { database }: ReadSnapshot, installed: Installation): void {
+  function checkOwnership(
+    state: ResourceState,
+    { database }: ReadSnapshot,
+    installed: Installation,
+  ): void {
     const { resource, mark } = state
     // What we wrote ourselves is ours in whatever life; nobody has written there since.
     const isForeign =
@@ -359,7 +377,9 @@ export function createWorker(deps: WorkerDeps): Worker {
       mark !== null &&
       mark.incarnation !== database.incarnation &&
       writtenAtMs(state) === null
-    const foreignReason = isForeign ? foreignWatermarkCheck.check(resource.name, mark, database) : null
+    const foreignReason = isForeign
+      ? foreignWatermarkCheck.check(resource.name, mark, database)
+      : null
     if (foreignReason !== null && foreignReason !== state.foreignReason) {
       logger.error('another database invalidates in this Redis, leaving its watermark alone', {
         resource: resource.name,
@@ -379,11 +399,16 @@ export function createWorker(deps: WorkerDeps): Worker {
         logger.error('not cached: changes of its tables may go unlogged', fields)
       } else logger.info('cached again: all changes of its tables are logged', fields)
     }
-    if (causes?.join() !== before?.join()) reportDamage(resource.name, triggerHealth, state.triggerHealth)
+    if (causes?.join() !== before?.join())
+      reportDamage(resource.name, triggerHealth, state.triggerHealth)
     state.triggerHealth = triggerHealth
   }
 
-  function reportDamage(resource: string, now: TriggerHealth | null, before: TriggerHealth | null): void {
+  function reportDamage(
+    resource: string,
+    now: TriggerHealth | null,
+    before: TriggerHealth | null,
+  ): void {
     for (const { table, cause } of before?.damaged ?? []) {
       metrics.damagedTables.remove({ resource, table, cause })
     }
@@ -400,7 +425,10 @@ export function createWorker(deps: WorkerDeps): Worker {
     return last !== undefined && last.text === stored ? last.atMs : null
   }
 
-  function setForeignReason(state: ResourceState, foreignReason: ResourceState['foreignReason']): void {
+  function setForeignReason(
+    state: ResourceState,
+    foreignReason: ResourceState['foreignReason'],
+  ): void {
     if ((state.foreignReason === null) !== (foreignReason === null)) {
       metrics.foreignWatermarks.labels(state.resource.name).set(foreignReason === null ? 0 : 1)
     }
@@ -409,7 +437,9 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   /** Those that take part in windows. */
   const activeStates = () =>
-    [...states.values()].filter(({ foreignReason, pass }) => foreignReason === null && pass === null)
+    [...states.values()].filter(
+      ({ foreignReason, pass }) => foreignReason === null && pass === null,
+    )
 
   function recordAdvance(
     advances: readonly Advance[],
@@ -420,7 +450,9 @@ export function createWorker(deps: WorkerDeps): Worker {
       const state = states.get(resource.name) as ResourceState
       const text = stored.get(resource.name)
       if (text === undefined) {
-        logger.warn('another owner changed the watermark, rereading it', { resource: resource.name })
+        logger.warn('another owner changed the watermark, rereading it', {
+          resource: resource.name,
+        })
         state.stored = undefined
         continue
       }
@@ -495,7 +527,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     },
     get cursors() {
       return [...states.values()].flatMap(({ resource, mark, foreignReason }) =>
-        mark && foreignReason === null ? [{ resource: resource.name, snapshot: mark.snapshot.text }] : [],
+        mark && foreignReason === null
+          ? [{ resource: resource.name, snapshot: mark.snapshot.text }]
+          : [],
       )
     },
   }
@@ -508,7 +542,11 @@ const withoutKeys = (window: Window): Window => ({
 })
 
 /** What is asked of Redis for one resource. */
-function advanceOf(state: ResourceState, { readSnapshot, keys, flush }: Findings, asOfMs: number): Advance {
+function advanceOf(
+  state: ResourceState,
+  { readSnapshot, keys, flush }: Findings,
+  asOfMs: number,
+): Advance {
   const { resource, stored, triggerHealth } = state
   return {
     resource,

@@ -45,7 +45,8 @@ async function lintWithSpectral(source: string): Promise<Finding[]> {
 const source = await readOpenApiDocument()
 const findings = [...(await lintWithRedocly(source)), ...(await lintWithSpectral(source))]
 const open = findings.filter(
-  ({ rule, location }) => !ACCEPTED.some(([rules, places]) => rules.test(rule) && places.test(location)),
+  ({ rule, location }) =>
+    !ACCEPTED.some(([rules, places]) => rules.test(rule) && places.test(location)),
 )
 for (const { rule, location, message } of open) console.error(`${rule}: ${location}: ${message}`)
 console.log(

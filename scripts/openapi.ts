@@ -26,7 +26,10 @@ export async function readOpenApiDocument(): Promise<string> {
   const reader = createReader({
     store: null,
     loader: createLoader(db, { concurrency: 1, queue: 0 }),
-    freshnessPolicy: createFreshnessPolicy({ maxStalenessMs: 0, incarnationTracker: new IncarnationTracker() }),
+    freshnessPolicy: createFreshnessPolicy({
+      maxStalenessMs: 0,
+      incarnationTracker: new IncarnationTracker(),
+    }),
     prefix: 'none',
     isCached: () => false,
     metrics: createCacheMetrics(createRegistry()),

@@ -38,7 +38,8 @@ let requestsWithTokens = 0
 const NONE: readonly ConsistencyToken[] = []
 
 /** What the request on whose behalf this code runs wants to see again; for the reader. */
-export const currentConsistencyTokens = (): readonly ConsistencyToken[] => requestTokens.getStore() ?? NONE
+export const currentConsistencyTokens = (): readonly ConsistencyToken[] =>
+  requestTokens.getStore() ?? NONE
 
 /**
  * Read your writes. Whatever a request has written, and however it is answered: a success leaves
@@ -70,7 +71,9 @@ export function createConsistency(options: ConsistencyOptions): Middleware {
    * returns only tokens that it was given, so texts behind too many forged ones are ignored: they
    * must not make the client bypass the cache.
    */
-  function readConsistencyTokens(texts: readonly string[]): ReadonlyMap<string, ConsistencyToken | null> {
+  function readConsistencyTokens(
+    texts: readonly string[],
+  ): ReadonlyMap<string, ConsistencyToken | null> {
     const found = new Map<string, ConsistencyToken | null>()
     let valid = 0
     let forged = 0
@@ -108,7 +111,10 @@ export function createConsistency(options: ConsistencyOptions): Middleware {
     const issued = toConsistencyToken(moment)
     const spent = [...cookies].filter(([, old]) => {
       const consistencyToken = found.get(old)
-      return consistencyToken === null || (consistencyToken !== undefined && supersedes(issued, consistencyToken))
+      return (
+        consistencyToken === null ||
+        (consistencyToken !== undefined && supersedes(issued, consistencyToken))
+      )
     })
     for (const [name] of spent.slice(0, MAX_VALID)) set(name, '', 0)
   }
@@ -129,7 +135,8 @@ const supersedes = (one: ConsistencyToken, other: ConsistencyToken): boolean =>
 function withoutSuperseded(found: Iterable<ConsistencyToken | null>): readonly ConsistencyToken[] {
   let kept: ConsistencyToken[] = []
   for (const consistencyToken of found) {
-    if (consistencyToken === null || kept.some((other) => supersedes(other, consistencyToken))) continue
+    if (consistencyToken === null || kept.some((other) => supersedes(other, consistencyToken)))
+      continue
     kept = [...kept.filter((other) => !supersedes(consistencyToken, other)), consistencyToken]
     if (kept.length > MAX_CONSISTENCY_TOKENS) return [NEVER_SATISFIED]
   }

@@ -45,7 +45,10 @@ const REJECTIONS_LOGGED = { perS: 1, burst: 20 }
 // On the request itself: an async context would cost a fifth of a hit.
 const SECURITY_CONTEXT = Symbol('security context')
 
-type WithSecurityContext = IncomingMessage & { [SECURITY_CONTEXT]?: SecurityContext; readonly originalUrl?: string }
+type WithSecurityContext = IncomingMessage & {
+  [SECURITY_CONTEXT]?: SecurityContext
+  readonly originalUrl?: string
+}
 
 /** Adds to what is known of a request. */
 export function addSecurityContext(req: WithSecurityContext, context: SecurityContext): void {

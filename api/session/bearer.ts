@@ -100,7 +100,8 @@ export function createBearer(config: BearerConfig, deps: BearerDeps): ReadBearer
       if (error instanceof errors.JOSEError) return rejectToken(reasonOf(error))
       throw error
     })
-    if (lifetimeOf(payload) > config.maxLifetimeS + CLOCKS_DIFFER_S) rejectToken('is valid for too long')
+    if (lifetimeOf(payload) > config.maxLifetimeS + CLOCKS_DIFFER_S)
+      rejectToken('is valid for too long')
     return idOf[config.userClaim](payload, budget)
   }
 }

@@ -59,7 +59,17 @@ export const stream: Part = async (bench) => {
   const most = Math.max(...backlogs)
   print(
     table(
-      ['stream', 'commits', 'a minute', 'sampled', 'lost', 'p50 ms', 'p99 ms', 'max ms', 'wake-ups'],
+      [
+        'stream',
+        'commits',
+        'a minute',
+        'sampled',
+        'lost',
+        'p50 ms',
+        'p99 ms',
+        'max ms',
+        'wake-ups',
+      ],
       [
         [
           `${REPLICAS} replicas`,

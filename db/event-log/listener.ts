@@ -36,7 +36,12 @@ const RETRY_MAX_MS = 5_000
  * then, by the channel that it listens to: whoever does not hear that, hears nothing else either,
  * however sound the connection seems.
  */
-export function openListener({ url, applicationName, onNotify, onState }: ListenerOptions): Listener {
+export function openListener({
+  url,
+  applicationName,
+  onNotify,
+  onState,
+}: ListenerOptions): Listener {
   let connected = false
   const stop = new AbortController()
   let current: Subscriber | undefined
@@ -114,7 +119,8 @@ export function openListener({ url, applicationName, onNotify, onState }: Listen
   const pinging = setInterval(() => {
     const subscriber = current
     if (!subscriber) return
-    if (missed++ === PINGS_TO_MISS) reconnect(subscriber, new Error('no echo of its own notification'))
+    if (missed++ === PINGS_TO_MISS)
+      reconnect(subscriber, new Error('no echo of its own notification'))
     else subscriber.notify(NOTIFY_CHANNEL, ping).catch((error) => reconnect(subscriber, error))
   }, PING_EVERY_MS)
 

@@ -40,8 +40,7 @@ export async function recordCursors(
 }
 
 /** What a round of housekeeping did. */
-export type PruneResult =
-  'emptied' | 'nothing to empty' | 'still needed' | 'busy' | 'locked'
+export type PruneResult = 'emptied' | 'nothing to empty' | 'still needed' | 'busy' | 'locked'
 
 export interface PruneOptions {
   /** Seconds to add to the clock, so that a test need not wait for the ring to turn. */

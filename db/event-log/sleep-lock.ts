@@ -150,7 +150,9 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
   async function isQueued(one: LockConnection): Promise<boolean> {
     const isCurrent = () => connection === one
     for (let attempt = 0; attempt < MAX_READINGS && isCurrent(); attempt++) {
-      const { rows } = await main.query<{ requested: boolean; held: boolean }>(READ_QUEUE, [one.pid])
+      const { rows } = await main.query<{ requested: boolean; held: boolean }>(READ_QUEUE, [
+        one.pid,
+      ])
       const { requested, held } = rows[0] as { requested: boolean; held: boolean }
       if (requested) return held && isCurrent() && (one.isTaken || one.waiting !== null)
       if (one.waiting === null) return false

@@ -28,6 +28,7 @@ export async function uninstall(url: string, graceMs: number): Promise<void> {
        as $$ begin return null; end $$;`,
     )
   }
-  for (const name of await tablesWithStrayTriggers(client, [])) await run(dropTriggersSql(name), name)
+  for (const name of await tablesWithStrayTriggers(client, []))
+    await run(dropTriggersSql(name), name)
   await run('drop schema if exists invalidation cascade;')
 }

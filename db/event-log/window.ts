@@ -100,7 +100,8 @@ export async function beginReading(client: pg.ClientBase): Promise<ReadSnapshot>
   const [, { rows }] = await Promise.all([opening, readSnapshot])
   const row = rows[0]
   const snapshot = row && parseSnapshot(row.snapshot)
-  if (!snapshot || row.database === null) throw new NoIncarnation('no incarnation has begun in this database')
+  if (!snapshot || row.database === null)
+    throw new NoIncarnation('no incarnation has begun in this database')
   return {
     snapshot,
     database: row.database,

@@ -21,7 +21,8 @@ export async function findActor(trx: Transaction<Database>, userId: string): Pro
     .where('id', '=', userId)
     .where('is_active', '=', true)
     .executeTakeFirst()
-  if (!user) throw new WriteError('unauthenticated', 'Authentication credentials were not provided.')
+  if (!user)
+    throw new WriteError('unauthenticated', 'Authentication credentials were not provided.')
   return { id: user.id, isSuperuser: user.is_superuser }
 }
 

@@ -148,7 +148,8 @@ export async function lockCaretakerRequest(
     id,
     entity,
     isAllowed(task) {
-      if (task.action !== 'setcaretaker') throw new WriteError('not_found', `${entity} ${id} not found`)
+      if (task.action !== 'setcaretaker')
+        throw new WriteError('not_found', `${entity} ${id} not found`)
       return isAllowed(task)
     },
   })

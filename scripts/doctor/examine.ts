@@ -84,7 +84,9 @@ async function attempt(name: string, check: () => Promise<Finding[]>): Promise<F
 }
 
 async function findIncarnation(client: Client): Promise<string | null> {
-  const { rows } = await client.query<{ id: string }>('select id from invalidation.current_incarnation')
+  const { rows } = await client.query<{ id: string }>(
+    'select id from invalidation.current_incarnation',
+  )
   return rows[0]?.id ?? null
 }
 
@@ -105,7 +107,10 @@ const NOT_INSTALLED = wrong(
   'npm run spms -- install',
 )
 
-async function examineEventLog(client: Client, { databaseUrl }: ExamineOptions): Promise<Finding[]> {
+async function examineEventLog(
+  client: Client,
+  { databaseUrl }: ExamineOptions,
+): Promise<Finding[]> {
   return [
     ...(await attempt('the triggers', () => checkTriggers(client))),
     ...(await attempt('the names of tables', () => checkNames(client))),

@@ -25,7 +25,10 @@ export async function checkWatermarks(
 ): Promise<Finding[]> {
   const nowMs = await invalidationStore.time()
   const marks = await Promise.all(
-    catalog.map(async ({ name }) => ({ name, mark: decodeWatermark(await invalidationStore.read(name)) })),
+    catalog.map(async ({ name }) => ({
+      name,
+      mark: decodeWatermark(await invalidationStore.read(name)),
+    })),
   )
   return marks.flatMap(({ name, mark }) => {
     if (mark === null || ageMsOf(mark, nowMs) > maxStalenessMs) {

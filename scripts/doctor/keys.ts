@@ -57,7 +57,9 @@ export async function checkKeys(redis: Redis, prefix: string): Promise<Finding[]
 async function unreadableWatermarks(redis: Redis, prefix: string): Promise<string[]> {
   const invalidationStore = createInvalidationStore(redis, prefix)
   const found = await Promise.all(
-    catalog.map(async ({ name }) => (isUnreadable(await invalidationStore.read(name)) ? [name] : [])),
+    catalog.map(async ({ name }) =>
+      isUnreadable(await invalidationStore.read(name)) ? [name] : [],
+    ),
   )
   return found.flat().map((name) => `the watermark of ${name}`)
 }

@@ -131,7 +131,9 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
       why: 'it cannot begin an incarnation after a restart of Postgres, and does not start',
     },
     ...tables(
-      ['event', 'rules', 'watched_table', 'build', 'current_incarnation'].map((name) => `invalidation.${name}`),
+      ['event', 'rules', 'watched_table', 'build', 'current_incarnation'].map(
+        (name) => `invalidation.${name}`,
+      ),
       ['select'],
       NOTHING_READ,
     ),

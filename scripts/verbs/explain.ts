@@ -100,7 +100,10 @@ async function partsOfPath(
   const uncached = createReader({
     store: null,
     loader: createLoader(db, { concurrency: 2, queue: 100 }),
-    freshnessPolicy: createFreshnessPolicy({ maxStalenessMs: 0, incarnationTracker: new IncarnationTracker() }),
+    freshnessPolicy: createFreshnessPolicy({
+      maxStalenessMs: 0,
+      incarnationTracker: new IncarnationTracker(),
+    }),
     prefix,
     isCached: () => false,
     metrics: createCacheMetrics(createRegistry()),
@@ -192,7 +195,11 @@ async function describe(
   ]
 }
 
-function describeValue(cached: CachedValue | null, incarnation: string | undefined, nowMs: number): string {
+function describeValue(
+  cached: CachedValue | null,
+  incarnation: string | undefined,
+  nowMs: number,
+): string {
   if (cached === null) return 'not cached'
   const since = `cached ${seconds(nowMs - cached.leasedAtMs)} ago`
   if (incarnation !== undefined && cached.incarnation !== incarnation.replaceAll('-', '')) {

@@ -42,7 +42,12 @@ export interface EntryStore {
   /** How far Redis has been brought, as this connection last saw it: to judge by what is asked now. */
   watermark(resource: string): Watermark | null
   find(field: EntryField, budget: TimeBudget): Promise<CachedValue | null>
-  lease(field: EntryField, leaseId: string, requirement: FreshnessRequirement, budget: TimeBudget): Promise<LeaseReply>
+  lease(
+    field: EntryField,
+    leaseId: string,
+    requirement: FreshnessRequirement,
+    budget: TimeBudget,
+  ): Promise<LeaseReply>
   fill(field: EntryField, leaseId: string, cached: CachedValue, keepMs: number): Promise<FillResult>
   release(field: EntryField, leaseId: string): Promise<void>
 }
@@ -89,7 +94,14 @@ export function createEntryStore(
   redis: Redis,
   options: EntryStoreOptions,
 ): EntryStore & Disposable {
-  const { prefix, commandTimeoutMs, onState, onDenied, polledState = new PolledState(), metrics } = options
+  const {
+    prefix,
+    commandTimeoutMs,
+    onState,
+    onDenied,
+    polledState = new PolledState(),
+    metrics,
+  } = options
   const maxStoredBytes = HEADER_BYTES + (options.maxValueBytes ?? MAX_VALUE_BYTES)
   const breaker: CircuitBreakerPolicy = circuitBreaker(handleWhen(isOutage), {
     halfOpenAfter: HALF_OPEN_AFTER_MS,
@@ -101,7 +113,11 @@ export function createEntryStore(
   const secondsOf = childrenOf(metrics)
 
   const commandTimer = new CommandTimer(commandTimeoutMs)
-  async function attempt<T>(command: Command, send: () => Promise<T>, budget: TimeBudget): Promise<T> {
+  async function attempt<T>(
+    command: Command,
+    send: () => Promise<T>,
+    budget: TimeBudget,
+  ): Promise<T> {
     try {
       return await breaker.execute(() => {
         gather()

@@ -10,11 +10,18 @@ import { ageMsOf, DISABLED, type Watermark } from './watermark.ts'
  */
 export interface FreshnessPolicy {
   /** Why nothing of a resource may be taken or stored; `undefined` when it may. */
-  reasonToBypass(resource: ResourceRules, mark: Watermark | null): 'version' | 'triggers' | undefined
+  reasonToBypass(
+    resource: ResourceRules,
+    mark: Watermark | null,
+  ): 'version' | 'triggers' | undefined
   /** What a frame must be to count. */
   requirement(mark: Watermark | null, nowMs: number): FreshnessRequirement
   /** Whether what Redis holds is at or past everything that these tokens stand for. */
-  satisfies(mark: Watermark | null, consistencyTokens: readonly ConsistencyToken[], nowMs: number): boolean
+  satisfies(
+    mark: Watermark | null,
+    consistencyTokens: readonly ConsistencyToken[],
+    nowMs: number,
+  ): boolean
 }
 
 export interface FreshnessRequirement {
@@ -38,7 +45,10 @@ export interface FreshnessPolicyOptions {
  * of the database than our own connections see, an entry is fresh only while it is young itself.
  * So each is loaded again once per bound, and load stays absorbed.
  */
-export function createFreshnessPolicy({ maxStalenessMs, incarnationTracker }: FreshnessPolicyOptions): FreshnessPolicy {
+export function createFreshnessPolicy({
+  maxStalenessMs,
+  incarnationTracker,
+}: FreshnessPolicyOptions): FreshnessPolicy {
   const isOurs = (mark: Watermark | null): mark is Watermark =>
     mark !== null && mark.incarnation === incarnationTracker.incarnation
 

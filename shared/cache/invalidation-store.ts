@@ -117,10 +117,16 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
     return progress.expected !== null
   }
 
-  async function applyLast({ item, progress }: PartialAdvance, report: MutableReport): Promise<void> {
+  async function applyLast(
+    { item, progress }: PartialAdvance,
+    report: MutableReport,
+  ): Promise<void> {
     progress.isDisabled ||= item.isDisabled?.() ?? false
     const next = encodeWatermark(withDisabling(progress, item.next))
-    await advance([{ name: item.resource.name, expected: progress.expected, next, keys: [] }], report)
+    await advance(
+      [{ name: item.resource.name, expected: progress.expected, next, keys: [] }],
+      report,
+    )
   }
 
   async function applyInParts(
@@ -175,7 +181,9 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
     time,
 
     read: (resource) =>
-      redis.hgetBuffer(hash, resource).then((bytes) => bytes && textOf(bytes), emptyIfWrongType(null)),
+      redis
+        .hgetBuffer(hash, resource)
+        .then((bytes) => bytes && textOf(bytes), emptyIfWrongType(null)),
 
     async readAll() {
       const stored = Object.entries(await redis.hgetall(hash).catch(emptyIfWrongType({})))

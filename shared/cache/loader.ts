@@ -28,7 +28,12 @@ export interface LoadResult {
 /** Reads from Postgres, so many at a time and no more. */
 export interface Loader {
   /** Loads one variant; with `forStorage` also what a frame needs to know of the database. */
-  load(resource: Resource, params: Params, variant: string, forStorage: boolean): Promise<LoadResult>
+  load(
+    resource: Resource,
+    params: Params,
+    variant: string,
+    forStorage: boolean,
+  ): Promise<LoadResult>
   query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T>
 }
 
@@ -46,7 +51,12 @@ const RETRIES = 2
 /** A limiter on concurrent loads keeps a flood of misses from taking the database with it. */
 export function createLoader(
   db: Kysely<Database>,
-  { concurrency, queue, incarnationTracker = new IncarnationTracker(), tables: allTables = [] }: LoaderOptions,
+  {
+    concurrency,
+    queue,
+    incarnationTracker = new IncarnationTracker(),
+    tables: allTables = [],
+  }: LoaderOptions,
 ): LimitedLoader {
   const limiter = bulkhead(concurrency, queue)
   // A load changes nothing, so one that lost to a TRUNCATE or an ALTER may simply begin again.
@@ -86,8 +96,10 @@ export function createLoader(
     query: async (work) => (await read(allTables, false, work)).value,
     async load(resource, params, variant, forStorage) {
       const load = async (forStorage: boolean): Promise<LoadResult> => {
-        const { value, incarnation, beganAtMs } = await read(tablesOf(resource), forStorage, (trx) =>
-          resource.load(trx, params, variant),
+        const { value, incarnation, beganAtMs } = await read(
+          tablesOf(resource),
+          forStorage,
+          (trx) => resource.load(trx, params, variant),
         )
         if (forStorage) incarnationTracker.observe(incarnation, beganAtMs)
         return { loaded: value, incarnation }

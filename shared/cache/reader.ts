@@ -85,7 +85,14 @@ const JITTER = 0.05
  * - Whatever goes wrong with Redis leads to a load from Postgres that is not stored.
  */
 export function createReader(deps: ReaderDeps): Reader {
-  const { store, loader, freshnessPolicy, prefix, metrics, currentConsistencyTokens = () => [] } = deps
+  const {
+    store,
+    loader,
+    freshnessPolicy,
+    prefix,
+    metrics,
+    currentConsistencyTokens = () => [],
+  } = deps
   const { maxValueBytes = MAX_VALUE_BYTES } = deps
   /** By the token of a lease, or by the etag of the frame that says that something is too large. */
   const flights = new Map<string, Flight>()
@@ -137,7 +144,15 @@ export function createReader(deps: ReaderDeps): Reader {
           return await answerFrom(resource, params, variant, cached, nowMs, requirement)
         }
         if (cached?.incarnation === requirement.incarnation) rejected = cached
-        const answer = await fillOrWait(store, resource, params, field, consistencyTokens, budget, isForged)
+        const answer = await fillOrWait(
+          store,
+          resource,
+          params,
+          field,
+          consistencyTokens,
+          budget,
+          isForged,
+        )
         const isRejected = rejected !== null && !isExpired && answer.outcome === 'miss'
         return isRejected ? { ...answer, detail: 'freshness' } : answer
       } catch (error) {
@@ -146,7 +161,9 @@ export function createReader(deps: ReaderDeps): Reader {
       }
     } catch (error) {
       const mayServeStale = resource.staleIfError && isTransient(error)
-      const stale = mayServeStale ? staleAnswer(store, resource, rejected, mark, consistencyTokens) : null
+      const stale = mayServeStale
+        ? staleAnswer(store, resource, rejected, mark, consistencyTokens)
+        : null
       if (stale === null) throw error
       return stale
     }
@@ -176,7 +193,9 @@ export function createReader(deps: ReaderDeps): Reader {
   ): string | undefined {
     const bypassReason = freshnessPolicy.reasonToBypass(resource, mark)
     if (bypassReason !== undefined) return bypassReason
-    return freshnessPolicy.satisfies(mark, consistencyTokens, store.now()) ? undefined : 'consistency'
+    return freshnessPolicy.satisfies(mark, consistencyTokens, store.now())
+      ? undefined
+      : 'consistency'
   }
 
   /** Answers with a frame; where it says that the value is too large to be stored, with a load. */
@@ -241,7 +260,14 @@ export function createReader(deps: ReaderDeps): Reader {
           const requirementNow = freshnessPolicy.requirement(mark, nowMs)
           if (!meetsRequirement(requirementNow, reply.cached, resource, nowMs)) break
           if (!freshnessPolicy.satisfies(mark, consistencyTokens, nowMs)) break
-          return answerFrom(resource, params, field.variant, reply.cached, reply.nowMs, requirementNow)
+          return answerFrom(
+            resource,
+            params,
+            field.variant,
+            reply.cached,
+            reply.nowMs,
+            requirementNow,
+          )
         }
         case 'lease':
           return startFlight(store, resource, params, field, leaseId, reply.nowMs)
@@ -418,13 +444,19 @@ const meetsRequirement = (
   isPlausible(cached, ttlMs, nowMs)
 
 /** Whether a frame is as `load` made it, as far as its resource can tell. */
-const isGenuine = (resource: Resource, params: Params, variant: string, { body }: CachedValue): boolean =>
+const isGenuine = (
+  resource: Resource,
+  params: Params,
+  variant: string,
+  { body }: CachedValue,
+): boolean =>
   resource.isGenuine === undefined ||
   (Buffer.isBuffer(body) && resource.isGenuine(body, params, variant))
 
 /** Whether its times can be those of a fill, so that it is known how old it is. */
 const canServeStale = (cached: CachedValue, { ttlMs }: Resource, nowMs: number): boolean =>
-  isPlausible(cached, ttlMs, nowMs) && cached.staleUntilMs <= cached.freshUntilMs + STALE_IF_ERROR_MS
+  isPlausible(cached, ttlMs, nowMs) &&
+  cached.staleUntilMs <= cached.freshUntilMs + STALE_IF_ERROR_MS
 
 /** Redis' time; `null` while nobody can tell. */
 function timeOf(store: EntryStore): number | null {

@@ -16,7 +16,10 @@ export class TokenBucket {
 
   take(): boolean {
     const updatedAtMs = this.#nowMs()
-    this.#tokens = Math.min(this.#burst, this.#tokens + ((updatedAtMs - this.#updatedAtMs) / 1000) * this.#perSecond)
+    this.#tokens = Math.min(
+      this.#burst,
+      this.#tokens + ((updatedAtMs - this.#updatedAtMs) / 1000) * this.#perSecond,
+    )
     this.#updatedAtMs = updatedAtMs
     if (this.#tokens < 1) return false
     this.#tokens -= 1

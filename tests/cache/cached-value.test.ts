@@ -1,7 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import * as fc from 'fast-check'
-import { decodeValue, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
+import {
+  decodeValue,
+  encodeValue,
+  etagOf,
+  type CachedValue,
+} from '../../shared/cache/cached-value.ts'
 
 const time = fc.double({ min: 0, max: 4e12, noNaN: true })
 

@@ -5,7 +5,12 @@ import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 import { findIncarnation } from '../../db/queries/incarnation.ts'
 import { TimeBudget } from '../../shared/cache/time-budget.ts'
 import { createClock, readClockOffset } from '../../shared/cache/clock.ts'
-import { decodeValue, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
+import {
+  decodeValue,
+  encodeValue,
+  etagOf,
+  type CachedValue,
+} from '../../shared/cache/cached-value.ts'
 import { clockKey, watermarkKey } from '../../shared/cache/key.ts'
 import { encodeWatermark } from '../../shared/cache/watermark.ts'
 import { openRedis, type Redis } from '../../shared/redis.ts'

@@ -8,7 +8,11 @@ const COMMAND_TIMEOUT_MS = 50
 const SLACK_MS = 60
 
 /** Waits, and says how it ended and how long that took. */
-async function wait<T>(commandTimer: CommandTimer, command: Promise<T>, budget = new TimeBudget(1_000)) {
+async function wait<T>(
+  commandTimer: CommandTimer,
+  command: Promise<T>,
+  budget = new TimeBudget(1_000),
+) {
   const startedMs = performance.now()
   const end = await commandTimer.track(command, budget).catch((error: unknown) => error)
   return { end, tookMs: performance.now() - startedMs, spentMs: 1_000 - budget.leftMs }

@@ -147,10 +147,18 @@ export async function openEngine(
       const metrics = createCacheMetrics(createRegistry())
       const fillErrors: unknown[] = []
       const incarnationTracker = new IncarnationTracker()
-      const freshnessPolicy = createFreshnessPolicy({ maxStalenessMs: options.maxStalenessMs ?? 10_000, incarnationTracker })
+      const freshnessPolicy = createFreshnessPolicy({
+        maxStalenessMs: options.maxStalenessMs ?? 10_000,
+        incarnationTracker,
+      })
       const reader = createReader({
         store: options.wrap ? options.wrap(store) : store,
-        loader: createLoader(db, { concurrency: 8, queue: 1000, incarnationTracker, tables: ['entity'] }),
+        loader: createLoader(db, {
+          concurrency: 8,
+          queue: 1000,
+          incarnationTracker,
+          tables: ['entity'],
+        }),
         freshnessPolicy: options.wrapPolicy ? options.wrapPolicy(freshnessPolicy) : freshnessPolicy,
         ...(options.consistencyTokens && { currentConsistencyTokens: options.consistencyTokens }),
         ...(options.maxValueBytes && { maxValueBytes: options.maxValueBytes }),

@@ -26,15 +26,23 @@ describe('the entry store', () => {
   })
 
   const at = (variant = 'v') => ({ key, variant })
-  const lease = (leaseId: string, variant?: string, oldestMs = 0, incarnationTracker = incarnation) =>
-    store.lease(at(variant), leaseId, { incarnation: incarnationTracker, oldestMs }, budget())
+  const lease = (
+    leaseId: string,
+    variant?: string,
+    oldestMs = 0,
+    incarnationTracker = incarnation,
+  ) => store.lease(at(variant), leaseId, { incarnation: incarnationTracker, oldestMs }, budget())
   const stateOf = async (...args: Parameters<typeof lease>) => (await lease(...args)).state
   const ttlMs = () => engine.redis.pttl(key)
 
   /** The store's time may be ahead of Redis' by a few milliseconds, and Redis rejects future times. */
   const aLittleAgo = () => store.now() - 1_000
 
-  function valueOf(text: string | null, leasedAtMs = aLittleAgo(), freshMs = MINUTE_MS): CachedValue {
+  function valueOf(
+    text: string | null,
+    leasedAtMs = aLittleAgo(),
+    freshMs = MINUTE_MS,
+  ): CachedValue {
     const body = text === null ? null : Buffer.from(text)
     return {
       incarnation,

@@ -3,7 +3,12 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { TimeBudget } from '../../shared/cache/time-budget.ts'
-import { decodeValue, encodeValue, etagOf, type CachedValue } from '../../shared/cache/cached-value.ts'
+import {
+  decodeValue,
+  encodeValue,
+  etagOf,
+  type CachedValue,
+} from '../../shared/cache/cached-value.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
 import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
 import { createVerifier } from '../../shared/cache/verifier.ts'
@@ -126,7 +131,9 @@ describe('what another program wrote', function () {
       const advance = { resource: entity, expected: null, keys: new Set<string>(), flush: false }
       const report = await invalidationStore.apply([{ ...advance, next: { ...next, snapshot } }])
       expect(report.stored.has('entity')).to.equal(true)
-      expect(decodeWatermark(await invalidationStore.read('entity'))?.snapshot.text).to.equal('3:3:')
+      expect(decodeWatermark(await invalidationStore.read('entity'))?.snapshot.text).to.equal(
+        '3:3:',
+      )
       await engine.redis.unlink(hash)
     })
   }

@@ -240,7 +240,8 @@ describe('the guard', function () {
     /** A reader that has just started, and a watermark that moves: whose, it cannot tell. */
     async function openUnknowing(): Promise<TestReader> {
       const incarnationTracker = new IncarnationTracker()
-      const wrapPolicy = () => createFreshnessPolicy({ maxStalenessMs: BOUND_MS, incarnationTracker })
+      const wrapPolicy = () =>
+        createFreshnessPolicy({ maxStalenessMs: BOUND_MS, incarnationTracker })
       return open({ wrapPolicy }, await publish(0))
     }
 
@@ -355,7 +356,11 @@ describe('the guard', function () {
     async function failOver(polledState: PolledState): Promise<Answer> {
       proxy.lead(testRedisServerUrl())
       const consistencyToken = { incarnation: bareUuid(ours), snapshot }
-      const reader = await open({ redisUrl: proxy.url, polledState, consistencyTokens: () => [consistencyToken] })
+      const reader = await open({
+        redisUrl: proxy.url,
+        polledState,
+        consistencyTokens: () => [consistencyToken],
+      })
       await untilHeld(reader, await publish(0))
 
       await putOld(0)
@@ -432,7 +437,10 @@ describe('the guard', function () {
 
     it('covers none of another life, nor one whose life could not be told', async () => {
       const mark = await publish(0)
-      for (const consistencyToken of [tokenOf(snapshot, randomUUID()), { incarnation: null, snapshot }]) {
+      for (const consistencyToken of [
+        tokenOf(snapshot, randomUUID()),
+        { incarnation: null, snapshot },
+      ]) {
         const reader = await open({ consistencyTokens: () => [consistencyToken] }, mark)
         await putOld(0)
         expect(await read(reader)).to.include({ outcome: 'bypass', detail: 'consistency' })
@@ -440,7 +448,10 @@ describe('the guard', function () {
     })
 
     it('covers none once the watermark has stopped', async () => {
-      const reader = await open({ consistencyTokens: () => [tokenOf(snapshot)] }, await publish(BOUND_MS + 1))
+      const reader = await open(
+        { consistencyTokens: () => [tokenOf(snapshot)] },
+        await publish(BOUND_MS + 1),
+      )
       await putOld(0)
       expect(await read(reader)).to.include({ outcome: 'bypass', detail: 'consistency' })
     })
@@ -449,10 +460,12 @@ describe('the guard', function () {
   // Each check in turn always agrees; what it keeps out must then come through.
   describe('serves what is old', () => {
     const theirs = randomUUID()
-    const agree = (change: (freshnessPolicy: FreshnessPolicy) => Partial<FreshnessPolicy>) => (freshnessPolicy: FreshnessPolicy) => ({
-      ...freshnessPolicy,
-      ...change(freshnessPolicy),
-    })
+    const agree =
+      (change: (freshnessPolicy: FreshnessPolicy) => Partial<FreshnessPolicy>) =>
+      (freshnessPolicy: FreshnessPolicy) => ({
+        ...freshnessPolicy,
+        ...change(freshnessPolicy),
+      })
     const checks: readonly {
       readonly check: string
       readonly wrapPolicy: (freshnessPolicy: FreshnessPolicy) => FreshnessPolicy
@@ -510,7 +523,10 @@ describe('the guard', function () {
     for (const { check, wrapPolicy, agoMs = 0, mark, incarnation, consistencyToken } of checks) {
       const readOld = async (options: ReaderOptions) => {
         const consistencyTokens = consistencyToken ? [consistencyToken()] : []
-        const reader = await open({ consistencyTokens: () => consistencyTokens, ...options }, await publish(agoMs, mark))
+        const reader = await open(
+          { consistencyTokens: () => consistencyTokens, ...options },
+          await publish(agoMs, mark),
+        )
         await putOld(MINUTE_MS, incarnation)
         return textOf(await read(reader))
       }

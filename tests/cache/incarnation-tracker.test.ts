@@ -56,10 +56,13 @@ describe('the life of the database that our own connections see', function () {
     const incarnations = [new IncarnationTracker(), new IncarnationTracker()]
     const stop = new AbortController()
     await sql`delete from invalidation.incarnation`.execute(engine.db)
-    const watching = incarnations.map((incarnationTracker) => trackIncarnation(engine.db, incarnationTracker, stop.signal))
+    const watching = incarnations.map((incarnationTracker) =>
+      trackIncarnation(engine.db, incarnationTracker, stop.signal),
+    )
     await until(() => incarnations.every(({ incarnation }) => typeof incarnation === 'string'))
     const begun = await current()
-    for (const incarnationTracker of incarnations) expect(incarnationTracker.incarnation).to.equal(begun)
+    for (const incarnationTracker of incarnations)
+      expect(incarnationTracker.incarnation).to.equal(begun)
     stop.abort()
     await Promise.all(watching)
   })
@@ -79,7 +82,9 @@ describe('the life of the database that our own connections see', function () {
     const incarnationTracker = new IncarnationTracker()
     const stop = new AbortController()
     const troubles: unknown[] = []
-    const watching = trackIncarnation(db, incarnationTracker, stop.signal, (error) => troubles.push(error))
+    const watching = trackIncarnation(db, incarnationTracker, stop.signal, (error) =>
+      troubles.push(error),
+    )
     try {
       await until(() => troubles.length > 0)
       expect(troubles[0]).to.have.property('code', '42501')

@@ -96,7 +96,10 @@ export async function openRace(
     createReader({
       store,
       loader: stagedLoader(() => stage, loader),
-      freshnessPolicy: createFreshnessPolicy({ maxStalenessMs: MAX_STALENESS_MS, incarnationTracker }),
+      freshnessPolicy: createFreshnessPolicy({
+        maxStalenessMs: MAX_STALENESS_MS,
+        incarnationTracker,
+      }),
       prefix,
       isCached: () => true,
       metrics,
@@ -191,7 +194,9 @@ export async function openRace(
 
     const fresh = history.at(-1) ?? []
     for (const [index, { params, variant }] of examples.entries()) {
-      const cached = decodeValue(await redis.hgetBuffer(entryKey(prefix, resource, params), variant))
+      const cached = decodeValue(
+        await redis.hgetBuffer(entryKey(prefix, resource, params), variant),
+      )
       if (cached && (cached.body?.toString() ?? null) !== fresh[index]) {
         wrong.push(`${variant}: older in Redis than in Postgres`)
       }

@@ -135,7 +135,9 @@ describe('the reader', function () {
     }
     const tookS = (performance.now() - startedAtMs) / 1_000
     await until(async () => {
-      const counts = await Promise.all(['stored', 'rate_limited'].map((result) => reader.fills(result)))
+      const counts = await Promise.all(
+        ['stored', 'rate_limited'].map((result) => reader.fills(result)),
+      )
       return counts.reduce((sum, count) => sum + count, 0) === ids.length
     })
     expect(await reader.fills('stored')).to.be.within(1_000, 1_001 + 100 * tookS)

@@ -37,7 +37,9 @@ describe('readers after a restart of Postgres without an invalidator', function 
   async function open(maxStalenessMs: number): Promise<TestReader> {
     const reader = await engine.openReader({ maxStalenessMs, redisTimeoutMs: 2_000 })
     watching.push(
-      trackIncarnation(engine.db, reader.incarnationTracker, stop.signal, (error) => troubles.push(error)),
+      trackIncarnation(engine.db, reader.incarnationTracker, stop.signal, (error) =>
+        troubles.push(error),
+      ),
     )
     return reader
   }
@@ -59,11 +61,15 @@ describe('readers after a restart of Postgres without an invalidator', function 
       await postgres.start()
       for (const reader of readers) {
         await until(
-          () => typeof reader.incarnationTracker.incarnation === 'string' && reader.incarnationTracker.incarnation !== before,
+          () =>
+            typeof reader.incarnationTracker.incarnation === 'string' &&
+            reader.incarnationTracker.incarnation !== before,
         )
         await until(async () => (await outcome(reader)) === 'hit')
       }
-      expect(readers[0].incarnationTracker.incarnation).to.equal(readers[1].incarnationTracker.incarnation)
+      expect(readers[0].incarnationTracker.incarnation).to.equal(
+        readers[1].incarnationTracker.incarnation,
+      )
 
       const loadsBefore = await loads()
       const sinceMs = performance.now()

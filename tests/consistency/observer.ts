@@ -101,6 +101,9 @@ export const cover = (
   resources.every((resource) => {
     const mark = marks.get(resource)
     return (
-      mark != null && mark.incarnation === now.incarnation && mark.keyVersion > 0 && isPast(mark.seen, now.seen)
+      mark != null &&
+      mark.incarnation === now.incarnation &&
+      mark.keyVersion > 0 &&
+      isPast(mark.seen, now.seen)
     )
   })

@@ -47,7 +47,9 @@ describe('two living systems that invalidate in one Redis', function () {
 
   /** Whether it is whose life all watermarks speak of. */
   async function has(at: number): Promise<boolean> {
-    const { rows } = await of(at).sql.query<{ id: string }>('select id from invalidation.current_incarnation')
+    const { rows } = await of(at).sql.query<{ id: string }>(
+      'select id from invalidation.current_incarnation',
+    )
     const stored = await redis.hgetall(watermarkKey(of(at).prefix))
     return catalog.every(
       ({ name }) => decodeWatermark(stored[name] ?? null)?.incarnation === rows[0]?.id,

@@ -110,7 +110,10 @@ describe('one life of the database after another', function () {
         const { prefix } = system
         const replica = { databaseUrl: door.url, catalog, prefix }
         const gate = createGate()
-        await using first = startInvalidator({ ...replica, wrapInvalidationStore: gate.wrapInvalidationStore })
+        await using first = startInvalidator({
+          ...replica,
+          wrapInvalidationStore: gate.wrapInvalidationStore,
+        })
         await write(primary.url, 'lost')
         await untilHit(system, 'lost')
 
@@ -144,11 +147,18 @@ describe('one life of the database after another', function () {
       await using postgres = await base.copy()
       const replica = { databaseUrl: postgres.url, catalog, prefix: newPrefix() }
       const records = [createRecord(), createRecord()] as const
-      await using first = startInvalidator({ ...replica, wrapInvalidationStore: records[0].wrapInvalidationStore })
-      await using _ = startInvalidator({ ...replica, wrapInvalidationStore: records[1].wrapInvalidationStore })
+      await using first = startInvalidator({
+        ...replica,
+        wrapInvalidationStore: records[0].wrapInvalidationStore,
+      })
+      await using _ = startInvalidator({
+        ...replica,
+        wrapInvalidationStore: records[1].wrapInvalidationStore,
+      })
       const areShared = () =>
         records.every(({ moved }) => moved.size >= Math.floor(catalog.length / 2))
-      const areAllOfThisIncarnation = () => areOfIncarnation(first.redis, replica.prefix, postgres.url)
+      const areAllOfThisIncarnation = () =>
+        areOfIncarnation(first.redis, replica.prefix, postgres.url)
       await until(async () => areShared() && (await areAllOfThisIncarnation()))
 
       await end(postgres)
@@ -178,11 +188,16 @@ async function query<Row extends object>(
 
 /** Whether every watermark speaks of the life that a database is in. */
 async function areOfIncarnation(redis: Redis, prefix: string, url: string): Promise<boolean> {
-  const [incarnation] = await query<{ id: string }>(url, 'select id from invalidation.current_incarnation')
+  const [incarnation] = await query<{ id: string }>(
+    url,
+    'select id from invalidation.current_incarnation',
+  )
   const stored = await redis.hgetall(watermarkKey(prefix))
   return (
     incarnation !== undefined &&
-    catalog.every(({ name }) => decodeWatermark(stored[name] ?? null)?.incarnation === incarnation.id)
+    catalog.every(
+      ({ name }) => decodeWatermark(stored[name] ?? null)?.incarnation === incarnation.id,
+    )
   )
 }
 

@@ -156,7 +156,14 @@ describe('malformed requests', function () {
       const base = new URL(system.apis[0] ?? '')
       // Without a length Node would send the body of a GET or DELETE as if it were another request.
       const encoded = body === undefined ? headers : { 'Content-Length': body.length, ...headers }
-      const options = { agent, host: base.hostname, port: base.port, method, path, headers: encoded }
+      const options = {
+        agent,
+        host: base.hostname,
+        port: base.port,
+        method,
+        path,
+        headers: encoded,
+      }
       const outgoing = request(options, (res) => {
         let text = ''
         res.setEncoding('utf8')

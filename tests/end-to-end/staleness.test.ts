@@ -116,7 +116,8 @@ describe('whatever has died or stopped', function () {
     },
     {
       what: 'the watermark stands still, because a window waits for a lock',
-      begin: () => other.query('begin; lock table invalidation.retention_floor in access exclusive mode'),
+      begin: () =>
+        other.query('begin; lock table invalidation.retention_floor in access exclusive mode'),
       end: () => other.query('commit'),
     },
     {
@@ -141,7 +142,9 @@ describe('whatever has died or stopped', function () {
       expect(stalest).to.be.within(BOUND_MS / 2, BOUND_MS)
       // Once for each entry and bound, in both processes together; and where the first one began.
       const refills = PROFILES * (OUTAGE_BOUNDS + 1)
-      expect(loaded).to.be.at.most(refills + (isSlow ? (await invalidated()) - invalidatedBefore : 0))
+      expect(loaded).to.be.at.most(
+        refills + (isSlow ? (await invalidated()) - invalidatedBefore : 0),
+      )
       const hits = seen.filter(({ cache }) => cache === 'hit').length
       expect(hits / seen.length).to.be.above(0.8)
       await untilAllHit()

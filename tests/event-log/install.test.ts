@@ -94,7 +94,9 @@ describe('install and uninstall', () => {
     expect(second).to.eql({ version: 1, tables: 3, changed: [], warnings: [] })
     expect(await installation()).to.eql(installed)
     expect(await touches(), 'or every invalidator would flush').to.eql(touched)
-    expect((await client.query('select id from invalidation.incarnation')).rows).to.eql(incarnation.rows)
+    expect((await client.query('select id from invalidation.incarnation')).rows).to.eql(
+      incarnation.rows,
+    )
   })
 
   it('warns of what surrounds a table and keeps it from being cached, and installs all the same', async () => {
@@ -551,9 +553,9 @@ describe('install refuses, and says why', () => {
     await client.query(
       'create table v (id int primary key, a int, b int generated always as (a + 1) virtual)',
     )
-    expect(String(await writeError({ tables: [{ name: 'v', watch: ['b'], keys: ['id'] }] }))).to.match(
-      /v\.b .*virtual/,
-    )
+    expect(
+      String(await writeError({ tables: [{ name: 'v', watch: ['b'], keys: ['id'] }] })),
+    ).to.match(/v\.b .*virtual/)
   })
 
   const writeError = (definition: RulesDefinition) =>

@@ -29,7 +29,8 @@ describe('housekeeping', () => {
   })
   beforeEach(async () => {
     aheadS = 0
-    await log.client.query(`truncate invalidation.event, invalidation.cursor, invalidation.checkpoint,
+    await log.client
+      .query(`truncate invalidation.event, invalidation.cursor, invalidation.checkpoint,
       invalidation.retention_floor`)
   })
 
@@ -250,7 +251,8 @@ describe('housekeeping', () => {
 
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 120 }), async (schedule) => {
-        await log.client.query(`truncate invalidation.event, invalidation.cursor, invalidation.checkpoint,
+        await log.client
+          .query(`truncate invalidation.event, invalidation.cursor, invalidation.checkpoint,
           invalidation.retention_floor`)
         const start = await snapshot()
         const readers = ['a', 'b'].map((name) => ({

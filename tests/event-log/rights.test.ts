@@ -107,7 +107,9 @@ describe('rights that are taken from the owner of the log', () => {
       await superuser.query(change)
       await write()
       const service = await connect(SERVICE)
-      expect((await service.query('select from invalidation.current_incarnation')).rowCount).to.equal(1)
+      expect(
+        (await service.query('select from invalidation.current_incarnation')).rowCount,
+      ).to.equal(1)
       await service.end()
       // A life that goes on is found without any right to write.
       const session = await openWorkerSession({

@@ -236,7 +236,9 @@ describe('the roles that docs/dba.md names', () => {
     })
 
     it('keeps house: writes cursors, notes and the floor, and empties a segment', async () => {
-      await superuser.query(`truncate invalidation.event, invalidation.cursor, invalidation.checkpoint`)
+      await superuser.query(
+        `truncate invalidation.event, invalidation.cursor, invalidation.checkpoint`,
+      )
       await using session = await openWorkerSession({
         url: urlOf('invalidator'),
         applicationName: 'spms-test-housekeeper',

@@ -86,7 +86,8 @@ describe('a worker session', () => {
   }
 
   it('is not of a life that ended with the server', async () => {
-    const incarnation = async () => (await log.client.query('select from invalidation.current_incarnation')).rowCount
+    const incarnation = async () =>
+      (await log.client.query('select from invalidation.current_incarnation')).rowCount
     await (await open())[Symbol.asyncDispose]()
     expect(await incarnation()).to.equal(1)
     await log.client.query(

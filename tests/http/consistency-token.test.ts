@@ -50,14 +50,19 @@ describe('a consistency token', () => {
     expect(text.length).to.be.below(110)
     const xip = Array.from({ length: 500 }, (_, n) => String(10n ** 18n + BigInt(1_000 * n)))
     const busy = parseSnapshot(`${xip[0]}:${10n ** 18n + 600_000n}:${xip.join(',')}`)
-    expect(consistencyTokens.issue({ incarnation, snapshot: busy as Snapshot }).length).to.be.below(250)
+    expect(consistencyTokens.issue({ incarnation, snapshot: busy as Snapshot }).length).to.be.below(
+      250,
+    )
   })
 
   it('asks for the same as the snapshot it was taken from, and never for less', () => {
     fc.assert(
       fc.property(snapshots, snapshots, (of, watermark) => {
-        const consistencyToken = consistencyTokens.read(consistencyTokens.issue({ incarnation, snapshot: of }))
-        const isSatisfied = consistencyToken !== null && includes(watermark, consistencyToken.snapshot)
+        const consistencyToken = consistencyTokens.read(
+          consistencyTokens.issue({ incarnation, snapshot: of }),
+        )
+        const isSatisfied =
+          consistencyToken !== null && includes(watermark, consistencyToken.snapshot)
         const isPast = isSubset(seenIn(of), seenIn(watermark))
         if (of.xip.length <= 16) expect(isSatisfied).to.equal(isPast)
         else expect(!isSatisfied || isPast).to.equal(true)
@@ -69,7 +74,10 @@ describe('a consistency token', () => {
   it('is covered by what it was cut from once the transactions that it left out have ended', () => {
     const xip = Array.from({ length: 40 }, (_, n) => n + 1)
     const cut = consistencyTokens.read(
-      consistencyTokens.issue({ incarnation, snapshot: parseSnapshot(`1:50:${xip.join()}`) as Snapshot }),
+      consistencyTokens.issue({
+        incarnation,
+        snapshot: parseSnapshot(`1:50:${xip.join()}`) as Snapshot,
+      }),
     )
     expect(cut?.snapshot.xip).to.deep.equal(xip.slice(0, 16).map(BigInt))
     const later = (running: readonly number[]) =>
@@ -80,7 +88,9 @@ describe('a consistency token', () => {
 
   it('says that its life could not be told where that is so', () => {
     expect(consistencyTokens.read(consistencyTokens.issue(null))).to.include({ incarnation: null })
-    expect(consistencyTokens.read(consistencyTokens.issue({ incarnation: null, snapshot }))).to.include({
+    expect(
+      consistencyTokens.read(consistencyTokens.issue({ incarnation: null, snapshot })),
+    ).to.include({
       incarnation: null,
     })
   })

@@ -30,12 +30,15 @@ const momentAt = (xmax: number): Moment => ({
 })
 const tokenAt = (xmax: number) => consistencyTokens.issue(momentAt(xmax))
 const otherIncarnation = randomUUID()
-const otherAt = (xmax: number) => consistencyTokens.issue({ ...momentAt(xmax), incarnation: otherIncarnation })
+const otherAt = (xmax: number) =>
+  consistencyTokens.issue({ ...momentAt(xmax), incarnation: otherIncarnation })
 /** A text with the shape of a token and a signature that is none. */
 const forged = (xmax: number) => tokenAt(xmax).replace(/.{22}$/, 'A'.repeat(22))
 /** Tokens of so many incarnations: none includes another. */
 const unrelated = (count: number) =>
-  Array.from({ length: count }, () => consistencyTokens.issue({ ...momentAt(1), incarnation: randomUUID() }))
+  Array.from({ length: count }, () =>
+    consistencyTokens.issue({ ...momentAt(1), incarnation: randomUUID() }),
+  )
 const many = (count: number, make: (n: number) => string) =>
   Array.from({ length: count }, (_, n) => make(n + 1)).join()
 
@@ -76,7 +79,8 @@ describe('read your writes, over HTTP', () => {
 
   const send = (method: string, headers: Record<string, string> = {}) =>
     fetch(url, { method, headers })
-  const tokenOf = (res: Response) => consistencyTokens.read(res.headers.get('consistency-token') ?? '')
+  const tokenOf = (res: Response) =>
+    consistencyTokens.read(res.headers.get('consistency-token') ?? '')
 
   /** A browser: it keeps what answers set, each tab sends what there is when it asks. */
   function openBrowser() {

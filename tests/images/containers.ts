@@ -198,7 +198,9 @@ describe('docker-compose.yml and its images', function () {
 
   for (const service of SERVICES) {
     it(`go on after a restart of ${service}`, async () => {
-      print(`${service} restarted in ${await secondsOf(() => system.compose('restart', service))} s`)
+      print(
+        `${service} restarted in ${await secondsOf(() => system.compose('restart', service))} s`,
+      )
       await until(isReady)
       await expectSeen(`seen after a restart of ${service}`)
     })

@@ -71,7 +71,10 @@ describe('an entry that is no longer true may be read for as long as it likes', 
     },
     {
       check: 'the incarnation of the database',
-      rewriting: (incarnation) => ({ part: `'incarnation', id,`, by: `'incarnation', '${incarnation}',` }),
+      rewriting: (incarnation) => ({
+        part: `'incarnation', id,`,
+        by: `'incarnation', '${incarnation}',`,
+      }),
       async act({ put, stale }) {
         // Made of a commit that the crash took back, of which there is no event.
         await put([stale])
@@ -104,7 +107,9 @@ describe('an entry that is no longer true may be read for as long as it likes', 
   ]
   for (const { check, rewriting, act } of checks) {
     it(`if the check of ${check} always agreed, and only then`, async () => {
-      const { rows } = await log.client.query<{ id: string }>('select id from invalidation.current_incarnation')
+      const { rows } = await log.client.query<{ id: string }>(
+        'select id from invalidation.current_incarnation',
+      )
       const agreeing = rewriting(rows[0]?.id ?? '')
       const wrapSession: TestInvalidatorOptions['wrapSession'] = (session) =>
         rewriteSql(session, agreeing)

@@ -79,7 +79,8 @@ describe('a flush of one resource', function () {
       ...options,
     })
     const entries = entriesOf(invalidator.redis, invalidator.prefix)
-    const mark = async (name = 'bird') => decodeWatermark(await invalidator.invalidationStore.read(name))
+    const mark = async (name = 'bird') =>
+      decodeWatermark(await invalidator.invalidationStore.read(name))
     await until(() => invalidator.redis.status === 'ready')
     await until(async () => (await mark()) !== null && invalidator.connected)
     const unrelated = await invalidator.redis.dbsize()
@@ -96,7 +97,8 @@ describe('a flush of one resource', function () {
     const record = recordKeys()
     await using invalidator = await start({
       heartbeatMs: Infinity,
-      wrapInvalidationStore: (invalidationStore) => record.wrapInvalidationStore(hold.wrapInvalidationStore(invalidationStore)),
+      wrapInvalidationStore: (invalidationStore) =>
+        record.wrapInvalidationStore(hold.wrapInvalidationStore(invalidationStore)),
     })
     const { entries, mark } = invalidator
     const { key, put, left } = entries
@@ -133,7 +135,10 @@ describe('a flush of one resource', function () {
 
   it('stops entries from being read at once when a trigger is damaged meanwhile, and flushes again', async () => {
     using hold = createHold()
-    await using invalidator = await start({ inspectEveryMs: 50, wrapInvalidationStore: hold.wrapInvalidationStore })
+    await using invalidator = await start({
+      inspectEveryMs: 50,
+      wrapInvalidationStore: hold.wrapInvalidationStore,
+    })
     const { mark } = invalidator
     hold.begin()
     await log.client.query(`select invalidation.flush('bird')`)

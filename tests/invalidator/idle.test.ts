@@ -24,7 +24,9 @@ describe('idle replicas', function () {
     const more = { databaseUrl: log.url, catalog: BIRDS, prefix, sleepLockWaitMs: 4_500 }
     const others = Array.from({ length: REPLICAS - 1 }, () => startInvalidator(more))
     await using replicas = disposeOf([first, ...others])
-    await until(async () => (await findSleepLockHolders(log.client)).length >= Math.min(REPLICAS, 3))
+    await until(
+      async () => (await findSleepLockHolders(log.client)).length >= Math.min(REPLICAS, 3),
+    )
 
     const commits = async () => {
       // Each backend reports what it did once a second, with the first statement after that: so

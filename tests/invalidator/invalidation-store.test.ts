@@ -1,7 +1,11 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
-import { type Advance, createInvalidationStore, type InvalidationStore } from '../../shared/cache/invalidation-store.ts'
+import {
+  type Advance,
+  createInvalidationStore,
+  type InvalidationStore,
+} from '../../shared/cache/invalidation-store.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/key.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { decodeWatermark, encodeWatermark, type Watermark } from '../../shared/cache/watermark.ts'
@@ -191,9 +195,9 @@ describe('the ledger', () => {
     it('works in parts, each of which leaves the old snapshot and another text', async () => {
       const { keys, expected } = await start()
       const texts: (string | null)[] = [expected]
-      const report = await withHook(async () => texts.push(await invalidationStore.read('bird'))).apply([
-        advance(bird, { expected, next: mark(20), keys: new Set(keys) }),
-      ])
+      const report = await withHook(async () =>
+        texts.push(await invalidationStore.read('bird')),
+      ).apply([advance(bird, { expected, next: mark(20), keys: new Set(keys) })])
       expect(await left(keys)).to.eql([])
       expect(report.removed.get('bird')).to.equal(COUNT)
       expect(report.stored.get('bird')).to.equal(encodeWatermark(mark(20)))
@@ -268,7 +272,10 @@ describe('the ledger', () => {
       return ready(scripted, hooked)
     }
 
-    function withCrash(script: number, when: 'before it arrives' | 'after it was done'): InvalidationStore {
+    function withCrash(
+      script: number,
+      when: 'before it arrives' | 'after it was done',
+    ): InvalidationStore {
       const scripted = redis.duplicate() as Redis & Scripts
       const crashing = createInvalidationStore(scripted, prefix)
       const run = scripted.cacheAdvance.bind(scripted)

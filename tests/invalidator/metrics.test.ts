@@ -54,7 +54,10 @@ describe('what an invalidator tells of itself', function () {
   }
 
   /** Chores beside it that are done all the time. */
-  function beginMetricsCollector({ redis, invalidationStore }: TestInvalidator, databaseUrl = log.url) {
+  function beginMetricsCollector(
+    { redis, invalidationStore }: TestInvalidator,
+    databaseUrl = log.url,
+  ) {
     const registry = new Registry()
     const stopping = new AbortController()
     const logger = createLogger('test')

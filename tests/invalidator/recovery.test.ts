@@ -59,7 +59,9 @@ describe('an invalidator that loses what it works with', function () {
    * and `works` would take a late one for a loss of precision.
    */
   async function flushedForIncarnation({ redis, prefix }: Started): Promise<void> {
-    const { rows } = await log.client.query<{ id: string }>('select id from invalidation.current_incarnation')
+    const { rows } = await log.client.query<{ id: string }>(
+      'select id from invalidation.current_incarnation',
+    )
     await until(async () => {
       const marks = (await redis.hvals(watermarkKey(prefix))).map(decodeWatermark)
       return (
@@ -153,7 +155,10 @@ describe('an invalidator that loses what it works with', function () {
     const record = recordKeys()
     await using proxy = await createProxy(log.url)
     await proxy.listen()
-    await using invalidator = start({ databaseUrl: proxy.url, wrapInvalidationStore: record.wrapInvalidationStore })
+    await using invalidator = start({
+      databaseUrl: proxy.url,
+      wrapInvalidationStore: record.wrapInvalidationStore,
+    })
     await works(invalidator)
     const { length } = record.flushed
     await proxy[Symbol.asyncDispose]()
@@ -214,7 +219,10 @@ describe('an invalidator that loses what it works with', function () {
   it('Redis, which comes back empty: it flushes, and goes on', async () => {
     const record = recordKeys()
     await using redis = await startPrivateRedis()
-    await using invalidator = start({ redisUrl: redis.url, wrapInvalidationStore: record.wrapInvalidationStore })
+    await using invalidator = start({
+      redisUrl: redis.url,
+      wrapInvalidationStore: record.wrapInvalidationStore,
+    })
     await works(invalidator)
     await redis.stop()
     await write()
@@ -245,7 +253,10 @@ describe('an invalidator that loses what it works with', function () {
   it('everything in Redis: it flushes, and goes on', async () => {
     const record = recordKeys()
     await using redis = await startPrivateRedis()
-    await using invalidator = start({ redisUrl: redis.url, wrapInvalidationStore: record.wrapInvalidationStore })
+    await using invalidator = start({
+      redisUrl: redis.url,
+      wrapInvalidationStore: record.wrapInvalidationStore,
+    })
     await works(invalidator)
     const { length } = record.flushed
     await until(() => isSleepLockHeld(log.client))
@@ -282,7 +293,10 @@ describe('an invalidator that loses what it works with', function () {
       ),
     }
     const record = recordKeys()
-    await using invalidator = start({ catalog: [broken, nest], wrapInvalidationStore: record.wrapInvalidationStore })
+    await using invalidator = start({
+      catalog: [broken, nest],
+      wrapInvalidationStore: record.wrapInvalidationStore,
+    })
     const { key, put, left } = invalidator.entries
     await until(() => record.flushed.length === 2)
     await put([key(bird, 'any'), key(nest, 1)])
@@ -330,7 +344,8 @@ describe('an invalidator that loses what it works with', function () {
   it('nothing, but keeps its watermarks young while nothing happens', async () => {
     await using invalidator = start({ heartbeatMs: 100 })
     await works(invalidator)
-    const asOf = async () => decodeWatermark(await invalidator.invalidationStore.read('bird'))?.asOfMs ?? 0
+    const asOf = async () =>
+      decodeWatermark(await invalidator.invalidationStore.read('bird'))?.asOfMs ?? 0
     const first = await asOf()
     await until(async () => (await asOf()) > first + 300)
   })

@@ -119,7 +119,9 @@ describe('16 writers at once, and no fallback poll', function () {
       ratio({ commits }: Deeds): number {
         const ratio = (notifications - notificationsBefore) / (commits - commitsBefore)
         if (process.env.STORM_SECONDS) {
-          process.stderr.write(`      ${commits} commits, ${notifications} rings, ${ratio} under load\n`)
+          process.stderr.write(
+            `      ${commits} commits, ${notifications} rings, ${ratio} under load\n`,
+          )
         }
         return ratio
       },

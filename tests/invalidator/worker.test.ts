@@ -628,12 +628,16 @@ describe('the worker', () => {
       const next = await start({ prefix: one.prefix, idle: true })
       const keys = [next.key(bird, 1), next.key(nest, 9)]
       expect(await next.gone(keys, () => next.apply())).to.eql(keys)
-      await log.client.query('truncate invalidation.retention_floor, invalidation.checkpoint, invalidation.cursor')
+      await log.client.query(
+        'truncate invalidation.retention_floor, invalidation.checkpoint, invalidation.cursor',
+      )
     })
   })
 
   describe('when Redis fails in the middle', () => {
-    const failing = (when: 'before' | 'after'): [(invalidationStore: InvalidationStore) => InvalidationStore, { fail: boolean }] => {
+    const failing = (
+      when: 'before' | 'after',
+    ): [(invalidationStore: InvalidationStore) => InvalidationStore, { fail: boolean }] => {
       const state = { fail: false }
       return [
         (invalidationStore) => ({
@@ -678,7 +682,9 @@ describe('the worker', () => {
           async apply(advances) {
             if (!hide) return invalidationStore.apply(advances)
             hide = false
-            return invalidationStore.apply(advances.filter(({ resource }) => resource.name !== 'bird'))
+            return invalidationStore.apply(
+              advances.filter(({ resource }) => resource.name !== 'bird'),
+            )
           },
         }),
       })

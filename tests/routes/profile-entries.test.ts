@@ -64,7 +64,18 @@ const LISTS = [
   },
 ] as const
 
-for (const { path, table, shape, thing: entity, id, least, whole, stored, wrong, cleared } of LISTS) {
+for (const {
+  path,
+  table,
+  shape,
+  thing: entity,
+  id,
+  least,
+  whole,
+  stored,
+  wrong,
+  cleared,
+} of LISTS) {
   describeOnBothTables(`${path} over HTTP`, (api) => {
     const listPath = (profile = '41') => `users/profiles/${profile}/${path}`
     const onePath = (entry: string = id) => `users/${path}/${entry}`

@@ -187,7 +187,9 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
           expect({ status, body }).to.deep.equal({ status: 204, body: '' })
         })
         expect(effects).to.deep.equal([`- ${table} ${id}`])
-        expect((await send('GET', LEA, id)).body).to.include({ detail: `${entity} ${id} not found` })
+        expect((await send('GET', LEA, id)).body).to.include({
+          detail: `${entity} ${id} not found`,
+        })
       })
 
       it('have their defaults set by us, also where the table has none', async () => {

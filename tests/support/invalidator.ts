@@ -8,7 +8,10 @@ import { createInvalidatorMetrics, type InvalidatorMetrics } from '../../invalid
 import { WakeUp } from '../../invalidator/wake-up.ts'
 import { createWorker, type Worker } from '../../invalidator/worker.ts'
 import { createIdentityReader } from '../../shared/cache/identity.ts'
-import { createInvalidationStore, type InvalidationStore } from '../../shared/cache/invalidation-store.ts'
+import {
+  createInvalidationStore,
+  type InvalidationStore,
+} from '../../shared/cache/invalidation-store.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createRegistry } from '../../shared/metrics.ts'
@@ -61,7 +64,10 @@ export interface TestInvalidator extends Opened, AsyncDisposable {
 /** Runs an invalidator as its `main.ts` does, until it is disposed of. */
 export function startInvalidator(options: TestInvalidatorOptions): TestInvalidator {
   const { databaseUrl, catalog, heartbeatMs = 500, applicationName = 'spms-test' } = options
-  const { wrapInvalidationStore = (invalidationStore) => invalidationStore, wrapSession = (session) => session } = options
+  const {
+    wrapInvalidationStore = (invalidationStore) => invalidationStore,
+    wrapSession = (session) => session,
+  } = options
   const opened = open(options)
   const { redis, prefix, invalidationStore, metrics } = opened
   const stopping = new AbortController()
@@ -137,7 +143,10 @@ export interface TestWorker extends Opened, AsyncDisposable {
 /** Opens a worker on a session of its own, owning nothing yet. */
 export async function openWorker(options: TestInvalidatorOptions): Promise<TestWorker> {
   const { databaseUrl, catalog, applicationName = 'spms-test-worker' } = options
-  const { wrapInvalidationStore = (invalidationStore) => invalidationStore, wrapSession = (session) => session } = options
+  const {
+    wrapInvalidationStore = (invalidationStore) => invalidationStore,
+    wrapSession = (session) => session,
+  } = options
   const session = wrapSession(
     await openWorkerSession({
       url: databaseUrl,

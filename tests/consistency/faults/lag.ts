@@ -30,7 +30,9 @@ export async function measureLag(
     const [row] = rows
     if (!row) throw new Error('there is nothing to probe with')
     const startMs = performance.now()
-    await until(() => observer.hadSeen(RESOURCE, row.incarnation, BigInt(row.xid), performance.now()))
+    await until(() =>
+      observer.hadSeen(RESOURCE, row.incarnation, BigInt(row.xid), performance.now()),
+    )
     return performance.now() - startMs
   }
   const series = async (disturbance?: (client: Client) => Promise<unknown>) => {

@@ -37,5 +37,7 @@ export function readMark(text: string | undefined): Mark | null {
   const words = text?.split(' ') ?? []
   const [incarnation, , snapshot = '', , , keyVersion] = words
   const seen = readSnapshot(snapshot)
-  return incarnation && seen && words.length === 7 ? { incarnation, seen, keyVersion: Number(keyVersion) } : null
+  return incarnation && seen && words.length === 7
+    ? { incarnation, seen, keyVersion: Number(keyVersion) }
+    : null
 }

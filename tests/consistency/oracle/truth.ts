@@ -62,14 +62,16 @@ export class Truth {
       row_after: Row | null
     }>('select * from checker.history where seq > $1 order by seq', [this.#lastSeq])
     const readAtMs = performance.now()
-    this.#changes = rows.map(({ xid, incarnation, write, table_name: table, id, row_after: row }) => ({
-      table,
-      id,
-      row,
-      incarnation,
-      xid: BigInt(xid),
-      write: this.#writeOf(write, rowName(table, id), row, readAtMs),
-    }))
+    this.#changes = rows.map(
+      ({ xid, incarnation, write, table_name: table, id, row_after: row }) => ({
+        table,
+        id,
+        row,
+        incarnation,
+        xid: BigInt(xid),
+        write: this.#writeOf(write, rowName(table, id), row, readAtMs),
+      }),
+    )
     this.#lastSeq = rows.at(-1)?.seq ?? this.#lastSeq
     this.#versions = new Map()
     this.#presence = new Map()
