@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import { z } from 'zod'
 import { apiSettings } from '../../api/config.ts'
 import { invalidatorSettings } from '../../invalidator/config.ts'
 import { SECRETS } from '../../shared/secret-files.ts'
@@ -54,5 +54,8 @@ function defaultOf(schema: z.ZodType): string {
   if (!parsed.success) return 'required'
   const { data } = parsed
   if (data === undefined || (Array.isArray(data) && data.length === 0)) return 'none'
-  return `\`${String(data)}\``
+  return `\`${z
+    .union([z.string(), z.number(), z.boolean(), z.array(z.string())])
+    .parse(data)
+    .toString()}\``
 }
