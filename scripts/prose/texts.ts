@@ -114,6 +114,7 @@ function paragraphs(lines: readonly string[], first: number): Passage[] {
 
 const withoutCode = (text: string) =>
   text
+    .replaceAll('**', '')
     .replaceAll(/`[^`]*`/g, 'x')
     .replaceAll(/\]\([^)]*\)/g, ']')
     .replaceAll(/https?:\/\/\S+/g, 'x')
