@@ -109,7 +109,7 @@ export async function readCatalog(
                        'function', n.nspname || '.' || p.proname,
                        'args', replace(encode(t.tgargs, 'escape'), '\\000', ','),
                        'sha256', encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex'),
-                       'guarded', p.prosecdef and p.proconfig = '{"search_path=pg_catalog, pg_temp"}'
+                       'hasSafeSearchPath', p.prosecdef and p.proconfig = '{"search_path=pg_catalog, pg_temp"}'
                      ))
               from pg_trigger t
               join pg_proc p on p.oid = t.tgfoid
