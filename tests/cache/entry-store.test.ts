@@ -82,7 +82,7 @@ describe('the entry store', () => {
 
   it('gives a lease once, and says who holds it', async () => {
     expect(await stateOf('first.1')).to.equal('lease')
-    expect(await lease('second.1')).to.include({ state: 'held', token: 'first.1' })
+    expect(await lease('second.1')).to.include({ state: 'held', leaseId: 'first.1' })
     expect(await stateOf('second.2', 'another variant')).to.equal('lease')
   })
 
