@@ -54,18 +54,21 @@ export interface AppOptions {
   readonly reader: Reader
   /** For health checks and consistency tokens. */
   readonly db: Kysely<Database>
-  /** For writes. By default the same; with connections of their own they cannot exhaust those of reads. */
+  /**
+   * For writes; `db` by default. With a pool of their own, writes cannot exhaust the connections of
+   * reads.
+   */
   readonly writeDb?: Kysely<Database>
   readonly logger: Logger
-  /** Started and not draining. */
+  /** Whether the process has started and is not draining. */
   readonly isReady: () => boolean
-  /** Limits of log-in attempts that all API processes share; by default each counts alone. */
+  /** Limits of log-in attempts that all API processes share. By default each process counts alone. */
   readonly sharedBuckets?: SharedBuckets | null
-  /** Counts what comes to the API; probes are not among it. */
+  /** Counts requests to the API, without probes. */
   readonly countRequest?: RequestCounter
 }
 
-/** The HTTP application. It opens nothing and listens to nothing, so tests may have many. */
+/** Creates the HTTP application. It opens no connection and no port, so tests may create many. */
 export function createApp(options: AppOptions): Express {
   const { config, db, writeDb = db, logger, isReady, countRequest } = options
   const reader = createRequestReader(options.reader)
@@ -110,7 +113,7 @@ export function createApp(options: AppOptions): Express {
     rateLimit,
   })
   const middleware: Middleware = (req, res, next) => {
-    // First of all: who asks too often counts too.
+    // Before the rate limit, so that rejected requests are counted.
     countRequest?.(req, res)
     commonMiddleware(req, res, next)
   }
@@ -127,7 +130,7 @@ export function createApp(options: AppOptions): Express {
     (req, res, next) => middleware(req, res, () => consistency(req, res, next)),
     readJson(config.bodyLimitBytes),
   )
-  // First what is asked for most: whatever stands before a route is paid for by each of its hits.
+  // The busiest routes come first: a request is matched against every route before its own.
   v1.use(staffProfileRoutes(deps))
   const iterations = config.passwordIterations
   const attempts = createPasswordAttempts({ iterations, shared: options.sharedBuckets ?? null })
@@ -142,12 +145,12 @@ export function createApp(options: AppOptions): Express {
   if (config.docsEnabled) {
     v1.use(docsRoutes({ describe: () => describeRoutes({ '': health, '/api/v1': v1 }) }))
   }
-  // Last of its family: what follows `users/` and is not known by then is taken for an id.
+  // After all other routes below `users/`: `/users/:id` matches any word.
   v1.use(userRoutes({ ...deps, client, attempts }))
   v1.use(unknownRoute)
 
   app.use('/api/v1', v1)
-  // Without the limit: a flood must not fail the probes, and so get the process restarted.
+  // No rate limit: if a flood failed the probes, the orchestrator would restart the process.
   app.use(health)
   app.use(middleware, unknownRoute)
   app.use(errorHandler(logger, securityLog))

@@ -16,7 +16,7 @@ import type { TrustProxy } from './http/client.ts'
 import { DJANGO_ITERATIONS } from './session/password.ts'
 import { bearerConfig, issuerSettings, neededWithTheOthers } from './issuer-config.ts'
 
-/** Settings of the API. `resourceNames` are those of every cached resource. */
+/** Settings of the API. `resourceNames` are the names of all cached resources. */
 export const apiSettings = (resourceNames: readonly string[]) =>
   z.object({
     ...commonSettings.shape,
@@ -34,7 +34,7 @@ export const apiSettings = (resourceNames: readonly string[]) =>
     MAX_STALENESS_MS: positiveNumber
       .default(MAX_STALENESS_MS)
       .describe(
-        'A value that was superseded longer ago is never served as fresh, whatever has failed. Keep it well above `HEARTBEAT_MS`.',
+        'A value that was superseded longer ago is never served as fresh, even after failures. Keep it well above `HEARTBEAT_MS`.',
       ),
     CACHE_ENABLED: z.stringbool().default(true).describe('`false`: every read goes to Postgres.'),
     CACHE_RESOURCES: list
@@ -90,20 +90,22 @@ export const apiSettings = (resourceNames: readonly string[]) =>
       ),
     RATE_LIMIT_BURST: wholeNumber
       .default(400)
-      .describe('Requests that a client address may send at once.'),
+      .describe('Requests that a client address may send in one burst.'),
     SEARCHES_PER_MINUTE: wholeNumber
       .default(300)
       .describe(
-        'Searches and lists per user and process; a third may come at once. 0 disables the limit.',
+        'Searches and lists per minute, user and process; up to a third of them in one burst. 0 disables the limit.',
       ),
     EXPORTS_PER_MINUTE: wholeNumber
       .default(30)
       .describe(
-        'Reads of everything (`projects/map`, the parts of all projects) per user and process; a third may come at once. 0 disables the limit.',
+        'Exports (`projects/map`, the parts of all projects) per minute, user and process; up to a third of them in one burst. 0 disables the limit.',
       ),
     EDGE_MAX_AGE_S: wholeNumber
       .default(0)
-      .describe('`s-maxage` of public answers, in s: how much an edge cache may add to their age.'),
+      .describe(
+        '`s-maxage` of public responses, in s: how much an edge cache may add to their age.',
+      ),
     BODY_LIMIT_BYTES: positiveNumber.default(1_000_000).describe('Largest accepted request body.'),
     DOCS_ENABLED: z
       .stringbool()
@@ -125,7 +127,7 @@ export const apiSettings = (resourceNames: readonly string[]) =>
     LOAD_TIMEOUT_MS: positiveNumber
       .default(10_000)
       .describe(
-        'Time limit of one statement of a read, in ms. Beyond it: 503 with `Retry-After`, or an expired answer where the endpoint allows one.',
+        'Time limit of one statement of a read, in ms. Beyond it: 503 with `Retry-After`, or an expired value where the endpoint allows one.',
       ),
     WRITE_CONCURRENCY: positiveNumber
       .optional()
@@ -144,15 +146,15 @@ export const apiSettings = (resourceNames: readonly string[]) =>
   })
 
 /**
- * The api's environment. `resourceNames` are those of every cached resource; another name in
- * `CACHE_RESOURCES` or `CACHE_TTL_OVERRIDES` is a mistake.
+ * The schema that turns the environment into the configuration of the API. `resourceNames` are the
+ * names of all cached resources; `CACHE_RESOURCES` and `CACHE_TTL_OVERRIDES` reject other names.
  */
 export const apiConfig = (resourceNames: readonly string[]) =>
   apiSettings(resourceNames)
     .refine((env) => env.REDIS_URL !== undefined || !env.CACHE_ENABLED, {
       path: ['REDIS_URL'],
       error: 'is needed unless CACHE_ENABLED=false',
-      // Said together with whatever else is wrong.
+      // Zod skips refinements after another issue by default. This one is reported with it.
       when: ({ issues }) => !issues.some(({ path }) => path?.[0] === 'REDIS_URL'),
     })
     .refine(...neededWithTheOthers('JWT_ISSUER'))
@@ -193,7 +195,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
           sessionSecrets: env.SESSION_SECRETS,
           sessionIdleS: env.SESSION_IDLE_S,
           passwordIterations: env.PASSWORD_ITERATIONS,
-          tokenLifetimeMs: env.MAX_STALENESS_MS + CLOCKS_DIFFER_MS,
+          tokenLifetimeMs: env.MAX_STALENESS_MS + MAX_CLOCK_SKEW_MS,
           bearer: bearerConfig(env),
           corsOrigins: env.CORS_ORIGINS,
           trustProxy: env.TRUST_PROXY,
@@ -232,38 +234,41 @@ function connectionShares(env: ConnectionSettings, context: z.RefinementCtx): Co
   return z.NEVER
 }
 
-/** What the clocks of API hosts may differ by: a token is dated by one and read by another. */
-const CLOCKS_DIFFER_MS = 20_000
+/** Tolerated clock skew between API hosts: one host issues a token and another reads it. */
+const MAX_CLOCK_SKEW_MS = 20_000
 
 export type ApiConfig = z.output<ReturnType<typeof apiConfig>>
 export type HttpConfig = ApiConfig['http']
 
-/** As browsers write it, since it is compared to the letter. */
+/** An origin exactly as browsers send it: the CORS middleware compares strings. */
 const origin = z
   .string()
   .refine(
     (text) => URL.canParse(text) && new URL(text).origin === text,
-    'is a scheme, a host, and a port unless it is the usual one, such as https://spms.example',
+    'must be a scheme, a host and, unless it is the default, a port, such as https://spms.example',
   )
 
 const knownName = (names: readonly string[]) =>
-  z.enum(names, { error: ({ input }) => `no resource is called ${String(input)}` })
+  z.enum(names, { error: ({ input }) => `unknown resource ${String(input)}` })
 
-/** `staff:list=60,project:stats=900`, in seconds. */
+/** TTLs in seconds, such as `staff:list=60,project:stats=900`. */
 const ttlOverrides = (names: readonly string[]) =>
   list.transform((items, ctx) => {
     const overrides = new Map<string, number>()
     for (const item of items) {
       const [, name = '', seconds] = /^(.+)=([1-9]\d*)$/.exec(item) ?? []
       if (!names.includes(name)) {
-        ctx.addIssue(`${item} is not a resource, =, and a number of seconds`)
+        ctx.addIssue(`${item} must be a resource, =, and a number of seconds`)
       }
       overrides.set(name, Number(seconds) * 1000)
     }
     return overrides
   })
 
-/** As Express means it, except `true`: it would believe whatever a client says of itself. */
+/**
+ * Accepts the values of Express's `trust proxy` except `true`, which would trust headers of any
+ * client.
+ */
 const trustProxy = z.string().transform((text, ctx): TrustProxy => {
   if (text === 'false') return false
   if (/^\d+$/.test(text)) return Number(text) || false
@@ -271,7 +276,7 @@ const trustProxy = z.string().transform((text, ctx): TrustProxy => {
   try {
     proxyaddr.compile(addresses)
   } catch {
-    ctx.addIssue('is false, a number of hops, or a list of addresses and networks')
+    ctx.addIssue('must be false, a number of hops, or a list of addresses and networks')
   }
   return addresses
 })

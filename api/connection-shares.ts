@@ -1,30 +1,30 @@
-/** How many connections of a process may do what. */
+/** The connections of one process by purpose. */
 export interface ConnectionShares {
-  /** Connections that read, in loads or beside them. */
+  /** Connections of the read pool. */
   readonly reads: number
-  /** Connections that writes use, and nothing else does. */
+  /** Connections of the write pool. */
   readonly writes: number
-  /** How many loads may run at once: fewer than `reads`, so that health checks find a connection. */
+  /** Maximum number of concurrent loads. Less than `reads`, so that health checks find a connection. */
   readonly loads: number
-  /** How many of these may be searches and exports, which no cache absorbs. */
+  /** Maximum number of concurrent searches and exports among the loads; they are never cached. */
   readonly expensiveReads: number
 }
 
-/** What may be set; undefined takes a share of the pool. */
+/** Configured numbers of connections. If one is undefined it becomes a share of the pool. */
 export interface ConnectionSettings {
   readonly pool: number
   readonly loads: number | undefined
   readonly writes: number | undefined
 }
 
-/** One for loads, one for writes, one reserved. */
+/** One connection for loads, one for writes, one reserved. */
 export const MIN_CONNECTIONS = 3
-/** Read connections that loads leave to health checks, consistency tokens and the watch on the database. */
+/** Read connections reserved for health checks, consistency tokens and `monitorDatabase`. */
 const RESERVED = 1
 
 /**
- * Divides the connections of a process, so that writes that wait for locks leave all others to reads.
- * Undefined where loads and writes would leave none.
+ * Divides the connections of a process between reads and writes, so that writes that wait for locks
+ * do not block reads. Returns undefined if `loads` and `writes` together do not fit into the pool.
  */
 export function shareConnections({
   pool,

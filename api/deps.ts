@@ -6,13 +6,13 @@ import type { Authentication } from './http/authenticate.ts'
 import type { RequestReader } from './http/request-reader.ts'
 import type { ExpensiveReads } from './http/expensive-reads.ts'
 
-/** What every router is given. */
+/** Dependencies of every router. */
 export interface AppDeps extends Authentication {
   readonly reader: RequestReader
-  /** For writes, each in one transaction. Reads go through `reader`. */
+  /** The pool for writes; each write is one transaction. Reads use `reader`. */
   readonly db: Kysely<Database>
   readonly logger: Logger
-  /** Sends what `reader` answered. */
+  /** Sends an answer of `reader`. */
   readonly sendAnswer: SendAnswer
   readonly expensive: ExpensiveReads
 }

@@ -9,7 +9,7 @@ import {
 
 const webUrl = z.url({ protocol: /^https?$/ })
 
-/** Keys that arrive without TLS may be those of anybody on the way. */
+/** Without TLS an attacker on the network path could replace the keys. */
 const keysUrl = webUrl.refine((text) => {
   if (!URL.canParse(text)) return false
   const { protocol, hostname } = new URL(text)
@@ -21,7 +21,10 @@ const isLoopback = (hostname: string) =>
 
 const DAY_S = 24 * 60 * 60
 
-/** What the environment says of the issuer of bearer tokens: everything, or nothing. */
+/**
+ * Settings of the issuer of bearer tokens. The three without a default are set together or not at
+ * all.
+ */
 export const issuerSettings = z.object({
   JWT_ISSUER: webUrl
     .optional()
@@ -56,7 +59,7 @@ export const issuerSettings = z.object({
 type Settings = z.output<typeof issuerSettings>
 type Needed = 'JWT_ISSUER' | 'JWT_AUDIENCE' | 'JWT_JWKS_URL'
 
-/** A refinement: this setting must not be missing where one of the others is there. */
+/** Returns a refinement that requires a setting if one of the other two is set. */
 export function neededWithTheOthers(
   name: Needed,
 ): [(env: Settings) => boolean, z.core.$ZodCustomParams] {
@@ -67,12 +70,13 @@ export function neededWithTheOthers(
     {
       path: [name],
       error: 'is needed with the other settings of the token issuer',
-      // Said together with whatever else is wrong.
+      // Zod skips refinements after another issue by default. This one is reported with it.
       when: ({ issues }) => !issues.some(({ path }) => path?.[0] === name),
     },
   ]
 }
 
+/** Returns the configuration of bearer tokens; null if no issuer is configured. */
 export const bearerConfig = (env: Settings): BearerConfig | null =>
   env.JWT_ISSUER && env.JWT_AUDIENCE && env.JWT_JWKS_URL
     ? {

@@ -30,7 +30,7 @@ import { monitorDatabase } from './monitor-database.ts'
 
 const logger = createLogger('api', currentRequestId)
 
-// Longer than proxies keep an idle connection, or they would send a request into a closing one.
+// Longer than the idle timeout of proxies: otherwise a proxy may reuse a connection that the API is closing.
 const KEEP_ALIVE_MS = 65_000
 const REQUEST_MS = 30_000
 const REDIS_BACKSTOP_MS = 2_000
@@ -44,7 +44,7 @@ await runService(logger, async (service) => {
   configureLogger(logger, config.log)
   const { stopping } = service
 
-  // Two pools, so that writes that wait for locks or for each other leave connections to reads.
+  // Two pools, so that writes that wait for locks do not exhaust the connections of reads.
   const openPool = (poolSize: number, maxWaiting = Infinity) =>
     service.own(
       openDatabase({
@@ -71,7 +71,7 @@ await runService(logger, async (service) => {
   const store = redis && openStore(redis, config.cache, service, metrics.store)
   if (store) {
     void trackIncarnation(db, incarnationTracker, stopping, (error) =>
-      logger.warn('cannot begin an incarnation of the database, so nothing is stored in Redis', {
+      logger.warn('cannot begin an incarnation of the database; storing nothing in Redis', {
         error,
       }),
     )
@@ -94,7 +94,7 @@ await runService(logger, async (service) => {
     metrics,
     redisBudgetMs: config.cache.budgetMs,
     maxValueBytes: config.cache.maxValueBytes,
-    onFillError: (error) => logger.debug('cache not filled', { error }),
+    onFillError: (error) => logger.debug('could not store a value in Redis', { error }),
   })
 
   let isListening = false
@@ -137,7 +137,7 @@ function openCacheRedis(
   const redis = service.own(
     openRedis(redisUrl, {
       name: 'spms-api',
-      // The store's time-out comes first: it tells a silent Redis from a busy process.
+      // Longer than the store's own timeout, which distinguishes a slow Redis from a busy process.
       commandTimeoutMs: REDIS_BACKSTOP_MS + commandTimeoutMs,
       onState(state, error) {
         if (state === 'up') logger.info('Redis connected')

@@ -9,23 +9,23 @@ import type { EntryStore } from '../shared/cache/entry-store.ts'
 import { ageMsOf } from '../shared/cache/watermark.ts'
 import { createInstruments } from '../shared/instruments.ts'
 
-/** Told of every request as it comes. */
+/** Counts a request and measures its duration. Call it when the request arrives. */
 export type RequestCounter = (req: IncomingMessage, res: ServerResponse) => void
 
 const REQUEST_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-/** As in `Cache-Status`; `none` where the cache has no part: writes, errors, redirects. */
+/** Outcomes in `Cache-Status`; `none` for responses without it: writes, errors, redirects. */
 const OUTCOMES = ['hit', 'miss', 'stale', 'bypass', 'none'] as const
 type Outcome = (typeof OUTCOMES)[number]
 
 /**
- * Counts requests by the pattern of their route, never by their address: of those there is no end.
- * What no route took, and what was turned away before, has the route `none`.
+ * Creates the request metrics. The label `route` is the pattern of a route, not the path: the number
+ * of paths is unbounded. It is `none` for unknown paths and for requests that middleware rejected.
  */
 export function createRequestCounter(registry: Registry): RequestCounter {
   const { histogram, tally } = createInstruments(registry)
   const requests = tally(
     'spms_http_requests_total',
-    'Requests; status 499: the client left before it was answered',
+    'Requests; status 499: the client disconnected before the response was complete',
     'route',
     'method',
     'status',
@@ -33,26 +33,27 @@ export function createRequestCounter(registry: Registry): RequestCounter {
   )
   const seconds = histogram(
     'spms_http_request_duration_seconds',
-    'From a request to the end of its answer',
+    'From the arrival of a request to the end of its response',
     REQUEST_S,
     'cache',
   )
-  const taken = new Map(OUTCOMES.map((outcome) => [outcome, seconds.labels(outcome)]))
+  const durations = new Map(OUTCOMES.map((outcome) => [outcome, seconds.labels(outcome)]))
 
   return (req, res) => {
     const startedAtMs = performance.now()
     res.on('close', () => {
-      const status = res.writableFinished ? String(res.statusCode) : GONE
+      const status = res.writableFinished ? String(res.statusCode) : CLIENT_DISCONNECTED
       const outcome = outcomeOf(res.getHeader('cache-status'))
       requests.of(routeOf(req), methodOf(req), status, outcome).n++
-      if (status !== GONE) taken.get(outcome)?.observe((performance.now() - startedAtMs) / 1000)
+      if (status !== CLIENT_DISCONNECTED)
+        durations.get(outcome)?.observe((performance.now() - startedAtMs) / 1000)
     })
   }
 }
 
-const GONE = '499'
+const CLIENT_DISCONNECTED = '499'
 
-/** Express leaves the route that took a request on it. */
+/** Express sets `req.route` to the route that matched. */
 const routeOf = (req: IncomingMessage & { readonly route?: { readonly path: unknown } }): string =>
   req.route === undefined ? 'none' : String(req.route.path)
 
@@ -61,7 +62,7 @@ const KNOWN_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 
 const methodOf = ({ method = '' }: IncomingMessage): string =>
   KNOWN_METHODS.has(method) ? method : 'other'
 
-/** What the client was told. */
+/** Returns the cache outcome that a `Cache-Status` header states. */
 function outcomeOf(header: ReturnType<ServerResponse['getHeader']>): Outcome {
   if (typeof header !== 'string') return 'none'
   if (header.startsWith('spms; hit')) return 'hit'
@@ -72,21 +73,23 @@ export interface MeasuredParts {
   readonly db: Kysely<Database>
   readonly writeDb: Kysely<Database>
   readonly loader: LimitedLoader
-  /** `null`: the cache is switched off. */
+  /** Null if the cache is disabled. */
   readonly store: EntryStore | null
   readonly incarnationTracker: Pick<IncarnationTracker, 'incarnation'>
-  /** The resources that are cached. */
+  /** Names of the cached resources. */
   readonly resources: ReadonlySet<string>
 }
 
-/** Tells what an API process knows of its database and of how fresh the cache is, when it is asked. */
+/**
+ * Registers gauges for database connections, loads, and the watermark ages that this process sees.
+ */
 export function measureParts(registry: Registry, parts: MeasuredParts): void {
   const { db, writeDb, loader, store, incarnationTracker, resources } = parts
   const { reading, sum } = createInstruments(registry)
 
   reading(
     'spms_db_connections',
-    'Connections to Postgres, and what waits for one',
+    'Connections to Postgres, and requests that wait for one',
     () =>
       Object.entries({ reads: db, writes: writeDb }).flatMap(([pool, of]) =>
         Object.entries(poolUse(of)).map(([state, count]) => [{ pool, state }, count] as const),
@@ -96,16 +99,20 @@ export function measureParts(registry: Registry, parts: MeasuredParts): void {
   )
   reading(
     'spms_loads',
-    'Reads from Postgres that run, and that wait for their turn',
+    'Loads from Postgres that are running, and that are queued',
     () => (['running', 'waiting'] as const).map((state) => [{ state }, loader[state]] as const),
     'state',
   )
-  sum('spms_loads_rejected_total', 'Reads that found the queue full', () => loader.rejected)
+  sum(
+    'spms_loads_rejected_total',
+    'Loads rejected because the queue was full',
+    () => loader.rejected,
+  )
 
   if (store === null) return
   reading(
     'spms_cache_watermark_age_seconds',
-    'How long ago all that was committed had been applied, as far as this process sees; infinite without a watermark of its own database',
+    'Age of the watermark as this process sees it; infinite without a watermark of its own database',
     () => {
       const nowMs = timeOf(store)
       if (nowMs === null) return []
@@ -119,7 +126,7 @@ export function measureParts(registry: Registry, parts: MeasuredParts): void {
   )
 }
 
-/** Redis' time; `null` while it does not answer. */
+/** Returns the time of Redis in ms; null while Redis is unavailable. */
 function timeOf(store: EntryStore): number | null {
   try {
     return store.now()

@@ -13,8 +13,8 @@ const RETRY_MIN_MS = 250
 const RETRY_MAX_MS = 10_000
 
 /**
- * Says when Postgres is away and when it is back, once each. Call what it answers at start and
- * whenever a connection breaks. Requests are served meanwhile, as far as Redis can.
+ * Logs once when Postgres becomes unreachable, and once when it is reachable again. Call the returned
+ * function at start and after each connection error. Meanwhile requests are served from Redis if possible.
  */
 export function monitorDatabase({ db, logger, stopping }: MonitorDatabaseDeps): () => void {
   let isWaiting = false

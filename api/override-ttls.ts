@@ -1,7 +1,10 @@
 import type { Reader } from '../shared/cache/reader.ts'
 import type { Resource } from '../shared/cache/resource.ts'
 
-/** The same reader, but resources named here live as long as it says, in milliseconds. */
+/**
+ * Returns a reader that replaces the TTLs of the given resources. `ttlsMs` maps names to
+ * milliseconds.
+ */
 export function overrideTtls(reader: Reader, ttlsMs: ReadonlyMap<string, number>): Reader {
   const overridden = (resource: Resource): Resource => {
     const ttlMs = ttlsMs.get(resource.name)

@@ -2,8 +2,8 @@ import type { z } from 'zod'
 import { notFound, PublicError } from '../shared/errors.ts'
 
 /**
- * Parses what a client sent.
- * @throws PublicError `invalid` with the messages of each wrong field beside its detail.
+ * Parses input of a client.
+ * @throws PublicError `invalid` with the messages of each invalid field in `fields`.
  */
 export function parse<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
   const parsed = schema.safeParse(input ?? {}, { error: message })
@@ -22,8 +22,8 @@ export function parse<S extends z.ZodType>(schema: S, input: unknown): z.output<
 const MAX_ID = 9_223_372_036_854_775_807n
 
 /**
- * Reads an id from a path, as canonical decimal text.
- * @throws PublicError `not_found` for what no row can have as its id, without asking the database.
+ * Returns an id from a path as decimal text without leading zeros.
+ * @throws PublicError `not_found` if the text cannot be an id, without a query to the database.
  */
 export function parseId(text: string | undefined, entity: string): string {
   if (text === undefined || !/^\d+$/.test(text)) throw new PublicError('not_found', 'Not found.')
@@ -32,13 +32,13 @@ export function parseId(text: string | undefined, entity: string): string {
   return digits
 }
 
-/** The words that clients of these endpoints already know. */
+/** Messages of Django REST framework, which existing clients know. */
 const message: z.core.$ZodErrorMap = (issue) => {
   if (issue.input === undefined) return 'This field is required.'
   if (issue.input === null) return 'This field may not be null.'
   switch (issue.code) {
     case 'invalid_type':
-      return NOT_A[issue.expected]
+      return TYPE_MESSAGES[issue.expected]
     case 'too_small':
       if (issue.origin !== 'string') return undefined
       return 'This field may not be blank.'
@@ -54,10 +54,10 @@ const message: z.core.$ZodErrorMap = (issue) => {
   }
 }
 
-/** How much of a wrong value its message repeats. */
+/** Length of an invalid value in a message, in characters. */
 const MAX_ECHO = 200
 
-const NOT_A: Readonly<Record<string, string>> = {
+const TYPE_MESSAGES: Readonly<Record<string, string>> = {
   string: 'Not a valid string.',
   number: 'A valid integer is required.',
   int: 'A valid integer is required.',

@@ -3,12 +3,12 @@ import vary from 'vary'
 import type { Answer } from '../../shared/cache/answer.ts'
 import { PROBLEM_TYPE, problemBody } from './problem.ts'
 
-/** Who may be shown a response: anyone, or the user who asked. */
+/** The readers to whom caches may show a response: anyone, or only the user who sent the request. */
 export type Audience = 'anyone' | 'user'
 
 /**
- * Sends what the cache answered: 200, 304, or 404 with `absent` as its detail. `HEAD` is the same
- * without a body.
+ * Sends an answer of the cache with 200, 304, or 404 with `absent` as its detail. A response to `HEAD`
+ * is the same without a body.
  */
 export type SendAnswer = (
   req: IncomingMessage,
@@ -19,27 +19,27 @@ export type SendAnswer = (
 ) => void
 
 export interface SendAnswerOptions {
-  /** How long an edge cache may keep what is public: by so much it may be stale. */
+  /** How long an edge cache may keep a public response, in s; it may then be this much older. */
   readonly edgeMaxAgeS: number
 }
 
 export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer {
-  // An edge counts `s-maxage` from the age that an answer arrives with.
-  const kept = (audience: Audience, ageS: number): string =>
+  // An edge cache compares `s-maxage` with `Age`, so the age of the answer is added.
+  const cacheable = (audience: Audience, ageS: number): string =>
     audience === 'user'
       ? 'private, no-cache'
       : `public, max-age=0, s-maxage=${edgeMaxAgeS && ageS + edgeMaxAgeS}, must-revalidate`
-  const notKept = { anyone: 'no-store', user: 'private, no-store' }
+  const notCacheable = { anyone: 'no-store', user: 'private, no-store' }
 
   return (req, res, answer, audience, absent = 'Not found.') => {
     const { body, etag, outcome } = answer
     const ageS = Math.max(0, Math.floor(answer.ageMs / 1000))
     const headers: OutgoingHttpHeaders = {
       'Cache-Status': cacheStatus(answer),
-      'Cache-Control': outcome === 'bypass' ? notKept[audience] : kept(audience, ageS),
+      'Cache-Control': outcome === 'bypass' ? notCacheable[audience] : cacheable(audience, ageS),
       Age: ageS,
     }
-    // Added to what may be there: an answer to a listed origin differs by origin too.
+    // Appended, because the CORS middleware may have set `Vary: Origin`.
     if (audience === 'anyone') vary(res, 'Cookie, Authorization, Consistency-Token')
 
     if (body === null) {
@@ -61,7 +61,8 @@ export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer
 }
 
 /**
- * RFC 9211, without `stored`: a response does not wait for its fill, so nobody knows yet. A stale answer was forwarded too: its load failed, and the old one stood in.
+ * Returns a `Cache-Status` header (RFC 9211). It has no `stored`, because a response does not wait until its
+ * value is stored. A stale answer has `fwd` too: the load was attempted and failed.
  */
 export function cacheStatus({
   outcome,
@@ -75,7 +76,7 @@ export function cacheStatus({
   return detail === undefined ? status : `${status}; detail=${detail}`
 }
 
-/** Whether the client holds this very version. `If-None-Match` compares weakly. */
+/** Whether `If-None-Match` contains an entity tag. The comparison is weak (RFC 9110). */
 export function matches(header: string | undefined, etag: string): boolean {
   if (header === undefined) return false
   if (header === etag || header === '*') return true

@@ -8,10 +8,10 @@ import {
 import type { Express } from 'express'
 
 /**
- * Makes the server of an Express application.
+ * Creates the HTTP server of an Express application.
  *
- * Express gives each request and each response its own prototype, and an object whose prototype has
- * been changed is slow from then on. Here they are born with it, so that nothing is changed.
+ * Express calls `Object.setPrototypeOf` on each request and response, which makes the objects slow.
+ * Here Node creates them with Express's prototypes, so that the call changes nothing.
  */
 export function createAppServer(app: Express, options: ServerOptions): Server {
   class AppRequest extends IncomingMessage {}

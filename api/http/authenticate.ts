@@ -13,7 +13,9 @@ import type { RequestReader } from './request-reader.ts'
 import { isSafe } from './safe-method.ts'
 import { addSecurityContext } from './security-log.ts'
 
-/** Who asks. The flags choose what a read shows; a write asks the database itself. */
+/**
+ * The user who sent a request. The flags are for reads; writes read permissions from the database.
+ */
 export interface User {
   readonly userId: string
   readonly isStaff: boolean
@@ -22,24 +24,28 @@ export interface User {
 
 export interface Authentication {
   /**
-   * Says who asks; `null` is anonymous. An unsafe request with a session must repeat its CSRF token.
-   * @throws PublicError `unavailable` when it cannot be told now, `forbidden` without the CSRF
-   * token, `unauthenticated` for a bearer token that does not count: no cookie stands in for it.
+   * Returns the user who sent a request; null if it is anonymous. An unsafe request with a session
+   * must contain the CSRF token of the session.
+   * @throws PublicError `unauthenticated` for an invalid bearer token, even beside a valid cookie;
+   * `forbidden` without the CSRF token; `unavailable` if credentials cannot be verified now.
    */
   authenticate(req: IncomingMessage): Promise<User | null>
-  /** The same. @throws PublicError `unauthenticated` when nobody is logged in. */
+  /**
+   * Returns the user who sent a request.
+   * @throws PublicError as `authenticate` does, and `unauthenticated` for an anonymous request.
+   */
   requireUser(req: IncomingMessage): Promise<User>
   /**
-   * Reads for a logged-in user while their access is being checked; what was read is handed out
-   * only once it is granted. What `readInstead` reads for the user who was granted access, if
-   * anything, takes its place. For safe methods.
+   * Reads for a logged-in user, concurrently with the check of their access; the answer is returned
+   * only if access is granted. If `readInstead` returns an answer, it replaces that of `read`. For
+   * safe methods only, because the CSRF token is not checked.
    */
   readAs(
     req: IncomingMessage,
     read: (userId: string) => Promise<Answer>,
     readInstead?: (user: User) => Promise<Answer> | null,
   ): Promise<Answer>
-  /** The session that a request brings; `null` for one with a bearer token, or with neither. */
+  /** Returns the session of a request; null if it has a bearer token, or no session. */
   findSession(req: IncomingMessage): Promise<SessionClaim | null>
 }
 
@@ -48,29 +54,29 @@ export interface AuthenticationDeps {
   readonly sessions: Sessions
   readonly userAccess: Resource
   readonly client: Client
-  /** `null`: no issuer is configured, and `Authorization` is not looked at. */
+  /** Null if no issuer is configured; `Authorization` is then ignored. */
   readonly readBearerToken: ReadBearerToken | null
 }
 
-/** Who a request says it is from; whether they may still come in is another matter. */
+/** The user whom a request claims to come from. `grant` checks whether they have access. */
 interface Claim {
   readonly userId: string
-  /** The variant of their access that is asked for. */
+  /** The variant of the user's access entry: the id of the key that it is sealed with. */
   readonly keyId: string
-  /** The session itself; a bearer token has none. */
+  /** Null for a bearer token. */
   readonly session: SessionClaim | null
 }
 
 const REMEMBERED_TOKENS = 2_000
 
-/** Who asks, and the session that they ask with. */
+/** The user who sent a request, and the session of the request. */
 interface Identified {
   readonly user: User | null
   readonly session: SessionClaim | null
 }
 
-/** A request as Express hands it on, with its response. */
-type Answered = IncomingMessage & { readonly res?: ServerResponse }
+/** A request of Express, which refers to its response. */
+type ExpressRequest = IncomingMessage & { readonly res?: ServerResponse }
 
 export function createAuthentication({
   reader,
@@ -79,14 +85,17 @@ export function createAuthentication({
   client,
   readBearerToken,
 }: AuthenticationDeps): Authentication {
-  /** Whom bearer tokens that verified named. It only says what to ask for, never who asks. */
-  const namedBefore = new RecentMap<string>(REMEMBERED_TOKENS)
+  /**
+   * User ids of recently verified bearer tokens. They only start reads early and never grant
+   * access.
+   */
+  const recentUserIds = new RecentMap<string>(REMEMBERED_TOKENS)
 
   async function claimOf(req: IncomingMessage): Promise<Claim | null> {
     const bearer = readBearerToken && bearerToken(req)
     if (readBearerToken && bearer != null) {
       const userId = await readBearerToken(bearer, reader.budgetOf(req))
-      namedBefore.set(bearer, userId)
+      recentUserIds.set(bearer, userId)
       return claimOfBearer(userId)
     }
     const session = await sessionOf(req)
@@ -105,21 +114,22 @@ export function createAuthentication({
   })
 
   /**
-   * Does what follows from a claim. A bearer token names its user only after a read of its own: what
-   * follows from whom it named before is sent with that read, and dropped when it names another now.
+   * Runs `work` with the claim of a request. Finding the user of a bearer token takes a read. For a
+   * recent token `work` therefore starts at once with the user of last time; its result is discarded if
+   * the token identifies another user now.
    */
   async function withClaim<T>(
     req: IncomingMessage,
     work: (claim: Claim) => Promise<T>,
   ): Promise<{ readonly claim: Claim; readonly result: T } | null> {
     const bearer = readBearerToken && bearerToken(req)
-    const expected = bearer == null ? undefined : namedBefore.get(bearer)
-    const ahead = expected === undefined ? null : work(claimOfBearer(expected))
-    ahead?.catch(() => {})
+    const expected = bearer == null ? undefined : recentUserIds.get(bearer)
+    const early = expected === undefined ? null : work(claimOfBearer(expected))
+    early?.catch(() => {})
     const claim = await claimOf(req)
     if (claim === null) return null
-    const isExpected = ahead !== null && claim.userId === expected
-    return { claim, result: await (isExpected ? ahead : work(claim)) }
+    const isExpected = early !== null && claim.userId === expected
+    return { claim, result: await (isExpected ? early : work(claim)) }
   }
 
   async function grant(
@@ -143,17 +153,17 @@ export function createAuthentication({
     const { session } = found.claim
     const user = found.result
     if (user === null) return session === null ? rejectUnauthenticated() : { user, session: null }
-    // No browser sends a bearer token by itself, so no page of another site can make it.
+    // A bearer token needs no CSRF token: browsers do not send it automatically.
     addSecurityContext(req, { userId: user.userId })
     if (session !== null && !isSafe(req)) requireCsrfToken(req, session)
     return { user, session }
   }
 
   /**
-   * Sends a token with a later expiry, where an idle limit requires one. Only for answers to logged-in
-   * users: a shared cache may store the cookies of a public answer.
+   * Sets a session cookie with a later expiry if the idle limit requires one. Only for private
+   * responses: a shared cache could store the cookie of a public one.
    */
-  function renewSession(req: Answered, session: SessionClaim | null): Promise<void> | null {
+  function renewSession(req: ExpressRequest, session: SessionClaim | null): Promise<void> | null {
     const renewal = session && sessions.renew(session)
     if (session === null || renewal === null) return null
     return renewal.then((token) => {
@@ -195,7 +205,7 @@ export function createAuthentication({
     async readAs(req, read, readInstead) {
       const found = await withClaim(req, async (claim) => {
         const reading = read(claim.userId)
-        // It may fail while access is still being checked; whether that matters is not known yet.
+        // If access is denied a failed read is ignored, so its rejection must count as handled.
         reading.catch(() => {})
         return { user: await grant(req, claim), reading: { answer: reading } }
       })
@@ -207,7 +217,9 @@ export function createAuthentication({
   }
 }
 
-/** The token after `Bearer`, which may be empty; undefined without that scheme. */
+/**
+ * Returns the token of a `Bearer` header, which may be empty; undefined for another scheme or none.
+ */
 function bearerToken({ headers }: IncomingMessage): string | undefined {
   const found = /^Bearer(?: (.*))?$/i.exec(headers.authorization ?? '')
   return found ? (found[1] ?? '').trimStart() : undefined

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import express, { type RequestHandler } from 'express'
 import { PublicError } from '../../shared/errors.ts'
 
-/** Why the body of a request was not read. */
+/** Property of a request: the error of reading its body. */
 const FAILURE = Symbol('failure of the body')
 
 interface Read extends IncomingMessage {
@@ -10,9 +10,9 @@ interface Read extends IncomingMessage {
 }
 
 /**
- * Reads JSON and no other kind of body: a form on another site can send none of this kind. What is
- * wrong with a body matters once a route takes the request: `requireReadable` throws it there, so
- * that an unknown path is 404 whatever is sent to it.
+ * Creates middleware that reads JSON bodies only: a form on another site cannot send JSON. An error is
+ * stored, and `requireReadable` throws it after a route has matched. An unknown path is therefore
+ * rejected with 404 even if the body is invalid.
  */
 export function readJson(limit: number): RequestHandler {
   const parse = express.json({ limit })
@@ -25,12 +25,12 @@ export function readJson(limit: number): RequestHandler {
     }
     if (req.is('application/json') !== false) return parse(req, res, fail)
     if (encoding === undefined) return fail(unsupported(req))
-    // Only the end of a chunked body shows that it is empty.
+    // A chunked body has no length: it is empty if it ends without data.
     void isEmpty(req).then((empty) => fail(empty ? undefined : unsupported(req)))
   }
 }
 
-/** @throws what went wrong when the body of a request was read. */
+/** @throws the error that `readJson` stored, if any. */
 export function requireReadable(req: Read): void {
   if (req[FAILURE] !== undefined) throw req[FAILURE]
 }
@@ -41,7 +41,7 @@ const unsupported = ({ headers }: IncomingMessage) =>
     `Unsupported media type "${headers['content-type'] ?? ''}" in request.`,
   )
 
-/** Whether a body ends before anything came. The rest of another one is discarded. */
+/** Whether a body ends without data. The data of a body that is not empty is discarded. */
 const isEmpty = (req: IncomingMessage): Promise<boolean> =>
   new Promise((resolve) => {
     req.once('data', () => {

@@ -2,15 +2,16 @@ import type { IncomingMessage } from 'node:http'
 import proxyaddr from 'proxy-addr'
 import { networkOf, parseAddress } from './ip-address.ts'
 
-/** Which proxies are believed: none, the nearest so many, or those at these addresses. */
+/** The trusted proxies: none, a number of hops, or a list of addresses and networks. */
 export type TrustProxy = false | number | readonly string[]
 
-/** Who is at the other end, as far as trusted proxies tell. */
+/** Properties of the client of a request, according to trusted proxies. */
 export interface Client {
-  /** The IPv4 address or the IPv6 /64 of a client, which it cannot choose. */
+  /** Returns the client's IPv4 address or IPv6 /64. The client cannot forge it. */
   network(req: IncomingMessage): string
+  /** Whether the client uses TLS. */
   isSecure(req: IncomingMessage): boolean
-  /** Whether the nearest peer is a trusted proxy, so that its headers are believed. */
+  /** Whether the peer of the socket is a trusted proxy. */
   isBehindProxy(req: IncomingMessage): boolean
 }
 
@@ -27,15 +28,15 @@ export function createClient(trustProxy: TrustProxy): Client {
   }
 }
 
-/** The address of the peer; empty for a socket without one. */
+/** Returns the address of the socket's peer; empty if it has none. */
 function peer({ socket: { remoteAddress = '' } }: IncomingMessage): string {
   return parseAddress(remoteAddress) ?? ''
 }
 
 /**
- * The last address in the chain of proxies that no trusted proxy has: the peer, then what the
- * proxies wrote into `X-Forwarded-For`, from the end. An entry that is no address ends the chain:
- * the client then has the address of the proxy that wrote it, and shares the limits of that proxy.
+ * Returns the first address that is not a trusted proxy: of the peer, then of the entries of
+ * `X-Forwarded-For` from the end. At an entry that is not an address it returns the address of the
+ * proxy that wrote the entry; the client then shares the limits of that proxy.
  */
 function clientAddress(req: IncomingMessage, trusts: Trusts): string {
   let address = peer(req)
@@ -51,7 +52,10 @@ function clientAddress(req: IncomingMessage, trusts: Trusts): string {
   return address
 }
 
-/** Whether the proxy at an address, so many hops before the nearest one, is trusted. */
+/**
+ * Whether the proxy at an address is trusted. `hop` is 0 for the peer and counts towards the
+ * client.
+ */
 type Trusts = (address: string, hop: number) => boolean
 
 function trustFunction(trustProxy: TrustProxy): Trusts {

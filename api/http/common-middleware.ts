@@ -10,20 +10,20 @@ import { isSafe } from './safe-method.ts'
 import { createSecurityHeaders } from './security-headers.ts'
 import type { SecurityLog } from './security-log.ts'
 
-/** What every request passes first; it knows nothing of Express. */
+/** Middleware that runs before all others and does not depend on Express. */
 export type Middleware = (req: IncomingMessage, res: ServerResponse, next: () => void) => void
 
 export interface CommonMiddlewareOptions {
   readonly client: Client
   readonly logger: Logger
   readonly securityLog: SecurityLog
-  /** Whose pages may use the API from a browser. */
+  /** Origins whose pages may use the API from a browser. */
   readonly corsOrigins: readonly string[]
-  /** For each client; 0 turns the limit off. */
+  /** Rate limit of each client; 0 disables it. */
   readonly rateLimit: { readonly perS: number; readonly burst: number }
 }
 
-/** Names the request, sets the headers of every response, and turns away who asks too often. */
+/** Creates middleware for request ids, security headers, CORS, rate limits, and the security log. */
 export function createCommonMiddleware(options: CommonMiddlewareOptions): Middleware {
   const { client, logger, securityLog, corsOrigins, rateLimit } = options
   const setSecurityHeaders = createSecurityHeaders()
@@ -36,18 +36,18 @@ export function createCommonMiddleware(options: CommonMiddlewareOptions): Middle
     setSecurityHeaders(res)
     if (!isSafe(req)) securityLog.logSuccess(req, res)
     const proceed = () => {
-      // A preflight is answered by CORS, so it is counted before. No page reads its status.
+      // The CORS middleware answers preflights, so their rate limit comes first.
       if (req.method === 'OPTIONS') {
         if (!rejectIfLimited(req, res)) allowOrigins(req, res, next)
         return
       }
-      // CORS headers come before the limit: a page may read that it asks too often.
+      // CORS headers come before the rate limit, so that pages can read a 429.
       allowOrigins(req, res, () => {
         if (!rejectIfLimited(req, res)) next()
       })
     }
-    // Before Node 24 an async context makes every promise dearer, a fifth of a hit in all: it is
-    // for lines that nobody else can tell the id.
+    // Before Node 24 an async context slows down every promise and costs a cache hit 20 %.
+    // It is only needed for the request ids of debug lines.
     if (!logger.isDebugEnabled()) return proceed()
     withRequestId(id, () => {
       logWhenAnswered(req, res, logger)
@@ -58,7 +58,7 @@ export function createCommonMiddleware(options: CommonMiddlewareOptions): Middle
 
 function logWhenAnswered(req: IncomingMessage, res: ServerResponse, logger: Logger): void {
   const startedAt = performance.now()
-  // Express rewrites the URL on its way through the routers.
+  // Captured now, because Express rewrites `req.url` in each router.
   const request = { method: req.method, path: pathOf(req) }
   const log = () =>
     logger.debug('request answered', {
@@ -66,6 +66,6 @@ function logWhenAnswered(req: IncomingMessage, res: ServerResponse, logger: Logg
       status: res.statusCode,
       durationMs: Math.round(performance.now() - startedAt),
     })
-  // The connection closes a response, on nobody's behalf: bound, the line keeps the request's id.
+  // `close` is emitted outside the async context of the request; `bind` keeps the request id.
   res.once('close', AsyncResource.bind(log))
 }

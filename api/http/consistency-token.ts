@@ -4,47 +4,58 @@ import { bareUuid } from '../../shared/cache/cached-value.ts'
 import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
 
-/** What a client is given when it has written, so that it sees that again wherever it reads. */
+/** Signed tokens that a client receives after a write and returns to read its own writes. */
 export interface ConsistencyTokens {
-  /** Stands for everything committed before a moment; `null`: it could not be told, nothing covers it. */
+  /**
+   * Returns a token for everything committed before `moment`. With null no cached value satisfies
+   * it.
+   */
   issue(moment: Moment | null): string
-  /** Whether a text may be a token that counts; costs no signature. */
+  /**
+   * Whether a text has the format of a token, a known key and has not expired. Checks no signature.
+   */
   isPlausible(text: string): boolean
-  /** Reads what a client brings back; `null` for what is not ours, was changed, or has had its time. */
+  /** Verifies and decodes a token; null if it is forged, malformed or expired. */
   read(text: string): ConsistencyToken | null
 }
 
 export interface ConsistencyTokenOptions {
-  /** Afterwards nothing as old as that is fresh anywhere, however the hosts' clocks differ. */
+  /**
+   * How long a token is valid. It includes the tolerated clock skew between hosts: by then every older
+   * value has expired.
+   */
   readonly lifetimeMs: number
-  /** The host's clock. */
+  /** Wall-clock time in ms. */
   readonly nowMs?: () => number
 }
 
 /**
- * The transactions in progress that a token names. Of more it names the oldest, which are the ones
- * that last; one that it leaves out counts as seen, which asks for more and never for less.
+ * Maximum number of transactions in progress that a token lists, the oldest first, because they run longest.
+ * A transaction that is left out counts as committed, which makes the token stricter.
  */
 const MAX_IN_PROGRESS = 16
 const MAC_BYTES = 16
 
-/** Key, time of issue, incarnation, xmax, how far below it others were in progress, signature. */
+/**
+ * Key id, time of issue, incarnation, xmax, offsets of transactions in progress from xmax,
+ * signature.
+ */
 const SHAPE =
   /^(([\w-]{8})\.([\da-z]{1,10})\.([\da-f]{32})?\.(\d{1,20})\.((?:\d{1,20}(?:_\d{1,20})*)?))\.([\w-]{22})$/
 const MAX_LENGTH = 512
 
-/** Tokens signed with keys that follow from the session secrets: the first signs, all verify. */
+/** Creates tokens signed with keys derived from the session secrets: the first signs, all verify. */
 export function createConsistencyTokens(
   secrets: readonly string[],
   { lifetimeMs, nowMs = Date.now }: ConsistencyTokenOptions,
 ): ConsistencyTokens {
   const keys = sessionKeys(secrets).map(({ id, secret }) => ({
     id,
-    // As an object it costs half of what its bytes do, each time.
+    // A `KeyObject` makes each signature twice as fast as raw bytes.
     key: createSecretKey(createHmac('sha256', secret).update('spms consistency token').digest()),
   }))
   const [current] = keys
-  if (current === undefined) throw new Error('a token needs a secret')
+  if (current === undefined) throw new Error('consistency tokens need at least one secret')
 
   return {
     issue(moment) {
@@ -73,7 +84,7 @@ export function createConsistencyTokens(
     },
   }
 
-  /** All that can be said of a text without its signature. */
+  /** Splits a token; null if it is malformed, expired or has an unknown key. Checks no signature. */
   function parse(text: string) {
     const match = text.length <= MAX_LENGTH ? SHAPE.exec(text) : null
     if (match === null) return null

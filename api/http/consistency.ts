@@ -12,53 +12,57 @@ import { isSafe } from './safe-method.ts'
 
 export interface ConsistencyOptions {
   readonly consistencyTokens: ConsistencyTokens
-  /** How long browsers bring a token back. */
+  /** Lifetime of the cookies, in ms. */
   readonly lifetimeMs: number
   readonly client: Client
-  /** What is committed now, and in which life of the database. */
+  /** Reads the current snapshot and incarnation from Postgres. */
   readonly findMoment: () => Promise<Moment>
 }
 
 const HEADER = 'Consistency-Token'
-/** Each token has a cookie of its own, or answers to two tabs at once would overwrite each other's. */
+/**
+ * Each token has its own cookie: with one cookie, concurrent responses would overwrite each other's
+ * token.
+ */
 const COOKIE = 'spms_token_'
-/** A request that brings more tokens, none of which includes another, is answered as if nothing covered it. */
+/** A request with more tokens, none of which supersedes another, bypasses the cache. */
 const MAX_CONSISTENCY_TOKENS = 8
-/** Bounds on the signatures that are checked for one request: those that verify, and those that do not. */
+/** Maximum number of signatures checked in one request: of valid tokens, and of forged ones. */
 const MAX_VALID = 64
 const MAX_FORGED = 100
 const NEVER_SATISFIED: ConsistencyToken = { incarnation: null, snapshot: { xmax: 0n, xip: [] } }
 
-/** Every token is longer. */
+/** Matches texts that are long enough to be a token. */
 const LONG_WORD = /[^\s,]{30,}/g
 
 const requestTokens = new AsyncLocalStorage<readonly ConsistencyToken[]>()
-/** How many requests that bring some are being answered. */
+/** Number of requests in progress that have tokens. */
 let requestsWithTokens = 0
 const NONE: readonly ConsistencyToken[] = []
 
-/** What the request on whose behalf this code runs wants to see again; for the reader. */
+/** Returns the consistency tokens of the current request. */
 export const currentConsistencyTokens = (): readonly ConsistencyToken[] =>
   requestTokens.getStore() ?? NONE
 
 /**
- * Read your writes. Whatever a request has written, and however it is answered: a success leaves
- * with a token that was taken afterwards, in a header and in a cookie. What a request brings back of
- * these is known to every read that it causes.
+ * Creates middleware for read-your-writes consistency. A successful response to an unsafe method gets a
+ * token, taken after the write, in a header and a cookie. `currentConsistencyTokens` returns the tokens
+ * of a request to every read that the request causes.
  */
 export function createConsistency(options: ConsistencyOptions): Middleware {
   const { consistencyTokens } = options
 
   return (req, res, next) => {
-    const isAsked = isSafe(req)
-    if (isAsked && !hasConsistencyToken(req)) return next()
+    const isRead = isSafe(req)
+    if (isRead && !hasConsistencyToken(req)) return next()
     const cookies = cookiesOf(req)
     const found = readConsistencyTokens([...headerOf(req), ...cookies.values()])
-    if (!isAsked) beforeSuccess(res, () => sendConsistencyToken(req, res, cookies, found))
+    if (!isRead) beforeSuccess(res, () => sendConsistencyToken(req, res, cookies, found))
     const wanted = withoutSuperseded(found.values())
     if (wanted.length === 0) return next()
     requestsWithTokens++
-    // Before Node 24 a context makes every promise dearer, also for those who bring nothing.
+    // Before Node 24 an async context slows down every promise in the process, so it is disabled
+    // when no request needs it.
     res.once('close', () => {
       if (--requestsWithTokens === 0) requestTokens.disable()
     })
@@ -66,10 +70,9 @@ export function createConsistency(options: ConsistencyOptions): Middleware {
   }
 
   /**
-   * The token that each text stands for; `null` for an invalid one. Texts behind the bounds are
-   * left out. Repeated, malformed and expired texts and unknown keys need no signature. A client
-   * returns only tokens that it was given, so texts behind too many forged ones are ignored: they
-   * must not make the client bypass the cache.
+   * Decodes tokens; null for an invalid one. Duplicates, malformed and expired tokens and unknown keys
+   * cost no signature check. More than `MAX_VALID` valid tokens bypass the cache. Texts after
+   * `MAX_FORGED` forged tokens are ignored, so that forged tokens cannot force a bypass.
    */
   function readConsistencyTokens(
     texts: readonly string[],
@@ -97,7 +100,8 @@ export function createConsistency(options: ConsistencyOptions): Middleware {
     cookies: ReadonlyMap<string, string>,
     found: ReadonlyMap<string, ConsistencyToken | null>,
   ): Promise<void> {
-    // The write is done, so it is answered as such: but then nothing may be shown from the cache.
+    // The write is committed, so it must succeed even if the moment is unknown: the token then
+    // bypasses the cache.
     const moment = await options.findMoment().catch(() => null)
     const text = consistencyTokens.issue(moment)
     res.setHeader(HEADER, text)
@@ -125,13 +129,16 @@ const toConsistencyToken = (moment: Moment | null): ConsistencyToken =>
     ? NEVER_SATISFIED
     : { incarnation: bareUuid(moment.incarnation), snapshot: moment.snapshot }
 
-/** Whether a token stands for all that another does, so that the other need not be brought again. */
+/** Whether a token includes everything of another, so that the other is redundant. */
 const supersedes = (one: ConsistencyToken, other: ConsistencyToken): boolean =>
   one.incarnation !== null &&
   one.incarnation === other.incarnation &&
   includes(one.snapshot, other.snapshot)
 
-/** The tokens that no other includes. A cache that covers these covers all; too many are covered by nothing. */
+/**
+ * Returns the tokens that no other supersedes; if they are too many, one token that bypasses the
+ * cache.
+ */
 function withoutSuperseded(found: Iterable<ConsistencyToken | null>): readonly ConsistencyToken[] {
   let kept: ConsistencyToken[] = []
   for (const consistencyToken of found) {
@@ -143,11 +150,11 @@ function withoutSuperseded(found: Iterable<ConsistencyToken | null>): readonly C
   return kept
 }
 
-/** Nearly every read brings none, and should not pay for those that do. */
+/** Whether a request may have tokens. Most reads have none, so the check is cheap. */
 const hasConsistencyToken = ({ headers }: IncomingMessage): boolean =>
   headers['consistency-token'] !== undefined || headers.cookie?.includes(COOKIE) === true
 
-/** What may be a token in the header; the rest of it makes no strings. */
+/** Returns the texts in the header that may be tokens, without allocating strings for the others. */
 const headerOf = (req: IncomingMessage): readonly string[] =>
   String(req.headers['consistency-token'] ?? '').match(LONG_WORD) ?? []
 
@@ -160,12 +167,12 @@ function cookiesOf(req: IncomingMessage): ReadonlyMap<string, string> {
 }
 
 /**
- * Does something between a handler's success and its departure. It hangs on the response itself,
- * so that no handler can answer in a way that leaves it out.
+ * Runs `work` before a successful response is sent. It wraps the methods of the response, so that it
+ * works for every way in which a handler can respond.
  */
 function beforeSuccess(res: ServerResponse, work: () => Promise<void>): void {
   const { end, writeHead } = res
-  // The head is kept open: what is written of it cannot be added to.
+  // Headers are only set here and sent with `end`: `work` cannot add to headers that are sent.
   res.writeHead = ((status: number, ...rest: (string | OutgoingHttpHeaders | undefined)[]) => {
     res.statusCode = status
     for (const given of rest) {
@@ -176,9 +183,9 @@ function beforeSuccess(res: ServerResponse, work: () => Promise<void>): void {
   }) as typeof writeHead
   res.end = ((...args: Parameters<typeof end>) => {
     Object.assign(res, { end, writeHead })
-    const leave = () => end.apply(res, args)
-    if (res.statusCode >= 400 || res.headersSent) leave()
-    else work().then(leave, leave)
+    const finish = () => end.apply(res, args)
+    if (res.statusCode >= 400 || res.headersSent) finish()
+    else work().then(finish, finish)
     return res
   }) as typeof end
 }

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import cors from 'cors'
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'DELETE']
-const SENT = [
+const ALLOWED_HEADERS = [
   'X-CSRFToken',
   'Content-Type',
   'Authorization',
@@ -10,7 +10,7 @@ const SENT = [
   'If-Match',
   'If-None-Match',
 ]
-const SHOWN = [
+const EXPOSED_HEADERS = [
   'Cache-Status',
   'ETag',
   'Age',
@@ -20,12 +20,12 @@ const SHOWN = [
   'WWW-Authenticate',
   'X-Request-Id',
 ]
-/** How long a browser need not ask again; some go no further than two hours. */
+/** How long a browser may cache a preflight, in s. Chrome allows at most two hours. */
 const PREFLIGHT_LIFETIME_S = 2 * 60 * 60
 
 /**
- * Lets the pages of these origins use the API with their users' cookies, and answers their
- * preflights. Without origins it does nothing.
+ * Creates CORS middleware: pages of these origins may use the API with the cookies of their users. It
+ * answers preflights. Without origins it does nothing.
  */
 export function createCors(
   origins: readonly string[],
@@ -35,8 +35,8 @@ export function createCors(
     origin: [...origins],
     credentials: true,
     methods: METHODS,
-    allowedHeaders: SENT,
-    exposedHeaders: SHOWN,
+    allowedHeaders: ALLOWED_HEADERS,
+    exposedHeaders: EXPOSED_HEADERS,
     maxAge: PREFLIGHT_LIFETIME_S,
   })
 }

@@ -3,41 +3,44 @@ import { PublicError } from '../../shared/errors.ts'
 import { throttled } from './problem.ts'
 import { createTokenBuckets } from './token-buckets.ts'
 
-/** A search or a list, and an export of everything. */
+/** `search` is a search or a list; `export` returns all rows. */
 export type ExpensiveRead = 'search' | 'export'
 
-/** Keeps expensive reads from slowing all others. */
+/** Limits expensive reads, so that they do not slow down other reads. */
 export interface ExpensiveReads {
-  /** Counts an expensive read of a user. @throws PublicError `throttled` beyond the user's limit. */
+  /**
+   * Counts an expensive read of a user.
+   * @throws PublicError `throttled` if the user exceeds the limit.
+   */
   count(userId: string, read: ExpensiveRead): void
   /**
-   * Runs a part of an expensive read when it is its turn.
-   * @throws PublicError `unavailable` if too many parts wait.
+   * Runs a part of an expensive read as soon as a slot is free.
+   * @throws PublicError `unavailable` if the queue is full.
    */
   run<T>(work: () => Promise<T>): Promise<T>
 }
 
 export interface ExpensiveReadOptions {
-  /** Reads of each kind that a user may start in a minute, in one process; 0 disables a limit. */
+  /** Reads of each kind that a user may start per minute and process; 0 disables a limit. */
   readonly searchesPerMinute: number
   readonly exportsPerMinute: number
-  /** Parts that run at the same time in one process, and that may wait. */
+  /** Maximum number of parts that run concurrently in one process, and of parts in the queue. */
   readonly atOnce: number
   readonly queue: number
 }
 
-/** The part of a minute's number that may come at once. */
+/** Size of a burst, as a share of the limit per minute. */
 const BURST = 1 / 3
 
 export function createExpensiveReads(options: ExpensiveReadOptions): ExpensiveReads {
-  const takers = {
-    search: takerOf(options.searchesPerMinute),
-    export: takerOf(options.exportsPerMinute),
+  const limits = {
+    search: limitOf(options.searchesPerMinute),
+    export: limitOf(options.exportsPerMinute),
   }
   const limiter = bulkhead(options.atOnce, options.queue)
   return {
     count(userId, read) {
-      const waitMs = takers[read](userId)
+      const waitMs = limits[read](userId)
       if (waitMs > 0) throw throttled(waitMs)
     },
     async run(work) {
@@ -51,7 +54,7 @@ export function createExpensiveReads(options: ExpensiveReadOptions): ExpensiveRe
   }
 }
 
-function takerOf(perMinute: number): (userId: string) => number {
+function limitOf(perMinute: number): (userId: string) => number {
   if (perMinute === 0) return () => 0
   const buckets = createTokenBuckets({
     perS: perMinute / 60,

@@ -1,15 +1,15 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
-/** A port after an address. Five digits also fit no group of an IPv6 address. */
+/** An address with a port. */
 const PORT = /^(.+):\d{1,5}$/
 const BRACKETED = /^\[([^\]]*)\](?::\d{1,5})?$/
 const MAX_LENGTH = 100
 const GROUPS = 8
 
 /**
- * The bare address in what a proxy or a socket writes: `203.0.113.7:50001`, `[2001:db8::1]:443`,
- * `fe80::1%eth0`, `::ffff:203.0.113.7`. An IPv4-mapped address becomes the IPv4 address.
- * Returns null for any other text.
+ * Returns the address in a text of a proxy or a socket, without port, brackets and zone: such as
+ * `203.0.113.7:50001`, `[2001:db8::1]:443`, `fe80::1%eth0`, `::ffff:203.0.113.7`. An IPv4-mapped
+ * address becomes the IPv4 address. Returns null for any other text.
  */
 export function parseAddress(written: string): string | null {
   if (isIPv4(written)) return written
@@ -18,14 +18,14 @@ export function parseAddress(written: string): string | null {
   const inBrackets = BRACKETED.exec(text)?.[1]
   if (inBrackets !== undefined) return isIPv6(inBrackets) ? withoutZone(inBrackets) : null
   if (isIPv4(text)) return text
-  // First as it is: `2001:db8::1:8080` is an address, and none with a port.
+  // Before the search for a port: `2001:db8::1:8080` is an address without a port.
   if (isIPv6(text)) return withoutZone(text)
   const beforePort = PORT.exec(text)?.[1] ?? ''
   if (isIPv4(beforePort)) return beforePort
   return isIPv6(beforePort) ? withoutZone(beforePort) : null
 }
 
-/** The part of an address that one client controls: an IPv4 address, or the /64 of an IPv6 address. */
+/** Returns the network that one client controls: an IPv4 address, or the /64 of an IPv6 address. */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address
   return `${groupsOf(address)
@@ -44,7 +44,7 @@ function withoutZone(address: string): string {
     .join('.')
 }
 
-/** The eight groups of an IPv6 address, which may end in an IPv4 address. */
+/** Returns the eight groups of an IPv6 address. The address may end with an IPv4 address. */
 function groupsOf(address: string): number[] {
   const [head = '', tail] = address.split('::')
   const before = numbersOf(head)

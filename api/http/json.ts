@@ -2,37 +2,40 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { cacheStatus, matches } from './answer.ts'
 import { Tagged, tagOf } from './tagged.ts'
 
-/** What is sent: a value, or its JSON text as the database wrote it. */
+/** A value, or its JSON text from the database. */
 export type Json = string | object
 
-/** Sends the result of a write, which nothing may keep. */
+/** Sends the result of a write with `no-store`, and with its `ETag` if it is tagged. */
 export function sendJson(res: ServerResponse, status: number, json: Json | Tagged): void {
   if (!(json instanceof Tagged)) return send(res, status, json, 'no-store')
   res.setHeader('ETag', json.etag)
   send(res, status, json.body, 'no-store')
 }
 
-/** A request as a router passes it on: with the path that the router is mounted at. */
+/** A request of Express; `baseUrl` is the path at which its router is mounted. */
 type Routed = IncomingMessage & { readonly baseUrl: string }
 
 /**
- * Sends what a write has created, with its address in `Location`. `:id` in the path is the id that
- * the JSON begins with: `sendCreated(req, res, '/agencies/branches/:id', branch)`.
+ * Sends a created resource with 201 and `Location`. `:id` in the path is replaced by the `id` that the
+ * JSON must begin with: `sendCreated(req, res, '/agencies/branches/:id', branch)`.
  */
 export function sendCreated(req: Routed, res: ServerResponse, path: string, json: Tagged): void {
   const [, id] = /^\{\s*"id"\s*:\s*(\d+)/.exec(json.body) ?? []
-  if (id === undefined && path.includes(':id')) throw new Error('what was created has no id')
+  if (id === undefined && path.includes(':id'))
+    throw new Error('the JSON of a created resource must begin with its id')
   res.setHeader('Location', `${req.baseUrl}${path.replace(':id', id ?? '')}`)
   sendJson(res, 201, json)
 }
 
-/** Sends a read that is never cached: it is one person's alone, or `why` says what else. */
+/** Sends the result of a read that is never cached. `why` is the detail of `Cache-Status`. */
 export function sendPrivate(res: ServerResponse, json: Json, why = 'private'): void {
   res.setHeader('Cache-Status', cacheStatus({ outcome: 'bypass', detail: why, ttlMs: 0 }))
   send(res, 200, json, 'private, no-store')
 }
 
-/** Sends a resource that is never cached and may be written: with its entity tag, or 304. */
+/**
+ * Sends a writable resource that is never cached, with its `ETag`; 304 if `If-None-Match` matches.
+ */
 export function sendResource(req: IncomingMessage, res: ServerResponse, body: string): void {
   const etag = tagOf(body)
   res.setHeader('ETag', etag)
@@ -43,12 +46,12 @@ export function sendResource(req: IncomingMessage, res: ServerResponse, body: st
   sendPrivate(res, body)
 }
 
-/** Answers a read that is never cached with nothing at all. */
+/** Sends 200 with an empty body, for a read that is never cached. */
 export function sendNothing(res: ServerResponse): void {
   res.writeHead(200, { 'Content-Length': 0, 'Cache-Control': 'private, no-store' }).end()
 }
 
-/** Says that a write is done and leaves nothing to show. */
+/** Sends 204, for a write without a result. */
 export function sendNoContent(res: ServerResponse): void {
   res.writeHead(204, { 'Cache-Control': 'no-store' }).end()
 }

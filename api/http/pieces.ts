@@ -4,9 +4,9 @@ import { pipeline } from 'node:stream/promises'
 import { cacheStatus } from './answer.ts'
 
 /**
- * Sends a read that is never cached and too big to hold, as pieces of JSON text: each is made when
- * the client has taken the one before, and none any more when it has gone away. An error in the
- * middle cuts the connection, so that nobody takes a part for the whole.
+ * Streams the result of a read that is never cached and too large to buffer, as pieces of JSON text. The
+ * next piece is produced when the client has received the previous one; none after it has disconnected.
+ * An error closes the connection, so that clients detect an incomplete response.
  */
 export async function sendPieces(
   req: IncomingMessage,
@@ -25,10 +25,10 @@ export async function sendPieces(
   try {
     await pipeline(Readable.from(pieces, { highWaterMark: 1 }), res)
   } catch (error) {
-    if (!hasGone(error)) throw error
+    if (!isClientDisconnect(error)) throw error
   }
 }
 
-/** Whether it was the client who ended it. */
-const hasGone = (error: unknown) =>
+/** Whether the stream ended because the client disconnected. */
+const isClientDisconnect = (error: unknown) =>
   error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'

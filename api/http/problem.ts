@@ -8,17 +8,17 @@ import type { SecurityLog } from './security-log.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
-/** What a problem says, as far as it is not said by its status. */
+/** The variable part of an RFC 9457 problem. */
 export interface Problem {
   readonly status: number
   readonly detail: string
-  /** The messages of wrong fields, each a list, and further members. */
+  /** Lists of messages of invalid fields, and further members. */
   readonly fields?: Readonly<Record<string, unknown>>
 }
 
 /**
- * The body of RFC 9457. The messages of fields are in `errors`. They are beside it too, where no name
- * collides with a standard member: clients of earlier versions look for them there.
+ * Returns the JSON of an RFC 9457 problem. The messages of fields are in `errors`. For clients of the
+ * Django API they are repeated at the top level, unless a name collides with a standard member.
  */
 export function problemBody(
   req: IncomingMessage,
@@ -36,22 +36,22 @@ export function problemBody(
   })
 }
 
-/** A path as a valid URI reference; Node lets through characters that none may contain. */
+/** Escapes a path as a valid URI reference: Node accepts characters that a URI must not contain. */
 const uriOf = (path: string): string =>
   path.replaceAll(/[^\w\-.~:/?#[\]@!$&'()*+,;=%]|%(?![\da-f]{2})/gi, encodeURIComponent)
 
-/** How to log in where no other way is configured: RFC 9110 asks for a challenge with each 401. */
-const LOG_IN = 'Cookie realm="spms"'
+/** The challenge if no issuer is configured. RFC 9110 requires a challenge in each 401. */
+const SESSION_CHALLENGE = 'Cookie realm="spms"'
 
-/** Tells the client what went wrong. Nothing may keep it. */
+/** Sends an error as a problem with `no-store`. */
 export function sendProblem(res: ServerResponse, error: PublicError): void {
   const { status, message: detail, fields } = error
   if (error.retryAfterS !== undefined) res.setHeader('Retry-After', error.retryAfterS)
-  if (status === 401) res.setHeader('WWW-Authenticate', error.challenge ?? LOG_IN)
+  if (status === 401) res.setHeader('WWW-Authenticate', error.challenge ?? SESSION_CHALLENGE)
   send(res, status, problemBody(res.req, { status, detail, fields }))
 }
 
-/** 429, with the moment from which a further request may succeed. */
+/** Returns an error with 429 whose `Retry-After` is `waitMs`, rounded up to seconds. */
 export function throttled(waitMs: number): PublicError {
   const seconds = Math.ceil(waitMs / 1000)
   return new PublicError(
@@ -61,7 +61,9 @@ export function throttled(waitMs: number): PublicError {
   )
 }
 
-/** Ends a route: any other method is a 405 that names those there are. */
+/**
+ * Returns the last handler of a route. It rejects all other methods with 405 and an `Allow` header.
+ */
 export function methodNotAllowed(...allowed: readonly string[]): RequestHandler {
   const allow = [...allowed, ...(allowed.includes('GET') ? ['HEAD'] : [])].join(', ')
   return (req, res) => {
@@ -70,16 +72,19 @@ export function methodNotAllowed(...allowed: readonly string[]): RequestHandler 
   }
 }
 
-/** The last handler but one: no route took the request. */
+/** Rejects with 404 a request that no route matched. */
 export const unknownRoute: RequestHandler = () => {
   throw new PublicError('not_found', 'Not found.')
 }
 
-/** What a handler threw: shown if the client may know, else logged in full and hidden. */
+/**
+ * Creates the error handler. It sends public errors to the client; other errors become 500 without a
+ * detail and are logged at `error`.
+ */
 export function errorHandler(logger: Logger, securityLog: SecurityLog): ErrorRequestHandler {
   return (thrown: unknown, req, res, next) => {
     const error = translate(thrown)
-    // That something is unavailable is said once, by whoever notices that it changed.
+    // Not `error` for public errors: the monitors log once when Redis or Postgres become unavailable.
     const level = error === undefined ? 'error' : 'debug'
     logger[level]('request failed', {
       requestId: res.getHeader('X-Request-Id'),
@@ -97,7 +102,7 @@ export function errorHandler(logger: Logger, securityLog: SecurityLog): ErrorReq
   }
 }
 
-/** Without the query, which may hold what people searched for. */
+/** Returns the path without the query, because the query may contain personal data. */
 export const pathOf = (req: IncomingMessage & { originalUrl?: string }): string =>
   (req.originalUrl ?? req.url ?? '').split('?')[0] ?? ''
 
@@ -111,7 +116,7 @@ function send(res: ServerResponse, status: number, body: string): void {
     .end(body)
 }
 
-/** The SQLSTATE for U+0000, which JSON and URLs can carry and Postgres cannot. */
+/** The SQLSTATE for U+0000: JSON and URLs can contain it, text in Postgres cannot. */
 const UNSTORABLE_CHARACTER = '22021'
 
 function translate(thrown: unknown): PublicError | undefined {

@@ -5,8 +5,8 @@ import type { SecurityLog } from './security-log.ts'
 import { createTokenBuckets, type TokenBucketOptions } from './token-buckets.ts'
 
 /**
- * Refuses clients that ask too often; true when it has answered. A `perS` or `burst` of 0 turns
- * it off.
+ * Creates the rate limit. The returned function rejects a request with 429 and returns true if the
+ * client exceeds the limit. If `perS` or `burst` is 0, there is no limit.
  */
 export function createRateLimit(
   client: Client,

@@ -1,6 +1,6 @@
 /**
- * A map that forgets what has not been touched for long, in constant time: two generations, of
- * which the older is dropped whole when the younger is full. Holds up to twice `capacity`.
+ * A map that evicts entries that were not used recently, in constant time. It has two generations: when
+ * the younger is full, the older is discarded. It holds at most twice `capacity` entries.
  */
 export class RecentMap<V> {
   readonly #capacity: number

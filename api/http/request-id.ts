@@ -4,13 +4,13 @@ import type { IncomingMessage } from 'node:http'
 
 const current = new AsyncLocalStorage<string>()
 
-/** The id of the request on whose behalf this code runs, while `debug` is logged; for the logger. */
+/** Returns the id of the current request for the logger; undefined unless `debug` is enabled. */
 export const currentRequestId = (): string | undefined => current.getStore()
 
-/** Runs what a request causes, so that every line logged meanwhile carries its id. */
+/** Runs the handling of a request, so that every line that it logs has the request id. */
 export const withRequestId = <T>(id: string, run: () => T): T => current.run(id, run)
 
-/** The id given by a proxy that is believed, or a new one. */
+/** Returns the `X-Request-Id` of a trusted proxy, or a new id. */
 export function requestIdOf(req: IncomingMessage, isBehindProxy: boolean): string {
   const given = isBehindProxy ? req.headers['x-request-id'] : undefined
   return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID()

@@ -4,14 +4,14 @@ import type { TimeBudget } from '../../shared/cache/time-budget.ts'
 import type { Reader } from '../../shared/cache/reader.ts'
 import type { Params, Resource } from '../../shared/cache/resource.ts'
 
-/** Reads on behalf of requests. All that is read for one request shares its budget for Redis. */
+/** Reads for requests. All reads of one request share one time budget for Redis. */
 export interface RequestReader extends Pick<Reader, 'query'> {
   read(req: IncomingMessage, resource: Resource, params: Params, variant: string): Promise<Answer>
-  /** How long this request may still wait for Redis. */
+  /** Returns the time budget for Redis of a request. */
   budgetOf(req: IncomingMessage): TimeBudget
 }
 
-// On the request itself: an async context would cost a fifth of a hit.
+// A property of the request, because an async context costs a cache hit 20 %.
 const BUDGET = Symbol('budget')
 
 interface Budgeted extends IncomingMessage {

@@ -2,20 +2,23 @@ import { IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import helmet from 'helmet'
 
-/** The headers for answers that are data: nothing in them may be run, framed or guessed at. */
+/**
+ * Creates a function that sets the security headers of JSON responses: no scripts, frames or
+ * sniffing.
+ */
 export function createSecurityHeaders(): (res: ServerResponse) => void {
   const headers = recordHeaders(
     helmet({
       contentSecurityPolicy: {
         useDefaults: false,
-        // `default-src` is no fallback for the other two.
+        // `base-uri` and `frame-ancestors` do not fall back to `default-src`.
         directives: {
           defaultSrc: ["'none'"],
           baseUri: ["'none'"],
           frameAncestors: ["'none'"],
         },
       },
-      // About pages, downloads and browsers that do not concern an API.
+      // These headers concern HTML pages and old browsers only.
       crossOriginOpenerPolicy: false,
       originAgentCluster: false,
       xDnsPrefetchControl: false,
@@ -29,7 +32,7 @@ export function createSecurityHeaders(): (res: ServerResponse) => void {
   }
 }
 
-/** helmet works its headers out for each response, though none depends on it: ask it once. */
+/** Computes the headers once: helmet computes them for each response, but they are constant. */
 function recordHeaders(middleware: ReturnType<typeof helmet>): [string, string][] {
   const req = new IncomingMessage(new Socket())
   const res = new ServerResponse(req)

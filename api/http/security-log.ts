@@ -5,7 +5,7 @@ import type { Client } from './client.ts'
 import { isSafe } from './safe-method.ts'
 import { createTokenBuckets } from './token-buckets.ts'
 
-/** What a request does that matters to security, beyond a read or an ordinary write. */
+/** Security events other than a read or an ordinary write. */
 export type SecurityEvent =
   | 'log_in'
   | 'log_out'
@@ -15,34 +15,37 @@ export type SecurityEvent =
   | 'rights_change'
   | 'user_deletion'
 
-/** What is known of a request by the time it is answered. */
+/** Fields of the log line that handlers add while they process a request. */
 export interface SecurityContext {
   readonly event?: SecurityEvent | undefined
-  /** Who asks. */
+  /** The user who sent the request. */
   readonly userId?: string
-  /** The user whom it concerns, where that is another one or nobody is logged in. */
+  /** The user whom the event concerns, if it is another one or the request is anonymous. */
   readonly targetUserId?: string
-  /** The names of what was changed, never its values. */
+  /** Names of changed fields, never their values. */
   readonly changed?: readonly string[]
 }
 
 /**
- * Writes one line at `info` for each refusal (401, 403, 429), each event above and each write. The format is
- * documented in docs/security-log.md. No line holds a secret, a user name that was typed, or a query.
+ * Writes one line at `info` for each rejection (401, 403, 429), each `SecurityEvent` and each write. The
+ * format is documented in docs/security-log.md. No line contains a secret, a typed user name, or a query.
  */
 export interface SecurityLog {
-  /** Logs what an unsafe request did, once it is answered with success. */
+  /** Logs an unsafe request after its response, if the response is a success. */
   logSuccess(req: IncomingMessage, res: ServerResponse): void
-  /** Logs that a request is answered with this error, if that is a refusal. */
+  /** Logs that a request is rejected with an error, if its status is 401, 403 or 429. */
   logRejection(req: IncomingMessage, res: ServerResponse, error: PublicError): void
 }
 
 const REJECTION_STATUSES: ReadonlySet<number> = new Set([401, 403, 429])
 const MAX_PATH_LENGTH = 200
-/** Refusals of one network beyond this are counted, and not written: a flood must not fill a disk. */
+/**
+ * Rejections of one network that are logged. Further ones are only counted, so that a flood cannot
+ * fill the disk.
+ */
 const REJECTIONS_LOGGED = { perS: 1, burst: 20 }
 
-// On the request itself: an async context would cost a fifth of a hit.
+// A property of the request, because an async context costs a cache hit 20 %.
 const SECURITY_CONTEXT = Symbol('security context')
 
 type WithSecurityContext = IncomingMessage & {
@@ -50,7 +53,7 @@ type WithSecurityContext = IncomingMessage & {
   readonly originalUrl?: string
 }
 
-/** Adds to what is known of a request. */
+/** Adds fields to the log line of a request. */
 export function addSecurityContext(req: WithSecurityContext, context: SecurityContext): void {
   req[SECURITY_CONTEXT] = { ...req[SECURITY_CONTEXT], ...context }
 }
@@ -79,7 +82,7 @@ export function createSecurityLog(logger: Logger, client: Client): SecurityLog {
 
   return {
     logSuccess(req, res) {
-      // Not `finish`: the client may have gone, and the write is done all the same.
+      // `close` instead of `finish`: if the client has disconnected, the write is still committed.
       res.once('close', () => {
         if (res.headersSent && res.statusCode < 400) {
           write(req, res, { outcome: 'success', status: res.statusCode })

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { etagOf } from '../../shared/cache/cached-value.ts'
 import { PublicError } from '../../shared/errors.ts'
 
-/** The answer of a write, with the entity tag of the resource that it has changed. */
+/** The response body of a write, with the entity tag of the changed resource. */
 export class Tagged {
   readonly body: string
   readonly etag: string
@@ -14,20 +14,22 @@ export class Tagged {
 }
 
 /**
- * The answer of a write. `shown` is what a GET of the resource answers now, unless that is the
- * answer itself; both are read in the write's transaction.
+ * Creates the response of a write. `shown` is the body of a GET of the resource, by default `body`. Both
+ * must be read in the transaction of the write.
  */
 export const tagged = (body: string, shown: string | null = body): Tagged =>
   new Tagged(body, tagOf(shown))
 
-/** The same for equal texts, whether the cache, Postgres or a write's transaction gave them. */
+/**
+ * Returns the entity tag of a body. Equal bodies have equal tags, from the cache as from Postgres.
+ */
 export const tagOf = (text: string | null): string =>
   etagOf(text === null ? null : Buffer.from(text))
 
 /**
- * Makes sure that a resource, which is locked, is still what the client has seen. `show` reads what a
- * GET of it answers. Without `If-Match`, and with `*`, every state will do.
- * @throws PublicError `precondition_failed`.
+ * Checks `If-Match` against a locked resource. `show` reads the body of a GET of the resource. Without
+ * `If-Match`, and with `*`, every state matches.
+ * @throws PublicError `precondition_failed` if no tag matches.
  */
 export async function requireMatch(
   req: IncomingMessage,
@@ -35,7 +37,7 @@ export async function requireMatch(
 ): Promise<void> {
   const wanted = req.headers['if-match']
   if (wanted === undefined || wanted.trim() === '*') return
-  // Tags that begin with `W/` are weak: none of them matches.
+  // `If-Match` compares strongly (RFC 9110), so weak tags (`W/`) never match.
   const tags = [...wanted.matchAll(/(W\/)?("[^"]*")/g)].flatMap(([, weak, tag]) =>
     weak === undefined ? tag : [],
   )

@@ -1,25 +1,28 @@
 import { RecentMap } from './recent-map.ts'
 
 export interface TokenBucketOptions {
-  /** How many tokens return each second. */
+  /** Tokens added per second. */
   readonly perS: number
-  /** How many there are at most, and at first. */
+  /** Capacity of a bucket; a new bucket is full. */
   readonly burst: number
-  /** Milliseconds from any origin that never runs backwards. */
+  /** Monotonic time in ms. */
   readonly nowMs?: () => number
 }
 
 export interface TokenBuckets {
-  /** Takes a token; answers 0, or the milliseconds until there will be one. */
+  /** Takes a token and returns 0; if there is none, returns the time until the next one, in ms. */
   take(key: string): number
-  /** Returns one that was taken for nothing. */
+  /** Puts back a token whose use does not count. */
   giveBack(key: string): void
 }
 
-/** Keys beyond this many may find their bucket full again: forgetting is to their favour. */
+/**
+ * Number of buckets that are kept at least. An evicted bucket is full again, in favour of the
+ * client.
+ */
 const CAPACITY = 50_000
 
-/** A token bucket for each key, in this process only. */
+/** Creates token buckets, one for each key, in the memory of this process. */
 export function createTokenBuckets({
   perS,
   burst,
