@@ -7,9 +7,10 @@ import { createConfirmPassword } from './confirm-password.ts'
 import type { PasswordAttempts } from './password-attempts.ts'
 import { passwordProblems } from './password-rules.ts'
 
-/** Who wants another password, from where. */
+/** A request to change a password. */
 export interface PasswordRequest {
   readonly userId: string
+  /** The client's IPv4 address or IPv6 /64. */
   readonly network: string
   readonly oldPassword: string
   readonly newPassword: string
@@ -21,10 +22,11 @@ export interface ChangePasswordDeps {
 }
 
 /**
- * Changes a password, which ends every session of the user: a session says which hash it was for.
- * @throws PublicError `invalid` when the old one is wrong or the new one is not acceptable, `throttled`
- * after too many failures, `unavailable` while too many others wait. @throws WriteError as
- * `replacePassword` does.
+ * Returns a function that changes a password. This ends all sessions of the user, because a session
+ * contains a fingerprint of the password hash.
+ * @throws PublicError `invalid` if the old password is wrong or the new one is not acceptable;
+ * `throttled` after too many failures; `unavailable` if the queue of hashes is full.
+ * @throws WriteError as `replacePassword` does.
  */
 export function createChangePassword(
   deps: ChangePasswordDeps,

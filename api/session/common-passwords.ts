@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 
-/** The list that Django ships, one word to a line. Its licence stands beside it. */
+/** Django's list of common passwords, one per line. Its licence is in common-passwords.LICENSE. */
 const FILE = new URL('common-passwords.txt.gz', import.meta.url)
 
 let words: Promise<ReadonlySet<string>> | undefined
 
-/** Whether a password is on the list of common ones. The list is read when it is first needed. */
+/** Whether a password is on the list of common passwords. The first call reads the list. */
 export async function isCommonPassword(password: string): Promise<boolean> {
   words ??= readWords()
   return (await words).has(password.toLowerCase().trim())

@@ -4,9 +4,10 @@ import type { Database } from '../../db/schema.ts'
 import { notFound } from '../../shared/errors.ts'
 import type { PasswordAttempts } from './password-attempts.ts'
 
-/** A user who confirms a change with their password, from where. */
+/** A user's password that confirms a change. */
 export interface Confirmation {
   readonly userId: string
+  /** The client's IPv4 address or IPv6 /64. */
   readonly network: string
   readonly password: string
 }
@@ -17,10 +18,10 @@ export interface ConfirmPasswordDeps {
 }
 
 /**
- * Returns the credentials of a user whose password is right; null where it is wrong. It runs before a
- * write's transaction, since no row is to stay locked for as long as a hash takes: the write compares
- * the hash again.
- * @throws PublicError as `PasswordAttempts` does, `not_found` for a user who does not exist.
+ * Returns a function that verifies a password and returns the user's credentials; null if it is wrong. Call it
+ * before the transaction of a write, so that no row stays locked while the password is hashed. The
+ * write must compare the stored hash again.
+ * @throws PublicError as `PasswordAttempts` does; `not_found` if the user does not exist.
  */
 export function createConfirmPassword({
   db,

@@ -2,29 +2,34 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { parseCookie, stringifySetCookie } from 'cookie'
 
 /**
- * Over TLS the session is in a cookie whose name only this host can set, without `Domain` and for all
- * paths. Another host of the same site, or a page without TLS, cannot replace it.
+ * Over TLS the name has the prefix `__Host-`: browsers accept such a cookie only from this host, over
+ * TLS, without `Domain` and for all paths. Neither another subdomain nor a page without TLS can replace it.
  */
 const SESSION = 'spms_session'
 const HOST_SESSION = `__Host-${SESSION}`
-/** Scripts of the front end read it by this name. It needs no prefix: it is valid for one session alone. */
+/**
+ * Scripts of the front end read this cookie. It needs no prefix: a CSRF token is valid for one
+ * session only.
+ */
 const CSRF = 'spmscsrf'
 
-/** A session as its cookies carry it. */
+/** Values of the cookies of a session. */
 export interface SessionCookies {
   readonly token: string
   readonly csrfToken: string
-  /** How long the browser keeps them. */
+  /** Lifetime of the cookies, in s. */
   readonly maxAgeS: number
 }
 
-/** The session token of a request, if it brings one. Over TLS a cookie without the prefix does not count. */
+/**
+ * Returns the session token of a request, if any. Over TLS a cookie without the prefix is ignored.
+ */
 export function sessionCookie(req: IncomingMessage, isSecure: boolean): string | undefined {
   const header = req.headers.cookie
   return header?.includes(SESSION) ? parseCookie(header)[nameOf(isSecure)] : undefined
 }
 
-/** Sets the cookies of a session, and no others, on a response. Later cookies are added to them. */
+/** Sets the cookies of a session on a response. Replaces earlier `Set-Cookie` headers. */
 export function setSessionCookies(
   res: ServerResponse,
   { token, csrfToken, maxAgeS }: SessionCookies,

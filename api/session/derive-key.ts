@@ -1,6 +1,6 @@
 import { pbkdf2Sync } from 'node:crypto'
 
-/** A password to derive a key from by PBKDF2 with SHA-256. */
+/** Arguments of a key derivation by PBKDF2 with SHA-256. */
 export interface KeyRequest {
   readonly password: string
   readonly salt: string
@@ -8,7 +8,7 @@ export interface KeyRequest {
   readonly bytes: number
 }
 
-/** Runs in a thread of its own: it takes most of a second of a core. */
+/** Derives a key. Runs in a worker thread, because it takes most of a second of CPU time. */
 export default function deriveKey({ password, salt, iterations, bytes }: KeyRequest): Uint8Array {
   return pbkdf2Sync(password, salt, iterations, bytes, 'sha256')
 }

@@ -9,10 +9,10 @@ import type { Attempt, PasswordAttempts } from './password-attempts.ts'
 import { isOutdated } from './password.ts'
 import type { Sessions } from './session.ts'
 
-/** Who tries to log in, from where. */
+/** An attempt to log in. */
 export interface LogInAttempt extends Attempt {
   readonly password: string
-  /** Told which user has the name, before the password is verified. */
+  /** Called with the id of the user who has the name, before the password is verified. */
   readonly onFound?: (userId: string) => void
 }
 
@@ -21,15 +21,15 @@ export interface LogInDeps {
   readonly logger: Logger
   readonly sessions: Sessions
   readonly attempts: PasswordAttempts
-  /** Of new hashes; one with fewer is replaced. */
+  /** Iterations of new password hashes. A hash with fewer iterations is replaced. */
   readonly iterations: number
 }
 
 /**
- * Turns a name and a password into a session. It also works where nothing can be written: the time of the
- * log-in is then not recorded, and an outdated hash stays.
- * @throws PublicError `unauthenticated`, whichever of the two is wrong, and in the same time;
- * `throttled` after too many failures; `unavailable` while too many others wait.
+ * Returns a function that verifies a user name and a password and returns a session token. If the
+ * database is read-only, the log-in succeeds without recording its time or replacing an outdated hash.
+ * @throws PublicError `unauthenticated` for a wrong name or password, both with the same response time;
+ * `throttled` after too many failures; `unavailable` if the queue of hashes is full.
  */
 export function createLogIn({
   db,
@@ -42,8 +42,8 @@ export function createLogIn({
     db.transaction().setAccessMode('read only').execute(work)
 
   /**
-   * Replaces an outdated hash, and records the time. Returns the hash that is stored then; null where
-   * nothing was written.
+   * Records the time of a log-in and replaces an outdated hash. Returns the hash stored afterwards; null
+   * if the write failed.
    */
   async function record(
     { id, password: hash }: LogInCandidate,
@@ -59,7 +59,7 @@ export function createLogIn({
     }
   }
 
-  /** The user whose name and password these are, with the hash that is stored; null where they are wrong. */
+  /** Returns the user with this name and password, with the stored hash; null if either is wrong. */
   async function find(
     username: string,
     password: string,
@@ -71,14 +71,14 @@ export function createLogIn({
     if (!isRight || !user?.isActive) return null
     const hash = await record(user, password)
     if (hash !== null) return { ...user, password: hash }
-    // Another log-in may have replaced the hash, and a session is for the hash that is stored.
+    // A concurrent log-in may have replaced the hash. A session is only valid for the stored hash.
     const now = await read((trx) => findLogInCandidate(trx, username))
     if (now === undefined || now.password === user.password) return user
     return (await attempts.verify(password, now.password)) ? now : null
   }
 
   return async ({ password, network, onFound, ...given }) => {
-    // As Django's forms do, so that every way to write a name has the same limits.
+    // Django's forms normalize too. All spellings of a name share the same limits.
     const username = given.username.normalize('NFKC')
     const token = await attempts.attempt({ username, network }, async () => {
       const user = await find(username, password, onFound)

@@ -10,19 +10,19 @@ export interface LogOutDeps {
   readonly logger: Logger
 }
 
-/** Ends sessions before they expire, in every API process and for every copy of their tokens. */
+/** Revokes sessions before they expire, in all API processes and for all copies of their tokens. */
 export interface LogOut {
-  /** Ends one session. */
+  /** Revokes one session. */
   one(session: Claim): Promise<void>
-  /** Ends all sessions of a user. */
+  /** Revokes all sessions of a user. */
   all(userId: string): Promise<void>
 }
 
-/** Records revocations in Postgres, from where they reach cached access entries like any other write. */
+/** Records revocations in Postgres. They invalidate cached access entries like any other write. */
 export function createLogOut({ db, logger }: LogOutDeps): LogOut {
   const warn = (isRecorded: boolean) => {
     if (isRecorded) return
-    logger.warn('a log-out revoked nothing: the event log is not installed (spms install)')
+    logger.warn('cannot revoke a session: the event log is not installed; run spms install')
   }
 
   return {

@@ -5,61 +5,61 @@ import { throttled } from '../http/problem.ts'
 import { createTokenBuckets } from '../http/token-buckets.ts'
 import { HASHES_AT_ONCE, hashPassword, verifyPassword } from './password.ts'
 
-/** Whose password is tried, and from where. */
+/** The user name and the network of an attempt. */
 export interface Attempt {
-  /** As the database has it, or would have it. */
+  /** The user name in the form that the database stores. The user need not exist. */
   readonly username: string
+  /** The client's IPv4 address or IPv6 /64. */
   readonly network: string
 }
 
-/** Where passwords are tried, and nowhere else: what is allowed, is allowed for all of it. */
+/** Verifies and hashes passwords. All endpoints that verify a password share its limits. */
 export interface PasswordAttempts {
   /**
-   * Lets somebody try. `work` answers null when the password was wrong, which alone uses up what
-   * is allowed: an office behind one address may log in at nine.
+   * Runs an attempt and returns its result. `work` must return null for a wrong password. Only failures
+   * count against the limits, so many users behind one address can log in at the same time.
    * @throws PublicError `throttled` after too many failures.
    */
   attempt<T>(by: Attempt, work: () => Promise<T | null>): Promise<T | null>
   /**
-   * Whether a password is the one that was hashed; `null` stands for the hash of a user who does not
-   * exist.
-   * @throws PublicError `unavailable` while too many others wait.
+   * Whether a password matches a hash; null is the hash of a user who does not exist.
+   * @throws PublicError `unavailable` if the queue of hashes is full.
    */
   verify(password: string, hash: string | null): Promise<boolean>
   /**
    * Hashes a new password.
-   * @throws PublicError `unavailable` while too many others wait.
+   * @throws PublicError `unavailable` if the queue of hashes is full.
    */
   hash(password: string): Promise<string>
 }
 
 export interface PasswordAttemptsOptions {
-  /** Of new hashes. */
+  /** Iterations of new hashes. */
   readonly iterations: number
-  /** What all API processes count together. Without it, or while it is away, each counts alone. */
+  /** Limits that all API processes share. If null or unavailable, each process counts alone. */
   readonly shared: SharedBuckets | null
 }
 
-/** From one network, whatever the name. */
+/** Limit of one network, for all names. */
 const PER_NETWORK = { perS: 0.5, burst: 30 }
-/** For one name from one network. */
+/** Limit of one name from one network. */
 const PER_PAIR = { perS: 0.1, burst: 10 }
 /**
- * For one name, from wherever. Tokens return faster than one network can use them up, so it takes
+ * Limit of one name, from all networks. Its rate exceeds that of `PER_PAIR`, so that an attacker needs
  * several networks to lock a user out.
  */
 const PER_NAME = { perS: 0.2, burst: 100 }
 
-const HASHES_WAITING = 50
+const MAX_QUEUED_HASHES = 50
 
 export function createPasswordAttempts({
   iterations,
   shared,
 }: PasswordAttemptsOptions): PasswordAttempts {
-  const own = [PER_NETWORK, PER_PAIR, PER_NAME].map(createTokenBuckets)
-  const hashing = bulkhead(HASHES_AT_ONCE, HASHES_WAITING)
+  const local = [PER_NETWORK, PER_PAIR, PER_NAME].map(createTokenBuckets)
+  const hashing = bulkhead(HASHES_AT_ONCE, MAX_QUEUED_HASHES)
 
-  const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
+  const queued = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await hashing.execute(work)
     } catch (error) {
@@ -70,31 +70,34 @@ export function createPasswordAttempts({
     }
   }
 
-  /** Takes a token of each bucket in this process, or none; answers as `SharedBuckets.take` does. */
-  function takeOwn(buckets: readonly Bucket[]): number {
+  /**
+   * Takes a token from each local bucket, or from none. Returns the wait in ms, as
+   * `SharedBuckets.take` does.
+   */
+  function takeLocal(buckets: readonly Bucket[]): number {
     for (const [at, { name }] of buckets.entries()) {
-      const waitMs = own[at]?.take(name) ?? 0
+      const waitMs = local[at]?.take(name) ?? 0
       if (waitMs === 0) continue
-      giveBackOwn(buckets.slice(0, at))
+      giveBackLocal(buckets.slice(0, at))
       return waitMs
     }
     return 0
   }
 
-  function giveBackOwn(buckets: readonly Bucket[]): void {
-    for (const [at, { name }] of buckets.entries()) own[at]?.giveBack(name)
+  function giveBackLocal(buckets: readonly Bucket[]): void {
+    for (const [at, { name }] of buckets.entries()) local[at]?.giveBack(name)
   }
 
   return {
     async attempt({ username, network }, work) {
-      // The network first: an attempt that it rejects must use up nothing of another user.
+      // The network comes first: an attempt that it rejects must not consume tokens of a user.
       const buckets: readonly Bucket[] = [
         { name: `network ${network}`, ...PER_NETWORK },
         { name: `pair ${network} ${username}`, ...PER_PAIR },
         { name: `name ${username}`, ...PER_NAME },
       ]
       const sharedWaitMs = shared && (await shared.take(buckets))
-      const waitMs = sharedWaitMs ?? takeOwn(buckets)
+      const waitMs = sharedWaitMs ?? takeLocal(buckets)
       if (waitMs > 0) throw throttled(waitMs)
 
       let isWrong = false
@@ -104,13 +107,13 @@ export function createPasswordAttempts({
         return result
       } finally {
         if (!isWrong) {
-          if (sharedWaitMs === null) giveBackOwn(buckets)
+          if (sharedWaitMs === null) giveBackLocal(buckets)
           else shared?.giveBack(buckets)
         }
       }
     },
 
-    verify: (password, hash) => inTurn(() => verifyPassword(password, hash, iterations)),
-    hash: (password) => inTurn(() => hashPassword(password, iterations)),
+    verify: (password, hash) => queued(() => verifyPassword(password, hash, iterations)),
+    hash: (password) => queued(() => hashPassword(password, iterations)),
   }
 }

@@ -1,6 +1,6 @@
 import { isCommonPassword } from './common-passwords.ts'
 
-/** What a password must not be similar to. */
+/** Attributes of a user that the password must not resemble. */
 export interface UserAttributes {
   readonly username: string
   readonly firstName: string | null
@@ -10,12 +10,12 @@ export interface UserAttributes {
 
 const MIN_LENGTH = 8
 const MAX_SIMILARITY = 0.7
-/** A value is not compared when the password is so many times longer. */
+/** A password that is so many times longer than an attribute is not compared with it. */
 const LENGTH_RATIO = 10
 
 /**
- * The messages of the four validators that Django has by default, in its words and its order: similarity
- * to the user, length, the list of common passwords, digits alone. Empty for an acceptable password.
+ * Checks a password as Django's four default validators do: similarity to the user, length, common
+ * passwords, digits only. Returns Django's messages in Django's order; none for an acceptable password.
  */
 export async function passwordProblems(
   password: string,
@@ -32,7 +32,7 @@ export async function passwordProblems(
   return problems
 }
 
-/** The name of the first attribute that is too similar. */
+/** Returns the name of the first attribute that is too similar. */
 function similarAttribute(password: string, user: UserAttributes): string | undefined {
   const attributes = [
     ['username', user.username],
@@ -57,20 +57,20 @@ function isTooShort(part: string, password: string): boolean {
   return lengthOf(password) >= LENGTH_RATIO * length && length < bound
 }
 
-/** The ratio of characters that two texts share, whatever their order (`SequenceMatcher.quick_ratio`). */
+/** Returns the ratio of shared characters, in any order (Python's `SequenceMatcher.quick_ratio`). */
 function similarity(one: string, other: string): number {
-  const left = new Map<string, number>()
-  for (const character of other) left.set(character, (left.get(character) ?? 0) + 1)
+  const unmatched = new Map<string, number>()
+  for (const character of other) unmatched.set(character, (unmatched.get(character) ?? 0) + 1)
   let shared = 0
   for (const character of one) {
-    const count = left.get(character) ?? 0
+    const count = unmatched.get(character) ?? 0
     if (count === 0) continue
-    left.set(character, count - 1)
+    unmatched.set(character, count - 1)
     shared++
   }
   const total = lengthOf(one) + lengthOf(other)
   return total === 0 ? 1 : (2 * shared) / total
 }
 
-/** In characters, as Python counts them. */
+/** Returns the length in code points, as Python does. */
 const lengthOf = (text: string) => [...text].length

@@ -3,22 +3,22 @@ import { extname } from 'node:path'
 import { Piscina } from 'piscina'
 import type { KeyRequest } from './derive-key.ts'
 
-/** Django's `pbkdf2_sha256$<iterations>$<salt>$<base64 hash>`. */
+/** The format of Django: `pbkdf2_sha256$<iterations>$<salt>$<base64 hash>`. */
 const FORMAT = /^pbkdf2_sha256\$([1-9]\d{0,8})\$([^$]+)\$([A-Za-z0-9+/]{43}=)$/
 const HASH_BYTES = 32
 
-/** The iterations of a hash by Django 5.2. */
+/** Iterations of a hash in Django 5.2. */
 export const DJANGO_ITERATIONS = 1_000_000
 
-/** Derivations that run at the same time in one process. */
+/** Maximum number of concurrent hashes in one process. */
 export const HASHES_AT_ONCE = 2
 
 /**
- * Threads with a low priority: requests that need no hash get the processor first. They start with the first hash,
- * and end when none was needed for a while.
+ * Worker threads with a low priority, so that other requests get the CPU first. They start on demand
+ * and stop when idle.
  */
 const threads = new Piscina<KeyRequest, Uint8Array>({
-  // Compiled, both files end in `.js`.
+  // The extension is `.ts` in the sources and `.js` after compilation.
   filename: new URL(`./derive-key${extname(import.meta.url)}`, import.meta.url).href,
   minThreads: 0,
   maxThreads: HASHES_AT_ONCE,
@@ -30,10 +30,11 @@ const derive = (password: string, salt: string, iterations: number): Promise<Uin
   threads.run({ password, salt, iterations, bytes: HASH_BYTES })
 
 /**
- * Whether a password is the one that was hashed. No password matches a text that is not a hash.
+ * Whether a password matches a stored hash. No password matches a text that is not a hash.
  *
- * A wrong password takes as long as `iterations` do, unless the hash has more: for a user who does not
- * exist (`null`), for an unusable hash, and for a hash from before the number was raised.
+ * A wrong password takes as long as `iterations`, or as the stored hash if it has more. This includes
+ * users that do not exist (null), unusable hashes, and hashes with fewer iterations. The response time
+ * therefore does not reveal whether a user exists.
  */
 export async function verifyPassword(
   password: string,
@@ -45,8 +46,8 @@ export async function verifyPassword(
     const derived = await derive(password, hash.salt, hash.iterations)
     if (timingSafeEqual(derived, hash.bytes)) return true
   }
-  const left = iterations - (hash?.iterations ?? 0)
-  if (left > 0) await derive(password, 'a salt of no user', left)
+  const missing = iterations - (hash?.iterations ?? 0)
+  if (missing > 0) await derive(password, 'a salt of no user', missing)
   return false
 }
 

@@ -3,61 +3,61 @@ import { errors, jwtVerify, SignJWT } from 'jose'
 import { fingerprint, type SessionKey, sessionKeys } from '../../shared/session-key.ts'
 import { RecentMap } from '../http/recent-map.ts'
 
-/** What a session token states. Its signature is valid; the database may have revoked the session. */
+/** The claims of a session token with a valid signature. The session may have been revoked. */
 export interface Claim {
   readonly userId: string
   readonly keyId: string
   readonly fingerprint: string
   readonly sessionId: string
-  /** When the session ends, however much it is used. */
+  /** End of the session, in Unix time; renewals do not extend it. */
   readonly endsAtS: number
-  /** When the token was signed, and when it expires unless it is renewed. */
+  /** Time of signing and expiry of the token, in Unix time. */
   readonly issuedAtS: number
   readonly expiresAtS: number
 }
 
 export interface Sessions {
-  /** The secret that signs now, by its short name. */
+  /** Id of the key that signs new tokens. */
   readonly currentKeyId: string
   /**
-   * A token for a user whose password was just verified. `epoch` is that of their revocations; empty
-   * where all sessions were never revoked.
+   * Issues a token for a user whose password was just verified. `epoch` changes when all sessions of the
+   * user are revoked; it is empty if that never happened.
    */
   issue(userId: string, passwordHash: string, epoch?: string): Promise<string>
-  /** Reads a token; `null` when it is not ours, was changed, or has expired. */
+  /** Verifies a token; null if it is forged, malformed or expired. */
   verify(token: string): Promise<Claim | null>
-  /** A token of the same session with a later expiry; `null` while that is not needed. */
+  /** Issues a token of the same session with a later expiry; null if none is needed yet. */
   renew(claim: Claim): Promise<string> | null
-  /** The CSRF token of a session: no other session has the same. */
+  /** Returns the CSRF token of a session. It is different for each session. */
   csrfToken(claim: Claim): string
   /** Whether a text is the CSRF token of a session. */
   isCsrfToken(claim: Claim, text: string): boolean
 }
 
 export interface SessionOptions {
-  /** After how many seconds without a request a session ends. By default it has no such limit. */
+  /** Seconds without a request after which a session ends. By default there is no such limit. */
   readonly idleS?: number | undefined
 }
 
-/** How long a session lasts at most, however much it is used. */
+/** Maximum lifetime of a session; renewals do not extend it. */
 export const SESSION_LIFETIME_S = 14 * 24 * 60 * 60
 const AUDIENCE = 'spms session'
 const REMEMBERED_TOKENS = 10_000
-/** A token is renewed once so much of the idle limit has passed, and not with every request. */
+/** Share of the idle limit after which a token is renewed, so that not every request renews it. */
 const RENEWED_AFTER = 0.1
 const SESSION_ID_BYTES = 12
 const CSRF_BYTES = 24
 
-/** Sessions in signed tokens. Only their revocations are stored. */
+/** Creates sessions as signed tokens. Only revocations are stored. */
 export function createSessions(
   secrets: readonly string[],
   { idleS = SESSION_LIFETIME_S }: SessionOptions = {},
 ): Sessions {
   const keys = sessionKeys(secrets)
   const [current] = keys
-  if (current === undefined) throw new Error('a session needs a secret')
+  if (current === undefined) throw new Error('sessions need at least one secret')
 
-  // A signature costs as much to check as the rest of a hit together, and cannot turn bad.
+  // Verifying a signature costs as much as the rest of a cache hit, and a valid one stays valid.
   const verified = new RecentMap<Claim>(REMEMBERED_TOKENS)
 
   const sign = (
@@ -120,7 +120,7 @@ export function createSessions(
           sessionId: String(payload.jti),
           endsAtS: Number(payload['end']),
           issuedAtS: Number(payload.iat),
-          // An idle limit also counts for tokens from before it was configured.
+          // The idle limit also applies to tokens issued before it was configured.
           expiresAtS: Math.min(Number(payload.exp), Number(payload.iat) + idleS),
         }
         verified.set(token, claim)
@@ -135,7 +135,7 @@ export function createSessions(
       const nowS = secondsNow()
       if (nowS - claim.issuedAtS < idleS * RENEWED_AFTER) return null
       if (claim.expiresAtS >= claim.endsAtS) return null
-      // With the key of the old token: the fingerprint is of that key.
+      // Signed with the key of the old token, because the fingerprint was made with that key.
       return sign(keyOf(claim.keyId), claim, nowS)
     },
 
