@@ -8,10 +8,10 @@ import { routesOf } from './routes.ts'
 import { nameSchemas } from './schemas.ts'
 import { TAGS, tagOf } from './tags.ts'
 
-/** What is mounted where: routers by a prefix such as `/api/v1`. */
+/** Routers by the path prefix at which they are mounted, such as `/api/v1`. */
 export type Mounted = Readonly<Record<string, Router>>
 
-/** The OpenAPI document of every route that says what it takes and answers. */
+/** Returns the OpenAPI document of all routes that have an `operation`. */
 export function describeRoutes(mounted: Mounted): object {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {}
   for (const [prefix, router] of Object.entries(mounted)) {
@@ -30,8 +30,8 @@ export function describeRoutes(mounted: Mounted): object {
       version: '1',
       description:
         'Science projects, the people who work on them, and their public pages. ' +
-        '`HEAD` works where `GET` does. Errors are RFC 9457 problems. A successful write answers with ' +
-        'a `Consistency-Token`, also as a cookie: a client that sends it back reads its own writes.',
+        '`HEAD` is supported wherever `GET` is. Errors are RFC 9457 problems. The response to a successful write ' +
+        'has a `Consistency-Token`, also as a cookie: a client that returns it reads its own writes.',
       contact: { name: 'The maintainers of the SPMS API' },
       license: { name: 'MIT', identifier: 'MIT' },
     },
@@ -46,14 +46,15 @@ export function describeRoutes(mounted: Mounted): object {
           in: 'cookie',
           name: 'spms_session',
           description:
-            'Set by a log-in; over TLS its name is `__Host-spms_session`. An unsafe request also needs the value ' +
+            'Set by a log-in; over TLS its name is `__Host-spms_session`. An unsafe request must also send the value ' +
             'of the cookie `spmscsrf` in `X-CSRFToken`.',
         },
         bearer: {
           type: 'http',
           scheme: 'bearer',
           bearerFormat: 'JWT',
-          description: 'A token of the configured issuer. It takes precedence over any cookie.',
+          description:
+            'A token of the configured issuer. It takes precedence over the session cookie.',
         },
       },
     },
@@ -66,7 +67,7 @@ interface Described {
   /** Such as `/agencies/branches/:id`. */
   readonly path: string
   readonly operation: Operation
-  /** Probes have no limit, and no problems but those that they name. */
+  /** Probes have no rate limit, and only the error responses in their operation. */
   readonly isProbe: boolean
 }
 
@@ -98,20 +99,20 @@ function describe(described: Described): ZodOpenApiOperationObject {
 }
 
 function accessOf(who: string): string {
-  if (who === 'anyone') return 'It needs no log-in.'
-  return who === 'users' ? 'It needs a log-in.' : `It is for ${who}.`
+  if (who === 'anyone') return 'Requires no log-in.'
+  return who === 'users' ? 'Requires a log-in.' : `Allowed for ${who}.`
 }
 
-/** Digits, which may be more than any row has. */
+/** Any number of digits: an id that is too large is rejected with 404, not with 400. */
 const pathId = z.string().regex(/^\d+$/).meta({ description: 'An id.' })
 
 const ifMatch = z.object({
   'If-Match': z.string().optional().meta({
-    description: 'Entity tags. The write is rejected with 412 unless the resource has one.',
+    description: 'Entity tags. The write is rejected with 412 unless the resource has one of them.',
   }),
 })
 
-/** Whether an operation compares `If-Match`. */
+/** Whether an operation checks `If-Match`. */
 const isConditional = ({ method, operation }: Pick<Described, 'method' | 'operation'>) =>
   operation.isConditional ?? (method === 'put' || method === 'delete')
 
@@ -145,22 +146,22 @@ function answersOf(described: Described) {
   return { ...Object.fromEntries(answers), ...(isRead && { 304: notModified }) }
 }
 
-/** The problems that follow from what an operation is. */
+/** Returns the error responses that follow from the properties of an operation. */
 function problemsOf(described: Described) {
   const { method, path, operation } = described
   const { who, query, answers } = operation
-  const isClosed = who !== 'anyone'
+  const needsLogIn = who !== 'anyone'
   const isWrite = method !== 'get'
-  const happens = {
+  const applies = {
     400: isWrite || query !== undefined || path.includes(':'),
     // An invalid bearer token is rejected on public endpoints too.
     401: true,
-    403: isClosed && isWrite,
-    // Also for what the session or a body names.
-    404: path.includes(':') || isClosed,
-    409: isClosed && isWrite,
+    403: needsLogIn && isWrite,
+    // The session or a body may also refer to a missing resource.
+    404: path.includes(':') || needsLogIn,
+    409: needsLogIn && isWrite,
     412: isConditional(described),
-    // Writes without a described body read one too, and reject it.
+    // Writes without a body in the document also reject an invalid one.
     413: isWrite,
     415: isWrite,
     429: true,
@@ -169,7 +170,7 @@ function problemsOf(described: Described) {
   }
   return Object.fromEntries(
     Object.entries(PROBLEMS).filter(
-      ([status]) => happens[Number(status) as keyof typeof happens] && !(status in answers),
+      ([status]) => applies[Number(status) as keyof typeof applies] && !(status in answers),
     ),
   )
 }
@@ -186,10 +187,10 @@ const problem = z
   .meta({
     id: 'Problem',
     description:
-      'An RFC 9457 problem. `errors` has the messages of each wrong field, which are repeated beside it where no name collides.',
+      'An RFC 9457 problem. `errors` has the messages of each invalid field. They are repeated at the top level unless a name collides.',
   })
 
-/** One object for each status: they are told apart by identity. */
+/** One object for each status: zod-openapi identifies components by object identity. */
 const PROBLEMS = Object.fromEntries(
   [400, 401, 403, 404, 409, 412, 413, 415, 429, 500, 503].map((status) => {
     const description = STATUS_CODES[status] ?? ''

@@ -3,47 +3,47 @@ import type { z } from 'zod'
 import { requireReadable } from '../http/body.ts'
 import { addSecurityContext, type SecurityEvent } from '../http/security-log.ts'
 
-/** What the API's document says of one method of a route; its path and its errors follow from the route. */
+/** The description of one method of a route in the OpenAPI document. The route supplies its path. */
 export interface Operation {
-  /** One line, such as `Changes a branch`. */
+  /** One line in the imperative, such as `Change a branch`. */
   readonly summary: string
-  /** Who may: anyone, every user, or only those users that are named here, such as `superusers`. */
+  /** Allowed clients: anyone, all users, or a description of users, such as `superusers`. */
   readonly who: 'anyone' | 'users' | (string & {})
   /** The schema that the handler parses the query with. */
   readonly query?: z.ZodType<unknown, Record<string, unknown>>
   /** The schema that the handler parses the body with. */
   readonly body?: z.ZodType
-  /** Whether the body may be left out. */
+  /** Whether the body is optional. */
   readonly isBodyOptional?: true
-  /** Whether it compares `If-Match`. By default `PUT` and `DELETE` do. */
+  /** Whether the method checks `If-Match`; by default `PUT` and `DELETE` do. */
   readonly isConditional?: boolean
-  /** By default JSON. */
+  /** Media type of the body; JSON by default. */
   readonly bodyType?: string
-  /** What a path parameter is, unless it is an id. */
+  /** Schemas of path parameters that are not ids. */
   readonly params?: Readonly<Record<string, z.ZodType>>
-  /** What the security log calls a success and a refusal, where it is more than a read or a write. */
+  /** The event in the security log, if it is not `read` or `write`. */
   readonly event?: SecurityEvent
-  /** By status: the shape of the JSON, the type of what is no JSON, or `null` for no body. */
+  /** By status: the schema of the JSON, the media type of another body, or null for no body. */
   readonly answers: Readonly<Record<number, z.ZodType | string | null>>
-  /** When a success has no body, such as `for the id 0`. */
+  /** The case in which a success has no body, such as `for the id 0`. */
   readonly isEmpty?: string
 }
 
-/** Stands before a handler, rejects a body that could not be read, and describes the handler. */
+/** Middleware of one method of a route, with the description of the method. */
 export interface Described {
   (req: IncomingMessage, res: unknown, next: () => void): void
   readonly operation: Operation
 }
 
 /**
- * Says what a handler takes and answers. It stands before the handler, names the security event of a
- * request, and rejects a body that could not be read:
+ * Creates the middleware that describes a handler and runs before it. It sets the security event of a
+ * request, and throws the error of a body that `readJson` could not read:
  *
  * ```ts
  * router.route('/agencies/branches').post(addBranch, async (req, res) => ...)
  *
  * const addBranch = operation({
- *   summary: 'Adds a branch',
+ *   summary: 'Add a branch',
  *   who: 'superusers',
  *   body: newBranch,
  *   answers: { 201: branch },
@@ -60,5 +60,5 @@ export const operation = (described: Operation): Described => {
   return Object.assign(handle, { operation: described })
 }
 
-/** Whether a handler is one that `operation` made. */
+/** Whether a handler was created by `operation`. */
 export const isDescribed = (handler: object): handler is Described => 'operation' in handler

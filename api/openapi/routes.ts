@@ -1,17 +1,17 @@
 import type { IRoute, Router } from 'express'
 import { isDescribed, type Operation } from './operation.ts'
 
-/** One method of a route, as Express has it. */
+/** One method of an Express route. */
 export interface RoutedMethod {
   /** Such as `get`. */
   readonly method: string
   /** Such as `/agencies/branches/:id`. */
   readonly path: string
-  /** Undefined where nobody said what it takes and answers. */
+  /** Undefined if the method has no `operation` before its handler. */
   readonly operation: Operation | undefined
 }
 
-/** Every method of every route of a router, and of the routers that it uses without a path. */
+/** Returns all methods of all routes of a router, including routers mounted in it without a path. */
 export function routesOf(router: Router): RoutedMethod[] {
   return router.stack.flatMap(({ route, handle }) => {
     if (route !== undefined) return methodsOf(route, route.path)
@@ -19,9 +19,9 @@ export function routesOf(router: Router): RoutedMethod[] {
   })
 }
 
-/** The methods of one route, under the path that it is reached by. */
+/** Returns the methods of one route. */
 export function methodsOf({ stack }: Pick<IRoute, 'stack'>, path: string): RoutedMethod[] {
-  // `all` has no method: it ends a route with a 405.
+  // Handlers of `all` have no method; they reject other methods with 405.
   const methods = new Set(stack.flatMap(({ method }) => method ?? []))
   return [...methods].map((method) => ({
     method,

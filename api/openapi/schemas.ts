@@ -65,8 +65,8 @@ for (const [name, shape] of Object.entries(SHAPES)) {
 }
 
 /**
- * Names what an operation takes and answers, unless it has a name already. Lists stay without one:
- * their items have one.
+ * Registers names for the schemas of an operation's body and responses, unless they have one. Arrays get
+ * no name, because their items have one.
  */
 export function nameSchemas(operationId: string, { body, answers }: Operation): void {
   if (body !== undefined) nameSchema(body, `${operationId}Body`)
@@ -77,7 +77,7 @@ export function nameSchemas(operationId: string, { body, answers }: Operation): 
   }
 }
 
-/** In place, since a copy would not be what other schemas refer to. */
+/** Registers the schema itself: other schemas do not refer to a copy. */
 function nameSchema(schema: z.ZodType, name: string): void {
   if (z.globalRegistry.get(schema)?.id !== undefined) return
   z.globalRegistry.add(schema, { id: `${name.charAt(0).toUpperCase()}${name.slice(1)}` })

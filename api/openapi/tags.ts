@@ -1,17 +1,17 @@
-/** The groups of operations, each with what it is about. */
+/** Groups of operations with their descriptions. */
 export const TAGS = {
-  adminoptions: 'Requests to administrators, and merges of users.',
+  adminoptions: 'Requests to administrators, and merging of users.',
   agencies: 'Agencies and their branches, divisions, services, business areas and affiliations.',
   caretakers: 'Users who act for other users.',
-  docs: 'The description of the API.',
+  docs: 'The OpenAPI document of this API.',
   documents: 'Documents of projects.',
-  health: 'Probes of orchestrators and monitors.',
+  health: 'Probes for orchestrators and monitors.',
   locations: 'Areas on the map.',
   projects: 'Projects, their members and their parts.',
   users: 'Users, their staff profiles, and sessions.',
 } as const
 
-/** The group of a path, such as `/agencies/branches`. */
+/** Returns the group of a path such as `/agencies/branches`. */
 export function tagOf(path: string): keyof typeof TAGS {
   const [, first = ''] = path.split('/')
   const name = first.startsWith('openapi') ? 'docs' : first

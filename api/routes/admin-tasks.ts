@@ -32,7 +32,7 @@ import { peek } from './peek.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
-/** What people ask of administrators: to delete a project, merge users, set a caretaker. */
+/** Requests to administrators: to delete a project, merge users or set a caretaker. */
 export function adminTaskRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db } = deps
@@ -42,7 +42,7 @@ export function adminTaskRoutes(deps: AppDeps): Router {
     .get(listsTasks, async (req, res) =>
       sendPrivate(res, await queryAs(deps, req, findPendingTasks)),
     )
-    .post(asks, async (req, res) => {
+    .post(requestsTask, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const task = await transact(db, async (trx) => {
         const named = peek(namedDeletion, req.body)
@@ -91,7 +91,7 @@ export function adminTaskRoutes(deps: AppDeps): Router {
 
   router
     .route('/adminoptions/tasks/:id/respond')
-    .post(responds, async (req, res) => {
+    .post(respondsToTask, async (req, res) => {
       const id = parseId(req.params.id, 'Task')
       const { userId } = await deps.requireUser(req)
       const message = await transact(db, async (trx) => {
@@ -112,10 +112,11 @@ export function adminTaskRoutes(deps: AppDeps): Router {
 
   router
     .route('/adminoptions/mergeusers')
-    .post(merges, async (req, res) => {
+    .post(mergesUsers, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
-        // Before any lock, since others must not be able to lock users, and after it, since it waits.
+        // Checked before the lock, so that only superusers can lock users, and again after it, because
+        // the permission may change while the lock waits.
         await requireSuperuser(trx, userId)
         const wanted = parse(directMerge, req.body)
         await lockForMerge(trx, wanted)
@@ -171,7 +172,7 @@ const deletion = z
     subject: { action, projectId: project },
   }))
 
-/** What decides who may request a deletion. */
+/** The part of a body on which the permission to request a deletion depends. */
 const namedDeletion = z.object({ action: z.literal('deleteproject'), project: reference })
 
 const MAX_MERGED = 20
@@ -216,33 +217,33 @@ const directMerge = alsoNamed(
 const newTask = alsoNamed(
   { primaryUserId: 'primary_user', secondaryUserIds: 'secondary_users' },
   z.discriminatedUnion('action', [deletion, merge, caretaker], {
-    error: 'This is no action that can be asked for.',
+    error: 'This action cannot be requested.',
   }),
 )
 
 const message = z.strictObject({ message: z.string() })
 
 const listsTasks = operation({
-  summary: 'What is asked of administrators and not decided',
+  summary: 'List pending requests to administrators',
   who: 'users',
   answers: { 200: z.array(adminTask) },
 })
 
-const asks = operation({
-  summary: 'Requests to delete a project, merge users or set a caretaker',
-  who: 'users; to delete a project its members and superusers',
+const requestsTask = operation({
+  summary: 'Request the deletion of a project, a merge of users, or a caretaker',
+  who: 'all users; deletions of projects only for their members and superusers',
   body: newTask,
   answers: { 201: adminTask },
 })
 
 const listsOpenTasks = operation({
-  summary: 'The same without what has run out of time',
+  summary: 'List pending requests to administrators, without expired requests for caretakers',
   who: 'users',
   answers: { 200: z.array(adminTask) },
 })
 
 const showsTask = operation({
-  summary: 'Something that is asked of administrators',
+  summary: 'Get a request to administrators',
   who: 'users',
   answers: { 200: adminTask },
 })
@@ -250,37 +251,37 @@ const showsTask = operation({
 const decisions = {
   approve: operation({
     event: 'rights_change',
-    summary: 'Does what is asked for',
+    summary: 'Approve a request and carry it out',
     who: 'superusers',
     isConditional: true,
     answers: { 200: adminTask },
   }),
   reject: operation({
-    summary: 'Refuses what is asked for',
+    summary: 'Reject a request',
     who: 'superusers',
     isConditional: true,
     answers: { 200: adminTask },
   }),
   cancel: operation({
-    summary: 'Takes back what one asked for',
+    summary: 'Cancel a request',
     who: 'the requester',
     isConditional: true,
     answers: { 200: adminTask },
   }),
 }
 
-const responds = operation({
+const respondsToTask = operation({
   event: 'rights_change',
-  summary: 'Approves or rejects a request for a caretaker',
-  who: 'the covered user, and the requested caretaker, who approves requests by the covered user only',
+  summary: 'Approve or reject a request for a caretaker',
+  who: 'the covered user and the requested caretaker; the caretaker can only approve requests by the covered user',
   body: response,
   isConditional: true,
   answers: { 200: message },
 })
 
-const merges = operation({
+const mergesUsers = operation({
   event: 'rights_change',
-  summary: 'Puts one user in the place of others',
+  summary: 'Merge users into one',
   who: 'superusers',
   body: directMerge,
   answers: { 200: message },

@@ -33,7 +33,7 @@ import { parseQuery } from './parse-query.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
-/** The organisations that people come from, and that superusers keep. */
+/** Affiliations: the organisations of users. Superusers manage them. */
 export function affiliationRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db } = deps
@@ -104,7 +104,7 @@ export function affiliationRoutes(deps: AppDeps): Router {
     .get(showsAffiliation, async (req, res) => {
       const id = parseId(req.params.id, 'Affiliation')
       const affiliation = await queryAs(deps, req, (trx) => findAffiliation(trx, id))
-      // Clients ask for 0 where somebody has none, and take nothing for an answer.
+      // Clients request 0 for a user without an affiliation, and expect an empty body.
       if (id === '0') return sendNothing(res)
       sendResource(req, res, found(affiliation, 'Affiliation', id))
     })
@@ -137,7 +137,7 @@ export function affiliationRoutes(deps: AppDeps): Router {
 
 const listQuery = z.object({ searchTerm, page })
 
-/** How many of those that are gone are named. */
+/** Maximum number of names of deleted affiliations in the response. */
 const MAX_NAMES = 10
 
 const newAffiliation = z.object({ name: text(250).min(1) })
@@ -153,28 +153,28 @@ const merge = z
   }))
 
 const listsAffiliations = operation({
-  summary: 'Every affiliation, or a page of those that a search finds',
+  summary: 'List all affiliations, or a page of search results',
   who: 'users',
   query: listQuery,
   answers: { 200: z.union([z.array(affiliation), affiliationPage]) },
 })
 
 const addsAffiliation = operation({
-  summary: 'Adds an affiliation',
+  summary: 'Add an affiliation',
   who: 'superusers',
   body: newAffiliation,
   answers: { 201: affiliation },
 })
 
 const mergesAffiliations = operation({
-  summary: 'Puts one affiliation in the place of others, everywhere',
+  summary: 'Merge affiliations into one',
   who: 'superusers',
   body: merge,
   answers: { 200: z.strictObject({ message: z.string() }) },
 })
 
 const deletesOrphans = operation({
-  summary: 'Deletes the affiliations that nobody and nothing has',
+  summary: 'Delete all affiliations that are not in use',
   who: 'superusers',
   answers: {
     200: z.strictObject({
@@ -187,21 +187,21 @@ const deletesOrphans = operation({
 })
 
 const showsAffiliation = operation({
-  summary: 'An affiliation',
+  summary: 'Get an affiliation',
   who: 'users',
   answers: { 200: affiliation },
   isEmpty: 'for the id 0, which stands for no affiliation',
 })
 
 const renamesAffiliation = operation({
-  summary: 'Renames an affiliation, also where projects list it',
+  summary: 'Rename an affiliation, also in the lists of projects',
   who: 'superusers',
   body: affiliationPatch,
   answers: { 200: affiliation },
 })
 
 const deletesAffiliation = operation({
-  summary: 'Deletes an affiliation',
+  summary: 'Delete an affiliation',
   who: 'superusers',
   answers: { 204: null },
 })

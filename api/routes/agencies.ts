@@ -21,7 +21,10 @@ import { parseQuery } from './parse-query.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
-/** Agencies, and the branches that superusers keep. After routes of more words than an id. */
+/**
+ * Agencies and their branches. Mount it after the other routes below `agencies/`: `:id` matches any
+ * word.
+ */
 export function agencyRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db, reader } = deps
@@ -86,7 +89,7 @@ export function agencyRoutes(deps: AppDeps): Router {
     )
     .all(methodNotAllowed('GET'))
 
-  // Last, since it takes any word for an id.
+  // After the other routes: `:id` matches any word.
   router
     .route('/agencies/:id')
     .get(showsAgency, async (req, res) => {
@@ -122,46 +125,46 @@ const newBranch = branchFields.transform(columns)
 const branchPatch = branchFields.partial().transform(columns)
 
 const listsBranches = operation({
-  summary: 'Every branch, or a page of those that a search finds',
+  summary: 'List all branches, or a page of search results',
   who: 'users',
   query: branchQuery,
   answers: { 200: z.union([z.array(branch), branchPage]) },
 })
 
 const addsBranch = operation({
-  summary: 'Adds a branch',
+  summary: 'Add a branch',
   who: 'superusers',
   body: newBranch,
   answers: { 201: branch },
 })
 
 const showsBranch = operation({
-  summary: 'A branch',
+  summary: 'Get a branch',
   who: 'users',
   answers: { 200: branchDetail },
 })
 
 const changesBranch = operation({
-  summary: 'Changes a branch',
+  summary: 'Change a branch',
   who: 'superusers',
   body: branchPatch,
   answers: { 200: branch },
 })
 
 const deletesBranch = operation({
-  summary: 'Deletes a branch',
+  summary: 'Delete a branch',
   who: 'superusers',
   answers: { 204: null },
 })
 
 const listsAgencies = operation({
-  summary: 'Every agency, by name',
+  summary: 'List all agencies by name',
   who: 'users',
   answers: { 200: z.array(agency) },
 })
 
 const showsAgency = operation({
-  summary: 'An agency',
+  summary: 'Get an agency',
   who: 'users',
   answers: { 200: agencyDetail },
 })

@@ -27,7 +27,7 @@ import { found } from './found.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
-/** The business areas that people and projects belong to, and that superusers keep. */
+/** Business areas of users and projects. Superusers manage them. */
 export function businessAreaRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db } = deps
@@ -51,7 +51,7 @@ export function businessAreaRoutes(deps: AppDeps): Router {
 
   router
     .route('/agencies/business_areas/mine')
-    .get(listsLed, async (req, res) => {
+    .get(listsLedAreas, async (req, res) => {
       const led = await queryAs(deps, req, (trx, { userId }) => findLedBusinessAreas(trx, userId))
       sendPrivate(res, led)
     })
@@ -123,7 +123,7 @@ const columns = <
   data_custodian_id: data_custodian,
 })
 
-/** A null counts as not sent. */
+/** Treats null like a field that was not sent. */
 const unlessNull = <S extends z.ZodType>(schema: S) =>
   schema.nullish().transform((value) => value ?? undefined)
 
@@ -131,7 +131,7 @@ const name = text(140).min(1)
 const areaFields = z.object({
   slug: unlessNull(slug),
   division: unlessNull(reference),
-  // Only here null clears, and 0 does too.
+  // Unlike in the other fields, null clears the value; so does 0.
   leader: reference.nullish().transform((id) => (id === '0' ? null : id)),
   finance_admin: unlessNull(reference),
   data_custodian: unlessNull(reference),
@@ -145,49 +145,49 @@ const areaPatch = areaFields
   .extend({ name: unlessNull(name), agency: unlessNull(reference) })
   .transform(({ agency, ...rest }) => ({ ...columns(rest), agency_id: agency }))
 
-/** Without a value the area becomes what it is not. */
+/** Without a value the flag is toggled. */
 const activity = z.object({ is_active: z.boolean().optional() })
 
 const listsAreas = operation({
-  summary: 'Every business area, by name',
+  summary: 'List all business areas by name',
   who: 'users',
   answers: { 200: z.array(businessArea) },
 })
 
 const addsArea = operation({
-  summary: 'Adds a business area',
+  summary: 'Add a business area',
   who: 'superusers',
   body: newArea,
   answers: { 201: businessArea },
 })
 
-const listsLed = operation({
-  summary: 'The business areas that one leads',
+const listsLedAreas = operation({
+  summary: 'List the business areas that the user leads',
   who: 'users',
   answers: { 200: z.array(businessArea) },
 })
 
 const showsArea = operation({
-  summary: 'A business area',
+  summary: 'Get a business area',
   who: 'users',
   answers: { 200: businessAreaDetail },
 })
 
 const changesArea = operation({
-  summary: 'Changes a business area',
+  summary: 'Change a business area',
   who: 'superusers',
   body: areaPatch,
   answers: { 200: businessArea },
 })
 
 const deletesArea = operation({
-  summary: 'Deletes a business area',
+  summary: 'Delete a business area',
   who: 'superusers',
   answers: { 204: null },
 })
 
 const togglesArea = operation({
-  summary: 'Takes a business area out of use, or back into it',
+  summary: 'Activate or deactivate a business area',
   who: 'superusers',
   body: activity,
   isBodyOptional: true,

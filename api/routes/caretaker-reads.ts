@@ -22,7 +22,10 @@ import { reference } from './field.ts'
 import { parameter } from './parameter.ts'
 import { queryAs } from './query-as.ts'
 
-/** How users stand with their caretakers. Before `caretakerRoutes`, whose ids take any word. */
+/**
+ * Reads of caretakers and requests for them. Mount it before `caretakerRoutes`, whose `:id` matches
+ * any word.
+ */
 export function caretakerReadRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
 
@@ -48,7 +51,7 @@ export function caretakerReadRoutes(deps: AppDeps): Router {
     .get(showsDocuments, async (req, res) => {
       const id = parseId(req.params.id, 'User')
       const documents = await queryAs(deps, req, async (trx, { userId, isSuperuser }) => {
-        // What waits for somebody is theirs to know; others are told as if there were nobody.
+        // 404 instead of 403: the response must not reveal whether the user exists.
         if (!isSuperuser && userId !== id) throw notFound('User', id)
         return findCaretakerDocuments(trx, id)
       })
@@ -58,7 +61,7 @@ export function caretakerReadRoutes(deps: AppDeps): Router {
 
   return router
 
-  /** The requests of one user, of which the one who asks is shown those that they may read. */
+  /** Creates a handler that lists the requests of a user, as far as the viewer may read them. */
   function requests(
     find: (trx: Transaction<Database>, userId: string, viewer: Viewer) => Promise<string>,
   ): RequestHandler {
@@ -79,27 +82,29 @@ const requestQuery = z.object({ user_id: parameter(reference.optional()) })
 const NO_USER = 'user_id query parameter is required'
 
 const showsCheck = operation({
-  summary: 'Who acts for whoever asks, and what is asked of them or by them',
+  summary: 'Get the caretaker of the user, and pending requests for and by the user',
   who: 'users',
   answers: { 200: caretakerCheck },
 })
 
 const listsRequests = operation({
-  summary: 'The pending requests that a user act for another, as far as one may read them',
+  summary:
+    'List the pending requests that a user become a caretaker, as far as the viewer may read them',
   who: 'users',
   query: requestQuery,
   answers: { 200: z.array(adminTask) },
 })
 
 const listsOutgoing = operation({
-  summary: 'The pending requests that a user made for a caretaker, as far as one may read them',
+  summary:
+    'List the pending requests by a user for a caretaker, as far as the viewer may read them',
   who: 'users',
   query: requestQuery,
   answers: { 200: z.array(adminTask) },
 })
 
 const showsDocuments = operation({
-  summary: 'The documents that wait for those for whom a user acts',
+  summary: 'List the pending documents of the users for whom a user is caretaker',
   who: 'the user and superusers',
   answers: { 200: caretakerDocuments },
 })

@@ -41,7 +41,7 @@ import { peek } from './peek.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
-/** Who acts for whom, and who asks whom to. */
+/** Caretakers of users, and requests for caretakers. */
 export function caretakerRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db } = deps
@@ -125,9 +125,9 @@ export function caretakerRoutes(deps: AppDeps): Router {
     })
     .all(methodNotAllowed('POST'))
 
-  for (const { verb, status, mayToo } of [
-    { verb: 'reject', status: 'rejected', mayToo: [isRequestedCaretaker, isCovered] },
-    { verb: 'cancel', status: 'cancelled', mayToo: [isRequester] },
+  for (const { verb, status, alsoAllowed } of [
+    { verb: 'reject', status: 'rejected', alsoAllowed: [isRequestedCaretaker, isCovered] },
+    { verb: 'cancel', status: 'cancelled', alsoAllowed: [isRequester] },
   ] as const) {
     router
       .route(`/caretakers/requests/:id/${verb}`)
@@ -138,7 +138,7 @@ export function caretakerRoutes(deps: AppDeps): Router {
           const task = await lockCaretakerRequest(trx, {
             id,
             userId,
-            isAllowed: (request) => [isSuperuser, ...mayToo].some((may) => may(request)),
+            isAllowed: (request) => [isSuperuser, ...alsoAllowed].some((allows) => allows(request)),
           })
           await declineTask(trx, task, status)
         })
@@ -185,21 +185,24 @@ const caretakerPatch = z
   .object({ end_date: instant.nullable(), reason: text().nullable(), notes: text().nullable() })
   .partial()
 
-const said = {
+const details = {
   end_date: futureInstant.nullable().default(null),
   reason: text().nullable().default(null),
   notes: text().nullable().default(null),
 }
 
 const newCaretaker = z
-  .object({ user: reference, caretaker: reference, ...said })
+  .object({ user: reference, caretaker: reference, ...details })
   .transform(({ user, caretaker, ...rest }) => ({
     ...rest,
     user_id: user,
     caretaker_id: caretaker,
   }))
 
-/** What decides who may add a caretaker, and whether a request needs no other approval. */
+/**
+ * The parts of a body on which the permission depends to add a caretaker, and to approve a request
+ * at once.
+ */
 const covered = z.object({ user: reference })
 const immediate = z.object({ approve_immediately: z.literal(true) })
 
@@ -208,7 +211,7 @@ const setCaretaker = alsoNamed(
   z.object({
     user_id: reference,
     caretaker_id: reference,
-    ...said,
+    ...details,
     reason: text().min(1),
   }),
 )
@@ -217,7 +220,7 @@ const newRequest = z
   .object({
     user_id: reference,
     caretaker_id: reference,
-    ...said,
+    ...details,
     approve_immediately: z.boolean().default(false),
   })
   .transform(({ user_id, caretaker_id, ...rest }) => ({
@@ -226,79 +229,79 @@ const newRequest = z
     subject: { action: 'setcaretaker' as const, coveredId: user_id, caretakerId: caretaker_id },
   }))
 
-const asked = z.strictObject({ task_id: z.int(), task: adminTask })
-const done = z.strictObject({
+const pendingRequest = z.strictObject({ task_id: z.int(), task: adminTask })
+const approvedRequest = z.strictObject({
   task_id: z.int(),
   approved: z.literal(true),
   caretaker: caretakerRelation,
 })
 
 const listsCaretakers = operation({
-  summary: 'Who acts for whom',
+  summary: 'List all caretakers',
   who: 'users',
   answers: { 200: z.array(caretakerRelation) },
 })
 
 const addsCaretaker = operation({
   event: 'rights_change',
-  summary: 'Makes a user the caretaker of another',
-  who: 'the covered user, and superusers',
+  summary: 'Make a user the caretaker of another',
+  who: 'the covered user and superusers',
   body: newCaretaker,
   answers: { 201: caretakerRelation },
 })
 
 const setsCaretaker = operation({
   event: 'rights_change',
-  summary: 'Makes a user the caretaker of another, for a reason',
+  summary: 'Make a user the caretaker of another, with a reason',
   who: 'superusers',
   body: setCaretaker,
   answers: { 201: caretakerRelation },
 })
 
 const requestsCaretaker = operation({
-  summary: 'Asks a user to be the caretaker of another',
+  summary: 'Request a caretaker for a user',
   who: 'users',
   body: newRequest,
-  answers: { 201: z.union([asked, done]) },
+  answers: { 201: z.union([pendingRequest, approvedRequest]) },
 })
 
 const approvesRequest = operation({
   event: 'rights_change',
-  summary: 'Approves a request for a caretaker',
+  summary: 'Approve a request for a caretaker',
   who: 'the covered user, the requested caretaker of a request by the covered user, and superusers',
   answers: { 200: z.strictObject({ message: z.string(), caretaker: caretakerRelation }) },
 })
 
 const declines = {
   reject: operation({
-    summary: 'Rejects a request for a caretaker',
+    summary: 'Reject a request for a caretaker',
     who: 'the covered user, the requested caretaker, and superusers',
     answers: { 200: z.strictObject({ message: z.string() }) },
   }),
   cancel: operation({
-    summary: 'Takes back a request for a caretaker',
-    who: 'the requester, and superusers',
+    summary: 'Cancel a request for a caretaker',
+    who: 'the requester and superusers',
     answers: { 200: z.strictObject({ message: z.string() }) },
   }),
 }
 
 const showsCaretaker = operation({
-  summary: 'That one user acts for another',
+  summary: 'Get a caretaker',
   who: 'users',
   answers: { 200: caretakerRelation },
 })
 
 const changesCaretaker = operation({
   event: 'rights_change',
-  summary: 'Changes how long and why one user acts for another; the caretaker cannot extend it',
-  who: 'either of the two, and superusers',
+  summary: 'Change the end and the reason of a caretaker; the caretaker cannot extend the time',
+  who: 'the caretaker, the covered user, and superusers',
   body: caretakerPatch,
   answers: { 200: caretakerRelation },
 })
 
 const deletesCaretaker = operation({
   event: 'rights_change',
-  summary: 'Ends that one user acts for another',
-  who: 'either of the two, and superusers',
+  summary: 'Delete a caretaker',
+  who: 'the caretaker, the covered user, and superusers',
   answers: { 204: null },
 })

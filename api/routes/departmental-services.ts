@@ -30,7 +30,7 @@ import { found } from './found.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
-/** The services of the department that projects are done for, and that superusers keep. */
+/** Services of the department, to which projects belong. Superusers manage them. */
 export function departmentalServiceRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db } = deps
@@ -54,12 +54,12 @@ export function departmentalServiceRoutes(deps: AppDeps): Router {
   router
     .route('/agencies/services/:id')
     .get(showsService, async (req, res) => {
-      const id = parseId(req.params.id, THING)
+      const id = parseId(req.params.id, ENTITY)
       const service = await queryAs(deps, req, (trx) => findDepartmentalService(trx, id))
-      sendResource(req, res, found(service, THING, id))
+      sendResource(req, res, found(service, ENTITY, id))
     })
     .put(changesService, async (req, res) => {
-      const id = parseId(req.params.id, THING)
+      const id = parseId(req.params.id, ENTITY)
       const { userId } = await deps.requireUser(req)
       const service = await transact(db, async (trx) => {
         await lockDepartmentalService(trx, id, userId)
@@ -70,7 +70,7 @@ export function departmentalServiceRoutes(deps: AppDeps): Router {
       sendJson(res, 200, service)
     })
     .delete(deletesService, async (req, res) => {
-      const id = parseId(req.params.id, THING)
+      const id = parseId(req.params.id, ENTITY)
       const { userId } = await deps.requireUser(req)
       await transact(db, async (trx) => {
         await lockDepartmentalService(trx, id, userId)
@@ -84,7 +84,7 @@ export function departmentalServiceRoutes(deps: AppDeps): Router {
   return router
 }
 
-const THING = 'Departmental service'
+const ENTITY = 'Departmental service'
 
 const show = async (trx: Transaction<Database>, id: string) =>
   tagged(
@@ -102,33 +102,33 @@ const newService = serviceFields.transform(columns)
 const servicePatch = serviceFields.partial().transform(columns)
 
 const listsServices = operation({
-  summary: 'Every service of the department, by name',
+  summary: 'List all services of the department by name',
   who: 'users',
   answers: { 200: z.array(departmentalService) },
 })
 
 const addsService = operation({
-  summary: 'Adds a service of the department',
+  summary: 'Add a service of the department',
   who: 'superusers',
   body: newService,
   answers: { 201: departmentalService },
 })
 
 const showsService = operation({
-  summary: 'A service of the department',
+  summary: 'Get a service of the department',
   who: 'users',
   answers: { 200: departmentalServiceDetail },
 })
 
 const changesService = operation({
-  summary: 'Changes a service of the department',
+  summary: 'Change a service of the department',
   who: 'superusers',
   body: servicePatch,
   answers: { 200: departmentalService },
 })
 
 const deletesService = operation({
-  summary: 'Deletes a service of the department',
+  summary: 'Delete a service of the department',
   who: 'superusers',
   answers: { 204: null },
 })

@@ -23,7 +23,7 @@ import { found } from './found.ts'
 import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
-/** The divisions that business areas belong to, and that superusers keep. */
+/** Divisions, to which business areas belong. Superusers manage them. */
 export function divisionRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db } = deps
@@ -118,45 +118,45 @@ const MAX_RECIPIENTS = 500
 const emailList = z.object({ usersList: listOf(reference, MAX_RECIPIENTS) })
 
 const listsDivisions = operation({
-  summary: 'Every division, by name',
+  summary: 'List all divisions by name',
   who: 'users',
   answers: { 200: z.array(division) },
 })
 
 const addsDivision = operation({
-  summary: 'Adds a division',
+  summary: 'Add a division',
   who: 'superusers',
   body: newDivision,
   answers: { 201: division },
 })
 
 const showsDivision = operation({
-  summary: 'A division',
+  summary: 'Get a division',
   who: 'users',
   answers: { 200: divisionDetail },
 })
 
 const changesDivision = operation({
-  summary: 'Changes a division',
+  summary: 'Change a division',
   who: 'superusers',
   body: divisionPatch,
   answers: { 200: division },
 })
 
 const deletesDivision = operation({
-  summary: 'Deletes a division',
+  summary: 'Delete a division',
   who: 'superusers',
   answers: { 204: null },
 })
 
 const showsEmailList = operation({
-  summary: 'A division with the names and addresses on its e-mail list',
+  summary: 'Get a division with the names and addresses on its e-mail list',
   who: 'users',
   answers: { 200: division },
 })
 
 const replacesEmailList = operation({
-  summary: 'Puts others on the e-mail list of a division',
+  summary: 'Replace the e-mail list of a division',
   who: 'superusers',
   body: emailList,
   isConditional: true,

@@ -8,11 +8,11 @@ import { methodNotAllowed } from '../http/problem.ts'
 import { operation } from '../openapi/operation.ts'
 
 export interface DocsDeps {
-  /** Makes the document, when it is first asked for: by then every route is mounted. */
+  /** Creates the document. Called at the first request, when all routes are mounted. */
   readonly describe: () => object
 }
 
-/** The API's own description, and a page that shows it. */
+/** The OpenAPI document of the API, and a page that shows it. */
 export function docsRoutes({ describe }: DocsDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   let document: string | undefined
@@ -44,13 +44,13 @@ export function docsRoutes({ describe }: DocsDeps): Router {
   return router
 }
 
-// Not imported: its main file would run, and it is for browsers.
+// Resolved instead of imported, because the package's main file is for browsers.
 const FOLDER = dirname(fileURLToPath(import.meta.resolve('swagger-ui-dist/package.json')))
 const FILES = ['swagger-ui.css', 'swagger-ui-bundle.js'] as const
 
 /**
- * Shows the document. Swagger UI resolves a 3.1 document for seconds, a 3.0 document at once, so the page
- * rewrites the only differences that it shows: types with null. It sends the CSRF token with each request.
+ * The script of the page. Swagger UI needs seconds to resolve a 3.1 document but not a 3.0 document, so the script
+ * rewrites the only visible difference: types with null. It sends the CSRF token with each request.
  */
 const START = `
   const nullable = (value) => {
@@ -67,7 +67,7 @@ const START = `
     spec: { ...nullable(description), openapi: '3.0.3' },
     dom_id: '#docs',
     deepLinking: true,
-    // All operations at once would take the browser seconds.
+    // Rendering all operations at once takes seconds.
     docExpansion: 'none',
     // Each operation shows its own schemas.
     defaultModelsExpandDepth: -1,
@@ -96,7 +96,7 @@ const PAGE = `<!doctype html>
 
 const PAGE_HEADERS = {
   'Cache-Control': 'public, no-cache',
-  // The page's own files and this one script; Swagger UI sets styles of elements itself.
+  // Allows the files of the page and the inline script. Swagger UI sets inline styles.
   'Content-Security-Policy': [
     "default-src 'none'",
     `script-src 'self' 'sha256-${createHash('sha256').update(START).digest('base64')}'`,
@@ -110,19 +110,19 @@ const PAGE_HEADERS = {
 }
 
 const readDocument = operation({
-  summary: 'This document',
+  summary: 'Get the OpenAPI document',
   who: 'anyone',
   answers: { 200: z.looseObject({ openapi: z.string() }) },
 })
 
 const readPage = operation({
-  summary: 'This document as a page',
+  summary: 'Get the OpenAPI document as a page',
   who: 'anyone',
   answers: { 200: 'text/html' },
 })
 
 const readFile = operation({
-  summary: 'What that page is made of',
+  summary: 'Get a script or a style sheet of the page',
   who: 'anyone',
   params: { file: z.enum(FILES) },
   answers: { 200: '*/*' },

@@ -16,7 +16,7 @@ import { queryAs } from './query-as.ts'
 
 const PAGE_SIZE = 24
 
-/** The documents of projects, and what of them waits for whom. */
+/** Documents of projects, and documents that wait for an action of the user. */
 export function documentRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
 
@@ -69,20 +69,20 @@ const listQuery = z.object({
 })
 
 const listsDocuments = operation({
-  summary: 'A page of the documents of all projects, newest first',
+  summary: 'List a page of the documents of all projects, newest first',
   who: 'users',
   query: listQuery,
   answers: { 200: documentPage },
 })
 
 const showsPending = operation({
-  summary: 'The documents that wait for whoever asks',
+  summary: 'List the documents that wait for an action of the user',
   who: 'users',
   answers: { 200: pendingDocuments },
 })
 
 const showsEndorsements = operation({
-  summary: 'The animal ethics endorsements that wait; for those who cannot give them, none',
+  summary: 'List pending animal ethics endorsements; empty for users who cannot give them',
   who: 'users',
   answers: { 200: pendingEndorsements },
 })

@@ -4,22 +4,22 @@ const MAX_INTEGER = 2 ** 31 - 1
 const NOT_AN_INTEGER = 'A valid integer is required.'
 const MAX_ID = 2n ** 63n - 1n
 
-/** What is missing or null is called that. */
+/** Undefined for a missing value or null: `parse` has messages for those. */
 const notAnInteger = ({ input }: { readonly input?: unknown }) =>
   input == null ? undefined : NOT_AN_INTEGER
 
-/** What Postgres can hold as text: no NUL, and no half of a surrogate pair. */
+/** Text that Postgres can store: without NUL and without unpaired surrogates. */
 export const storable = z
   .string()
   .refine((value) => !value.includes('\0'), 'Null characters are not allowed.')
   .refine((value) => !/\p{Surrogate}/u.test(value), 'Surrogate characters are not allowed.')
 
-/** The length of texts whose columns have no limit of their own. */
+/** Maximum length of texts whose columns have no limit. */
 const MAX_TEXT = 20_000
 
 /**
- * Accepts at most so many characters: code points, as in Postgres and JSON Schema. Later checks of a
- * longer text are skipped, so none of them runs on a text of any length.
+ * Creates a check for a maximum length in code points, as in Postgres and JSON Schema. If it fails,
+ * later checks are skipped, so that no check runs on a text of unbounded length.
  */
 export function atMost(max: number) {
   const check = z.check<string>(({ value, issues }) => {
@@ -27,7 +27,7 @@ export function atMost(max: number) {
     const message = `Ensure this field has no more than ${max} characters.`
     issues.push({ code: 'custom', input: value, message, continue: false })
   })
-  // What the OpenAPI document says of a string.
+  // Becomes `maxLength` in the OpenAPI document.
   const { _zod: internals } = check
   internals.onattach.push(({ _zod: { bag } }) => {
     bag['maximum'] = max
@@ -35,16 +35,16 @@ export function atMost(max: number) {
   return check
 }
 
-/** Text of at most so many characters, trimmed. */
+/** Trimmed text of at most `max` characters. */
 export const text = (max = MAX_TEXT) => storable.trim().check(atMost(max))
 
-/** A short name for addresses. */
+/** A short name for URLs. */
 export const slug = text(50).regex(
   /^[-\w]*$/,
   'Enter a valid slug consisting of letters, numbers, underscores or hyphens.',
 )
 
-/** An e-mail address, or blank for none. */
+/** An e-mail address, or an empty text for none. */
 export const email = text(254).refine(
   (value) => value === '' || z.regexes.email.test(value),
   'Enter a valid email address.',
@@ -55,14 +55,14 @@ export const date = z.iso
   .date('Date has wrong format. Use one of these formats instead: YYYY-MM-DD.')
   .refine((value) => !value.startsWith('0000'), 'There is no year 0.')
 
-/** Longer than any; Postgres keeps six digits of a second. */
+/** Longer than any valid instant: Postgres stores six fractional digits of a second. */
 const MAX_INSTANT = 40
 const NO_INSTANT =
   'Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].'
 
 /**
- * An instant, such as `2026-02-28T16:00:00+08:00`. Without an offset it is the time in Perth, and a
- * date is its first moment there.
+ * An instant, such as `2026-02-28T16:00:00+08:00`. Without an offset it is local time in Perth; a date is
+ * midnight in Perth.
  */
 export const instant = z
   .union([z.iso.datetime({ offset: true, local: true }).check(atMost(MAX_INSTANT)), z.iso.date()], {
@@ -74,20 +74,20 @@ export const instant = z
   })
   .refine((at) => at.getUTCFullYear() > 0, 'There is no year 0.')
 
-/** An instant that is still to come. */
+/** An instant in the future. */
 export const futureInstant = instant.refine(
   (at) => at.getTime() > Date.now(),
   'End date cannot be in the past',
 )
 
-/** An integer that fits its column. */
+/** A 32-bit integer of at least `min`. */
 export const integer = (min: number) =>
   z
     .int({ error: notAnInteger })
     .min(min, `Ensure this value is greater than or equal to ${min}.`)
     .max(MAX_INTEGER, `Ensure this value is less than or equal to ${MAX_INTEGER}.`)
 
-/** The id of another row, as canonical decimal text. */
+/** The id of another row, as decimal text without leading zeros. */
 export const reference = z
   .union(
     [
@@ -102,11 +102,14 @@ export const reference = z
   })
   .transform(String)
 
-/** A list of at most so many items. */
+/** A list of at most `max` items. */
 export const listOf = <S extends z.ZodType>(item: S, max: number) =>
   z.array(item).max(max, `Ensure this list has no more than ${max} items.`)
 
-/** An object whose nulls count as not sent, for saves that cannot clear a value. */
+/**
+ * An object in which null is treated like a field that was not sent, for updates that cannot clear
+ * values.
+ */
 export const ignoringNulls = <S extends z.ZodType>(schema: S) =>
   z.preprocess(
     (body) =>
@@ -116,7 +119,10 @@ export const ignoringNulls = <S extends z.ZodType>(schema: S) =>
     schema,
   )
 
-/** An object in which fields may also stand under other names, which some clients use. */
+/**
+ * An object whose fields may have alternative names. `names` maps these, which some clients use, to
+ * the fields.
+ */
 export const alsoNamed = <S extends z.ZodType>(
   names: Readonly<Record<string, string>>,
   schema: S,

@@ -1,8 +1,8 @@
 import { notFound } from '../../shared/errors.ts'
 
 /**
- * What was found: `found(await findBranch(trx, id), 'Branch', id)`.
- * @throws PublicError `not_found` when there is nothing.
+ * Returns the value if it is not null: `found(await findBranch(trx, id), 'Branch', id)`.
+ * @throws PublicError `not_found` if it is null.
  */
 export function found<T>(value: T | null, entity: string, id: string): T {
   if (value === null) throw notFound(entity, id)

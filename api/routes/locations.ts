@@ -11,7 +11,7 @@ import { parseId } from '../parse.ts'
 import { found } from './found.ts'
 import { queryAs } from './query-as.ts'
 
-/** The areas on the map. */
+/** Areas on the map. */
 export function locationRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
 
@@ -38,7 +38,7 @@ export function locationRoutes(deps: AppDeps): Router {
   }
 }
 
-// The last part of a path, and the type of the areas in its list.
+// The last segment of a path, and the cache variant: the type of the listed areas.
 const LISTS = [
   ['list', 'all'],
   ['dbcaregions', 'dbcaregion'],
@@ -49,13 +49,13 @@ const LISTS = [
 ] as const
 
 const listsAreas = operation({
-  summary: 'Areas on the map, by name',
+  summary: 'List areas on the map by name',
   who: 'users',
   answers: { 200: z.array(area) },
 })
 
 const showsArea = operation({
-  summary: 'An area on the map',
+  summary: 'Get an area on the map',
   who: 'users',
   answers: { 200: areaDetail },
 })

@@ -5,37 +5,37 @@ const MAX_SEARCH_TERM = 200
 const MAX_WORD = 200
 const MAX_REFERENCES = 200
 
-/** The last value of a parameter that may be repeated; one without a value is not there. */
+/** The last value of a parameter that may be repeated. An empty value counts as missing. */
 export const parameter = <S extends z.ZodType>(schema: S) =>
   z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value) || undefined, schema)
 
-/** Digits for 1 and more; beyond what a number holds exactly there is nothing to count. */
+/** A positive integer, capped at the largest safe integer. */
 const positive = z
   .string()
   .check(atMost(MAX_WORD))
   .regex(/^0*[1-9]\d*$/)
   .transform((digits) => Math.min(Number(digits), Number.MAX_SAFE_INTEGER))
 
-/** What to search for. */
+/** A text to search for. */
 export const searchTerm = parameter(storable.check(atMost(MAX_SEARCH_TERM)).optional())
 
-/** Any text at all means yes. */
+/** A flag: true for any value, even `false`. */
 export const given = parameter(z.string().check(atMost(MAX_WORD)).optional()).transform(
   (word) => word !== undefined,
 )
 
-/** The number of a page, from 1; whatever is no such number is 1. */
+/** The number of a page, from 1. An invalid number becomes 1. */
 export const page = parameter(positive.catch(1))
 
-/** How many items a page holds, up to 100; whatever is no such number is the default. */
+/** The size of a page, from 1 to 100. An invalid number becomes the default. */
 export const pageSize = (byDefault: number) =>
   parameter(positive.pipe(z.number().max(100)).catch(byDefault))
 
-/** A choice for which clients also send `All`, which is none. */
+/** An optional filter. Clients send `All` for no filter. */
 export const orAll = <S extends z.ZodType>(schema: S) =>
   parameter(z.preprocess((value) => (value === 'All' ? undefined : value), schema.optional()))
 
-/** Yes or no in any of the words that Django takes for it. */
+/** A boolean in any of the forms that Django accepts. */
 export const yesOrNo = parameter(
   z
     .string()
@@ -46,13 +46,13 @@ export const yesOrNo = parameter(
     .optional(),
 )
 
-/** A year, or another number of at most nine digits. */
+/** A year, or another integer of at most nine digits. */
 export const count = z
   .string()
   .regex(/^\d{1,9}$/, 'A valid integer is required.')
   .transform(Number)
 
-/** Ids with commas between them. */
+/** Ids separated by commas. */
 export const references = z
   .string()
   .check(atMost(MAX_REFERENCES * 20))

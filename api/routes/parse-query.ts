@@ -5,8 +5,9 @@ import { parse } from '../parse.ts'
 import { peek } from './peek.ts'
 
 /**
- * Parses the query of a read that is for users: an anonymous request is refused before its query is.
- * @throws PublicError `unauthenticated` or `invalid` for a query that does not parse.
+ * Parses the query of a read that requires a log-in. An invalid query is rejected with 401 if the request
+ * is anonymous, otherwise with 400. The caller must still authenticate requests with a valid query.
+ * @throws PublicError `unauthenticated` or `invalid`.
  */
 export async function parseQuery<S extends z.ZodType>(
   { requireUser }: AppDeps,

@@ -24,7 +24,7 @@ import { parse, parseId } from '../parse.ts'
 import { integer, text } from './field.ts'
 import { written } from './written.ts'
 
-/** The two lists of a CV: what their owners put on it, change and take off. */
+/** The entries of a CV: employment and education. */
 export function profileEntryRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   for (const list of [EMPLOYMENT, EDUCATION]) addList(router, deps, list)
@@ -37,7 +37,7 @@ interface EntryList {
   readonly entity: string
   readonly insert: (trx: Transaction<Database>, profileId: string, body: unknown) => Promise<string>
   readonly update: (trx: Transaction<Database>, id: string, body: unknown) => Promise<void>
-  /** What `insert` and `update` parse, and what is answered. */
+  /** Schemas of the bodies that `insert` and `update` parse, and of an entry in responses. */
   readonly shapes: {
     readonly added: z.ZodType
     readonly changed: z.ZodType
@@ -102,31 +102,31 @@ function addList(router: Router, deps: AppDeps, list: EntryList): void {
     .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
 }
 
-const OWNERS = 'whose profile it is, and superusers'
+const OWNERS = 'the owner of the profile and superusers'
 
-const describe = ({ entity, shapes: { added, changed, shown } }: EntryList) => ({
+const describe = ({ kind, shapes: { added, changed, shown } }: EntryList) => ({
   lists: operation({
-    summary: `Every ${entity.toLowerCase()} of a profile, newest first`,
+    summary: `List ${kind} entries of a profile, newest first`,
     who: 'users',
     answers: { 200: z.array(shown) },
   }),
   adds: operation({
-    summary: `${entity}: adds one`,
+    summary: `Add an ${kind} entry`,
     who: OWNERS,
     body: added,
     answers: { 201: shown },
   }),
-  shows: operation({ summary: entity, who: 'users', answers: { 200: shown } }),
+  shows: operation({ summary: `Get an ${kind} entry`, who: 'users', answers: { 200: shown } }),
   changes: operation({
-    summary: `${entity}: changes it`,
+    summary: `Change an ${kind} entry`,
     who: OWNERS,
     body: changed,
     answers: { 200: shown },
   }),
-  removes: operation({ summary: `${entity}: deletes it`, who: OWNERS, answers: { 204: null } }),
+  removes: operation({ summary: `Delete an ${kind} entry`, who: OWNERS, answers: { 204: null } }),
 })
 
-// What clients send as `public_profile` is ignored: the path says whose CV it is.
+// Clients also send `public_profile`, which is ignored: the path identifies the profile.
 const newEmployment = z.object({
   position_title: text(200).min(1),
   start_year: integer(0),

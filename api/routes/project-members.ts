@@ -23,7 +23,7 @@ import { ignoringNulls, integer, reference, text } from './field.ts'
 import { peek } from './peek.ts'
 import { written } from './written.ts'
 
-/** Who works on a project, as its leaders decide. */
+/** Members of projects. Leaders of a project manage them. */
 export function projectMemberRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db, reader } = deps
@@ -87,7 +87,7 @@ export function projectMemberRoutes(deps: AppDeps): Router {
     .post(promotesMember, async (req, res) => {
       const { userId } = await deps.requireUser(req)
       const found = await transact(db, async (trx) => {
-        // Of a project that is named, the lock decides.
+        // If the body has a project, `lockMember` checks the permission.
         if (!peek(promotion, req.body)) await requireNamedLeader(trx, undefined, userId)
         const { project_id, user_id } = parse(promotion, req.body)
         const member = { projectId: project_id, memberId: user_id }
@@ -148,30 +148,30 @@ const newMember = memberFields
     user_id: user,
   }))
 
-/** What decides who may add a member. */
+/** The part of a body on which the permission to add a member depends. */
 const ofProject = z.object({ project: reference })
 
 const promotion = z.object({ project_id: reference, user_id: reference })
 
-const LEADERS = 'leaders of the project, and superusers'
+const LEADERS = 'leaders of the project and superusers'
 
 const addsMember = operation({
   event: 'rights_change',
-  summary: 'Puts a user on a project',
+  summary: 'Add a member to a project',
   who: LEADERS,
   body: newMember,
   answers: { 201: tinyMember },
 })
 
 const showsMember = operation({
-  summary: 'A user’s part in a project',
+  summary: 'Get a member of a project',
   who: 'users',
   answers: { 200: tinyMember },
 })
 
 const changesMember = operation({
   event: 'rights_change',
-  summary: 'Changes a user’s part in a project',
+  summary: 'Change a member of a project',
   who: LEADERS,
   body: memberPatch,
   answers: { 200: tinyMember },
@@ -179,14 +179,14 @@ const changesMember = operation({
 
 const removesMember = operation({
   event: 'rights_change',
-  summary: 'Takes a user off a project',
+  summary: 'Remove a member from a project',
   who: LEADERS,
   answers: { 204: null },
 })
 
 const promotesMember = operation({
   event: 'rights_change',
-  summary: 'Makes a member the leader of their project, in the place of others',
+  summary: 'Make a member the only leader of a project',
   who: LEADERS,
   body: promotion,
   isConditional: true,

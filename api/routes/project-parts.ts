@@ -25,7 +25,10 @@ import { integer, listOf, reference, text } from './field.ts'
 import { peek } from './peek.ts'
 import { written } from './written.ts'
 
-/** What describes projects beside their own rows: all read it, leaders of a project change it. */
+/**
+ * Parts of projects that have their own tables. All users read them, leaders of a project change
+ * them.
+ */
 export function projectPartRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   addPart(router, deps, AREAS)
@@ -38,7 +41,7 @@ export function projectPartRoutes(deps: AppDeps): Router {
     ['details', DETAILS],
   ] as const) {
     const ofProjectOnly = operation({
-      summary: `${entity}: that of a project`,
+      summary: `Get the ${entity.toLowerCase()} of a project`,
       who: 'users',
       answers: { 200: shape },
     })
@@ -61,11 +64,11 @@ export function projectPartRoutes(deps: AppDeps): Router {
 interface Part<T extends PartTable> {
   readonly table: T
   readonly path: string
-  /** What clients call a row. */
+  /** Name of a row in messages. */
   readonly entity: string
-  /** What is not sent keeps its value; in a new row it gets its default. */
+  /** Schema of the body. A missing field keeps its value, or gets its default in a new row. */
   readonly fields: z.ZodType<PartPatch<T>>
-  /** What is answered. */
+  /** Schema of a row in responses. */
   readonly shape: z.ZodType
 }
 
@@ -135,7 +138,7 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
 
 const ofProject = z.object({ project: reference })
 
-/** The ids of areas on the map, each once; null for none. */
+/** Distinct ids of areas on the map; null for none. */
 const MAX_AREAS = 1_000
 const areaIds = listOf(integer(1), MAX_AREAS)
   .refine((ids) => new Set(ids).size === ids.length, 'Duplicate areas are not allowed.')
@@ -209,28 +212,29 @@ const EXTERNAL: Part<'projects_externalprojectdetails'> = {
     .partial(),
 }
 
-const LEADERS = 'leaders of the project, and superusers'
+const LEADERS = 'leaders of the project and superusers'
 
 function describe<T extends PartTable>({ entity, fields, shape }: Part<T>) {
+  const name = entity.toLowerCase()
   return {
     lists: operation({
-      summary: `${entity}: those of every project`,
+      summary: `List the ${name}s of all projects`,
       who: 'users',
       answers: { 200: z.array(shape) },
     }),
     adds: operation({
-      summary: `${entity}: adds one`,
+      summary: `Add one ${name}`,
       who: LEADERS,
       body: z.intersection(ofProject, fields),
       answers: { 201: shape },
     }),
-    shows: operation({ summary: entity, who: 'users', answers: { 200: shape } }),
+    shows: operation({ summary: `Get one ${name}`, who: 'users', answers: { 200: shape } }),
     changes: operation({
-      summary: `${entity}: changes it`,
+      summary: `Change one ${name}`,
       who: LEADERS,
       body: fields,
       answers: { 200: shape },
     }),
-    removes: operation({ summary: `${entity}: deletes it`, who: LEADERS, answers: { 204: null } }),
+    removes: operation({ summary: `Delete one ${name}`, who: LEADERS, answers: { 204: null } }),
   }
 }

@@ -16,7 +16,7 @@ import { operation } from '../openapi/operation.ts'
 import { parseId } from '../parse.ts'
 import { queryAs } from './query-as.ts'
 
-/** What belongs to projects and is only read. Before `projectRoutes`, whose ids take any word. */
+/** Read-only data of projects. Mount it before `projectRoutes`, whose `:id` matches any word. */
 export function projectReadRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { reader } = deps
@@ -77,37 +77,37 @@ export function projectReadRoutes(deps: AppDeps): Router {
 }
 
 const readUserProjects = operation({
-  summary: 'The projects of a user, each with the part that the user has in it',
+  summary: 'List the projects of a user, each with the role of the user',
   who: 'users',
   answers: { 200: z.array(projectRow) },
 })
 
 const readStatistics = operation({
-  summary: 'How many projects and documents there are',
+  summary: 'Get the numbers of projects and documents',
   who: 'users',
   answers: { 200: shapes.projectStatistics },
 })
 
 const readYears = operation({
-  summary: 'The years that projects are of, newest first',
+  summary: 'List the years of projects, newest first',
   who: 'users',
   answers: { 200: z.array(z.int()) },
 })
 
 const readDocuments = operation({
-  summary: 'The documents of a project, newest first',
+  summary: 'List the documents of a project, newest first',
   who: 'users',
   answers: { 200: z.array(projectDocument) },
 })
 
 const readTeam = operation({
-  summary: 'Who works on a project',
+  summary: 'List the members of a project',
   who: 'users',
   answers: { 200: z.array(tinyMember) },
 })
 
 const readLeader = operation({
-  summary: 'Who leads a project; of several the one who came first',
+  summary: 'Get the leader of a project; if it has several, the one who joined first',
   who: 'users',
   answers: { 200: tinyMember },
 })

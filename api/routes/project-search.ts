@@ -32,10 +32,10 @@ import { queryAs } from './query-as.ts'
 
 const PAGE_SIZE = 24
 const FIRST = 20
-/** Small, so that turning one batch into bytes does not hold up other requests. */
+/** Projects per batch: small, so that serializing one batch does not delay other requests. */
 const MAP_BATCH = 25
 
-/** Searches among all projects. Before `projectRoutes`, whose ids take any word. */
+/** Searches in all projects. Mount it before `projectRoutes`, whose `:id` matches any word. */
 export function projectSearchRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
 
@@ -80,8 +80,8 @@ export function projectSearchRoutes(deps: AppDeps): Router {
   return router
 
   /**
-   * The map, one batch of projects after another. Each is read in a transaction of its own, so that
-   * no connection waits for a slow client. What is deleted meanwhile is left out.
+   * Yields the JSON of the map in batches of projects. Each batch is read in its own transaction, so that
+   * a slow client holds no connection. Projects deleted in the meantime are left out.
    */
   async function* piecesOf({ ids, total, withoutLocation }: MapOutline): AsyncGenerator<string> {
     yield '{"projects":['
@@ -123,21 +123,21 @@ const filterOf = (sent: z.output<typeof filterQuery>): ProjectFilter => ({
 })
 
 const listsProjects = operation({
-  summary: 'A page of the projects that a search finds, those that go on first',
+  summary: 'List a page of the projects that match, ongoing projects first',
   who: 'users',
   query: listQuery,
   answers: { 200: projectPage },
 })
 
 const findsFirst = operation({
-  summary: `The first ${FIRST} projects that a search finds`,
+  summary: `List the first ${FIRST} projects that match`,
   who: 'users',
   query: filterQuery,
   answers: { 200: z.array(tinyProject) },
 })
 
 const mapsProjects = operation({
-  summary: 'Every project that a search finds, and how many there are of all',
+  summary: 'List all projects that match, with the total number of projects',
   who: 'users',
   query: filterQuery,
   answers: { 200: projectMap },

@@ -28,7 +28,7 @@ import { parse, parseId } from '../parse.ts'
 import { date, ignoringNulls, integer, listOf, reference, text } from './field.ts'
 import { written } from './written.ts'
 
-/** A user's own projects, and what leaders change on theirs. */
+/** Projects: the list of a user, details, and changes by leaders. */
 export function projectRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db, reader } = deps
@@ -108,21 +108,21 @@ export function projectRoutes(deps: AppDeps): Router {
   return router
 }
 
-/** What a GET of a project answers. */
+/** Returns the body of a GET of a project. */
 const shown = async (trx: Transaction<Database>, id: string) =>
   (await findProjectDetail(trx, id))?.body ?? null
 
-/** Without a value the project is shown where it was hidden, and hidden where it was shown. */
+/** Without a value the flag is toggled. */
 const visibility = z.object({ is_hidden: z.boolean().optional() })
 
 const readMine = operation({
-  summary: 'The projects that one is a member of',
+  summary: 'List the projects of which the user is a member',
   who: 'users',
   answers: { 200: z.array(tinyProject) },
 })
 
 const readProject = operation({
-  summary: 'A project with all that its pages show',
+  summary: 'Get a project with everything that its pages show',
   who: 'users',
   answers: { 200: shapes.projectDetail },
 })
@@ -153,31 +153,31 @@ const projectPatch = ignoringNulls(
     })),
 )
 
-const LEADERS = 'leaders of the project, and superusers'
+const LEADERS = 'leaders of the project and superusers'
 
 const changesProject = operation({
   summary:
-    'Changes a project; nulls count as not sent, and members alone decide whether their pages show it',
+    'Change a project; fields with null keep their values. Only members can hide it on their own pages',
   who: LEADERS,
   body: projectPatch,
   answers: { 200: project },
 })
 
 const deletesProject = operation({
-  summary: 'Deletes a project',
+  summary: 'Delete a project',
   who: LEADERS,
   answers: { 204: null },
 })
 
 const suspendsProject = operation({
-  summary: 'Suspends a project',
+  summary: 'Suspend a project',
   who: LEADERS,
   isConditional: true,
   answers: { 200: tinyProject },
 })
 
 const togglesVisibility = operation({
-  summary: 'Hides a project from one’s own page, or shows it again',
+  summary: 'Hide a project on the public page of the user, or show it again',
   who: 'members of the project',
   body: visibility,
   isBodyOptional: true,

@@ -6,9 +6,10 @@ import type { User } from '../http/authenticate.ts'
 import type { ExpensiveRead } from '../http/expensive-reads.ts'
 
 /**
- * Runs a query that is never cached, for whoever is logged in. An expensive one counts towards the
- * user's limit, and waits for its turn.
- * @throws PublicError `unauthenticated` when nobody is, `throttled` beyond the limit.
+ * Runs a query that is never cached for the logged-in user. With `expense` it counts towards the limit of
+ * the user and waits for a slot for expensive reads.
+ * @throws PublicError `unauthenticated` for an anonymous request, `throttled` if the user exceeds the
+ * limit, `unavailable` if the queue is full.
  */
 export async function queryAs<T>(
   { requireUser, expensive, reader }: AppDeps,

@@ -18,7 +18,7 @@ export interface SessionRoutesDeps extends AppDeps {
   readonly client: Client
   readonly sessions: Sessions
   readonly attempts: PasswordAttempts
-  /** Of new password hashes. */
+  /** Iterations of new password hashes. */
   readonly iterations: number
 }
 
@@ -26,7 +26,7 @@ const password = z.string().min(1).max(4096)
 const credentials = z.object({ username: z.string().min(1).max(150), password })
 const passwords = z.object({ old_password: password, new_password: password })
 
-/** Logging in and out, and changing what one logs in with. */
+/** Log-in, log-out and changes of passwords. */
 export function sessionRoutes(deps: SessionRoutesDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const logIn = createLogIn(deps)
@@ -44,7 +44,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
         onFound: (targetUserId) => addSecurityContext(req, { targetUserId }),
       })
       const session = await deps.sessions.verify(token)
-      if (session === null) throw new Error('a session that was just opened is not valid')
+      if (session === null) throw new Error('a new session token is not valid')
       const csrfToken = deps.sessions.csrfToken(session)
       const cookies = { token, csrfToken, maxAgeS: SESSION_LIFETIME_S }
       setSessionCookies(res, cookies, deps.client.isSecure(req))
@@ -56,7 +56,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
     .route('/users/log-out')
     .post(logsOut, async (req, res) => {
       await deps.requireUser(req)
-      // First: the browser is logged out also where nothing can be recorded now.
+      // Before the revocation, so that the browser is logged out even if the revocation fails.
       clearSessionCookies(res, deps.client.isSecure(req))
       const session = await deps.findSession(req)
       if (session !== null) await logOut.one(session)
@@ -96,7 +96,7 @@ export function sessionRoutes(deps: SessionRoutesDeps): Router {
 
 const logsIn = operation({
   event: 'log_in',
-  summary: 'Opens a session, and sets its cookies',
+  summary: 'Open a session and set its cookies',
   who: 'anyone',
   body: credentials,
   answers: { 200: z.strictObject({ ok: z.literal('Welcome') }) },
@@ -104,21 +104,21 @@ const logsIn = operation({
 
 const logsOut = operation({
   event: 'log_out',
-  summary: 'Revokes the session, and deletes its cookies',
+  summary: 'Revoke the session and delete its cookies',
   who: 'users',
   answers: { 200: z.strictObject({ ok: z.literal('True') }) },
 })
 
 const logsOutEverywhere = operation({
   event: 'log_out_everywhere',
-  summary: 'Revokes every session of the user',
+  summary: 'Revoke all sessions of the user',
   who: 'users',
   answers: { 200: z.strictObject({ ok: z.literal('True') }) },
 })
 
 const changesPassword = operation({
   event: 'password_change',
-  summary: 'Changes the password, and ends every session of the user',
+  summary: 'Change the password and revoke all sessions of the user',
   who: 'users',
   body: passwords,
   isConditional: false,

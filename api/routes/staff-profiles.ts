@@ -30,7 +30,7 @@ import { email, reference, text } from './field.ts'
 import { page, pageSize, parameter, searchTerm } from './parameter.ts'
 import { written } from './written.ts'
 
-/** The public pages of staff, and what their owners change on them. */
+/** Staff profiles: the public pages, and changes by their owners. */
 export function staffProfileRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db, reader, sendAnswer } = deps
@@ -120,7 +120,8 @@ export function staffProfileRoutes(deps: AppDeps): Router {
   function show(view: StaffView): RequestHandler<{ id: string }> {
     return async (req, res) => {
       const id = parseId(req.params.id, 'Profile')
-      // In one write with the question who asks; what owners see themselves leaves it unused.
+      // Started before authentication, so that Redis receives both reads together. For the owner the
+      // result is not used.
       const reading = reader.read(req, staffProfile, { profile_id: id }, view)
       reading.catch(() => {})
       const whole = await readWhole(req, id, view)
@@ -129,7 +130,10 @@ export function staffProfileRoutes(deps: AppDeps): Router {
     }
   }
 
-  /** What the owner and superusers see, also of a hidden profile; null for anybody else. */
+  /**
+   * Returns the profile, even if it is hidden, for its owner and superusers; null for other
+   * clients.
+   */
   async function readWhole(req: IncomingMessage, id: string, view: StaffView) {
     const user = await deps.authenticate(req)
     if (!user) return null
@@ -148,7 +152,10 @@ const listQuery = z.object({
   page_size: pageSize(STAFF_PAGE_SIZE),
 })
 
-/** A page of the public list shows both texts of up to 100 profiles. */
+/**
+ * Maximum length of a text. It bounds the public list, which contains two texts of up to 100
+ * profiles.
+ */
 const MAX_PROFILE_TEXT = 10_000
 
 const profilePatch = z
@@ -163,69 +170,69 @@ const profilePatch = z
   })
   .partial()
 
-// Clients also send a user, which is ignored: everybody makes their own.
+// Clients also send a user, which is ignored: users can only create their own profile.
 const newProfile = profilePatch.pick({ about: true, expertise: true, is_hidden: true })
 
-/** Without a value the profile is shown where it was hidden, and hidden where it was shown. */
+/** Without a value the flag is toggled. */
 const visibility = z.object({ is_hidden: z.boolean().optional() })
 
 const NO_PROJECTS = { body: Buffer.from('[]'), etag: '"none"' }
 
-const OWNERS = 'whose profile it is, and superusers'
+const OWNERS = 'the owner of the profile and superusers'
 
 const listsStaff = operation({
-  summary: 'A page of the staff whose profile is not hidden',
+  summary: 'List a page of staff whose profiles are not hidden',
   who: 'anyone',
   query: listQuery,
   answers: { 200: shapes.staffPage },
 })
 
 const addsProfile = operation({
-  summary: 'Makes a profile of one’s own',
+  summary: 'Add a staff profile for the user',
   who: 'users',
   body: newProfile,
   answers: { 201: shapes.privateStaffProfile },
 })
 
 const showsProfile = operation({
-  summary: 'A staff profile; its settings only to its owner and superusers',
+  summary: 'Get a staff profile; its settings are included for its owner and superusers',
   who: 'anyone',
   answers: { 200: z.union([shapes.staffProfile, shapes.privateStaffProfile]) },
 })
 
 const showsSection = {
   hero: operation({
-    summary: 'The head of the page of a staff profile',
+    summary: 'Get the head of a staff profile',
     who: 'anyone',
     answers: { 200: shapes.staffHero },
   }),
   overview: operation({
-    summary: 'What somebody is expert in',
+    summary: 'Get the expertise and the keywords in a staff profile',
     who: 'anyone',
     answers: { 200: shapes.staffOverview },
   }),
   cv: operation({
-    summary: 'Where somebody worked and learned',
+    summary: 'Get the employment and education in a staff profile',
     who: 'anyone',
     answers: { 200: shapes.staffCv },
   }),
 }
 
 const changesProfile = operation({
-  summary: 'Changes a staff profile',
+  summary: 'Change a staff profile',
   who: OWNERS,
   body: profilePatch,
   answers: { 200: shapes.privateStaffProfile },
 })
 
 const deletesProfile = operation({
-  summary: 'Deletes a staff profile',
+  summary: 'Delete a staff profile',
   who: OWNERS,
   answers: { 204: null },
 })
 
 const togglesProfile = operation({
-  summary: 'Hides a staff profile, or shows it again',
+  summary: 'Hide a staff profile, or show it again',
   who: OWNERS,
   body: visibility,
   isBodyOptional: true,
@@ -234,7 +241,7 @@ const togglesProfile = operation({
 })
 
 const listsProjects = operation({
-  summary: 'The projects on the public page of a user',
+  summary: 'List the projects on the public page of a user',
   who: 'anyone',
   answers: { 200: z.array(publicProjectRow) },
 })

@@ -17,7 +17,7 @@ import { parse, parseId } from '../parse.ts'
 import { reference, text } from './field.ts'
 import { written } from './written.ts'
 
-/** What users say of themselves in parts: how to reach them, and where they belong. */
+/** Details of users: personal information, and membership in the organisation. */
 export function userDetailRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db } = deps
@@ -80,17 +80,17 @@ const membershipPatch = z
     branch_id: branch,
   }))
 
-const OWN = 'the user, and superusers'
+const OWN = 'the user and superusers'
 
 const changesInformation = operation({
-  summary: 'Changes how to name and reach a user',
+  summary: 'Change the personal information of a user',
   who: OWN,
   body: informationPatch,
   answers: { 200: personalInformation },
 })
 
 const changesMembership = operation({
-  summary: 'Changes where a user belongs',
+  summary: 'Change the membership of a user in the organisation',
   who: OWN,
   body: membershipPatch,
   answers: { 200: membership },

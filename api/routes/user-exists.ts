@@ -13,12 +13,12 @@ import { atMost, storable } from './field.ts'
 import { parameter } from './parameter.ts'
 import { queryAs } from './query-as.ts'
 
-/** Reads something of what was sent, and says what to look for. */
+/** Parses a query or a body, and returns a function that runs the check. */
 type Check = (sent: unknown) => (trx: Transaction<Database>) => Promise<boolean>
 
 /**
- * Whether somebody has an e-mail address or a name already. For users only: it would tell strangers
- * who has an account. Clients may also post what they ask, so that it does not stand in logs.
+ * Checks whether an e-mail address or a name is taken. They require a log-in, so that strangers cannot
+ * find out who has an account. Clients may use POST to keep personal data out of access logs.
  */
 export function userExistsRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
@@ -55,9 +55,13 @@ export function userExistsRoutes(deps: AppDeps): Router {
   }
 }
 
-const asked = parameter(storable.trim().check(atMost(254)).optional())
-const emailQuery = z.object({ email: asked })
-const nameQuery = z.object({ username: asked, first_name: asked, last_name: asked })
+const searchedText = parameter(storable.trim().check(atMost(254)).optional())
+const emailQuery = z.object({ email: searchedText })
+const nameQuery = z.object({
+  username: searchedText,
+  first_name: searchedText,
+  last_name: searchedText,
+})
 
 const checkEmail: Check = (sent) => {
   const { email } = parse(emailQuery, sent)
@@ -75,13 +79,13 @@ const checkName: Check = (sent) => {
 const CHECKS = [
   {
     path: 'check-email-exists',
-    summary: 'Whether somebody has an e-mail address',
+    summary: 'Check whether a user has an e-mail address',
     sent: emailQuery,
     check: checkEmail,
   },
   {
     path: 'check-name-exists',
-    summary: 'Whether somebody has a user name, or a first and a last name',
+    summary: 'Check whether a user has a user name, or a first and a last name',
     sent: nameQuery,
     check: checkName,
   },

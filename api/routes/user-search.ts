@@ -16,7 +16,7 @@ const PAGE_SIZE = 24
 const FIRST = 10
 const SHORTEST_SEARCH = 2
 
-/** Searches among all users. */
+/** Searches in all users. */
 export function userSearchRoutes(deps: AppDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
 
@@ -73,7 +73,10 @@ const listQuery = z.object({
 
 type Sent = Omit<z.output<typeof listQuery>, 'page' | 'page_size'>
 
-/** A choice that is switched off is none: `only_staff=false` finds everybody. */
+/**
+ * Translates parameters to a filter. A false `only_...` is no filter: `only_staff=false` finds all
+ * users.
+ */
 function filterOf(sent: Sent): UserFilter {
   const onlyStaff = sent.only_staff || undefined
   const onlyExternal = sent.only_external ? false : undefined
@@ -89,14 +92,14 @@ function filterOf(sent: Sent): UserFilter {
 }
 
 const listsUsers = operation({
-  summary: 'A page of the users that a search finds',
+  summary: 'List a page of the users that match',
   who: 'users',
   query: listQuery,
   answers: { 200: userPage },
 })
 
 const findsFirst = operation({
-  summary: `The first ${FIRST} users that a search for ${SHORTEST_SEARCH} letters or more finds`,
+  summary: `List the first ${FIRST} users that match a text of at least ${SHORTEST_SEARCH} characters`,
   who: 'users',
   query: smallQuery,
   answers: { 200: z.array(tinyUser) },

@@ -42,7 +42,7 @@ export interface UserRoutesDeps extends AppDeps {
   readonly attempts: PasswordAttempts
 }
 
-/** Users as they see each other and themselves, and what they and superusers change. */
+/** Users: reads, and changes by the user and superusers. */
 export function userRoutes(deps: UserRoutesDeps): Router {
   const router = Router({ strict: true, caseSensitive: true })
   const { db, reader, sendAnswer } = deps
@@ -79,15 +79,15 @@ export function userRoutes(deps: UserRoutesDeps): Router {
     })
     .all(methodNotAllowed('GET'))
 
-  // The id in its path says nothing: clients name the user in the query.
+  // The id in the path is not used: clients send the user in the query.
   router
     .route('/users/:id/check_staff_profile')
     .get(checksProfile, async (req, res) => {
       parseId(req.params.id, 'User')
-      const asking = await deps.requireUser(req)
+      const viewer = await deps.requireUser(req)
       const { user_id } = parse(checkQuery, req.query)
       if (user_id === undefined) throw new PublicError('invalid', 'User ID required')
-      const isOwn = asking.isSuperuser || asking.userId === user_id
+      const isOwn = viewer.isSuperuser || viewer.userId === user_id
       const check = await reader.query((trx) =>
         checkStaffProfile(trx, user_id, isOwn ? 'private' : 'full'),
       )
@@ -154,7 +154,10 @@ export function userRoutes(deps: UserRoutesDeps): Router {
       .all(methodNotAllowed('POST'))
   }
 
-  /** The hash that the password in a request matches; null for a request without one. */
+  /**
+   * Returns the stored hash that `current_password` matches; null if the request has none.
+   * @throws PublicError `invalid` if the password is wrong.
+   */
   async function hashConfirmedBy(req: Request, userId: string): Promise<string | null> {
     const given = confirmation.safeParse(req.body)
     if (!given.success) return null
@@ -170,7 +173,10 @@ export function userRoutes(deps: UserRoutesDeps): Router {
   return router
 }
 
-/** Names the change for the security log: of rights, else of what names or reaches the user. */
+/**
+ * Adds the change to the security log: `rights_change` for flags, else `address_change` for e-mail
+ * and user name.
+ */
 function addUserChange(req: Request, targetUserId: string, patch: UserPatch): void {
   const changed = Object.keys(patch)
   const event = changed.some(isFlag)
@@ -185,19 +191,19 @@ const confirmation = z.object({ current_password: z.string().min(1).max(4096) })
 
 const checkQuery = z.object({ user_id: parameter(reference.optional()) })
 
-/** What a GET answers to those who may change a user: themselves and superusers. */
+/** Returns the body of a GET of a user, as the user and superusers receive it. */
 const shown = async (trx: Transaction<Database>, id: string) =>
   (await findUser(trx, id, 'private'))?.body ?? null
 
 const writtenUser = async (trx: Transaction<Database>, id: string) =>
   tagged(written(await shown(trx, id)))
 
-/** Without a value a flag becomes what it is not. */
+/** Without a value the flag is toggled. */
 const flags = z.object({ is_active: z.boolean(), is_superuser: z.boolean() }).partial()
 
 const userPatch = z
   .object({
-    // As Django's forms do: a log-in looks for the name in this form.
+    // Normalized as in Django's forms: a log-in searches for the normalized name.
     username: text(150)
       .min(1)
       .normalize('NFKC')
@@ -205,7 +211,7 @@ const userPatch = z
         /^[\p{L}\p{N}_.@+-]*$/u,
         'Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.',
       ),
-    // Many have none, and one blank would be taken.
+    // An empty address becomes null: the column is unique, and many users have no address.
     email: email.nullable().transform((address) => address || null),
     first_name: text(100).nullable(),
     last_name: text(100).nullable(),
@@ -215,31 +221,31 @@ const userPatch = z
     is_staff: z.boolean(),
     is_active: z.boolean(),
     is_aec: z.boolean(),
-    /** Needed where users change their own e-mail address. */
+    /** Required when users change their own e-mail address. */
     current_password: z.string().max(4096),
   })
   .partial()
 
 const showsMe = operation({
-  summary: 'Whoever asks, as they see themselves',
+  summary: 'Get the logged-in user',
   who: 'users',
   answers: { 200: me },
 })
 
 const showsOwnProfile = operation({
-  summary: 'The staff profile of whoever asks, also while it is hidden',
+  summary: 'Get the staff profile of the logged-in user, even if it is hidden',
   who: 'users',
   answers: { 200: privateStaffProfile },
 })
 
 const showsMark = operation({
-  summary: 'Whether a user is a member of staff',
+  summary: 'Check whether a user is a member of staff',
   who: 'users',
   answers: { 200: staffMark },
 })
 
 const checksProfile = operation({
-  summary: 'Whether a user has a staff profile that the viewer may see, and what it shows',
+  summary: 'Check whether a user has a staff profile that the viewer may read, and get it',
   who: 'users',
   query: checkQuery,
   answers: { 200: staffProfileCheck },
@@ -247,28 +253,28 @@ const checksProfile = operation({
 
 const showsUser = operation({
   summary:
-    'A user as other users see them; what a hidden profile says only to its owner and superusers',
+    'Get a user; the content of a hidden profile is included for its owner and superusers only',
   who: 'users',
   answers: { 200: user },
 })
 
 const changesUser = operation({
-  summary: 'Changes a user; what they may do, superusers alone',
-  who: 'they themselves, and superusers',
+  summary: 'Change a user; only superusers can change permissions',
+  who: 'the user and superusers',
   body: userPatch,
   answers: { 200: user },
 })
 
 const deletesUser = operation({
   event: 'user_deletion',
-  summary: 'Deletes a user with what is theirs alone',
+  summary: 'Delete a user and all data that belongs to this user only',
   who: 'superusers',
   answers: { 204: null },
 })
 
 const togglesActive = operation({
   event: 'rights_change',
-  summary: 'Keeps a user out, or lets them in again',
+  summary: 'Deactivate or activate a user',
   who: 'superusers',
   body: flags.pick({ is_active: true }),
   isBodyOptional: true,
@@ -278,7 +284,7 @@ const togglesActive = operation({
 
 const togglesSuperuser = operation({
   event: 'rights_change',
-  summary: 'Makes a superuser of a user, or takes that back',
+  summary: 'Make a user a superuser, or revoke this',
   who: 'superusers',
   body: flags.pick({ is_superuser: true }),
   isBodyOptional: true,

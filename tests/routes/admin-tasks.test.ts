@@ -127,8 +127,8 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       const noSuch = 'Invalid pk "999" - object does not exist.'
       const effects = await effectsOf(api.db, async () => {
         for (const [body, field, message] of [
-          [{}, 'action', 'This is no action that can be asked for.'],
-          [{ ...deletion, action: 'x' }, 'action', 'This is no action that can be asked for.'],
+          [{}, 'action', 'This action cannot be requested.'],
+          [{ ...deletion, action: 'x' }, 'action', 'This action cannot be requested.'],
           [{ ...deletion, project: undefined }, 'project', required],
           [{ ...deletion, project: null }, 'project', 'This field may not be null.'],
           [{ ...deletion, project: 999 }, 'project', noSuch],
