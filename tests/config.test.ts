@@ -128,7 +128,7 @@ describe('configuration', () => {
       algorithms: ['RS256', 'ES256'],
       userClaim: 'email',
       emailVerifiedClaim: 'email_verified',
-      maxLifeS: 86_400,
+      maxLifetimeS: 86_400,
     })
     for (const url of [
       'http://127.0.0.1:8080/keys',
