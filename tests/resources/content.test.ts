@@ -79,7 +79,7 @@ describe('content', function () {
       ['business_area=9223372036854775807;page=1', 0],
     ] as const) {
       const answer = await load(staffList, {}, variant)
-      expect(answer).to.have.property('keep', false)
+      expect(answer).to.have.property('cacheable', false)
       expect(JSON.parse(answer?.body ?? '')).to.deep.equal({
         profiles: [],
         total_results: total,
