@@ -13,7 +13,7 @@ const deletion = { action: 'deleteproject', project: 51, reason: 'Double' }
 const merge = { action: 'mergeuser', primary_user: 1, secondary_users: [2, 4] }
 const caretaker = { action: 'setcaretaker', primary_user: 1, secondary_users: [3] }
 
-describeOnBothTables('requests to administrators over HTTP', (api) => {
+describeOnBothTables('admin tasks over HTTP', (api) => {
   const ask = (body: unknown, as: number | undefined = OUT) =>
     api.send('POST', 'adminoptions/tasks', { body, ...(as && { as }) })
   const decide = (id: number, verb: string, as: number | undefined = SUE, body?: unknown) =>
@@ -49,8 +49,8 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
          '2099-01-01')`.execute(api.db),
   )
 
-  describe('a request', () => {
-    it('T81: to delete a project marks it', async () => {
+  describe('POST /adminoptions/tasks', () => {
+    it('marks a project whose deletion is requested [T81]', async () => {
       const effects = await effectsOf(api.db, async () => {
         const { status, headers, body } = await ask({ ...deletion, notes: ' Soon ' }, MEL)
         expect(status).to.equal(201)
@@ -74,14 +74,14 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       ])
     })
 
-    it('to delete a project is accepted from its members and superusers only', async () => {
+    it('accepts the deletion of a project only from its members and superusers', async () => {
       for (const as of [LEA, MEL, SUE]) {
         await api.reset()
         expect((await ask(deletion, as)).status).to.equal(201)
       }
       await api.reset()
       const effects = await effectsOf(api.db, async () => {
-        // Whether or not there is such a project, and whatever else is said.
+        // The status does not depend on the existence of the project or the validity of the body.
         for (const body of [
           deletion,
           { ...deletion, project: 999 },
@@ -95,7 +95,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(effects).to.deep.equal([])
     })
 
-    it('to delete a project is rejected with 403 from a member who is removed while it waits', async () => {
+    it('answers 403 to a member who is removed while the request waits', async () => {
       const lock = sql`select from projects_project where id = 51 for update`
       const answers = await interleave(api.db, lock, [
         () => api.send('DELETE', 'projects/project_members/51/2', { as: LEA }),
@@ -104,7 +104,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(statusesOf(answers)).to.deep.equal([204, 403])
     })
 
-    it('to merge users or set a caretaker names them, also as some clients do', async () => {
+    it('accepts the users of a merge or a caretaker under the field names of all clients', async () => {
       const merged = await ask({
         action: 'mergeuser',
         primaryUserId: '1',
@@ -118,11 +118,11 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(adminTask.parse(set.body)).to.include({ end_date: '2099-12-31T00:00:00+08:00' })
     })
 
-    it('needs a session', async () => {
+    it('requires a session', async () => {
       for (const as of [0, OLD]) expect((await ask(deletion, as)).status).to.equal(401)
     })
 
-    it('is refused with a message for every wrong field, and then not done at all', async () => {
+    it('rejects invalid fields with 400 and a message each, and writes nothing', async () => {
       const required = 'This field is required.'
       const noSuch = 'Invalid pk "999" - object does not exist.'
       const effects = await effectsOf(api.db, async () => {
@@ -173,7 +173,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(effects).to.deep.equal([])
     })
 
-    it('T81: is made once, also by two at the same time', async () => {
+    it('answers 409 to a duplicate request, also to a concurrent one [T81]', async () => {
       const project = sql`select from projects_project where id = 51 for update`
       const user = sql`select from users_user where id = 1 for update`
       for (const [lock, body, detail] of [
@@ -192,8 +192,8 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
     })
   })
 
-  describe('a decision', () => {
-    it('T81 (403 instead of 401): is a superuser’s, and a requester may take a request back', async () => {
+  describe('POST /adminoptions/tasks/:id/approve, reject and cancel', () => {
+    it('lets superusers decide, and only the requester cancel [T81, 403 instead of 401]', async () => {
       for (const [id, requester, named] of [
         [DELETION, MEL, [MEL]],
         [MERGE, OUT, [LEA, MEL, OUT]],
@@ -203,7 +203,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
           for (const as of [LEA, MEL, OUT].filter(
             (user) => verb !== 'cancel' || user !== requester,
           )) {
-            // For a user whom it does not name a request does not exist.
+            // A request does not exist for users that it does not name.
             const wanted = named.some((user) => user === as) ? 403 : 404
             expect((await decide(id, verb, as)).status, `${verb} ${id}`).to.equal(wanted)
           }
@@ -217,7 +217,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       }
     })
 
-    it('needs a request', async () => {
+    it('answers 404 for a task that does not exist', async () => {
       for (const verb of ['approve', 'reject', 'cancel', 'respond']) {
         const { status, body } = await decide(999, verb)
         expect(status).to.equal(404)
@@ -227,7 +227,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       }
     })
 
-    it('T81: for a deletion deletes the project, and keeps the request', async () => {
+    it('deletes the project of an approved deletion, and keeps the request [T81]', async () => {
       const effects = await effectsOf(api.db, async () => {
         const { status, body } = await decide(DELETION, 'approve')
         expect(status).to.equal(200)
@@ -246,7 +246,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(effects.filter((effect) => !effect.startsWith('- '))).to.have.length(1)
     })
 
-    it('T81: against a deletion unmarks the project', async () => {
+    it('unmarks the project of a rejected or cancelled deletion [T81]', async () => {
       for (const [verb, as, status] of [
         ['reject', SUE, 'rejected'],
         ['cancel', MEL, 'cancelled'],
@@ -259,7 +259,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       }
     })
 
-    it('for a caretaker sets one, until the time that was asked for', async () => {
+    it('sets the caretaker of an approved request until the requested time', async () => {
       const effects = await effectsOf(api.db, async () => {
         expect((await decide(CARETAKER, 'approve')).status).to.equal(200)
       })
@@ -276,7 +276,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(relation.end_date?.getUTCFullYear()).to.be.above(2097)
     })
 
-    it('is taken once, whoever meets', async () => {
+    it('carries out one of two concurrent decisions and answers the other with 409', async () => {
       for (const [id, lock] of [
         [DELETION, sql`select from projects_project where id = 205 for update`],
         [MERGE, sql`select from users_user where id = 1 for update`],
@@ -301,7 +301,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       }
     })
 
-    it('and a deletion by a leader meet: the project goes once', async () => {
+    it('deletes the project once if a direct deletion is concurrent', async () => {
       const lock = sql`select from projects_project where id = 205 for update`
       const remove = () => api.send('DELETE', 'projects/205', { as: SUE })
       const first = await interleave(api.db, lock, [() => decide(DELETION, 'approve'), remove])
@@ -311,7 +311,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(statusesOf(second)).to.deep.equal([204, 404])
     })
 
-    it('is refused when what it is about is gone', async () => {
+    it('answers 409 to an approval whose project or user no longer exists', async () => {
       await sql`update adminoptions_admintask set project_id = null where id = 262`.execute(api.db)
       await sql`update adminoptions_admintask set secondary_users = '[999]' where id = 271`.execute(
         api.db,
@@ -323,7 +323,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
         const effects = await effectsOf(api.db, async () => {
           const { status, body } = await decide(id, 'approve')
           expect(status).to.equal(409)
-          expect(body).to.include({ detail: 'What this request is about no longer exists.' })
+          expect(body).to.include({ detail: 'The subject of this request no longer exists.' })
         })
         expect(effects).to.deep.equal([])
         expect((await decide(id, 'reject')).status).to.equal(200)
@@ -331,8 +331,8 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
     })
   })
 
-  describe('an answer to a request for a caretaker', () => {
-    it('T81 (403 instead of 401): is given by the requested caretaker and the covered user', async () => {
+  describe('POST /adminoptions/tasks/:id/respond', () => {
+    it('accepts only the requested caretaker and the covered user [T81, 403 instead of 401]', async () => {
       for (const [as, status] of [
         [0, 401],
         [OLD, 401],
@@ -356,7 +356,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect((await decide(DELETION, 'respond', OUT, { action: 'approve' })).status).to.equal(404)
     })
 
-    it('approves a request by another user only from the covered user', async () => {
+    it('lets only the covered user approve a request by another user', async () => {
       const effects = await effectsOf(api.db, async () => {
         expect((await decide(CARETAKER, 'respond', OUT, { action: 'approve' })).status).to.equal(
           403,
@@ -366,7 +366,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect((await decide(CARETAKER, 'respond', MEL, { action: 'approve' })).status).to.equal(200)
     })
 
-    it('approves or rejects a request by the covered user, once', async () => {
+    it('lets the caretaker decide once on a request by the covered user', async () => {
       await sql`update adminoptions_admintask set requester_id = 2 where id = 272`.execute(api.db)
       const approved = await effectsOf(api.db, async () => {
         const { status, body } = await decide(CARETAKER, 'respond', OUT, { action: 'approve' })
@@ -384,11 +384,11 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
     })
   })
 
-  describe('a merge without a request', () => {
+  describe('POST /adminoptions/mergeusers', () => {
     const mergeUsers = (body: unknown, as: number | undefined = SUE) =>
       api.send('POST', 'adminoptions/mergeusers', { body, ...(as && { as }) })
 
-    it('T82 (403 instead of 401): is a superuser’s', async () => {
+    it('accepts superusers only [T82, 403 instead of 401]', async () => {
       for (const [as, status] of [
         [0, 401],
         [OLD, 401],
@@ -409,7 +409,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(effects).to.include.members(['- users_user 2', '- users_user 4'])
     })
 
-    it('T82: needs others who exist', async () => {
+    it('rejects missing users, users that do not exist and a merge of a user with itself [T82]', async () => {
       const effects = await effectsOf(api.db, async () => {
         for (const [body, field] of [
           [{ secondaryUsers: [2] }, 'primaryUser'],
@@ -427,7 +427,7 @@ describeOnBothTables('requests to administrators over HTTP', (api) => {
       expect(effects).to.deep.equal([])
     })
 
-    it('and its reverse meet: one person is left', async () => {
+    it('keeps one user if the reverse merge is concurrent', async () => {
       const lock = sql`select from users_user where id = 1 for update`
       const answers = await interleave(api.db, lock, [
         () => mergeUsers({ primaryUser: 1, secondaryUsers: [2] }),

@@ -6,8 +6,8 @@ import { expectForSuperusersOnly, expectNotFound } from './superusers-only.ts'
 
 const [LEA, SUE] = [1, 3]
 
-// 35 is Notre Dame, where Lea is from; 36 is Griffith, and 39 is Murdoch, which nobody is from.
-describeOnBothTables('affiliations as superusers keep them', (api) => {
+// Affiliation 35 is Notre Dame with Lea, 36 is Griffith, and 39 is Murdoch without members.
+describeOnBothTables('writes of affiliations over HTTP', (api) => {
   const post = (body: unknown, as = SUE, path = '') =>
     api.send('POST', `agencies/affiliations${path}`, { as, body })
   const put = (body: unknown, as = SUE, id = '35') =>
@@ -66,7 +66,7 @@ describeOnBothTables('affiliations as superusers keep them', (api) => {
     return work?.affiliation_id
   }
 
-  it('are made under a name that is free (T75)', async () => {
+  it('create an affiliation with a unique name [T75]', async () => {
     const { status, headers, body } = await post({ name: ' Edith Cowan ' })
     expect(status).to.equal(201)
     expect(headers['cache-control']).to.equal('no-store')
@@ -78,7 +78,7 @@ describeOnBothTables('affiliations as superusers keep them', (api) => {
     expect(answers.map(({ status }) => status)).to.have.members([201, 409])
   })
 
-  it('are renamed wherever projects list them by exactly that name (T77)', async () => {
+  it('rename an affiliation in every list of projects with exactly that name [T77]', async () => {
     const { status, body } = await put({ name: ' University, WA ' })
     expect(status).to.equal(200)
     expect(affiliation.parse(body)).to.include({ id: 35, name: 'University, WA' })
@@ -92,7 +92,7 @@ describeOnBothTables('affiliations as superusers keep them', (api) => {
     expect((await put({ name: 'Griffith' })).status).to.equal(409)
   })
 
-  it('that are not renamed are left alone', async () => {
+  it('write nothing if the name does not change', async () => {
     const stored = () => api.db.selectFrom('agencies_affiliation').selectAll().execute()
     const before = [await stored(), await lists()]
     for (const body of [{}, { name: 'Notre Dame' }]) {
@@ -101,7 +101,7 @@ describeOnBothTables('affiliations as superusers keep them', (api) => {
     expect([await stored(), await lists()]).to.deep.equal(before)
   })
 
-  it('are not renamed where a list would become too long', async () => {
+  it('answer 409 to a new name with which a list would become too long', async () => {
     await api.db
       .updateTable('projects_externalprojectdetails')
       .set({ collaboration_with: `Notre Dame; ${'x'.repeat(1480)}` })
@@ -114,7 +114,7 @@ describeOnBothTables('affiliations as superusers keep them', (api) => {
     expect((await lists())[0]).to.equal('Notre Dame; Griffith')
   })
 
-  it('leave people and lists when they are deleted: 204, where others said 200 and how many (T75)', async () => {
+  it('remove a deleted affiliation from users and lists [T75, 204 instead of 200 with a count]', async () => {
     const { status, body } = await remove()
     expect({ status, body }).to.deep.equal({ status: 204, body: '' })
     expect(await names()).to.deep.equal(['Griffith', 'Murdoch'])
@@ -128,7 +128,7 @@ describeOnBothTables('affiliations as superusers keep them', (api) => {
     expect((await remove()).status).to.equal(404)
   })
 
-  it('are merged into one, with people and in lists, where it stands once (T75)', async () => {
+  it('merge affiliations of users and of lists without duplicates [T75]', async () => {
     const { status, body } = await merge(36, ['35', 39, 36])
     expect(status).to.equal(200)
     expect(body).to.deep.equal({ message: 'Merged!' })
@@ -142,7 +142,7 @@ describeOnBothTables('affiliations as superusers keep them', (api) => {
     expect(await affiliationOf(LEA)).to.equal('36')
   })
 
-  it('are not merged with what is not there', async () => {
+  it('answer 400 to a merge with an affiliation that does not exist', async () => {
     for (const [primary, secondaries, field, message] of [
       [999, [35], 'primaryAffiliation', /Invalid pk "999"/],
       [36, [35, 999], 'secondaryAffiliations', /Invalid pk "999"/],
@@ -160,7 +160,7 @@ describeOnBothTables('affiliations as superusers keep them', (api) => {
     expect(await names()).to.deep.equal(['Griffith', 'Murdoch', 'Notre Dame'])
   })
 
-  it('are cleaned of those that nobody has and nothing lists (T75)', async () => {
+  it('delete affiliations that no user has and no project lists [T75]', async () => {
     const { status, body } = await post({}, SUE, '/clean_orphaned')
     expect(status).to.equal(200)
     expect(body).to.deep.equal({
@@ -176,7 +176,7 @@ describeOnBothTables('affiliations as superusers keep them', (api) => {
     })
   })
 
-  it('are superusers’ to keep, and must be there', async () => {
+  it('are for superusers only, and answer 404 for an affiliation that does not exist', async () => {
     await expectForSuperusersOnly(api, [
       ['POST', 'agencies/affiliations'],
       ['POST', 'agencies/affiliations/merge'],
@@ -194,7 +194,7 @@ describeOnBothTables('affiliations as superusers keep them', (api) => {
     )
   })
 
-  it('are refused with a message for a wrong name', async () => {
+  it('reject an invalid name with 400 and a message', async () => {
     for (const [name, message] of [
       ['', /may not be blank/],
       [null, /may not be null/],

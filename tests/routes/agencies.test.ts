@@ -15,7 +15,7 @@ const namesIn = (body: unknown) =>
     .parse(body)
     .map(({ name }) => name)
 
-describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
+describeOnBothTables('branches and business areas over HTTP', (api, madeByDjango) => {
   const post = (body: unknown, as = SUE) => api.send('POST', 'agencies/branches', { as, body })
   const put = (body: unknown, as = SUE, id = '21') =>
     api.send('PUT', `agencies/branches/${id}`, { as, body })
@@ -24,7 +24,7 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
     api.db.selectFrom('agencies_branch').selectAll().where('id', '=', '21').executeTakeFirst()
 
   describe('reads', () => {
-    it('T73: list every branch by name', async () => {
+    it('list all branches ordered by name [T73]', async () => {
       const { status, headers, body } = await api.send('GET', 'agencies/branches', { as: LEA })
       expect(status).to.equal(200)
       expect(headers['cache-status']).to.equal('spms; fwd=bypass; detail=off')
@@ -33,7 +33,7 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       expect(blank.body).to.deep.equal(body)
     })
 
-    it('T73: find branches by a part of their name', async () => {
+    it('find branches by a part of the name [T73]', async () => {
       for (const [query, names] of [
         ['searchTerm=R', ['Broome', 'Perth']],
         ['searchTerm=%25', ['Albany 100%']],
@@ -51,7 +51,7 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       expect(bad.status).to.equal(400)
     })
 
-    it('T73: show one branch', async () => {
+    it('show a branch [T73]', async () => {
       const { status, headers, body } = await api.send('GET', 'agencies/branches/021', {
         as: LEA,
       })
@@ -69,13 +69,13 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       }
     })
 
-    it('T74: list business areas', async () => {
+    it('list business areas [T74]', async () => {
       const { status, body } = await api.send('GET', 'agencies/business_areas', { as: LEA })
       expect(status).to.equal(200)
       expect(z.array(businessArea).parse(body)).to.have.length(2)
     })
 
-    it('need a session, and answer HEAD', async () => {
+    it('require a session, and answer HEAD', async () => {
       for (const path of [
         'agencies/branches',
         'agencies/branches?searchTerm=r',
@@ -89,8 +89,8 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
     })
   })
 
-  describe('a new branch', () => {
-    it('T73: is a superuser’s to make', async () => {
+  describe('POST /agencies/branches', () => {
+    it('creates a branch for a superuser [T73]', async () => {
       const { status, headers, body } = await post({ name: ' Derby ', agency: '12', manager: 2 })
       expect(status).to.equal(201)
       expect(headers['cache-control']).to.equal('no-store')
@@ -106,7 +106,7 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       expect(row.updated_at.getTime()).to.be.closeTo(Date.now(), 60_000)
     })
 
-    it('may belong to no agency, under any name', async () => {
+    it('accepts any name for a branch without an agency', async () => {
       for (const body of [{ name: 'Broome' }, { name: 'Broome', agency: null, manager: null }]) {
         const answer = await post(body)
         expect(answer.status).to.equal(201)
@@ -114,7 +114,7 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       }
     })
 
-    it('is refused to others first', async () => {
+    it('rejects other users before it validates the body', async () => {
       expect((await post({}, LEA)).status).to.equal(403)
       expect((await post({}, OLD)).status).to.equal(401)
       expect((await api.send('POST', 'agencies/branches', { body: {} })).status).to.equal(401)
@@ -123,7 +123,7 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       expect((await api.send('POST', path, { as: SUE, body: {}, headers })).status).to.equal(403)
     })
 
-    it('T73: needs a name that is free in its agency', async () => {
+    it('answers 409 to a name that exists in the agency [T73]', async () => {
       const { status, headers, body } = await post({ name: 'Perth', agency: 11 })
       expect(status).to.equal(409)
       expect(headers['content-type']).to.equal('application/problem+json')
@@ -131,14 +131,14 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       expect((await post({ name: 'Perth', agency: 12 })).status).to.equal(201)
     })
 
-    it('is made once by two at the same time', async () => {
+    it('creates one of several concurrent branches with the same name', async () => {
       const body = { name: 'Twice', agency: 11 }
       const answers = await Promise.all([post(body), post(body), post(body)])
       const statuses = answers.map(({ status }) => status)
       expect(statuses).to.have.members([201, 409, 409])
     })
 
-    it('is refused with a message for every wrong field', async () => {
+    it('rejects invalid fields with 400 and a message each', async () => {
       for (const [body, field, message] of [
         [{}, 'name', 'This field is required.'],
         [undefined, 'name', 'This field is required.'],
@@ -157,8 +157,8 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
     })
   })
 
-  describe('a change of a branch', () => {
-    it('T73 (200 instead of 202): is a superuser’s', async () => {
+  describe('PUT /agencies/branches/:id', () => {
+    it('lets only superusers change a branch [T73, 200 instead of 202]', async () => {
       const { status, body } = await put({ name: 'Kensington', manager: null })
       expect(status).to.equal(200)
       expect(branch.parse(body)).to.deep.equal({
@@ -174,7 +174,7 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       expect((await put({}, SUE, '999')).body).to.include({ detail: 'Branch 999 not found' })
     })
 
-    it('that changes nothing writes nothing', async () => {
+    it('writes nothing if no value changes', async () => {
       const before = await stored()
       for (const body of [{}, { name: 'Perth' }, { name: 'Perth', agency: 11, id: 5 }]) {
         expect((await put(body)).status).to.equal(200)
@@ -182,7 +182,7 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       expect(await stored()).to.deep.equal(before)
     })
 
-    it('is refused when the name is wrong or taken', async () => {
+    it('rejects an invalid name with 400 and an existing one with 409', async () => {
       expect((await put({ name: '' })).status).to.equal(400)
       expect((await put({ name: null })).status).to.equal(400)
       expect((await put({ agency: 9 })).status).to.equal(400)
@@ -191,14 +191,14 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       expect((await put({ agency: 11 }, SUE, '22')).status).to.equal(409)
     })
 
-    it('keeps what another writes at the same time', async () => {
+    it('keeps concurrent changes of other fields', async () => {
       await Promise.all([put({ name: 'Kensington' }), put({ manager: 2 }), put({ agency: 12 })])
       expect(await stored()).to.include({ name: 'Kensington', manager_id: '2', agency_id: '12' })
     })
   })
 
-  describe('a deletion of a branch', () => {
-    it('T73: takes its addresses, and leaves the people', async () => {
+  describe('DELETE /agencies/branches/:id', () => {
+    it('deletes the addresses of the branch, and keeps its users [T73]', async () => {
       const { status, body } = await remove()
       expect({ status, body }).to.deep.equal({ status: 204, body: '' })
       const addresses = await api.db.selectFrom('contacts_address').select('id').execute()
@@ -215,14 +215,14 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
       expect((await remove()).status).to.equal(404)
     })
 
-    it('is a superuser’s', async () => {
+    it('accepts superusers only', async () => {
       expect((await remove(LEA)).status).to.equal(403)
       expect((await remove(OLD)).status).to.equal(401)
       expect((await remove(LEA, '999')).status).to.equal(403)
       expect((await api.send('DELETE', 'agencies/branches/21')).status).to.equal(401)
     })
 
-    it('is refused while a table that we do not know refers to it', async () => {
+    it('answers 409 while an unknown table refers to the branch', async () => {
       await sql`create table other (branch_id bigint references agencies_branch deferrable initially deferred)`.execute(
         api.db,
       )
@@ -238,7 +238,7 @@ describeOnBothTables('agencies over HTTP', (api, madeByDjango) => {
     })
 
     if (madeByDjango) {
-      it('takes its contact, of which only Django has a table', async () => {
+      it('deletes the contact of the branch, for which only Django has a table', async () => {
         await sql`
           create table contacts_branchcontact (
             branch_id bigint not null references agencies_branch deferrable initially deferred,

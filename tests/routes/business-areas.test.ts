@@ -6,7 +6,7 @@ import { expectForSuperusersOnly, expectNotFound } from './superusers-only.ts'
 const SUE = 3
 const TAKEN = 'The fields name, agency must make a unique set.'
 
-describeOnBothTables('business areas as superusers keep them', (api) => {
+describeOnBothTables('writes of business areas over HTTP', (api) => {
   const post = (body: unknown, as = SUE) =>
     api.send('POST', 'agencies/business_areas', { as, body })
   const put = (body: unknown, as = SUE, id = '31') =>
@@ -22,7 +22,7 @@ describeOnBothTables('business areas as superusers keep them', (api) => {
       .where('id', '=', String(id))
       .executeTakeFirst()
 
-  it('are made open and unpublished (T74)', async () => {
+  it('create an active, unpublished business area [T74]', async () => {
     const { status, headers, body } = await post({
       name: ' Fire ',
       agency: '11',
@@ -50,7 +50,7 @@ describeOnBothTables('business areas as superusers keep them', (api) => {
     expect(least).to.include({ leader: null, division: null, focus: null, data_custodian: null })
   })
 
-  it('are changed in what was sent; null changes nothing, and leader 0 is nobody (T74)', async () => {
+  it('change the fields in the body, ignore null, and remove the leader with 0 [T74]', async () => {
     const given = await put({ name: 'Flora', leader: 2, division: 271, focus: 'F', agency: 12 })
     expect(given.status).to.equal(200)
     expect(businessArea.parse(given.body)).to.include({ name: 'Flora', leader: 2, focus: 'F' })
@@ -67,13 +67,13 @@ describeOnBothTables('business areas as superusers keep them', (api) => {
     expect((await put({ leader: null })).body).to.include({ leader: null })
   })
 
-  it('that a save would not change are left alone', async () => {
+  it('write nothing if no value changes', async () => {
     const before = await stored()
     for (const body of [{}, { name: 'Ecology', agency: 11, is_active: false }]) await put(body)
     expect(await stored()).to.deep.equal(before)
   })
 
-  it('keep what two write at the same time', async () => {
+  it('keep concurrent changes of different fields', async () => {
     const changes = [
       { name: 'Flora' },
       { focus: 'F' },
@@ -93,7 +93,7 @@ describeOnBothTables('business areas as superusers keep them', (api) => {
     })
   })
 
-  it('have a name that is free in their agency', async () => {
+  it('answer 409 to a name that exists in the agency', async () => {
     for (const answer of [
       await post({ name: 'Marine', agency: 11 }),
       await put({ name: 'Marine' }),
@@ -107,7 +107,7 @@ describeOnBothTables('business areas as superusers keep them', (api) => {
     expect(answers.map(({ status }) => status)).to.have.members([201, 409])
   })
 
-  it('are closed and opened (T74)', async () => {
+  it('toggle whether a business area is active [T74]', async () => {
     const { status, body } = await toggle()
     expect(status).to.equal(200)
     expect(businessAreaDetail.parse(body)).to.include({ id: 31, is_active: false, agency: 11 })
@@ -116,7 +116,7 @@ describeOnBothTables('business areas as superusers keep them', (api) => {
     expect(await stored()).to.include({ is_active: false })
   })
 
-  it('leave their people and projects behind when they are deleted (T74)', async () => {
+  it('keep the users and projects of a deleted business area [T74]', async () => {
     expect((await remove(SUE, '32')).status).to.equal(204)
     const photos = await api.db.selectFrom('medias_businessareaphoto').select('id').execute()
     expect(photos).to.deep.equal([])
@@ -142,7 +142,7 @@ describeOnBothTables('business areas as superusers keep them', (api) => {
     expect((await remove()).status).to.equal(404)
   })
 
-  it('are superusers’ to keep, and must be there', async () => {
+  it('are for superusers only, and answer 404 for a business area that does not exist', async () => {
     await expectForSuperusersOnly(api, [
       ['POST', 'agencies/business_areas'],
       ['PUT', 'agencies/business_areas/31'],
@@ -160,7 +160,7 @@ describeOnBothTables('business areas as superusers keep them', (api) => {
     )
   })
 
-  it('are refused with a message for every wrong field', async () => {
+  it('reject invalid fields with 400 and a message each', async () => {
     const before = await stored()
     for (const [change, field, message] of [
       [{ name: ' ' }, 'name', /may not be blank/],

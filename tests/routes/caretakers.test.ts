@@ -31,10 +31,10 @@ describeOnBothTables('caretakers over HTTP', (api) => {
   const statusesOf = (answers: readonly { readonly status: number }[]) =>
     answers.map(({ status }) => status)
 
-  describe('who acts for whom', () => {
+  describe('caretaker relations', () => {
     const wanted = { user: 2, caretaker: 1, reason: 'leave', notes: null, end_date: '2099-01-01' }
 
-    it('T83: is set by the covered user or a superuser, and by nobody else', async () => {
+    it('are created by the covered user or a superuser only [T83]', async () => {
       for (const as of [MEL, SUE]) {
         await api.reset()
         const effects = await effectsOf(api.db, async () => {
@@ -54,7 +54,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
           [LEA, 403],
           [OUT, 403],
         ] as const) {
-          // The caretaker, somebody else, a superuser to be covered, and a user who does not exist.
+          // Valid, with another caretaker, with a covered superuser, with a missing user, invalid.
           for (const body of [
             wanted,
             { ...wanted, caretaker: 3 },
@@ -69,7 +69,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(effects).to.deep.equal([])
     })
 
-    it('T83: is set with a message for every wrong field, and once', async () => {
+    it('are rejected with 400 for invalid fields and with 409 for a duplicate [T83]', async () => {
       for (const [body, field, message] of [
         [{ user: undefined }, 'user', 'This field is required.'],
         [{ user: 999 }, 'user', noSuch],
@@ -91,7 +91,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(statusesOf(answers)).to.deep.equal([201, 409])
     })
 
-    it('lets the caretaker shorten a relation, and only the covered user or a superuser extend it', async () => {
+    it('can be shortened by the caretaker, and extended only by the covered user or a superuser', async () => {
       // Mel acts for Lea without an end.
       const put = (end_date: string | null, as: number) => send('PUT', '64', as, { end_date })
       for (const [as, end_date, status] of [
@@ -111,7 +111,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(texts.body).to.include({ reason: 'Travel', end_date: null })
     })
 
-    it('rejects an extension by a caretaker that waited while the covered user shortened the relation', async () => {
+    it('cannot be extended by a caretaker whose write waited while the covered user shortened them', async () => {
       const lock = sql`select from caretakers_caretaker where id = 64 for update`
       const answers = await interleave(api.db, lock, [
         () => send('PUT', '64', LEA, { end_date: '2099-01-01' }),
@@ -120,7 +120,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(statusesOf(answers)).to.deep.equal([200, 403])
     })
 
-    it('T83: is changed and ended by one of the two or a superuser', async () => {
+    it('are changed and deleted by one of the two users or a superuser [T83]', async () => {
       const sent = { end_date: null, reason: ' Travel ', notes: 'Back soon' }
       const { status, body } = await send('PUT', '263', OUT, sent)
       expect(status).to.equal(200)
@@ -150,7 +150,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(effects).to.deep.equal(['- caretakers_caretaker 263'])
     })
 
-    it('T83: is set by superusers under other names too', async () => {
+    it('are created by superusers under other field names too [T83]', async () => {
       for (const [body, id] of [
         [{ userPk: 2, caretakerPk: 1, reason: 'leave', endDate: '2099-01-01' }, 1],
         [{ user_id: 2, caretaker_id: 3, reason: 'leave', end_date: null }, 3],
@@ -177,14 +177,14 @@ describeOnBothTables('caretakers over HTTP', (api) => {
     })
   })
 
-  describe('a request for a caretaker', () => {
+  describe('caretaker requests', () => {
     const wanted = { user_id: 2, caretaker_id: 4, reason: 'leave', end_date: '2099-01-01' }
     const create = async (as = LEA, body: object = wanted) =>
       requested.parse((await post('requests/create', body, as)).body).task_id
     const decide = (id: number, verb: string, as: number | undefined) =>
       post(`requests/${id}/${verb}`, undefined, as ?? 0)
 
-    it('T83: is anybody’s to make, once', async () => {
+    it('are created by any user, and duplicates are answered with 409 [T83]', async () => {
       const answers = await interleave(api.db, userLock, [
         () => post('requests/create', wanted, LEA),
         () => post('requests/create', wanted, MEL),
@@ -197,7 +197,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(task.secondary_users.map(({ id }) => id)).to.deep.equal([OUT])
     })
 
-    it('is refused with a message for every wrong field', async () => {
+    it('are rejected with 400 for invalid fields', async () => {
       const effects = await effectsOf(api.db, async () => {
         for (const body of [
           { user_id: undefined },
@@ -218,7 +218,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(effects).to.deep.equal([])
     })
 
-    it('is approved at once only by a superuser', async () => {
+    it('are approved immediately only if a superuser creates them', async () => {
       const body = { ...wanted, approve_immediately: true }
       const rejected = await effectsOf(api.db, async () => {
         for (const sent of [body, { ...body, caretaker_id: 999 }, { approve_immediately: true }]) {
@@ -235,8 +235,8 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(effects).to.deep.equal(['+ adminoptions_admintask', '+ caretakers_caretaker'])
     })
 
-    it('T83: lets the requested caretaker approve only what the covered user requested', async () => {
-      // Each as requester, as covered user and as requested caretaker; 3 is a superuser.
+    it('are approved by the requested caretaker only if the covered user requested it [T83]', async () => {
+      // Requester, covered user, requested caretaker, then users answered with 200, 403 and 404.
       for (const [requester, user_id, caretaker_id, allowed, rejected, unseen] of [
         [MEL, MEL, OUT, [MEL, OUT, SUE], [], [LEA]],
         [LEA, MEL, OUT, [MEL, SUE], [LEA, OUT], []],
@@ -269,7 +269,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       }
     })
 
-    it('lets no requested caretaker approve a request whose requester is deleted', async () => {
+    it('are not approved by the requested caretaker if their requester is deleted', async () => {
       const id = await create(MEL)
       await sql`update adminoptions_admintask set requester_id = null where id = ${id}`.execute(
         api.db,
@@ -278,7 +278,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect((await decide(id, 'approve', MEL)).status).to.equal(200)
     })
 
-    it('T83: lets the parties reject a request, and its requester cancel it', async () => {
+    it('can be rejected by both users and cancelled by the requester, and both by superusers [T83]', async () => {
       const id = await create()
       for (const [verb, rejected] of [
         ['approve', [LEA, OUT]],
@@ -310,7 +310,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       }
     })
 
-    it('is carried out once, also when both approve it at the same time', async () => {
+    it('are carried out once if decisions are concurrent', async () => {
       const id = await create(MEL)
       const answers = await interleave(api.db, userLock, [
         () => decide(id, 'approve', OUT),
@@ -323,7 +323,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(caretaker).to.include({ reason: 'leave', end_date: '2099-01-01T00:00:00+08:00' })
     })
 
-    it('and a direct setting meet: there is one caretaker', async () => {
+    it('are answered with 409 if a superuser sets the caretaker concurrently', async () => {
       const id = await create(MEL)
       const answers = await interleave(api.db, userLock, [
         () => post('admin-set', wanted),

@@ -8,7 +8,7 @@ import type { TestApi } from './test-api.ts'
 
 const [LEA, SUE, LIN] = [1, 3, 1201]
 
-describe('the API on tables whose texts have nondeterministic collations', () => {
+describe('the API on tables with nondeterministic collations', () => {
   let issuer: Issuer
   let plain: TestApi
   let api: TestApi
@@ -33,7 +33,7 @@ describe('the API on tables whose texts have nondeterministic collations', () =>
     await issuer[Symbol.asyncDispose]()
   })
 
-  it('finds the same by every search', async () => {
+  it('returns the same results for every search', async () => {
     for (const path of [
       'users/staffprofiles?search=LE',
       'users/list?search=LIN',
@@ -60,7 +60,7 @@ describe('the API on tables whose texts have nondeterministic collations', () =>
     }
   })
 
-  it('counts projects by each text that a status has', async () => {
+  it('counts statuses that differ in case separately', async () => {
     await api.db
       .updateTable('projects_project')
       .set({ status: 'ACTIVE' })
@@ -76,7 +76,7 @@ describe('the API on tables whose texts have nondeterministic collations', () =>
       .execute()
   })
 
-  it('saves a text that differs in its case only', async () => {
+  it('saves a text that differs only in case', async () => {
     const path = 'agencies/branches/21'
     for (const name of ['PERTH', 'Perth']) {
       expect((await api.send('PUT', path, { as: SUE, body: { name } })).status).to.equal(200)
@@ -85,7 +85,7 @@ describe('the API on tables whose texts have nondeterministic collations', () =>
     }
   })
 
-  it('deletes an affiliation that projects list under a name in another case', async () => {
+  it('deletes an affiliation that projects list in another case', async () => {
     const { id } = await api.db
       .insertInto('agencies_affiliation')
       .values({ name: 'dbca', created_at: new Date(), updated_at: new Date() })
@@ -100,7 +100,7 @@ describe('the API on tables whose texts have nondeterministic collations', () =>
     expect(found.status).to.equal(404)
   })
 
-  it('finds a user by exactly the e-mail address and the user name that they have', async () => {
+  it('finds a user only by the exact e-mail address and user name', async () => {
     for (const [email, id] of [
       ['lea@spms.test', '1'],
       ['LEA@spms.test', null],

@@ -4,14 +4,14 @@ import { startTestApi, type TestApi, type TestResponse } from './test-api.ts'
 
 const [LEA, SUE] = [1, 3]
 
-/** A resource with a change of it, or with a deletion. */
+/** A change or deletion of an entity. */
 interface Write {
   readonly path: string
   readonly method: 'PUT' | 'POST' | 'DELETE'
-  /** By default the path of the resource. */
+  /** The path of the write; by default `path`. */
   readonly target?: string
   readonly body?: object
-  /** Another user than the superuser. */
+  /** Id of the user who writes; by default the superuser. */
   readonly as?: number
 }
 
@@ -109,7 +109,7 @@ describe('a write with If-Match', () => {
     const { method, path, target = path, as } = change
     const title = `${method} ${target}${as === undefined ? '' : ' as its owner'}`
 
-    it(`is rejected with 412 after a change, and changes nothing: ${title}`, async () => {
+    it(`is rejected with 412 for an outdated tag, and changes nothing: ${title}`, async () => {
       const before = await read(change)
       expect(before.etag).to.match(/^"[\w-]+"$/)
       for (const tag of ['"old"', `W/${before.etag}`, 'old', '']) {
@@ -120,7 +120,7 @@ describe('a write with If-Match', () => {
       expect(await read(change)).to.deep.equal(before)
     })
 
-    it(`answers with the tag that the next GET has: ${title}`, async () => {
+    it(`returns the ETag of the next GET: ${title}`, async () => {
       const before = await read(change)
       const changed = await write(change, `"other", ${before.etag}`)
       expect(changed.status).to.equal(200)
@@ -131,7 +131,7 @@ describe('a write with If-Match', () => {
   }
 
   for (const deletion of DELETIONS) {
-    it(`deletes what has not been changed, and nothing else: DELETE ${deletion.path}`, async () => {
+    it(`deletes an entity only with its current tag: DELETE ${deletion.path}`, async () => {
       const { etag } = await read(deletion)
       expect((await write(deletion, '"old"')).status).to.equal(412)
       await read(deletion)
@@ -139,14 +139,14 @@ describe('a write with If-Match', () => {
     })
   }
 
-  it('accepts every state with *, and what does not exist is still 404', async () => {
+  it('accepts every state with *, and answers 404 for an entity that does not exist', async () => {
     const [change] = CHANGES as [Write]
     expect((await write(change, '*')).status).to.equal(200)
     expect((await write({ ...change, path: 'agencies/branches/999' }, '*')).status).to.equal(404)
     expect((await write({ ...change, path: 'agencies/branches/999' }, '"x"')).status).to.equal(404)
   })
 
-  it('lets one of two editors through who both saw the same state', async () => {
+  it('accepts one of two concurrent writes with the same tag', async () => {
     const change: Write = { path: 'projects/51', method: 'PUT' }
     const { etag } = await read(change)
     const answers = await Promise.all([
@@ -156,7 +156,7 @@ describe('a write with If-Match', () => {
     expect(answers.map(({ status }) => status)).to.have.members([200, 412])
   })
 
-  it('is checked after access: others learn nothing of the state', async () => {
+  it('is checked after the permission, so that a 403 does not depend on the tag', async () => {
     const change: Write = { path: 'agencies/branches/21', method: 'PUT', body: { name: 'New' } }
     const { etag } = await read(change)
     for (const tag of [etag, '"old"']) {
@@ -164,7 +164,7 @@ describe('a write with If-Match', () => {
     }
   })
 
-  it('compares the parts of a user that have no GET with the answer of the last write', async () => {
+  it('uses the ETag of the last write for parts of a user without GET', async () => {
     for (const [path, body] of [
       ['users/1/pi', { title: 'mr' }],
       ['users/1/membership', { role: 'Other' }],
@@ -193,7 +193,7 @@ describe('a toggle', () => {
     ['users/2/toggleactive', 'is_active', SUE, 'users_user', 2],
     ['users/2/admin', 'is_superuser', SUE, 'users_user', 2],
   ] as const) {
-    it(`sets the value that the body names, however often: ${path}`, async () => {
+    it(`sets the value in the body, also repeatedly: ${path}`, async () => {
       const stored = async () => {
         const { rows } = await sql<{ value: boolean }>`
           select ${sql.ref(field)} as value from ${sql.table(table)} where id = ${id}`.execute(
@@ -201,7 +201,7 @@ describe('a toggle', () => {
         )
         return rows[0]?.value
       }
-      const was = await stored()
+      const before = await stored()
       for (const value of [true, true, false, false]) {
         expect((await api.send('POST', path, { as, body: { [field]: value } })).status).to.equal(
           200,
@@ -211,11 +211,11 @@ describe('a toggle', () => {
       expect((await api.send('POST', path, { as, body: { [field]: 'yes' } })).status).to.equal(400)
       expect((await api.send('POST', path, { as })).status).to.equal(200)
       expect(await stored()).to.equal(true)
-      expect(was).to.be.a('boolean')
+      expect(before).to.be.a('boolean')
     })
   }
 
-  it('hides a project from the page of a member, however often it is told to', async () => {
+  it('hides a project from the page of a member, also repeatedly', async () => {
     const hiddenFrom = async () => {
       const { rows } = await sql<{ ids: number[] }>`
         select hidden_from_staff_profiles as ids from projects_project where id = 51`.execute(

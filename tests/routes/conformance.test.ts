@@ -6,7 +6,7 @@ import type { TestApi } from './test-api.ts'
 
 const [LEA, OUT] = [1, 4]
 const PROFILE = 41
-const NOBODY = 999
+const MISSING = 999
 
 const list = z.looseObject({ profiles: z.array(z.looseObject({ id: z.int() })) })
 const full = z.looseObject({
@@ -16,8 +16,8 @@ const full = z.looseObject({
   education_entries: z.array(z.unknown()),
 })
 
-// What the tests of the API before this one state, where no test of a route says it.
-describe('the contract of the API before', () => {
+// Facts of the previous API that no test of a route contains. See docs/conformance.md.
+describe('the contract of the previous API', () => {
   let api: TestApi
   before(async () => {
     api = await startReadApi()
@@ -26,7 +26,7 @@ describe('the contract of the API before', () => {
 
   const get = (path: string, as?: number) => api.send('GET', path, as === undefined ? {} : { as })
 
-  it('T7: no path ends in a slash, and none is redirected to', async () => {
+  it('has no path that ends in a slash, and no redirects [T7]', async () => {
     const paths = mountedRoutes(api.app)
       .filter(({ method, path }) => method === 'get' && path.startsWith('/api/v1/'))
       .map(({ path }) => path.slice('/api/v1/'.length))
@@ -39,7 +39,7 @@ describe('the contract of the API before', () => {
     }
   })
 
-  it('T8: no method of any path fails on somebody who is not logged in', async () => {
+  it('answers no method of any path with 500 to an anonymous request [T8]', async () => {
     for (const path of new Set(mountedRoutes(api.app).map((route) => route.path))) {
       if (!path.startsWith('/api/v1/')) continue
       const asked = path.slice('/api/v1/'.length).replaceAll(/:\w+/g, '1')
@@ -51,7 +51,7 @@ describe('the contract of the API before', () => {
     }
   })
 
-  it('T30: the staff list is for everybody, also searched and by business area', async () => {
+  it('lists staff publicly, also by search term and business area [T30]', async () => {
     for (const query of ['', '?search=Lea', '?business_area=31']) {
       const { status, body } = await get(`users/staffprofiles${query}`)
       expect(status, query).to.equal(200)
@@ -62,7 +62,7 @@ describe('the contract of the API before', () => {
     }
   })
 
-  it('T32, T36: a staff profile and its sections are for everybody, each with what it is about', async () => {
+  it('shows staff profiles and their sections publicly [T32, T36]', async () => {
     const path = `users/staffprofiles/${PROFILE}`
     expect(full.parse((await get(path)).body).user.id).to.equal(LEA)
     expect((await get(`${path}/hero`)).body).to.have.nested.property('user.id', LEA)
@@ -73,7 +73,7 @@ describe('the contract of the API before', () => {
     )
   })
 
-  it('T37, T38 (null instead of the log-in address): the address is the public one while that is on', async () => {
+  it('shows the public e-mail address while it is enabled [T37, T38, null instead of the log-in address]', async () => {
     const shown = async () => [
       full.parse((await get(`users/staffprofiles/${PROFILE}`)).body).user.email,
       z
@@ -93,7 +93,7 @@ describe('the contract of the API before', () => {
     await turn(true)
   })
 
-  it('T39: a staff profile has as many keywords and entries as there are', async () => {
+  it('shows all keywords and entries of a staff profile [T39]', async () => {
     const { keywords, employment_entries, education_entries } = full.parse(
       (await get(`users/staffprofiles/${PROFILE}`)).body,
     )
@@ -114,8 +114,8 @@ describe('the contract of the API before', () => {
     expect(keywords).to.have.length(1)
   })
 
-  it('T42 (the second for users only): who is in no project has none to show, nor has nobody', async () => {
-    for (const id of [OUT, NOBODY]) {
+  it('answers an empty list for a user without projects and for a missing user [T42, the second for users only]', async () => {
+    for (const id of [OUT, MISSING]) {
       expect(await get(`users/${id}/projects_staff_profile`)).to.include({ status: 200 })
       expect((await get(`users/${id}/projects_staff_profile`)).body).to.deep.equal([])
       expect((await get(`users/${id}/projects`, LEA)).body).to.deep.equal([])
@@ -123,7 +123,7 @@ describe('the contract of the API before', () => {
     }
   })
 
-  it('T71: a project has its business area, its areas in their order, its request to be deleted and its tag', async () => {
+  it('shows the business area, the ordered areas, the deletion request and the tag of a project [T71]', async () => {
     const { project } = z
       .looseObject({ project: z.looseObject({ areas: z.array(z.looseObject({ id: z.int() })) }) })
       .parse((await get('projects/204', LEA)).body)

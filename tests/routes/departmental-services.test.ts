@@ -5,7 +5,7 @@ import { expectForSuperusersOnly, expectNotFound } from './superusers-only.ts'
 
 const SUE = 3
 
-describeOnBothTables('departmental services as superusers keep them', (api) => {
+describeOnBothTables('writes of departmental services over HTTP', (api) => {
   const post = (body: unknown, as = SUE) => api.send('POST', 'agencies/services', { as, body })
   const put = (body: unknown, as = SUE, id = '203') =>
     api.send('PUT', `agencies/services/${id}`, { as, body })
@@ -17,7 +17,7 @@ describeOnBothTables('departmental services as superusers keep them', (api) => {
       .where('id', '=', '203')
       .executeTakeFirst()
 
-  it('are made and changed in what was sent (T76)', async () => {
+  it('create a service, and change the fields in the body [T76]', async () => {
     const made = await post({ name: ' Fire ', director: '2' })
     expect(made.status).to.equal(201)
     expect(departmentalService.parse(made.body)).to.include({ name: 'Fire', director: 2 })
@@ -37,7 +37,7 @@ describeOnBothTables('departmental services as superusers keep them', (api) => {
     expect(await stored()).to.include({ name: 'A', director_id: '2' })
   })
 
-  it('leave their projects behind when they are deleted (T76)', async () => {
+  it('keep the projects of a deleted service [T76]', async () => {
     const { status, body } = await remove()
     expect({ status, body }).to.deep.equal({ status: 204, body: '' })
     const details = await api.db
@@ -52,7 +52,7 @@ describeOnBothTables('departmental services as superusers keep them', (api) => {
     expect((await remove()).status).to.equal(404)
   })
 
-  it('are superusers’ to keep, and must be there', async () => {
+  it('are for superusers only, and answer 404 for a service that does not exist', async () => {
     await expectForSuperusersOnly(api, [
       ['POST', 'agencies/services'],
       ['PUT', 'agencies/services/203'],
@@ -68,7 +68,7 @@ describeOnBothTables('departmental services as superusers keep them', (api) => {
     )
   })
 
-  it('are refused with a message for every wrong field', async () => {
+  it('reject invalid fields with 400 and a message each', async () => {
     for (const [change, field, message] of [
       [{ name: '' }, 'name', /may not be blank/],
       [{ name: 'x'.repeat(321) }, 'name', /no more than 320/],

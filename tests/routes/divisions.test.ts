@@ -5,7 +5,7 @@ import { expectForSuperusersOnly, expectNotFound } from './superusers-only.ts'
 
 const [LEA, SUE] = [1, 3]
 
-describeOnBothTables('divisions as superusers keep them', (api) => {
+describeOnBothTables('writes of divisions over HTTP', (api) => {
   const post = (body: unknown, as = SUE) => api.send('POST', 'agencies/divisions', { as, body })
   const put = (body: unknown, as = SUE, id = '271') =>
     api.send('PUT', `agencies/divisions/${id}`, { as, body })
@@ -17,7 +17,7 @@ describeOnBothTables('divisions as superusers keep them', (api) => {
   const receivers = (body: unknown) =>
     division.parse(body).directorate_email_list.map(({ id }) => id)
 
-  it('are made (T76)', async () => {
+  it('create a division [T76]', async () => {
     const { status, headers, body } = await post({ name: ' Parks ', slug: 'parks', approver: '2' })
     expect(status).to.equal(201)
     expect(headers['cache-control']).to.equal('no-store')
@@ -37,7 +37,7 @@ describeOnBothTables('divisions as superusers keep them', (api) => {
     expect(row.updated_at.getTime()).to.be.closeTo(Date.now(), 60_000)
   })
 
-  it('are changed in what was sent (T76)', async () => {
+  it('change the fields in the body [T76]', async () => {
     const { status, body } = await put({ name: 'Parks', director: null })
     expect(status).to.equal(200)
     expect(division.parse(body)).to.include({ name: 'Parks', slug: 'd', director: null })
@@ -53,7 +53,7 @@ describeOnBothTables('divisions as superusers keep them', (api) => {
     expect(await stored()).to.include({ name: 'A', slug: 'a', director_id: '1', approver_id: '1' })
   })
 
-  it('have an e-mail list that is written whole (T76)', async () => {
+  it('replace the whole e-mail list [T76]', async () => {
     expect(receivers((await list([])).body)).to.deep.equal([])
     const { status, body } = await list([2, '1', 2])
     expect(status).to.equal(200)
@@ -61,7 +61,7 @@ describeOnBothTables('divisions as superusers keep them', (api) => {
     expect(receivers((await list([3, 1])).body)).to.deep.equal([1, 3])
   })
 
-  it('have one of two e-mail lists that are written at the same time, and no mixture', async () => {
+  it('store one of two concurrent e-mail lists, not a mixture', async () => {
     await Promise.all([list([1, 2]), list([3, 4])])
     const { body } = await api.send('GET', 'agencies/divisions/271/email_list', { as: LEA })
     expect([
@@ -70,7 +70,7 @@ describeOnBothTables('divisions as superusers keep them', (api) => {
     ]).to.deep.include(receivers(body))
   })
 
-  it('have nobody on the e-mail list who is not there (T76)', async () => {
+  it('reject an e-mail list with a user that does not exist [T76]', async () => {
     for (const [users, message] of [
       [[1, 999], /Invalid pk "999"/],
       [['x'], /A valid integer/],
@@ -86,7 +86,7 @@ describeOnBothTables('divisions as superusers keep them', (api) => {
     expect(receivers(body)).to.deep.equal([1])
   })
 
-  it('leave their business areas behind when they are deleted (T76)', async () => {
+  it('keep the business areas of a deleted division [T76]', async () => {
     await api.db
       .updateTable('agencies_businessarea')
       .set({ division_id: '271' })
@@ -105,7 +105,7 @@ describeOnBothTables('divisions as superusers keep them', (api) => {
     expect((await remove()).status).to.equal(404)
   })
 
-  it('are superusers’ to keep, and must be there', async () => {
+  it('are for superusers only, and answer 404 for a division that does not exist', async () => {
     await expectForSuperusersOnly(api, [
       ['POST', 'agencies/divisions'],
       ['PUT', 'agencies/divisions/271'],
@@ -123,7 +123,7 @@ describeOnBothTables('divisions as superusers keep them', (api) => {
     )
   })
 
-  it('are refused with a message for every wrong field', async () => {
+  it('reject invalid fields with 400 and a message each', async () => {
     for (const [change, field, message] of [
       [{ name: '' }, 'name', /may not be blank/],
       [{ name: null }, 'name', /may not be null/],

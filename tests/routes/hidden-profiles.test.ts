@@ -6,7 +6,7 @@ import { startTestApi, type TestApi } from './test-api.ts'
 // Mel's profile 42 is hidden. Lea leads a project with Mel, who acts for Lea; Sue is a superuser.
 const [LEA, MEL, SUE] = [1, 2, 3]
 const MARK = 'Zq-hidden'
-/** Of Mel and of what they have: user, profile, employment, education, projects. */
+/** Ids of Mel and of rows that belong to Mel: user, profile, employment, education, projects. */
 const IDS = ['2', '42', '44', '49', '51', '52']
 const PAIRS = ['51/2', '52/2']
 const AT_ONCE = 8
@@ -52,7 +52,7 @@ describe('a hidden staff profile', function () {
       .filter(({ method, path }) => method === 'get' && path.startsWith('/api/v1/'))
       .flatMap(({ path }) => pathsOf(path))
 
-  /** The reads whose answer to a user has a field of the profile. */
+  /** Returns the paths whose answer to a user contains a field of the profile. */
   async function shownTo(as: number | undefined): Promise<string[]> {
     const shown = new Set<string>()
     const left = reads()
@@ -66,7 +66,7 @@ describe('a hidden staff profile', function () {
     return [...shown].toSorted()
   }
 
-  it('shows none of its fields to others, in no answer, list or search', async () => {
+  it('shows none of its fields to other users in any answer, list or search', async () => {
     for (const as of [undefined, LEA]) expect(await shownTo(as)).to.deep.equal([])
   })
 

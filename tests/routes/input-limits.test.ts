@@ -16,7 +16,7 @@ const SEARCHES = [
   'agencies/branches?searchTerm=',
 ]
 
-/** What a JSON schema says of one value, as far as these tests look. */
+/** The parts of a JSON schema that these tests read. */
 interface Schema {
   readonly $ref?: string
   readonly type?: string
@@ -33,7 +33,7 @@ interface Schema {
   readonly oneOf?: readonly Schema[]
 }
 
-/** The places in a schema where a client may send a string or a list of any length. */
+/** Returns the places in a schema that accept a string or a list of unlimited length. */
 function unlimited(
   found: Schema,
   place: string,
@@ -47,7 +47,7 @@ function unlimited(
       schema.enum === undefined &&
       schema.const === undefined &&
       !['date', 'date-time'].includes(schema.format ?? '') &&
-      // A pattern without a quantifier that has no end limits the length too.
+      // A pattern without an unbounded quantifier limits the length too.
       /[*+]|,\}|^$/.test(schema.pattern ?? '')) ||
     (schema.type === 'array' && schema.maxItems === undefined)
   return [
@@ -62,7 +62,7 @@ function unlimited(
   ]
 }
 
-describe('the size of what clients send', () => {
+describe('limits of client input', () => {
   let api: TestApi
 
   before(async () => {
@@ -71,7 +71,7 @@ describe('the size of what clients send', () => {
   after(() => api[Symbol.asyncDispose]())
   beforeEach(() => api.reset())
 
-  it('has a limit in the document for every string and list of a query or body', async () => {
+  it('are in the OpenAPI document for every string and list of a query or body', async () => {
     const { body } = await api.send('GET', 'openapi.json')
     const { paths, components } = z
       .object({
@@ -100,7 +100,7 @@ describe('the size of what clients send', () => {
   })
 
   for (const search of SEARCHES) {
-    it(`rejects a term of more than 200 characters with 400: ${search}`, async () => {
+    it(`are 200 characters for a search term: ${search}`, async () => {
       expect((await api.send('GET', search + 'x'.repeat(200), { as: SUE })).status).to.equal(200)
       const rejected = await api.send('GET', search + 'x'.repeat(201), { as: SUE })
       expect(rejected.status).to.equal(400)
@@ -108,21 +108,21 @@ describe('the size of what clients send', () => {
     })
   }
 
-  it('is counted in code points', async () => {
+  it('count Unicode code points', async () => {
     const put = (about: string) =>
       api.send('PUT', 'users/staffprofiles/41', { as: LEA, body: { about } })
     expect((await put('😀'.repeat(10_000))).status).to.equal(200)
     expect((await put('😀'.repeat(10_001))).status).to.equal(400)
   })
 
-  it('is 20,000 characters for texts whose columns have no limit', async () => {
+  it('are 20,000 characters for texts whose columns have no limit', async () => {
     const put = (description: string) =>
       api.send('PUT', 'projects/51', { as: LEA, body: { description } })
     expect((await put('x'.repeat(20_000))).status).to.equal(200)
     expect((await put('x'.repeat(20_001))).status).to.equal(400)
   })
 
-  it('is 20 users for one merge', async () => {
+  it('are 20 users for one merge', async () => {
     const ids = Array.from({ length: 21 }, (_, n) => n + 100)
     for (const [path, body] of [
       ['adminoptions/mergeusers', { primaryUser: 1, secondaryUsers: ids }],
@@ -134,7 +134,7 @@ describe('the size of what clients send', () => {
     }
   })
 
-  it('is 200 entries of a kind for one CV', async () => {
+  it('are 200 entries of one kind for a CV', async () => {
     await sql`
       insert into users_employmententry (id, public_profile_id, position_title, start_year)
       select 1000 + n, 41, 'Job ' || n, 2000 from generate_series(1, 198) n`.execute(api.db)
@@ -147,7 +147,7 @@ describe('the size of what clients send', () => {
     expect((await add()).status).to.equal(409)
   })
 
-  it('lets users request a merge while others change the users that it names', async () => {
+  it('do not make a merge request wait for locks on its users', async () => {
     await api.db.transaction().execute(async (other) => {
       await sql`select from users_user where id = 4 for no key update`.execute(other)
       const body = { action: 'mergeuser', primary_user: 1, secondary_users: [4] }
@@ -155,7 +155,7 @@ describe('the size of what clients send', () => {
     })
   })
 
-  it('keeps users who are no superusers from locking others by a merge', async () => {
+  it('do not make a forbidden merge wait for locks on its users', async () => {
     await api.db.transaction().execute(async (other) => {
       await sql`select from users_user where id = 4 for no key update`.execute(other)
       const body = { primaryUser: 1, secondaryUsers: [4] }
@@ -182,7 +182,7 @@ describe('expensive reads of one user', () => {
     ['projects/map', 1],
     ['users/list', 2],
   ] as const) {
-    it(`are limited, and those of others are not: ${path}`, async () => {
+    it(`are limited independently of other users: ${path}`, async () => {
       for (let n = 0; n < allowed; n++) {
         expect((await api.send('GET', path, { as: LEA })).status).to.equal(200)
       }

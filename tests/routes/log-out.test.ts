@@ -14,7 +14,7 @@ const IDLE_S = 3600
 const sessions = createSessions([SECRET])
 const open = (user: number) => sessions.issue(String(user), `hash-${user}`)
 
-/** The names and values of the cookies that a response sets. */
+/** Returns the cookies that a response sets, by name. */
 const cookiesIn = (headers: Readonly<Record<string, unknown>>) =>
   new Map(
     ((headers['set-cookie'] ?? []) as string[]).map((cookie) => {
@@ -48,7 +48,7 @@ describe('sessions over HTTP', () => {
     return rows
   }
 
-  it('revokes the session of a log-out and no other', async () => {
+  it('revokes only the session that logs out', async () => {
     const [one, other, foreign] = await Promise.all([open(LEA), open(LEA), open(MEL)])
     expect(await statusOf(one)).to.equal(200)
     const { status, body, headers } = await post('log-out', one)
@@ -64,7 +64,7 @@ describe('sessions over HTTP', () => {
     ['toggleactive', { method: 'POST', path: `users/${LEA}/toggleactive`, body: undefined }],
     ['an update', { method: 'PUT', path: `users/${LEA}`, body: { is_active: false } }],
   ] as const) {
-    it(`revokes the sessions of a user whom ${means} deactivates, also for the time after`, async () => {
+    it(`revokes the sessions of a user whom ${means} deactivates, also after a reactivation`, async () => {
       const flags = { is_superuser: true, is_active: true }
       await api.db.updateTable('users_user').set(flags).where('id', '=', String(MEL)).execute()
       const [old, superuser] = await Promise.all([open(LEA), open(MEL)])
@@ -78,7 +78,7 @@ describe('sessions over HTTP', () => {
     })
   }
 
-  it('revokes every session of a user who logs out everywhere, and none of another user', async () => {
+  it('revokes every session of a user who logs out everywhere, but none of other users', async () => {
     const password = await hashPassword('correct horse', 1000)
     await api.db.updateTable('users_user').set({ password }).where('id', '=', String(LEA)).execute()
     const logIn = async () => {
@@ -108,7 +108,7 @@ describe('sessions over HTTP', () => {
     expect(answered['allow']).to.equal('POST')
   })
 
-  it('deletes expired revocations, and replaces many of one user by one of all', async () => {
+  it('deletes expired revocations, and replaces many of one user by one for all sessions', async () => {
     await sql`
       insert into invalidation.session_revocation (user_id, session_id, expires_at)
       values (${MEL}, 'expired', now() - interval '1 s')`.execute(api.db)
@@ -128,7 +128,7 @@ describe('sessions over HTTP', () => {
     expect(await statusOf(await open(MEL))).to.equal(401)
   })
 
-  it('answers a log-out without the event log, and clears the cookies', async () => {
+  it('answers a log-out and clears the cookies if the event log is not installed', async () => {
     await using bare = await startTestApi({ installed: false, http: { sessionSecrets: [SECRET] } })
     await bare.reset()
     const headers = await sessionHeaders(await open(LEA), SECRET)
@@ -152,7 +152,7 @@ describe('sessions over HTTP', () => {
     expect((await post('log-out', own)).status).to.equal(200)
   })
 
-  describe('behind a proxy that ends TLS', () => {
+  describe('behind a proxy that terminates TLS', () => {
     const TLS = { 'X-Forwarded-Proto': 'https' }
 
     it('sets the session cookie with the prefix __Host-, and all cookies with Secure', async () => {
@@ -188,7 +188,7 @@ describe('sessions over HTTP', () => {
   describe('with an idle limit', () => {
     const nowS = () => Math.floor(Date.now() / 1000)
 
-    /** A token that was signed so long ago, of a session that ends in so many seconds. */
+    /** Returns a session token with the given age and remaining time, both in seconds. */
     async function tokenFrom(ageS: number, endsInS = SESSION_LIFETIME_S): Promise<string> {
       const [key] = sessionKeys([SECRET])
       if (key === undefined) throw new Error('no key')
@@ -205,12 +205,12 @@ describe('sessions over HTTP', () => {
     const get = async (path: string, token: string) =>
       api.send('GET', path, { headers: { Cookie: `spms_session=${token}` } })
 
-    it('rejects a session that was not used for longer', async () => {
+    it('rejects a session that was idle for longer than the limit', async () => {
       expect(await statusOf(await tokenFrom(IDLE_S - 10))).to.equal(200)
       expect(await statusOf(await tokenFrom(IDLE_S + 10))).to.equal(401)
     })
 
-    it('renews the cookies of a session that is used, and leaves its end as it is', async () => {
+    it('renews the cookies of an active session without changing its end', async () => {
       const token = await tokenFrom(IDLE_S / 2)
       for (const path of ['users/me', 'projects/mine']) {
         const { status, headers } = await get(path, token)
@@ -225,7 +225,7 @@ describe('sessions over HTTP', () => {
       }
     })
 
-    it('renews no cookie of a session that was used just now, that is near its end, or on a public page', async () => {
+    it('renews no cookies of a recently used or ending session, nor on public pages', async () => {
       for (const [path, token] of [
         ['users/me', await tokenFrom(10)],
         ['users/me', await tokenFrom(IDLE_S / 2, 60)],
@@ -237,7 +237,7 @@ describe('sessions over HTTP', () => {
       }
     })
 
-    it('rejects a renewed token of a session that is revoked', async () => {
+    it('rejects a renewed token of a revoked session', async () => {
       const token = await tokenFrom(IDLE_S / 2)
       const renewed = cookiesIn((await get('users/me', token)).headers).get('spms_session')
       expect((await post('log-out', token)).status).to.equal(200)

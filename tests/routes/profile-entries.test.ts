@@ -6,13 +6,14 @@ import { describeOnBothTables } from '../support/both-tables.ts'
 const [LEA, MEL, SUE, OUT, OLD] = [1, 2, 3, 4, 5]
 const TOO_BIG = '9223372036854775808'
 
-// Lea's profile 41 is visible, Mel's 42 is hidden. 43 and 44 are their jobs, 45 is Lea's degree.
+// Profile 41 of Lea is visible, profile 42 of Mel is hidden. Employment entry 43 belongs to Lea and
+// 44 to Mel, education entry 45 to Lea.
 const LISTS = [
   {
     path: 'employment_entries',
     table: 'users_employmententry',
     shape: employment,
-    thing: 'Employment entry',
+    entity: 'Employment entry',
     id: '43',
     least: { position_title: 'Ranger', start_year: 2015, employer: 'DBCA' },
     whole: {
@@ -43,7 +44,7 @@ const LISTS = [
     path: 'education_entries',
     table: 'users_educationentry',
     shape: education,
-    thing: 'Education entry',
+    entity: 'Education entry',
     id: '45',
     least: { qualification_name: 'PhD', end_year: 2015, institution: 'UWA' },
     whole: { qualification_name: 'PhD', end_year: 2015, institution: 'UWA', location: 'Perth' },
@@ -64,18 +65,7 @@ const LISTS = [
   },
 ] as const
 
-for (const {
-  path,
-  table,
-  shape,
-  thing: entity,
-  id,
-  least,
-  whole,
-  stored,
-  wrong,
-  cleared,
-} of LISTS) {
+for (const { path, table, shape, entity, id, least, whole, stored, wrong, cleared } of LISTS) {
   describeOnBothTables(`${path} over HTTP`, (api) => {
     const listPath = (profile = '41') => `users/profiles/${profile}/${path}`
     const onePath = (entry: string = id) => `users/${path}/${entry}`
@@ -95,7 +85,7 @@ for (const {
         .where('id', '=', String(entry))
         .executeTakeFirst()
 
-    it('are listed for everybody who may see the profile (T44)', async () => {
+    it('are listed for every user that may read the profile [T44]', async () => {
       for (const as of [LEA, OUT]) expect((await list(as)).map((it) => it.id)).to.include(+id)
       expect(await list(LEA, '999')).to.deep.equal([])
 
@@ -109,7 +99,7 @@ for (const {
       expect((await api.send('GET', one, { as: OUT })).status).to.equal(404)
     })
 
-    it('come with the latest first, and what goes on before what has ended (T44)', async () => {
+    it('are ordered with the latest first, and current entries before ended ones [T44]', async () => {
       const years = path === 'employment_entries' ? [2020, 2021, null] : [2020, 2022, 2021]
       for (const end_year of years) await post({ ...whole, start_year: 2020, end_year })
       const latest = (await list(LEA)).slice(0, 3).map(({ end_year }) => end_year)
@@ -117,7 +107,7 @@ for (const {
       expect(latest).to.deep.equal(wanted)
     })
 
-    it('are made on the profile of the path, with blanks for what was not sent (T44)', async () => {
+    it('are created in the profile of the path, with empty values for missing fields [T44]', async () => {
       const { status, headers, body } = await post({ ...least, public_profile: 42 })
       expect(status).to.equal(201)
       expect(headers['cache-control']).to.equal('no-store')
@@ -129,7 +119,7 @@ for (const {
       expect(second.body).to.deep.include({ ...whole, public_profile: 41 })
     })
 
-    it('are changed in the columns that were sent, and no other', async () => {
+    it('are changed only in the fields of the body', async () => {
       const before = await row(id)
       const { status, body } = await put({ ...cleared, public_profile: 42, id: 1 })
       expect(status).to.equal(200)
@@ -138,20 +128,20 @@ for (const {
       expect((await put({}, SUE)).body).to.deep.equal(body)
     })
 
-    it('keep what two change at the same time', async () => {
+    it('keep concurrent changes of different fields', async () => {
       const changes = Object.entries(whole)
       const answers = await Promise.all(changes.map(([name, value]) => put({ [name]: value })))
       expect(answers.map(({ status }) => status)).to.deep.equal(changes.map(() => 200))
       expect(await row(id)).to.deep.include(whole)
     })
 
-    it('are taken away', async () => {
+    it('are deleted', async () => {
       const { status, body } = await api.send('DELETE', onePath(), { as: LEA })
       expect({ status, body }).to.deep.equal({ status: 204, body: '' })
       expect(await row(id)).to.equal(undefined)
     })
 
-    it('name every wrong field', async () => {
+    it('are rejected with 400 and a message for each invalid field', async () => {
       for (const [change, field, message] of wrong) {
         const { status, body } = await post({ ...whole, ...change })
         expect(status, JSON.stringify(change)).to.equal(400)
@@ -167,7 +157,7 @@ for (const {
       expect((await post('[')).status).to.equal(400)
     })
 
-    it('are the owner’s and superusers’ to write, once they exist (T45)', async () => {
+    it('are written by the owner and superusers only, and answered with 404 if missing [T45]', async () => {
       for (const [as, wanted] of [
         [OUT, 403],
         [MEL, 403],
@@ -177,7 +167,7 @@ for (const {
         expect((await put({}, as)).status).to.equal(wanted)
         expect((await api.send('DELETE', onePath(), { as })).status).to.equal(wanted)
       }
-      // A hidden profile and its entries do not exist for others.
+      // A hidden profile and its entries do not exist for other users.
       const hidden = shape.parse((await post(whole, MEL, '42')).body).id
       for (const as of [LEA, OUT]) {
         for (const body of [whole, { start_year: 'x' }]) {

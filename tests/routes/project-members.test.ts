@@ -20,8 +20,8 @@ describeOnBothTables('project members over HTTP', (api) => {
       .where('id', '=', '54')
       .executeTakeFirst()
 
-  describe('a change of a member', () => {
-    it('T55 (200 instead of 202): is a leader’s or a superuser’s', async () => {
+  describe('PUT and DELETE /projects/project_members/:project/:user', () => {
+    it('accepts changes by a leader or a superuser [T55, 200 instead of 202]', async () => {
       for (const as of [LEA, SUE]) {
         const sent = {
           role: 'technical',
@@ -40,7 +40,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       }
     })
 
-    it('answers other users 404, as for no member', async () => {
+    it('answers 404 to other users, as for a missing member', async () => {
       for (const [as, status] of [
         [MEL, 404],
         [OUT, 404],
@@ -56,7 +56,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       expect((await api.send('DELETE', MEMBER, { as: LEA, headers })).status).to.equal(403)
     })
 
-    it('is not possible where nobody is', async () => {
+    it('answers 404 for a user that is not a member', async () => {
       for (const [project, user] of [
         ['51', '4'],
         ['51', '999'],
@@ -77,14 +77,14 @@ describeOnBothTables('project members over HTTP', (api) => {
       }
     })
 
-    it('T55: ignores nulls, and who it says it is of', async () => {
+    it('ignores nulls, and the user and the project in the body [T55]', async () => {
       const before = await storedMember()
       const sent = { role: null, position: null, time_allocation: null, user: 4, project: 52 }
       expect((await putMember(sent)).status).to.equal(200)
       expect(await storedMember()).to.deep.equal(before)
     })
 
-    it('is refused with a message for every wrong field', async () => {
+    it('rejects invalid fields with 400 and a message each', async () => {
       const before = await storedMember()
       for (const [body, field, message] of [
         [{ role: 'boss' }, 'role', '"boss" is not a valid choice.'],
@@ -109,12 +109,12 @@ describeOnBothTables('project members over HTTP', (api) => {
       expect(await storedMember()).to.deep.equal(before)
     })
 
-    it('keeps what another writes at the same time', async () => {
+    it('keeps concurrent changes of other fields', async () => {
       await Promise.all([putMember({ role: 'group' }), putMember({ position: 9 }, SUE)])
       expect(await storedMember()).to.include({ role: 'group', position: 9 })
     })
 
-    it('T55: can be to take them off the project', async () => {
+    it('removes a member from the project [T55]', async () => {
       const { status, body } = await api.send('DELETE', MEMBER, { as: LEA })
       expect({ status, body }).to.deep.equal({ status: 204, body: '' })
       expect(await storedMember()).to.equal(undefined)
@@ -131,7 +131,7 @@ describeOnBothTables('project members over HTTP', (api) => {
     })
   })
 
-  describe('a new member', () => {
+  describe('POST /projects/project_members', () => {
     const add = (body: unknown, as: number | undefined = LEA) =>
       api.send('POST', 'projects/project_members', { body, ...(as && { as }) })
     const wanted = { project: 51, user: 4, role: 'technical' }
@@ -143,7 +143,7 @@ describeOnBothTables('project members over HTTP', (api) => {
         .where('user_id', '=', '4')
         .executeTakeFirst()
 
-    it('T55: is a leader’s or a superuser’s to add', async () => {
+    it('accepts a leader or a superuser [T55]', async () => {
       for (const as of [LEA, SUE]) {
         await api.reset()
         const sent = {
@@ -166,7 +166,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       }
     })
 
-    it('has what is not sent set by us, also where the table has no defaults', async () => {
+    it('sets defaults for missing fields, also if the table has none', async () => {
       expect((await add(wanted)).status).to.equal(201)
       const { id, created_at, updated_at, ...stored } = (await storedNew()) ?? {}
       expect(Number(id)).to.be.above(0)
@@ -187,14 +187,14 @@ describeOnBothTables('project members over HTTP', (api) => {
       expect((await add({ ...wanted, ...nulls })).body).to.include(nulls)
     })
 
-    it('is nobody else’s to add', async () => {
+    it('rejects other users with 403', async () => {
       for (const [as, status] of [
         [0, 401],
         [OLD, 401],
         [MEL, 403],
         [OUT, 403],
       ] as const) {
-        // Whether or not there is such a user or project, and whatever else is said.
+        // The status does not depend on the existence of the user or project, or on a valid body.
         for (const body of [
           wanted,
           { ...wanted, user: 999 },
@@ -215,7 +215,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       expect(await storedNew()).to.equal(undefined)
     })
 
-    it('is refused with a message for every wrong field', async () => {
+    it('rejects invalid fields with 400 and a message each', async () => {
       const required = 'This field is required.'
       const nothing = 'This field may not be null.'
       const integer = 'A valid integer is required.'
@@ -250,7 +250,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       expect(await storedNew()).to.equal(undefined)
     })
 
-    it('T55: is one only, also when two add them at the same time', async () => {
+    it('answers 409 to a duplicate member, also to a concurrent one [T55]', async () => {
       const duplicate = 'The fields project, user must make a unique set.'
       const answers = await interleave(api.db, projectLock, [
         () => add(wanted),
@@ -262,7 +262,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       expect((await add({ ...wanted, user: 2 })).status).to.equal(409)
     })
 
-    it('is added by who still leads when their turn comes', async () => {
+    it('answers 403 to a leader who is removed while the write waits', async () => {
       const answers = await interleave(api.db, projectLock, [
         () => api.send('DELETE', 'projects/project_members/51/1', { as: SUE }),
         () => add(wanted),
@@ -271,12 +271,12 @@ describeOnBothTables('project members over HTTP', (api) => {
     })
   })
 
-  describe('a promotion', () => {
+  describe('POST /projects/promote', () => {
     const promote = (body: unknown, as: number | undefined = LEA) =>
       api.send('POST', 'projects/promote', { body, ...(as && { as }) })
     const wanted = { project_id: 51, user_id: 2 }
 
-    it('T57 (200 instead of 202): makes a member the only leader', async () => {
+    it('makes a member the only leader [T57, 200 instead of 202]', async () => {
       for (const as of [LEA, SUE]) {
         await api.reset()
         const effects = await effectsOf(api.db, async () => {
@@ -293,24 +293,24 @@ describeOnBothTables('project members over HTTP', (api) => {
       }
     })
 
-    it('answers other users 404, as for no member, and 403 where they name none', async () => {
-      for (const [as, named, unnamed] of [
+    it('answers 404 to other users, as for a missing member, and 403 without a valid member', async () => {
+      for (const [as, withMember, withoutMember] of [
         [0, 401, 401],
         [OLD, 401, 401],
         [MEL, 404, 403],
         [OUT, 404, 403],
       ] as const) {
         for (const body of [wanted, { project_id: 51, user_id: 999 }, { ...wanted, user_id: 1 }]) {
-          expect((await promote(body, as)).status).to.equal(named)
+          expect((await promote(body, as)).status).to.equal(withMember)
         }
         for (const body of [{}, { project_id: 51 }, { ...wanted, user_id: 'x' }]) {
-          expect((await promote(body, as)).status).to.equal(unnamed)
+          expect((await promote(body, as)).status).to.equal(withoutMember)
         }
       }
       expect(await storedMember()).to.include({ is_leader: false })
     })
 
-    it('is of a member', async () => {
+    it('answers 404 for a user that is not a member, and 400 without valid ids', async () => {
       for (const body of [
         { project_id: 51, user_id: 4 },
         { project_id: 999, user_id: 2 },
@@ -333,7 +333,7 @@ describeOnBothTables('project members over HTTP', (api) => {
       }
     })
 
-    it('leaves one leader of two who promote each other', async () => {
+    it('leaves one leader if two leaders promote each other', async () => {
       await putMember({ is_leader: true })
       const answers = await interleave(api.db, projectLock, [
         () => promote({ project_id: 51, user_id: 2 }, LEA),

@@ -19,12 +19,12 @@ const atMost = (characters: number) =>
   `Ensure this field has no more than ${characters} characters.`
 const projectLock = sql`select from projects_project where id = 51 for update`
 
-/** Each kind of row: what may be sent, how that is answered, and what may not be sent. */
+/** Each kind of row: accepted bodies, their answers, and rejected bodies. */
 const PARTS = [
   {
     path: 'project_areas',
     table: 'projects_projectarea',
-    thing: 'Project area',
+    entity: 'Project area',
     shape: projectAreas,
     stored: 208,
     isSingle: true,
@@ -49,7 +49,7 @@ const PARTS = [
   {
     path: 'project_details',
     table: 'projects_projectdetail',
-    thing: 'Project detail',
+    entity: 'Project detail',
     shape: projectDetailRow,
     stored: 210,
     isSingle: false,
@@ -95,7 +95,7 @@ const PARTS = [
   {
     path: 'student_project_details',
     table: 'projects_studentprojectdetails',
-    thing: 'Student project detail',
+    entity: 'Student project detail',
     shape: studentDetails,
     stored: 212,
     isSingle: true,
@@ -111,7 +111,7 @@ const PARTS = [
   {
     path: 'external_project_details',
     table: 'projects_externalprojectdetails',
-    thing: 'External project detail',
+    entity: 'External project detail',
     shape: externalDetails,
     stored: 214,
     isSingle: true,
@@ -134,9 +134,9 @@ const PARTS = [
   },
 ] as const
 
-describeOnBothTables('parts of projects over HTTP', (api) => {
+describeOnBothTables('details and areas of projects over HTTP', (api) => {
   for (const part of PARTS) {
-    const { path, table, thing: entity, stored, isSingle } = part
+    const { path, table, entity, stored, isSingle } = part
     const shape: z.ZodType<object> = part.shape
     const send = (
       method: string,
@@ -154,7 +154,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
     const wrongBodies = part.wrong.map(([body]) => body)
 
     describe(path, () => {
-      it('T58, T59, T60 (200 instead of 202): are added, read, changed and deleted', async () => {
+      it('are created, read, changed and deleted [T58, T59, T60, 200 instead of 202]', async () => {
         const added = await add(part.sent)
         expect(added.status).to.equal(201)
         expect(added.headers['cache-control']).to.equal('no-store')
@@ -192,13 +192,13 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
         })
       })
 
-      it('have their defaults set by us, also where the table has none', async () => {
+      it('have defaults for missing fields, also if the table has none', async () => {
         const { status, body } = await add({})
         expect(status).to.equal(201)
         expect(body).to.deep.include(part.byDefault)
       })
 
-      it('are changed in what was sent only, and stay with their project', async () => {
+      it('are changed only in the fields of the body, and never move to another project', async () => {
         const { body: before } = await send('GET', SUE, stored)
         for (const body of [{}, { project: 51, id: 9, created_at: 'x' }]) {
           const effects = await effectsOf(api.db, async () => {
@@ -209,7 +209,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
         expect((await send('GET', SUE, stored)).body).to.deep.equal(before)
       })
 
-      it('are a leader’s or a superuser’s', async () => {
+      it('are written by a leader or a superuser only', async () => {
         const id = idOf((await add(part.sent)).body)
         for (const [as, adds, changes] of [
           [0, 401, 401],
@@ -218,7 +218,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
           [OUT, 403, 404],
         ] as const) {
           const effects = await effectsOf(api.db, async () => {
-            // Whether or not there is such a project or row, and whatever else is said.
+            // The status does not depend on the existence of the project or on a valid body.
             for (const body of [part.sent, { project: 999 }, { project: 'x' }, ...wrongBodies]) {
               expect((await add(body, as)).status).to.equal(adds)
             }
@@ -233,7 +233,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
           expect((await send('GET', as, undefined)).status).to.equal(401)
           expect((await send('GET', as, id)).status).to.equal(401)
         }
-        // Lea leads another project.
+        // Lea does not lead project 204.
         for (const project of [204, 999]) {
           expect((await add({ project }, LEA)).status).to.equal(403)
         }
@@ -242,7 +242,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
         expect((await send('DELETE', SUE, stored)).status).to.equal(204)
       })
 
-      it('are not where nothing is', async () => {
+      it('are answered with 404 if the row does not exist', async () => {
         for (const method of ['GET', 'PUT', 'DELETE']) {
           for (const id of ['999', TOO_BIG]) {
             const { status, body } = await send(method, OUT, id, {})
@@ -255,7 +255,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
         expect((await send('DELETE', SUE, undefined)).status).to.equal(405)
       })
 
-      it('are refused with a message for every wrong field', async () => {
+      it('are rejected with 400 and a message for each invalid field', async () => {
         const effects = await effectsOf(api.db, async () => {
           for (const [body, field, message] of part.wrong) {
             for (const answer of [await add(body), await send('PUT', SUE, stored, body)]) {
@@ -276,7 +276,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
         expect(effects).to.deep.equal([])
       })
 
-      it(`are ${isSingle ? 'one' : 'any number'} for a project`, async () => {
+      it(`can exist ${isSingle ? 'once' : 'any number of times'} in a project`, async () => {
         const answers = await interleave(api.db, projectLock, [
           () => add(part.sent),
           () => add(part.sent, SUE),
@@ -286,7 +286,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
         if (isSingle) expect(answers[1]?.body).to.have.property('project')
       })
 
-      it('keep what another writes at the same time', async () => {
+      it('keep concurrent changes of different fields', async () => {
         const id = idOf((await add({})).body)
         const fields = Object.entries(part.sent).slice(0, 4)
         const answers = await interleave(
@@ -304,7 +304,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
         expect(answers.at(-1)?.body).to.deep.include(Object.fromEntries(expected))
       })
 
-      it('that are deleted while a change waits are gone for it', async () => {
+      it('are answered with 404 if they are deleted while a change waits', async () => {
         const id = idOf((await add({})).body)
         const answers = await interleave(api.db, projectLock, [
           () => send('DELETE', LEA, id),
@@ -316,7 +316,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
     })
   }
 
-  it('T58, T60: are found by their project', async () => {
+  it('are found by project id [T58, T60]', async () => {
     const areas = await api.send('GET', 'projects/204/areas', { as: OUT })
     expect(projectAreas.parse(areas.body)).to.include({ id: 208, project: 204 })
     await api.db
@@ -332,7 +332,7 @@ describeOnBothTables('parts of projects over HTTP', (api) => {
     }
   })
 
-  it('wait for a person they name before they lock their project', async () => {
+  it('lock the users that they refer to before their project', async () => {
     const body = { project: 51, creator: OUT }
     const { adding } = await api.db.transaction().execute(async (other) => {
       await sql`select from users_user where id = ${OUT} for update`.execute(other)

@@ -10,7 +10,7 @@ import { startTestApi, type TestApi } from './test-api.ts'
 const [LEA, MEL, OUT, OLD] = [1, 2, 4, 5]
 const TOO_BIG = '9223372036854775808'
 
-describe('what belongs to projects, over HTTP', () => {
+describe('reads of projects over HTTP', () => {
   let api: TestApi
 
   before(async () => {
@@ -26,7 +26,7 @@ describe('what belongs to projects, over HTTP', () => {
     return rows.length
   }
 
-  it('is read by anybody who is logged in, and nobody else', async () => {
+  it('require a session', async () => {
     for (const path of [
       'projects/51',
       'projects/statistics',
@@ -48,7 +48,7 @@ describe('what belongs to projects, over HTTP', () => {
     }
   })
 
-  it('T51 is its page, and that of no project is not found', async () => {
+  it('show the details of a project, and answer 404 for a missing one [T51]', async () => {
     const { status, headers, body } = await get('projects/51')
     expect(status).to.equal(200)
     expect(headers).to.include({ 'cache-status': 'spms; fwd=bypass; detail=off' })
@@ -66,7 +66,7 @@ describe('what belongs to projects, over HTTP', () => {
     expect(unknown.body).to.include({ detail: 'Project 999 not found' })
   })
 
-  it('are counted, each once in every way', async () => {
+  it('count each project and document once in every statistic', async () => {
     const counts = projectStatistics.parse((await get('projects/statistics')).body)
     const projects = await rowsIn('projects_project')
     expect(counts.total_projects).to.equal(projects)
@@ -79,7 +79,7 @@ describe('what belongs to projects, over HTTP', () => {
     expect(sum(Object.values(counts.documents.by_status))).to.equal(documents)
   })
 
-  it('T42 are those of a user, each with the part that the user has in it', async () => {
+  it('list the projects of a user with the role of the user [T42]', async () => {
     const rows = z.array(projectRow).parse((await get('users/2/projects')).body)
     expect(rows.map(({ id, role, tag }) => [id, role, tag])).to.deep.equal([
       [51, 'research', 'SP-2020-1'],
@@ -89,7 +89,7 @@ describe('what belongs to projects, over HTTP', () => {
     expect((await get('users/999/projects')).body).to.deep.equal([])
   })
 
-  it('T62 are the years, newest first and each once', async () => {
+  it('list each year once, newest first [T62]', async () => {
     await api.db
       .updateTable('projects_project')
       .set({ year: 2022 })
@@ -100,7 +100,7 @@ describe('what belongs to projects, over HTTP', () => {
     expect((await get('projects/listofyears')).body).to.deep.equal([2020])
   })
 
-  it('T64 are its documents, newest first', async () => {
+  it('list the documents of a project, newest first [T64]', async () => {
     const { body } = await get('projects/51/project_docs')
     const [plan, concept, ...others] = z.array(projectDocument).parse(body)
     expect(others).to.deep.equal([])
@@ -118,14 +118,14 @@ describe('what belongs to projects, over HTTP', () => {
     expect((await get('projects/999/project_docs')).body).to.deep.equal([])
   })
 
-  it('T56 is its team, in its order', async () => {
+  it('list the team of a project, ordered by position [T56]', async () => {
     const team = z.array(tinyMember).parse((await get('projects/51/team')).body)
     expect(team.map(({ user }) => user.id)).to.deep.equal([LEA, MEL, OLD])
     expect(team[0]).to.deep.include({ id: 53, role: 'supervising', time_allocation: 0.5 })
     expect((await get('projects/999/team')).body).to.deep.equal([])
   })
 
-  it('T55 is the part of one member', async () => {
+  it('show one member of a project [T55]', async () => {
     const member = tinyMember.parse((await get('projects/project_members/51/2')).body)
     expect(member).to.include({ id: 54, is_leader: false, role: 'research' })
     expect(member.user.id).to.equal(MEL)
@@ -134,7 +134,7 @@ describe('what belongs to projects, over HTTP', () => {
     expect(body).to.include({ detail: 'Member not found for project 51 and user 4' })
   })
 
-  it('T56 is its leader; of several the first; none where nobody leads', async () => {
+  it('show the first leader of a project, and answer 404 without a leader [T56]', async () => {
     const leader = tinyMember.parse((await get('projects/project_members/51/leader')).body)
     expect(leader).to.include({ id: 53, is_leader: true })
     const { status, body } = await get('projects/project_members/52/leader')
@@ -142,7 +142,7 @@ describe('what belongs to projects, over HTTP', () => {
     expect(body).to.include({ detail: 'Leader not found for project 52' })
   })
 
-  it('is not found by what can be no id', async () => {
+  it('answer 404 for an invalid id', async () => {
     for (const id of [TOO_BIG, 'x', '-1']) {
       for (const path of [
         `projects/${id}`,

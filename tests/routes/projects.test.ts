@@ -19,8 +19,8 @@ describeOnBothTables('projects over HTTP', (api) => {
       .where('id', '=', '51')
       .executeTakeFirstOrThrow()
 
-  describe('a user’s own', () => {
-    it('T61: are listed for them', async () => {
+  describe('GET /projects/mine', () => {
+    it('lists the projects of the user [T61]', async () => {
       for (const [as, ids] of [
         [LEA, [51]],
         [MEL, [51, 52]],
@@ -37,14 +37,14 @@ describeOnBothTables('projects over HTTP', (api) => {
       }
     })
 
-    it('need a session', async () => {
+    it('requires a session', async () => {
       for (const as of [undefined, OLD]) {
         const { status } = await api.send('GET', 'projects/mine', as ? { as } : {})
         expect(status).to.equal(401)
       }
     })
 
-    it('answer HEAD, and nothing else', async () => {
+    it('answers HEAD, and 405 to other methods', async () => {
       expect(await api.send('HEAD', 'projects/mine', { as: LEA })).to.include({
         status: 200,
         body: '',
@@ -54,8 +54,8 @@ describeOnBothTables('projects over HTTP', (api) => {
     })
   })
 
-  describe('a change of a project', () => {
-    it('T52 (200 instead of 202): is a leader’s or a superuser’s', async () => {
+  describe('PUT /projects/:id', () => {
+    it('accepts a leader or a superuser [T52, 200 instead of 202]', async () => {
       for (const as of [LEA, SUE]) {
         const { status, headers, body } = await putProject({ title: ` By ${as} ` }, as)
         expect(status).to.equal(200)
@@ -65,7 +65,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       expect((await storedProject()).updated_at.getTime()).to.be.closeTo(Date.now(), 60_000)
     })
 
-    it('T52: is nobody else’s, whatever it says', async () => {
+    it('rejects other users with 403 regardless of the body [T52]', async () => {
       for (const [as, status] of [
         [MEL, 403],
         [OUT, 403],
@@ -81,13 +81,13 @@ describeOnBothTables('projects over HTTP', (api) => {
       expect((await api.send('PUT', path, { as: SUE, body: {} })).status).to.equal(200)
     })
 
-    it('needs the CSRF token', async () => {
+    it('requires the CSRF token', async () => {
       const headers = { 'X-CSRFToken': '' }
       const { status } = await api.send('PUT', 'projects/51', { as: LEA, body: {}, headers })
       expect(status).to.equal(403)
     })
 
-    it('is not possible where nothing is', async () => {
+    it('answers 404 for a project that does not exist', async () => {
       const { status, body } = await api.send('PUT', 'projects/999', { as: OUT, body: {} })
       expect(status).to.equal(404)
       expect(body).to.include({ detail: 'Project 999 not found' })
@@ -97,7 +97,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       }
     })
 
-    it('writes every column that it may', async () => {
+    it('writes every editable column', async () => {
       const sent = {
         kind: 'external',
         status: 'suspended',
@@ -121,7 +121,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       expect(again.body).to.have.property('hidden_from_staff_profiles').that.deep.equals([])
     })
 
-    it('lets only a member and superusers decide whether the page of that member shows the project', async () => {
+    it('lets only a member and superusers choose whether the page of the member shows the project', async () => {
       const put = (hidden_from_staff_profiles: number[], as: number) =>
         putProject({ title: `By ${as}`, hidden_from_staff_profiles }, as)
       // Mel hides the project from their page; Lea leads it.
@@ -144,7 +144,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       }
     })
 
-    it('rejects a list that undoes a choice which a member made while the write waited', async () => {
+    it('rejects a list that reverts the choice of a member made while the write waited', async () => {
       const lock = sql`select from projects_project where id = 51 for update`
       const answers = await interleave(api.db, lock, [
         () => api.send('POST', 'projects/51/toggle_user_profile_visibility', { as: MEL }),
@@ -153,7 +153,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       expect(answers.map(({ status }) => status)).to.deep.equal([200, 403])
     })
 
-    it('ignores nulls and what cannot be written', async () => {
+    it('ignores nulls and fields that cannot be written', async () => {
       const before = await storedProject()
       const { status } = await putProject({
         title: null,
@@ -171,7 +171,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       expect(await storedProject()).to.deep.equal(before)
     })
 
-    it('is refused with a message for every wrong field, and then not done at all', async () => {
+    it('rejects invalid fields with 400 and a message each, and writes nothing', async () => {
       const integer = 'A valid integer is required.'
       const date = 'Date has wrong format. Use one of these formats instead: YYYY-MM-DD.'
       const bad: readonly (readonly [object, string, string])[] = [
@@ -234,7 +234,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       expect(await storedProject()).to.deep.equal(before)
     })
 
-    it('keeps what another writes at the same time', async () => {
+    it('keeps concurrent changes of other fields', async () => {
       for (let round = 0; round < 10; round += 1) {
         const answers = await Promise.all([
           putProject({ title: `t${round}` }),
@@ -251,11 +251,11 @@ describeOnBothTables('projects over HTTP', (api) => {
     })
   })
 
-  describe('a deletion of a project', () => {
+  describe('DELETE /projects/:id', () => {
     const remove = (as?: number, path = 'projects/51') =>
       api.send('DELETE', path, as === undefined ? {} : { as })
 
-    it('T53: takes everything that belongs to it, and nothing else', async () => {
+    it('deletes all rows that belong to the project, and no others [T53]', async () => {
       const effects = await effectsOf(api.db, async () => {
         const { status, headers, body } = await remove(SUE, 'projects/204')
         expect({ status, body }).to.deep.equal({ status: 204, body: '' })
@@ -289,7 +289,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       ])
     })
 
-    it('takes a text that names another project than its document', async () => {
+    it('deletes a document text whose document belongs to another project', async () => {
       await api.db
         .insertInto('documents_conceptplan')
         .values([
@@ -304,7 +304,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       ])
     })
 
-    it('T53: is a leader’s or a superuser’s', async () => {
+    it('accepts a leader or a superuser [T53]', async () => {
       for (const [as, status] of [
         [undefined, 401],
         [OLD, 401],
@@ -321,7 +321,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       }
     })
 
-    it('and an edit that waited for it: the edit finds nothing', async () => {
+    it('answers 404 to a change or deletion that waited for it', async () => {
       const lock = sql`select from projects_project where id = 51 for update`
       const statuses = (edits: readonly { readonly status: number }[]) =>
         edits.map(({ status }) => status)
@@ -332,7 +332,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       expect(statuses(twice)).to.deep.equal([204, 404])
     })
 
-    it('is refused while a table that we do not know refers to it', async () => {
+    it('answers 409 while an unknown table refers to the project', async () => {
       await sql`
         create table projects_unknown (
           project_id bigint references projects_project deferrable initially deferred
@@ -349,11 +349,11 @@ describeOnBothTables('projects over HTTP', (api) => {
     })
   })
 
-  describe('a suspension', () => {
+  describe('POST /projects/:id/suspend', () => {
     const suspend = (as?: number, id = '51') =>
       api.send('POST', `projects/${id}/suspend`, as === undefined ? {} : { as })
 
-    it('T63 (200 instead of 202): is a leader’s or a superuser’s, and changes the status only', async () => {
+    it('accepts a leader or a superuser, and changes only the status [T63, 200 instead of 202]', async () => {
       for (const as of [LEA, SUE]) {
         await api.reset()
         const effects = await effectsOf(api.db, async () => {
@@ -366,7 +366,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       expect((await storedProject()).updated_at.getTime()).to.be.closeTo(Date.now(), 60_000)
     })
 
-    it('is nobody else’s', async () => {
+    it('rejects other users with 403', async () => {
       for (const [as, status] of [
         [undefined, 401],
         [OLD, 401],
@@ -382,7 +382,7 @@ describeOnBothTables('projects over HTTP', (api) => {
     })
   })
 
-  describe('a member’s page', () => {
+  describe('POST /projects/:id/toggle_user_profile_visibility', () => {
     const toggle = (as?: number, id = '51') =>
       api.send(
         'POST',
@@ -390,7 +390,7 @@ describeOnBothTables('projects over HTTP', (api) => {
         as === undefined ? {} : { as },
       )
 
-    it('T65: leaves a project out, and lists it again', async () => {
+    it('hides the project from the page of the member, and shows it again [T65]', async () => {
       for (const [as, hidden] of [
         [MEL, [2]],
         [LEA, [2, 1]],
@@ -404,7 +404,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       }
     })
 
-    it('is its own: nobody else chooses', async () => {
+    it('rejects users that are not members with 403', async () => {
       for (const [as, status] of [
         [undefined, 401],
         [OLD, 401],
@@ -418,7 +418,7 @@ describeOnBothTables('projects over HTTP', (api) => {
       expect((await storedProject()).hidden_from_staff_profiles).to.deep.equal([])
     })
 
-    it('keeps what others choose at the same time', async () => {
+    it('keeps concurrent choices of other members', async () => {
       const lock = sql`select from projects_project where id = 51 for update`
       await interleave(api.db, lock, [() => toggle(LEA), () => toggle(MEL)])
       expect((await storedProject()).hidden_from_staff_profiles).to.deep.equal([1, 2])

@@ -4,10 +4,10 @@ import { sql } from 'kysely'
 import { startTestApi, type TestApi, type TestApiOptions } from './test-api.ts'
 
 const WORLD = new URL('read-world.sql', import.meta.url)
-/** A user who may not do more than any other, and one who may not even log in. */
+/** Ids of an ordinary user and of a deactivated one. */
 const [USER, INACTIVE] = [1204, 1205]
 
-/** The API over `world.sql` and `read-world.sql`, for tests that only read. */
+/** Starts the API with `world.sql` and `read-world.sql`, for tests that only read. */
 export async function startReadApi(options?: TestApiOptions): Promise<TestApi> {
   const api = await startTestApi(options)
   try {
@@ -20,7 +20,7 @@ export async function startReadApi(options?: TestApiOptions): Promise<TestApi> {
   }
 }
 
-/** Expects of a path that whoever is logged in may read it, and nobody else. */
+/** Expects that every active user may read a path, and that others get 401. */
 export async function expectForUsersOnly(api: TestApi, path: string): Promise<void> {
   const { status, headers } = await api.send('GET', path, { as: USER })
   expect(status, path).to.equal(200)

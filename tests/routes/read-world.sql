@@ -1,5 +1,5 @@
--- What is only read. It stands beside the rows of `world.sql` and refers to none of them but an
--- agency, so that those may change; all ids are above 1000.
+-- Rows for tests that only read, in addition to `world.sql`. They refer to no row of `world.sql`
+-- except an agency. All ids are above 1000.
 
 insert into users_user
   (id, password, is_superuser, is_staff, is_active, date_joined, username, first_name, last_name,

@@ -17,7 +17,7 @@ const TOO_BIG = '9223372036854775808'
 
 type Named = z.ZodType<{ id: number; name: string }>
 
-/** Every list with its shape, and the names that `read-world.sql` put into it, in their order. */
+/** Every list with its shape and its ordered names from `read-world.sql`. */
 const LISTS: readonly (readonly [string, Named, readonly string[]])[] = [
   ['agencies/affiliations', affiliation, ['Curtin 100%', 'UWA']],
   ['agencies/list', agency, ['Herbarium', 'Zoo']],
@@ -32,7 +32,7 @@ const LISTS: readonly (readonly [string, Named, readonly string[]])[] = [
   ['locations/nrm', area, ['Rangelands']],
 ]
 
-/** Every detail with its shape and some of what it holds. */
+/** Every detail with its entity name, its shape and some of its fields. */
 const DETAILS: readonly (readonly [string, string, z.ZodType, object])[] = [
   [
     'agencies/affiliations/1001',
@@ -78,7 +78,7 @@ describe('reference lists over HTTP', () => {
       .filter(({ id }) => id > 1000)
       .map(({ name }) => name)
 
-  it('T73 to T76, T86: are whole, by name', async () => {
+  it('are complete and ordered by name [T73, T74, T75, T76, T86]', async () => {
     for (const [path, shape, names] of LISTS) {
       const { status, body } = await get(path)
       expect(status, path).to.equal(200)
@@ -86,7 +86,7 @@ describe('reference lists over HTTP', () => {
     }
   })
 
-  it('T73 to T76, T86: have details, and no others', async () => {
+  it('have details by id, and answer 404 for other ids [T73, T74, T75, T76, T86]', async () => {
     for (const [path, entity, shape, held] of DETAILS) {
       const { status, body } = await get(path)
       expect(status, path).to.equal(200)
@@ -101,7 +101,7 @@ describe('reference lists over HTTP', () => {
     }
   })
 
-  it('are for users only', async () => {
+  it('require a session', async () => {
     const paths = [...LISTS, ...DETAILS].map(([path]) => path)
     for (const path of [
       ...paths,
@@ -114,7 +114,7 @@ describe('reference lists over HTTP', () => {
     }
   })
 
-  it('T75: find affiliations by a part of their name', async () => {
+  it('find affiliations by a part of the name [T75]', async () => {
     for (const [query, names] of [
       ['searchTerm=u', ['Curtin 100%', 'UWA']],
       ['searchTerm=uwa', ['UWA']],
@@ -130,19 +130,19 @@ describe('reference lists over HTTP', () => {
     expect((await get('agencies/affiliations?searchTerm=%00')).status).to.equal(400)
   })
 
-  it('T75: answer the affiliation 0 with nothing', async () => {
+  it('answer affiliation 0 with an empty body [T75]', async () => {
     const { status, headers, body } = await get('agencies/affiliations/0')
     expect({ status, body }).to.deep.equal({ status: 200, body: '' })
     expect(headers).not.to.have.property('content-type')
   })
 
-  it('T74: know which business areas a user leads', async () => {
+  it('list the business areas that a user leads [T74]', async () => {
     const mine = await get('agencies/business_areas/mine', MAX)
     expect(namesIn(mine.body, businessArea)).to.deep.equal(['Botany', 'Zoology'])
     expect((await get('agencies/business_areas/mine')).body).to.deep.equal([])
   })
 
-  it('T76: show who is on the e-mail list of a division', async () => {
+  it('show the e-mail list of a division [T76]', async () => {
     const { body } = await get('agencies/divisions/1003/email_list')
     expect(division.parse(body).directorate_email_list).to.deep.equal([
       { id: 1202, email: 'max@reads.test', name: 'Max Gum' },

@@ -24,11 +24,11 @@ describe('searches over HTTP', () => {
   after(() => api[Symbol.asyncDispose]())
 
   const get = (path: string) => api.send('GET', path, { as: LIN })
-  /** Those that `read-world.sql` and this test made. */
+  /** Returns the ids of rows that `read-world.sql` and this test inserted. */
   const idsIn = (found: readonly { readonly id: number }[]) =>
     found.map(({ id }) => id).filter((id) => id > 1000)
 
-  it('are for users only', async () => {
+  it('require a session', async () => {
     for (const path of [
       'projects/list',
       'projects/smallsearch',
@@ -43,7 +43,7 @@ describe('searches over HTTP', () => {
     }
   })
 
-  it('T50, T70: list projects by any filter', async () => {
+  it('list projects by any filter [T50, T70]', async () => {
     for (const [query, ids] of [
       ['searchTerm=QUOKKAS', [1251]],
       ['searchTerm=sp-2020-972', [1252]],
@@ -71,7 +71,7 @@ describe('searches over HTTP', () => {
     expect(last.projects).to.have.length(total_results - 24 * (total_pages - 1))
   })
 
-  it('T67: find the first projects', async () => {
+  it('return the first projects [T67]', async () => {
     const found = tinyProject.array().parse((await get('projects/smallsearch')).body)
     expect(found).to.have.length(20)
     const listed = projectPage.parse((await get('projects/list?page_size=20')).body)
@@ -79,7 +79,7 @@ describe('searches over HTTP', () => {
     expect((await get('projects/smallsearch?year=1900')).body).to.deep.equal([])
   })
 
-  it('T66: map all projects that were searched for, in more than one piece', async () => {
+  it('return all matching projects for the map in several chunks [T66]', async () => {
     const { headers, body } = await get('projects/map')
     const map = projectMap.parse(body)
     expect(headers).to.include({ 'transfer-encoding': 'chunked' })
@@ -99,7 +99,7 @@ describe('searches over HTTP', () => {
     expect(idsIn(one.projects)).to.deep.equal([1251])
   })
 
-  it('T10, T20: list users by any filter', async () => {
+  it('list users by any filter [T10, T20]', async () => {
     for (const [query, ids] of [
       ['page_size=100', [1201, 1202, 1203, 1204, 1205]],
       ['search=LIN', [1201]],
@@ -124,20 +124,20 @@ describe('searches over HTTP', () => {
     }
   })
 
-  it('T18: find the first users by two letters or more', async () => {
+  it('return the first users for a term of at least two letters [T18]', async () => {
     expect((await get('users/smallsearch?search=r')).body).to.deep.equal([])
     expect((await get('users/smallsearch')).body).to.deep.equal([])
     const found = tinyUser.array().parse((await get('users/smallsearch?search=Reads.t')).body)
     expect(idsIn(found)).to.deep.equal([1201, 1202, 1203, 1204, 1205])
   })
 
-  it('never show a password', async () => {
+  it('never return a password', async () => {
     for (const path of ['users/list', 'users/smallsearch?search=Reads.t', 'projects/list']) {
       expect(JSON.stringify((await get(path)).body)).not.to.match(/password|hash-/)
     }
   })
 
-  it('find documents by what they are', async () => {
+  it('find documents by kind, project, status and year', async () => {
     const { body } = await get(
       'documents/projectdocuments?kind=concept&project=1251&status=approved',
     )
@@ -146,7 +146,7 @@ describe('searches over HTTP', () => {
     expect(none).to.deep.equal({ documents: [], total_results: 0, total_pages: 0 })
   })
 
-  it('refuse what can be no filter', async () => {
+  it('reject invalid filters with 400', async () => {
     for (const query of [
       'projects/list?projectstatus=odd',
       'projects/list?projectkind=odd',
@@ -169,7 +169,7 @@ describe('searches over HTTP', () => {
     }
   })
 
-  it('T19: tell users whether an address or a name is taken', async () => {
+  it('return whether an e-mail address or a name is taken [T19]', async () => {
     const post = (path: string, body: unknown, as = ODA) =>
       api.send('POST', `users/check-${path}-exists`, { as, body })
     for (const [answer, exists] of [

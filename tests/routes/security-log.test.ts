@@ -92,7 +92,7 @@ describe('the security log', () => {
       ...(body && { body: JSON.stringify(body) }),
     })
   }
-  /** Sends a request, and returns the one line that it caused. */
+  /** Sends a request, and returns the one log line that it caused. */
   async function lineOf(...request: Parameters<typeof send>): Promise<Line> {
     const before = lines().length
     const response = await send(...request)
@@ -121,7 +121,7 @@ describe('the security log', () => {
     return createSessions([SECRET]).issue(String(LEA), password)
   }
 
-  it('names log-ins, failed ones of known and unknown users, and log-outs', async () => {
+  it('records log-ins, failed log-ins of known and unknown users, and log-outs', async () => {
     const logIn = (username: string, password: string) =>
       lineOf('POST', 'users/log-in', { body: { username, password } })
     const target = { targetUserId: String(LEA) }
@@ -151,7 +151,7 @@ describe('the security log', () => {
     }
   })
 
-  it('names changes of passwords, addresses and rights, and who made them', async () => {
+  it('records changes of passwords, addresses and rights with the user who made them', async () => {
     const as = await sessionOfLea()
     expect(
       await lineOf('PUT', `users/${LEA}`, {
@@ -192,7 +192,7 @@ describe('the security log', () => {
     }
   })
 
-  it('names every other write, and the user and the request', async () => {
+  it('records every other write with its user and request', async () => {
     const written = { event: 'write', outcome: 'success', userId: String(SUE) }
     expect(
       await lineOf('PUT', 'agencies/branches/21', {
@@ -202,7 +202,7 @@ describe('the security log', () => {
     ).to.include(written)
   })
 
-  it('names refusals with 401, 403 and 429, and rejected tokens', async () => {
+  it('records responses with 401, 403 and 429, and rejected tokens', async () => {
     expect(await lineOf('GET', 'users/me?secret=query')).to.include({
       event: 'read',
       outcome: 'refused',
@@ -243,7 +243,7 @@ describe('the security log', () => {
     for (const secret of ['secret=query', 'secret.bearer']) expect(written).not.to.include(secret)
   })
 
-  it('writes no line for reads and for writes that fail otherwise', async () => {
+  it('does not record reads, nor writes that fail with another status', async () => {
     const as = await sessionOf(SUE)
     expect((await send('GET', 'users/me', { as })).status).to.equal(200)
     expect((await send('GET', 'users/staffprofiles')).status).to.equal(200)
@@ -252,7 +252,7 @@ describe('the security log', () => {
     expect(lines()).to.have.length(1)
   })
 
-  it('counts the refusals of a flood, and writes few of them', async () => {
+  it('limits the lines for one network, and counts the suppressed ones', async () => {
     const answers = await Promise.all(
       Array.from({ length: 60 }, async () => (await send('GET', 'users/me')).status),
     )

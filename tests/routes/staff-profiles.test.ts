@@ -34,8 +34,8 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       .orderBy('id')
       .execute()
 
-  describe('the list', () => {
-    it('shows the visible to everybody', async () => {
+  describe('GET /users/staffprofiles', () => {
+    it('lists visible profiles publicly', async () => {
       const { status, headers, body } = await list('')
       expect(status).to.equal(200)
       expect(headers['cache-status']).to.equal('spms; fwd=bypass; detail=off')
@@ -44,7 +44,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect(page).to.include({ total_results: 1, total_pages: 1 })
     })
 
-    it('clamps pages and ignores what it does not know', async () => {
+    it('clamps page numbers and sizes, and ignores unknown parameters', async () => {
       const first = await list('')
       for (const query of [
         '?page=0',
@@ -66,7 +66,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       }
     })
 
-    it('is empty past the end, in another business area, and however far out', async () => {
+    it('is empty past the last page and for a business area without staff', async () => {
       for (const query of [
         '?page=2',
         '?page=99999999999999999999999',
@@ -81,7 +81,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       }
     })
 
-    it('does not cache searches and other sizes', async () => {
+    it('does not cache searches and other page sizes', async () => {
       for (const [query, detail, total] of [
         ['?search=le', 'search', 1],
         ['?search=orchid%25', 'search', 0],
@@ -97,7 +97,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       }
     })
 
-    it('refuses other bad parameters by name', async () => {
+    it('rejects invalid parameters with 400 by name', async () => {
       for (const [query, field, message] of [
         ['?business_area=x', 'business_area', 'A valid integer is required.'],
         ['?business_area=-1', 'business_area', 'A valid integer is required.'],
@@ -117,7 +117,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
     })
   })
 
-  describe('a new profile', () => {
+  describe('POST /users/staffprofiles', () => {
     const post = (body: unknown, as = OUT) => api.send('POST', 'users/staffprofiles', { as, body })
     const profileOf = (user: number) =>
       api.db
@@ -126,7 +126,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
         .where('user_id', '=', String(user))
         .executeTakeFirst()
 
-    it('is made for whoever asks, whatever user they name (T31)', async () => {
+    it('creates a profile of the current user, and ignores a user in the body [T31]', async () => {
       const { status, headers, body } = await post({ user: LEA, about: ' Here ', id: 41 })
       expect(status).to.equal(201)
       expect(headers['cache-control']).to.equal('no-store')
@@ -140,7 +140,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect((await api.send('GET', `users/staffprofiles/${made.id}`)).status).to.equal(200)
     })
 
-    it('is one’s only one (T31)', async () => {
+    it('answers 409 to a second profile of a user, also to a concurrent one [T31]', async () => {
       const taken = await post({}, LEA)
       expect(taken.status).to.equal(409)
       expect(taken.body).to.include({ detail: 'Profile already exists for this user' })
@@ -150,7 +150,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect(await profileOf(OUT)).to.include({ is_hidden: true })
     })
 
-    it('needs a session, and what it may say', async () => {
+    it('requires a session and valid fields', async () => {
       expect((await api.send('POST', 'users/staffprofiles', { body: {} })).status).to.equal(401)
       expect((await post({}, OLD)).status).to.equal(401)
       for (const [body, field, message] of [
@@ -166,8 +166,8 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
     })
   })
 
-  describe('one profile', () => {
-    it('is public, with its sections', async () => {
+  describe('GET /users/staffprofiles/:id', () => {
+    it('shows a visible profile and its sections publicly', async () => {
       for (const [path, shape] of [
         [VISIBLE, staffProfile],
         [`${VISIBLE}/hero`, staffHero],
@@ -183,7 +183,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       }
     })
 
-    it('is absent for others when it is hidden or not there', async () => {
+    it('answers 404 to other users for a hidden profile, and for a missing one', async () => {
       for (const section of ['', '/hero', '/overview', '/cv']) {
         for (const as of [undefined, OUT, LEA, OLD]) {
           const { status, headers, body } = await api.send(
@@ -200,7 +200,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect(status).to.equal(404)
     })
 
-    it('is whole and private for its owner and superusers', async () => {
+    it('shows all fields to the owner and superusers, without caching', async () => {
       for (const as of [MEL, SUE]) {
         const { status, headers, body } = await api.send('GET', HIDDEN, { as })
         expect(status).to.equal(200)
@@ -222,7 +222,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       }
     })
 
-    it('knows its id in any spelling, and no other path', async () => {
+    it('accepts leading zeros in the id, and answers 404 for other paths', async () => {
       const { body } = await api.send('GET', 'users/staffprofiles/00041')
       expect(body).to.include({ id: 41 })
       for (const path of [
@@ -243,7 +243,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       }
     })
 
-    it('answers HEAD and refuses other methods', async () => {
+    it('answers HEAD, and 405 to other methods', async () => {
       for (const [path, as] of [
         ['users/staffprofiles', undefined],
         ['users/staffprofiles?search=x', undefined],
@@ -270,15 +270,15 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
     })
   })
 
-  describe('the projects on it', () => {
-    it('are public', async () => {
+  describe('GET /users/:id/projects_staff_profile', () => {
+    it('is public', async () => {
       const { status, headers, body } = await projects('1')
       expect(status).to.equal(200)
       expect(headers['vary']).to.equal('Cookie, Authorization, Consistency-Token')
       expect(body).to.have.length(1)
     })
 
-    it('are none without a visible profile', async () => {
+    it('is empty without a visible profile', async () => {
       for (const id of ['2', '3', '999']) {
         const { status, headers, body } = await projects(id)
         expect(status).to.equal(200)
@@ -290,8 +290,8 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
     })
   })
 
-  describe('a change', () => {
-    it('is the owner’s or a superuser’s', async () => {
+  describe('PUT /users/staffprofiles/:id', () => {
+    it('accepts the owner or a superuser', async () => {
       for (const as of [LEA, SUE]) {
         const { status, headers, body } = await put({ about: ` By ${as} ` }, as)
         expect(status).to.equal(200)
@@ -301,7 +301,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect((await stored()).updated_at.getTime()).to.be.closeTo(Date.now(), 60_000)
     })
 
-    it('is nobody else’s, whatever it says', async () => {
+    it('rejects other users with 403 regardless of the body', async () => {
       for (const [as, status] of [
         [OUT, 403],
         [MEL, 403],
@@ -319,7 +319,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect((await stored()).about).to.equal('About Lea')
     })
 
-    it('answers others 404 for a hidden profile, as for no profile', async () => {
+    it('answers 404 to other users for a hidden profile, as for a missing one', async () => {
       const hide = (
         table: 'users_publicstaffprofile' | 'users_user',
         columns: object,
@@ -341,7 +341,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       }
       await rejected()
       expect((await api.send('PUT', HIDDEN, { as: MEL, body: {} })).status).to.equal(200)
-      // That of an inactive user is hidden too.
+      // The profile of an inactive user is hidden too.
       await hide('users_publicstaffprofile', { is_hidden: false }, 42)
       expect((await api.send('DELETE', HIDDEN, { as: OUT })).status).to.equal(403)
       await hide('users_user', { is_active: false }, MEL)
@@ -349,7 +349,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect((await api.send('DELETE', HIDDEN, { as: SUE })).status).to.equal(204)
     })
 
-    it('needs the CSRF token', async () => {
+    it('requires the CSRF token', async () => {
       for (const token of ['', 'another']) {
         for (const [method, path] of [
           ['PUT', VISIBLE],
@@ -369,7 +369,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       }
     })
 
-    it('is not possible where nothing is', async () => {
+    it('answers 404 for a profile that does not exist', async () => {
       for (const as of [LEA, SUE]) {
         const { status, body } = await api.send('PUT', 'users/staffprofiles/999', {
           as,
@@ -380,7 +380,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       }
     })
 
-    it('clears what may be empty, and ignores what cannot be written', async () => {
+    it('clears optional fields, and ignores fields that cannot be written', async () => {
       const { status } = await put({
         about: null,
         expertise: '',
@@ -404,7 +404,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       })
     })
 
-    it('T33 (200 instead of 202): takes all that fits', async () => {
+    it('stores values of the maximum length [T33, 200 instead of 202]', async () => {
       const sent = {
         about: '<p>🌏 Ngurra</p>',
         custom_title: '🌏'.repeat(50),
@@ -420,7 +420,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect(body).to.have.nested.property('user.email', sent.public_email)
     })
 
-    it('that changes nothing writes nothing', async () => {
+    it('writes nothing if no value changes', async () => {
       const before = await stored()
       for (const body of [{}, undefined, { about: 'About Lea', is_hidden: false }]) {
         expect((await put(body)).status).to.equal(200)
@@ -428,7 +428,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect(await stored()).to.deep.equal(before)
     })
 
-    it('is refused with a message for every wrong field, and then not done at all', async () => {
+    it('rejects invalid fields with 400 and a message each, and writes nothing', async () => {
       const bad: readonly (readonly [unknown, string, string])[] = [
         [{ is_hidden: 'yes' }, 'is_hidden', 'Must be a valid boolean.'],
         [{ is_hidden: null }, 'is_hidden', 'This field may not be null.'],
@@ -460,7 +460,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect((await stored()).about).to.equal('About Lea')
     })
 
-    it('is refused when it is no JSON, or too much of it', async () => {
+    it('rejects malformed JSON with 400, large bodies with 413 and other types with 415', async () => {
       const broken = await put('{')
       expect(broken.status).to.equal(400)
       expect(broken.body)
@@ -473,7 +473,7 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect(other.status).to.equal(415)
     })
 
-    it('keeps what another writes at the same time', async () => {
+    it('keeps concurrent changes of other fields', async () => {
       for (let round = 0; round < 10; round += 1) {
         const answers = await Promise.all([
           put({ about: `a${round}` }),
@@ -490,15 +490,15 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
     })
   })
 
-  describe('a toggle', () => {
-    it('T33: hides and shows', async () => {
+  describe('POST /users/staffprofiles/:id/toggle_visibility', () => {
+    it('hides a profile, and shows it again [T33]', async () => {
       expect((await toggle(LEA)).body).to.include({ id: 41, is_hidden: true })
       expect((await api.send('GET', VISIBLE)).status).to.equal(404)
       expect((await toggle(SUE)).body).to.include({ id: 41, is_hidden: false })
       expect((await api.send('GET', VISIBLE)).status).to.equal(200)
     })
 
-    it('is the owner’s or a superuser’s', async () => {
+    it('accepts the owner or a superuser', async () => {
       expect((await toggle()).status).to.equal(401)
       expect((await toggle(OUT)).status).to.equal(403)
       const { status } = await api.send('POST', 'users/staffprofiles/999/toggle_visibility', {
@@ -507,15 +507,15 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect(status).to.equal(404)
     })
 
-    it('cancels another one', async () => {
+    it('applies every one of several concurrent toggles', async () => {
       const answers = await Promise.all(Array.from({ length: 20 }, () => toggle(LEA)))
       expect(answers.filter(({ status }) => status === 200)).to.have.length(20)
       expect((await api.send('GET', VISIBLE, { as: LEA })).body).to.include({ is_hidden: false })
     })
   })
 
-  describe('a deletion', () => {
-    it('T33: takes what belongs to the profile, and nothing else', async () => {
+  describe('DELETE /users/staffprofiles/:id', () => {
+    it('deletes all rows that belong to the profile, and no others [T33]', async () => {
       const { status, headers, body } = await remove(LEA)
       expect(status).to.equal(204)
       expect(headers['cache-control']).to.equal('no-store')
@@ -530,13 +530,13 @@ describeOnBothTables('staff profiles over HTTP', (api) => {
       expect(await left('users_keywordtag')).to.deep.equal([{ id: '47' }])
     })
 
-    it('is the owner’s or a superuser’s', async () => {
+    it('accepts the owner or a superuser', async () => {
       expect((await remove()).status).to.equal(401)
       expect((await remove(OUT)).status).to.equal(403)
       expect((await remove(SUE)).status).to.equal(204)
     })
 
-    it('at the same time as another is done once', async () => {
+    it('deletes once, and answers 404 to a concurrent deletion', async () => {
       const statuses = (await Promise.all([remove(LEA), remove(SUE)])).map(({ status }) => status)
       expect(statuses).to.have.members([204, 404])
     })

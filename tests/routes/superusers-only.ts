@@ -3,10 +3,10 @@ import type { TestApi } from './test-api.ts'
 
 type Write = readonly [method: 'POST' | 'PUT' | 'DELETE', path: string]
 
-// The ids of `world.sql`: an ordinary user, a superuser, and one who is no longer active.
+// Ids in `world.sql`: an ordinary user, a superuser, and a deactivated user.
 const [USER, SUPERUSER, INACTIVE] = [1, 3, 5]
 
-/** Expects of writes that superusers may do them and nobody else, whatever they say. */
+/** Expects that writes are permitted to superusers only, regardless of the body. */
 export async function expectForSuperusersOnly(
   api: Pick<TestApi, 'send'>,
   writes: readonly Write[],
@@ -25,7 +25,7 @@ export async function expectForSuperusersOnly(
   }
 }
 
-/** Expects of writes to what does not exist 404 for superusers, and 403 for other users as ever. */
+/** Expects that writes to missing entities answer 404 to superusers and 403 to other users. */
 export async function expectNotFound(
   api: Pick<TestApi, 'send'>,
   writes: readonly Write[],

@@ -14,7 +14,7 @@ const [LIN, MAX, SOL, ODA] = [1201, 1202, 1203, 1204]
 const TOO_BIG = '9223372036854775808'
 const NOTHING = { all: [], team: [], lead: [], ba: [], directorate: [] }
 
-describe('tasks over HTTP', () => {
+describe('reads of tasks over HTTP', () => {
   let api: TestApi
 
   before(async () => {
@@ -30,7 +30,7 @@ describe('tasks over HTTP', () => {
       .map(({ id }) => id)
       .filter((id) => id > 1000)
 
-  it('are for users only', async () => {
+  it('require a session', async () => {
     for (const path of [
       'adminoptions/tasks',
       'adminoptions/tasks/pending',
@@ -47,7 +47,7 @@ describe('tasks over HTTP', () => {
     }
   })
 
-  it('T81: are shown while pending, to superusers and to whom they name', async () => {
+  it('list pending admin tasks for superusers and the users that they name [T81]', async () => {
     for (const [as, ids] of [
       [SOL, [1101, 1102, 1103, 1105, 1106, 1107]],
       [LIN, [1102, 1103, 1105]],
@@ -60,7 +60,7 @@ describe('tasks over HTTP', () => {
     }
   })
 
-  it('T81: are not cancelled by being read', async () => {
+  it('do not cancel expired tasks [T81]', async () => {
     await get('adminoptions/tasks/pending', SOL)
     const task = await api.db
       .selectFrom('adminoptions_admintask')
@@ -70,7 +70,7 @@ describe('tasks over HTTP', () => {
     expect(task).to.deep.equal({ status: 'pending', updated_at: new Date('2020-01-01') })
   })
 
-  it('T81: say who asks for what, and whom it would involve', async () => {
+  it('show the requester, the action and the users of a task [T81]', async () => {
     const deletion = adminTask.parse((await get('adminoptions/tasks/1101', MAX)).body)
     expect(deletion).to.deep.include({
       action: 'deleteproject',
@@ -101,7 +101,7 @@ describe('tasks over HTTP', () => {
     expect(odd.secondary_users).to.deep.equal([])
   })
 
-  it('T81: are not there for others, nor where there are none', async () => {
+  it('answer 404 for tasks of other users and for missing tasks [T81]', async () => {
     for (const [path, as, detail] of [
       ['adminoptions/tasks/1101', LIN, 'Task 1101 not found'],
       ['adminoptions/tasks/999', SOL, 'Task 999 not found'],
@@ -117,7 +117,7 @@ describe('tasks over HTTP', () => {
     expect((await get('adminoptions/tasks/1104', ODA)).status).to.equal(200)
   })
 
-  it('T83: are asked of a caretaker, and by whom', async () => {
+  it('list the incoming and outgoing requests for a caretaker [T83]', async () => {
     for (const [path, as, ids] of [
       ['caretakers/requests?user_id=1202', MAX, [1102]],
       ['caretakers/requests?user_id=1202', LIN, [1102]],
@@ -139,7 +139,7 @@ describe('tasks over HTTP', () => {
     }
   })
 
-  it('T83: tell a user how they stand', async () => {
+  it('show the caretaker and the caretaker requests of the current user [T83]', async () => {
     const lin = caretakerCheck.parse((await get('caretakers/check', LIN)).body)
     expect(lin.caretaker_object?.id).to.equal(1111)
     expect(lin.caretaker_request_object?.id).to.equal(1102)
@@ -151,7 +151,7 @@ describe('tasks over HTTP', () => {
     })
   })
 
-  it('T83: show who acts for whom, and the reason only to the two and to superusers', async () => {
+  it('show caretaker relations, but reasons only to both users and superusers [T83]', async () => {
     for (const [as, reasons] of [
       [LIN, ['resignation', 'leave']],
       [MAX, [null, 'leave']],
@@ -176,7 +176,7 @@ describe('tasks over HTTP', () => {
     expect(caretaker.work?.business_area).to.deep.include({ id: 1009, project_count: 1 })
   })
 
-  it('T78: are documents that wait for a user', async () => {
+  it('list documents that wait for the current user [T78]', async () => {
     const find = async (as: number) =>
       pendingDocuments.parse(
         (await get('documents/projectdocuments/pendingmyaction?stage=1', as)).body,
@@ -189,7 +189,7 @@ describe('tasks over HTTP', () => {
     expect(await find(ODA)).to.deep.equal(NOTHING)
   })
 
-  it('T83: are documents that wait for those whom a user covers', async () => {
+  it('list documents that wait for the covered users of a caretaker [T83]', async () => {
     const { body } = await get('caretakers/tasks/1202', MAX)
     const { lead, team } = caretakerDocuments.parse(body)
     expect(lead.find(({ id }) => id === 1258)?.for_user).to.deep.equal({
@@ -201,12 +201,12 @@ describe('tasks over HTTP', () => {
     })
     expect(team).to.deep.equal([])
     expect((await get('caretakers/tasks/1202', SOL)).body).to.deep.equal(body)
-    // Their time as caretaker is over.
+    // The caretaker relation of Sol has ended.
     expect((await get('caretakers/tasks/1203', SOL)).body).to.deep.equal(NOTHING)
     expect((await get('caretakers/tasks/1204', ODA)).body).to.deep.equal(NOTHING)
   })
 
-  it('T79: are endorsements, of which most users see none', async () => {
+  it('list no endorsements for ordinary users [T79]', async () => {
     const { body } = await get('documents/endorsements/pendingmyaction')
     expect(pendingEndorsements.parse(body)).to.deep.equal({ aec: [] })
   })

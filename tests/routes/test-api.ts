@@ -17,14 +17,14 @@ import { sessionHeaders } from '../support/session-headers.ts'
 import { createUncachedReader } from '../support/uncached-reader.ts'
 
 export interface TestRequest {
-  /** Id of the user who asks, with their session and CSRF token; anonymous without it. */
+  /** Id of the user whose session and CSRF token are sent. Without it the request is anonymous. */
   readonly as?: number
-  /** Sent as JSON; text is sent as it is. */
+  /** Sent as JSON; a string is sent unchanged. */
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Its database, and what differs from a plain configuration. */
+/** Options of the database, and settings that differ from `httpConfig`. */
 export interface TestApiOptions extends TestDatabaseOptions {
   readonly http?: Partial<HttpConfig>
 }
@@ -32,17 +32,20 @@ export interface TestApiOptions extends TestDatabaseOptions {
 export interface TestResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, unknown>>
-  /** The body as JSON; as text when it is none. */
+  /** The parsed body, or its text if it is not JSON. */
   readonly body: unknown
 }
 
-/** The API without a cache, over a database of its own with the triggers and `world.sql`. */
+/** The API without a cache, on its own database with the triggers. */
 export interface TestApi extends AsyncDisposable {
   readonly db: Kysely<Database>
   readonly app: Express
-  /** Makes it hold what `world.sql` says, and nothing else. */
+  /** Resets the tables to the rows of `world.sql`. */
   reset(): Promise<void>
-  /** Sends a request, such as `send('PUT', 'projects/51', { as: 1, body: {} })`; or to a whole path. */
+  /**
+   * Sends a request, such as `send('PUT', 'projects/51', { as: 1, body: {} })`. A path without a
+   * leading slash is below `/api/v1/`.
+   */
   send(method: string, path: string, request?: TestRequest): Promise<TestResponse>
 }
 
@@ -65,7 +68,7 @@ export const httpConfig: HttpConfig = {
   docsEnabled: true,
 }
 
-/** Starts it on a free port. Users have the ids 1 to 5, and `hash-<id>` for a password hash. */
+/** Starts the API on a free port. Users have the ids 1 to 5 and the password hash `hash-<id>`. */
 export async function startTestApi({ http, ...options }: TestApiOptions = {}): Promise<TestApi> {
   const database = await createTestDatabase({ installed: true, ...options })
   const db = openDatabase({ url: database.url, poolSize: 8, applicationName: 'spms-test-api' })
@@ -99,7 +102,7 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
     app,
 
     async reset() {
-      // Not TRUNCATE: it takes half a second for what hangs together here.
+      // DELETE, because TRUNCATE takes half a second for tables with these foreign keys.
       const tables = [...world.matchAll(/insert into (\w+)/g)].map(([, table]) => table)
       const deletes = tables.toReversed().map((table) => `delete from ${table};`)
       await sql.raw(deletes.join('') + world).execute(db)
@@ -111,7 +114,7 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
       const headers = await headersOf(sent)
       if (text !== undefined) headers['Content-Length'] = String(Buffer.byteLength(text))
       return new Promise((resolve, reject) => {
-        // Not fetch: it would tidy up paths that a test sends on purpose.
+        // Not fetch, which normalizes paths that tests send on purpose.
         const whole = path.startsWith('/') ? path : `/api/v1/${path}`
         const outgoing = request({ port, method, path: whole, headers }, (res) => {
           let received = ''
@@ -119,7 +122,7 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
           res.on('data', (chunk: string) => (received += chunk))
           res.on('end', () => {
             const status = res.statusCode ?? 0
-            // Whatever a test writes: who has written must be able to ask for that again.
+            // Every successful write must return a token with which the client reads its own write.
             const isWritten = !isSafe(outgoing) && status < 400
             if (isWritten && !res.headers['consistency-token']) {
               reject(new Error(`${method} ${path}: ${status} without a Consistency-Token`))

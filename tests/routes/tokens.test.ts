@@ -24,7 +24,7 @@ interface Route {
 const routesOf = (layers: readonly Layer[]): Route[] =>
   layers.flatMap(({ route, handle }) => (route ? [route] : routesOf(handle.stack ?? [])))
 
-/** Every way to change something that the application has, each now done as soon as it is asked for. */
+/** Replaces the handler of every write route by one that succeeds, and returns the routes. */
 function writesOf(app: Express) {
   const done: RequestHandler = (_req, res) => void res.status(200).json({ done: true })
   return routesOf(app.router.stack as unknown as Layer[]).flatMap(({ path, stack }) =>
@@ -47,7 +47,7 @@ describe('every route that writes', () => {
     closers.push(() => database[Symbol.asyncDispose]())
     const db = openDatabase({ url: database.url, poolSize: 2, applicationName: 'spms-test-tokens' })
     closers.push(() => db.destroy())
-    // A copy of the template is another database, whose incarnation the running API would begin.
+    // The copy of a template needs its own incarnation, which an API process begins otherwise.
     await beginIncarnation(db)
     const logger = createLogger('test')
     logger.silent = true
@@ -62,7 +62,7 @@ describe('every route that writes', () => {
     for (const close of closers.toReversed()) await close()
   })
 
-  it('answers a success with a token that says when', async () => {
+  it('returns a consistency token with a success', async () => {
     expect(writes.length).to.be.above(10)
     for (const { method, path } of writes) {
       const url = `http://127.0.0.1:${portOf(server)}/api/v1${path.replaceAll(/:\w+/g, '1')}`

@@ -6,7 +6,7 @@ import { describeOnBothTables } from '../support/both-tables.ts'
 const [LEA, MEL, SUE, OUT, OLD] = [1, 2, 3, 4, 5]
 const TOO_BIG = '9223372036854775808'
 
-describeOnBothTables('what users say of themselves', (api) => {
+describeOnBothTables('personal information and membership over HTTP', (api) => {
   const put = (path: string, body: unknown, as = SUE) => api.send('PUT', path, { as, body })
   const row = (table: 'users_user' | 'users_userprofile' | 'contacts_usercontact', user = SUE) =>
     api.db
@@ -22,7 +22,7 @@ describeOnBothTables('what users say of themselves', (api) => {
       .executeTakeFirst()
 
   for (const part of ['pi', 'membership']) {
-    it(`${part} is theirs and superusers’ to write`, async () => {
+    it(`accept the user and superusers only: ${part}`, async () => {
       const path = `users/1/${part}`
       for (const as of [LEA, SUE]) expect((await put(path, {}, as)).status).to.equal(200)
       for (const [as, wanted] of [
@@ -44,8 +44,8 @@ describeOnBothTables('what users say of themselves', (api) => {
     })
   }
 
-  describe('how to reach them', () => {
-    it('goes to the tables that hold it, and nowhere else (T25)', async () => {
+  describe('PUT /users/:id/pi', () => {
+    it('writes the fields to their tables, and changes nothing else [T25]', async () => {
       const before = [await row('users_user'), await row('contacts_usercontact')] as const
       const { status, headers, body } = await put('users/3/pi', {
         display_first_name: ' Susan ',
@@ -77,24 +77,24 @@ describeOnBothTables('what users say of themselves', (api) => {
       expect(await row('users_userprofile')).to.include({ title: 'prof' })
     })
 
-    it('makes a contact where there is none; a title needs a profile', async () => {
+    it('creates a missing contact, and ignores a title without a profile', async () => {
       const { body } = await put('users/2/pi', { phone: '3', title: 'ms' }, MEL)
       expect(body).to.include({ phone: '3', fax: null, title: null })
       expect(await row('contacts_usercontact', MEL)).to.include({ phone: '3', alt_phone: null })
       expect(await row('users_userprofile', MEL)).to.equal(undefined)
     })
 
-    it('shows the name of who shows none', async () => {
+    it('replaces an empty display name by the name of the user', async () => {
       const { body } = await put('users/3/pi', { display_first_name: '', display_last_name: null })
       expect(body).to.include({ display_first_name: 'Sue', display_last_name: 'Cedar' })
     })
 
-    it('may be cleared', async () => {
+    it('clears fields with null', async () => {
       const { body } = await put('users/3/pi', { phone: null, title: null })
       expect(body).to.include({ phone: null, title: null, fax: null })
     })
 
-    it('that changes nothing writes nothing', async () => {
+    it('writes nothing if no value changes', async () => {
       const before = await row('contacts_usercontact')
       for (const body of [{}, { phone: '1', title: 'dr', display_first_name: 'Sue' }]) {
         expect((await put('users/3/pi', body)).status).to.equal(200)
@@ -102,7 +102,7 @@ describeOnBothTables('what users say of themselves', (api) => {
       expect(await row('contacts_usercontact')).to.deep.equal(before)
     })
 
-    it('keeps what two write at the same time', async () => {
+    it('keeps concurrent changes of different fields', async () => {
       await Promise.all([
         put('users/2/pi', { phone: '1' }, MEL),
         put('users/2/pi', { fax: '2' }, SUE),
@@ -116,7 +116,7 @@ describeOnBothTables('what users say of themselves', (api) => {
       })
     })
 
-    it('is refused with a message for every wrong field, and then not done at all', async () => {
+    it('rejects invalid fields with 400 and a message each, and writes nothing', async () => {
       for (const [body, field, message] of [
         [{ display_first_name: 'x'.repeat(202) }, 'display_first_name', /no more than 201/],
         [{ display_last_name: 5 }, 'display_last_name', /Not a valid string/],
@@ -132,8 +132,8 @@ describeOnBothTables('what users say of themselves', (api) => {
     })
   })
 
-  describe('where they belong', () => {
-    it('is written in the columns that were sent (T27)', async () => {
+  describe('PUT /users/:id/membership', () => {
+    it('writes the fields of the body [T27]', async () => {
       const { status, body } = await put('users/1/membership', { role: 'Guide', affiliation: '36' })
       expect(status).to.equal(200)
       expect(membership.parse(body)).to.deep.equal({
@@ -153,19 +153,19 @@ describeOnBothTables('what users say of themselves', (api) => {
       expect(await work()).to.include({ agency_id: null, role: null })
     })
 
-    it('needs a record of it (T27)', async () => {
+    it('answers 404 without a work record [T27]', async () => {
       const { status, body } = await put('users/4/membership', { role: 'Guide' }, OUT)
       expect(status).to.equal(404)
       expect(body).to.include({ detail: 'No work record found', error: 'No work record found' })
     })
 
-    it('that changes nothing writes nothing', async () => {
+    it('writes nothing if no value changes', async () => {
       const before = await work()
       for (const body of [{}, { role: 'Admin', branch: 21 }]) await put('users/1/membership', body)
       expect(await work()).to.deep.equal(before)
     })
 
-    it('keeps what two write at the same time', async () => {
+    it('keeps concurrent changes of different fields', async () => {
       const changes = [
         { role: 'Guide' },
         { business_area: 32 },
@@ -182,7 +182,7 @@ describeOnBothTables('what users say of themselves', (api) => {
       })
     })
 
-    it('is refused with a message for every wrong field', async () => {
+    it('rejects invalid fields with 400 and a message each', async () => {
       const before = await work()
       for (const [body, field, message] of [
         [{ role: 'x'.repeat(31) }, 'role', /no more than 30/],

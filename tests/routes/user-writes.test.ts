@@ -10,7 +10,7 @@ import { httpConfig } from './test-api.ts'
 const [LEA, MEL, SUE, OUT, OLD] = [1, 2, 3, 4, 5]
 const TOO_BIG = '9223372036854775808'
 
-describeOnBothTables('users as they and superusers change them', (api) => {
+describeOnBothTables('writes of users over HTTP', (api) => {
   const put = (body: unknown, as = SUE, id: number | string = LEA) =>
     api.send('PUT', `users/${id}`, { as, body })
   const toggle = (path: 'toggleactive' | 'admin', as = SUE, id: number | string = LEA) =>
@@ -23,8 +23,8 @@ describeOnBothTables('users as they and superusers change them', (api) => {
     return rows[0]
   }
 
-  describe('a change', () => {
-    it('by a superuser may be of anything but secrets (T13)', async () => {
+  describe('PUT /users/:id', () => {
+    it('lets a superuser change everything except secrets [T13]', async () => {
       const { version, ...before } = (await stored()) ?? {}
       const change = {
         username: 'léa@spms.test',
@@ -48,14 +48,14 @@ describeOnBothTables('users as they and superusers change them', (api) => {
       expect(after).not.to.equal(version)
     })
 
-    it('by the user may be of their names and addresses', async () => {
+    it('lets users change their own names and addresses', async () => {
       const own = { username: 'lea2', email: 'lea@spms.test', first_name: 'L', last_name: 'A' }
       const { status, body } = await put(own, LEA)
       expect(status).to.equal(200)
       expect(body).to.include(own)
     })
 
-    describe('of one’s own e-mail address', () => {
+    describe('with a new e-mail address of the current user', () => {
       const email = 'lea2@spms.test'
       const setPassword = async (id: number) => {
         const password = await hashPassword('correct horse', 1_000)
@@ -65,7 +65,7 @@ describeOnBothTables('users as they and superusers change them', (api) => {
         return (body: object) => api.send('PUT', `users/${id}`, { body, headers })
       }
 
-      it('needs the current password, also of superusers', async () => {
+      it('requires the current password, also from superusers', async () => {
         for (const id of [LEA, SUE]) {
           const change = await setPassword(id)
           for (const given of [{}, { current_password: '' }, { current_password: 'wrong' }]) {
@@ -82,7 +82,7 @@ describeOnBothTables('users as they and superusers change them', (api) => {
         }
       })
 
-      it('is limited in wrong passwords like log-ins', async () => {
+      it('limits wrong passwords like log-ins', async () => {
         const change = await setPassword(MEL)
         for (let i = 0; i < 10; i++) {
           expect((await change({ email, current_password: `${i}` })).status).to.equal(400)
@@ -91,11 +91,11 @@ describeOnBothTables('users as they and superusers change them', (api) => {
       })
     })
 
-    it('stores a user name in the form in which a log-in looks for it', async () => {
+    it('stores user names normalized to NFKC, as log-ins look for them', async () => {
       expect((await put({ username: 'ﬁona' })).body).to.include({ username: 'fiona' })
     })
 
-    it('by the user is never of what they may do, even to what it is', async () => {
+    it('rejects flags from users with 403, even if the value does not change', async () => {
       const before = await stored()
       for (const flags of [
         { is_superuser: true },
@@ -111,16 +111,16 @@ describeOnBothTables('users as they and superusers change them', (api) => {
       expect(await stored()).to.deep.equal(before)
     })
 
-    it('shows the name of who shows none', async () => {
+    it('replaces an empty display name by the name of the user', async () => {
       await sql`update users_user set display_first_name = null, display_last_name = ''
         where id = ${LEA}`.execute(api.db)
       const named = await put({ first_name: 'Leah' })
       expect(named.body).to.include({ display_first_name: 'Leah', display_last_name: 'Ash' })
-      const nobody = await put({ first_name: '', last_name: null, display_first_name: '' })
-      expect(nobody.body).to.include({ display_first_name: '', display_last_name: 'Ash' })
+      const cleared = await put({ first_name: '', last_name: null, display_first_name: '' })
+      expect(cleared.body).to.include({ display_first_name: '', display_last_name: 'Ash' })
     })
 
-    it('that changes nothing writes nothing; one’s own name is not taken', async () => {
+    it('writes nothing if no value changes, and accepts the current user name', async () => {
       const before = await stored()
       for (const body of [{}, { username: 'lea', email: 'lea@spms.test' }, { colour: 'red' }]) {
         expect((await put(body)).status).to.equal(200)
@@ -128,7 +128,7 @@ describeOnBothTables('users as they and superusers change them', (api) => {
       expect(await stored()).to.deep.equal(before)
     })
 
-    it('is refused when another has the user name or the e-mail', async () => {
+    it('answers 409 if another user has the user name or the e-mail address', async () => {
       for (const [body, field, message] of [
         [{ username: 'mel' }, 'username', 'A user with that username already exists.'],
         [{ email: 'mel@spms.test' }, 'email', 'user with this email already exists.'],
@@ -151,13 +151,13 @@ describeOnBothTables('users as they and superusers change them', (api) => {
       expect(inBothCases.map(({ status }) => status)).to.have.members([200, 409])
     })
 
-    it('may leave any number without an e-mail', async () => {
+    it('accepts several users without an e-mail address', async () => {
       for (const id of [LEA, MEL]) {
         expect((await put({ email: '' }, SUE, id)).body).to.include({ email: null })
       }
     })
 
-    it('keeps what others write at the same time', async () => {
+    it('keeps concurrent changes of different fields', async () => {
       const changes = [
         { username: 'a' },
         { email: 'a@b.test' },
@@ -171,7 +171,7 @@ describeOnBothTables('users as they and superusers change them', (api) => {
       expect(await stored()).to.include(Object.assign({}, ...changes))
     })
 
-    it('waits for another’s of the same user, and decides then who may', async () => {
+    it('checks the rights after waiting for another change of the same user', async () => {
       const waiting = await api.db.transaction().execute(async (other) => {
         await sql`update users_user set last_name = 'Other' where id = ${LEA}`.execute(other)
         const change = put({ first_name: 'Late' })
@@ -183,7 +183,7 @@ describeOnBothTables('users as they and superusers change them', (api) => {
       expect(await stored()).to.include({ first_name: 'Lea', last_name: 'Other' })
     })
 
-    it('is refused with a message for every wrong field', async () => {
+    it('rejects invalid fields with 400 and a message each', async () => {
       const before = await stored()
       for (const [body, field, message] of [
         [{ username: '' }, 'username', /may not be blank/],
@@ -212,8 +212,8 @@ describeOnBothTables('users as they and superusers change them', (api) => {
     ['toggleactive', 'is_active'],
     ['admin', 'is_superuser'],
   ] as const) {
-    describe(path, () => {
-      it('turns it over (T15, T16)', async () => {
+    describe(`POST /users/:id/${path}`, () => {
+      it('inverts the flag [T15, T16]', async () => {
         const before = await stored()
         const { status, body } = await toggle(path)
         expect(status).to.equal(200)
@@ -225,7 +225,7 @@ describeOnBothTables('users as they and superusers change them', (api) => {
     })
   }
 
-  it('lose their session and their rights with the next request', async () => {
+  it('take effect on sessions and rights with the next request', async () => {
     await toggle('toggleactive', SUE, MEL)
     expect((await put({}, MEL, MEL)).status).to.equal(401)
     await toggle('admin', SUE, OUT)
@@ -234,7 +234,7 @@ describeOnBothTables('users as they and superusers change them', (api) => {
     expect((await put({ last_name: 'Y' }, SUE, LEA)).status).to.equal(403)
   })
 
-  it('are theirs or superusers’ to change; members of staff may not (T14 to T16)', async () => {
+  it('are rejected with 403 from other users, also from staff [T14, T15, T16]', async () => {
     for (const [as, wanted] of [
       [MEL, 403],
       [OUT, 403],
@@ -262,7 +262,7 @@ describeOnBothTables('users as they and superusers change them', (api) => {
         expect(status).to.equal(404)
         expect(body).to.include({ detail: `User ${id} not found` })
       }
-      // No row can have the second id.
+      // The second id exceeds bigint, so it is not found for any user.
       for (const { status } of await answers(LEA)) expect(status).to.equal(id === '999' ? 403 : 404)
     }
     const headers = { 'X-CSRFToken': 'wrong' }
@@ -280,7 +280,7 @@ describeOnBothTables('users as they and superusers change them', (api) => {
     }
   })
 
-  it('are deleted once, and then gone (T14)', async () => {
+  it('delete a user once, and answer 404 to a concurrent deletion [T14]', async () => {
     const answers = await Promise.all([remove(), remove()])
     expect(answers.map(({ status }) => status)).to.have.members([204, 404])
     expect(answers.map(({ body }) => body)).to.include('')

@@ -7,11 +7,11 @@ import { describeOnBothTables } from '../support/both-tables.ts'
 const [LEA, MEL, SUE, OUT, OLD] = [1, 2, 3, 4, 5]
 const TOO_BIG = '9223372036854775808'
 
-describeOnBothTables('users over HTTP', (api) => {
+describeOnBothTables('reads of users over HTTP', (api) => {
   const get = (path: string, as?: number) => api.send('GET', `users/${path}`, as ? { as } : {})
 
-  describe('a user', () => {
-    it('is shown to every user (T12), without when they last logged in', async () => {
+  describe('GET /users/:id', () => {
+    it('shows a user to every user, without the time of the last log-in [T12]', async () => {
       await api.db.updateTable('users_user').set({ last_login: new Date() }).execute()
       const { status, headers, body } = await get('1', OUT)
       expect(status).to.equal(200)
@@ -34,7 +34,7 @@ describeOnBothTables('users over HTTP', (api) => {
       ])
     })
 
-    it('is shown with those they act for', async () => {
+    it('shows the users for whom a caretaker acts', async () => {
       const { caretaking_for } = user.parse((await get('2', OUT)).body)
       expect(caretaking_for).to.deep.equal([
         {
@@ -65,7 +65,7 @@ describeOnBothTables('users over HTTP', (api) => {
       }
       await api.db.updateTable('users_publicstaffprofile').set({ is_hidden: false }).execute()
       expect((await get('2', OUT)).body).to.include(whole)
-      // A profile of an inactive user is visible to nobody else either.
+      // The profile of an inactive user is hidden from other users too.
       await api.db
         .updateTable('users_user')
         .set({ is_active: false })
@@ -75,7 +75,7 @@ describeOnBothTables('users over HTTP', (api) => {
       expect((await get('2', SUE)).body).to.include(whole)
     })
 
-    it('who has only an account has the values of one', async () => {
+    it('shows default values for a user without other records', async () => {
       await api.db.deleteFrom('caretakers_caretaker').where('caretaker_id', '=', `${OUT}`).execute()
       const shown = user.parse((await get('004', LEA)).body)
       expect(shown).to.deep.include({
@@ -92,7 +92,7 @@ describeOnBothTables('users over HTTP', (api) => {
       })
     })
 
-    it('is not found when there is none (T21)', async () => {
+    it('answers 404 for a user that does not exist [T21]', async () => {
       for (const [id, detail] of [
         ['999', 'User 999 not found'],
         [TOO_BIG, `User ${TOO_BIG} not found`],
@@ -105,8 +105,8 @@ describeOnBothTables('users over HTTP', (api) => {
     })
   })
 
-  describe('me', () => {
-    it('is whoever asks (T6)', async () => {
+  describe('GET /users/me', () => {
+    it('shows the current user [T6]', async () => {
       expect(me.parse((await get('me', LEA)).body)).to.deep.include({
         id: LEA,
         username: 'lea',
@@ -135,7 +135,7 @@ describeOnBothTables('users over HTTP', (api) => {
     })
   })
 
-  it('never show a password (T22)', async () => {
+  it('never return a password [T22]', async () => {
     for (const path of ['1', 'me', 'is_staff/1', 'mypublicprofile']) {
       const { status, body } = await get(path, LEA)
       expect(status).to.equal(200)
@@ -143,8 +143,8 @@ describeOnBothTables('users over HTTP', (api) => {
     }
   })
 
-  describe('membership of staff', () => {
-    it('is told of every user (T17)', async () => {
+  describe('GET /users/is_staff/:id', () => {
+    it('returns whether a user is staff [T17]', async () => {
       await api.db
         .updateTable('users_user')
         .set({ is_staff: false })
@@ -161,15 +161,15 @@ describeOnBothTables('users over HTTP', (api) => {
       }
     })
 
-    it('of nobody is a 404, where upstream answers 400 (T17)', async () => {
+    it('answers 404 for a user that does not exist [T17, 404 instead of 400]', async () => {
       const { status, body } = await get('is_staff/999', MEL)
       expect(status).to.equal(404)
       expect(body).to.include({ detail: 'User 999 not found' })
     })
   })
 
-  describe('my public profile', () => {
-    it('is shown whole, also while hidden (T34)', async () => {
+  describe('GET /users/mypublicprofile', () => {
+    it('shows all fields of the profile, also while it is hidden [T34]', async () => {
       const { status, headers, body } = await get('mypublicprofile', MEL)
       expect(status).to.equal(200)
       expect(headers['cache-control']).to.equal('private, no-store')
@@ -181,17 +181,17 @@ describeOnBothTables('users over HTTP', (api) => {
       })
     })
 
-    it('is not found when I have none', async () => {
+    it('answers 404 without a profile', async () => {
       const { status, body } = await get('mypublicprofile', OUT)
       expect(status).to.equal(404)
       expect(body).to.include({ detail: 'No staff profile found' })
     })
   })
 
-  describe('the check for a staff profile', () => {
+  describe('GET /users/:id/check_staff_profile', () => {
     const check = (query: string, as = OUT) => get(`9/check_staff_profile${query}`, as)
 
-    it('says whether there is one (T40)', async () => {
+    it('returns whether the user has a staff profile [T40]', async () => {
       const { status, headers, body } = await check('?user_id=1')
       expect(status).to.equal(200)
       expect(headers['cache-control']).to.equal('private, no-store')
@@ -203,7 +203,7 @@ describeOnBothTables('users over HTTP', (api) => {
       }
     })
 
-    it('shows a hidden one to its owner and superusers, and none to others', async () => {
+    it('shows a hidden profile only to its owner and superusers', async () => {
       const { body } = await check('?user_id=2', LEA)
       expect(body).to.deep.equal({ exists: false, is_active: false, profile: null })
       for (const as of [MEL, SUE]) {
@@ -215,7 +215,7 @@ describeOnBothTables('users over HTTP', (api) => {
       }
     })
 
-    it('needs to be told of whom (T40)', async () => {
+    it('requires the query parameter user_id [T40]', async () => {
       const { status, body } = await check('')
       expect(status).to.equal(400)
       expect(body).to.include({ detail: 'User ID required' })
@@ -223,7 +223,7 @@ describeOnBothTables('users over HTTP', (api) => {
     })
   })
 
-  it('need a session, answer HEAD, and name the methods they have', async () => {
+  it('require a session, answer HEAD, and return the allowed methods with 405', async () => {
     for (const path of [
       '1',
       'me',

@@ -1,5 +1,5 @@
--- A few rows of every table that a write touches. Every column is named: where Django made the
--- tables, none has a default.
+-- A few rows of every table that writes change. All columns are listed, because tables made by
+-- Django have no defaults.
 
 insert into users_user
   (id, password, is_superuser, is_staff, is_active, date_joined, username, first_name, last_name,
@@ -99,7 +99,7 @@ insert into caretakers_caretaker
   (id, created_at, updated_at, user_id, caretaker_id, end_date, reason, notes)
 values (263, '2020-01-01', '2020-01-01', 5, 4, null, 'leave', 'Until spring');
 
--- Two projects with everything that can belong to one. Who leads them is no longer active.
+-- Two projects with rows in every table that can refer to a project. Their leader is deactivated.
 insert into locations_area (id, created_at, updated_at, name, area_type) values
   (201, '2020-01-01', '2020-01-01', 'Kimberley', 'dbcaregion'),
   (202, '2020-01-01', '2020-01-01', 'Pilbara', 'dbcaregion');
