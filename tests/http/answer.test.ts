@@ -7,7 +7,7 @@ import { portOf } from '../../shared/server.ts'
 const body = Buffer.from('{"name":"Ngurra"}')
 const hit: Answer = { outcome: 'hit', body, etag: '"abc"', ageMs: 61_500, ttlMs: 10_900 }
 
-describe('sending an answer', () => {
+describe('sendAnswer', () => {
   const sendAnswer = createSendAnswer({ edgeMaxAgeS: 5 })
   let answer: Answer
   let audience: Audience
@@ -34,13 +34,13 @@ describe('sending an answer', () => {
   const statusOf = async (ifNoneMatch: string) =>
     (await fetch(url, { headers: { 'If-None-Match': ifNoneMatch } })).status
 
-  it('sends the bytes with all that says where they came from', async () => {
+  it('sends the body with its caching headers', async () => {
     const res = await fetch(url)
     expect(res.status).to.equal(200)
     expect(await res.text()).to.equal(body.toString())
     expect(Object.fromEntries(res.headers)).to.include({
       'cache-status': 'spms; hit; ttl=10',
-      // Five seconds beyond the age that it arrives with.
+      // s-maxage includes the Age of 61 s, so the answer stays fresh for edgeMaxAgeS = 5 s.
       'cache-control': 'public, max-age=0, s-maxage=66, must-revalidate',
       vary: 'Cookie, Authorization, Consistency-Token',
       etag: '"abc"',
@@ -50,7 +50,7 @@ describe('sending an answer', () => {
     })
   })
 
-  it('says of each outcome what it was', async () => {
+  it('reports each cache outcome in Cache-Status', async () => {
     const statuses: [Partial<Answer>, string][] = [
       [{ outcome: 'miss', ttlMs: 3_600_000 }, 'spms; fwd=miss; ttl=3600'],
       [{ outcome: 'miss', collapsed: true }, 'spms; fwd=miss; collapsed; ttl=10'],
@@ -63,7 +63,7 @@ describe('sending an answer', () => {
     }
   })
 
-  it('lets no shared cache keep what is a user’s, and nothing keep a bypass', async () => {
+  it('keeps user-specific answers out of shared caches, and bypasses out of all caches', async () => {
     audience = 'user'
     const res = await fetch(url)
     expect(res.headers.get('cache-control')).to.equal('private, no-cache')
@@ -74,7 +74,7 @@ describe('sending an answer', () => {
     expect((await fetch(url)).headers.get('cache-control')).to.equal('no-store')
   })
 
-  it('answers 304 to whoever holds this version', async () => {
+  it('answers 304 to a client that has the current version', async () => {
     for (const held of ['"abc"', 'W/"abc"', '"x", W/"abc" , "y"', '*']) {
       expect(await statusOf(held), held).to.equal(304)
     }
@@ -96,7 +96,7 @@ describe('sending an answer', () => {
     expect(await res.text()).to.equal('')
   })
 
-  it('tells of what does not exist, with its cache status', async () => {
+  it('answers 404 with Cache-Status for an entity that does not exist', async () => {
     answer = { ...hit, body: null }
     const res = await fetch(url, { headers: { 'If-None-Match': '*' } })
     expect(res.status).to.equal(404)
@@ -111,7 +111,7 @@ describe('sending an answer', () => {
     })
   })
 
-  it('goes out in one write', async () => {
+  it('sends headers and body in one write', async () => {
     const chunks: Buffer[] = []
     await new Promise<void>((resolve) => {
       const req = request(url)

@@ -3,16 +3,18 @@ import { expect } from 'chai'
 import { createAppServer } from '../../api/http/app-server.ts'
 import { closeServer, listen } from '../../shared/server.ts'
 
-describe('the server of an application', () => {
-  it('makes requests and responses on which Express has nothing to change', async () => {
+describe('createAppServer', () => {
+  it('creates requests and responses whose prototypes Express does not replace', async () => {
     const app = express()
-    const seen: { born: object; used: object }[] = []
+    const seen: { created: object; handled: object }[] = []
     const server = createAppServer(app, {})
     server.prependListener('request', (req, res) => {
-      const born = [req, res].map((one): object => Object.getPrototypeOf(one))
+      const created = [req, res].map((one): object => Object.getPrototypeOf(one))
       res.once('finish', () => {
-        const used = [req, res].map((one): object => Object.getPrototypeOf(one))
-        born.forEach((prototype, i) => seen.push({ born: prototype, used: used[i] as object }))
+        const handled = [req, res].map((one): object => Object.getPrototypeOf(one))
+        created.forEach((prototype, i) =>
+          seen.push({ created: prototype, handled: handled[i] as object }),
+        )
       })
     })
     app.use(express.json())
@@ -28,7 +30,7 @@ describe('the server of an application', () => {
       })
       expect(await response.json()).to.deep.equal({ is: 'json', body: { a: 1 }, own: true })
       expect(seen).to.have.length(2)
-      for (const { born, used } of seen) expect(used).to.equal(born)
+      for (const { created, handled } of seen) expect(handled).to.equal(created)
     } finally {
       await closeServer(server)
     }

@@ -6,14 +6,14 @@ import ts from 'typescript'
 import { z } from 'zod'
 import { root } from '../../scripts/paths.ts'
 
-/** A pattern as it stands in a source file. */
+/** A regular expression literal in a source file. */
 interface Pattern {
   readonly place: string
   readonly source: string
   readonly flags: string
 }
 
-/** Every literal pattern of the code that runs in a service. */
+/** Returns every regular expression literal in the sources of a folder. */
 function patternsOf(folder: string): Pattern[] {
   const files = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
   return files.flatMap((name) => {
@@ -39,12 +39,12 @@ function patternsOf(folder: string): Pattern[] {
   })
 }
 
-/** The strings that would make a pattern backtrack for more than linear time. */
+/** Returns strings on which a pattern backtracks for more than linear time. */
 const attacksOn = ({ source, flags }: Pick<Pattern, 'source' | 'flags'>): string[] =>
   analyse({ source, flags }).reports.map(({ character }) => character.pick)
 
-describe('patterns that are applied to what clients send', () => {
-  it('are found to backtrack by the check, if they do', () => {
+describe('regular expressions that are applied to client input', () => {
+  it('are detected by the check if they backtrack', () => {
     expect(attacksOn(/^\s*0*(\d+)\s*$/)).not.to.deep.equal([])
     expect(attacksOn(/^(a+)+$/)).not.to.deep.equal([])
     expect(attacksOn(/^\d+$/)).to.deep.equal([])
@@ -61,7 +61,7 @@ describe('patterns that are applied to what clients send', () => {
     })
   }
 
-  it('match in linear time in the library that parses requests', () => {
+  it('match in linear time in Zod, which parses requests', () => {
     const datetime = z.regexes.datetime({ offset: true, local: true })
     for (const pattern of [z.regexes.email, z.regexes.date, datetime]) {
       expect(attacksOn(pattern), pattern.source).to.deep.equal([])

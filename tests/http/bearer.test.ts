@@ -48,7 +48,7 @@ describe('bearer tokens', () => {
       .select('email')
       .where('id', '=', String(id))
       .executeTakeFirstOrThrow()
-    return email ?? expect.fail('a user of the world has no e-mail address')
+    return email ?? expect.fail('the test user has no e-mail address')
   }
   const signFor = async (id: number, claims: JWTPayload = {}) =>
     issuer.sign({ claims: { email: await emailOf(id), email_verified: true, ...claims } })
@@ -61,7 +61,7 @@ describe('bearer tokens', () => {
   const bearer = (token: string) => ({ Authorization: `Bearer ${token}` })
   const mine = (token: string) => api.send('GET', 'projects/mine', { headers: bearer(token) })
 
-  it('let in the user whose verified e-mail address they hold', async () => {
+  it('authenticate the user with the verified e-mail address of the token', async () => {
     const own = await api.send('GET', 'projects/mine', { as: LEA })
     const { status, headers, body } = await mine(await signFor(LEA))
     expect(status).to.equal(200)
@@ -82,7 +82,7 @@ describe('bearer tokens', () => {
     expect((await api.send('PUT', path, withCookie)).status).to.equal(200)
   })
 
-  it('stand before a cookie, and no cookie stands in for one', async () => {
+  it('take precedence over a session cookie, also when they are invalid', async () => {
     const path = 'agencies/branches/21'
     const asLea = { as: SUE, headers: bearer(await signFor(LEA)), body: {} }
     expect((await api.send('PUT', path, asLea)).status).to.equal(403)
@@ -96,7 +96,7 @@ describe('bearer tokens', () => {
     }
   })
 
-  it('that do not count are refused on pages for everybody too', async () => {
+  it('are rejected with 401 if they are invalid, also on public endpoints', async () => {
     const { status, headers } = await api.send('GET', 'users/staffprofiles/1', {
       headers: bearer('x'),
     })
@@ -104,7 +104,7 @@ describe('bearer tokens', () => {
     expect(headers['www-authenticate']).to.include('error="invalid_token"')
   })
 
-  it('of other schemes are none, and an anonymous request is told what it may send', async () => {
+  it('are requested by the challenge of a 401, and other authorization schemes are ignored', async () => {
     const { status } = await api.send('GET', 'projects/mine', {
       as: LEA,
       headers: { Authorization: 'Basic eDp5' },
@@ -115,7 +115,7 @@ describe('bearer tokens', () => {
     expect(anonymous.headers['www-authenticate']).to.equal('Bearer realm="spms"')
   })
 
-  it('count from this issuer, for this audience, and until they expire', async () => {
+  it('are accepted only from the issuer, for the audience, and until they expire', async () => {
     const email = await emailOf(LEA)
     const nowS = Math.floor(Date.now() / 1000)
     for (const [wrong, reason] of [
@@ -133,7 +133,7 @@ describe('bearer tokens', () => {
     }
   })
 
-  it('are rejected where they are valid for longer than configured', async () => {
+  it('are rejected if their lifetime exceeds the configured maximum', async () => {
     const nowS = Math.floor(Date.now() / 1000)
     for (const [claims, status] of [
       [{ iat: nowS, exp: nowS + 3600 }, 200],
@@ -150,7 +150,7 @@ describe('bearer tokens', () => {
     }
   })
 
-  it('name their user by an address that Microsoft Entra has verified, where that is configured', async () => {
+  it('are accepted with an address that Microsoft Entra has verified, if configured', async () => {
     const deps = bearerDeps()
     const reading = (emailVerifiedClaim: 'xms_edov' | 'none') => {
       const read = createBearer(configOf(issuer, { emailVerifiedClaim }), deps)
@@ -182,11 +182,11 @@ describe('bearer tokens', () => {
       `${header}.${encoded({ ...claims, email: await emailOf(LEA) })}.${signature}`,
       `${encoded({ alg: 'none' })}.${payload}.`,
       `${encoded({ alg: 'none', kid })}.${payload}.${signature}`,
-      // Signed with what everybody knows, as if it were a shared secret.
+      // Signed with the public keys, as if they were a shared secret.
       await new SignJWT(claims).setProtectedHeader({ alg: 'HS256', kid }).sign(Buffer.from(keys)),
       await new SignJWT(claims).setProtectedHeader({ alg: 'ES256', kid }).sign(privateKey),
       await new SignJWT(claims)
-        .setProtectedHeader({ alg: 'ES256', kid: 'nobody’s' })
+        .setProtectedHeader({ alg: 'ES256', kid: 'unknown' })
         .sign(privateKey),
       await new SignJWT(claims).setProtectedHeader({ alg: 'ES256' }).sign(privateKey),
     ]) {
@@ -195,7 +195,7 @@ describe('bearer tokens', () => {
     expect((await mine(good)).status).to.equal(200)
   })
 
-  it('name nobody but by an address that the issuer has verified, to the letter', async () => {
+  it('are accepted only with an address that the issuer has verified and that matches exactly', async () => {
     const email = await emailOf(LEA)
     for (const claims of [
       { email },
@@ -216,13 +216,13 @@ describe('bearer tokens', () => {
     }
   })
 
-  it('end with their user’s access', async () => {
+  it('are rejected once their user is deactivated', async () => {
     const token = await signFor(LEA)
     expect((await mine(await signFor(OLD))).status).to.equal(401)
     expect((await mine(token)).status).to.equal(200)
     const set = (change: object) =>
       api.db.updateTable('users_user').set(change).where('id', '=', String(LEA)).execute()
-    // A password is nothing to the issuer.
+    // The issuer authenticates users without the password of this application.
     await set({ password: 'another' })
     expect((await mine(token)).status).to.equal(200)
     await set({ is_active: false })
@@ -234,7 +234,7 @@ describe('bearer tokens', () => {
     ).to.equal(401)
   })
 
-  it('follow the address to its next owner', async () => {
+  it('authenticate the new owner after an e-mail address moves to another user', async () => {
     const token = await signFor(LEA)
     const email = await emailOf(LEA)
     const give = (id: number, to: string | null) =>
@@ -246,7 +246,7 @@ describe('bearer tokens', () => {
     expect((await api.send('PUT', 'agencies/branches/21', sent)).status).to.equal(200)
   })
 
-  it('may name their user by id instead', async () => {
+  it('authenticate a user by id if the claim is configured', async () => {
     await using byId = await startTestApi({
       http: { bearer: configOf(issuer, { userClaim: 'sub' }) },
     })
@@ -274,7 +274,7 @@ describe('bearer tokens', () => {
     expect(await status({ email, email_verified: true })).to.equal(401)
   })
 
-  it('cannot be checked while the issuer is away, which is nothing to anybody else', async () => {
+  it('are answered with 503 while the issuer is unavailable, and other requests are unaffected', async () => {
     const token = await signFor(LEA)
     for (const how of ['error', 'nonsense'] as const) {
       issuer.answer(how)
@@ -288,7 +288,7 @@ describe('bearer tokens', () => {
       expect(headers['retry-after']).to.equal('1')
       expect((await fresh.send('GET', 'projects/mine', { as: LEA })).status).to.equal(200)
       expect((await fresh.send('GET', 'users/staffprofiles')).status).to.equal(200)
-      // What no key could make good needs no key.
+      // A token that no key can verify is rejected without fetching the keys.
       const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.`
       expect((await fresh.send('GET', 'projects/mine', { headers: bearer(none) })).status).to.equal(
         401,
@@ -299,7 +299,7 @@ describe('bearer tokens', () => {
     }
   })
 
-  it('mean nothing where no issuer is configured', async () => {
+  it('are not accepted if no issuer is configured', async () => {
     await using plain = await startTestApi()
     await plain.reset()
     const headers = bearer(await signFor(SUE))
@@ -312,11 +312,11 @@ describe('bearer tokens', () => {
     expect(status).to.equal(403)
   })
 
-  describe('keys', () => {
+  describe('signing keys', () => {
     const reading = (options: { keysLiveMs?: number; askAgainMs?: number }) =>
       createBearer(configOf(issuer), { ...bearerDeps(), ...options })
 
-    it('are asked for once, whatever the tokens say', async () => {
+    it('are fetched once for any number of valid and forged tokens', async () => {
       const read = reading({})
       const before = issuer.asked()
       const tokens = await Promise.all(Array.from({ length: 20 }, () => signFor(LEA)))
@@ -334,7 +334,7 @@ describe('bearer tokens', () => {
       expect(issuer.asked() - before).to.equal(1)
     })
 
-    it('may be replaced: the new one is fetched when a token names it, the old one is forgotten', async () => {
+    it('are fetched again when a token names a new key, and replaced keys are no longer accepted', async () => {
       const read = reading({ askAgainMs: 0 })
       const old = await signFor(LEA)
       expect(await read(old)).to.equal(String(LEA))
@@ -345,7 +345,7 @@ describe('bearer tokens', () => {
       )
     })
 
-    it('that are old are not used when they cannot be had again', async () => {
+    it('are not used after they expire, even if they cannot be fetched again', async () => {
       const read = reading({ keysLiveMs: 0 })
       const token = await signFor(LEA)
       expect(await read(token)).to.equal(String(LEA))
@@ -356,7 +356,7 @@ describe('bearer tokens', () => {
     })
   })
 
-  it('may be signed with RSA', async () => {
+  it('are accepted with RSA signatures if the algorithm is configured', async () => {
     await using rsa = await startIssuer('RS256')
     const token = await rsa.sign({ claims: { sub: '3' } })
     const deps = bearerDeps()

@@ -24,12 +24,12 @@ const networkOf = (trust: TrustProxy, peer: Peer) => createClient(trust).network
 
 const isSecure = (trust: TrustProxy, peer: Peer) => createClient(trust).isSecure(requestFrom(peer))
 
-describe('client', () => {
-  it('is the peer unless a proxy is trusted', () => {
+describe('the network of a client', () => {
+  it('is that of the peer address unless a proxy is trusted', () => {
     expect(networkOf(false, { forwardedFor: '1.2.3.4' })).to.equal('10.0.0.1')
   })
 
-  it('is the last address that no trusted proxy wrote', () => {
+  it('is that of the last forwarded address that is not a trusted proxy', () => {
     const forwardedFor = '6.6.6.6, 1.2.3.4, 10.0.0.9'
     expect(networkOf(['10.0.0.0/8'], { forwardedFor })).to.equal('1.2.3.4')
     expect(networkOf(1, { forwardedFor })).to.equal('10.0.0.9')
@@ -39,7 +39,7 @@ describe('client', () => {
     )
   })
 
-  it('owns the whole /64 of an IPv6 address', () => {
+  it('is the /64 prefix of an IPv6 address', () => {
     const networks = [
       '2001:db8:1:2::1',
       '2001:db8:1:2:3:4:5:6',
@@ -52,7 +52,7 @@ describe('client', () => {
     expect(networkOf(false, { remoteAddress: 'fe80::1%eth0' })).to.equal('fe80:0:0:0::/64')
   })
 
-  it('is its IPv4 address on a socket that speaks both', () => {
+  it('is the IPv4 address of an IPv4-mapped IPv6 address', () => {
     expect(networkOf(false, { remoteAddress: '::ffff:1.2.3.4' })).to.equal('1.2.3.4')
   })
 
@@ -76,7 +76,7 @@ describe('client', () => {
     ['fe80::1%eth0', 'fe80:0:0:0::/64'],
     ['[fe80::1%25eth0]:443', 'fe80:0:0:0::/64'],
   ] as const) {
-    it(`reads the network ${network} from the forwarded address ${written}`, () => {
+    it(`is ${network} for the forwarded address ${written}`, () => {
       for (const trust of [1, ['10.0.0.0/8']] as const) {
         expect(networkOf(trust, { forwardedFor: written })).to.equal(network)
         expect(networkOf(trust, { forwardedFor: `6.6.6.6, ${written}` })).to.equal(network)
@@ -84,7 +84,7 @@ describe('client', () => {
     })
   }
 
-  it('takes the address of the nearest trusted proxy where a forwarded address is not readable', () => {
+  it('is the address of the nearest trusted proxy if a forwarded address is not parseable', () => {
     for (const written of [
       'unknown',
       '_hidden',
@@ -115,7 +115,7 @@ describe('client', () => {
     }
   })
 
-  it('trusts a proxy in whichever form its address is written', () => {
+  it('is found behind a trusted proxy in every form of the proxy address', () => {
     for (const proxy of ['10.0.0.9:1234', '::ffff:10.0.0.9', '[::ffff:10.0.0.9]:80']) {
       const forwardedFor = `1.2.3.4:5, ${proxy}`
       expect(networkOf(['10.0.0.0/8'], { forwardedFor }), proxy).to.equal('1.2.3.4')
@@ -124,8 +124,10 @@ describe('client', () => {
       networkOf(['10.0.0.0/8'], { remoteAddress: '::ffff:10.0.0.1', forwardedFor: '1.2.3.4' }),
     ).to.equal('1.2.3.4')
   })
+})
 
-  it('is secure over TLS, and where a trusted proxy says so', () => {
+describe('the connection of a client', () => {
+  it('is secure over TLS, or if a trusted proxy reports https', () => {
     expect(isSecure(false, { encrypted: true })).to.be.true
     expect(isSecure(false, { proto: 'https' })).to.be.false
     expect(isSecure(1, { proto: 'https' })).to.be.true

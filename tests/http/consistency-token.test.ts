@@ -13,7 +13,7 @@ const open = (...secrets: string[]) =>
   createConsistencyTokens(secrets, { lifetimeMs: LIFETIME_MS, nowMs: () => nowMs })
 
 const XIDS = 60
-/** Any snapshot of a short history: the last one seen has ended, others had not come to that. */
+/** Any snapshot of a short history. Transaction xmax - 1 has ended, as in every real snapshot. */
 const snapshots = fc
   .tuple(fc.integer({ min: 2, max: XIDS }), fc.uniqueArray(fc.integer({ min: 1, max: XIDS })))
   .map(([xmax, ids]) => {
@@ -21,7 +21,7 @@ const snapshots = fc
     return parseSnapshot(`${xip[0] ?? xmax}:${xmax}:${xip.join(',')}`) as Snapshot
   })
 
-/** The model: a snapshot is nothing but the set of those that it sees. */
+/** The model of a snapshot: the set of transactions that it sees. */
 const seenIn = ({ text }: Snapshot): ReadonlySet<number> => {
   const [, xmax, xip = ''] = text.split(':')
   const running = xip.split(',').map(Number)
@@ -36,7 +36,7 @@ describe('a consistency token', () => {
   const snapshot = parseSnapshot('738:900:738,899') as Snapshot
   const text = consistencyTokens.issue({ incarnation, snapshot })
 
-  it('says what it was given, also to a host with another list of secrets', () => {
+  it('decodes to the issued snapshot, also with another list of secrets', () => {
     const expected = {
       incarnation: bareUuid(incarnation),
       snapshot: { xmax: 900n, xip: [738n, 899n] },
@@ -45,7 +45,7 @@ describe('a consistency token', () => {
     expect(open('n'.repeat(32), SECRET).read(text)).to.deep.equal(expected)
   })
 
-  it('can stand in a header and in a cookie as it is, and is short', () => {
+  it('is short and needs no escaping in a header or a cookie', () => {
     expect(text).to.match(/^[\w.-]+$/)
     expect(text.length).to.be.below(110)
     const xip = Array.from({ length: 500 }, (_, n) => String(10n ** 18n + BigInt(1_000 * n)))
@@ -55,7 +55,7 @@ describe('a consistency token', () => {
     )
   })
 
-  it('asks for the same as the snapshot it was taken from, and never for less', () => {
+  it('requires the same as its snapshot, or more if the snapshot was truncated', () => {
     fc.assert(
       fc.property(snapshots, snapshots, (of, watermark) => {
         const consistencyToken = consistencyTokens.read(
@@ -71,7 +71,7 @@ describe('a consistency token', () => {
     )
   })
 
-  it('is covered by what it was cut from once the transactions that it left out have ended', () => {
+  it('with a truncated snapshot is satisfied once the omitted transactions have ended', () => {
     const xip = Array.from({ length: 40 }, (_, n) => n + 1)
     const cut = consistencyTokens.read(
       consistencyTokens.issue({
@@ -86,7 +86,7 @@ describe('a consistency token', () => {
     expect(later(xip.slice(0, 16))).to.equal(true)
   })
 
-  it('says that its life could not be told where that is so', () => {
+  it('records that the incarnation could not be determined', () => {
     expect(consistencyTokens.read(consistencyTokens.issue(null))).to.include({ incarnation: null })
     expect(
       consistencyTokens.read(consistencyTokens.issue({ incarnation: null, snapshot })),
@@ -95,7 +95,7 @@ describe('a consistency token', () => {
     })
   })
 
-  it('is nothing when any character of it was changed, or it is not ours', () => {
+  it('is rejected if any character was changed or the secret is unknown', () => {
     for (let at = 0; at < text.length - 1; at++) {
       for (const other of ['0', '1', 'A', '.', '_']) {
         if (text[at] === other) continue
@@ -116,7 +116,7 @@ describe('a consistency token', () => {
     expect(open(OLD_SECRET).read(text)).to.equal(null)
   })
 
-  it('is nothing once it has had its time', () => {
+  it('is rejected after it expires', () => {
     const issued = consistencyTokens.issue({ incarnation, snapshot })
     nowMs += LIFETIME_MS
     expect(consistencyTokens.read(issued)).to.not.equal(null)

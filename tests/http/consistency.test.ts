@@ -19,7 +19,7 @@ import { until } from '../support/until.ts'
 const LIFETIME_MS = 30_000
 const incarnation = randomUUID()
 const consistencyTokens = createConsistencyTokens(['s'.repeat(32)], { lifetimeMs: LIFETIME_MS })
-const strangers = createConsistencyTokens(['x'.repeat(32)], { lifetimeMs: LIFETIME_MS })
+const withUnknownSecret = createConsistencyTokens(['x'.repeat(32)], { lifetimeMs: LIFETIME_MS })
 const expired = createConsistencyTokens(['s'.repeat(32)], {
   lifetimeMs: LIFETIME_MS,
   nowMs: () => Date.now() - LIFETIME_MS - 1_000,
@@ -32,9 +32,9 @@ const tokenAt = (xmax: number) => consistencyTokens.issue(momentAt(xmax))
 const otherIncarnation = randomUUID()
 const otherAt = (xmax: number) =>
   consistencyTokens.issue({ ...momentAt(xmax), incarnation: otherIncarnation })
-/** A text with the shape of a token and a signature that is none. */
+/** Returns a token with an invalid signature. */
 const forged = (xmax: number) => tokenAt(xmax).replace(/.{22}$/, 'A'.repeat(22))
-/** Tokens of so many incarnations: none includes another. */
+/** Returns tokens of different incarnations, so that none includes another. */
 const unrelated = (count: number) =>
   Array.from({ length: count }, () =>
     consistencyTokens.issue({ ...momentAt(1), incarnation: randomUUID() }),
@@ -44,7 +44,7 @@ const many = (count: number, make: (n: number) => string) =>
 
 type Handler = (req: IncomingMessage, res: ServerResponse) => unknown
 
-describe('read your writes, over HTTP', () => {
+describe('read-your-writes consistency over HTTP', () => {
   let moment: () => Promise<Moment>
   let handler: Handler
   let seen: readonly ConsistencyToken[]
@@ -82,7 +82,7 @@ describe('read your writes, over HTTP', () => {
   const tokenOf = (res: Response) =>
     consistencyTokens.read(res.headers.get('consistency-token') ?? '')
 
-  /** A browser: it keeps what answers set, each tab sends what there is when it asks. */
+  /** A browser with several tabs: all share one cookie jar. */
   function openBrowser() {
     const jar = new Map<string, string>()
     return {
@@ -107,10 +107,10 @@ describe('read your writes, over HTTP', () => {
       express().post('/', (_req, answer) => void answer.status(201).json({ id: 1 }))(req, res),
     'with a reason and headers': (_req, res) =>
       res.writeHead(202, 'Accepted', { 'X-More': 'more' }).end('{}'),
-    'with the head left to itself': (_req, res) => res.end('{}'),
+    'with an implicit head': (_req, res) => res.end('{}'),
   }
   for (const [how, answer] of Object.entries(ways)) {
-    it(`gives a token with a success that is answered ${how}`, async () => {
+    it(`issues a token with a success that is sent ${how}`, async () => {
       handler = answer
       const res = await send('POST')
       expect(tokenOf(res)).to.deep.equal({
@@ -126,7 +126,7 @@ describe('read your writes, over HTTP', () => {
     })
   }
 
-  it('takes the token when the handler has done its work, and not before', async () => {
+  it('reads the snapshot of the token after the handler has finished', async () => {
     let isWritten = false
     moment = async () => momentAt(isWritten ? 101 : 100)
     handler = async (_req, res) => {
@@ -137,7 +137,7 @@ describe('read your writes, over HTTP', () => {
     expect(tokenOf(await send('DELETE'))?.snapshot.xmax).to.equal(101n)
   })
 
-  it('gives none for a read, nor for a failure', async () => {
+  it('issues no token for a read or a failure', async () => {
     expect((await send('GET')).headers.has('consistency-token')).to.equal(false)
     handler = (_req, res) => sendProblem(res, new PublicError('conflict', 'No.'))
     const failed = await send('PUT')
@@ -146,14 +146,14 @@ describe('read your writes, over HTTP', () => {
     expect(failed.headers.getSetCookie()).to.deep.equal([])
   })
 
-  it('gives one that nothing covers when Postgres goes away after the write', async () => {
+  it('issues a token that no cached value satisfies if Postgres fails after the write', async () => {
     moment = () => Promise.reject(new Error('connection lost'))
     const res = await send('PUT')
     expect(res.status).to.equal(200)
     expect(tokenOf(res)).to.include({ incarnation: null })
   })
 
-  it('gives the same as a cookie that lives no longer than it counts, beside other cookies', async () => {
+  it('sets a cookie with the same token and lifetime, beside other cookies', async () => {
     handler = (_req, res) => {
       res.setHeader('Set-Cookie', ['spms_session=s'])
       sendNoContent(res)
@@ -172,18 +172,18 @@ describe('read your writes, over HTTP', () => {
     ])
   })
 
-  it('lets every read of a request know what it brings, in headers and cookies', async () => {
+  it('passes the tokens of headers and cookies to every read of a request', async () => {
     await send('GET', {
       'Consistency-Token': `${tokenAt(1)}, ${tokenAt(2)}`,
       Cookie: `a=b; spms_token_x=${otherAt(3)}; spms_token_y=${otherAt(4)}`,
     })
-    // Of the same incarnation a later one includes the earlier ones.
+    // A later token includes the earlier tokens of the same incarnation.
     expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([2n, 4n])
     await send('GET')
     expect(seen).to.deep.equal([])
   })
 
-  it('lets it know until it is answered, though others who brought some have been', async () => {
+  it('keeps the tokens of concurrent requests apart', async () => {
     const gate = new EventEmitter()
     const opened = once(gate, 'open')
     let isWaiting = false
@@ -202,7 +202,7 @@ describe('read your writes, over HTTP', () => {
     expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([7n])
   })
 
-  it('ignores what is not a token', async () => {
+  it('ignores malformed tokens', async () => {
     const res = await send('GET', {
       'Consistency-Token': `junk, ${tokenAt(1).replace('.', 'x')}`,
       Cookie: 'spms_token_=; spms_token_z=%00; spms_token',
@@ -216,11 +216,11 @@ describe('read your writes, over HTTP', () => {
     ['long junk', many(200, (n) => `${n}`.padEnd(60, 'x'))],
     ['forged', many(65, forged)],
     ['more forged than are checked', many(150, forged)],
-    ['issued under an unknown secret', many(65, (n) => strangers.issue(momentAt(n)))],
+    ['issued under an unknown secret', many(65, (n) => withUnknownSecret.issue(momentAt(n)))],
     ['expired', many(65, (n) => expired.issue(momentAt(n)))],
-    ['cut off', many(65, (n) => tokenAt(n).slice(0, -1))],
+    ['truncated', many(65, (n) => tokenAt(n).slice(0, -1))],
   ] as const) {
-    it(`ignores tokens in any number that do not verify: ${kind}`, async () => {
+    it(`ignores any number of invalid tokens: ${kind}`, async () => {
       await send('GET', { 'Consistency-Token': header })
       expect(seen).to.deep.equal([])
       const cookies = header.split(',').map((text, n) => `spms_token_${n}=${text}`)
@@ -229,22 +229,22 @@ describe('read your writes, over HTTP', () => {
     })
   }
 
-  it('finds a token that verifies behind 65 forged ones', async () => {
+  it('finds a valid token after 65 forged ones', async () => {
     await send('GET', { 'Consistency-Token': `${many(65, forged)}, ${tokenAt(9)}` })
     expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([9n])
   })
 
-  it('counts one token that is repeated once', async () => {
+  it('counts a repeated token once', async () => {
     await send('GET', { 'Consistency-Token': many(100, () => tokenAt(9)) })
     expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([9n])
   })
 
-  it('reduces tokens that include one another to the last', async () => {
+  it('reduces tokens that include each other to the latest', async () => {
     await send('GET', { 'Consistency-Token': many(40, tokenAt) })
     expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([40n])
   })
 
-  it('takes more than 8 tokens, none of which includes another, for one that nothing covers', async () => {
+  it('treats more than 8 unrelated tokens as one that no cached value satisfies', async () => {
     await send('GET', { 'Consistency-Token': unrelated(8).join() })
     expect(seen).to.have.length(8)
     for (const count of [9, 70]) {
@@ -253,20 +253,21 @@ describe('read your writes, over HTTP', () => {
     }
   })
 
-  it('takes more tokens than it checks for one that nothing covers', async () => {
+  it('treats more tokens than it verifies as one that no cached value satisfies', async () => {
     await send('GET', { 'Consistency-Token': many(65, tokenAt) })
     expect(seen.map(({ incarnation }) => incarnation)).to.include(null)
   })
 
-  it('deletes 64 cookies at most in one answer', async () => {
+  it('deletes at most 64 cookies in one response', async () => {
     const cookies = Array.from({ length: 500 }, (_, n) => `spms_token_${n}=x`)
     const res = await send('PUT', { Cookie: cookies.join('; ') })
     expect(res.headers.getSetCookie().length).to.be.within(2, 65)
   })
 
-  it('does not let two tabs overwrite what the other has got', async () => {
+  it('keeps the tokens of two tabs that write concurrently', async () => {
     const browser = openBrowser()
-    // Both ask before either has an answer; and the answer of the later write comes first.
+    // Both requests are sent before a response arrives.
+    // The response to the later write arrives first.
     moment = async () => momentAt(200)
     const one = await browser.ask('PUT')
     moment = async () => momentAt(201)
@@ -277,7 +278,7 @@ describe('read your writes, over HTTP', () => {
     await browser.ask('GET')
     expect(seen.map(({ snapshot }) => snapshot.xmax)).to.deep.equal([201n])
 
-    // The next write stands for both.
+    // The token of the next write includes both.
     moment = async () => momentAt(202)
     browser.keep(await browser.ask('PUT'))
     await browser.ask('GET')
@@ -285,7 +286,7 @@ describe('read your writes, over HTTP', () => {
     expect(browser.jar.size).to.equal(1)
   })
 
-  it('keeps what a new token does not stand for', async () => {
+  it('keeps older tokens that the new token does not include', async () => {
     const browser = openBrowser()
     browser.keep(await browser.ask('PUT'))
     moment = async () => ({ ...momentAt(5), incarnation: randomUUID() })
@@ -296,9 +297,9 @@ describe('read your writes, over HTTP', () => {
     expect(seen).to.have.length(3)
   })
 
-  it('sweeps up cookies that are no tokens any more', async () => {
+  it('deletes cookies with tokens that are no longer valid', async () => {
     const browser = openBrowser()
-    browser.jar.set('spms_token_old', 'what another release has set')
+    browser.jar.set('spms_token_old', 'a value of another release')
     browser.keep(await browser.ask('PUT'))
     expect([...browser.jar.keys()]).to.not.include('spms_token_old')
   })

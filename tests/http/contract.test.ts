@@ -54,7 +54,7 @@ describe('the HTTP contract', () => {
     await api[Symbol.asyncDispose]()
   })
 
-  /** Sends chunks without a length, and returns the status. */
+  /** Sends a chunked body, and returns the status. */
   const sendChunks = (
     method: string,
     path: string,
@@ -82,7 +82,7 @@ describe('the HTTP contract', () => {
     })
 
   for (const [path, as, body] of CREATIONS) {
-    it(`answers a creation with its Location and tag: ${path} ${JSON.stringify(body)}`, async () => {
+    it(`answers a creation with Location and ETag: ${path} ${JSON.stringify(body)}`, async () => {
       const created = await api.send('POST', path, { as, body })
       expect(created.status, JSON.stringify(created.body)).to.equal(201)
       const location = String(created.headers['location'])
@@ -93,11 +93,11 @@ describe('the HTTP contract', () => {
     })
   }
 
-  it('answers every 401 with a challenge', async () => {
+  it('sends a WWW-Authenticate challenge with every 401', async () => {
     const requests: readonly (readonly [string, string, TestRequest])[] = [
       ['GET', 'users/me', {}],
       ['PUT', 'projects/51', { body: {} }],
-      ['POST', 'users/log-in', { body: { username: 'nobody', password: 'x' } }],
+      ['POST', 'users/log-in', { body: { username: 'unknown', password: 'x' } }],
     ]
     for (const [method, path, sent] of requests) {
       const { status, headers } = await api.send(method, path, sent)
@@ -106,7 +106,7 @@ describe('the HTTP contract', () => {
     }
   })
 
-  it('keeps the standard members of a problem beside a field of the same name', async () => {
+  it('keeps the standard members of problem details beside a field of the same name', async () => {
     const { status, body } = await api.send('PUT', 'projects/51?x=1', {
       as: SUE,
       body: { title: '', status: 'wrong', number: -1 },
@@ -126,7 +126,7 @@ describe('the HTTP contract', () => {
     })
   })
 
-  it('names a path with characters that no URI contains by a valid URI reference', async () => {
+  it('encodes a path with invalid URI characters in the instance of problem details', async () => {
     for (const path of ['a"b', 'a|b', 'a%zz', 'a^`{}']) {
       const { body } = await api.send('GET', `nowhere/${path}`)
       const { instance } = body as { instance: string }
@@ -134,9 +134,9 @@ describe('the HTTP contract', () => {
     }
   })
 
-  it('counts an empty chunked body as no body', async () => {
+  it('treats an empty chunked body as no body', async () => {
     const headers = { 'X-CSRFToken': 'x' }
-    // Anonymous, so a body that is accepted leads to 401.
+    // The requests are anonymous, so an accepted body leads to 401.
     expect(await sendChunks('POST', 'users/log-out', headers, [])).to.equal(401)
     expect(
       await sendChunks('POST', 'users/log-out', { 'Content-Type': 'text/plain' }, []),
@@ -148,7 +148,7 @@ describe('the HTTP contract', () => {
     expect(await sendChunks('POST', 'users/log-out', headers, ['x'])).to.equal(415)
   })
 
-  it('answers an unknown path with 404 and a wrong method with 405, whatever is sent', async () => {
+  it('answers an unknown path with 404 and a wrong method with 405 regardless of the body', async () => {
     for (const [type, body] of [
       ['multipart/form-data; boundary=x', '--x--'],
       ['application/json', '{"a":'],

@@ -4,7 +4,7 @@ import { startTestApi, type TestApi } from '../routes/test-api.ts'
 const ORIGIN = 'https://spms.example'
 const [LEA] = [1]
 
-describe('pages of other origins', () => {
+describe('CORS', () => {
   let api: TestApi
 
   before(async () => {
@@ -27,7 +27,7 @@ describe('pages of other origins', () => {
       },
     })
 
-  it('are told what they may send, if they are listed, before anything else is asked', async () => {
+  it('answers the preflight of a listed origin without authentication', async () => {
     const { status, headers, body } = await preflight(ORIGIN)
     expect(status).to.equal(204)
     expect(body).to.equal('')
@@ -47,7 +47,7 @@ describe('pages of other origins', () => {
     }
   })
 
-  it('may read what is theirs, and the headers that say where it came from', async () => {
+  it('exposes responses and their headers to a listed origin', async () => {
     const headers = { Origin: ORIGIN }
     const own = await api.send('GET', 'agencies/branches', { as: LEA, headers })
     expect(own.status).to.equal(200)
@@ -62,7 +62,7 @@ describe('pages of other origins', () => {
     expect(rejected.headers).to.include({ 'access-control-allow-origin': ORIGIN })
   })
 
-  it('and all others get public answers that a shared cache keeps apart', async () => {
+  it('varies public responses by Origin, also for origins that are not listed', async () => {
     for (const headers of [{ Origin: ORIGIN }, { Origin: 'https://other.example' }, {}]) {
       const page = await api.send('GET', 'users/staffprofiles', { headers })
       expect(page.status).to.equal(200)
@@ -78,7 +78,7 @@ describe('pages of other origins', () => {
     }
   })
 
-  it('may read that they ask too often, and preflights count towards the limit', async () => {
+  it('exposes a 429 to a listed origin, and counts preflights towards the limit', async () => {
     const headers = { Origin: ORIGIN }
     let answer = await preflight(ORIGIN)
     for (let sent = 1; answer.status !== 429; sent++) {
@@ -93,7 +93,7 @@ describe('pages of other origins', () => {
     expect(read.headers).to.have.property('retry-after')
   })
 
-  it('are not spoken of where none is listed', async () => {
+  it('sends no CORS headers if no origin is configured', async () => {
     await using plain = await startTestApi()
     await plain.reset()
     const page = await plain.send('GET', 'users/staffprofiles', { headers: { Origin: ORIGIN } })

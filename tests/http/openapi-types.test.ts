@@ -3,7 +3,7 @@ import openapiTS, { astToString, type OpenAPI3 } from 'openapi-typescript'
 import ts from 'typescript'
 import { readOpenApiDocument } from '../../scripts/openapi.ts'
 
-/** A client of the types, so that they are more than text that compiles. */
+/** A client that uses the generated types. */
 const CLIENT = `
 import type { components, paths } from './api.ts'
 export const branch: components['schemas']['Branch'] = { id: 1, name: 'x', agency: null, manager: null }
@@ -13,10 +13,10 @@ type Body = NonNullable<
 export const patch: Body = { name: 'New' }
 `
 
-describe('the types that openapi-typescript makes of the document', function () {
+describe('the types that openapi-typescript generates from the OpenAPI document', function () {
   this.timeout(60_000)
 
-  it('compile without an error, and a client with them', async () => {
+  it('compile without errors, together with a client that uses them', async () => {
     const document: OpenAPI3 = JSON.parse(await readOpenApiDocument())
     const files: Readonly<Record<string, string>> = {
       '/api.ts': astToString(await openapiTS(document)),

@@ -9,7 +9,7 @@ const document = z.looseObject({
 })
 
 const SUE = 3
-/** Of something or other in `world.sql`. */
+/** Ids in `world.sql`. Each read is tried with all of them. */
 const IDS = [
   '1',
   '2',
@@ -48,7 +48,7 @@ describe('the OpenAPI document', function () {
       Object.keys(methods).map((method) => `${method} ${path}`),
     )
 
-  it('is one', async () => {
+  it('is valid OpenAPI 3.1', async () => {
     const validator = new Validator()
     const { valid, errors } = await validator.validate(structuredClone(documented))
     expect(errors).to.be.undefined
@@ -57,22 +57,22 @@ describe('the OpenAPI document', function () {
     expect(validator.resolveRefs()).to.be.an('object')
   })
 
-  it('names every method of every route, and nothing else', () => {
+  it('lists every method of every route, and nothing else', () => {
     const routed = mountedRoutes(api.app).map(
       ({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`,
     )
-    // One that is missing has no `operation(...)` before its handler.
+    // A route that is missing here has no `operation(...)` before its handler.
     expect(operations()).to.have.members(routed)
   })
 
-  it('has a name of its own for every operation', () => {
+  it('has a unique operationId for every operation', () => {
     const ids = Object.values(documented.paths).flatMap((methods) =>
       Object.values(methods).map(({ operationId }) => operationId),
     )
     expect(ids).to.have.length(new Set(ids).size).and.to.have.length.above(0)
   })
 
-  it('says 401 to nobody where it says that anyone may, and to the anonymous elsewhere', async () => {
+  it('matches the routes that reject anonymous requests with 401', async () => {
     for (const { method, path, operation } of mountedRoutes(api.app)) {
       if (!operation || !path.startsWith('/api/v1/')) continue
       const asked = path.replace('/api/v1/', '').replaceAll(/:\w+/g, '1')
@@ -83,7 +83,7 @@ describe('the OpenAPI document', function () {
     }
   })
 
-  it('says what reads answer', async () => {
+  it('describes the response bodies of reads', async () => {
     const proven = new Set<string>()
     const reads = mountedRoutes(api.app).filter(
       ({ method, path }) => method === 'get' && path.startsWith('/api/v1/'),
@@ -106,14 +106,14 @@ describe('the OpenAPI document', function () {
     expect(proven.size).to.be.above(reads.length / 2)
   })
 
-  it('is not served where DOCS_ENABLED is false', async () => {
+  it('is not served if DOCS_ENABLED is false', async () => {
     await using quiet = await startTestApi({ http: { docsEnabled: false } })
     for (const path of ['openapi.json', 'docs', 'docs/swagger-ui.css']) {
       expect((await quiet.send('GET', path)).status, path).to.equal(404)
     }
   })
 
-  it('has a page that shows it with nothing from elsewhere', async () => {
+  it('is shown on a page that loads nothing from other hosts', async () => {
     const page = await api.send('GET', 'docs')
     expect(page.status).to.equal(200)
     expect(page.headers['content-type']).to.equal('text/html; charset=utf-8')

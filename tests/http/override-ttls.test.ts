@@ -4,8 +4,8 @@ import { TimeBudget } from '../../shared/cache/time-budget.ts'
 import type { Reader } from '../../shared/cache/reader.ts'
 import { branches, staffList } from '../../shared/resources/index.ts'
 
-describe('TTL overrides', () => {
-  it('change the TTL of the resources they name, and no other', async () => {
+describe('overrideTtls', () => {
+  it('changes the TTL of the listed resources only', async () => {
     const seen: Record<string, number> = {}
     const reader: Reader = {
       openBudget: () => new TimeBudget(0),

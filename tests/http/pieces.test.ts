@@ -7,11 +7,11 @@ import { sendPieces } from '../../api/http/pieces.ts'
 
 const MEGABYTE = 2 ** 20
 
-describe('pieces', () => {
+describe('sendPieces', () => {
   const closers: (() => unknown)[] = []
   afterEach(() => closers.splice(0).forEach((close) => close()))
 
-  /** Serves what `make` makes; `sent` tells how each answer ended. */
+  /** Serves the pieces of `make`. `sent` settles with the result of `sendPieces`. */
   async function serve(make: () => AsyncIterable<string>) {
     const { promise: sent, resolve, reject } = deferred<void>()
     const server = createServer((req, res) => {
@@ -26,7 +26,7 @@ describe('pieces', () => {
     return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, sent }
   }
 
-  it('arrive as one answer that no cache keeps', async () => {
+  it('sends the pieces as one response that no cache stores', async () => {
     const { url } = await serve(async function* () {
       yield '['
       yield '1,2'
@@ -39,7 +39,7 @@ describe('pieces', () => {
     expect(await response.json()).to.deep.equal([1, 2])
   })
 
-  it('are made one by one: the first arrives before the last is made', async () => {
+  it('sends the first piece before the last is created', async () => {
     const first = deferred<void>()
     const { url } = await serve(async function* () {
       yield 'first '
@@ -56,7 +56,7 @@ describe('pieces', () => {
     expect(received).to.equal('first last')
   })
 
-  it('wait for a client who does not read, and end with one who goes away', async () => {
+  it('pauses while the client does not read, and stops when the client disconnects', async () => {
     let made = 0
     const enough = deferred<void>()
     const ended = deferred<number>()
@@ -75,12 +75,12 @@ describe('pieces', () => {
     response.pause()
     await enough.promise
     outgoing.destroy()
-    // What the sockets hold between two processes, and no more.
+    // The buffers of the sockets hold fewer than 100 pieces.
     expect(await ended.promise).to.be.below(100)
     await sent
   })
 
-  it('are not made for HEAD', async () => {
+  it('creates no pieces for HEAD', async () => {
     let made = 0
     const { url, sent } = await serve(async function* () {
       made += 1
@@ -94,7 +94,7 @@ describe('pieces', () => {
     expect(made).to.equal(0)
   })
 
-  it('cut the connection when one cannot be made', async () => {
+  it('closes the connection if a piece fails', async () => {
     const { url, sent } = await serve(async function* () {
       yield '['
       throw new Error('no more')

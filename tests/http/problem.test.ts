@@ -37,7 +37,7 @@ const edit = z.object({
   hidden: z.boolean().optional(),
 })
 
-describe('problems', () => {
+describe('problem details', () => {
   let server: Server
   let url: string
 
@@ -59,8 +59,8 @@ describe('problems', () => {
     app.use(express.json({ limit: 100 }))
     const router = Router({ strict: true, caseSensitive: true })
     router
-      .route('/things/:id')
-      .get((req, res) => void res.end(parseId(req.params.id, 'Thing')))
+      .route('/projects/:id')
+      .get((req, res) => void res.end(parseId(req.params.id, 'Project')))
       .put((req, res) => void res.end(JSON.stringify(parse(edit, req.body))))
       .all(methodNotAllowed('GET', 'PUT'))
     router.get('/id', (_req, res) => {
@@ -89,20 +89,20 @@ describe('problems', () => {
     server.close(done)
   })
 
-  interface Asked extends RequestInit {
+  interface Sent extends RequestInit {
     readonly headers?: Readonly<Record<string, string>>
   }
   let address = 0
-  const ask = async (path: string, init: Asked = {}) => {
+  const ask = async (path: string, init: Sent = {}) => {
     const headers = { 'X-Forwarded-For': `10.0.0.${++address}`, ...init.headers }
     const res = await fetch(`${url}${path}`, { ...init, headers })
     const text = await res.text()
     return { res, text, status: res.status, json: () => JSON.parse(text) as unknown }
   }
   const put = (body: string, type = 'application/json') =>
-    ask('/things/1', { method: 'PUT', body, headers: { 'Content-Type': type } })
+    ask('/projects/1', { method: 'PUT', body, headers: { 'Content-Type': type } })
 
-  it('are problem+json that nothing keeps', async () => {
+  it('are sent as application/problem+json with no-store', async () => {
     const { res, json } = await ask('/nowhere')
     expect(res.status).to.equal(404)
     expect(res.headers.get('content-type')).to.equal('application/problem+json')
@@ -116,14 +116,14 @@ describe('problems', () => {
     })
   })
 
-  it('carry what the error carries', async () => {
+  it('contain the fields and Retry-After of the error', async () => {
     const { res, json } = await ask('/busy')
     expect(res.status).to.equal(503)
     expect(res.headers.get('retry-after')).to.equal('3')
     expect(json()).to.include({ detail: 'Busy.', queue: 1000 })
   })
 
-  it('show nothing of a bug', async () => {
+  it('hide the cause of an unexpected error', async () => {
     const { status, text } = await ask('/bug')
     expect(status).to.equal(500)
     expect(text).to.equal(
@@ -131,41 +131,47 @@ describe('problems', () => {
     )
   })
 
-  it('say that the database is away, not how', async () => {
+  it('report that the database is unavailable without the cause', async () => {
     const { res, text } = await ask('/away')
     expect(res.status).to.equal(503)
     expect(res.headers.get('retry-after')).to.equal('1')
     expect(text).not.to.include('ECONN')
   })
 
-  it('name the methods of a route', async () => {
-    const { res, json } = await ask('/things/1', { method: 'DELETE' })
+  it('answer 405 with the allowed methods of the route', async () => {
+    const { res, json } = await ask('/projects/1', { method: 'DELETE' })
     expect(res.status).to.equal(405)
     expect(res.headers.get('allow')).to.equal('GET, PUT, HEAD')
     expect(json()).to.include({ detail: 'Method "DELETE" not allowed.' })
   })
 
-  it('take a wrong id for a thing that is not there', async () => {
-    for (const path of ['/things/x', '/things/-1', '/things/1.5', '/things/1/', '/things/1%20']) {
+  it('answer 404 to an invalid id', async () => {
+    for (const path of [
+      '/projects/x',
+      '/projects/-1',
+      '/projects/1.5',
+      '/projects/1/',
+      '/projects/1%20',
+    ]) {
       expect((await ask(path)).status, path).to.equal(404)
     }
-    const { json } = await ask('/things/9223372036854775808')
-    expect(json()).to.include({ detail: 'Thing 9223372036854775808 not found' })
-    expect((await ask(`/things/${'9'.repeat(5000)}`)).status).to.equal(404)
-    expect((await ask('/things/9223372036854775807')).text).to.equal('9223372036854775807')
-    expect((await ask('/things/007')).text).to.equal('7')
-    expect((await ask('/things/000')).text).to.equal('0')
+    const { json } = await ask('/projects/9223372036854775808')
+    expect(json()).to.include({ detail: 'Project 9223372036854775808 not found' })
+    expect((await ask(`/projects/${'9'.repeat(5000)}`)).status).to.equal(404)
+    expect((await ask('/projects/9223372036854775807')).text).to.equal('9223372036854775807')
+    expect((await ask('/projects/007')).text).to.equal('7')
+    expect((await ask('/projects/000')).text).to.equal('0')
   })
 
-  it('refuse a malformed path or body', async () => {
-    expect((await ask('/things/%ff')).status).to.equal(400)
+  it('reject a malformed path or body with 400', async () => {
+    expect((await ask('/projects/%ff')).status).to.equal(400)
     const { status, text } = await put('{"title":')
     expect(status).to.equal(400)
     expect(JSON.parse(text).detail).to.match(/^JSON parse error - /)
     expect((await put(JSON.stringify({ title: 'x'.repeat(200) }))).status).to.equal(413)
   })
 
-  it('say of each field what is wrong with it', async () => {
+  it('list the errors of each field', async () => {
     const { status, json } = await put(
       '{"title":" ","email":"x","kind":"other","hidden":"yes","year":null}',
     )
@@ -181,7 +187,7 @@ describe('problems', () => {
       title: 'Bad Request',
       status: 400,
       detail: 'title: This field may not be blank.',
-      instance: '/api/things/1',
+      instance: '/api/projects/1',
       errors: { title: ['This field may not be blank.'], ...beside },
       ...beside,
     })
@@ -201,7 +207,7 @@ describe('problems', () => {
     })
   })
 
-  it('turn away a client that asks too often, and nobody else', async () => {
+  it('answer 429 to a client above the rate limit, and not to others', async () => {
     const headers = { 'X-Forwarded-For': '2001:db8::1' }
     const statuses: number[] = []
     for (let i = 0; i < 25; i++) statuses.push((await ask('/id', { headers })).status)
@@ -215,7 +221,7 @@ describe('problems', () => {
     expect((await ask('/id')).status).to.equal(200)
   })
 
-  it('are logged with the request’s id, and with debug everything that it causes is', async () => {
+  it('are logged with the request id, which debug messages of the request also have', async () => {
     lines.length = 0
     await ask('/bug', { headers: { 'X-Request-Id': 'edge-1' } })
     expect(lines).to.have.length(1)
@@ -233,7 +239,7 @@ describe('problems', () => {
     }
   })
 
-  it('come with the request’s id and the headers that keep data from being run', async () => {
+  it('have the request id and security headers', async () => {
     const own = await ask('/id')
     expect(own.res.headers.get('x-request-id')).to.equal(own.text).and.to.have.length(36)
     const given = await ask('/id', { headers: { 'X-Request-Id': 'edge-1' } })

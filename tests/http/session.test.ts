@@ -22,7 +22,7 @@ const PASSWORD = 'correct horse'
 const logger = createLogger('test')
 logger.silent = true
 
-/** An API on a free port, and a browser that does what it is told. */
+/** Starts an API on a free port, with functions that send requests to it. */
 async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) {
   const app = createApp({
     config: {
@@ -69,7 +69,7 @@ async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) 
   }
   return {
     send,
-    /** Logs in from an address of its own; answers the headers to come back with. */
+    /** Logs in, and returns the headers that authenticate later requests. */
     async logIn(username: string) {
       const { status, setCookies } = await send('POST', 'users/log-in', {
         body: { username, password: PASSWORD },
@@ -132,8 +132,8 @@ describe('sessions', () => {
       headers: { 'X-Forwarded-For': from },
     })
 
-  describe('logging in', () => {
-    it('T1: welcomes with a cookie for us and one for scripts', async () => {
+  describe('POST /users/log-in', () => {
+    it('sets an HttpOnly session cookie and a CSRF cookie that scripts can read [T1]', async () => {
       const { status, text, headers, setCookies } = await attempt('ann', PASSWORD)
       expect(status).to.equal(200)
       expect(text).to.equal('{"ok":"Welcome"}')
@@ -153,7 +153,7 @@ describe('sessions', () => {
       for (const cookie of setCookies) expect(cookie).to.include('; Secure')
     })
 
-    it('notes when', async () => {
+    it('stores the time of the log-in', async () => {
       await attempt('ann', PASSWORD)
       const { last_login } = await db
         .selectFrom('users_user')
@@ -163,10 +163,10 @@ describe('sessions', () => {
       expect(Date.now() - Number(last_login)).to.be.within(0, 10_000)
     })
 
-    it('T3 (401 instead of 200): says the same of every way to fail', async () => {
+    it('rejects every failed log-in with the same message [T3, 401 instead of 200]', async () => {
       const failures = await Promise.all([
         attempt('ann', 'wrong'),
-        attempt('nobody', PASSWORD),
+        attempt('unknown', PASSWORD),
         attempt('bob', PASSWORD),
         attempt('eve', PASSWORD),
         attempt('ANN', PASSWORD),
@@ -181,7 +181,7 @@ describe('sessions', () => {
       }
     })
 
-    it('takes as long for a user who does not exist, and for an outdated or unusable hash', async () => {
+    it('takes equally long for a user that does not exist and for an outdated or unusable hash', async () => {
       const iterations = 300_000
       const hashes = { ann: iterations, bob: 1_000 }
       for (const [username, count] of Object.entries(hashes)) {
@@ -194,7 +194,7 @@ describe('sessions', () => {
       }
       await using slow = await startApi(db, { passwordIterations: iterations })
       const tookMs: number[] = []
-      for (const username of ['ann', 'bob', 'nobody', 'eve']) {
+      for (const username of ['ann', 'bob', 'unknown', 'eve']) {
         const startedAt = performance.now()
         const body = { username, password: 'wrong' }
         expect((await slow.send('POST', 'users/log-in', { body })).status).to.equal(401)
@@ -204,7 +204,7 @@ describe('sessions', () => {
       for (const other of others) expect(other).to.be.within(known / 3, known * 3)
     })
 
-    it('replaces a hash of fewer iterations, and keeps one of as many', async () => {
+    it('replaces a hash with fewer iterations than configured', async () => {
       const stored = async () =>
         (
           await db
@@ -219,7 +219,7 @@ describe('sessions', () => {
       const wrong = { ...body, password: 'wrong' }
       expect((await strict.send('POST', 'users/log-in', { body: wrong })).status).to.equal(401)
       expect(await stored()).to.equal(before)
-      // Two at once: the session of each is for the hash that stays.
+      // Both concurrent log-ins get a session for the hash that is stored last.
       const sessions = await Promise.all([strict.logIn('ann'), strict.logIn('ann')])
       const after = await stored()
       expect(after).to.match(/^pbkdf2_sha256\$2000\$/)
@@ -228,12 +228,12 @@ describe('sessions', () => {
       }
       await strict.logIn('ann')
       expect(await stored()).to.equal(after)
-      // One that was configured with fewer takes none away.
+      // An API that is configured with fewer iterations keeps the hash.
       expect((await attempt('ann', PASSWORD)).status).to.equal(200)
       expect(await stored()).to.equal(after)
     })
 
-    it('finds a user by every way to write their name in Unicode, and limits all of them together', async () => {
+    it('normalizes user names to NFKC, also for the limit of failures', async () => {
       await set({ username: 'ﬁona'.normalize('NFKC') })
       for (const name of ['fiona', 'ﬁona', 'ｆｉｏｎａ']) {
         expect((await attempt(name, PASSWORD)).status, name).to.equal(200)
@@ -247,7 +247,7 @@ describe('sessions', () => {
       expect((await attempt('fiona', PASSWORD)).status).to.equal(429)
     })
 
-    it('succeeds where the database refuses to record it', async () => {
+    it('succeeds if the database role cannot store the time of the log-in', async () => {
       const role = `spms_reader_${randomBytes(4).toString('hex')}`
       await sql
         .raw(
@@ -270,14 +270,14 @@ describe('sessions', () => {
       }
     })
 
-    it('does not wait for a transaction that holds the row of the user', async () => {
+    it('does not wait for a transaction that has locked the row of the user', async () => {
       await db.transaction().execute(async (other) => {
         await other.updateTable('users_user').set({ first_name: 'A' }).execute()
         expect((await attempt('ann', PASSWORD)).status).to.equal(200)
       })
     })
 
-    it('T2: needs both, as JSON', async () => {
+    it('requires a user name and a password as JSON [T2]', async () => {
       for (const body of [
         {},
         { username: 'ann' },
@@ -294,11 +294,11 @@ describe('sessions', () => {
       expect(form.status).to.equal(400)
     })
 
-    it('is for names that a database can hold', async () => {
+    it('rejects a user name with a null character with 400', async () => {
       expect((await attempt('a\u0000b', PASSWORD)).status).to.equal(400)
     })
 
-    it('is refused to a name from one network after ten failures, and not from another network', async () => {
+    it('rejects a user name from one network with 429 after 10 failures, but not from another', async () => {
       for (let i = 0; i < 10; i++) expect((await attempt('ann', 'wrong')).status).to.equal(401)
       const { status, headers } = await attempt('ann', PASSWORD)
       expect(status).to.equal(429)
@@ -306,7 +306,7 @@ describe('sessions', () => {
       expect((await attempt('ann', PASSWORD, '10.0.2.1')).status).to.equal(200)
     })
 
-    it('is refused to a name after a hundred failures, wherever they come from', async () => {
+    it('rejects a user name with 429 after 100 failures from different networks', async () => {
       for (let i = 0; i < 100; i++) {
         expect((await attempt('ann', 'wrong', `10.0.1.${i}`)).status).to.equal(401)
       }
@@ -316,7 +316,7 @@ describe('sessions', () => {
       expect((await attempt('another', 'wrong', '10.0.2.1')).status).to.equal(401)
     })
 
-    it('is refused to an address after thirty failures, whatever the name', async () => {
+    it('rejects an address with 429 after 30 failures with any user names', async () => {
       for (let i = 0; i < 30; i++) {
         expect((await attempt(`name ${i}`, 'wrong')).status).to.equal(401)
       }
@@ -324,7 +324,7 @@ describe('sessions', () => {
       expect((await attempt('ann', PASSWORD, '10.0.0.2')).status).to.equal(200)
     })
 
-    it('counts the failures of one address together, whichever port the proxy writes behind it', async () => {
+    it('counts the failures of one address together if the proxy appends ports', async () => {
       for (const from of [
         (i: number) => `203.0.113.7:${50_000 + i}`,
         (i: number) => `[2001:db8:1:2::${i}]:${50_000 + i}`,
@@ -336,11 +336,11 @@ describe('sessions', () => {
       }
     })
 
-    it('may succeed any number of times', async () => {
+    it('does not limit successful log-ins', async () => {
       for (let i = 0; i < 35; i++) expect((await attempt('ann', PASSWORD)).status).to.equal(200)
     })
 
-    it('is a POST', async () => {
+    it('answers 405 to GET', async () => {
       const { status, headers } = await api.send('GET', 'users/log-in')
       expect(status).to.equal(405)
       expect(headers.get('allow')).to.equal('POST')
@@ -350,7 +350,7 @@ describe('sessions', () => {
   const mine = (headers: Record<string, string>) => api.send('GET', 'projects/mine', { headers })
 
   describe('a session', () => {
-    it('lets its user in, and nobody without one', async () => {
+    it('authenticates its user, and requests without one are rejected with 401', async () => {
       const session = await api.logIn('ann')
       expect((await mine(session)).status).to.equal(200)
       const { status, text } = await mine({})
@@ -359,7 +359,7 @@ describe('sessions', () => {
       expect((await api.send('HEAD', 'projects/mine')).status).to.equal(401)
     })
 
-    it('ends when its user is deactivated, deleted, or has another password', async () => {
+    it('ends when its user is deactivated or deleted or changes the password', async () => {
       const session = await api.logIn('ann')
       await set({ is_active: false })
       expect((await mine(session)).status).to.equal(401)
@@ -371,7 +371,7 @@ describe('sessions', () => {
       expect((await mine(session)).status).to.equal(401)
     })
 
-    it('outlives the secret it was signed with while that is still listed', async () => {
+    it('stays valid while the secret that signed it is still listed', async () => {
       await using before = await startApi(db, { sessionSecrets: [OLD_SECRET] })
       const session = await before.logIn('ann')
       await using during = await startApi(db, { sessionSecrets: [SECRET, OLD_SECRET] })
@@ -405,7 +405,7 @@ describe('sessions', () => {
       }
     })
 
-    it('keeps the password hash out of what is cached', async () => {
+    it('does not put the password hash into cached values', async () => {
       const { id, password } = await db
         .selectFrom('users_user')
         .select(['id', 'password'])
@@ -426,7 +426,7 @@ describe('sessions', () => {
       expect(other.body).to.be.null
     })
 
-    it('T4 (401 instead of 403 for the anonymous): needs its CSRF token for what is not safe', async () => {
+    it('needs its CSRF token for unsafe methods [T4, 401 instead of 403 for anonymous requests]', async () => {
       const { Cookie, 'X-CSRFToken': token } = await api.logIn('ann')
       const logOut = (headers: Record<string, string>) =>
         api.send('POST', 'users/log-out', { headers: { Cookie, ...headers } })
@@ -445,7 +445,7 @@ describe('sessions', () => {
       expect((await api.send('POST', 'users/log-out')).status).to.equal(401)
     })
 
-    it('is neither granted nor denied while the database is away', async () => {
+    it('is answered with 503 while the database is unavailable', async () => {
       const session = await api.logIn('ann')
       const away = openDatabase({
         url: 'postgres://nobody@127.0.0.1:1/none',
@@ -460,7 +460,7 @@ describe('sessions', () => {
     })
   })
 
-  describe('changing the password', () => {
+  describe('PUT /users/change-password', () => {
     type Headers = Record<string, string>
     const change = (headers: Headers, body: object) =>
       api.send('PUT', 'users/change-password', { headers, body })
@@ -474,7 +474,7 @@ describe('sessions', () => {
     }
     const asked = { old_password: PASSWORD, new_password: 'battery staple' }
 
-    it('ends every session, and counts from then on (T5)', async () => {
+    it('changes the password and ends every session of the user [T5]', async () => {
       const sessions = [await api.logIn('ann'), await api.logIn('ann')] as const
       const { status, text, headers, setCookies } = await change(sessions[0], asked)
       expect(status).to.equal(200)
@@ -486,13 +486,13 @@ describe('sessions', () => {
       ])
       for (const session of sessions) expect((await mine(session)).status).to.equal(401)
 
-      // As Django writes it, so that it lets its user in there too.
+      // The hash has the format of Django, so that the user can log in there too.
       expect(await stored()).to.match(/^pbkdf2_sha256\$1000\$/)
       expect((await attempt('ann', PASSWORD)).status).to.equal(401)
       expect((await attempt('ann', 'battery staple')).status).to.equal(200)
     })
 
-    it('needs the old one (T5)', async () => {
+    it('requires the old password [T5]', async () => {
       const session = await api.logIn('ann')
       const before = await stored()
       const { status, text } = await change(session, { ...asked, old_password: 'wrong' })
@@ -510,7 +510,7 @@ describe('sessions', () => {
       expect((await mine(session)).status).to.equal(200)
     })
 
-    it('needs a session and its CSRF token', async () => {
+    it('requires a session and its CSRF token', async () => {
       const { Cookie } = await api.logIn('ann')
       expect((await change({}, asked)).status).to.equal(401)
       expect((await change({ Cookie }, asked)).status).to.equal(403)
@@ -519,7 +519,7 @@ describe('sessions', () => {
       expect(headers.get('allow')).to.equal('PUT')
     })
 
-    it('gives no more guesses than logging in does', async () => {
+    it('shares the limit of wrong passwords with log-ins', async () => {
       const session = await api.logIn('ann')
       for (let i = 0; i < 5; i++) {
         expect((await change(session, { ...asked, old_password: 'wrong' })).status).to.equal(400)
@@ -531,7 +531,7 @@ describe('sessions', () => {
       expect((await attempt('ann', PASSWORD, '127.0.0.1')).status).to.equal(429)
     })
 
-    it('rejects a new password that a validator of Django rejects', async () => {
+    it('rejects a new password that the validators of Django reject', async () => {
       await set({ first_name: 'Annabelle', last_name: 'Quokka-Smith', email: 'ann@spms.test' })
       const session = await api.logIn('ann')
       const before = await stored()
@@ -560,7 +560,7 @@ describe('sessions', () => {
       expect((await mine(session)).status).to.equal(200)
     })
 
-    it('is done once by two at the same time', async () => {
+    it('accepts one of two concurrent changes and answers the other with 409', async () => {
       const session = await api.logIn('ann')
       const words = ['first battery staple', 'second battery staple']
       const answers = await Promise.all(

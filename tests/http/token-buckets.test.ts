@@ -9,7 +9,7 @@ const setup = (perS: number, burst: number) => {
 }
 
 describe('token buckets', () => {
-  it('give out a burst, then one at a time as they refill', () => {
+  it('allow a burst, and then one request per refill', () => {
     const { buckets, pass } = setup(2, 3)
     expect([1, 2, 3].map(() => buckets.take('a'))).to.deep.equal([0, 0, 0])
     expect(buckets.take('a')).to.equal(500)
@@ -20,7 +20,7 @@ describe('token buckets', () => {
     expect(buckets.take('a')).to.equal(500)
   })
 
-  it('are each their own', () => {
+  it('are independent of each other', () => {
     const { buckets } = setup(1, 1)
     expect(buckets.take('a')).to.equal(0)
     expect(buckets.take('b')).to.equal(0)
@@ -35,7 +35,7 @@ describe('token buckets', () => {
     expect(buckets.take('a')).to.be.greaterThan(0)
   })
 
-  it('take back what was taken for nothing', () => {
+  it('accept a token that is given back', () => {
     const { buckets } = setup(1, 1)
     buckets.take('a')
     buckets.giveBack('a')
@@ -43,8 +43,8 @@ describe('token buckets', () => {
   })
 })
 
-describe('recent map', () => {
-  it('keeps what is touched and forgets the rest', () => {
+describe('RecentMap', () => {
+  it('keeps entries that are read and drops the oldest others', () => {
     const map = new RecentMap<number>(10)
     map.set('kept', 1)
     for (let i = 0; i < 1000; i++) {
