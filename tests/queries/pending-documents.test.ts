@@ -25,7 +25,7 @@ describe('pending documents', function () {
   let db: Kysely<Database>
   let tables: Tables
   let projects: ReadonlyMap<unknown, Row>
-  /** Whether a user leads a project, by both; undefined for who is no member. */
+  /** Whether a user leads a project, by "project user"; undefined for other users than members. */
   let leads: ReadonlyMap<string, unknown>
   let unfinished: readonly Row[]
 
@@ -70,7 +70,7 @@ describe('pending documents', function () {
     )
   }
 
-  /** In which parts an unfinished document waits for a user. */
+  /** Returns the parts in which an unfinished document waits for a user. */
   function partsOf(document: Row, userId: number): Part[] {
     const project = projectOf(document)
     const isOpen = !CLOSED.includes(String(project?.['status']))
@@ -109,14 +109,14 @@ describe('pending documents', function () {
   const find = async (userId: number) =>
     pendingDocuments.parse(JSON.parse(await findPendingDocuments(db, String(userId))))
 
-  it('T78 wait for each user in the parts that they have', async () => {
+  it('are listed for each user by the role that must approve them [T78]', async () => {
     const seen = new Set<Part>()
-    const everybody = tables.every('users_user').map(({ id }) => Number(id))
+    const userIds = tables.every('users_user').map(({ id }) => Number(id))
     const leaders = tables.every('agencies_businessarea').map(({ leader_id }) => Number(leader_id))
     const users = new Set([
       ...leaders.filter((id) => id > 0).slice(0, 5),
-      ...everybody.filter(isDirectorate).slice(0, 5),
-      ...everybody.filter((id) => id % 100 === 0),
+      ...userIds.filter(isDirectorate).slice(0, 5),
+      ...userIds.filter((id) => id % 100 === 0),
     ])
     for (const userId of users) {
       const found = await find(userId)
@@ -132,7 +132,7 @@ describe('pending documents', function () {
     expect([...seen]).to.have.members(['team', 'lead', 'ba', 'directorate'])
   })
 
-  it('T78 are none for a user without a place of work, and none for nobody', async () => {
+  it('are empty for a user without a work record and for a user that does not exist [T78]', async () => {
     const id = userWaitedFor()
     expect((await find(id)).all).to.have.length.above(0)
     const trx = await db.startTransaction().execute()
@@ -149,7 +149,7 @@ describe('pending documents', function () {
     expect((await find(999_999)).all).to.deep.equal([])
   })
 
-  it('are shown as other lists show them, with the year of their beginning', async () => {
+  it('have the same fields as in other lists, and the year of their creation', async () => {
     const { all } = await find(userWaitedFor())
     const [document] = all
     const others: { id: number }[] = JSON.parse(
@@ -160,7 +160,7 @@ describe('pending documents', function () {
     expect(created_year).to.equal(Number(rest.created_at.slice(0, 4)))
   })
 
-  it('of those for whom a user acts say for whom, also at second hand', async () => {
+  it('of covered users name the covered user, also through a chain of caretakers', async () => {
     const now = Date.now()
     const acts = tables
       .every('caretakers_caretaker')
@@ -178,12 +178,12 @@ describe('pending documents', function () {
       all.delete(userId)
       return [...all].toSorted((a, b) => a - b)
     }
-    let atSecondHand = 0
+    let throughChain = 0
     let shown = 0
     for (const userId of new Set(acts.map(({ caretaker_id }) => Number(caretaker_id)))) {
       const users = covered(userId)
       const direct = acts.filter(({ caretaker_id }) => caretaker_id === userId).length
-      if (users.length > direct) atSecondHand += 1
+      if (users.length > direct) throughChain += 1
       const found = caretakerDocuments.parse(
         JSON.parse(await findCaretakerDocuments(db, String(userId))),
       )
@@ -204,7 +204,7 @@ describe('pending documents', function () {
       const parts = [found.directorate, found.ba, found.lead, found.team].flatMap(idsIn)
       expect(idsIn(found.all)).to.deep.equal([...new Set(parts)].toSorted((a, b) => a - b))
     }
-    expect(atSecondHand).to.be.above(0)
+    expect(throughChain).to.be.above(0)
     expect(shown).to.be.above(0)
     expect(JSON.parse(await findCaretakerDocuments(db, '999999'))).to.deep.equal({
       all: [],
@@ -215,7 +215,7 @@ describe('pending documents', function () {
     })
   })
 
-  it('T79 for endorsement are shown to the ethics committee and to superusers', async () => {
+  it('for endorsement are listed for the ethics committee and superusers [T79]', async () => {
     const pending = tables
       .every('documents_endorsement')
       .filter((it) => it['ae_endorsement_required'] && !it['ae_endorsement_provided'])
@@ -245,7 +245,7 @@ describe('pending documents', function () {
     expect(idsIn(seen)).to.deep.equal(pending)
   })
 
-  it('are found among all documents by what they are, newest first', async () => {
+  it('are found by kind, status, project, year and search term, newest first', async () => {
     const mentions = (term: string) => (document: Row) =>
       [projectOf(document)?.['title'], projectOf(document)?.['description'], document['kind']].some(
         (text) =>

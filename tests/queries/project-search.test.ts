@@ -17,7 +17,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { ACTIVE, STOPPED } from '../support/project-statuses.ts'
 import { readTables, type Row, type Tables } from '../support/tables.ts'
 
-describe('the search for projects', function () {
+describe('project search', function () {
   this.timeout(60_000)
 
   let database: TestDatabase
@@ -73,7 +73,7 @@ describe('the search for projects', function () {
 
   const idsFound = async (filter: ProjectFilter) => (await findMapOutline(db, filter)).ids
 
-  it('T70 finds those that pass every filter, what goes on first, then by year', async () => {
+  it('finds projects that pass every filter, ordered by running first and then by year [T70]', async () => {
     const row = tables.every('projects_project')[40] as Row
     const [year, number, area] = [
       Number(row['year']),
@@ -127,7 +127,7 @@ describe('the search for projects', function () {
     expect(await idsFound({ searchTerm: '100%' })).to.deep.equal(['7'])
   })
 
-  it('T50 cuts them into pages, each project in its full shape', async () => {
+  it('returns pages of projects in their full shape [T50]', async () => {
     const all = idsWhere(() => true)
     for (const page of [1, 2, Math.ceil(all.length / 24), 1000]) {
       const { body } = await searchProjects(db, {}, { page, pageSize: 24 })
@@ -144,7 +144,7 @@ describe('the search for projects', function () {
     }
   })
 
-  it('T67 finds the first in their short shape', async () => {
+  it('returns the first projects in their short shape [T67]', async () => {
     const found = tinyProject
       .array()
       .parse(JSON.parse(await findFirstProjects(db, { searchTerm: 'a' }, 20)))
@@ -152,7 +152,7 @@ describe('the search for projects', function () {
     expect(found.map(({ id }) => String(id))).to.deep.equal(expected)
   })
 
-  it('T66 counts all projects for the map, and those without a location, whatever was searched for', async () => {
+  it('counts all projects and those without a location for the map, regardless of the filter [T66]', async () => {
     const { total, withoutLocation } = await findMapOutline(db, { kind: 'student' })
     const located = tables
       .every('projects_projectarea')
@@ -165,7 +165,7 @@ describe('the search for projects', function () {
     expect(withoutLocation).to.be.above(0)
   })
 
-  it('shows projects by their ids in any order, without those that are gone', async () => {
+  it('returns projects in the order of the given ids, without deleted ones', async () => {
     const found = await findProjectsById(db, ['9', '999999999', '3'])
     const shown = project.array().parse(JSON.parse(`[${found}]`))
     expect(shown.map(({ id }) => id)).to.deep.equal([9, 3])

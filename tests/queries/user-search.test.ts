@@ -9,7 +9,7 @@ import { tinyUser } from '../../shared/shapes/tiny-user.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { readTables, type Row, type Tables } from '../support/tables.ts'
 
-describe('the search for users', function () {
+describe('user search', function () {
   this.timeout(60_000)
 
   let database: TestDatabase
@@ -58,21 +58,21 @@ describe('the search for users', function () {
     return userPage.parse(JSON.parse(body))
   }
 
-  it('T10, T20 finds those who pass every filter, by id', async () => {
+  it('finds users that pass every filter, ordered by id [T10, T20]', async () => {
     const leads = (row: Row) =>
       tables.all('agencies_businessarea', 'leader_id', row['id']).length > 0
     const worksIn = (area: number) => (row: Row) =>
       tables.one('users_userwork', 'user_id', row['id'])?.['business_area_id'] === area
-    const somebody = tables.every('users_user')[30] as Row
-    const fullName = `${String(somebody['first_name'])} ${String(somebody['last_name'])}`
+    const someUser = tables.every('users_user')[30] as Row
+    const fullName = `${String(someUser['first_name'])} ${String(someUser['last_name'])}`
     const filters: readonly (readonly [UserFilter, (row: Row) => boolean])[] = [
       [{}, () => true],
       [{ search: 'ANN' }, isCalled('ann')],
       [{ search: fullName }, isCalled(fullName)],
       [{ search: 'ann_ o%' }, (row) => row['id'] === 9],
       [
-        { search: String(somebody['email']).slice(2) },
-        isCalled(String(somebody['email']).slice(2)),
+        { search: String(someUser['email']).slice(2) },
+        isCalled(String(someUser['email']).slice(2)),
       ],
       [{ isActive: false }, (row) => row['is_active'] === false],
       [{ isStaff: true }, (row) => row['is_staff'] === true],
@@ -102,7 +102,7 @@ describe('the search for users', function () {
     }
   })
 
-  it('cuts them into pages', async () => {
+  it('returns pages of users', async () => {
     const all = idsWhere(() => true)
     const { users, total_pages } = await find({}, 3, 24)
     expect(users.map(({ id }) => id)).to.deep.equal(all.slice(48, 72))
@@ -110,19 +110,19 @@ describe('the search for users', function () {
     expect((await find({}, 1000, 24)).users).to.deep.equal([])
   })
 
-  it('T18 finds the first', async () => {
+  it('returns the first users in their short shape [T18]', async () => {
     const found = tinyUser.array().parse(JSON.parse(await findFirstUsers(db, { search: 'an' }, 10)))
     const expected = idsWhere(isCalled('an')).slice(0, 10)
     expect(found.map(({ id }) => id)).to.deep.equal(expected)
     expect(expected).to.have.length(10)
   })
 
-  it('T19 knows which addresses and names are taken', async () => {
+  it('finds out whether an e-mail address or a name is taken [T19]', async () => {
     const { username, email } = tables.every('users_user')[5] as Row
     expect(await isEmailTaken(db, String(email).toUpperCase())).to.equal(true)
     expect(await isEmailTaken(db, `x${String(email)}`)).to.equal(false)
     expect(await isUsernameTaken(db, String(username))).to.equal(true)
-    expect(await isUsernameTaken(db, 'nobody at all')).to.equal(false)
+    expect(await isUsernameTaken(db, 'unknown user')).to.equal(false)
     expect(await isNameTaken(db, 'ann_', 'o%hara')).to.equal(true)
     expect(await isNameTaken(db, 'annx', 'o%hara')).to.equal(false)
     expect(await isNameTaken(db, 'a%', 'o%hara')).to.equal(false)

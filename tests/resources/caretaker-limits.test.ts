@@ -10,9 +10,9 @@ import type { Database } from '../../db/schema.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
 const PEOPLE = 700
-const [HUB, RIVAL] = ['1', '2']
+const [HUB, OTHER_HUB] = ['1', '2']
 
-describe('a user whom two accounts tie to everybody', function () {
+describe('a user in a network of 700 caretakers', function () {
   this.timeout(60_000)
   let database: TestDatabase
   let db: Kysely<Database>
@@ -23,7 +23,7 @@ describe('a user whom two accounts tie to everybody', function () {
     await sql`
       insert into users_user (id, password, username)
       select n, 'x', 'user' || n from generate_series(1, ${PEOPLE}::integer) n`.execute(db)
-    // Both act for everybody else and for each other, and everybody acts for both.
+    // Both hubs act for all other users and for each other, and all other users act for both.
     await sql`
       insert into caretakers_caretaker (user_id, caretaker_id)
       select n, hub from generate_series(1, ${PEOPLE}::integer) n, unnest(array[1, 2]) hub where n <> hub
@@ -37,9 +37,9 @@ describe('a user whom two accounts tie to everybody', function () {
     await database[Symbol.asyncDispose]()
   })
 
-  it('is shown with at most 500 people in each list, the nearest first', async () => {
+  it('is shown with at most 500 users in each list, direct caretakers first', async () => {
     await db.transaction().execute(async (trx) => {
-      for (const id of [HUB, RIVAL, '650']) {
+      for (const id of [HUB, OTHER_HUB, '650']) {
         const care = await findCare(trx, id)
         for (const list of [care.caretakers, care.caretakingFor]) {
           const people = list.match(/"caretaker_obj_id"/g) ?? []
@@ -53,7 +53,7 @@ describe('a user whom two accounts tie to everybody', function () {
     })
   })
 
-  it('gets no further caretakers and no further people to act for', async () => {
+  it('cannot get more caretakers or more users to act for', async () => {
     for (const [user_id, caretaker_id, message] of [
       [HUB, '600', 'caretakers'],
       ['600', HUB, 'caretaker of'],

@@ -14,7 +14,7 @@ import { expectedCare } from './expected-care.ts'
 const PEOPLE = ['1', '2', '3', '4', '5', '6', '7', '8'] as const
 const RUNS = process.env.SPMS_LONG ? 1_000 : 40
 
-/** That somebody acts for somebody, until when. */
+/** A caretaker relation between two users, with its end. */
 interface Link {
   readonly user: string
   readonly caretaker: string
@@ -31,7 +31,7 @@ const person = fc.constantFrom(...PEOPLE)
 const link = fc.record<Link>({
   user: person,
   caretaker: person,
-  // More often now than not, so that chains grow long.
+  // More active than ended relations, so that chains grow long.
   end: fc.constantFrom('never', 'later', 'never', 'over'),
 })
 const links = fc.uniqueArray(link, {
@@ -71,7 +71,7 @@ describe('caretakers', function () {
     await database[Symbol.asyncDispose]()
   })
 
-  it('and those they act for are found in chains of five, and in no circle', async () => {
+  it('are found in chains of at most five relations without cycles', async () => {
     await fc.assert(
       fc.asyncProperty(links, (some) =>
         inRolledBack(async (trx) => {
@@ -100,7 +100,7 @@ describe('caretakers', function () {
     )
   })
 
-  it('name, when anything about them changes, everybody whose page shows it', async () => {
+  it('invalidate the profile of every user that shows a changed caretaker', async () => {
     await fc.assert(
       fc.asyncProperty(links, fc.array(change, { minLength: 1, maxLength: 3 }), (some, changes) =>
         inRolledBack(async (trx) => {
@@ -109,7 +109,7 @@ describe('caretakers', function () {
           const before = await findAll(trx)
           for (const each of changes) await apply(trx, each)
           const after = await findAll(trx)
-          // In one window, so that the links on the way may be gone as well.
+          // One window, in which links between the users may be deleted too.
           const later = changesBetween(image, await takeImage(trx, TABLES))
           const named = await entriesNamed(trx, userProfile, later)
           const missed = PEOPLE.filter(
@@ -123,7 +123,7 @@ describe('caretakers', function () {
     )
   })
 
-  it('say when the first of the chain will end', async () => {
+  it('expire with the first relation of the chain that ends', async () => {
     await inRolledBack(async (trx) => {
       await insertLinks(trx, [
         { user: '1', caretaker: '2', end: 'never' },
@@ -136,19 +136,19 @@ describe('caretakers', function () {
       `.execute(trx)
       expect((await findCare(trx, '1')).expiresInMs).to.equal(90_001)
       expect((await findCare(trx, '3')).expiresInMs).to.equal(90_001)
-      // Who acts for one and the same person is not in the other's chain.
+      // Users 2 and 4 share caretaker 3, but the relation of user 2 is not in the chain of user 4.
       expect((await findCare(trx, '4')).expiresInMs).to.equal(Infinity)
       expect((await findCare(trx, '8')).expiresInMs).to.equal(Infinity)
     })
   })
 
-  it('leave out whoever is being deleted', async () => {
+  it('do not include a user that is being deleted', async () => {
     await inRolledBack(async (trx) => {
       await insertLinks(trx, [
         { user: '1', caretaker: '2', end: 'never' },
         { user: '1', caretaker: '3', end: 'never' },
       ])
-      // Its links wait for the commit.
+      // Foreign keys are checked at the commit, so the links still refer to user 2.
       await sql`update users_user set id = 9 where id = 2`.execute(trx)
       const ids = (JSON.parse((await findCare(trx, '1')).caretakers) as { id: number }[]).map(
         ({ id }) => id,
@@ -176,7 +176,7 @@ describe('caretakers', function () {
 
 const TABLES = ['caretakers_caretaker', 'medias_useravatar', 'users_user'] as const
 
-/** What the tables hold, by id. */
+/** Returns the rows of the tables, ordered by id. */
 async function readRows(trx: Transaction<Database>) {
   const all = [...(await takeImage(trx, TABLES)).values()]
   const of = (wanted: string) =>

@@ -6,8 +6,8 @@ import { catalog } from '../../shared/resources/index.ts'
 
 const FOLDER = new URL('../../shared/resources/', import.meta.url)
 
-describe('catalog', () => {
-  it('holds every resource of its folder', async () => {
+describe('resource catalog', () => {
+  it('contains every resource of its folder', async () => {
     const files = (await readdir(FOLDER)).filter((file) => file !== 'index.ts')
     const modules = await Promise.all(
       files.map((file): Promise<Record<string, unknown>> => import(new URL(file, FOLDER).href)),
@@ -16,12 +16,12 @@ describe('catalog', () => {
     expect(keys).to.have.members(catalog.map(({ key }) => key))
   })
 
-  it('has a name and a key of its own for each resource', () => {
+  it('has a unique name and a unique key for each resource', () => {
     expect(new Set(catalog.map(({ name }) => name)).size).to.equal(catalog.length)
     expect(new Set(catalog.map(({ key }) => key)).size).to.equal(catalog.length)
   })
 
-  it('has lookups that answer with the parameters of their resource', () => {
+  it('has lookups that return the parameters of their resource', () => {
     for (const { name, staleWhen, ...resource } of catalog) {
       for (const { query, table } of staleWhen.filter(isLookup)) {
         for (const param of paramsOf(resource)) {

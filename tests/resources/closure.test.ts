@@ -5,7 +5,7 @@ import { unwatchedTables } from '../support/closure.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { buildDenseWorld, worldEntries } from './dense-world.ts'
 
-describe('closure', () => {
+describe('rules of resources', () => {
   let database: TestDatabase
 
   before(async () => {
@@ -17,19 +17,19 @@ describe('closure', () => {
 
   after(() => database[Symbol.asyncDispose]())
 
-  it('is checked for every resource of the catalog', () => {
+  it('are checked for every resource of the catalog', () => {
     expect(worldEntries.map(({ resource }) => resource.name)).to.have.members(
       catalog.map(({ name }) => name),
     )
   })
 
   for (const { resource, examples } of worldEntries) {
-    it(`of ${resource.name} is whole: all that is read is watched`, async () => {
+    it(`of ${resource.name} watch every table that it reads`, async () => {
       expect(await unwatchedTables(database.url, resource, examples)).to.deep.equal([])
     })
   }
 
-  it('lacks a table when its rules are taken away', async () => {
+  it('fail this check if the rules for one table are removed', async () => {
     const { examples = [] } = worldEntries.find(({ resource }) => resource === userProjects) ?? {}
     for (const table of new Set(userProjects.staleWhen.map((rule) => rule.table))) {
       const resource = {

@@ -35,7 +35,7 @@ const PAGE_SIZE = 24
 const EVERY_NTH_USER = 20
 const EVERY_NTH_PROJECT = 40
 
-describe('content', function () {
+describe('answers of resource loaders', function () {
   this.timeout(60_000)
 
   let database: TestDatabase
@@ -57,13 +57,13 @@ describe('content', function () {
     await database[Symbol.asyncDispose]()
   })
 
-  it('of the staff list is every visible member of staff once, in the order of names', async () => {
+  it('list every visible member of staff once, ordered by name', async () => {
     const listed = await listedInOrder()
     const pages = await readPages({}, listed.length)
     expect(pages).to.deep.equal(listed.map(expected.staffRow))
   })
 
-  it('of the staff list by business area is those who work there', async () => {
+  it('list the visible members of staff of a business area', async () => {
     const listed = await listedInOrder()
     for (const area of tables.every('agencies_businessarea')) {
       const colleagues = listed.filter((profile) => expected.worksIn(profile) === area['id'])
@@ -72,7 +72,7 @@ describe('content', function () {
     }
   })
 
-  it('of a page past the end, or of an area without staff, is empty and not kept', async () => {
+  it('are empty and not cacheable for a page past the end and for an area without staff', async () => {
     for (const [variant, total] of [
       ['page=1000', (await listedInOrder()).length],
       [`page=${Number.MAX_VALUE}`, (await listedInOrder()).length],
@@ -94,7 +94,7 @@ describe('content', function () {
     ['overview', shapes.staffOverview],
     ['cv', shapes.staffCv],
   ] as const) {
-    it(`of staff profiles (${variant}) is what the tables say, and none where hidden`, async () => {
+    it(`equal the tables for staff profiles (${variant}), and are null for hidden profiles`, async () => {
       for (const profile of tables.every('users_publicstaffprofile')) {
         const body = await read(staffProfile, { profile_id: String(profile['id']) }, variant)
         expect(body).to.deep.equal(expected.isVisible(profile) ? expected[variant](profile) : null)
@@ -103,7 +103,7 @@ describe('content', function () {
     })
   }
 
-  it('of public projects is what the tables say, and none without a visible profile', async () => {
+  it('equal the tables for public projects, and are null without a visible profile', async () => {
     const visible = tables.every('users_publicstaffprofile').filter(expected.isVisible)
     const users = someUsers()
     const shown = users.filter(({ id }) => visible.some((profile) => profile['user_id'] === id))
@@ -117,7 +117,7 @@ describe('content', function () {
     }
   })
 
-  it("of a user's projects is what the tables say", async () => {
+  it('equal the tables for the projects of a user', async () => {
     for (const user of someUsers()) {
       const params = { user_id: String(user['id']) }
       const mine = await read(userProjects, params, 'mine')
@@ -129,7 +129,7 @@ describe('content', function () {
     }
   })
 
-  it('of a project is what the tables say, also where its rows are missing or doubled', async () => {
+  it('equal the tables for a project, also if its rows are missing or duplicated', async () => {
     for (const project of someProjects()) {
       const body = await read(projectDetail, { project_id: String(project['id']) }, 'full')
       expect(body).to.deep.equal(expectedProject.detail(project))
@@ -138,7 +138,7 @@ describe('content', function () {
     expect(await load(projectDetail, { project_id: '999999' }, 'full')).to.equal(null)
   })
 
-  it('of the statistics is what counting the rows gives', async () => {
+  it('equal the counted rows for the statistics', async () => {
     const body = await read(projectStatistics, {}, 'all')
     const { by_business_area: areas, ...counts } = expectedProject.statistics()
     const shown = statisticsShapes.projectStatistics.parse(body)
@@ -149,7 +149,7 @@ describe('content', function () {
     expect(shown.by_business_area.map(({ id }) => id)).to.deep.equal([...counted, null])
   })
 
-  it('of branches and business areas is all of them by name', async () => {
+  it('list all branches and business areas ordered by name', async () => {
     const branchBody = z.array(branch).parse(await read(branches, {}, 'all'))
     expect(branchBody).to.have.deep.members(expected.branches())
     expect(idsOf(branchBody)).to.deep.equal(await idsByName('agencies_branch'))
@@ -158,7 +158,7 @@ describe('content', function () {
     expect(idsOf(areaBody)).to.deep.equal(await idsByName('agencies_businessarea'))
   })
 
-  it('of affiliations and areas is all of them by name, and areas of each type', async () => {
+  it('list all affiliations and areas ordered by name, also areas of one type', async () => {
     const affiliationBody = z.array(affiliation).parse(await read(affiliations, {}, 'all'))
     expect(affiliationBody).to.have.deep.members(expected.affiliations())
     expect(idsOf(affiliationBody)).to.deep.equal(await idsByName('agencies_affiliation'))
@@ -171,7 +171,7 @@ describe('content', function () {
     }
   })
 
-  it('for everybody never holds the log-in name or e-mail of anybody', async () => {
+  it('never contain a user name or log-in e-mail address if they are public', async () => {
     const secrets = tables
       .every('users_user')
       .flatMap(({ username, email }) => [username, email])
@@ -186,7 +186,7 @@ describe('content', function () {
     expect(secrets.filter((secret) => text.includes(String(secret)))).to.deep.equal([])
   })
 
-  it('has the same bytes under any settings of a session', async () => {
+  it('have the same bytes under any session settings', async () => {
     const profile = tables
       .every('users_publicstaffprofile')
       .find(
@@ -205,7 +205,7 @@ describe('content', function () {
     expect(strange).to.deep.equal(plain)
   })
 
-  it('keeps every digit of an id', async () => {
+  it('keep every digit of a 64-bit id', async () => {
     const answer = await db.transaction().execute(async (trx) => {
       await sql`
         insert into agencies_branch (id, name, created_at, updated_at)
@@ -227,7 +227,7 @@ describe('content', function () {
     return answer && JSON.parse(answer.body)
   }
 
-  /** The rows of all pages, each of which must say that there are `total`. */
+  /** Returns the rows of all pages, and expects `total` in each page. */
   async function readPages(filter: { businessArea?: string }, total: number): Promise<unknown[]> {
     const pages = Array.from({ length: Math.ceil(total / PAGE_SIZE) }, async (_, index) => {
       const variant = staffListVariant({ ...filter, page: index + 1 })
@@ -239,7 +239,7 @@ describe('content', function () {
     return (await Promise.all(pages)).flat()
   }
 
-  /** The profiles of the staff list. Names are ordered by Postgres, which knows the collation. */
+  /** Returns the profiles of the staff list. Postgres orders the names by its collation. */
   async function listedInOrder(): Promise<Row[]> {
     const { rows } = await sql<{ id: number }>`
       select p.id::int as id
@@ -261,7 +261,7 @@ describe('content', function () {
     return idsOf(rows)
   }
 
-  /** Some of all, and those that lack or have twice what others have once. */
+  /** Returns a sample of projects, and all projects with missing or duplicate rows. */
   function someProjects(): Row[] {
     const of = (table: 'projects_projectdetail' | 'projects_projectarea', { id }: Row) =>
       tables.all(table, 'project_id', id).length
@@ -275,7 +275,7 @@ describe('content', function () {
       )
   }
 
-  /** Users with many projects, with few and with none; with a profile and without. */
+  /** Returns users with many, few and no projects, with and without a profile. */
   function someUsers(): Row[] {
     const count = new Map<unknown, number>()
     for (const { user_id } of tables.every('projects_projectmember')) {

@@ -1,6 +1,6 @@
--- A few rows of every table that a cached answer reads, linked in every way that matters, with
--- somewhere else for each link to go. Ids of different tables differ, so a rule that takes the
--- wrong column names an entry that does not exist.
+-- A few rows of every table that cached answers read, with links of every kind and a second target
+-- for each link. Tables have different ids, so a rule that uses the wrong column names a missing
+-- entry.
 
 insert into users_user
   (id, password, is_superuser, is_staff, is_active, date_joined, username, first_name, last_name,
@@ -137,7 +137,7 @@ insert into projects_studentprojectdetails (id, project_id, level, organisation)
 insert into documents_annualreport (id, year, date_open, date_closed) values
   (431, 2020, '2020-05-01', '2020-08-31'), (432, 2021, '2021-05-01', '2021-08-31');
 
--- The last one is of another project than its text.
+-- Document 448 belongs to another project than its text (491).
 insert into documents_projectdocument (id, project_id, kind, status) values
   (441, 231, 'concept', 'approved'), (442, 231, 'concept', 'revising'),
   (443, 231, 'projectplan', 'inreview'), (444, 231, 'progressreport', 'approved'),
@@ -165,7 +165,7 @@ insert into contacts_usercontact (id, user_id, email, phone, alt_phone, fax) val
 
 insert into medias_agencyimage (id, file, size, agency_id) values (381, 'agencies/101.png', 1, 101);
 
--- In a circle, out of it, and no more.
+-- A cycle (391 to 393), ended relations (394, 395) and a link between the cycle and user 4 (396).
 insert into caretakers_caretaker (id, user_id, caretaker_id, end_date) values
   (391, 1, 2, null), (392, 2, 3, '2101-01-01 08:00+08'), (393, 3, 1, null), (394, 1, 4, '2001-01-01'),
   (395, 4, 5, '2002-01-01 08:00:00.000001+08'), (396, 4, 1, null);

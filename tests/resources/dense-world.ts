@@ -26,12 +26,12 @@ import type { Example } from '../support/closure.ts'
 const FILE = new URL('dense-world.sql', import.meta.url)
 const SECRETS = ['a secret of thirty-two characters']
 
-// Of each thing one more than there is: an entry that says so must learn when it comes to be.
+// The last id of each list does not exist: an insert must invalidate the entry of a missing row.
 const USERS = ['1', '2', '3', '4', '5', '1001']
 const PROJECTS = ['231', '232', '233', '234', '1231']
 const PROFILES = ['181', '182', '183', '185', '1181']
 
-/** Every resource, with all of its entries in the dense world. */
+/** Every resource, with all its entries in the dense world. */
 export const worldEntries: readonly { resource: Resource; examples: readonly Example[] }[] = [
   {
     resource: staffList,
@@ -52,7 +52,7 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
   { resource: staffProjects, examples: ofUsers('rows') },
   { resource: userProjects, examples: [...ofUsers('mine'), ...ofUsers('rows')] },
   { resource: userProfile, examples: [...ofUsers('full'), ...ofUsers('private', ['3'])] },
-  // Its rules are mostly those of the profile, which every user is an example of.
+  // Most of its rules are those of `userProfile`, which has an example for every user.
   { resource: userMe, examples: ofUsers('full', ['1', '2', '1001']) },
   {
     resource: projectDetail,
@@ -72,14 +72,14 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
   },
   {
     resource: createUserByEmail(SECRETS),
-    examples: ['ada', 'ben', 'nobody'].map((name) => ({
+    examples: ['ada', 'ben', 'unknown'].map((name) => ({
       params: userByEmailParams(`${name}@spms.test`),
       variant: sessionKeys(SECRETS)[0]?.id ?? '',
     })),
   },
 ]
 
-/** Only where the event log is installed: the table comes with it. */
+/** Runs only if the event log is installed, because it creates the table. */
 const REVOCATIONS = `
   insert into ${SESSION_REVOCATION} (user_id, session_id, expires_at)
   values (1, 'one', '2030-01-01'), (1, 'two', '2030-01-01'), (2, null, null), (3, null, null)`

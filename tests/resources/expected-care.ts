@@ -3,8 +3,9 @@ import type { Row } from '../support/tables.ts'
 type Id = Row[string] | undefined
 
 /**
- * Who acts for a user and for whom the user acts, from every row of `caretakers_caretaker` by id:
- * chains of five, which no person enters twice. `person` gives what else is shown of somebody.
+ * Returns the caretakers of a user and the users for whom the user acts, from all rows of
+ * `caretakers_caretaker` ordered by id. Chains have at most five relations and contain no user
+ * twice. `person` returns the other fields of a user.
  */
 export function expectedCare(rows: readonly Row[], userId: Id, person: (id: Id) => Row) {
   const now = Date.now()
@@ -37,7 +38,7 @@ export function expectedCare(rows: readonly Row[], userId: Id, person: (id: Id) 
     }))
   }
 
-  /** The chains one longer than this one, whose newest person comes first. */
+  /** Returns the chains with one more user, which comes first. */
   function next(chain: readonly Id[], from: string, to: string): Id[][] {
     if (chain.length > 5) return []
     return active
@@ -48,7 +49,7 @@ export function expectedCare(rows: readonly Row[], userId: Id, person: (id: Id) 
   return { caretakers: above([userId]), caretaking_for: below([userId]) }
 }
 
-/** The same instant in UTC. */
+/** Formats an instant in UTC. */
 function utc(instant: Id): string | null {
   if (typeof instant !== 'string') return null
   const [, fraction = ''] = /\.(\d+)/.exec(instant) ?? []

@@ -1,7 +1,7 @@
 import type { Row, Tables } from '../support/tables.ts'
 import { compare, type createExpected, numbers, pick, time, type Value } from './expected.ts'
 
-/** The tables that `createExpectedProject` joins, beside those of `createExpected`. */
+/** The tables that `createExpectedProject` joins, in addition to those of `createExpected`. */
 export const EXPECTED_PROJECT_TABLES = [
   'adminoptions_admintask',
   'agencies_affiliation',
@@ -24,7 +24,7 @@ type TextTable = Extract<(typeof EXPECTED_PROJECT_TABLES)[number], `documents_${
 
 const ENDED = new Set<Value>(['completed', 'terminated', 'suspended'])
 
-/** What the page of a project and the statistics must say, joined in memory from whole tables. */
+/** Computes the expected project details and statistics by joining whole tables in memory. */
 export function createExpectedProject(
   { all, one, every }: Tables,
   { businessAreaOf, photoOf }: ReturnType<typeof createExpected>,
@@ -194,12 +194,12 @@ export function createExpectedProject(
   }
 }
 
-/** How many rows there are of each value. */
+/** Counts the rows of each value of a column. */
 function tally(rows: readonly Row[], column: string): Map<Value, number> {
   const counts = new Map<Value, number>()
   for (const row of rows) counts.set(row[column], (counts.get(row[column]) ?? 0) + 1)
   return counts
 }
 
-// Whoever has no place comes last.
+// Members without a position come last.
 const position = (member: Row) => Number(member['position'] ?? 2 ** 31)

@@ -2,7 +2,7 @@ import type { Row, Tables } from '../support/tables.ts'
 import { expectedCare } from './expected-care.ts'
 import { type createExpected, pick, time, url, type Value } from './expected.ts'
 
-/** The tables that `createExpectedUser` joins, beside those of `createExpected`. */
+/** The tables that `createExpectedUser` joins, in addition to those of `createExpected`. */
 export const EXPECTED_USER_TABLES = [
   'agencies_affiliation',
   'agencies_agency',
@@ -14,7 +14,7 @@ export const EXPECTED_USER_TABLES = [
   'users_userprofile',
 ] as const
 
-/** What the answers about users must say, joined in memory from whole tables. */
+/** Computes the expected answers about users by joining whole tables in memory. */
 export function createExpectedUser(
   { all, one, every }: Tables,
   { businessAreaOf }: Pick<ReturnType<typeof createExpected>, 'businessAreaOf'>,

@@ -1,6 +1,6 @@
 import type { Row, Tables } from '../support/tables.ts'
 
-/** What a column of a row holds; undefined where there is no row. */
+/** The value of a column; undefined if there is no row. */
 export type Value = Row[string] | undefined
 type Audience = 'anyone' | 'user'
 
@@ -34,7 +34,7 @@ const PREFIXES = new Map<Value, string>([
   ['external', 'EXT'],
 ])
 
-/** What answers must say, joined in memory from whole tables: a second opinion on the loaders. */
+/** Computes expected answers by joining whole tables in memory, independently of the loaders. */
 export function createExpected({ all, one, every }: Tables) {
   const emailList = (divisionId: Value) =>
     all('agencies_division_directorate_email_list', 'division_id', divisionId).map((listed) => {
@@ -268,27 +268,27 @@ export function createExpected({ all, one, every }: Tables) {
   }
 }
 
-/** Some columns of a row. */
+/** Returns the given columns of a row. */
 export const pick = (row: Row, ...columns: string[]) =>
   Object.fromEntries(columns.map((column) => [column, row[column]]))
 
 const text = (value: Value) => String(value)
 
-/** Orders rows by the number in a column. */
+/** Compares two rows by the number in a column. */
 export const compare = (a: Row, b: Row, column: string) => Number(a[column]) - Number(b[column])
 
-// What goes on ends last. Not infinity, whose difference to itself is no number.
+// Entries without an end sort as the latest. Infinity would not do: Infinity - Infinity is NaN.
 const end = (row: Row) => Number(row['end_year'] ?? 9999)
 
-/** Where a file is served. */
+/** Returns the URL path of a stored file. */
 export const url = (path: Value) => (path ? `/files/${text(path)}` : null)
 
 const year = (date: Value) => (typeof date === 'string' ? Number(date.slice(0, 4)) : null)
 
-/** An instant as answers show it; Postgres leaves out zeros at the end of a fraction. */
+/** Formats an instant as answers do. Postgres omits trailing zeros of a fraction. */
 export const time = (instant: Value) =>
   text(instant).replace(/\.\d+/, (fraction) => fraction.padEnd('.000000'.length, '0'))
 
-/** The numbers of an array, in its order. */
+/** Returns the numbers of an array, in its order. */
 export const numbers = (value: Value): ReadonlySet<Value> =>
   new Set(Array.isArray(value) ? value : [])

@@ -20,14 +20,14 @@ import {
 } from '../support/row-changes.ts'
 import { buildDenseWorld, worldEntries } from './dense-world.ts'
 
-interface Kept {
+interface CachedAnswer {
   readonly resource: string
   readonly key: string
   readonly body: string | null
 }
 
-/** What the cache would hold, by entry and variant. */
-type Cache = ReadonlyMap<string, Kept>
+/** The answers that the cache would store, by entry and variant. */
+type Cache = ReadonlyMap<string, CachedAnswer>
 
 interface State {
   readonly image: Image
@@ -36,8 +36,8 @@ interface State {
 
 const RANDOM_RUNS = 60
 
-// Every change runs in a transaction that is rolled back, so all of them start from one world.
-describe('rules', function () {
+// Every change is rolled back, so that all changes start from the same rows.
+describe('rules of all resources', function () {
   this.timeout(900_000)
 
   let database: TestDatabase
@@ -59,7 +59,7 @@ describe('rules', function () {
     for (const { resource, examples } of worldEntries) {
       sources.set(resource.name, await sourceOf(database.url, resource, examples))
     }
-    start = await db.transaction().execute((trx) => noteState(trx))
+    start = await db.transaction().execute((trx) => readState(trx))
     mutations = await listMutations(db, start.image)
   })
 
@@ -68,13 +68,13 @@ describe('rules', function () {
     await database[Symbol.asyncDispose]()
   })
 
-  it('name each entry whose answer a change turns into another, and watch nothing in vain', async () => {
+  it('name each entry whose answer a mutation changes, and watch no column without effect', async () => {
     const missed: string[] = []
     const effects = new Set<string>()
     await inRolledBack(async (trx) => {
       for (const mutation of mutations) {
         await sql`savepoint mutation`.execute(trx)
-        const end = (await isDone(trx, mutation)) ? await noteState(trx, start, mutation) : start
+        const end = (await isApplied(trx, mutation)) ? await readState(trx, start, mutation) : start
         const changes = changesBetween(start.image, end.image)
         const named = await namedBy(trx, changes)
         await sql`rollback to savepoint mutation`.execute(trx)
@@ -91,15 +91,15 @@ describe('rules', function () {
       }
     })
     expect(missed).to.deep.equal([])
-    const inVain = rules.flatMap(({ resource, table, watch }) =>
+    const unused = rules.flatMap(({ resource, table, watch }) =>
       watch
         .map((column) => `${resource} ${table} ${column}`)
         .filter((column) => !effects.has(column)),
     )
-    expect(inVain).to.deep.equal([])
+    expect(unused).to.deep.equal([])
   })
 
-  it('name them too when a link is cut and the row behind it changes, seen at once', async () => {
+  it('name each changed entry if one window cuts a link and changes the row behind it', async () => {
     const pairs = mutations.flatMap((cut) => {
       const behind = mutations.filter(({ table, id }) => cut.cuts.includes(`${table} ${id}`))
       return behind.length > 0 ? { cut, behind } : []
@@ -113,7 +113,7 @@ describe('rules', function () {
     )
   })
 
-  it('name them too when changes without order are seen at once', async () => {
+  it('name each changed entry if one window contains several mutations', async () => {
     const several = array(constantFrom(...mutations), { minLength: 2, maxLength: 4 })
     await assert(
       asyncProperty(several, (changes) => inRolledBack((trx) => checkWindow(trx, changes))),
@@ -121,11 +121,11 @@ describe('rules', function () {
     )
   })
 
-  /** What was filled before any of these changes meets the later ones in one window. */
+  /** Checks that one window of mutations names the entries that were filled before each of them. */
   async function checkWindow(trx: Transaction<Database>, several: readonly Mutation[]) {
     const states = [start]
     for (const mutation of several) {
-      if (await isDone(trx, mutation)) states.push(await noteState(trx, states.at(-1), mutation))
+      if (await isApplied(trx, mutation)) states.push(await readState(trx, states.at(-1), mutation))
     }
     const end = states.at(-1) ?? start
     let later: RowChange[] = []
@@ -137,8 +137,8 @@ describe('rules', function () {
     }
   }
 
-  /** Looks again at what a mutation may have changed in a known state; at everything without one. */
-  async function noteState(
+  /** Reads the answers that a mutation may have changed since `known`; without it, all answers. */
+  async function readState(
     trx: Transaction<Database>,
     known?: State,
     mutation?: Mutation,
@@ -151,7 +151,7 @@ describe('rules', function () {
     const cache = new Map(known?.cache)
     for (const { resource, examples } of worldEntries) {
       const source = sources.get(resource.name)
-      if (changes && source && !changes.some((change) => mayShow(source, change))) continue
+      if (changes && source && !changes.some((change) => mayAffect(source, change))) continue
       for (const { params, variant } of examples) {
         const answer = await resource.load(trx, params, variant)
         const key = entryKey('test', resource, params)
@@ -177,12 +177,12 @@ describe('rules', function () {
   }
 })
 
-/** Whether an answer that is made of this may be another after the change. */
-const mayShow = ({ tables, words }: Source, change: RowChange): boolean =>
+/** Returns whether a change may affect an answer that reads this source. */
+const mayAffect = ({ tables, words }: Source, change: RowChange): boolean =>
   tables.has(change.table) && columnsChanged(change).some((column) => words.has(column))
 
-/** Whether the database allowed the change. */
-async function isDone(trx: Transaction<Database>, mutation: Mutation): Promise<boolean> {
+/** Applies a mutation, and returns whether the database accepted it. */
+async function isApplied(trx: Transaction<Database>, mutation: Mutation): Promise<boolean> {
   await sql`savepoint attempt`.execute(trx)
   try {
     await applyMutation(trx, mutation)
@@ -204,5 +204,5 @@ async function namedBy(
   return named
 }
 
-const changedIn = (before: Cache, after: Cache): Kept[] =>
-  [...before].filter(([id, { body }]) => after.get(id)?.body !== body).map(([, kept]) => kept)
+const changedIn = (before: Cache, after: Cache): CachedAnswer[] =>
+  [...before].filter(([id, { body }]) => after.get(id)?.body !== body).map(([, cached]) => cached)

@@ -9,7 +9,7 @@ import { buildDenseWorld } from './dense-world.ts'
 
 const SLACK_MS = 60_000
 
-describe('the page of a project', () => {
+describe('expiry of project details', () => {
   let database: TestDatabase
   let db: Kysely<Database>
 
@@ -24,33 +24,33 @@ describe('the page of a project', () => {
     await database[Symbol.asyncDispose]()
   })
 
-  it('lasts until the first caretaker of a member stops to be one', async () => {
+  it('is the end of the first caretaker relation of a member', async () => {
     await inRolledBack(async (trx) => {
       const { expiresInMs } = await load(trx, '231')
       const end = Date.parse('2101-01-01T00:00:00Z')
       expect(expiresInMs).to.be.closeTo(end - Date.now(), SLACK_MS)
 
       await endCare(trx, sql`now() + interval '90 seconds'`)
-      expect(await load(trx, '231')).to.include({ expiresInMs: 90_000, cover: 2 })
+      expect(await load(trx, '231')).to.include({ expiresInMs: 90_000, caretakers: 2 })
       await endCare(trx, sql`now()`)
-      expect(await load(trx, '231')).to.include({ cover: 1 })
+      expect(await load(trx, '231')).to.include({ caretakers: 1 })
     })
   })
 
-  it('lasts where no end is set, or one that never comes', async () => {
+  it('is unset without an end, and infinite for an infinite end', async () => {
     await inRolledBack(async (trx) => {
-      expect(await load(trx, '233')).to.deep.equal({ expiresInMs: undefined, cover: 1 })
+      expect(await load(trx, '233')).to.deep.equal({ expiresInMs: undefined, caretakers: 1 })
       await sql`update caretakers_caretaker set end_date = 'infinity' where id = 393`.execute(trx)
-      expect(await load(trx, '233')).to.deep.equal({ expiresInMs: Infinity, cover: 1 })
+      expect(await load(trx, '233')).to.deep.equal({ expiresInMs: Infinity, caretakers: 1 })
     })
   })
 
-  /** How long the answer lasts, and how many act for its members. */
+  /** Returns the time to expiry, and the number of caretakers of the members. */
   async function load(trx: Transaction<Database>, project_id: string) {
     const loaded = await projectDetail.load(trx, { project_id }, 'full')
     const { members } = shape.parse(JSON.parse(loaded?.body ?? ''))
-    const cover = members?.flatMap(({ user }) => user.caretakers).length
-    return { expiresInMs: loaded?.expiresInMs, cover }
+    const caretakers = members?.flatMap(({ user }) => user.caretakers).length
+    return { expiresInMs: loaded?.expiresInMs, caretakers }
   }
 
   async function inRolledBack(work: (trx: Transaction<Database>) => Promise<void>) {
@@ -63,6 +63,6 @@ describe('the page of a project', () => {
   }
 })
 
-/** Sets the end of Ada's first caretaker. */
+/** Sets the end of Ada's first caretaker relation. */
 const endCare = (trx: Transaction<Database>, moment: ReturnType<typeof sql>) =>
   sql`update caretakers_caretaker set end_date = ${moment} where id = 391`.execute(trx)

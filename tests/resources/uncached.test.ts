@@ -34,7 +34,7 @@ describe('uncached queries', () => {
     await database[Symbol.asyncDispose]()
   })
 
-  it('show the settings of a profile to its owner only', async () => {
+  it('return the settings of a profile in the private view only', async () => {
     const shown = staffProfile.parse(parse(await findStaffProfile(db, '182', 'full')))
     expect(shown).to.deep.include({ custom_title: null, public_email: null, is_hidden: false })
     expect(shown.user.email).to.equal(null)
@@ -55,7 +55,7 @@ describe('uncached queries', () => {
     })
   })
 
-  it('find hidden profiles, and those of inactive users, only where asked to', async () => {
+  it('find hidden profiles and those of inactive users only in the private view or with the option `hidden`', async () => {
     for (const id of ['183', '185']) {
       expect(await findStaffProfile(db, id, 'hero')).to.equal(null)
       const hero = staffHero.parse(parse(await findStaffProfile(db, id, 'hero', { hidden: true })))
@@ -65,25 +65,25 @@ describe('uncached queries', () => {
     expect(await findStaffProfile(db, '184', 'private')).to.equal(null)
   })
 
-  it('put what goes on before what has ended in a CV', async () => {
+  it('list current entries of a CV before ended ones', async () => {
     const body = parse(await findStaffProfile(db, '181', 'cv'))
     expect(body).to.have.nested.property('employment_entries[0].id', 211)
     expect(body).to.have.nested.property('education_entries[0].id', 222)
   })
 
-  it('search the staff list by what it shows, and never by log-in e-mail', async () => {
+  it('search the staff list by displayed fields, and never by log-in e-mail address', async () => {
     const found = await search('aDa')
     expect(found.map(({ user }) => user.first_name)).to.deep.equal(['Ada'])
     expect(await search('ada@public.test')).to.have.length(1)
     expect(await search('spms.test')).to.deep.equal([])
     expect(await search('ben@public.test')).to.deep.equal([])
-    // Neither a wildcard nor an escape.
+    // LIKE wildcards and the escape character are matched literally.
     expect(await search('_')).to.deep.equal([])
     expect(await search('%')).to.deep.equal([])
     expect(await search('\\')).to.deep.equal([])
   })
 
-  it('cut the staff list into pages of any size', async () => {
+  it('return the staff list in pages of any size', async () => {
     const [first, second, third] = [await pageOfOne(1), await pageOfOne(2), await pageOfOne(3)]
     expect(first).to.deep.include({ total_results: 2, total_pages: 2 })
     expect(first.profiles.map(({ id }) => id)).to.deep.equal([181])
@@ -91,7 +91,7 @@ describe('uncached queries', () => {
     expect(third).to.deep.equal({ profiles: [], total_results: 2, total_pages: 2 })
   })
 
-  it('find branches by a part of their name, or by id', async () => {
+  it('find branches by a part of the name and by id', async () => {
     const page = branchPage.parse(parse(await searchBranches(db, { searchTerm: 'oTHER', page: 1 })))
     const other = { id: 112, name: 'Other branch', agency: null, manager: null }
     expect(page).to.deep.equal({ branches: [other], total_results: 1, total_pages: 1 })
@@ -100,7 +100,7 @@ describe('uncached queries', () => {
     expect(await findBranch(db, '113')).to.equal(null)
   })
 
-  it('find a project with all that belongs to it', async () => {
+  it('find a project with its areas, image and business area', async () => {
     const found = project.parse(parse(await findProject(db, '231')))
     expect(found).to.deep.include({
       id: 231,

@@ -11,7 +11,7 @@ import { createExpected, EXPECTED_TABLES } from './expected.ts'
 
 const EVERY_NTH_USER = 30
 
-describe('content about users', function () {
+describe('answers of user resources', function () {
   this.timeout(120_000)
 
   let database: TestDatabase
@@ -36,7 +36,7 @@ describe('content about users', function () {
     [userProfile, 'private', user],
     [userMe, 'full', me],
   ] as const) {
-    it(`of ${resource.name} (${variant}) is what the tables say`, async () => {
+    it(`equal the tables for ${resource.name} (${variant})`, async () => {
       const wanted = (row: Row) =>
         resource === userMe ? expected.me(row) : expected.user(row, variant)
       for (const row of someUsers()) {
@@ -49,14 +49,14 @@ describe('content about users', function () {
       }
     })
 
-    it(`of ${resource.name} (${variant}) is none where there is no such user`, async () => {
+    it(`are null for a user that does not exist: ${resource.name} (${variant})`, async () => {
       const load = resource.load
       const found = await db.transaction().execute((trx) => load(trx, { user_id: '0' }, variant))
       expect(found).to.equal(null)
     })
   }
 
-  it('shows the business areas that somebody leads by name', async () => {
+  it('list the business areas that a user leads ordered by name', async () => {
     const trx = await db.startTransaction().execute()
     try {
       await trx.updateTable('agencies_businessarea').set({ leader_id: 1 }).execute()
@@ -77,7 +77,7 @@ describe('content about users', function () {
     }
   })
 
-  /** Everybody who leads a business area, has a caretaker, is one, or holds a group; and some others. */
+  /** Returns leaders of areas, caretakers, covered users and users with groups, and a sample. */
   function someUsers(): Row[] {
     const special = new Set([
       ...tables.every('agencies_businessarea').map(({ leader_id }) => leader_id),
@@ -92,7 +92,7 @@ describe('content about users', function () {
   }
 })
 
-/** With the business areas led by id, as tables are read: only Postgres knows the order of names. */
+/** Orders `business_areas_led` by id, as the tables are read. Only Postgres can order by name. */
 function inOrderOfIds(body: unknown): unknown {
   const { business_areas_led, ...rest } = body as {
     readonly business_areas_led: readonly { readonly id: number }[]

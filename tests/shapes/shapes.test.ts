@@ -7,8 +7,8 @@ import { perthTime } from '../../shared/shapes/values.ts'
 
 const FOLDER = new URL('../../shared/shapes/', import.meta.url)
 
-describe('shapes', () => {
-  it('refuse every key that they do not name, at any depth', async () => {
+describe('shapes of answers', () => {
+  it('reject unknown keys at any depth', async () => {
     const files = await readdir(FOLDER)
     const modules = await Promise.all(
       files.map((file): Promise<Record<string, unknown>> => import(new URL(file, FOLDER).href)),
@@ -20,13 +20,13 @@ describe('shapes', () => {
     for (const shape of shapes) {
       const text = JSON.stringify(z.toJSONSchema(shape))
       const objects = text.match(/"type":"object"/g)?.length ?? 0
-      // A record may have any key, for a number.
+      // Records of counts may have any key.
       const strict = text.match(/"additionalProperties":(false|\{"type":"integer",)/g)?.length ?? 0
       expect(strict).to.equal(objects)
     }
   })
 
-  it('of what everybody sees refuse the names and e-mails of staff', () => {
+  it('of public answers reject names and e-mail addresses of staff', () => {
     const area = {
       id: 1,
       name: 'Area',
@@ -48,13 +48,13 @@ describe('shapes', () => {
       data_custodian: null,
       is_active: true,
     }
-    const silent = { ...area, division: { ...area.division, directorate_email_list: [] } }
-    expect(publicBusinessArea.safeParse(silent).success).to.equal(true)
+    const withoutEmails = { ...area, division: { ...area.division, directorate_email_list: [] } }
+    expect(publicBusinessArea.safeParse(withoutEmails).success).to.equal(true)
     expect(publicBusinessArea.safeParse(area).success).to.equal(false)
     expect(publicPhoto.shape.uploader.safeParse({ id: 1, username: 'ada' }).success).to.equal(false)
   })
 
-  it('want times in Perth, with microseconds only where they are not 0', () => {
+  it('require Perth time, with microseconds only if they are not 0', () => {
     expect(isTime('2026-02-10T16:30:00+08:00')).to.equal(true)
     expect(isTime('2026-02-10T16:30:00.123456+08:00')).to.equal(true)
     expect(isTime('2026-02-10T16:30:00.000000+08:00')).to.equal(false)

@@ -8,7 +8,7 @@ import { lockStaffProfile, updateStaffProfile } from '../../db/writes/staff-prof
 import { transact } from '../../db/writes/transact.ts'
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
 
-describe('a write in its transaction', () => {
+describe('transact', () => {
   let api: TestApi
 
   before(async () => {
@@ -17,7 +17,7 @@ describe('a write in its transaction', () => {
   after(() => api[Symbol.asyncDispose]())
   beforeEach(() => api.reset())
 
-  it('asks the database who acts, whatever their session says', async () => {
+  it('checks the rights of the user in the database, not in the session', async () => {
     const locks: readonly (readonly [string, (userId: string) => Promise<unknown>])[] = [
       ['forbidden', (userId) => transact(api.db, (trx) => lockStaffProfile(trx, '41', userId))],
       ['forbidden', (userId) => transact(api.db, (trx) => lockProject(trx, '51', userId))],
@@ -31,7 +31,7 @@ describe('a write in its transaction', () => {
     for (const [rejected, lock] of locks) {
       await lock('3')
       expect((await writeErrorOf(lock('4'))).reason).to.equal(rejected)
-      // Deactivated, although a superuser and a leader; and one that is gone.
+      // User 5 is a superuser and a leader but deactivated; user 999 does not exist.
       expect((await writeErrorOf(lock('5'))).reason).to.equal('unauthenticated')
       expect((await writeErrorOf(lock('999'))).reason).to.equal('unauthenticated')
     }
@@ -41,7 +41,7 @@ describe('a write in its transaction', () => {
     }
   })
 
-  it('locks nothing for a user who may not write', async () => {
+  it('locks no rows for a user that may not write them', async () => {
     await api.db.transaction().execute(async (other) => {
       for (const [table, id] of [
         ['users_user', 2],
@@ -55,7 +55,7 @@ describe('a write in its transaction', () => {
       ] as const) {
         await sql`select from ${sql.table(table)} where id = ${id} for update`.execute(other)
       }
-      // Each would wait for the rows above.
+      // Each write would wait for a row lock above.
       for (const [method, path, status] of [
         ['PUT', 'users/2', 403],
         ['POST', 'users/2/toggleactive', 403],
@@ -75,7 +75,7 @@ describe('a write in its transaction', () => {
     })
   })
 
-  it('counts a demotion that it waited through', async () => {
+  it('rejects a user who loses the rights while the write waits for a lock', async () => {
     const [lock] = await api.db.transaction().execute(async (other) => {
       await sql`select from projects_project where id = 51 for update`.execute(other)
       const waiting = writeErrorOf(transact(api.db, (trx) => lockProject(trx, '51', '3')))
@@ -86,7 +86,7 @@ describe('a write in its transaction', () => {
     expect((await lock).reason).to.equal('forbidden')
   })
 
-  it('leaves nothing behind when it is refused late', async () => {
+  it('rolls back everything if a later statement is rejected', async () => {
     const work = transact(api.db, async (trx) => {
       await lockStaffProfile(trx, '41', '1')
       await updateStaffProfile(trx, '41', { about: 'x' })
@@ -106,7 +106,7 @@ describe('a write in its transaction', () => {
     expect(about).to.equal('About Lea')
   })
 
-  it('keeps what it refers to until it commits', async () => {
+  it('locks rows that it refers to until it commits', async () => {
     const update = transact(api.db, async (trx) => {
       await updateProject(trx, '51', { business_area_id: '32' })
       const removal = sql`delete from agencies_businessarea where id = 32`.execute(api.db)
@@ -126,14 +126,14 @@ describe('a write in its transaction', () => {
     expect(await removal).to.have.property('code', '23503')
   })
 
-  it('passes on what is no refusal', async () => {
+  it('rethrows unexpected database errors unchanged', async () => {
     const bug = await transact(api.db, (trx) => sql`select nothing`.execute(trx)).catch(
       (error: unknown) => error,
     )
     expect(bug).to.have.property('code', '42703')
   })
 
-  it('is put off when another holds its row for too long', async () => {
+  it('fails as unavailable if another transaction holds its row lock too long', async () => {
     await api.db.transaction().execute(async (other) => {
       await sql`select from projects_project where id = 51 for update`.execute(other)
       const writeError = await writeErrorOf(
@@ -146,7 +146,7 @@ describe('a write in its transaction', () => {
     })
   })
 
-  it('is put off, and says for how long, when two wait for each other', async () => {
+  it('answers 503 with Retry-After to the victim of a deadlock', async () => {
     await sql`
       create function wait_for_the_other() returns trigger language plpgsql as $$
       begin

@@ -5,7 +5,7 @@ import { transact } from '../../db/writes/transact.ts'
 import { isUnavailable } from '../../shared/unavailable.ts'
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
 
-/** SQLSTATEs of Postgres that another attempt may not meet again. */
+/** SQLSTATEs of failures that may not occur again in a retry. */
 const TRANSIENT = [
   '08006',
   '25006',
@@ -24,7 +24,7 @@ const TRANSIENT = [
 ]
 const LASTING = ['22012', '23514', '42P01', '42501', '53100', 'XX000']
 
-describe('SQLSTATEs that mean "not now"', () => {
+describe('transient SQLSTATEs', () => {
   let api: TestApi
 
   before(async () => {
@@ -41,14 +41,14 @@ describe('SQLSTATEs that mean "not now"', () => {
     )
 
   for (const state of TRANSIENT) {
-    it(`makes a read and a write with ${state} unavailable`, async () => {
+    it(`include ${state}, which makes a read and a write unavailable`, async () => {
       expect(isUnavailable(await failureOf(raise(state).execute(api.db)))).to.be.true
       const failure = await failureOf(transact(api.db, (trx) => raise(state).execute(trx)))
       expect(failure).to.be.instanceOf(WriteError).and.to.include({ reason: 'unavailable' })
     })
   }
 
-  it('does not include states that another attempt meets again', async () => {
+  it('do not include failures that a retry would meet again', async () => {
     for (const state of LASTING) {
       expect(isUnavailable(await failureOf(raise(state).execute(api.db))), state).to.be.false
       const failure = await failureOf(transact(api.db, (trx) => raise(state).execute(trx)))

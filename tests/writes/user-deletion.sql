@@ -1,4 +1,4 @@
--- What the world of the routes lacks, so that every column that can name a user names Mel (2).
+-- Rows in addition to tests/routes/world.sql, so that every column with a user id contains Mel (2).
 
 insert into users_userprofile (id, created_at, updated_at, user_id) values
   (901, '2020-01-01', '2020-01-01', 2) on conflict do nothing;

@@ -6,7 +6,7 @@ import { startTestApi, type TestApi } from '../routes/test-api.ts'
 const [MEL, SUE] = [2, 3]
 const FILE = new URL('user-deletion.sql', import.meta.url)
 
-/** A column that names a user, and how many rows of its table name which. */
+/** A column with user ids, and the number of rows that contain the given user. */
 interface Column {
   readonly table: string
   readonly column: string
@@ -16,7 +16,7 @@ interface Column {
 }
 
 for (const madeByDjango of [false, true]) {
-  describe(`a user’s deletion, tables made by ${madeByDjango ? 'Django' : 'us'}`, () => {
+  describe(`deletion of a user, tables made by ${madeByDjango ? 'Django' : 'us'}`, () => {
     let api: TestApi
 
     before(async () => {
@@ -26,17 +26,17 @@ for (const madeByDjango of [false, true]) {
     })
     after(() => api[Symbol.asyncDispose]())
 
-    it('takes what was theirs alone, and leaves the rest without them', async () => {
+    it('deletes rows that belong to the user, and sets other references to null', async () => {
       const before = await columnsNaming(MEL)
       const unused = before.filter(({ named }) => named === 0)
-      expect(unused, 'columns that this test does not try').to.deep.equal([])
+      expect(unused, 'columns without a row for the user').to.deep.equal([])
 
       expect((await api.send('DELETE', `users/${MEL}`, { as: SUE })).status).to.equal(204)
 
       const after = await columnsNaming(MEL)
       expect(after.filter(({ named }) => named > 0)).to.deep.equal([])
       for (const [place, { table, column, isNullable, rows, named }] of before.entries()) {
-        // Of caretakers either of two columns may name the user.
+        // A row is deleted if either of its two columns contains the user.
         if (table === 'caretakers_caretaker') continue
         const kept = isNullable ? rows : rows - named
         expect(after[place]?.rows, `${table}.${column}`).to.equal(kept)
@@ -51,7 +51,7 @@ for (const madeByDjango of [false, true]) {
       expect(picture.rows).to.deep.equal([{ image_id: null }])
     })
 
-    /** Every column with a foreign key to users, as the database itself lists them. */
+    /** Returns every column with a foreign key to users, from the catalog of the database. */
     async function columnsNaming(userId: number): Promise<Column[]> {
       const { rows } = await sql<Omit<Column, 'rows' | 'named'>>`
         select conrelid::regclass::text as "table", attname as "column",

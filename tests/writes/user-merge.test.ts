@@ -6,7 +6,7 @@ import { describeOnBothTables } from '../support/both-tables.ts'
 import { effectsOf } from '../support/effects.ts'
 import { interleave } from '../support/interleave.ts'
 
-describeOnBothTables('a merge of users', (api) => {
+describeOnBothTables('merge of users', (api) => {
   const merge = (primaryId: string, ...secondaryIds: string[]) =>
     transact(api.db, async (trx) => {
       await lockForMerge(trx, { primaryId, secondaryIds })
@@ -20,7 +20,7 @@ describeOnBothTables('a merge of users', (api) => {
       .orderBy('id')
       .execute()
 
-  it('gives the one what the other did, and takes what described the other', async () => {
+  it('moves the work of the secondary user, and deletes the rest', async () => {
     const effects = await effectsOf(api.db, () => merge('1', '5'))
     expect(effects).to.include.members([
       '- users_user 5',
@@ -44,7 +44,7 @@ describeOnBothTables('a merge of users', (api) => {
     expect(hidden_from_staff_profiles).to.deep.equal([1, 2])
   })
 
-  it('keeps one membership of a project, which leads if either did', async () => {
+  it('keeps one membership of a project, which leads if one of both did', async () => {
     await merge('2', '1', '5')
     expect(await membersOf('51')).to.deep.equal([
       { user_id: '2', role: 'supervising', is_leader: true },
@@ -65,7 +65,7 @@ describeOnBothTables('a merge of users', (api) => {
     expect((await membersOf('51'))[1]).to.include({ role: 'student', is_leader: true })
   })
 
-  it('moves who is mailed, and mails nobody twice', async () => {
+  it('moves entries of e-mail lists without duplicates', async () => {
     await sql`
       insert into agencies_division (id, created_at, updated_at, name, slug) values
         (301, '2020-01-01', '2020-01-01', 'Science', 's'), (302, '2020-01-01', '2020-01-01', 'Parks', 'p');
@@ -81,7 +81,7 @@ describeOnBothTables('a merge of users', (api) => {
     ])
   })
 
-  it('and a new membership of who is to go meet: neither is lost nor in doubt', async () => {
+  it('serializes with a concurrent new membership of the secondary user', async () => {
     const lock = sql`select from users_user where id = 4 for update`
     const add = () =>
       api.send('POST', 'projects/project_members', {
