@@ -26,7 +26,7 @@ const mistakesIn = (environment: Environment): string => {
 }
 
 describe('configuration', () => {
-  it('takes defaults for what is not set, or set to nothing', () => {
+  it('applies defaults to settings that are missing or empty', () => {
     const config = parse({ ...needed, PORT: '', TRUST_PROXY: '' })
     expect(config).to.include({ port: 8000, host: '127.0.0.1' })
     expect(config.http).to.deep.include({
@@ -63,7 +63,7 @@ describe('configuration', () => {
     }
   })
 
-  it('reports every mistake at once, by name, and no secret', () => {
+  it('reports all mistakes at once, by setting name and without secrets', () => {
     const mistakes = mistakesIn({
       DATABASE_URL: 'mysql://root:hunter2@localhost/spms',
       REDIS_URL: 'localhost',
@@ -91,14 +91,14 @@ describe('configuration', () => {
     expect(mistakes).not.to.include('hunter2')
   })
 
-  it('does without a Redis only when the cache is off', () => {
+  it('requires REDIS_URL unless the cache is disabled', () => {
     const { REDIS_URL: _, ...rest } = needed
     expect(mistakesIn(rest)).to.equal('REDIS_URL: is needed unless CACHE_ENABLED=false')
     expect(parse({ ...rest, CACHE_ENABLED: 'false' }).cache.enabled).to.be.false
     expect(() => parseConfig(invalidatorConfig, rest)).to.throw('REDIS_URL: is not set')
   })
 
-  it('reads lists', () => {
+  it('parses comma-separated lists', () => {
     const config = parse({
       ...needed,
       CACHE_RESOURCES: ' user:access ',
@@ -115,7 +115,7 @@ describe('configuration', () => {
     expect(config.http.trustProxy).to.deep.equal(['loopback', '10.0.0.0/8'])
   })
 
-  it('takes an issuer of tokens whole or not at all', () => {
+  it('requires all settings of the token issuer, or none', () => {
     const issuer = {
       JWT_ISSUER: 'https://login.example/',
       JWT_AUDIENCE: 'spms, api',
@@ -141,7 +141,7 @@ describe('configuration', () => {
     for (const name of Object.keys(issuer)) {
       const mistake = `${name}: is needed with the other settings of the token issuer`
       expect(mistakesIn({ ...needed, ...issuer, [name]: undefined })).to.equal(mistake)
-      // Also beside another mistake.
+      // The mistake is reported beside other mistakes too.
       const { SESSION_SECRETS: _, ...less } = needed
       expect(mistakesIn({ ...less, ...issuer, [name]: '' })).to.include(mistake)
     }
@@ -164,7 +164,7 @@ describe('configuration', () => {
     }
   })
 
-  it('takes origins only as browsers write them', () => {
+  it('accepts CORS origins only in the form that browsers send', () => {
     const origins = 'https://spms.example, http://127.0.0.1:3000'
     expect(parse({ ...needed, CORS_ORIGINS: origins }).http.corsOrigins).to.deep.equal([
       'https://spms.example',
@@ -175,7 +175,7 @@ describe('configuration', () => {
     }
   })
 
-  it('divides the connections among loads, writes and health checks', () => {
+  it('divides the connection pool among loads, writes and health checks', () => {
     const sharesOf = (environment: Environment) => {
       const { reads, writes, loads } = parse({ ...needed, ...environment }).connections
       return [reads, writes, loads]
@@ -191,7 +191,7 @@ describe('configuration', () => {
     expect(mistakesIn({ ...needed, DB_POOL_SIZE: '2' })).to.match(/^DB_POOL_SIZE/)
   })
 
-  it('reads a number of proxies', () => {
+  it('accepts a number of proxies in TRUST_PROXY', () => {
     expect(parse({ ...needed, TRUST_PROXY: '2' }).http.trustProxy).to.equal(2)
     expect(parse({ ...needed, TRUST_PROXY: '0' }).http.trustProxy).to.be.false
   })

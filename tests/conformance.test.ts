@@ -5,8 +5,8 @@ import { root } from '../scripts/paths.ts'
 
 const FACTS = 86
 
-describe('the table of conformance', () => {
-  it('has every fact once, with a test whose name has its number, or a reason why there is none', async () => {
+describe('docs/conformance.md', () => {
+  it('lists every fact once, with a test whose title contains its number or a reason for its absence', async () => {
     const table = await readFile(join(root, 'docs/conformance.md'), 'utf8')
     const rows = [...table.matchAll(/^\| T(\d+) \| [^|]+ \| ([^|]+) \|$/gm)]
     expect(rows.map(([, number]) => Number(number))).to.deep.equal(

@@ -4,7 +4,7 @@ import { discover } from '../scripts/servers/discover.ts'
 import { ConfigurationError } from '../shared/errors.ts'
 
 describe('parseDatabaseUrl', () => {
-  it('reads host, port, user, password, database and search_path', () => {
+  it('parses host, port, user, password, database and search_path', () => {
     expect(
       parseDatabaseUrl('postgres://me:s%40cret@db.example:6543/spms?search_path=app,"Old",public'),
     ).to.eql({
@@ -18,14 +18,14 @@ describe('parseDatabaseUrl', () => {
     })
   })
 
-  it('reads an IPv6 address and the directory of a socket', () => {
+  it('parses an IPv6 address and the directory of a Unix socket', () => {
     expect(parseDatabaseUrl('postgresql://[::1]/spms')).to.include({ host: '::1' })
     for (const url of ['postgres://%2Frun%2Fpg/spms', 'postgres:///spms?host=/run/pg']) {
       expect(parseDatabaseUrl(url)).to.include({ host: '/run/pg', database: 'spms' })
     }
   })
 
-  it('verifies certificate and host with sslmode=require and verify-full', () => {
+  it('verifies the certificate and the host with sslmode=require and verify-full', () => {
     for (const mode of ['require', 'verify-full']) {
       expect(parseDatabaseUrl(`postgres://db/spms?sslmode=${mode}`).ssl).to.eql({
         rejectUnauthorized: true,
@@ -56,7 +56,7 @@ describe('parseDatabaseUrl', () => {
     ['search_path=', 'search_path is a comma list of schemas'],
     ['host=other', 'the parameter "host" is only supported for the directory of a socket'],
   ] as const) {
-    it(`rejects ${parameters.replace('hush', '***')} by name`, () => {
+    it(`rejects ${parameters.replace('hush', '***')} and names the parameter`, () => {
       expect(() => parseDatabaseUrl(`postgres://me:hush@db/spms?${parameters}`))
         .to.throw(ConfigurationError, message)
         .and.satisfy((error: Error) => !error.message.includes('hush'))
@@ -70,7 +70,7 @@ describe('parseDatabaseUrl', () => {
     'postgres://me:hush@one,two/spms',
     'hush',
   ]) {
-    it(`rejects ${url.replace(/hu#?sh/, '***')} and shows no password`, () => {
+    it(`rejects ${url.replace(/hu#?sh/, '***')} without showing the password`, () => {
       expect(() => parseDatabaseUrl(url))
         .to.throw(ConfigurationError)
         .and.satisfy((error: Error) => !/hu#?sh/.test(error.message))
@@ -78,24 +78,24 @@ describe('parseDatabaseUrl', () => {
   }
 })
 
-describe('a command', () => {
-  const complaint = (env: NodeJS.ProcessEnv) =>
+describe('the connection settings of a command', () => {
+  const errorFor = (env: NodeJS.ProcessEnv) =>
     discover('/nowhere', env).then(
       () => expect.fail('nothing was rejected'),
       (error: Error) => error.message,
     )
 
-  it('names the variable of a URL that it rejects', async () => {
+  it('are named in the error that rejects a URL', async () => {
     expect(
-      await complaint({
+      await errorFor({
         DATABASE_URL: 'postgres://me:hush@db/spms?options=-c%20search_path%3Dpublic',
         REDIS_URL: 'redis://:hush@cache?keyPrefix=app:',
       }),
     ).to.match(/^DATABASE_URL: the parameter "options" .*\nREDIS_URL: the parameter "keyPrefix" /)
   })
 
-  it('names PGSSLMODE, which the driver would read', async () => {
-    expect(await complaint({ DATABASE_URL: 'postgres://db/spms', PGSSLMODE: 'require' })).to.match(
+  it('must not include PGSSLMODE, which the driver would read', async () => {
+    expect(await errorFor({ DATABASE_URL: 'postgres://db/spms', PGSSLMODE: 'require' })).to.match(
       /^PGSSLMODE: is not read: write sslmode=/,
     )
   })

@@ -10,29 +10,29 @@ import { catalog } from '../shared/resources/index.ts'
 
 const FOLDER = join(root, 'docs')
 
-describe('docs', () => {
-  it('tell the dependencies as the rules have them; else run `npm run docs`', async () => {
+describe('documentation pages', () => {
+  it('list the dependencies that the rules declare; if not, run `npm run docs`', async () => {
     const written = await readFile(join(FOLDER, 'dependencies.md'), 'utf8')
     expect(written).to.equal(describeDependencies(catalog))
   })
 
-  it('list every setting as its schema describes it; else run `npm run docs`', async () => {
+  it('list every setting as its schema describes it; if not, run `npm run docs`', async () => {
     const written = await readFile(join(FOLDER, 'configuration.md'), 'utf8')
     expect(written).to.equal(describeConfiguration(catalog.map(({ name }) => name)))
   })
 
-  it('draw the dashboard as it is described; else run `npm run docs`', async () => {
+  it('contain the dashboard as the scripts generate it; if not, run `npm run docs`', async () => {
     const written = await readFile(join(root, 'helm/files/dashboard.json'), 'utf8')
     expect(written).to.equal(describeDashboard())
   })
 
-  it('tell the values of the chart as its comments have them; else run `npm run docs`', async () => {
+  it('list the values of the Helm chart with their comments; if not, run `npm run docs`', async () => {
     const read = (name: string) => readFile(join(root, 'helm', name), 'utf8')
     const written = await read('README.md')
     expect(written).to.equal(describeChartValues(written, await read('values.yaml')))
   })
 
-  it('show a resource in README as the code has it', async () => {
+  it('quote a resource in README exactly as the code defines it', async () => {
     const [, example = ''] =
       /```ts\n(.*?)```/s.exec(await readFile(join(root, 'README.md'), 'utf8')) ?? []
     const code = await readFile(join(root, 'shared/resources/branches.ts'), 'utf8')
@@ -72,7 +72,7 @@ describe('docs', () => {
     }
   })
 
-  it('name only files that are there', async () => {
+  it('name only files that exist', async () => {
     for (const page of await readdir(FOLDER)) {
       const text = await readFile(join(FOLDER, page), 'utf8')
       const paths = [

@@ -10,8 +10,8 @@ import { run } from '../scripts/servers/run.ts'
 const read = (name: string) => readFile(join(root, name), 'utf8')
 const dockerfiles = { api: 'Dockerfile.api', invalidator: 'Dockerfile.invalidator' }
 
-describe('images', () => {
-  it('share their layers: all stages before their own are the same', async () => {
+describe('container images', () => {
+  it('share all layers before their last stage', async () => {
     const [api, invalidator] = await Promise.all(
       Object.values(dockerfiles).map(async (name) => (await read(name)).split('USER ')[0]),
     )
@@ -19,7 +19,7 @@ describe('images', () => {
   })
 
   for (const [service, name] of Object.entries(dockerfiles)) {
-    it(`of the ${service} runs what the build makes of a file that is there`, async () => {
+    it(`start the ${service} from a source file that exists`, async () => {
       const dockerfile = await read(name)
       const commands = [...dockerfile.matchAll(/^CMD (.+)$/gm)].map(
         ([, command = '']) => JSON.parse(command) as string[],
@@ -31,7 +31,7 @@ describe('images', () => {
       }
     })
 
-    it(`of the ${service} gives up root, heeds SIGTERM and asks whether it is ready`, async () => {
+    it(`run the ${service} without root, with STOPSIGNAL SIGTERM and a health check on /readyz`, async () => {
       const dockerfile = await read(name)
       expect(dockerfile).to.match(/^USER [1-9]\d*:[1-9]\d*$/m)
       expect(dockerfile).to.match(/^STOPSIGNAL SIGTERM$/m)
@@ -39,14 +39,14 @@ describe('images', () => {
     })
   }
 
-  it('have every package that what runs in them imports; only the seed draws with another', async () => {
+  it('have every package that their code imports, except the one of the seed', async () => {
     const { dependencies } = JSON.parse(await read('package.json')) as Manifest
     const imports = await importsFrom('api/main.ts', 'invalidator/main.ts', 'scripts/spms.ts')
     const missing = [...imports].filter(([name]) => !(name in dependencies))
     expect(missing).to.deep.equal([['@faker-js/faker', 'scripts/seed/faker.ts']])
   })
 
-  it('are built from what they need only', async () => {
+  it('are built from only the files that they need', async () => {
     const [first, ...allowed] = (await read('.dockerignore')).split('\n').filter(isRule)
     expect(first).to.equal('*')
     const copied = [...(await read(dockerfiles.api)).matchAll(/^COPY (?!--)(.+) \S+$/gm)]
@@ -66,7 +66,7 @@ describe('docker-compose.yml', () => {
     ;({ services } = file)
   })
 
-  it('has the Redis of ADR-008, which evicts nothing that has no expiry', () => {
+  it('configures Redis as ADR-008 requires, with eviction only of keys that expire', () => {
     const redis = services['redis']
     expect(redis).to.deep.include({
       image: 'redis:7-alpine',
@@ -83,13 +83,13 @@ describe('docker-compose.yml', () => {
     expect(redis?.ports).to.deep.equal(['127.0.0.1:${REDIS_PORT:-6379}:6379'])
   })
 
-  it('publishes nothing beyond this machine', () => {
+  it('publishes ports only on the loopback interface', () => {
     for (const [name, { ports = [] }] of Object.entries(services)) {
       for (const port of ports) expect(port, name).to.match(/^127\.0\.0\.1:/)
     }
   })
 
-  it('contains no secret: the first start makes them', () => {
+  it('contains no secrets, which the first start generates', () => {
     for (const [name, { environment = {} }] of Object.entries(services)) {
       for (const [variable, value] of Object.entries(environment)) {
         const isPath = variable.endsWith('_FILE')
@@ -100,7 +100,7 @@ describe('docker-compose.yml', () => {
     }
   })
 
-  it('makes every secret once, and readable for its owner only', async () => {
+  it('generates every secret once, readable by its owner only', async () => {
     const folders = ['postgres', 'owner', 'api', 'invalidator', 'grafana']
     const make = async (directory: string) => {
       for (const folder of folders) await mkdir(join(directory, folder), { recursive: true })
@@ -134,11 +134,11 @@ describe('docker-compose.yml', () => {
     }
   })
 
-  it('lets the invalidator be scaled: no port and no name of its own', () => {
+  it('can scale the invalidator, which has no fixed port or container name', () => {
     expect(services['invalidator']).not.to.have.any.keys('ports', 'container_name')
   })
 
-  it('confines all that runs our images', () => {
+  it('runs the project images read-only and without capabilities', () => {
     const ours = Object.entries(services).filter(([, { build }]) => build)
     expect(ours.map(([name]) => name)).to.have.members(['migrate', 'seed', 'api', 'invalidator'])
     for (const [name, service] of ours) {
@@ -150,7 +150,7 @@ describe('docker-compose.yml', () => {
     }
   })
 
-  it('runs commands that the build makes, and mounts files that are there', async () => {
+  it('runs only commands that the build creates, and mounts only files that exist', async () => {
     for (const { command, volumes = [] } of Object.values(services)) {
       for (const [script] of String(command ?? '').matchAll(/dist\/\S+\.js/g)) {
         await access(sourceOf(script))
@@ -162,7 +162,7 @@ describe('docker-compose.yml', () => {
   })
 })
 
-/** The packages that these files import, directly or through others of ours, each with who imports it. */
+/** Returns the packages that files import, directly or indirectly, each with an importing file. */
 async function importsFrom(...files: readonly string[]): Promise<Map<string, string>> {
   const packages = new Map<string, string>()
   const reached = new Set(files)

@@ -27,7 +27,7 @@ describe('a table name', function () {
     superuser = new Client({ connectionString: database.url })
     superuser.on('error', () => {})
     await superuser.connect()
-    // A schema that Postgres searches first for this role, and whose objects have names that we use.
+    // Postgres searches this schema first for the role. Its objects have names that queries use.
     await superuser.query(`
       insert into agencies_affiliation (name) values ('public');
       create role ${role} login password 'x';
@@ -69,12 +69,12 @@ describe('a table name', function () {
     return rows.map(({ name }) => name)
   }
 
-  it('means the same table in a load where a schema has the name of the role', () =>
+  it('resolves to the public table in a load if a schema has the name of the role', () =>
     withPool(async (db) => {
       expect(await loaded(db)).to.eql(['public'])
     }))
 
-  it('means the same table after search_path was changed for the role or the database', () =>
+  it('resolves to the public table after search_path was changed for the role or the database', () =>
     withPool(async (db) => {
       expect(await loaded(db)).to.eql(['public'])
       const name = new URL(database.url).pathname.slice(1)
@@ -88,7 +88,7 @@ describe('a table name', function () {
           [role],
         )
         expect(ended.rowCount).to.equal(1)
-        // The pool notices the loss of its connection with the next query, or before.
+        // The pool may detect the lost connection only with the next query.
         await until(() =>
           loaded(db).then(
             ([first]) => first === 'public',
@@ -97,13 +97,13 @@ describe('a table name', function () {
         )
         const { snapshot } = await findMoment(db)
         expect(snapshot.xmax > 1n).to.be.true
-        const found = await db.transaction().execute((trx) => findLogInCandidate(trx, 'nobody'))
+        const found = await db.transaction().execute((trx) => findLogInCandidate(trx, 'unknown'))
         expect(found).to.equal(undefined)
         await superuser.query(`alter ${reset} reset search_path`)
       }
     }))
 
-  it('does not mean a temporary table of the session', () =>
+  it('does not resolve to a temporary table of the session', () =>
     withPool(async (db) => {
       await db.transaction().execute(async (trx) => {
         await trx.schema
@@ -115,7 +115,7 @@ describe('a table name', function () {
       expect(await loaded(db)).to.eql(['public'])
     }))
 
-  it('means the same table in a write, also where transactions are read-only by default', () =>
+  it('resolves to the public table in a write, also if transactions are read-only by default', () =>
     withPool(async (db) => {
       await superuser.query(`alter role ${role} set default_transaction_read_only = on`)
       await transact(db, (trx) =>
@@ -132,7 +132,7 @@ describe('a table name', function () {
       await superuser.query(`delete from public.agencies_affiliation where name = 'written'`)
     }))
 
-  it('does not change the text of a load by DateStyle, TimeZone or extra_float_digits', () =>
+  it('is loaded with the same text under any DateStyle, TimeZone or extra_float_digits', () =>
     withPool(async (db) => {
       await superuser.query(`alter role ${role} set datestyle = 'German';
         alter role ${role} set timezone = 'Asia/Tokyo';
@@ -152,7 +152,7 @@ describe('a table name', function () {
       expect(rows).to.eql([{ time: '2024-03-01 12:00:00+00', number: '0.1234567890123456' }])
     }))
 
-  it('means the same table to install, also in the SQL that it prints', async () => {
+  it('resolves to the public table in install, also in the SQL that it prints', async () => {
     const owner = new URL(database.url).username
     await superuser.query(`create schema ${owner}; create table ${owner}.users_user (id text)`)
     try {
@@ -161,7 +161,7 @@ describe('a table name', function () {
       const printed: string[] = []
       await superuser.query('alter table public.users_user disable trigger zz_invalidation_update')
       await install(database.url, compileRules(catalog), { print: (sql) => printed.push(sql) })
-      // As a DBA runs it, in a session that would find the other table first.
+      // A DBA runs the SQL in a session whose search_path finds the other table first.
       await superuser.query(`set search_path = ${owner}, public`)
       for (const statements of printed) await superuser.query(statements)
       const { rows } = await superuser.query(
@@ -174,7 +174,7 @@ describe('a table name', function () {
     }
   })
 
-  it('that means another table than the watched one is found by doctor', async () => {
+  it('that resolves to another table than the watched one is reported by doctor', async () => {
     await superuser.query(`set search_path = ${role}, public`)
     const findings = await checkNames(superuser)
     await superuser.query('reset search_path')
@@ -186,7 +186,7 @@ describe('a table name', function () {
     expect(await checkNames(superuser)).to.eql([])
   })
 
-  it('and other defaults of a database that the services replace are noted by doctor', async () => {
+  it('is not affected by defaults of a database, which doctor reports', async () => {
     const name = new URL(database.url).pathname.slice(1)
     expect(await checkDefaults(superuser)).to.eql([])
     await superuser.query(`alter database ${name} set default_transaction_read_only = on;

@@ -6,8 +6,8 @@ import { parseRedisUrl } from '../shared/redis-address.ts'
 const SENTINELS =
   'redis-sentinel://me:s%40cret@one,two:5000,[::1]:6000/3?sentinelPassword=hush#main'
 
-describe('the address of a Redis', () => {
-  it('may be one server', () => {
+describe('parseRedisUrl', () => {
+  it('parses the address of a server', () => {
     expect(parseRedisUrl('rediss://me:s%40cret@cache.example:6380/2')).to.eql({
       kind: 'server',
       host: 'cache.example',
@@ -21,7 +21,7 @@ describe('the address of a Redis', () => {
     expect(parseRedisUrl('redis://cache.example')).to.include({ port: 6379, database: 0 })
   })
 
-  it('may be a group of sentinels', () => {
+  it('parses the addresses of sentinels', () => {
     expect(parseRedisUrl(SENTINELS)).to.eql({
       kind: 'sentinel',
       master: 'main',
@@ -51,7 +51,7 @@ describe('the address of a Redis', () => {
     ['redis://:hush@one?KEYPREFIX=app:', 'KEYPREFIX'],
     ['redis-sentinel://:hush@one?keyPrefix=app:#main', 'keyPrefix'],
   ] as const) {
-    it(`rejects the parameter of ${url.replaceAll('hush', '***')} by name`, () => {
+    it(`rejects the parameter of ${url.replaceAll('hush', '***')} and names it`, () => {
       expect(() => parseRedisUrl(url))
         .to.throw(ConfigurationError, `the parameter "${parameter}" is not supported`)
         .and.satisfy(({ message }: Error) => !message.includes('hush'))
@@ -71,10 +71,12 @@ describe('the address of a Redis', () => {
     'redis-sentinel://one:port#main',
     'redis-sentinel://me:%zz@one#main',
   ]) {
-    it(`is not ${text}`, () => expect(() => parseRedisUrl(text)).to.throw(ConfigurationError))
+    it(`rejects ${text}`, () => expect(() => parseRedisUrl(text)).to.throw(ConfigurationError))
   }
+})
 
-  it('is shown without its passwords', () => {
+describe('maskUrl', () => {
+  it('hides every password of an address', () => {
     expect(maskUrl(SENTINELS)).to.equal(
       'redis-sentinel://me:***@one,two:5000,[::1]:6000/3?sentinelPassword=***#main',
     )

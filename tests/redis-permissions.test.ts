@@ -16,7 +16,7 @@ import { type PrivateRedis, startPrivateRedis } from './support/private-redis.ts
 import { until } from './support/until.ts'
 
 const PASSWORD = 'limited'
-/** All that the services and the command line run. */
+/** All commands that the services and the command line run. */
 const ALL =
   '+eval +evalsha +time +get +set +hget +hgetall +hkeys +hlen +hexists +hstrlen +hset +hdel ' +
   '+pttl +pexpire +unlink +scan +info +type +randomkey +acl|whoami'
@@ -47,7 +47,7 @@ describe('a Redis user with limited permissions', function () {
     return redis
   }
 
-  /** Makes a user with these rules, and returns an address for it. */
+  /** Creates a Redis user with ACL rules, and returns its URL. */
   async function addUser(rules: string): Promise<string> {
     const user = `limited${++users}`
     await admin.call('ACL', 'SETUSER', user, 'on', `>${PASSWORD}`, ...rules.split(' '))
@@ -57,20 +57,18 @@ describe('a Redis user with limited permissions', function () {
     return url.href
   }
 
-  const look = (redisUrl: string) =>
+  const findingsFor = (redisUrl: string) =>
     examine({ databaseUrl: database.url, redisUrl, prefix, maxStalenessMs: 10_000 })
-  const about = async (redisUrl: string) =>
-    (await look(redisUrl)).filter(({ what }) => what.includes('not permitted'))
+  const denialsFor = async (redisUrl: string) =>
+    (await findingsFor(redisUrl)).filter(({ what }) => what.includes('not permitted'))
 
-  it('is found by doctor to lack nothing where all is granted on the keys of the prefix', async () => {
+  it('needs no more than the listed commands on the keys of the prefix, according to doctor', async () => {
     const url = await addUser(`${ALL} ~${prefix}/*`)
-    expect(await about(url)).to.eql([])
-    expect(await admin.keys('*'), 'but for the clock, it changes nothing').to.eql([
-      clockKey(prefix),
-    ])
+    expect(await denialsFor(url)).to.eql([])
+    expect(await admin.keys('*'), 'doctor writes the clock only').to.eql([clockKey(prefix)])
   })
 
-  it('is told by doctor to be granted each command that it lacks', async () => {
+  it('gets an ACL command from doctor for each command that is not permitted', async () => {
     for (const command of ALL.split(' ').filter((word) => !word.includes('acl'))) {
       const name = command.slice(1)
       const redis = await connect(await addUser(`${ALL} -${name} ~${prefix}/*`))
@@ -84,13 +82,13 @@ describe('a Redis user with limited permissions', function () {
     }
   })
 
-  it('is told by doctor everything else that is wrong, whatever it lacks', async () => {
+  it('gets all other findings of doctor despite missing permissions', async () => {
     const url = await addUser(`${ALL} -scan -time -hkeys -info ~${prefix}/*`)
-    const whats = (await look(url)).map(({ what }) => what)
+    const whats = (await findingsFor(url)).map(({ what }) => what)
     expect(whats.filter((what) => what.includes('not permitted'))).to.have.lengthOf(4)
     expect(whats).to.include.members(['no invalidator is running'])
     expect(whats.filter((what) => what.startsWith('cannot examine')).join()).to.contain('the keys')
-    const more = (await look(await addUser(`${ALL} -scan -randomkey ~${prefix}/*`))).map(
+    const more = (await findingsFor(await addUser(`${ALL} -scan -randomkey ~${prefix}/*`))).map(
       ({ what }) => what,
     )
     expect(more).to.include.members([
@@ -99,7 +97,7 @@ describe('a Redis user with limited permissions', function () {
     ])
   })
 
-  it('is told by the command line to be granted what it lacks', async () => {
+  it('gets its missing permissions in the output of spms doctor', async () => {
     const url = await addUser(`${ALL} -hget -info ~${prefix}/*`)
     const { output, code } = await runCli(
       { databaseUrl: database.url, redisUrl: url, prefix },
@@ -111,9 +109,9 @@ describe('a Redis user with limited permissions', function () {
     expect(code).to.equal(1)
   })
 
-  it('is found by doctor to lack the keys of the prefix', async () => {
+  it('gets a finding of doctor if the keys of the prefix are not permitted', async () => {
     const url = await addUser(`${ALL} ~other/*`)
-    expect((await about(url)).map(({ remedy }) => remedy).join()).to.contain(`~${prefix}/*`)
+    expect((await denialsFor(url)).map(({ remedy }) => remedy).join()).to.contain(`~${prefix}/*`)
   })
 
   for (const [lacking, remedy] of [
@@ -121,7 +119,7 @@ describe('a Redis user with limited permissions', function () {
     ['-hkeys', 'ACL SETUSER'],
     ['-time', 'ACL SETUSER'],
   ] as const) {
-    it(`is logged once by a process whose poll lacks ${lacking.slice(1)}`, async () => {
+    it(`is logged once by a process whose poll is not permitted ${lacking.slice(1)}`, async () => {
       const redis = await connect(await addUser(`${ALL} ${lacking} ~${prefix}/*`))
       const lines: object[] = []
       let denials = 0
@@ -142,15 +140,15 @@ describe('a Redis user with limited permissions', function () {
     })
   }
 
-  it('does the work of both services with what doctor asks for', async () => {
+  it('can do the work of both services with the permissions that doctor requires', async () => {
     const redis = await connect(
       await addUser(`${ALL} -info -type -randomkey -acl|whoami ~${prefix}/*`),
     )
     const invalidationStore = createInvalidationStore(redis, prefix)
     const [resource] = catalog
-    if (resource === undefined) throw new Error('nothing is cached')
+    if (resource === undefined) throw new Error('the catalog is empty')
     const next = {
-      ...{ incarnation: 'life', origin: '1.2.3', asOfMs: 1, part: 0, keyVersion: 1 },
+      ...{ incarnation: 'one', origin: '1.2.3', asOfMs: 1, part: 0, keyVersion: 1 },
       ...{ snapshot: { xmin: 3n, xmax: 3n, xip: [], text: '3:3:' }, fingerprint: 'f' },
     }
     const report = await invalidationStore.apply([
@@ -165,16 +163,16 @@ describe('a Redis user with limited permissions', function () {
     redis.disconnect()
   })
 
-  it('is told by doctor which keys another program wrote', async () => {
+  it('gets a finding of doctor for keys that another program wrote', async () => {
     const url = await addUser(`${ALL} ~${prefix}/*`)
     const [resource] = catalog
-    if (resource === undefined) throw new Error('nothing is cached')
+    if (resource === undefined) throw new Error('the catalog is empty')
     const params = { profile_id: '1', user_id: '1', project_id: '1', hex: '00' }
     const key = entryKey(prefix, resource, params)
     await admin.set(key, 'x')
     await admin.set(`${prefix}/v1/no:resource`, 'x')
     await admin.hset(watermarkKey(prefix), resource.name, 'x')
-    const whats = (await look(url)).map(({ what }) => what).join('\n')
+    const whats = (await findingsFor(url)).map(({ what }) => what).join('\n')
     expect(whats).to.contain(`2 values in Redis were not written by this program`)
     expect(whats).to.contain(`${key} (a string)`)
     expect(whats).to.contain(`the watermark of ${resource.name}`)

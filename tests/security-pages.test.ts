@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect } from 'chai'
 import { root } from '../scripts/paths.ts'
 
-/** How many requirements of levels 1 and 2 each section of ASVS 5.0.0 begins with. */
+/** The number of requirements of levels 1 and 2 in each section of ASVS 5.0.0. */
 const REQUIREMENTS = `
   V1.1 2, V1.2 9, V1.3 11, V1.4 3, V1.5 2, V2.1 3, V2.2 3, V2.3 4, V2.4 1, V3.2 2, V3.3 4, V3.4 6,
   V3.5 5, V3.7 2, V4.1 3, V4.2 1, V4.3 2, V4.4 4, V5.1 1, V5.2 3, V5.3 2, V5.4 3, V6.1 3, V6.2 12,
@@ -13,7 +13,7 @@ const REQUIREMENTS = `
   V13.2 5, V13.3 2, V13.4 5, V14.1 2, V14.2 4, V14.3 3, V15.1 3, V15.2 3, V15.3 7, V16.1 1, V16.2 5,
   V16.3 4, V16.4 3, V16.5 3, V17.1 1, V17.2 4, V17.3 2`
 
-/** Files in the folders of the project, and those beside them. */
+/** Matches quoted paths of files in the folders of the project and in its root. */
 const PATH =
   /`((?:api|bench|db|docs|helm|invalidator|scripts|shared|tests)\/[^`\s*{]+|\.?[\w-]+\.(?:md|json|yml|api|invalidator)|\.dockerignore)`/g
 
@@ -52,7 +52,7 @@ describe('the requirements in docs/asvs.md', () => {
     rows = lines.filter((line) => /^\| V\d/.test(line)).map(cellsOf)
   })
 
-  it('are those of ASVS levels 1 and 2, each once and in its order', () => {
+  it('are all of ASVS levels 1 and 2, each once and in order', () => {
     const wanted = REQUIREMENTS.split(',').flatMap((entry) => {
       const [section, count] = entry.trim().split(' ')
       return Array.from({ length: Number(count) }, (_, at) => `${section}.${at + 1}`)
@@ -62,7 +62,7 @@ describe('the requirements in docs/asvs.md', () => {
     expect(rows.filter(([, level]) => level === '2')).to.have.length(183)
   })
 
-  it('have evidence and a status of the legend, which counts them', () => {
+  it('have evidence and a status, and the legend counts each status correctly', () => {
     const first = lines.indexOf('| status | meaning | requirements |') + 2
     const legend = lines.slice(first, lines.indexOf('', first)).map(cellsOf)
     const counts = legend.map(([name]) => {

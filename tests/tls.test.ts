@@ -12,7 +12,7 @@ import { type PrivatePostgres, startPrivatePostgres } from './support/private-po
 import { startPrivateTlsRedis } from './support/private-tls-redis.ts'
 import { until } from './support/until.ts'
 
-describe('TLS with a certificate authority of its own', function () {
+describe('TLS with a private certificate authority', function () {
   this.timeout(120_000)
 
   describe('to Postgres', () => {
@@ -34,7 +34,7 @@ describe('TLS with a certificate authority of its own', function () {
       postgres = await startPrivatePostgres({ seeded: false })
       const client = new Client({ connectionString: postgres.url })
       await client.connect()
-      // The server writes both files, so that they are its own and nobody else's.
+      // The server writes both files, because it must own its key.
       for (const [file, text] of [
         ['server.crt', cert],
         ['server.key', key],
@@ -71,7 +71,7 @@ describe('TLS with a certificate authority of its own', function () {
       })
     const failure = (work: Promise<unknown>) =>
       work.then(
-        () => expect.fail('it connected'),
+        () => expect.fail('the connection succeeded'),
         (error: unknown) => String(error),
       )
 
@@ -86,7 +86,7 @@ describe('TLS with a certificate authority of its own', function () {
       })
     }
 
-    it('connects with sslrootcert, and without any check only when that is asked for', async () => {
+    it('connects with sslrootcert, and without verification only with sslmode=no-verify', async () => {
       expect(await encrypted(at('localhost', `sslmode=verify-full&sslrootcert=${authority}`))).to.be
         .true
       expect(await encrypted(at('localhost', `sslrootcert=${authority}`))).to.be.true
@@ -96,13 +96,13 @@ describe('TLS with a certificate authority of its own', function () {
       expect(await encrypted(at('localhost', ''))).to.be.false
     })
 
-    it('names the remedy for another host than the certificate is for', async () => {
+    it('names the remedy if the host does not match the certificate', async () => {
       const url = at('127.0.0.1', `sslmode=verify-full&sslrootcert=${authority}`)
       expect(await failure(encrypted(url))).to.contain('as the certificate names it')
     })
   })
 
-  it('to Redis names the missing setting', async () => {
+  it('names the missing setting for Redis', async () => {
     await using redis = await startPrivateTlsRedis()
     const error = await withRedis(redis.url, (client) => client.ping()).catch(String)
     expect(error).to.contain('NODE_EXTRA_CA_CERTS')
