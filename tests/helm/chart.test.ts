@@ -340,7 +340,7 @@ describe('the chart', function () {
         algorithms: ['RS256'],
         userClaim: 'sub',
         emailVerifiedClaim: 'xms_edov',
-        maxLifeS: 3_600,
+        maxLifetimeS: 3_600,
       },
     })
     const invalidator = parseConfig(invalidatorConfig, { ...settingsOf('invalidator'), ...less })

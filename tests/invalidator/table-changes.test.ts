@@ -267,7 +267,7 @@ describe('a watched table that is changed after installation', () => {
       await sql(repair)
     }
 
-    for (const table of ['event', 'floor', 'rules', 'build']) {
+    for (const table of ['event', 'retention_floor', 'rules', 'build']) {
       const before = await filtered.invalidationStore.read('bird')
       await sql(`alter table invalidation.${table} enable row level security`)
       await using blind = await openWorker({
