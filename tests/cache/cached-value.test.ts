@@ -10,8 +10,8 @@ import {
 
 const time = fc.double({ min: 0, max: 4e12, noNaN: true })
 
-describe('a frame', () => {
-  it('says after the way through bytes what it said before', () => {
+describe('cached value encoding', () => {
+  it('round-trips every field through bytes', () => {
     const body = fc.option(fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)))
     fc.assert(
       fc.property(body, time, time, time, (bytes, leasedAtMs, freshUntilMs, staleUntilMs) => {
@@ -29,7 +29,7 @@ describe('a frame', () => {
     )
   })
 
-  it('is nothing when it is missing, cut short or of another format', () => {
+  it('decodes a missing, truncated or unknown-format value as null', () => {
     const whole = encodeValue({
       incarnation: randomUUID(),
       leasedAtMs: 1,
@@ -45,7 +45,7 @@ describe('a frame', () => {
     expect(decodeValue(Buffer.concat([Buffer.from([99]), whole.subarray(1)]))).to.equal(null)
   })
 
-  it('has an etag that depends on the body alone', () => {
+  it('derives the ETag from the body alone', () => {
     expect(etagOf(Buffer.from('a'))).to.match(/^"[\w-]{22}"$/)
     expect(etagOf(Buffer.from('a'))).to.equal(etagOf(Buffer.from('a')))
     expect(etagOf(Buffer.from('a'))).to.not.equal(etagOf(Buffer.from('b')))

@@ -23,7 +23,7 @@ const BOUND_MS = 1_500
 const MINUTE_MS = 60_000
 const entity = defineEntity({ ttlMs: 60 * MINUTE_MS })
 
-describe('the clock in Redis', function () {
+describe('monotonic clock in Redis', function () {
   this.timeout(60_000)
   let redis: Redis
   let prefix: string
@@ -40,13 +40,13 @@ describe('the clock in Redis', function () {
   })
   afterEach(() => redis.del(clockKey(prefix)))
 
-  it('agrees with TIME where that never stepped back', async () => {
+  it('agrees with TIME as long as TIME never stepped back', async () => {
     const before = Date.now()
     expect(await time()).to.be.within(before - 5_000, before + 5_000)
     expect(await readClockOffset(redis, prefix)).to.equal(0)
   })
 
-  it('goes on from the last time that it gave where TIME is before that', async () => {
+  it('continues from the last time it returned when TIME is behind that', async () => {
     const last = (await time()) + 600_000
     await redis.set(clockKey(prefix), `0 ${last}`)
     expect(await time()).to.be.within(last, last + 1_000)
@@ -56,7 +56,7 @@ describe('the clock in Redis', function () {
   })
 
   for (const value of ['x', '', '1', '-5 7', '0 nan', '0 inf', `0 ${'9'.repeat(400)}`, '0 1 2']) {
-    it(`replaces the value "${value.slice(0, 8)}", which it did not write`, async () => {
+    it(`replaces the invalid stored value "${value.slice(0, 8)}"`, async () => {
       await redis.set(clockKey(prefix), value)
       expect(await time()).to.be.within(Date.now() - 5_000, Date.now() + 5_000)
       expect(await redis.get(clockKey(prefix))).to.match(/^0 \d{13}$/)
@@ -70,7 +70,7 @@ describe('the clock in Redis', function () {
   })
 })
 
-describe('a Redis whose clock steps', function () {
+describe('readers of a Redis server whose clock steps', function () {
   this.timeout(120_000)
   let server: SteppingRedis
   let engine: Engine
@@ -91,7 +91,7 @@ describe('a Redis whose clock steps', function () {
   beforeEach(async () => {
     await server.setClock(0)
     await engine.redis.flushdb()
-    // The reader remembers what time it was, and brings the clock along.
+    // The reader keeps the last Redis time and writes it back to the clock key.
     const time = createClock(engine.redis, engine.prefix)
     await until(async () => Math.abs((await time()) - reader.store.now()) < 100)
     await sql`insert into entity values (${String(++id + 100)}, 'first')`.execute(engine.db)
@@ -100,7 +100,10 @@ describe('a Redis whose clock steps', function () {
   const read = async () => (await reader.reader.read(entity, { id: String(id + 100) }, 'v')).outcome
   const key = () => engine.keyOf(String(id + 100))
 
-  /** Publishes a watermark as an invalidator does that dies at once afterwards. */
+  /**
+   * Publishes one watermark and no further one, like an invalidator that dies immediately
+   * afterwards.
+   */
   async function publish(): Promise<void> {
     const { rows } = await sql<{ text: string }>`
       select pg_current_snapshot()::text as text`.execute(engine.db)
@@ -119,7 +122,7 @@ describe('a Redis whose clock steps', function () {
   }
 
   for (const stepMs of [10_000, 600_000]) {
-    it(`back by ${stepMs / 1000} s while the invalidator is dead serves nothing past the bound`, async () => {
+    it(`serves nothing older than the bound after a step back of ${stepMs / 1000} s without an invalidator`, async () => {
       const publishingAtMs = performance.now()
       await publish()
       expect(await read()).to.equal('miss')
@@ -127,15 +130,15 @@ describe('a Redis whose clock steps', function () {
       const leasedAtMs = performance.now()
       await server.setClock(-stepMs)
       await until(async () => (await read()) !== 'hit' || performance.now() - leasedAtMs > 6_000)
-      // The bound began somewhere in between.
+      // The staleness bound started between these two times.
       expect(performance.now() - publishingAtMs).to.be.above(BOUND_MS - 250)
       expect(performance.now() - leasedAtMs).to.be.below(BOUND_MS + 1_500)
-      // Not for ever: each entry is loaded once per bound.
+      // The entry is cached again: it is loaded once per bound.
       await until(async () => (await read()) === 'hit')
     })
   }
 
-  it('back while it refuses writes is known to a process that lives on', async () => {
+  it('keeps a running process on time when TIME steps back while Redis rejects writes', async () => {
     await publish()
     const before = reader.store.now()
     const atMs = performance.now()
@@ -149,7 +152,7 @@ describe('a Redis whose clock steps', function () {
     expect((await time()) - before).to.be.below(60_000)
   })
 
-  it('forward makes what it holds look older, and no more', async () => {
+  it('only makes entries look older when TIME steps forward', async () => {
     await publish()
     expect(await read()).to.equal('miss')
     await server.setClock(600_000)
@@ -157,7 +160,7 @@ describe('a Redis whose clock steps', function () {
     await until(async () => (await read()) === 'hit')
   })
 
-  it('back does not let a lease hold up others for longer', async () => {
+  it('does not prolong a lease when TIME steps back', async () => {
     await publish()
     const requirement = { incarnation: null, oldestMs: 0 }
     const lease = (leaseId: string) =>
@@ -169,7 +172,7 @@ describe('a Redis whose clock steps', function () {
     expect(performance.now() - atMs).to.be.below(10_000)
   })
 
-  describe('and what it holds was restored or corrupted:', () => {
+  describe('after entries were restored or corrupted', () => {
     const now = () => reader.store.now()
     async function put(times: (nowMs: number) => Partial<CachedValue>): Promise<void> {
       const nowMs = now()
@@ -187,7 +190,7 @@ describe('a Redis whose clock steps', function () {
       await engine.redis.hset(key(), 'v', encodeValue(cached))
     }
 
-    it('an entry with possible times is a hit', async () => {
+    it('serves an entry with valid times as a hit', async () => {
       await publish()
       await put(() => ({}))
       expect(await read()).to.equal('hit')
@@ -205,7 +208,7 @@ describe('a Redis whose clock steps', function () {
       ['fresh for ever', () => ({ freshUntilMs: Infinity })],
       ['fresh for longer than its resource', (nowMs) => ({ freshUntilMs: nowMs + 61 * MINUTE_MS })],
     ] as readonly (readonly [string, (nowMs: number) => Partial<CachedValue>])[]) {
-      it(`an entry that is ${what} is loaded anew and replaced`, async () => {
+      it(`reloads and replaces an entry that is ${what}`, async () => {
         await publish()
         await put(times)
         expect(await read()).to.equal('miss')
@@ -215,7 +218,7 @@ describe('a Redis whose clock steps', function () {
       })
     }
 
-    it('a watermark from the future is not trusted', async () => {
+    it('ignores a watermark from the future', async () => {
       await publish()
       const text = await engine.redis.hget(watermarkKey(engine.prefix), 'entity')
       const future = text?.replace(/ (\d{13}) /, (_, ms) => ` ${Number(ms) + 3_600_000} `) ?? ''

@@ -4,10 +4,10 @@ import { TimeBudget } from '../../shared/cache/time-budget.ts'
 import { TimedOut, CommandTimer } from '../../shared/cache/command-timer.ts'
 
 const COMMAND_TIMEOUT_MS = 50
-/** What a busy machine may add. */
+/** Tolerance in milliseconds for a busy machine. */
 const SLACK_MS = 60
 
-/** Waits, and says how it ended and how long that took. */
+/** Tracks a command; returns its result or error, the elapsed time and the budget spent. */
 async function wait<T>(
   commandTimer: CommandTimer,
   command: Promise<T>,
@@ -20,23 +20,23 @@ async function wait<T>(
 
 const never = () => new Promise<never>(() => {})
 
-describe('waits for Redis', () => {
+describe('CommandTimer', () => {
   let commandTimer: CommandTimer
   beforeEach(() => {
     commandTimer = new CommandTimer(COMMAND_TIMEOUT_MS)
   })
 
-  it('charge what a command took, also one that failed', async () => {
+  it('charges the duration of a command to its budget, even if the command fails', async () => {
     const budget = new TimeBudget(1_000)
     expect((await wait(commandTimer, sleep(20, 'answer'), budget)).end).to.equal('answer')
     const failure = new Error('refused')
     const failed = sleep(20).then(() => Promise.reject(failure))
     expect((await wait(commandTimer, failed, budget)).end).to.equal(failure)
-    // A timer counts from when its turn of the event loop began.
+    // Node starts a timer at the beginning of the current event loop turn.
     expect(budget.leftMs).to.be.within(1_000 - 40 - SLACK_MS, 1_000 - 20)
   })
 
-  it('end a command when its budget is spent, and let what comes later go unheard', async () => {
+  it('ends a command when its budget is spent and ignores its later reply', async () => {
     const budget = new TimeBudget(30)
     const late = sleep(60).then(() => Promise.reject(new Error('late')))
     const { end, tookMs } = await wait(commandTimer, late, budget)
@@ -46,7 +46,7 @@ describe('waits for Redis', () => {
     await late.catch(() => {})
   })
 
-  it('end each command at its own time, whenever the others began', async () => {
+  it('ends each command at its own deadline, regardless of when other commands started', async () => {
     const first = wait(commandTimer, never())
     await sleep(13)
     const second = wait(commandTimer, never())
@@ -63,7 +63,7 @@ describe('waits for Redis', () => {
     }
   })
 
-  it('charge commands that are in flight together for the time in which any of them was', async () => {
+  it('charges concurrent commands once for the time during which at least one is in flight', async () => {
     const budget = new TimeBudget(1_000)
     await Promise.all([
       wait(commandTimer, sleep(40), budget),
@@ -76,7 +76,7 @@ describe('waits for Redis', () => {
     expect(1_000 - budget.leftMs).to.be.within(48, 50 + SLACK_MS)
   })
 
-  it('end commands that began together when their budget is spent, and leave nothing of it', async () => {
+  it('ends concurrent commands when their shared budget is spent, leaving none of it', async () => {
     const budget = new TimeBudget(30)
     const startedMs = performance.now()
     const first = wait(commandTimer, never(), budget)
@@ -88,7 +88,7 @@ describe('waits for Redis', () => {
     expect(budget.leftMs).to.equal(0)
   })
 
-  it('begin anew after a time in which nobody waited', async () => {
+  it('resets after a period without commands', async () => {
     expect((await wait(commandTimer, sleep(1, 'answer'))).end).to.equal('answer')
     await sleep(3 * COMMAND_TIMEOUT_MS)
     const { tookMs, spentMs } = await wait(commandTimer, sleep(20, 'answer'))
@@ -96,7 +96,7 @@ describe('waits for Redis', () => {
     expect(spentMs).to.be.within(18, 20 + SLACK_MS)
   })
 
-  it('take the time that this process was busy for its own', async () => {
+  it('does not charge time during which the event loop of this process was blocked', async () => {
     const budget = new TimeBudget(80)
     const answer = wait(commandTimer, sleep(1, 'answer'), budget)
     const busyUntilMs = performance.now() + 5 * COMMAND_TIMEOUT_MS

@@ -19,35 +19,38 @@ import { createEmptyDatabase } from '../support/database.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 
-/** The engine over a real Postgres and a real Redis, and a table of things to cache. */
+/** The cache engine over a real Postgres and Redis, with a table of entities to cache. */
 export interface Engine extends AsyncDisposable {
   readonly db: Kysely<Database>
-  /** The test's own connection: what it sees and does is not the engine's doing. */
+  /** The test's own connection, separate from those of the engine. */
   readonly redis: Redis
   readonly prefix: string
   readonly databaseUrl: string
-  /** A reader with connections of its own, like another process. */
+  /** Opens a reader with its own connections, like another process. */
   openReader(options?: ReaderOptions): Promise<TestReader>
-  /** The key of one thing's entry. */
+  /** Returns the key of an entity's entry. */
   keyOf(id: string): string
 }
 
 export interface ReaderOptions {
   readonly redisUrl?: string
-  /** Stands between the reader and its store. */
+  /** Wraps the store that the reader uses. */
   readonly wrap?: (store: EntryStore) => EntryStore | null
   readonly isCached?: (resource: Resource) => boolean
-  /** Ten seconds by default, as in production. */
+  /** 10 s by default, as in production. */
   readonly maxStalenessMs?: number
-  /** Stands between the reader and its guard. */
+  /** Wraps the freshness policy that the reader uses. */
   readonly wrapPolicy?: (freshnessPolicy: FreshnessPolicy) => FreshnessPolicy
   readonly consistencyTokens?: () => readonly ConsistencyToken[]
   readonly polledState?: PolledState
-  /** How long one command may take, and all of a read; as in production by default. */
+  /**
+   * Timeout of one command and budget of one read, in milliseconds; the production values by
+   * default.
+   */
   readonly redisTimeoutMs?: number
-  /** What is longer is not stored; as in production by default. */
+  /** Longer values are not stored; the production value by default. */
   readonly maxValueBytes?: number
-  /** Do not wait until Redis has been found. */
+  /** Does not wait until Redis is connected. */
   readonly isAlone?: boolean
 }
 
@@ -55,29 +58,29 @@ export interface TestReader {
   readonly reader: Reader
   readonly store: EntryStore
   readonly redis: Redis
-  /** Which life of the database its loads have seen. */
+  /** The incarnation of the database that its loads have seen. */
   readonly incarnationTracker: IncarnationTracker
-  /** How many loads it has begun. */
+  /** Returns the number of loads that it has started. */
   loads(): Promise<number>
-  /** How many of its fills came to this. */
+  /** Returns the number of its fills with this result. */
   fills(result: string): Promise<number>
   readonly fillErrors: readonly unknown[]
 }
 
-/** How a resource over `thing` differs from the plain one. */
+/** How a resource over the table `entity` differs from the default one. */
 export interface EntityOptions {
   readonly reserved?: readonly string[]
   readonly ttlMs?: number
   readonly staleIfError?: boolean
-  /** What the loader says besides the body. */
+  /** Fields that the loader returns in addition to the body. */
   readonly extras?: Partial<Omit<Loaded, 'body'>>
-  /** Between the loader's SELECT and its end. */
+  /** Called after the loader's SELECT, before the loader returns. */
   readonly afterSelect?: () => unknown
-  /** By default none. */
+  /** None by default. */
   readonly staleWhen?: Resource['staleWhen']
 }
 
-/** The row of `thing`, as JSON with the variant. */
+/** Defines a resource that loads a row of `entity` as JSON, with the variant. */
 export function defineEntity({
   ttlMs = 60_000,
   staleIfError = false,
@@ -105,7 +108,10 @@ export function defineEntity({
   })
 }
 
-/** Opens an engine with the things `1` to `9`; each one's body is `first`. By default on a database of its own. */
+/**
+ * Opens an engine with entities `1` to `9`, each with the body `first`. Creates a database unless
+ * one is given.
+ */
 export async function openEngine(
   redisUrl = testRedisUrl(),
   givenDatabaseUrl?: string,
@@ -195,7 +201,9 @@ async function ownDatabase(closers: (() => unknown)[]): Promise<string> {
   return database.url
 }
 
-/** Whether a store would try to use Redis now. */
+/**
+ * Whether a store would use Redis now, i.e. its circuit breaker is closed and it knows the time.
+ */
 export function isUsable(store: EntryStore): boolean {
   try {
     return store.now() > 0

@@ -9,7 +9,7 @@ const MINUTE_MS = 60_000
 const budget = () => new TimeBudget(10_000)
 const incarnation = bareUuid(randomUUID())
 
-describe('the entry store', () => {
+describe('entry store', () => {
   let engine: Engine
   let store: EntryStore
   let key: string
@@ -35,7 +35,9 @@ describe('the entry store', () => {
   const stateOf = async (...args: Parameters<typeof lease>) => (await lease(...args)).state
   const ttlMs = () => engine.redis.pttl(key)
 
-  /** The store's time may be ahead of Redis' by a few milliseconds, and Redis rejects future times. */
+  /**
+   * The store's time may be a few milliseconds ahead of Redis, and Redis rejects future times.
+   */
   const aLittleAgo = () => store.now() - 1_000
 
   function valueOf(
@@ -63,7 +65,7 @@ describe('the entry store', () => {
     return store.fill(at(variant), leaseId, cached, keepMs)
   }
 
-  it('finds nothing where nothing was stored, and what was stored byte for byte', async () => {
+  it('returns null for a missing value, and a stored value byte for byte', async () => {
     expect(await store.find(at(), budget())).to.equal(null)
     for (const text of ['{"name":"Ngurra \u0000 ✓"}', '', null]) {
       const cached = valueOf(text)
@@ -74,19 +76,19 @@ describe('the entry store', () => {
     }
   })
 
-  it('takes what it cannot read for nothing', async () => {
-    await engine.redis.hset(key, 'v', 'not a frame')
+  it('treats an unreadable value as absent', async () => {
+    await engine.redis.hset(key, 'v', 'not a cached value')
     expect(await store.find(at(), budget())).to.equal(null)
     expect(await stateOf('t')).to.equal('lease')
   })
 
-  it('gives a lease once, and says who holds it', async () => {
+  it('grants a lease once and returns the id of the current holder to others', async () => {
     expect(await stateOf('first.1')).to.equal('lease')
     expect(await lease('second.1')).to.include({ state: 'held', leaseId: 'first.1' })
     expect(await stateOf('second.2', 'another variant')).to.equal('lease')
   })
 
-  it('gives a lease again after its deadline, and the first holder can no longer fill', async () => {
+  it('grants an expired lease again and then rejects the fill of its first holder', async () => {
     await lease('slow.1')
     await engine.redis.hset(key, '~v', 'slow.1:1')
     expect(await stateOf('next.1')).to.equal('lease')
@@ -94,12 +96,12 @@ describe('the entry store', () => {
     expect(await fill('next.1')).to.equal('stored')
   })
 
-  it('tells the time with every reply', async () => {
+  it('returns the current time with every reply', async () => {
     const { nowMs } = await lease('t')
     expect(nowMs).to.be.closeTo(store.now(), 1_000)
   })
 
-  it('answers a request for a lease with the value that has appeared', async () => {
+  it('answers a lease request with the value if it has been stored meanwhile', async () => {
     await lease('a')
     const cached = valueOf('appeared')
     await fill('a', 'v', cached)
@@ -107,8 +109,8 @@ describe('the entry store', () => {
     expect(reply).to.deep.include({ state: 'hit', cached })
   })
 
-  it('gives a lease where the value has expired or is older than the asker takes', async () => {
-    // Redis' own time: a frame is not trusted that is younger by a millisecond.
+  it('grants a lease if the value has expired or is older than the requester accepts', async () => {
+    // Uses Redis' own time: a value leased one millisecond in the future is rejected.
     const { nowMs } = await lease('a')
     await fill('a', 'v', valueOf('old', nowMs - 1_000, 900))
     expect(await stateOf('b')).to.equal('lease')
@@ -117,7 +119,7 @@ describe('the entry store', () => {
     expect(await stateOf('d', 'v', nowMs)).to.equal('hit')
   })
 
-  it('gives a lease where the value is of another life of the database than the asker takes', async () => {
+  it('grants a lease if the value belongs to another incarnation than the requester accepts', async () => {
     await lease('a')
     await fill('a', 'v', valueOf('of this incarnation'))
     expect(await stateOf('b', 'v', 0, bareUuid(randomUUID()))).to.equal('lease')
@@ -127,14 +129,14 @@ describe('the entry store', () => {
     expect(state).to.equal('lease')
   })
 
-  it('refuses a fill whose entry was invalidated', async () => {
+  it('rejects a fill after its entry was invalidated', async () => {
     await lease('t')
     await engine.redis.unlink(key)
     expect(await fill('t')).to.equal('revoked')
     expect(await engine.redis.exists(key)).to.equal(0)
   })
 
-  it('refuses a fill after an invalidation although another holds the lease by now', async () => {
+  it('rejects a fill after an invalidation even if another process holds the lease', async () => {
     await lease('before')
     await engine.redis.unlink(key)
     expect(await stateOf('after')).to.equal('lease')
@@ -142,13 +144,13 @@ describe('the entry store', () => {
     expect(await fill('after')).to.equal('stored')
   })
 
-  it('takes a lease for one fill only', async () => {
+  it('accepts one fill per lease', async () => {
     await lease('t')
     expect(await fill('t')).to.equal('stored')
     expect(await fill('t')).to.equal('revoked')
   })
 
-  it('takes back a lease that is its own, and leaves no key behind', async () => {
+  it('releases only a lease with the given id and deletes the empty key', async () => {
     await lease('t')
     await store.release(at(), 'another')
     expect(await stateOf('u')).to.equal('held')
@@ -157,14 +159,14 @@ describe('the entry store', () => {
     expect(await fill('t')).to.equal('revoked')
   })
 
-  it('does not mistake one token for another that begins like it', async () => {
+  it('does not confuse a lease id with a longer one that starts with it', async () => {
     await lease('p.1')
     expect(await fill('p')).to.equal('revoked')
     expect(await fill('p.11')).to.equal('revoked')
     expect(await fill('p.1')).to.equal('stored')
   })
 
-  it('holds at most 64 variants of an entry, and drops any of them for another', async () => {
+  it('holds at most 64 variants in an entry and evicts any of them for a new one', async () => {
     for (let i = 1; i <= 64; i++) {
       await lease('t', `v${i}`)
       expect(await fill('t', `v${i}`)).to.equal('stored')
@@ -181,7 +183,7 @@ describe('the entry store', () => {
     expect(await engine.redis.hkeys(key)).to.have.members(fields)
   })
 
-  describe('with reserved places', () => {
+  describe('with reserved variants', () => {
     const reserved = ['first', 'second']
     const field = (variant: string) => ({ key, variant, reserved })
     const put = async (variant: string) => {
@@ -189,7 +191,7 @@ describe('the entry store', () => {
       return store.fill(field(variant), 't', valueOf(variant), MINUTE_MS)
     }
 
-    it('stores a reserved variant in a full entry, and never drops it for others', async () => {
+    it('stores a reserved variant in a full entry and never evicts it for others', async () => {
       for (let i = 1; i <= 64; i++) await put(`v${i}`)
       for (const variant of reserved) expect(await put(variant)).to.equal('stored')
       for (let i = 65; i <= 200; i++) expect(await put(`v${i}`)).to.equal('stored')
@@ -199,21 +201,21 @@ describe('the entry store', () => {
       }
     })
 
-    it('leases a reserved variant where others have taken all leases', async () => {
+    it('grants a lease for a reserved variant when all other leases are taken', async () => {
       for (let i = 1; i <= 128; i++) await lease('t', `v${i}`)
       expect(await stateOf('t', 'v129')).to.equal('full')
       expect(await put('first')).to.equal('stored')
     })
   })
 
-  it('gives leases of processes that died to others where there are too many', async () => {
+  it('reassigns expired leases of dead processes when an entry has too many leases', async () => {
     const dead = Array.from({ length: 128 }, (_, i) => [`~v${i}`, `dead.${i}:1`]).flat()
     await engine.redis.hset(key, ...dead)
     expect(await stateOf('t', 'v')).to.equal('lease')
     expect(await engine.redis.hlen(key)).to.equal(1)
   })
 
-  it('holds as many bytes in one entry as 8 values of the largest size have', async () => {
+  it('limits one entry to the bytes of 8 values of the maximum size', async () => {
     const small = await engine.openReader({ maxValueBytes: 1_000 })
     const text = 'x'.repeat(900)
     for (let i = 1; i <= 30; i++) {
@@ -224,7 +226,7 @@ describe('the entry store', () => {
     expect(await engine.redis.hlen(key)).to.be.within(7, 8)
   })
 
-  it('takes a value that is larger than it may be for absent when a lease is asked for', async () => {
+  it('treats a value above the size limit as absent when a lease is requested', async () => {
     const small = await engine.openReader({ maxValueBytes: 1_000 })
     await lease('t')
     await fill('t', 'v', valueOf('x'.repeat(1_001)))
@@ -233,12 +235,12 @@ describe('the entry store', () => {
     expect((await small.store.lease(at(), 'u', requirement, budget())).state).to.equal('lease')
   })
 
-  it('does not let leases of others keep a variant out while there is room', async () => {
+  it('stores a variant despite many leases of others while there is room', async () => {
     for (let i = 1; i <= 100; i++) await lease('t', `v${i}`)
     expect(await fill('t', 'v100')).to.equal('stored')
   })
 
-  it('gives no more leases than an entry may have fields', async () => {
+  it('grants at most 128 leases per entry', async () => {
     for (let i = 1; i <= 128; i++) expect(await stateOf('t', `v${i}`)).to.equal('lease')
     expect(await stateOf('t', 'v129')).to.equal('full')
     expect(await stateOf('u', 'v128')).to.equal('held')
@@ -247,18 +249,18 @@ describe('the entry store', () => {
   })
 
   describe('expiry', () => {
-    it('lasts as long as a lease does', async () => {
+    it('sets the expiry of a new key to the duration of the lease', async () => {
       await lease('t')
       expect(await ttlMs()).to.be.within(3_000, 5_000)
     })
 
-    it('lasts as long as a value is of use', async () => {
+    it('sets the expiry of a filled key to the time for which the value is usable', async () => {
       await lease('t')
       await fill('t', 'v', valueOf('body'), MINUTE_MS)
       expect(await ttlMs()).to.be.within(MINUTE_MS - 3_000, MINUTE_MS)
     })
 
-    it('is never shortened, neither by a lease nor by a value of shorter use', async () => {
+    it('never shortens the expiry, neither for a lease nor for a shorter-lived value', async () => {
       await lease('t')
       await fill('t', 'v', valueOf('body'), 10 * MINUTE_MS)
       await lease('t', 'w')
@@ -267,7 +269,7 @@ describe('the entry store', () => {
       expect(await ttlMs()).to.be.above(9 * MINUTE_MS)
     })
 
-    it('is given to a key that somehow has none', async () => {
+    it('sets an expiry on a key that has none', async () => {
       await engine.redis.hset(key, 'w', 'stray')
       await lease('t')
       expect(await ttlMs()).to.be.within(3_000, 5_000)
@@ -277,7 +279,7 @@ describe('the entry store', () => {
     })
   })
 
-  it('stores what can be read without it', async () => {
+  it('stores values in the documented encoding', async () => {
     const cached = valueOf('body')
     await lease('t')
     await fill('t', 'v', cached)

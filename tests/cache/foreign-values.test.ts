@@ -20,11 +20,11 @@ import { defineEntity, type Engine, isUsable, openEngine, type TestReader } from
 
 const entity = defineEntity()
 const STORED_SIZE = 58
-/** Long enough for large replies, also where the machine is busy. */
+/** Long enough for large replies on a busy machine. */
 const PATIENT_MS = 1_500
 const YEAR_MS = 365 * 86_400_000
 
-/** Makes a key what another program could make it. */
+/** Commands that store a value of another Redis type at a key. */
 const TYPES: Readonly<Record<string, readonly string[]>> = {
   string: ['SET', 'KEY', 'x'],
   list: ['RPUSH', 'KEY', 'x'],
@@ -33,12 +33,13 @@ const TYPES: Readonly<Record<string, readonly string[]>> = {
   stream: ['XADD', 'KEY', '*', 'a', 'b'],
 }
 
-describe('a key of the cache', () => {
-  it('equals none of those that Django makes of prefix, version and key', () => {
+describe('entry key', () => {
+  it('never equals a key that Django derives from prefix, version and key', () => {
     const user = { key: 'user:{user_id}:profile', version: 1 }
     for (const prefix of ['spms-api', 'spms', 'a.b-c_d']) {
       const key = entryKey(prefix, user, { user_id: '5' })
-      // Only a prefix with a slash could lead to it, and ours has none.
+      // Django could only produce this key with a prefix that contains a slash; the old prefix
+      // has none.
       expect(key).to.equal(`${prefix}/v1/user:5:profile`)
       expect(key.slice(0, key.indexOf(':'))).to.contain('/')
       expect(watermarkKey(prefix)).to.not.contain(':')
@@ -46,7 +47,7 @@ describe('a key of the cache', () => {
   })
 })
 
-describe('what another program wrote', function () {
+describe('values written by other programs', function () {
   this.timeout(60_000)
   let engine: Engine
   let reader: TestReader
@@ -72,7 +73,7 @@ describe('what another program wrote', function () {
   }
   const read = async (from = reader, of = id) =>
     (await from.reader.read(entity, { id: of }, 'v')).outcome
-  /** On a connection that waits for as long as it takes. */
+  /** Writes a large field on a connection with a long timeout. */
   async function putLarge(at: string, field: string, bytes: number): Promise<void> {
     const redis = openRedis(testRedisUrl(), {
       name: 'large-test',
@@ -92,13 +93,13 @@ describe('what another program wrote', function () {
   }
 
   for (const [type, words] of Object.entries(TYPES)) {
-    it(`at the key of an entry, a ${type}, is replaced by the entry`, async () => {
+    it(`replaces a ${type} at the key of an entry with the entry`, async () => {
       await call(words, key())
       await heals()
       expect(await engine.redis.pttl(key())).to.be.above(0)
     })
 
-    it(`at the key of an entry, a ${type}, withdraws the lease of who fills`, async () => {
+    it(`revokes the lease of a pending fill when a ${type} replaces the entry`, async () => {
       const field = fieldAt(key())
       const requirement = { incarnation: null, oldestMs: 0 }
       await reader.store.lease(field, 'a.1', requirement, new TimeBudget(5_000))
@@ -110,18 +111,18 @@ describe('what another program wrote', function () {
       await reader.store.release(field, 'a.1')
     })
 
-    it(`at the key of the watermarks, a ${type}, is no watermark and is replaced`, async () => {
+    it(`ignores and replaces a ${type} at the key of the watermarks`, async () => {
       const hash = watermarkKey(engine.prefix)
       await engine.redis.unlink(hash)
       await call(words, hash)
       const invalidationStore = createInvalidationStore(engine.redis, engine.prefix)
       expect(await invalidationStore.read('entity')).to.equal(null)
       expect((await invalidationStore.readAll()).size).to.equal(0)
-      // Reads go on: what is young is fresh without a watermark.
+      // Reads still work: a young entry is fresh without a watermark.
       await heals()
       const next = {
         ...{
-          incarnation: 'life',
+          incarnation: 'incarnation',
           origin: '1.2.3',
           snapshot: { ...NOTHING_SEEN, xmin: 3n, xmax: 3n },
         },
@@ -147,13 +148,13 @@ describe('what another program wrote', function () {
     ['random bytes', randomBytes(1_000)],
     ['a million bytes', Buffer.alloc(1_000_000, 'x')],
   ] as const) {
-    it(`as the value of a variant, ${what}, is replaced by the answer`, async () => {
+    it(`replaces ${what} in place of a value with the answer`, async () => {
       await engine.redis.hset(key(), 'v', bytes)
       await heals(patient)
     })
   }
 
-  it('in place of a value, of a format before ours but of this incarnation, is replaced', async () => {
+  it('replaces a value of an older format with the same incarnation', async () => {
     await heals()
     const bytes = await engine.redis.hgetBuffer(key(), 'v')
     bytes?.writeUInt8(2, 0)
@@ -173,13 +174,13 @@ describe('what another program wrote', function () {
     `a:${'9'.repeat(400)}`,
     'a:99999999999999',
   ]) {
-    it(`as a lease, "${lease.slice(0, 20)}", holds nobody up`, async () => {
+    it(`does not wait for the invalid lease "${lease.slice(0, 20)}"`, async () => {
       await engine.redis.hset(key(), '~v', lease)
       await heals()
     })
   }
 
-  it('as further fields of an entry, leaves the entry alone', async () => {
+  it('ignores additional fields of an entry', async () => {
     await engine.redis.hset(key(), 'name', 'Lea', randomBytes(8), randomBytes(8), '', '')
     await heals()
   })
@@ -190,14 +191,14 @@ describe('what another program wrote', function () {
     randomBytes(50),
     Buffer.from([0xff, 0xfe]),
   ]) {
-    it(`as a watermark, ${text.length} bytes (${text[0]}), is replaced by an owner`, async () => {
+    it(`replaces an invalid watermark of ${text.length} bytes (${text[0]})`, async () => {
       await engine.redis.hset(watermarkKey(engine.prefix), 'entity', text)
       const invalidationStore = createInvalidationStore(engine.redis, engine.prefix)
       const expected = await invalidationStore.read('entity')
       expect(decodeWatermark(expected)).to.equal(null)
       await heals()
       const next = {
-        ...{ incarnation: 'life', origin: '1.2.3', asOfMs: 1, part: 0, keyVersion: 1 },
+        ...{ incarnation: 'incarnation', origin: '1.2.3', asOfMs: 1, part: 0, keyVersion: 1 },
         ...{ snapshot: { xmin: 3n, xmax: 3n, xip: [], text: '3:3:' }, fingerprint: 'f' },
       }
       const advance = { resource: entity, expected, next, keys: new Set<string>(), flush: false }
@@ -206,17 +207,17 @@ describe('what another program wrote', function () {
     })
   }
 
-  it('as a value of 9 MB that does not arrive in time, is replaced by the next read', async () => {
+  it('replaces a 9 MB value that does not arrive in time at the next read', async () => {
     await putLarge(key(), 'v', 9 * 2 ** 20)
     const found = patient.store.find(fieldAt(key()), new TimeBudget(0.5))
     expect(await found.catch(({ name }: Error) => name)).to.equal('StoreUnavailable')
-    // Little time says nothing of the server.
+    // A short budget is no evidence that the server is down.
     expect(isUsable(patient.store)).to.equal(true)
     await heals(patient)
     expect(await engine.redis.hstrlen(key(), 'v')).to.be.below(1_000)
   })
 
-  it('as a value of 9 MB, leaves an entry a hit that is read behind it', async () => {
+  it('still serves another entry as a hit while a 9 MB value is read on the same connection', async () => {
     await until(async () => (await read(patient, '1')) === 'hit')
     const loads = await patient.loads()
     await putLarge(key(), 'v', 9 * 2 ** 20)
@@ -226,7 +227,7 @@ describe('what another program wrote', function () {
     expect(await patient.loads()).to.equal(loads + 1)
   })
 
-  it('as a huge field beside the watermarks, does not hold up the poll', async () => {
+  it('is not delayed in polling by a huge field beside the watermarks', async () => {
     const hash = watermarkKey(engine.prefix)
     await putLarge(hash, 'theirs', 9 * 2 ** 20)
     const one = await engine.openReader()
@@ -234,7 +235,7 @@ describe('what another program wrote', function () {
     await engine.redis.unlink(hash)
   })
 
-  it('under names of ours, does not stop a verifier, which deletes and reports it', async () => {
+  it('are deleted and reported by the verifier without stopping it', async () => {
     const verifier = createVerifier({
       redis: engine.redis,
       db: engine.db,
@@ -246,7 +247,7 @@ describe('what another program wrote', function () {
     await engine.redis.hset(engine.keyOf('value'), 'v', 'x', '~v', 'x', randomBytes(9), 'x')
     await engine.redis.set(`${engine.prefix}/v1/unknown`, 'x')
     await engine.redis.set(watermarkKey(engine.prefix), 'x')
-    // Leased in a year, so no reader uses it and it accuses nobody.
+    // Leased one year in the future, so readers ignore it and the verifier does not report it.
     await until(async () => (await read(patient)) === 'hit')
     const bytes = (await engine.redis.hgetBuffer(key(), 'v')) as Buffer
     const body = Buffer.from('another answer')

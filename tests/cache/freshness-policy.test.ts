@@ -41,7 +41,7 @@ const broken = defineEntity({
 
 const textOf = ({ body }: Answer) => body?.toString()
 
-describe('the guard', function () {
+describe('freshness policy', function () {
   this.timeout(60_000)
 
   let engine: Engine
@@ -78,7 +78,7 @@ describe('the guard', function () {
     return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000)
   }
 
-  /** Stores a watermark whose `asOf` was so long ago. */
+  /** Stores a watermark whose `asOf` is `agoMs` in the past. */
   async function publish(agoMs: number, change: Partial<Watermark> = {}): Promise<Watermark> {
     const asOfMs = (await redisNow()) - agoMs
     const part = { part: 0, keyVersion: 1, fingerprint: 'rules-1' }
@@ -87,7 +87,7 @@ describe('the guard', function () {
     return mark
   }
 
-  /** Puts an answer there that is no longer true, leased so long ago. */
+  /** Stores an outdated answer, leased `agoMs` ago. */
   async function putOld(agoMs: number, incarnation = ours): Promise<void> {
     const leasedAtMs = (await redisNow()) - agoMs
     const freshUntilMs = leasedAtMs + 10 * MINUTE_MS
@@ -99,7 +99,7 @@ describe('the guard', function () {
 
   const heldBy = ({ store }: TestReader) => store.watermark('entity')
 
-  /** Opens a reader and waits until it has heard of what is published. */
+  /** Opens a reader and waits until it has polled the published watermark. */
   async function open(options: ReaderOptions = {}, mark?: Watermark): Promise<TestReader> {
     const reader = await engine.openReader({ maxStalenessMs: BOUND_MS, ...options })
     if (mark) await untilHeld(reader, mark)
@@ -115,15 +115,15 @@ describe('the guard', function () {
     return cached?.body?.toString() ?? null
   }
 
-  describe('while the watermark moves', () => {
-    it('trusts an entry of any age', async () => {
+  describe('while the watermark advances', () => {
+    it('serves an entry of any age', async () => {
       const reader = await open({}, await publish(BOUND_MS / 2))
       await putOld(9 * MINUTE_MS)
       expect(await read(reader)).to.include({ outcome: 'hit' })
       expect(await reader.loads()).to.equal(0)
     })
 
-    it('takes an entry of another life for absent, and replaces it', async () => {
+    it('treats an entry of another incarnation as absent and replaces it', async () => {
       const reader = await open({}, await publish(0))
       await putOld(0, randomUUID())
       const answer = await read(reader)
@@ -133,7 +133,7 @@ describe('the guard', function () {
       expect(await read(reader)).to.include({ outcome: 'hit' })
     })
 
-    it('does not let an entry of another life stand in for a load that fails', async () => {
+    it('does not serve an entry of another incarnation when a load fails', async () => {
       const reader = await open({}, await publish(0))
       await putOld(0, randomUUID())
       expect(await read(reader, broken).catch((e: unknown) => e)).to.equal(unavailable)
@@ -141,20 +141,21 @@ describe('the guard', function () {
   })
 
   const silences = [
-    { when: 'the watermark has stopped', publishIt: () => publish(BOUND_MS + 1_000) },
+    { when: 'the watermark has stopped advancing', publishIt: () => publish(BOUND_MS + 1_000) },
     { when: 'there is no watermark', publishIt: () => Promise.resolve(undefined) },
   ]
   for (const { when, publishIt } of silences) {
     describe(`while ${when}`, () => {
-      it('trusts an entry that is younger than the bound', async () => {
+      it('serves an entry that is younger than the bound', async () => {
         const reader = await open({}, await publishIt())
         await putOld(BOUND_MS - 2_000)
         expect(await read(reader)).to.include({ outcome: 'hit' })
       })
 
-      it('has an older one loaded again, once for all processes, and says why', async () => {
+      it('reloads an older entry once for all processes, with detail=freshness', async () => {
         const mark = await publishIt()
-        // Somebody who cannot wait for Redis loads for themselves.
+        // With a short timeout a reader would stop waiting for the lease and load the value
+        // itself.
         const patient = { redisTimeoutMs: 5_000 }
         const readers = [await open(patient, mark), await open(patient, mark)]
         await putOld(BOUND_MS + 1)
@@ -171,7 +172,7 @@ describe('the guard', function () {
         expect(loads.reduce((sum, count) => sum + count, 0)).to.equal(1)
       })
 
-      it('lets an older one stand in for a load that fails, marked so', async () => {
+      it('serves an older entry with outcome=stale when a load fails', async () => {
         const reader = await open({}, await publishIt())
         await putOld(BOUND_MS + 1)
         const answer = await read(reader, broken)
@@ -179,20 +180,20 @@ describe('the guard', function () {
         expect(answer).to.include({ outcome: 'stale', detail: 'error' })
       })
 
-      it('never lets it stand in against a token', async () => {
+      it('never serves a stale entry to a request with a consistency token', async () => {
         const consistencyTokens = [{ incarnation: bareUuid(ours), snapshot }]
         const reader = await open({ consistencyTokens: () => consistencyTokens }, await publishIt())
         await putOld(0)
         expect(await read(reader, broken).catch((e: unknown) => e)).to.equal(unavailable)
       })
 
-      it('takes an entry of another life for absent', async () => {
+      it('treats an entry of another incarnation as absent', async () => {
         const reader = await open({}, await publishIt())
         await putOld(0, randomUUID())
         expect(textOf(await read(reader))).to.equal(FRESH)
       })
 
-      it('joins no load that began before the bound', async () => {
+      it('does not join a load that started before the bound', async () => {
         const mark = await publishIt()
         const brief = await open({ maxStalenessMs: 200 }, mark)
         let selected = 0
@@ -212,15 +213,15 @@ describe('the guard', function () {
     })
   }
 
-  describe('while the watermark speaks of another life than our own connections see', () => {
-    it('takes entries of that life for absent, though the watermark moves', async () => {
+  describe('while the watermark is of another incarnation than our own connections see', () => {
+    it("treats entries of the watermark's incarnation as absent even if the watermark advances", async () => {
       const theirs = randomUUID()
       const reader = await open({}, await publish(0, { incarnation: theirs }))
       await putOld(0, theirs)
       expect(textOf(await read(reader))).to.equal(FRESH)
     })
 
-    it('trusts entries of our own while they are young', async () => {
+    it('serves entries of our own incarnation while they are younger than the bound', async () => {
       const reader = await open({}, await publish(0, { incarnation: randomUUID() }))
       await putOld(BOUND_MS - 2_000)
       expect(await read(reader)).to.include({ outcome: 'hit' })
@@ -228,7 +229,7 @@ describe('the guard', function () {
       expect(textOf(await read(reader))).to.equal(FRESH)
     })
 
-    it('trusts nothing while nobody has begun the life that we see', async () => {
+    it('serves no entry while the current incarnation has not begun', async () => {
       const reader = await open({}, await publish(0))
       reader.incarnationTracker.observe(null, performance.now())
       await putOld(0)
@@ -236,8 +237,8 @@ describe('the guard', function () {
     })
   })
 
-  describe('before it knows what our own connections see', () => {
-    /** A reader that has just started, and a watermark that moves: whose, it cannot tell. */
+  describe('before the process knows the current incarnation', () => {
+    /** Opens a reader that does not know the incarnation yet, with an advancing watermark. */
     async function openUnknowing(): Promise<TestReader> {
       const incarnationTracker = new IncarnationTracker()
       const wrapPolicy = () =>
@@ -245,14 +246,14 @@ describe('the guard', function () {
       return open({ wrapPolicy }, await publish(0))
     }
 
-    it('takes nothing for fresh, and replaces what is there', async () => {
+    it('treats every entry as stale and replaces it', async () => {
       const reader = await openUnknowing()
       await putOld(0)
       expect(await read(reader)).to.include({ outcome: 'miss' })
       await until(async () => (await stored()) === FRESH)
     })
 
-    it('lets what is there stand in for a load that fails, marked so', async () => {
+    it('serves an entry with outcome=stale when a load fails', async () => {
       const reader = await openUnknowing()
       await putOld(0)
       const answer = await read(reader, broken)
@@ -261,13 +262,13 @@ describe('the guard', function () {
     })
   })
 
-  describe('where the watermark names another version of the keys', () => {
+  describe('where the watermark enables another key version', () => {
     const names = [
       { keyVersion: 2, detail: 'version' },
       { keyVersion: DISABLED, detail: 'triggers' },
     ]
     for (const { keyVersion, detail } of names) {
-      it(`reads Postgres and fills nothing: ${detail}`, async () => {
+      it(`reads Postgres and stores nothing, with detail=${detail}`, async () => {
         const reader = await open({}, await publish(0, { keyVersion }))
         const answer = await read(reader)
         expect(textOf(answer)).to.equal(FRESH)
@@ -281,7 +282,7 @@ describe('the guard', function () {
   })
 
   describe('when a poll overtakes a read', () => {
-    /** A store whose answers are heard only when the test lets them. */
+    /** A store that delays the results of `find` until the test releases them. */
     function hold() {
       const gate = new EventEmitter()
       let found = 0
@@ -298,7 +299,10 @@ describe('the guard', function () {
       return { wrap, untilFound: () => until(() => found > 0), release: () => gate.emit('open') }
     }
 
-    /** Finds an old entry; before the reader hears of it, it is invalidated and the watermark moves. */
+    /**
+     * Finds an old entry. Before the reader receives it, it is invalidated and the watermark
+     * advances.
+     */
     async function race(wrapMore: (store: EntryStore) => EntryStore = (store) => store) {
       const { wrap, untilFound, release } = hold()
       const before = await publish(BOUND_MS + 1_000)
@@ -312,11 +316,11 @@ describe('the guard', function () {
       return answer
     }
 
-    it('judges by the watermark that was held when the question was sent', async () => {
+    it('applies the watermark that was current when the command was sent', async () => {
       expect(textOf(await race())).to.equal(FRESH)
     })
 
-    it('would serve what is gone if it judged by a later one', async () => {
+    it('would serve an invalidated entry if it applied a later watermark', async () => {
       const answer = await race((store) => ({
         ...store,
         watermark(name) {
@@ -329,7 +333,7 @@ describe('the guard', function () {
     })
   })
 
-  describe('when the connection leads to another Redis than before', () => {
+  describe('after the connection leads to another Redis server', () => {
     let elsewhere: PrivateRedis
     let proxy: Proxy
     before(async () => {
@@ -343,7 +347,7 @@ describe('the guard', function () {
       await elsewhere[Symbol.asyncDispose]()
     })
 
-    /** A replica knows the users of its master. */
+    /** Creates the user of the main server, which a replica would also have. */
     async function admit({ username, password }: URL): Promise<void> {
       if (username === '') return
       const redis = new Redis(elsewhere.url)
@@ -352,7 +356,10 @@ describe('the guard', function () {
       redis.disconnect()
     }
 
-    /** A failover to a replica that lags: there is what the token is against, and an older watermark. */
+    /**
+     * Fails over to a lagging replica that still has the invalidated entry and an older
+     * watermark.
+     */
     async function failOver(polledState: PolledState): Promise<Answer> {
       proxy.lead(testRedisServerUrl())
       const consistencyToken = { incarnation: bareUuid(ours), snapshot }
@@ -370,7 +377,7 @@ describe('the guard', function () {
       replica.disconnect()
       await engine.redis.unlink(engine.keyOf(id))
 
-      // Its connection may break more than once on the way.
+      // The connection may break more than once during the failover.
       const answer = new Promise((resolve) => reader.redis.once('ready', resolve)).then(() =>
         read(reader),
       )
@@ -378,34 +385,34 @@ describe('the guard', function () {
       return answer
     }
 
-    it('has forgotten the watermark before it is used', async () => {
+    it('discards the watermark before the new server is used', async () => {
       const answer = await failOver(new PolledState())
       expect(textOf(answer)).to.equal(FRESH)
       expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
     })
 
-    it('would show what is older than a token if it remembered it', async () => {
-      class Unforgetting extends PolledState {
+    it('would serve a value older than a consistency token if it kept the watermark', async () => {
+      class WithoutReset extends PolledState {
         override reset(): void {}
       }
-      expect(textOf(await failOver(new Unforgetting()))).to.equal(OLD)
+      expect(textOf(await failOver(new WithoutReset()))).to.equal(OLD)
     })
   })
 
-  describe('by tokens', () => {
-    /** A token that the watermark held so far does not cover. */
+  describe('with consistency tokens', () => {
+    /** Returns a token that is later than the published watermark. */
     async function laterToken(): Promise<ConsistencyToken> {
       await sql`update entity set body = body where id = '1'`.execute(engine.db)
       return tokenOf(await currentSnapshot())
     }
 
-    it('uses what is cached once its watermark is at or past them', async () => {
+    it('serves a cached entry once the watermark satisfies the tokens', async () => {
       const reader = await open({ consistencyTokens: () => [tokenOf(snapshot)] }, await publish(0))
       await putOld(MINUTE_MS)
       expect(await read(reader)).to.include({ outcome: 'hit' })
     })
 
-    it('reads for itself, and neither looks nor fills, while one is not covered', async () => {
+    it('reads Postgres and neither reads nor fills Redis while a token is not satisfied', async () => {
       const consistencyToken = await laterToken()
       const consistencyTokens = [tokenOf(snapshot), consistencyToken]
       const reader = await open({ consistencyTokens: () => consistencyTokens }, await publish(0))
@@ -418,7 +425,7 @@ describe('the guard', function () {
       expect(await read(reader)).to.include({ outcome: 'hit' })
     })
 
-    it('joins no load of others while one is not covered', async () => {
+    it('joins no load of another request while a token is not satisfied', async () => {
       const mark = await publish(0)
       let release = () => {}
       const gate = new Promise<void>((resolve) => (release = resolve))
@@ -435,7 +442,7 @@ describe('the guard', function () {
       expect(textOf(await first)).to.equal(FRESH)
     })
 
-    it('covers none of another life, nor one whose life could not be told', async () => {
+    it('is not satisfied for a token of another or an unknown incarnation', async () => {
       const mark = await publish(0)
       for (const consistencyToken of [
         tokenOf(snapshot, randomUUID()),
@@ -447,7 +454,7 @@ describe('the guard', function () {
       }
     })
 
-    it('covers none once the watermark has stopped', async () => {
+    it('is not satisfied once the watermark has stopped advancing', async () => {
       const reader = await open(
         { consistencyTokens: () => [tokenOf(snapshot)] },
         await publish(BOUND_MS + 1),
@@ -457,10 +464,10 @@ describe('the guard', function () {
     })
   })
 
-  // Each check in turn always agrees; what it keeps out must then come through.
-  describe('serves what is old', () => {
+  // For every check: with the check disabled, the stale value must be served.
+  describe('would serve a stale value', () => {
     const theirs = randomUUID()
-    const agree =
+    const override =
       (change: (freshnessPolicy: FreshnessPolicy) => Partial<FreshnessPolicy>) =>
       (freshnessPolicy: FreshnessPolicy) => ({
         ...freshnessPolicy,
@@ -477,14 +484,14 @@ describe('the guard', function () {
       {
         check: 'the bound',
         agoMs: BOUND_MS + 1,
-        wrapPolicy: agree(({ requirement }) => ({
+        wrapPolicy: override(({ requirement }) => ({
           requirement: (...args) => ({ ...requirement(...args), oldestMs: 0 }),
         })),
       },
       {
         check: 'the incarnation of the database',
         incarnation: theirs,
-        wrapPolicy: agree(({ requirement }) => ({
+        wrapPolicy: override(({ requirement }) => ({
           requirement: (...args) => ({ ...requirement(...args), incarnation: bareUuid(theirs) }),
         })),
       },
@@ -492,24 +499,24 @@ describe('the guard', function () {
         check: 'the incarnation of the watermark',
         incarnation: theirs,
         mark: { incarnation: theirs },
-        wrapPolicy: agree(() => ({
+        wrapPolicy: override(() => ({
           requirement: (mark) => ({ incarnation: mark?.incarnation ?? null, oldestMs: 0 }),
         })),
       },
       {
-        check: 'the named version',
+        check: 'the enabled key version',
         mark: { keyVersion: DISABLED },
-        wrapPolicy: agree(() => ({ reasonToBypass: () => undefined })),
+        wrapPolicy: override(() => ({ reasonToBypass: () => undefined })),
       },
       {
         check: 'the tokens',
         consistencyToken: () => tokenOf({ ...snapshot, xmax: snapshot.xmax + 1_000n, xip: [] }),
-        wrapPolicy: agree(() => ({ satisfies: () => true })),
+        wrapPolicy: override(() => ({ satisfies: () => true })),
       },
       {
         check: 'the incarnation of the tokens',
         consistencyToken: () => tokenOf(snapshot, theirs),
-        wrapPolicy: agree(({ satisfies }) => ({
+        wrapPolicy: override(({ satisfies }) => ({
           satisfies: (mark, consistencyTokens, nowMs) => {
             const taken = consistencyTokens.map((consistencyToken) => ({
               ...consistencyToken,
@@ -531,7 +538,7 @@ describe('the guard', function () {
         return textOf(await read(reader))
       }
 
-      it(`if the check of ${check} always agreed, and only then`, async () => {
+      it(`without the check of ${check}, and only then`, async () => {
         expect(await readOld({ wrapPolicy })).to.equal(OLD)
         expect(await readOld({})).to.equal(FRESH)
       })

@@ -8,7 +8,7 @@ import { IncarnationTracker, trackIncarnation } from '../../shared/cache/incarna
 import { until } from '../support/until.ts'
 import { defineEntity, type Engine, openEngine } from './engine.ts'
 
-describe('the life of the database that our own connections see', function () {
+describe('IncarnationTracker', function () {
   this.timeout(60_000)
 
   let engine: Engine
@@ -17,11 +17,11 @@ describe('the life of the database that our own connections see', function () {
   })
   after(() => engine[Symbol.asyncDispose]())
 
-  const beginAnother = () =>
+  const changeIncarnation = () =>
     sql`update invalidation.incarnation set id = ${randomUUID()}`.execute(engine.db)
   const current = async () => bareUuid((await findIncarnation(engine.db)) ?? '')
 
-  it('is not known at first, and then what was asked for last, whichever answer came last', () => {
+  it('is undefined at first and then keeps the observation of the latest query, in any order of replies', () => {
     const incarnationTracker = new IncarnationTracker()
     expect(incarnationTracker.incarnation).to.equal(undefined)
     const [older, newer] = [randomUUID(), randomUUID()]
@@ -32,19 +32,19 @@ describe('the life of the database that our own connections see', function () {
     expect(incarnationTracker.incarnation).to.equal(null)
   })
 
-  it('is learned from every load that is to be stored', async () => {
+  it('is updated by every load that is to be stored', async () => {
     const { reader, incarnationTracker } = await engine.openReader()
-    await beginAnother()
+    await changeIncarnation()
     await reader.read(defineEntity(), { id: '1' }, 'v')
     expect(incarnationTracker.incarnation).to.equal(await current())
   })
 
-  it('is looked for where nothing is loaded, until asked to stop', async () => {
+  it('is updated by polling when nothing is loaded, until the signal aborts', async () => {
     const incarnationTracker = new IncarnationTracker()
     const stop = new AbortController()
     const watching = trackIncarnation(engine.db, incarnationTracker, stop.signal)
     await until(() => incarnationTracker.incarnation !== undefined)
-    await beginAnother()
+    await changeIncarnation()
     const begun = await current()
     await until(() => incarnationTracker.incarnation === begun)
 
@@ -52,7 +52,7 @@ describe('the life of the database that our own connections see', function () {
     await watching
   })
 
-  it('is begun where none has begun, by several processes at once', async () => {
+  it('agrees between processes that begin a missing incarnation concurrently', async () => {
     const incarnations = [new IncarnationTracker(), new IncarnationTracker()]
     const stop = new AbortController()
     await sql`delete from invalidation.incarnation`.execute(engine.db)
@@ -67,7 +67,7 @@ describe('the life of the database that our own connections see', function () {
     await Promise.all(watching)
   })
 
-  it('is not begun by a process that may not, which reports that once', async () => {
+  it('reports once that a role without the right cannot begin an incarnation', async () => {
     const role = `spms_incarnation_${engine.prefix.replaceAll('-', '_')}`
     await sql
       .raw(

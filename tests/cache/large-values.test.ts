@@ -7,7 +7,7 @@ import { defineEntity, type Engine, openEngine, type TestReader } from './engine
 
 const LIMIT_BYTES = 1_000
 
-describe('the reader, of values above the limit', function () {
+describe('reading values above the size limit', function () {
   this.timeout(60_000)
 
   let engine: Engine
@@ -30,7 +30,7 @@ describe('the reader, of values above the limit', function () {
   const fields = () => engine.redis.hkeys(engine.keyOf('1'))
   const untilMarked = () => until(async () => (await fields()).join() === 'v')
 
-  it('answers them, stores nothing of them, counts that, and holds no lease', async () => {
+  it('answers the request, stores only a marker, counts the fill as too_large and holds no lease', async () => {
     const answer = await read(one)
     expect(answer.body?.length).to.be.above(2 * LIMIT_BYTES)
     expect(answer).to.include({ outcome: 'miss', detail: 'large', ttlMs: 0 })
@@ -40,7 +40,7 @@ describe('the reader, of values above the limit', function () {
     await until(async () => (await one.fills('too_large')) === 1)
   })
 
-  it('loads them at once and together, in each process, where it is known that they are large', async () => {
+  it('loads a marked value once per process, without waiting for other processes', async () => {
     await read(one)
     await untilMarked()
     const loads = [await one.loads(), await two.loads()] as const
@@ -48,7 +48,7 @@ describe('the reader, of values above the limit', function () {
     const opened = once(gate, 'open')
     const slow = defineEntity({ afterSelect: () => opened })
     const reading = [one, two].flatMap((from) => Array.from({ length: 10 }, () => read(from, slow)))
-    // None waits for another process, as it would for a lease.
+    // A lease would make one process wait for the other.
     await until(async () => (await one.loads()) > loads[0] && (await two.loads()) > loads[1])
     gate.emit('open')
     const answers = await Promise.all(reading)
@@ -60,7 +60,7 @@ describe('the reader, of values above the limit', function () {
     expect(await two.loads()).to.equal(loads[1] + 1)
   })
 
-  it('joins no load that began before an invalidation', async () => {
+  it('joins no load that started before an invalidation', async () => {
     await read(one)
     await untilMarked()
     const gate = new EventEmitter()
@@ -78,7 +78,7 @@ describe('the reader, of values above the limit', function () {
     expect((await before).body?.toString()).to.contain('xxx')
   })
 
-  it('stores them once they are smaller', async () => {
+  it('stores the value once it is below the limit', async () => {
     await read(one)
     await untilMarked()
     await change('small')

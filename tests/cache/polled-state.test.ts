@@ -17,8 +17,8 @@ const mark: Watermark = {
 const seen = () =>
   parsePoll([1_000_250, ['entity', encodeWatermark(mark), 'other', 'what another build wrote']])
 
-describe('the sight of Redis', () => {
-  it('knows neither the time nor a watermark before a poll, nor after its connection is gone', () => {
+describe('PolledState', () => {
+  it('knows no time and no watermark before the first poll and after a reset', () => {
     const polledState = new PolledState()
     expect(polledState.now()).to.equal(null)
     expect(polledState.watermark('entity')).to.equal(null)
@@ -32,17 +32,17 @@ describe('the sight of Redis', () => {
     expect(polledState.watermark('entity')).to.equal(null)
   })
 
-  it('is never behind: what Redis said counts from when it was asked', () => {
+  it("is never behind Redis: the reply's time counts from when the poll was sent", () => {
     const polledState = new PolledState()
     polledState.set(seen(), performance.now() - 500)
     expect(polledState.now()).to.be.at.least(1_000_750)
   })
 
-  it('compares lives of the database as frames have them', () => {
+  it('stores incarnations in the format of cached values', () => {
     expect(seen().watermarks.get('entity')?.incarnation).to.equal(bareUuid(mark.incarnation))
   })
 
-  it('takes a watermark that it cannot read, or that claims nothing, for none', () => {
+  it('ignores a watermark that is unreadable or that has seen nothing', () => {
     expect(seen().watermarks.get('other')).to.equal(undefined)
     const claimsNothing = encodeWatermark({ ...mark, snapshot: NOTHING_SEEN })
     expect(parsePoll([1_000, ['entity', claimsNothing]]).watermarks.size).to.equal(0)

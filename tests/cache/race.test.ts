@@ -180,8 +180,8 @@ const all: readonly Racers[] = [
   },
 ]
 
-// Whoever reads, loads, fills, commits and invalidates, in whatever order, and whatever comes late.
-describe('races', function () {
+// Random interleavings of reads, loads, fills, commits and invalidations, with delayed replies.
+describe('races between readers, writers and the invalidator', function () {
   this.timeout(process.env.SPMS_LONG ? 3_600_000 : 180_000)
 
   const closers: (() => unknown)[] = []
@@ -204,11 +204,11 @@ describe('races', function () {
     for (const close of closers.toReversed()) await close()
   })
 
-  it('are run for every resource', () => {
+  it('cover every resource', () => {
     expect(all.map(({ resource }) => resource.name)).to.have.members(catalog.map((it) => it.name))
   })
 
-  it('never give an answer older than what was applied, nor leave one in Redis', async () => {
+  it('never return or store an answer older than the last applied change', async () => {
     const results = await check((track) => track)
     for (const [index, result] of results.entries()) {
       const report = await fc.asyncDefaultReportMessage(result)
@@ -216,19 +216,19 @@ describe('races', function () {
     }
   })
 
-  it('are lost, every one, where the check of the lease always agrees', async () => {
+  it('return stale answers for every resource when the lease check is disabled', async () => {
     const results = await check((track) => ({ ...track, stores: track.stores.map(fillAnyway) }))
     for (const [index, { errorInstance }] of results.entries()) {
       expect(errorInstance, all[index]?.resource.name).to.be.instanceOf(StaleAnswer)
     }
   })
 
-  /** Runs the races of all resources side by side, each until it fails. */
+  /** Runs the races of all resources concurrently, each until it fails. */
   const check = (change: (track: Track) => Track) =>
     Promise.all(
       all.map(async (racers, index) => {
         await using race = await openRace(change(tracks[index] as Track), racers)
-        // Awaited, or the race would be closed before it is run.
+        // Without `await`, the race would be closed before it runs.
         return await fc.check(
           fc.asyncProperty(schedules, (picks) => race.run(picks)),
           {
@@ -275,7 +275,7 @@ describe('races', function () {
   }
 })
 
-/** A schedule is long enough for all to come to their end, and drained when it was not. */
+/** Most schedules are long enough to complete; the others are drained afterwards. */
 const schedules = fc.array(fc.record({ stay: fc.boolean(), who: fc.nat(), how: fc.nat() }), {
   minLength: 10,
   maxLength: 50,

@@ -15,51 +15,51 @@ import { type Actor, type Cue, Stage } from '../support/chaos-stage.ts'
 import type { Example } from '../support/closure.ts'
 import { openWorker } from '../support/invalidator.ts'
 
-/** What a race is run on. */
+/** Environment of a race. */
 export interface Track {
   readonly databaseUrl: string
   readonly db: Kysely<Database>
   readonly loader: Loader
-  /** What the loader has seen of the database's life. */
+  /** The database incarnation that the loader has seen. */
   readonly incarnationTracker: IncarnationTracker
-  /** One for each process that reads. */
+  /** One per reading process. */
   readonly stores: readonly EntryStore[]
 }
 
-/** Who races: readers of some answers, and writers of some rows that they are made of. */
+/** The readers and writers of one resource. */
 export interface Racers {
   readonly resource: Resource
   readonly examples: readonly Example[]
-  /** Statements that change an answer; each is given a number that was never used. */
+  /** Statements that change an answer. Each call gets a new number. */
   readonly writes: readonly ((n: number) => string)[]
 }
 
 /** One step of a schedule. */
 export interface Pick {
-  /** Go on with whoever took the last step, if possible. */
+  /** Continue with the actor of the last step, if possible. */
   readonly stay: boolean
-  /** Otherwise, whose turn it is. */
+  /** Otherwise, the index of the next actor. */
   readonly who: number
-  /** What they do: which answer, which change; something may also come too late. */
+  /** Selects the answer, the change, or a delayed reply. */
   readonly how: number
 }
 
 const MOST = { reads: 5, writes: 2, windows: 2 }
-/** Far more than a schedule takes: what keeps answers right here is the lease alone. */
+/** Far longer than a schedule takes, so that only the lease keeps answers right. */
 const MAX_STALENESS_MS = 60_000
-/** One step in so many goes wrong, where it can. */
+/** One in this many steps fails, where it can. */
 const TROUBLE_EVERY = 5
 
-/** Schedules that can be run one after the other. */
+/** Runs schedules one after the other. */
 export interface Race extends AsyncDisposable {
   /**
-   * Runs one schedule, until everybody has come to the end and every commit is applied.
-   * @throws StaleAnswer
+   * Runs one schedule until all actors have finished and every commit is applied.
+   * @throws StaleAnswer if an answer or an entry is older than the last applied change
    */
   run(picks: readonly Pick[]): Promise<void>
 }
 
-/** Prepares a race with an invalidator and a key prefix of its own. */
+/** Prepares a race with its own invalidator and key prefix. */
 export async function openRace(
   { databaseUrl, db, loader, incarnationTracker, stores }: Track,
   { resource, examples, writes }: Racers,
@@ -77,7 +77,8 @@ export async function openRace(
     }),
   })
   const { worker, session, prefix, redis } = invalidator
-  // As its loop does: a schedule may wait for the others for longer than a session may be idle.
+  // The invalidator's loop pings too: a schedule may pause it for longer than the session's idle
+  // timeout.
   const pinging = setInterval(() => void session.ping().catch(() => {}), PING_EVERY_MS)
   worker.acquire([resource])
   const metrics = createCacheMetrics(createRegistry())
@@ -110,7 +111,7 @@ export async function openRace(
     stage = new Stage()
     const readers = stores.map((store) => openReader(stagedStore(stage, store)))
     await redis.unlink(keys)
-    // The bodies that each commit left, and how many commits have been applied.
+    // The bodies after each commit; `applied` is the index of the last applied one.
     const history = [await loadAll()]
     let applied = 0
     const left = { ...MOST }
@@ -214,19 +215,19 @@ export async function openRace(
   }
 }
 
-/** An answer older than what was applied before it was asked for, or left in Redis: it must never be. */
+/** Thrown if an answer or an entry in Redis is older than the last applied change. */
 export class StaleAnswer extends Error {
   override readonly name = 'StaleAnswer'
 }
 
-/** Lets everybody come to the end; whoever waits for what nobody will do loses patience. */
+/** Completes all actors. An actor that waits for a lease that is never released gives up. */
 async function drain(stage: Stage): Promise<void> {
   for (;;) {
     await stage.settled()
     const { cues } = stage
-    const next = cues.find(({ directions: [ordinary] }) => ordinary !== 'ask again')
+    const next = cues.find(({ directions: [ordinary] }) => ordinary !== 'retry')
     if (next) next.give(next.directions[0])
-    else if (cues[0]) cues[0].give('lose patience')
+    else if (cues[0]) cues[0].give('time out')
     else return
   }
 }
@@ -244,8 +245,8 @@ function stagedLoader(stage: () => Stage, loader: Loader): Loader {
 }
 
 /**
- * A store whose commands and replies wait for their cues, and may come too late. `held` reaches the
- * reader only where it joins a load; its pauses between two questions are cues here.
+ * A store whose commands and replies wait for cues and can be delayed. It returns `held` only if
+ * the reader can join a load; pauses between lease requests are cues.
  */
 function stagedStore(stage: Stage, store: EntryStore): EntryStore {
   const flying = new Set<string>()
@@ -258,15 +259,15 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
     async find(field, budget) {
       await stage.cue('find')
       const cached = await store.find(field, budget)
-      await stage.cue('hear what was found')
+      await stage.cue('receive what was found')
       return cached
     },
 
     async lease(field, leaseId, requirement, budget) {
-      if ((await stage.cue('ask for the lease', 'it is lost')) === 'it is lost') {
-        // Redis gets it all the same, some time.
+      if ((await stage.cue('request the lease', 'the command is lost')) === 'the command is lost') {
+        // Redis still executes the command later.
         void stage.act(async () => {
-          await stage.cue('the lost one arrives')
+          await stage.cue('the lost command arrives')
           await store.lease(field, leaseId, requirement, budget)
         })
         throw tooLate()
@@ -278,10 +279,10 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
             stage.follow()
             return reply
           }
-          if ((await stage.cue('ask again', 'lose patience')) === 'ask again') continue
+          if ((await stage.cue('retry', 'time out')) === 'retry') continue
           return { state: 'full', nowMs: reply.nowMs }
         }
-        if ((await stage.cue('hear of the lease', 'the reply is late')) === 'the reply is late') {
+        if ((await stage.cue('receive the lease', 'the reply is late')) === 'the reply is late') {
           throw tooLate()
         }
         if (reply.state === 'lease') flying.add(leaseId)
@@ -300,7 +301,7 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
     release(field, leaseId) {
       flying.delete(leaseId)
       return stage.act(async () => {
-        await stage.cue('give the lease back')
+        await stage.cue('release the lease')
         await store.release(field, leaseId)
       })
     },

@@ -13,7 +13,7 @@ const MINUTE_MS = 60_000
 
 const textOf = ({ body }: Answer) => body?.toString()
 
-/** A thing whose loader stops between its SELECT and its end until it is let go. */
+/** Defines an entity whose loader pauses after its SELECT until it is released. */
 function pausedEntity(options: Parameters<typeof defineEntity>[0] = {}) {
   let selected = 0
   const gate = new EventEmitter()
@@ -36,7 +36,7 @@ const failWith = (staleIfError: boolean, failure?: Error) =>
     afterSelect: () => (failure ? Promise.reject(failure) : undefined),
   })
 
-describe('the reader', function () {
+describe('reader', function () {
   this.timeout(60_000)
 
   let engine: Engine
@@ -68,7 +68,7 @@ describe('the reader', function () {
   const first = '{"body" : "first", "variant" : "v"}'
   const second = '{"body" : "second", "variant" : "v"}'
 
-  /** Fills an entry, and waits until it is no longer fresh. */
+  /** Fills an entry and waits until it has expired. */
   async function fillAndExpire(staleIfError: boolean) {
     const fills = await one.fills('stored')
     await read(one, failWith(staleIfError))
@@ -76,16 +76,16 @@ describe('the reader', function () {
     const field = { key: engine.keyOf('1'), variant: 'v' }
     const cached = await one.store.find(field, new TimeBudget(10_000))
     await until(async () => {
-      // What may not stand in may be gone before anybody looks.
+      // An entry that must not be served stale may already be deleted.
       if (cached === null) return !staleIfError
-      // By Redis' own clock, which a process that heard of it late takes for later than it is.
+      // Also waits for Redis' own clock: the process may take it for later than it is.
       const [seconds, micros] = await engine.redis.time()
       const nowMs = Number(seconds) * 1000 + Number(micros) / 1000
       return Math.min(nowMs, one.store.now()) > cached.freshUntilMs
     })
   }
 
-  it('loads what is missing, keeps it, and answers from Redis from then on', async () => {
+  it('loads a missing value, stores it and then answers from Redis', async () => {
     const loads = await one.loads()
     const miss = await read(one)
     expect(textOf(miss)).to.equal(first)
@@ -102,7 +102,7 @@ describe('the reader', function () {
     expect(await one.loads()).to.equal(loads + 1)
   })
 
-  it('keeps variants apart, and forgets them together', async () => {
+  it('stores variants separately and invalidates them together', async () => {
     await read(one, entity, '1', 'v')
     await read(one, entity, '1', 'w')
     await stored('1', 'v')
@@ -114,19 +114,20 @@ describe('the reader', function () {
     expect(textOf(await read(two, entity, '1', 'w'))).to.contain('second')
   })
 
-  it('keeps that a thing does not exist, for a minute at most', async () => {
+  it('caches for at most one minute that an entity does not exist', async () => {
     const long = defineEntity({ ttlMs: 60 * MINUTE_MS })
-    const miss = await read(one, long, 'nobody')
+    const miss = await read(one, long, 'missing')
     expect(miss).to.include({ outcome: 'miss', body: null })
-    await stored('nobody')
+    await stored('missing')
     const loads = await two.loads()
-    expect(await read(two, long, 'nobody')).to.include({ outcome: 'hit', body: null })
+    expect(await read(two, long, 'missing')).to.include({ outcome: 'hit', body: null })
     expect(await two.loads()).to.equal(loads)
-    expect(await engine.redis.pttl(engine.keyOf('nobody'))).to.be.at.most(MINUTE_MS)
+    expect(await engine.redis.pttl(engine.keyOf('missing'))).to.be.at.most(MINUTE_MS)
   })
 
-  it('keeps no more absent things than it is rationed', async () => {
-    // What a busy machine holds up must not look like a silent Redis: each fill is counted here.
+  it('rate-limits the caching of missing entities', async () => {
+    // A long timeout, so that a busy machine does not look like an unavailable Redis: every fill
+    // counts here.
     const reader = await engine.openReader({ redisTimeoutMs: 10_000 })
     const ids = Array.from({ length: 1_300 }, (_, i) => `absent-${i}`)
     const startedAtMs = performance.now()
@@ -141,13 +142,13 @@ describe('the reader', function () {
       return counts.reduce((sum, count) => sum + count, 0) === ids.length
     })
     expect(await reader.fills('stored')).to.be.within(1_000, 1_001 + 100 * tookS)
-    // A lease that was not used is given back behind the answer.
+    // Unused leases are released after the answer.
     const count = async () => (await engine.redis.keys(engine.keyOf('absent-*'))).length
     const kept = await reader.fills('stored')
     await until(async () => (await count()) === kept)
   })
 
-  it('lets expiries drift apart by a few per cent, downwards', async () => {
+  it('shortens expiries by up to five per cent at random', async () => {
     const ttls: number[] = []
     for (let i = 0; i < 64; i++) {
       const { ttlMs } = await read(one, entity, '1', `jitter ${i}`)
@@ -158,7 +159,7 @@ describe('the reader', function () {
     expect(new Set(ttls).size).to.be.above(32)
   })
 
-  it('keeps an answer no longer than its loader says it is right', async () => {
+  it("stores an answer no longer than the loader's expiresInMs", async () => {
     const brief = defineEntity({ extras: { expiresInMs: 30 } })
     expect((await read(one, brief)).ttlMs).to.be.at.most(30)
     await stored()
@@ -170,7 +171,7 @@ describe('the reader', function () {
     expect(answer).to.include({ outcome: 'miss', ttlMs: 0 })
   })
 
-  it('serves without keeping what is not to be kept, and leaves no lease behind', async () => {
+  it('serves an answer with cacheable=false without storing it, and releases the lease', async () => {
     const fleeting = defineEntity({ extras: { cacheable: false } })
     const answer = await read(one, fleeting)
     expect(textOf(answer)).to.equal(first)
@@ -178,14 +179,14 @@ describe('the reader', function () {
     await until(async () => (await fieldsOf()).length === 0)
   })
 
-  it('gives the lease back when a load fails', async () => {
+  it('releases the lease when a load fails', async () => {
     const broken = defineEntity({ afterSelect: () => Promise.reject(new Error('broken')) })
     const error = await read(one, broken).catch((e: unknown) => e)
     expect(error).to.be.instanceOf(Error).with.property('message', 'broken')
     await until(async () => (await fieldsOf()).length === 0)
   })
 
-  it('begins a load again that lost a deadlock against others’ locks', async () => {
+  it('retries a load that lost a deadlock', async () => {
     await sql`create table crossed ()`.execute(engine.db)
     const { resource, release, untilSelected } = pausedEntity()
     const crossing: Resource = {
@@ -198,7 +199,7 @@ describe('the reader', function () {
     }
     await engine.db.connection().execute(async (other) => {
       await sql`begin`.execute(other)
-      // So that it is the load that loses.
+      // Makes Postgres cancel the load instead of this transaction.
       await sql`set local deadlock_timeout = '1min'`.execute(other)
       await sql`lock table crossed in access exclusive mode`.execute(other)
       const answer = read(one, crossing)
@@ -211,7 +212,7 @@ describe('the reader', function () {
     await untilSelected(2)
   })
 
-  it('is busy for those whose load loses again and again', async () => {
+  it('rejects with unavailable after a load has lost three deadlocks', async () => {
     let loads = 0
     const losing = defineEntity({
       afterSelect() {
@@ -224,7 +225,7 @@ describe('the reader', function () {
     expect(loads).to.equal(3)
   })
 
-  it('neither asks nor fills Redis when it is switched off or does not cache the resource', async () => {
+  it('neither reads nor fills Redis if caching is off or the resource is not cached', async () => {
     const off = await engine.openReader({ wrap: () => null })
     const partial = await engine.openReader({ isCached: ({ name }) => name !== 'entity' })
     await read(one)
@@ -239,8 +240,8 @@ describe('the reader', function () {
     expect(await fieldsOf('2')).to.deep.equal([])
   })
 
-  describe('when many ask at once', () => {
-    it('loads once in a process, and everybody else joins', async () => {
+  describe('with concurrent requests', () => {
+    it('loads once per process and lets all others join', async () => {
       const { resource, release, untilSelected } = pausedEntity()
       const loads = await one.loads()
       const answers = Array.from({ length: 50 }, () => read(one, resource))
@@ -267,7 +268,7 @@ describe('the reader', function () {
       expect([await one.loads(), await two.loads()]).to.deep.equal([loads[0] + 1, loads[1]])
     })
 
-    it('loads for itself, and fills nothing, when another takes longer than a second', async () => {
+    it('loads without filling when another process holds the lease for longer than a second', async () => {
       await engine.redis.hset(engine.keyOf('1'), '~v', `dead.1:${Date.now() + 4_000}`)
       const startedAtMs = performance.now()
       const answer = await read(one)
@@ -277,13 +278,13 @@ describe('the reader', function () {
       expect(await fieldsOf()).to.deep.equal(['~v'])
     })
 
-    it('takes over where a holder has died', async () => {
+    it('takes over an expired lease', async () => {
       await engine.redis.hset(engine.keyOf('1'), '~v', 'dead.1:1')
       expect(await read(one)).to.include({ outcome: 'miss' })
       await stored()
     })
 
-    it('fails those who joined a load that fails, and loads anew for the next', async () => {
+    it('rejects all requests that joined a failing load, and loads again for the next', async () => {
       let fail = true
       const { resource, release, untilSelected } = pausedEntity()
       const failing: Resource = {
@@ -318,7 +319,7 @@ describe('the reader', function () {
       expect(textOf(await read(one))).to.equal(second)
     })
 
-    it('joins nobody who comes afterwards to the older load', async () => {
+    it('lets no later request join the older load', async () => {
       const { resource, release, untilSelected } = pausedEntity()
       const before = read(one, resource)
       await untilSelected()
@@ -334,8 +335,8 @@ describe('the reader', function () {
     })
   })
 
-  describe('when Redis does not keep up', () => {
-    it('loads and does not fill when the lease came too late to be believed', async () => {
+  describe('when Redis is slow', () => {
+    it('loads without filling when the lease reply came too late', async () => {
       let fills = 0
       const late = await engine.openReader({
         wrap: (store) => ({
@@ -358,7 +359,7 @@ describe('the reader', function () {
       expect(await engine.redis.hexists(engine.keyOf('1'), 'v')).to.equal(0)
     })
 
-    it('answers although the fill fails, and says so', async () => {
+    it('answers although the fill fails, and reports the error', async () => {
       const failure = new StoreUnavailable('gone')
       const reader = await engine.openReader({
         wrap: (store) => ({ ...store, fill: () => Promise.reject(failure) }),
@@ -371,7 +372,7 @@ describe('the reader', function () {
 
   describe('when a load fails', () => {
     const unavailable = Object.assign(new Error('connection lost'), { code: '08006' })
-    it('serves an expired entry where that is allowed and Postgres is away', async () => {
+    it('serves an expired entry if staleIfError is set and Postgres is unavailable', async () => {
       await fillAndExpire(true)
       const answer = await read(one, failWith(true, unavailable))
       expect(textOf(answer)).to.equal(first)
@@ -379,19 +380,19 @@ describe('the reader', function () {
       expect(answer.ttlMs).to.be.below(0)
     })
 
-    it('serves an expired entry where that is allowed and there are too many loads', async () => {
+    it('serves an expired entry if staleIfError is set and too many loads are queued', async () => {
       await fillAndExpire(true)
       const busy = new PublicError('unavailable', 'The server is busy.')
       expect(await read(one, failWith(true, busy))).to.include({ outcome: 'stale' })
     })
 
-    it('serves no expired entry where that is not allowed', async () => {
+    it('serves no expired entry without staleIfError', async () => {
       await fillAndExpire(false)
       const error = await read(one, failWith(false, unavailable)).catch((e: unknown) => e)
       expect(error).to.equal(unavailable)
     })
 
-    it('serves no expired entry for a query that Postgres refuses', async () => {
+    it('serves no expired entry when Postgres rejects the query', async () => {
       await fillAndExpire(true)
       const error = await read(one, {
         ...failWith(true),
@@ -410,7 +411,7 @@ describe('the reader', function () {
       expect(error).to.equal(unavailable)
     })
 
-    it('keeps an expired entry for five minutes where it may stand in, else not', async () => {
+    it('keeps an expired entry for five minutes with staleIfError only', async () => {
       await read(one, failWith(true))
       await stored()
       expect(await engine.redis.pttl(engine.keyOf('1'))).to.be.within(

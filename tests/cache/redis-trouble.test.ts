@@ -9,9 +9,9 @@ import { defineEntity, type Engine, isUsable, openEngine, type TestReader } from
 
 const COMMAND_MS = 50
 const BUDGET_MS = 80
-/** Where it is not time that is tried. */
+/** A long timeout for tests that do not measure time. */
 const CALM_MS = 2_000
-/** What a busy machine may add to any wait. */
+/** Tolerance in milliseconds that a busy machine may add to any wait. */
 const SLACK_MS = 60
 
 const first = '{"body" : "first", "variant" : "v"}'
@@ -19,7 +19,7 @@ const first = '{"body" : "first", "variant" : "v"}'
 const read = ({ reader }: TestReader, id = '1', entity = defineEntity()) =>
   reader.read(entity, { id }, 'v')
 
-/** Counts what is sent. */
+/** Counts the commands that a store sends. */
 function counting(sent: Record<'find' | 'lease' | 'fill', number>) {
   return (store: EntryStore): EntryStore => ({
     ...store,
@@ -29,7 +29,7 @@ function counting(sent: Record<'find' | 'lease' | 'fill', number>) {
   })
 }
 
-/** Reads, and says how long it was from the question to the start of the load. */
+/** Reads and measures the time from the request to the start of the load. */
 async function timeToLoad(from: TestReader): Promise<{ answer: Answer; tookMs: number }> {
   const askedAtMs = performance.now()
   let selectedAtMs = 0
@@ -38,7 +38,7 @@ async function timeToLoad(from: TestReader): Promise<{ answer: Answer; tookMs: n
   return { answer, tookMs: selectedAtMs - askedAtMs }
 }
 
-describe('the engine with a Redis in trouble', function () {
+describe('the engine with a failing Redis', function () {
   this.timeout(60_000)
 
   let redis: PrivateRedis
@@ -69,10 +69,10 @@ describe('the engine with a Redis in trouble', function () {
     expect(await client.get('a')).to.equal('of a')
   })
 
-  it('does not fill under a lease that Redis gave after the reader had gone on', async () => {
+  it('does not fill under a lease whose reply came after the reader had continued', async () => {
     const sent = { find: 0, lease: 0, fill: 0 }
     const one = await engine.openReader({ wrap: counting(sent) })
-    // Reads go through, scripts wait: the lease is taken when nobody expects it any more.
+    // PAUSE WRITE lets reads through and delays scripts, so the lease is taken after the timeout.
     await engine.redis.client('PAUSE', 2 * COMMAND_MS, 'WRITE')
     const answer = await read(one)
     expect(answer.body?.toString()).to.equal(first)
@@ -82,7 +82,7 @@ describe('the engine with a Redis in trouble', function () {
     expect(await engine.redis.hexists(engine.keyOf('1'), 'v')).to.equal(0)
   })
 
-  it('leaves nobody waiting for a lease that came too late', async () => {
+  it('leaves no other reader waiting for a lease whose reply came too late', async () => {
     const one = await engine.openReader()
     await engine.redis.client('PAUSE', 2 * COMMAND_MS, 'WRITE')
     await read(one)
@@ -93,7 +93,7 @@ describe('the engine with a Redis in trouble', function () {
     expect(tookMs).to.be.below(500)
   })
 
-  it('takes an answer that came while this process was busy for an answer in time', async () => {
+  it('accepts a reply that arrived in time while the event loop was blocked', async () => {
     const one = await engine.openReader()
     await read(one)
     await until(async () => (await engine.redis.exists(engine.keyOf('1'))) === 1)
@@ -105,7 +105,7 @@ describe('the engine with a Redis in trouble', function () {
     expect(isUsable(one.store)).to.equal(true)
   })
 
-  it('uses it for other entries where one is answered with errors', async () => {
+  it('still uses Redis for other entries when it answers one with errors', async () => {
     const readers = await Promise.all(
       Array.from({ length: 6 }, () => engine.openReader({ redisTimeoutMs: CALM_MS })),
     )
@@ -116,7 +116,7 @@ describe('the engine with a Redis in trouble', function () {
     }
     await engine.redis.config('SET', 'maxmemory', '1', 'maxmemory-policy', 'noeviction')
     try {
-      // Nothing can be leased, of which each is told in an error.
+      // No lease can be stored; Redis answers each request with an error.
       const answers = await Promise.all(
         readers.flatMap((reader) => Array.from({ length: 10 }, (_, n) => read(reader, `${n}-`))),
       )
@@ -129,7 +129,7 @@ describe('the engine with a Redis in trouble', function () {
     }
   })
 
-  it('uses it for other entries where the key of one was replaced by hand', async () => {
+  it('still uses Redis for other entries when a key was overwritten by hand', async () => {
     const readers = await Promise.all(
       Array.from({ length: 6 }, () => engine.openReader({ redisTimeoutMs: CALM_MS })),
     )
@@ -152,7 +152,7 @@ describe('the engine with a Redis in trouble', function () {
     expect(new Set(outcomes)).to.deep.equal(new Set(['hit']))
   })
 
-  it('stops trying a server that does not serve', async () => {
+  it('stops using a server that does not execute commands', async () => {
     const one = await engine.openReader()
     await until(async () => (await read(one)).outcome === 'hit')
     const busy = engine.redis.duplicate({ commandTimeout: 60_000 })
@@ -173,20 +173,21 @@ describe('the engine with a Redis in trouble', function () {
     await until(async () => (await read(one)).outcome === 'hit')
   })
 
-  it('asks how long a value is that did not arrive in time, and replaces one that is too large', async () => {
+  it('checks the length of a value that did not arrive in time, and replaces one that is too large', async () => {
     const large = await engine.openReader({ redisTimeoutMs: CALM_MS })
     const one = await engine.openReader({ redisTimeoutMs: CALM_MS, maxValueBytes: 10 })
     await until(async () => (await read(large)).outcome === 'hit')
     const fieldOf = (id: string) => ({ key: engine.keyOf(id), variant: 'v' })
     const field = fieldOf('1')
-    // Without need it asks for no length.
+    // A read in time requests no length.
     expect(await one.store.find(field, new TimeBudget(CALM_MS))).to.not.equal(null)
     await redis.freeze()
     const failure = await one.store.find(field, new TimeBudget(50)).catch((error: unknown) => error)
     expect(failure).to.have.property('name', 'StoreUnavailable')
     await redis.thaw()
     await until(() => isUsable(one.store))
-    // Each read asks until another value is there, or a burst would ask for the large one again.
+    // Until it is replaced, every read checks the length: otherwise a burst would fetch the large
+    // value.
     const found = [1, 2, 3].map(() => one.store.find(field, new TimeBudget(CALM_MS)))
     expect(await Promise.all(found)).to.deep.equal([null, null, null])
     const requirement = { incarnation: one.incarnationTracker.incarnation ?? null, oldestMs: 0 }
@@ -200,7 +201,7 @@ describe('the engine with a Redis in trouble', function () {
     }
   })
 
-  describe('that is slow', () => {
+  describe('when Redis is slow', () => {
     let proxy: Proxy
     before(async () => {
       proxy = await createProxy(redis.url)
@@ -211,7 +212,7 @@ describe('the engine with a Redis in trouble', function () {
       proxy.delayMs = 0
     })
 
-    it('waits for one command no longer than its time-out', async () => {
+    it('waits for one command no longer than its timeout', async () => {
       const one = await engine.openReader({ redisUrl: proxy.url })
       proxy.delayMs = 4 * COMMAND_MS
       const { answer, tookMs } = await timeToLoad(one)
@@ -222,11 +223,11 @@ describe('the engine with a Redis in trouble', function () {
     it('waits for all commands of a read no longer than its budget', async () => {
       const sent = { find: 0, lease: 0, fill: 0 }
       const one = await engine.openReader({ redisUrl: proxy.url, wrap: counting(sent) })
-      await engine.redis.hset(engine.keyOf('1'), '~v', `somebody.1:${Date.now() + 4_000}`)
+      await engine.redis.hset(engine.keyOf('1'), '~v', `other.1:${Date.now() + 4_000}`)
       proxy.delayMs = 25
       const { answer, tookMs } = await timeToLoad(one)
       expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
-      // A budget for each command would let it ask for the lease until its patience ends.
+      // With a budget per command the reader would keep requesting the lease for one second.
       expect(sent.find + sent.lease).to.be.within(3, 1 + Math.ceil(BUDGET_MS / proxy.delayMs))
       expect(tookMs).to.be.below(BUDGET_MS + 3 * 16 + SLACK_MS)
     })
@@ -244,7 +245,7 @@ describe('the engine with a Redis in trouble', function () {
       expect(budget.leftMs).to.equal(0)
     })
 
-    it('goes on trying when commands fail for want of a budget alone', async () => {
+    it('keeps using Redis when commands fail only because the budget is spent', async () => {
       const one = await engine.openReader({ redisUrl: proxy.url })
       proxy.delayMs = 30
       for (let n = 0; n < 10; n++) {
@@ -257,7 +258,7 @@ describe('the engine with a Redis in trouble', function () {
       expect(isUsable(one.store)).to.equal(true)
     })
 
-    it('uses it while it answers in time', async () => {
+    it('uses Redis while it answers in time', async () => {
       const one = await engine.openReader({ redisUrl: proxy.url })
       proxy.delayMs = 20
       expect(await read(one)).to.include({ outcome: 'miss' })
@@ -266,8 +267,8 @@ describe('the engine with a Redis in trouble', function () {
     })
   })
 
-  describe('that does not answer', () => {
-    it('soon stops asking, and comes back by itself', async () => {
+  describe('when Redis does not answer', () => {
+    it('soon stops using Redis and resumes automatically', async () => {
       const one = await engine.openReader()
       await redis.freeze()
       const waits: number[] = []
@@ -286,7 +287,7 @@ describe('the engine with a Redis in trouble', function () {
       await until(async () => (await read(one)).outcome === 'hit')
     })
 
-    it('takes nothing from before that an invalidation took away meanwhile', async () => {
+    it('serves no entry that was invalidated meanwhile', async () => {
       const one = await engine.openReader()
       await read(one)
       await until(async () => (await engine.redis.exists(engine.keyOf('1'))) === 1)
@@ -300,8 +301,8 @@ describe('the engine with a Redis in trouble', function () {
     })
   })
 
-  describe('that is gone', () => {
-    it('loses no answer, neither when it goes nor when it comes', async () => {
+  describe('when Redis is down', () => {
+    it('answers every request while Redis stops and starts', async () => {
       const one = await engine.openReader()
       await read(one)
       const answers: Answer[] = []
@@ -320,7 +321,7 @@ describe('the engine with a Redis in trouble', function () {
       expect(new Set(answers.map(({ body }) => body?.toString()))).to.deep.equal(new Set([first]))
     })
 
-    it('is taken up when it comes, though it was not there at the start', async () => {
+    it('connects to Redis later if it was down at the start', async () => {
       await redis.stop()
       const one = await engine.openReader({ isAlone: true })
       expect(await read(one)).to.include({ outcome: 'bypass', detail: 'redis' })

@@ -33,7 +33,7 @@ describe('readers after a restart of Postgres without an invalidator', function 
     await postgres[Symbol.asyncDispose]()
   })
 
-  /** A reader whose process looks for the incarnation, as `api/main.ts` does. */
+  /** Opens a reader that tracks the incarnation, as `api/main.ts` does. */
   async function open(maxStalenessMs: number): Promise<TestReader> {
     const reader = await engine.openReader({ maxStalenessMs, redisTimeoutMs: 2_000 })
     watching.push(
@@ -51,10 +51,10 @@ describe('readers after a restart of Postgres without an invalidator', function 
   const loads = async () => (await readers[0].loads()) + (await readers[1].loads())
 
   for (const [how, end] of [
-    ['was stopped', () => postgres.stop()],
-    ['has crashed', () => postgres.crash()],
+    ['stopped', () => postgres.stop()],
+    ['crashed', () => postgres.crash()],
   ] as const) {
-    it(`load each entry once per MAX_STALENESS_MS when it ${how}`, async () => {
+    it(`load each entry once per MAX_STALENESS_MS after Postgres ${how}`, async () => {
       for (const reader of readers) await until(async () => (await outcome(reader)) === 'hit')
       const before = readers[0].incarnationTracker.incarnation
       await end()
@@ -81,7 +81,7 @@ describe('readers after a restart of Postgres without an invalidator', function 
     })
   }
 
-  it('are answered with nothing stale once an invalidator comes, which flushes once', async () => {
+  it('serve nothing stale once an invalidator starts, which flushes once', async () => {
     const patient = await open(3_600_000)
     await until(() => typeof patient.incarnationTracker.incarnation === 'string')
     await until(async () => (await outcome(patient)) === 'hit')

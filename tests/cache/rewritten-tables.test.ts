@@ -7,7 +7,7 @@ import { PublicError } from '../../shared/errors.ts'
 import { until } from '../support/until.ts'
 import { defineEntity, type Engine, openEngine, type TestReader } from './engine.ts'
 
-/** A transaction that leaves the rows as they are, and makes older snapshots find none. */
+/** Transactions that keep the rows but make older snapshots of the table empty. */
 const REWRITES = [
   ['changes the type of a column', 'alter table entity alter column body type char(9)'],
   [
@@ -17,21 +17,21 @@ const REWRITES = [
   ],
   ['makes the table unlogged', 'alter table entity set unlogged'],
   [
-    'truncates and fills the table again',
+    'truncates and refills the table',
     `create temporary table kept on commit drop as table entity; truncate entity; insert into entity select * from kept`,
   ],
   [
-    'exchanges the table for a copy by renaming',
+    'replaces the table with a copy by renaming',
     `create table copied as table entity; alter table entity rename to old_entity;
      alter table copied rename to entity; drop table old_entity`,
   ],
   [
-    'drops the table and makes it again',
+    'drops and recreates the table',
     `create temporary table kept on commit drop as table entity; drop table entity; create table entity as table kept`,
   ],
 ] as const
 
-describe('a read that waits for a transaction', () => {
+describe('reading while another transaction rewrites the table', () => {
   let engine: Engine
   let one: TestReader
   let other: Client
@@ -66,7 +66,9 @@ describe('a read that waits for a transaction', () => {
     return rows.length > 0
   }
 
-  /** Begins a read while a transaction has locked the table, and commits when it waits. */
+  /**
+   * Starts a read while a transaction holds a table lock, and commits once the read waits for it.
+   */
   async function during<T>(statements: string, read: () => Promise<T>): Promise<T> {
     await other.query(`begin; ${statements}`)
     const reading = read()
@@ -77,7 +79,7 @@ describe('a read that waits for a transaction', () => {
   }
 
   for (const [what, statements] of REWRITES) {
-    it(`that ${what} finds the rows all the same, cached or not`, async () => {
+    it(`finds the rows after a transaction that ${what}, with and without cache`, async () => {
       const answer = await during(statements, () => one.reader.read(entity, { id: '1' }, 'v'))
       expect(answer.body?.toString()).to.match(/"first *"/)
       const queried = await during(statements, () =>
@@ -91,7 +93,7 @@ describe('a read that waits for a transaction', () => {
     })
   }
 
-  it('that rewrites the table during each attempt finds the rows, since the last one locks the table', async () => {
+  it('locks the table on the last attempt if the table is rewritten during each attempt', async () => {
     let attempts = 0
     const rewrites: Promise<unknown>[] = []
     const found = await one.reader.query(async (trx) => {
@@ -108,7 +110,7 @@ describe('a read that waits for a transaction', () => {
     expect(attempts).to.equal(3)
   })
 
-  it('that rewrites the table would find none, if its files were never looked at', async () => {
+  it("would find no rows without the check of the table's files", async () => {
     const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(
       engine.db,
     )

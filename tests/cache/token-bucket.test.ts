@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { TokenBucket } from '../../shared/cache/token-bucket.ts'
 
-describe('a ration', () => {
-  it('gives a burst at once, then so many a second, and saves up no more than the burst', () => {
+describe('TokenBucket', () => {
+  it('allows a burst, then a fixed rate, and saves up at most one burst', () => {
     let nowMs = 0
     const bucket = new TokenBucket(10, 3, () => nowMs)
     const takeAll = () => {
