@@ -21,7 +21,7 @@ const RULES: RulesDefinition = {
   ],
 }
 
-describe('a watched table that comes with the event log', () => {
+describe('a watched table that the installation creates', () => {
   let database: TestDatabase
   let client: Client
   beforeEach(async () => {
@@ -38,7 +38,7 @@ describe('a watched table that comes with the event log', () => {
     (await client.query<{ op: string; keys: unknown }>('select op, keys from invalidation.event'))
       .rows
 
-  it('is created by the first installation, and kept with its rows by the next', async () => {
+  it('is created by the first installation and kept with its rows by the next', async () => {
     expect((await install(database.url, RULES)).changed).to.deep.equal([TABLE])
     await client.query(`insert into ${TABLE} values (1, 'wren')`)
     expect((await install(database.url, RULES)).changed).to.deep.equal([])
@@ -47,7 +47,7 @@ describe('a watched table that comes with the event log', () => {
     ])
   })
 
-  it('reports its changes like any other, and no problem of the log', async () => {
+  it('logs its changes like any other table, without a problem in the status', async () => {
     const { warnings } = await install(database.url, RULES)
     expect(warnings).to.deep.equal([])
     await client.query(`insert into ${TABLE} values (1, 'wren')`)
@@ -70,7 +70,7 @@ describe('a watched table that comes with the event log', () => {
     expect(await events()).to.have.length(1)
   })
 
-  it('goes with the event log', async () => {
+  it('is dropped by uninstall', async () => {
     await install(database.url, RULES)
     await uninstall(database.url, 0)
     const { rows } = await client.query(

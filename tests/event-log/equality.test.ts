@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { type EventLog, openEventLog } from './event-log.ts'
 
-/** Primary keys of types in which `=` calls two values equal that have different texts. */
+/** Primary keys of types in which `=` treats values with different texts as equal. */
 const PRIMARY_KEYS = [
   { type: 'text collate caseless', before: `'a'`, after: `'A'`, other: `'z'` },
   { type: 'text collate normalised', before: `U&'\\00e9'`, after: `U&'e\\0301'`, other: `'z'` },
@@ -11,7 +11,7 @@ const PRIMARY_KEYS = [
   { type: 'double precision', before: '0', after: `'-0'`, other: '9' },
 ].map((one, i) => ({ ...one, table: `keyed_${i}` }))
 
-describe('what a statement logs where SQL calls different values equal', () => {
+describe('events of values that SQL treats as equal but that have different texts', () => {
   let log: EventLog
 
   before(async () => {
@@ -41,25 +41,25 @@ describe('what a statement logs where SQL calls different values equal', () => {
 
   const TWO = `insert into address values (1, 'ann@x', 'Perth'), (2, 'ANN@X', 'Perth')`
 
-  it('names every text that several inserted rows have', async () => {
+  it('list every text of several inserted rows', async () => {
     expect(await log.logged(TWO)).to.eql(['address I all [["Perth","ANN@X"],["Perth","ann@x"]]'])
   })
 
-  it('names every text that several deleted rows had', async () => {
+  it('list every text of several deleted rows', async () => {
     await log.client.query(TWO)
     expect(await log.logged('delete from address')).to.eql([
       'address D all [["Perth","ANN@X"],["Perth","ann@x"]]',
     ])
   })
 
-  it('names the old and the new text of one row', async () => {
+  it('list the old and the new text of one updated row', async () => {
     await log.client.query(`insert into address values (1, 'ann@x', 'Perth')`)
     expect(await log.logged(`update address set email = 'Ann@x'`)).to.eql([
       'address U email [["Perth","Ann@x"],["Perth","ann@x"]]',
     ])
   })
 
-  it('names the old and the new texts of several rows', async () => {
+  it('list the old and the new texts of several updated rows', async () => {
     await log.client.query(TWO)
     expect(await log.logged('update address set email = initcap(email)')).to.eql([
       'address U email [["Perth","ANN@X"],["Perth","Ann@X"],["Perth","ann@x"]]',
@@ -69,7 +69,7 @@ describe('what a statement logs where SQL calls different values equal', () => {
     ])
   })
 
-  it('names both forms of a text that differ in their Unicode normalisation only', async () => {
+  it('list both texts that differ only in their Unicode normalisation', async () => {
     await log.client.query(
       `insert into address select id, null, U&'\\00e9' from generate_series(1, 2) id`,
     )
@@ -78,7 +78,7 @@ describe('what a statement logs where SQL calls different values equal', () => {
     ])
   })
 
-  it('counts a key column of a primary key that changed its case as gone and come', async () => {
+  it('treat a case change in a primary key column as a deleted and an inserted row', async () => {
     await log.client.query(`insert into tag values ('a', 1), ('b', 1)`)
     expect(await log.logged(`update tag set code = 'A' where code = 'a'`)).to.eql([
       'tag U all [["A"],["a"]]',
@@ -89,7 +89,7 @@ describe('what a statement logs where SQL calls different values equal', () => {
   })
 
   for (const { table, type, before, after, other } of PRIMARY_KEYS) {
-    it(`counts a primary key (${type}) that changes from ${before} to ${after} as gone and come`, async () => {
+    it(`treat a primary key (${type}) that changes from ${before} to ${after} as a deleted and an inserted row`, async () => {
       const change = `update ${table} set id = case when owner = 7 then ${after} else id end`
       await log.client.query(`insert into ${table} values (${before}, 7)`)
       expect(await log.logged(change), 'alone').to.eql([`${table} U all [["7"]]`])

@@ -3,29 +3,29 @@ import type { RulesDefinition } from '../../db/event-log/definition.ts'
 import { install, type InstallReport } from '../../db/event-log/install.ts'
 import { createEmptyDatabase } from '../support/database.ts'
 
-/** What the log says of one statement, with names for numbers. */
+/** The logged event of one statement, with names instead of ids. */
 export interface Entry {
   readonly table: string
   readonly op: string
-  /** The watched columns that differ; `all` for all ones. */
+  /** The changed watched columns; `all` if the event covers all columns. */
   readonly changed: string
   readonly keys: readonly (readonly (string | null)[])[] | readonly string[] | null
 }
 
-/** A database of one test's own with an event log, and a connection to write on. */
+/** A database of one test with an event log, and a connection for writing. */
 export interface EventLog extends AsyncDisposable {
   readonly url: string
   /** A superuser's connection. */
   readonly client: Client
   connect(role?: string): Promise<Client>
   install(definition?: RulesDefinition): Promise<InstallReport>
-  /** What has been logged since the last time, oldest first. */
+  /** Returns and deletes the logged events, oldest first. */
   entries(): Promise<Entry[]>
-  /** Runs a statement, and says what it logged: `bird U name [["1","7"]]`. */
+  /** Runs a statement and returns what it logged, such as `bird U name [["1","7"]]`. */
   logged(sql: string, client?: Client): Promise<string[]>
 }
 
-/** Makes the tables and installs the triggers. */
+/** Creates the tables and installs the triggers. */
 export async function openEventLog(ddl: string, definition: RulesDefinition): Promise<EventLog> {
   const database = await createEmptyDatabase()
   const { url } = database
@@ -86,13 +86,13 @@ export async function openEventLog(ddl: string, definition: RulesDefinition): Pr
   }
 }
 
-/** The keys are sorted: their order within an event means nothing. */
+/** Sorts the keys: their order within an event has no meaning. */
 function describe({ table, op, changed, keys }: Entry): string {
   const sorted = keys && [...keys].map((key) => JSON.stringify(key)).toSorted()
   return `${table} ${op} ${changed}${sorted ? ` [${sorted.join()}]` : ''}`
 }
 
-/** Birds that sit in nests, and the rings on their legs: enough for every kind of statement. */
+/** Tables of birds, nests and leg bands, for every kind of statement. */
 export const AVIARY = `
   create table nest (
     id    bigint primary key,
@@ -115,7 +115,7 @@ export const AVIARY = `
   insert into nest select id, 'oak' from generate_series(1, 5) id;
 `
 
-/** Of a bird everything is watched but when it was last seen. */
+/** Watches every column of `bird` except `last_seen`. */
 export const AVIARY_RULES: RulesDefinition = {
   tables: [
     { name: 'bird', watch: ['name', 'nest_id', 'notes', 'weight'], keys: ['id', 'nest_id'] },

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { Client } from 'pg'
 import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
 
-describe('writers that know nothing of the log, or little good', () => {
+describe('writers that do not cooperate with the event log', () => {
   let log: EventLog
 
   before(async () => {
@@ -23,7 +23,7 @@ describe('writers that know nothing of the log, or little good', () => {
     }
   }
 
-  it('a role without any right on our schema can write, and is logged', async () => {
+  it('a role without any right on the schema can write, and its writes are logged', async () => {
     await as('keeper', 'grant all on bird, nest to $role', async (client) => {
       expect(await log.logged(`insert into bird values (1), (2)`, client)).to.eql([
         'bird I all [["1",null],["2",null]]',
@@ -47,7 +47,7 @@ describe('writers that know nothing of the log, or little good', () => {
     })
   })
 
-  it('session_replication_role = replica does not silence it', async () => {
+  it('session_replication_role = replica does not suppress logging', async () => {
     const client = await log.connect()
     await client.query('set session_replication_role = replica')
     expect(await log.logged('insert into bird values (1, $$a$$)', client)).to.have.lengthOf(1)
@@ -57,7 +57,7 @@ describe('writers that know nothing of the log, or little good', () => {
     await client.end()
   })
 
-  it('settings of the session that change how values are printed change nothing here', async () => {
+  it('session settings for the format of values do not change the logged keys', async () => {
     const client = await log.connect()
     await client.query(`
       set DateStyle = 'German'; set TimeZone = 'Asia/Kathmandu'; set bytea_output = 'escape';
@@ -74,7 +74,7 @@ describe('writers that know nothing of the log, or little good', () => {
     await client.end()
   })
 
-  it('objects of the same name in front in the search path are not taken for ours', async () => {
+  it('objects of the same name earlier in the search path are not used by the triggers', async () => {
     const client = await log.connect()
     await client.query(`
       create schema decoy;
@@ -105,7 +105,7 @@ describe('writers that know nothing of the log, or little good', () => {
     }
   })
 
-  it('columns named like anything in our functions do them no harm', async () => {
+  it('columns named like variables of the trigger functions are logged correctly', async () => {
     const columns = ['op', 'keys', 'chunks', 'moment', 'mask', 'was', 'became', 'r', 'o', 'n', 'd']
     await log.client.query(
       `create table odd (id int primary key, "Select ""x""" text, ${columns.map((name) => `${name} text`).join(', ')})`,
@@ -134,7 +134,7 @@ describe('writers that know nothing of the log, or little good', () => {
     await log.install()
   })
 
-  describe('a column that goes away', () => {
+  describe('after a column was renamed or dropped', () => {
     const WRITES = [
       'insert into bird (id) values (1), (2)',
       'insert into bird (id) values (3)',
@@ -154,7 +154,7 @@ describe('writers that know nothing of the log, or little good', () => {
         'add column nest_id bigint references nest on delete cascade',
       ],
     ] as const) {
-      it(`lets the write through, and it is exact again when it is back: ${what}`, async () => {
+      it(`lets writes through, and logs exact events again once it is back: ${what}`, async () => {
         const exact: string[][] = []
         for (const sql of WRITES) exact.push(await log.logged(sql))
         expect(exact.flat().join()).not.to.include(' X ')
@@ -163,7 +163,7 @@ describe('writers that know nothing of the log, or little good', () => {
         const faults: string[][] = []
         for (const sql of WRITES) faults.push(await log.logged(sql))
         for (const [index, events] of faults.entries()) {
-          // An insert or a delete does not need a column that is only watched.
+          // Inserts and deletes do not need a column that is only watched.
           expect(events.join(), WRITES[index]).to.be.oneOf([exact[index]?.join(), 'bird X all'])
         }
         expect(faults[2], 'many rows').to.eql(['bird X all'])
@@ -182,7 +182,7 @@ describe('writers that know nothing of the log, or little good', () => {
     }
   })
 
-  it('a column that changes its type is followed by sessions that knew the old one', async () => {
+  it("a column's type change also takes effect in sessions that used the old type", async () => {
     await log.client.query('create table egg (id int primary key, bird_id int, size int)')
     await log.install({
       tables: [
@@ -205,7 +205,7 @@ describe('writers that know nothing of the log, or little good', () => {
     await log.install()
   })
 
-  it('a serializable writer is not disturbed', async () => {
+  it('a serializable writer gets no serialization failure from the triggers', async () => {
     await log.logged('insert into bird select id from generate_series(1, 8) id')
     const writers = await Promise.all(Array.from({ length: 4 }, () => log.connect()))
     await Promise.all(
@@ -220,7 +220,7 @@ describe('writers that know nothing of the log, or little good', () => {
     await Promise.all(writers.map((client) => client.end()))
   })
 
-  it('a statement that is cancelled within our trigger fails as any other would', async () => {
+  it('a statement cancelled within a trigger fails like any other', async () => {
     const client = await log.connect()
     await log.entries()
     await client.query(`set statement_timeout = '1ms'`)

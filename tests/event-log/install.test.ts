@@ -35,7 +35,7 @@ describe('install and uninstall', () => {
     return one
   }
 
-  /** Everything that an installation consists of, but the random id of the database's life. */
+  /** Everything that an installation consists of, except the random incarnation id. */
   async function installation(): Promise<unknown[]> {
     const { rows } = await client.query<{ what: string }>(
       `select format('%s %s', pg_get_triggerdef(oid), tgenabled) as what from pg_trigger
@@ -64,7 +64,7 @@ describe('install and uninstall', () => {
     return [...rows.map(({ what }) => what), data]
   }
 
-  /** Which transaction last touched each trigger and function. */
+  /** The transaction that last changed each trigger and function. */
   async function touches(): Promise<unknown[]> {
     const { rows } = await client.query(
       `select 'trigger ' || oid as what, xmin::text from pg_trigger where not tgisinternal
@@ -83,7 +83,7 @@ describe('install and uninstall', () => {
     return (await count()) - before
   }
 
-  it('can be repeated, and then changes nothing', async () => {
+  it('changes nothing when installed again', async () => {
     const first = await install(database.url, AVIARY_RULES)
     expect(first).to.eql({ version: 1, tables: 3, changed: ['bird', 'nest', 'ring'], warnings: [] })
     const installed = await installation()
@@ -93,20 +93,20 @@ describe('install and uninstall', () => {
     const second = await install(database.url, AVIARY_RULES)
     expect(second).to.eql({ version: 1, tables: 3, changed: [], warnings: [] })
     expect(await installation()).to.eql(installed)
-    expect(await touches(), 'or every invalidator would flush').to.eql(touched)
+    expect(await touches(), 'a touched trigger would make every invalidator flush').to.eql(touched)
     expect((await client.query('select id from invalidation.incarnation')).rows).to.eql(
       incarnation.rows,
     )
   })
 
-  it('warns of what surrounds a table and keeps it from being cached, and installs all the same', async () => {
+  it('warns of row level security on a table, which prevents caching, and installs', async () => {
     await client.query('alter table nest enable row level security')
     const { changed, warnings } = await install(database.url, AVIARY_RULES)
     expect(changed).to.eql(['bird', 'nest', 'ring'])
     expect(warnings.join()).to.match(/^row level security is enabled on nest/)
   })
 
-  it('can run several times at once', async () => {
+  it('can be installed several times concurrently', async () => {
     const reports = await Promise.all(
       Array.from({ length: 4 }, () => install(database.url, AVIARY_RULES)),
     )
@@ -115,7 +115,7 @@ describe('install and uninstall', () => {
     expect(await logs('insert into bird values (1)')).to.equal(1)
   })
 
-  it('prints SQL that gives the same installation', async () => {
+  it('prints SQL that creates the same installation', async () => {
     const printed: string[] = []
     await install(database.url, AVIARY_RULES, { print: (sql) => printed.push(sql) })
     expect(await installation(), 'printing installs nothing').to.eql([[]])
@@ -128,13 +128,16 @@ describe('install and uninstall', () => {
     expect((await install(database.url, AVIARY_RULES)).changed).to.eql([])
   })
 
-  describe('repairs', () => {
+  describe('install repairs', () => {
     beforeEach(() => install(database.url, AVIARY_RULES))
 
     for (const [what, sql] of [
       ['a disabled trigger', 'alter table bird disable trigger zz_invalidation_update'],
       ['all triggers disabled', 'alter table bird disable trigger all'],
-      ['one that fires for origin only', 'alter table bird enable trigger zz_invalidation_delete'],
+      [
+        'a trigger that fires for origin only',
+        'alter table bird enable trigger zz_invalidation_delete',
+      ],
       ['a dropped trigger', 'drop trigger zz_invalidation_insert on bird'],
       ['a dropped truncate trigger', 'drop trigger zz_invalidation_truncate on bird'],
       ['a dropped function', 'drop function invalidation.log_update_1() cascade'],
@@ -166,7 +169,7 @@ describe('install and uninstall', () => {
          alter table bird enable always trigger zz_invalidation_delete`,
       ],
       [
-        'a truncate trigger that tells of another table',
+        'a truncate trigger that logs another table',
         `create or replace trigger zz_invalidation_truncate after truncate on bird
            for each statement execute function invalidation.log_truncate(1, 2);
          alter table bird enable always trigger zz_invalidation_truncate`,
@@ -184,15 +187,18 @@ describe('install and uninstall', () => {
       })
     }
 
-    for (const [what, sql] of [
+    for (const [change, sql] of [
       [
         'replaced',
         `create or replace function invalidation.log_truncate() returns trigger language plpgsql
            security definer set search_path = pg_catalog, pg_temp as 'begin return null; end'`,
       ],
-      ['given other rights', 'alter function invalidation.log_truncate() security invoker'],
+      [
+        'changed to security invoker',
+        'alter function invalidation.log_truncate() security invoker',
+      ],
     ] as const) {
-      it(`the function that all tables share when it was ${what}, and each table under its lock`, async () => {
+      it(`the shared truncate function that was ${change}, locking each table`, async () => {
         const installed = await installation()
         await client.query(sql)
         expect((await install(database.url, AVIARY_RULES)).changed).to.eql(['bird', 'nest', 'ring'])
@@ -203,11 +209,11 @@ describe('install and uninstall', () => {
 
     for (const [what, sql] of [
       [
-        'that rings',
+        'that notifies',
         `create or replace function invalidation.notify() returns void language plpgsql
            security definer set search_path = pg_catalog, pg_temp as 'begin end'`,
       ],
-      ['that anybody may call', 'grant execute on function invalidation.flush(text) to public'],
+      ['that every role may call', 'grant execute on function invalidation.flush(text) to public'],
       ['that is missing', 'drop function invalidation.flush(text)'],
     ] as const) {
       it(`a shared function ${what}`, async () => {
@@ -218,7 +224,7 @@ describe('install and uninstall', () => {
       })
     }
 
-    it('a table that was dropped and made again', async () => {
+    it('a table that was dropped and created again', async () => {
       await client.query('create table made_again (like ring including all)')
       await client.query('drop table ring; alter table made_again rename to ring')
       expect((await install(database.url, AVIARY_RULES)).changed).to.eql(['ring'])
@@ -226,12 +232,12 @@ describe('install and uninstall', () => {
     })
   })
 
-  describe('two builds at once', () => {
+  describe('two builds installed together', () => {
     const [bird, nest, ring] = AVIARY_RULES.tables as [WatchedTable, WatchedTable, WatchedTable]
     const older: RulesDefinition = { tables: [{ ...bird, watch: ['name', 'nest_id'] }, nest] }
     const newer: RulesDefinition = { tables: [{ ...bird, watch: ['nest_id', 'weight'] }, ring] }
 
-    it('are both told what they want, whoever is installed first', async () => {
+    it('both get the events that they need, in either order of installation', async () => {
       await client.query(`insert into bird values (1, 'a'); insert into ring values (1, 'x')`)
       for (const [first, second] of [
         [older, newer],
@@ -247,7 +253,7 @@ describe('install and uninstall', () => {
       }
     })
 
-    it('do not fight over the triggers', async () => {
+    it("leave each other's triggers alone when installed again", async () => {
       await install(database.url, older)
       await install(database.url, newer)
       const both = await installation()
@@ -256,20 +262,20 @@ describe('install and uninstall', () => {
       expect(await installation()).to.eql(both)
     })
 
-    it('leave alone what both watch in the same way', async () => {
+    it('keep triggers of tables that both watch in the same way', async () => {
       await install(database.url, older)
       const withRing = { tables: [...older.tables, ring] }
       expect((await install(database.url, withRing)).changed).to.eql(['ring'])
     })
 
-    it('are one again when the other is retired, and no sooner', async () => {
+    it('are reduced to one when the other is retired, after the grace period', async () => {
       await install(database.url, older)
       await install(database.url, newer)
       const retiring = retireOthers(database.url, newer, 300)
       const retired = async () =>
         (await client.query('select from invalidation.build where retired_at is not null')).rowCount
       await until(async () => (await retired()) === 1)
-      expect(await logs('update nest set place = random()'), 'during the grace').to.equal(1)
+      expect(await logs('update nest set place = random()'), 'during the grace period').to.equal(1)
       const report = await retiring
       expect(report).to.include({ retired: 1, tables: 2 })
       expect(report.changed).to.have.members(['bird', 'nest'])
@@ -281,20 +287,20 @@ describe('install and uninstall', () => {
       expect(await logs('update nest set place = random()')).to.equal(1)
     })
 
-    it('cannot be retired by one that is not installed', async () => {
+    it('cannot be retired by a build that is not installed', async () => {
       await install(database.url, older)
       const error = await retireOthers(database.url, newer, 0).catch((error: unknown) => error)
       expect(error).to.be.an.instanceof(ConfigurationError)
     })
 
-    it('do without what only the other wants and somebody has dropped', async () => {
+    it('ignore a dropped table that only the other build watches', async () => {
       await install(database.url, older)
       await client.query('drop table nest cascade')
       expect((await install(database.url, newer)).tables).to.equal(2)
     })
   })
 
-  it('gives a new version to other rules and never uses an id twice', async () => {
+  it('gives changed rules a new version and never reuses a table id', async () => {
     await install(database.url, AVIARY_RULES)
     await client.query('create table egg (id int primary key)')
     const egg: WatchedTable = { name: 'egg', watch: ['id'], keys: ['id'] }
@@ -309,7 +315,7 @@ describe('install and uninstall', () => {
     expect(rows.map(({ name }) => name)).to.eql(['bird', 'nest', 'ring', 'egg'])
   })
 
-  it('takes a table of 63 columns, and one of which no column is watched', async () => {
+  it('supports a table with 63 columns, and a table without watched columns', async () => {
     const names = Array.from({ length: 63 }, (_, i) => `c${i}`)
     await client.query(`create table wide (id int primary key, ${names.map((n) => `${n} int`).join()});
       insert into wide values (1)`)
@@ -333,13 +339,13 @@ describe('install and uninstall', () => {
     ])
   })
 
-  it('neither blocks writers nor deadlocks with one that is idle in its transaction', async () => {
+  it('neither blocks writers nor deadlocks with a transaction that is idle', async () => {
     const idle = await connect()
     await idle.query(`begin; insert into bird values (-1)`)
     const installing = install(database.url, AVIARY_RULES)
 
     const writers = await Promise.all([connect(), connect()])
-    // Postgres itself fails a write that waits for long behind the installer.
+    // Postgres cancels a write that waits for too long behind the installer.
     await Promise.all(writers.map((writer) => writer.query(`set lock_timeout = '250ms'`)))
     const writing = writers.map((writer, index) =>
       repeat((round) => writer.query('insert into bird values ($1)', [10 * round + index])),
@@ -355,7 +361,7 @@ describe('install and uninstall', () => {
     await Promise.all([idle, ...writers].map((one) => one.end()))
   })
 
-  it('gives up in the end, and says who was in its way', async () => {
+  it('times out and reports the session that holds the lock', async () => {
     const idle = await connect()
     await idle.query(`set application_name = 'a dashboard'; begin; insert into bird values (-1)`)
     await using installer = await openInstaller(database.url, 0)
@@ -370,7 +376,7 @@ describe('install and uninstall', () => {
     await idle.end()
   })
 
-  it('tears nothing apart: a write that runs meanwhile is logged by the old triggers or the new', async () => {
+  it('loses no event while it replaces triggers: the old or the new ones log each write', async () => {
     await install(database.url, AVIARY_RULES)
     const other = {
       tables: AVIARY_RULES.tables.map((table) => ({ ...table, watch: table.watch.slice(0, 2) })),
@@ -391,7 +397,7 @@ describe('install and uninstall', () => {
     expect(rows).to.eql([{ logged: written }])
   })
 
-  it('is removed without a trace, as often as asked', async () => {
+  it('removes every object on uninstall, which can be repeated', async () => {
     const everything = async () =>
       (
         await client.query(
@@ -415,7 +421,7 @@ describe('install and uninstall', () => {
     await client.query('insert into bird values (2)')
   })
 
-  it('can be removed and installed while somebody writes', async () => {
+  it('can be uninstalled and installed during writes', async () => {
     const writer = await connect()
     await using writing = repeat(async (round) => {
       await writer.query(`insert into bird (id) values ($1)`, [round])
@@ -438,7 +444,7 @@ describe('install and uninstall', () => {
   }
 })
 
-describe('install refuses, and says why', () => {
+describe('install rejects', () => {
   let database: TestDatabase
   let client: Client
 
@@ -490,7 +496,7 @@ describe('install refuses, and says why', () => {
       /timed\.at cannot be a key: timestamptz/,
     ],
     [
-      'a key that has many texts',
+      'a key whose value has several texts',
       { name: 'timed', watch: ['id'], keys: ['price'] },
       /timed\.price cannot be a key: numeric/,
     ],
@@ -500,12 +506,12 @@ describe('install refuses, and says why', () => {
       /coded\.a cannot be a key: public\.citext/,
     ],
     [
-      'a key whose trailing blanks mean nothing',
+      'a key that ignores trailing blanks',
       { name: 'coded', watch: ['id'], keys: ['b'] },
       /coded\.b cannot be a key: bpchar/,
     ],
     [
-      'a key of a type that is only named as one of ours',
+      'a key of a type with the name of a supported one in another schema',
       { name: 'coded', watch: ['id'], keys: ['c'] },
       /coded\.c cannot be a key: other\.text/,
     ],
@@ -527,7 +533,7 @@ describe('install refuses, and says why', () => {
     ],
     ['a view', { name: 'sky', watch: ['name'], keys: ['id'] }, /sky .*not supported/],
     [
-      'a key whose own change is not watched',
+      'a key column that is not watched',
       { name: 'nest', watch: [], keys: ['place'] },
       /nest\.place leads to entries/,
     ],
@@ -547,7 +553,7 @@ describe('install refuses, and says why', () => {
     })
   }
 
-  it('a virtual column, whose changes no trigger is shown', async function () {
+  it('a virtual column, which triggers cannot see', async function () {
     const { rows } = await client.query<{ v: string }>('show server_version_num')
     if (Number(Object.values(rows[0] ?? {})[0]) < 180_000) this.skip()
     await client.query(

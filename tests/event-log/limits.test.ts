@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { DatabaseError } from 'pg'
 import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
 
-describe('writers with limits of their own', () => {
+describe('writers with resource limits', () => {
   let log: EventLog
 
   before(async () => {
@@ -10,7 +10,7 @@ describe('writers with limits of their own', () => {
   })
   after(() => log[Symbol.asyncDispose]())
 
-  it('assigns no subtransaction id, however many statements a transaction has', async () => {
+  it('use no subtransaction id in triggers, for any number of statements', async () => {
     const { client } = log
     await client.query(`insert into bird select id, 'b', 1, '{}', 1 from generate_series(1, 3) id`)
     await log.entries()
@@ -26,7 +26,7 @@ describe('writers with limits of their own', () => {
     expect(rows).to.eql([{ events: 3, own: true }])
   })
 
-  it('logs a trigger fault where temp_file_limit stops the trigger, and the write succeeds', async () => {
+  it('log a trigger fault if temp_file_limit stops the trigger, and the write succeeds', async () => {
     const { client } = log
     const limited = await log.connect()
     await limited.query(
@@ -42,7 +42,7 @@ describe('writers with limits of their own', () => {
       try {
         await limited.query(`update bird set name = name || 'x' where id <= ${count}`)
       } catch (error) {
-        // The changed rows themselves, which Postgres keeps for the trigger, exceed the limit.
+        // The transition table itself exceeds the limit.
         expect(error).to.be.instanceOf(DatabaseError).with.property('code', '53400')
         seen.push('error')
         break

@@ -5,7 +5,7 @@ import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'
 import { Client } from 'pg'
 
-describe('the listener', () => {
+describe('listener', () => {
   const applicationName = 'spms-test-listener'
   let database: TestDatabase
   let client: Client
@@ -56,7 +56,7 @@ describe('the listener', () => {
     await until(() => notifications > before)
   }
 
-  it('hears each ring, and counts its own beginning as one', async () => {
+  it('receives each notification, and calls onNotify once after connecting', async () => {
     await using listener = open()
     expect(listener.connected).to.be.false
     await until(() => listener.connected)
@@ -65,7 +65,7 @@ describe('the listener', () => {
     expect(states).to.eql([true])
   })
 
-  it("takes anybody's payload for a ring and nothing more", async () => {
+  it('treats every payload as a wake-up and nothing more', async () => {
     await using listener = open()
     await until(() => listener.connected)
     const before = notifications
@@ -77,7 +77,7 @@ describe('the listener', () => {
     await received()
   })
 
-  it('says at once that it is deaf, and rings, since a sleeper relies on it', async () => {
+  it('reports a lost connection at once and calls onNotify, since an idle invalidator relies on it', async () => {
     await using proxy = await createProxy(database.url)
     await proxy.listen()
     await using listener = open(proxy.url)
@@ -92,7 +92,7 @@ describe('the listener', () => {
     expect(states).to.eql([true, false, true])
   })
 
-  it('comes back after every loss with one connection, and rings for what it missed', async () => {
+  it('reconnects after every loss with one connection and calls onNotify for missed wake-ups', async () => {
     await using listener = open()
     for (let loss = 1; loss <= 4; loss++) {
       await until(() => listener.connected)
@@ -106,7 +106,7 @@ describe('the listener', () => {
     expect(await connections()).to.equal(1)
   })
 
-  it('waits for a server that is not there yet, and then has one connection', async () => {
+  it('waits for a server that is not up yet and then uses one connection', async () => {
     await using proxy = await createProxy(database.url)
     await using listener = open(proxy.url)
     let tries = 0
@@ -119,8 +119,8 @@ describe('the listener', () => {
     expect(await connections()).to.equal(1)
   })
 
-  it('hears again when the LISTEN itself was refused', async () => {
-    // Connections are taken, and end before the LISTEN is through.
+  it('reconnects if the connection is lost before LISTEN succeeds', async () => {
+    // The server accepts connections and terminates them before LISTEN completes.
     await using listener = open()
     await until(() => listener.connected)
     for (let time = 0; time < 10; time++) await terminate()
@@ -129,7 +129,7 @@ describe('the listener', () => {
     expect(await connections()).to.equal(1)
   })
 
-  it('notices by its own rings that a connection has gone dumb, and takes another', async function () {
+  it('detects a connection without traffic by its own pings and replaces it', async function () {
     this.timeout(40_000)
     await using proxy = await createProxy(database.url)
     await proxy.listen()
@@ -141,7 +141,7 @@ describe('the listener', () => {
     await received()
   })
 
-  it('does not take the rings by which others test themselves for news', async function () {
+  it('ignores the pings of other listeners', async function () {
     this.timeout(30_000)
     await using one = open()
     await until(() => one.connected)
@@ -157,7 +157,7 @@ describe('the listener', () => {
     await watcher.end()
   })
 
-  it('ends at once, also while it is looking for a server', async () => {
+  it('closes at once, even while it is connecting', async () => {
     await using proxy = await createProxy(database.url)
     const listener = open(proxy.url)
     await until(() => notifications >= 2)

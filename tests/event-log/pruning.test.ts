@@ -9,10 +9,10 @@ import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.t
 
 const MINUTE_S = 60
 
-describe('housekeeping', () => {
+describe('event log pruning', () => {
   let log: EventLog
   let session: WorkerSession
-  /** How far the clock of the test is ahead; it only ever goes forward. */
+  /** How far the test's clock is ahead, in seconds; it never goes back. */
   let aheadS: number
 
   before(async () => {
@@ -36,18 +36,18 @@ describe('housekeeping', () => {
 
   const prune = (client: Client = session.client) => pruneEventLog(client, { aheadS })
 
-  /** What a minute of housekeeping after another does, for so many minutes. */
-  async function pass(minutes: number, note?: () => Promise<void>): Promise<string[]> {
+  /** Prunes once per simulated minute and returns the results. */
+  async function pass(minutes: number, beforeEach?: () => Promise<void>): Promise<string[]> {
     const results: string[] = []
     for (let minute = 0; minute < minutes; minute++) {
       aheadS += MINUTE_S
-      await note?.()
+      await beforeEach?.()
       results.push(await prune())
     }
     return results
   }
 
-  /** An event in the segment of the clock of the test. */
+  /** Writes an event to the segment of the simulated time. */
   const write = (id: number, client: Client = log.client) =>
     client.query(
       `insert into invalidation.event values (
@@ -66,14 +66,14 @@ describe('housekeeping', () => {
   const count = async () =>
     Number((await log.client.query('select count(*) as n from invalidation.event')).rows[0].n)
 
-  const stand = async (resource: string, at?: string) =>
+  const record = async (resource: string, at?: string) =>
     recordCursors(log.client, 'redis', [{ resource, snapshot: at ?? (await snapshot()) }])
 
-  const standHere = () => stand('a')
+  const recordCurrent = () => record('a')
 
-  it('empties what every cursor has been past for ten minutes, and raises the floor', async () => {
+  it('empties a segment ten minutes after every cursor has passed it, and raises the retention floor', async () => {
     await write(1)
-    const results = await pass(25, standHere)
+    const results = await pass(25, recordCurrent)
     expect(results.filter((result) => result === 'emptied')).to.have.lengthOf(1)
     expect(await count()).to.equal(0)
     const { rows } = await log.client.query<{ snapshot: string }>(
@@ -83,10 +83,10 @@ describe('housekeeping', () => {
     expect(includes(parseSnapshot(await snapshot()) as Snapshot, retentionFloor)).to.be.true
   })
 
-  it('keeps at least ten minutes', async () => {
+  it('keeps at least ten minutes of events', async () => {
     for (let minute = 0; minute < 60; minute++) {
       await write(minute)
-      await pass(1, standHere)
+      await pass(1, recordCurrent)
       const { rows } = await log.client.query<{ ids: number[] }>(
         'select array_agg((keys->0->>0)::int) as ids from invalidation.event',
       )
@@ -96,38 +96,38 @@ describe('housekeeping', () => {
     }
   })
 
-  it('keeps what one cursor has not seen, until it has', async () => {
-    await stand('slow')
+  it('keeps events that one cursor has not passed', async () => {
+    await record('slow')
     await write(1)
-    expect(await pass(45, standHere)).not.to.include('emptied')
+    expect(await pass(45, recordCurrent)).not.to.include('emptied')
     expect(await count()).to.equal(1)
     const both = async () => {
-      await standHere()
-      await stand('slow')
+      await recordCurrent()
+      await record('slow')
     }
     expect(await pass(45, both)).to.include('emptied')
     expect(await count()).to.equal(0)
   })
 
-  it('keeps what was written long ago and committed only now', async () => {
+  it('keeps events that were written long ago and committed just now', async () => {
     const long = await log.connect()
     await long.query('begin')
     await write(1, long)
-    expect(await pass(30, standHere)).not.to.include('emptied')
+    expect(await pass(30, recordCurrent)).not.to.include('emptied')
     await long.query('commit')
-    expect(await pass(9, standHere)).not.to.include('emptied')
+    expect(await pass(9, recordCurrent)).not.to.include('emptied')
     expect(await count()).to.equal(1)
     await long.end()
   })
 
   it('never waits for a writer', async () => {
     await write(1)
-    await pass(10, standHere)
+    await pass(10, recordCurrent)
     const writer = await log.connect()
     const results = new Map<string, string[]>()
     for (let minute = 0; minute < 10; minute++) {
       aheadS += MINUTE_S
-      await standHere()
+      await recordCurrent()
       for (const mode of ['row exclusive', 'access exclusive']) {
         await writer.query(`begin; lock table invalidation.event in ${mode} mode`)
         results.set(mode, [...(results.get(mode) ?? []), await prune()])
@@ -140,9 +140,9 @@ describe('housekeeping', () => {
     await writer.end()
   })
 
-  it('fails no statement where a segment is locked, so that the server logs no error', async () => {
+  it('causes no failed statement when a segment is locked, so the server logs no error', async () => {
     await write(1)
-    await pass(10, standHere)
+    await pass(10, recordCurrent)
     const dump = await log.connect()
     await dump.query('begin; lock table invalidation.event in access share mode')
     const failed: string[] = []
@@ -156,7 +156,7 @@ describe('housekeeping', () => {
     const results = []
     for (let minute = 0; minute < 10; minute++) {
       aheadS += MINUTE_S
-      await standHere()
+      await recordCurrent()
       results.push(await prune(client))
     }
     expect(results).to.include('busy')
@@ -165,16 +165,16 @@ describe('housekeeping', () => {
     await Promise.all([dump.end(), client.end()])
   })
 
-  it('locks no segment that is empty, so that it cancels no dump on a standby', async () => {
-    await pass(10, standHere)
+  it('locks no empty segment, so it cancels no dump on a standby', async () => {
+    await pass(10, recordCurrent)
     const dump = await log.connect()
     await dump.query('begin; lock table invalidation.event in access share mode')
-    expect(new Set(await pass(15, standHere))).to.eql(new Set(['nothing to empty']))
+    expect(new Set(await pass(15, recordCurrent))).to.eql(new Set(['nothing to empty']))
     await dump.query('commit')
     await dump.end()
   })
 
-  it('does nothing while another replica does it', async () => {
+  it('does nothing while another replica prunes', async () => {
     const other = await log.connect()
     await other.query('select pg_advisory_lock(1397771603, 2)')
     expect(await prune()).to.equal('locked')
@@ -183,8 +183,8 @@ describe('housekeeping', () => {
     await other.end()
   })
 
-  it('without any cursor that moves keeps ten minutes and little more, so that no outage fills the disk', async () => {
-    await stand('dead')
+  it('keeps little more than ten minutes without an active cursor, so that no outage fills the disk', async () => {
+    await record('dead')
     await log.client.query(
       `update invalidation.cursor set recorded_at = now() - interval '11 minutes'`,
     )
@@ -201,38 +201,38 @@ describe('housekeeping', () => {
     }
     const readSnapshot = await beginReading(session.client)
     await session.client.query('commit')
-    expect(isRetained(old, readSnapshot), 'what the dead one missed is known').to.be.false
+    expect(isRetained(old, readSnapshot), 'the gap of the dead cursor is detected').to.be.false
   })
 
-  it('is not held back by a cursor that has not moved for ten minutes', async () => {
-    await stand('dead')
+  it('ignores a cursor that has not advanced for ten minutes', async () => {
+    await record('dead')
     await write(1)
     await log.client.query(
       `update invalidation.cursor set recorded_at = now() - interval '11 minutes'`,
     )
-    expect(await pass(25, standHere)).to.include('emptied')
+    expect(await pass(25, recordCurrent)).to.include('emptied')
     expect(await count()).to.equal(0)
   })
 
-  it('heeds no cursor and no note that came from another cluster with a dump', async () => {
+  it('ignores cursors and checkpoints that a dump brought from another cluster', async () => {
     const foreign = '900000000000:900000000000:'
-    await stand('a')
+    await record('a')
     await log.client.query(
       `insert into invalidation.checkpoint values (now() - interval '1 hour', '${foreign}')`,
     )
-    await stand('elsewhere', foreign)
+    await record('elsewhere', foreign)
     await write(1)
     expect(await pass(45)).not.to.include('emptied')
     expect(await count()).to.equal(1)
   })
 
-  it('counts events of another cluster as seen', async () => {
+  it('treats events of another cluster as seen', async () => {
     await log.client.query(`insert into invalidation.event values (
       (extract(epoch from now())::bigint / 300) % 4, '900000000000', 1, 1, 'I', -1, '[["1"]]', now())`)
-    expect(await pass(25, standHere)).to.include('emptied')
+    expect(await pass(25, recordCurrent)).to.include('emptied')
   })
 
-  it('takes nothing from a reader, whatever happens in whatever order', async function () {
+  it('never removes an event that a reader has not seen, in any order of steps', async function () {
     this.timeout(60_000)
     const writers = await Promise.all([log.connect(), log.connect(), log.connect()])
     const writer = fc.nat(writers.length - 1)
@@ -260,7 +260,7 @@ describe('housekeeping', () => {
           since: parseSnapshot(start) as Snapshot,
           unread: [] as number[],
         }))
-        for (const { name } of readers) await stand(name, start)
+        for (const { name } of readers) await record(name, start)
         const open = new Map<number, number[]>()
 
         const end = async (by: number, how: 'commit' | 'rollback') => {
@@ -280,7 +280,7 @@ describe('housekeeping', () => {
           )
           reader.since = readSnapshot.snapshot
           reader.unread = []
-          await stand(reader.name, readSnapshot.snapshot.text)
+          await record(reader.name, readSnapshot.snapshot.text)
         }
 
         for (const [what, number] of schedule) {
@@ -309,7 +309,7 @@ describe('housekeeping', () => {
     await Promise.all(writers.map((client) => client.end()))
   })
 
-  it('releases its lock to other replicas in the round after one that failed, whichever statement failed', async function () {
+  it('releases its lock in the next round after any statement has failed', async function () {
     this.timeout(60_000)
     const query = session.client.query.bind(session.client) as (
       ...args: unknown[]

@@ -7,14 +7,14 @@ import { readStatus } from '../../db/event-log/status.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
 import { AVIARY, AVIARY_RULES } from './event-log.ts'
 
-/** Roles belong to the whole cluster. */
+/** Roles are shared by the whole cluster. */
 const suffix = randomBytes(4).toString('hex')
 const OWNER = `spms_owner_${suffix}`
 const OTHER = `spms_other_${suffix}`
 const WRITER = `spms_writer_${suffix}`
 const SERVICE = `spms_service_${suffix}`
 
-describe('rights that are taken from the owner of the log', () => {
+describe('rights revoked from the owner of the event log', () => {
   let database: TestDatabase
   let superuser: Client
   let writer: Client
@@ -66,7 +66,7 @@ describe('rights that are taken from the owner of the log', () => {
     ...new Set((await readStatus(database.url)).damaged.map(({ text }) => text)),
   ]
 
-  /** Every kind of write that a trigger reports, also while an invalidator sleeps. */
+  /** Runs every kind of write that triggers log, while a session holds the sleep lock. */
   async function write(): Promise<void> {
     const idle = await connect(SERVICE)
     await idle.query('select pg_advisory_lock(1397771603, 0)')
@@ -81,7 +81,7 @@ describe('rights that are taken from the owner of the log', () => {
 
   const CANNOT_BEGIN = `${OWNER}, the owner of begin_incarnation(), lacks insert or update on invalidation.incarnation: no invalidator starts after a restart of the server`
 
-  for (const [what, change, told] of [
+  for (const [what, change, expected] of [
     [
       'the tables of every schema get another owner',
       `do $$ declare found record; begin
@@ -101,9 +101,9 @@ describe('rights that are taken from the owner of the log', () => {
       `revoke all on all functions in schema invalidation from ${OWNER}`,
       [],
     ],
-    ['the owner gives everything away', `reassign owned by ${OWNER} to ${OTHER}`, []],
+    ['the owner reassigns all its objects', `reassign owned by ${OWNER} to ${OTHER}`, []],
   ] as const) {
-    it(`do not fail a write, nor hide the incarnation, after ${what}`, async () => {
+    it(`let writes and the incarnation work after ${what}`, async () => {
       await superuser.query(change)
       await write()
       const service = await connect(SERVICE)
@@ -111,14 +111,14 @@ describe('rights that are taken from the owner of the log', () => {
         (await service.query('select from invalidation.current_incarnation')).rowCount,
       ).to.equal(1)
       await service.end()
-      // A life that goes on is found without any right to write.
+      // Reading the current incarnation requires no right to write.
       const session = await openWorkerSession({
         url: urlOf(SERVICE),
         applicationName: 'spms-test',
         statementTimeoutMs: 10_000,
       })
       await session[Symbol.asyncDispose]()
-      expect(await problems()).to.eql(told)
+      expect(await problems()).to.eql(expected)
       await install(database.url, AVIARY_RULES)
       expect(await problems()).to.eql([])
     })
@@ -131,12 +131,12 @@ describe('rights that are taken from the owner of the log', () => {
       `${WRITER}, the owner of a trigger function, lacks usage on schema invalidation: writes fail`,
     ],
     [
-      'nobody may insert',
+      'no role may insert',
       `revoke insert on all tables in schema invalidation from public, ${OTHER}`,
       `${OTHER}, the owner of a trigger function, lacks insert on invalidation.event_0: writes fail`,
     ],
     [
-      'nobody may notify',
+      'no role may notify',
       `revoke all on all functions in schema invalidation from public, ${OTHER}`,
       `${OTHER}, the owner of a trigger function, lacks execute on invalidation.notify(): writes fail`,
     ],
@@ -146,7 +146,7 @@ describe('rights that are taken from the owner of the log', () => {
       `${OTHER}, the owner of a trigger function, lacks usage on schema invalidation: writes fail`,
     ],
   ] as const) {
-    it(`are reported where writes fail because ${what}, and given back by install`, async () => {
+    it(`are reported when writes fail because ${what}, and restored by install`, async () => {
       await superuser.query(change)
       const failure = await write().catch((error: unknown) => error)
       expect(failure).to.have.property('code', '42501')
@@ -157,7 +157,7 @@ describe('rights that are taken from the owner of the log', () => {
     })
   }
 
-  it('give a role without USAGE on the schema no way to the log', async () => {
+  it('give a role without USAGE on the schema no access to the event log', async () => {
     for (const statement of [
       'insert into invalidation.event select',
       'select from invalidation.incarnation',

@@ -38,13 +38,13 @@ import { recordKeys, startInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 
 const RULES = compileRules(catalog)
-/** Roles belong to the whole cluster. */
+/** Roles are shared by the whole cluster. */
 const suffix = randomBytes(4).toString('hex')
 const ROLES = ['tables', 'owner', 'api', 'invalidator'] as const
 type Role = (typeof ROLES)[number]
 const nameOf = (role: Role) => `spms_${role}_${suffix}`
 
-describe('the roles that docs/dba.md names', () => {
+describe('the roles of docs/dba.md', () => {
   let database: TestDatabase
   let superuser: Client
   let api: Kysely<Database>
@@ -110,12 +110,12 @@ describe('the roles that docs/dba.md names', () => {
     await as('owner', grants)
   }
 
-  it('get by `grant` the rights of docs/dba.md', async () => {
+  it('get the rights of docs/dba.md from `grant`', async () => {
     const { grants: documented } = await readRoleSql()
     expect(await readFile(join(root, 'db/grants.sql'), 'utf8')).to.equal(documented)
   })
 
-  it('install what they need without a superuser', async () => {
+  it('are no superusers, and spms_owner installs without one', async () => {
     const { rows } = await superuser.query<{ superusers: string }>(
       `select count(*) filter (where rolsuper or rolcreaterole or rolbypassrls) as superusers
        from pg_roles where rolname like $1`,
@@ -126,7 +126,7 @@ describe('the roles that docs/dba.md names', () => {
     expect({ damaged, tables }).to.eql({ damaged: [], tables: RULES.tables.length })
   })
 
-  it('keep their grants when the installation is repeated', async () => {
+  it('keep their grants after another installation', async () => {
     await install(urlOf('owner'), RULES)
     expect(await findIncarnation(api)).to.be.a('string')
   })
@@ -135,7 +135,7 @@ describe('the roles that docs/dba.md names', () => {
     ['api', 'spms-api'],
     ['invalidator', 'spms-invalidator'],
   ] as const) {
-    it(`give spms_${role} all that doctor asks for, and no other right to change anything`, async () => {
+    it(`grant spms_${role} everything that doctor requires and no other write access`, async () => {
       const { rows } = await superuser.query<{ right: string }>(
         `select concat_ws(' ', lower(privilege_type), nullif(table_schema, 'public') || '.') ||
                 case table_schema when 'public' then ' ' else '' end || table_name as right
@@ -147,7 +147,7 @@ describe('the roles that docs/dba.md names', () => {
         .filter(({ kind }) => kind === 'table')
         .flatMap(({ name, rights }) => rights.map((right) => `${right} ${name}`))
       expect(granted).to.include.members(needed)
-      // The API may read what it caches nothing of; the invalidator nothing else.
+      // The API may also read tables that it does not cache.
       const more = granted.filter((right) => !needed.includes(right))
       expect(role === 'api' ? more.filter((right) => !right.startsWith('select ')) : more).to.eql(
         [],
@@ -223,7 +223,7 @@ describe('the roles that docs/dba.md names', () => {
       expect(lookups).to.have.length.above(0)
     })
 
-    it('applies what the API writes', async () => {
+    it('applies writes of the API', async () => {
       const recorder = recordKeys()
       await using invalidator = startInvalidator({
         databaseUrl: urlOf('invalidator'),
@@ -235,7 +235,7 @@ describe('the roles that docs/dba.md names', () => {
       await until(() => [...recorder.applied].some((key) => key.endsWith('staff:profile:181')))
     })
 
-    it('keeps house: writes cursors, notes and the floor, and empties a segment', async () => {
+    it('writes cursors, checkpoints and the retention floor, and empties a segment', async () => {
       await superuser.query(
         `truncate invalidation.event, invalidation.cursor, invalidation.checkpoint`,
       )
@@ -258,7 +258,7 @@ describe('the roles that docs/dba.md names', () => {
       expect(results).not.to.include('busy')
     })
 
-    it('begins an incarnation from the API where none has begun', async () => {
+    it('shares the incarnation that the API begins if there is none', async () => {
       await superuser.query('delete from invalidation.incarnation')
       expect(await findIncarnation(api)).to.equal(null)
       await beginIncarnation(api)
@@ -268,7 +268,7 @@ describe('the roles that docs/dba.md names', () => {
       expect(await findIncarnation(api)).to.equal(begun)
     })
 
-    it('begins a life that nobody has begun', async () => {
+    it('begins an incarnation if there is none', async () => {
       await superuser.query('delete from invalidation.incarnation')
       expect(await findIncarnation(api)).to.equal(null)
       const session = await openWorkerSession({
@@ -303,14 +303,14 @@ describe('the roles that docs/dba.md names', () => {
     ['invalidator', 'create table invalidation.more ()'],
     ['owner', "select pg_read_file('PG_VERSION')"],
   ] as const) {
-    it(`refuse spms_${role}: ${statement}`, async () => {
+    it(`deny spms_${role}: ${statement}`, async () => {
       const failure = await as(role, statement).catch((error: unknown) => error)
       expect(failure).to.have.property('code', '42501')
     })
   }
 
   describe('removal by spms_owner', () => {
-    it('is a drop of the schema, which takes the triggers with it', async () => {
+    it('drops the triggers together with the schema', async () => {
       const triggers = async () => {
         const { rows } = await superuser.query<{ count: number }>(
           `select count(*)::integer as count from pg_trigger where tgname like 'zz\\_invalidation%'`,
@@ -323,7 +323,7 @@ describe('the roles that docs/dba.md names', () => {
       await as('api', 'update users_userwork set role = role')
     })
 
-    it('is `uninstall`, and everything can be given again', async () => {
+    it('works with `uninstall`, and everything can be installed again', async () => {
       await installWithGrants()
       await uninstall(urlOf('owner'), 0)
       expect((await readStatus(urlOf('owner'))).version).to.equal(null)
@@ -333,7 +333,7 @@ describe('the roles that docs/dba.md names', () => {
   })
 })
 
-/** With roles of this test's own. */
+/** Returns the SQL of docs/dba.md with roles of this test. */
 async function readOwnSql() {
   const { roles, grants } = await readRoleSql()
   const renamed = (text: string) =>

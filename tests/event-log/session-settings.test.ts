@@ -10,7 +10,7 @@ import { startTransactionPooler } from '../support/transaction-pooler.ts'
 import { until } from '../support/until.ts'
 import { AVIARY, type EventLog, openEventLog } from './event-log.ts'
 
-describe('the session of an invalidator', function () {
+describe('session of an invalidator', function () {
   this.timeout(60_000)
   const applicationName = 'spms-test-settings'
   let log: EventLog
@@ -23,7 +23,7 @@ describe('the session of an invalidator', function () {
   const open = (url = log.url) =>
     openWorkerSession({ url, applicationName, statementTimeoutMs: 10_000 })
 
-  /** For sessions that begin later; those of the test have begun. */
+  /** Sets defaults of the database, which apply to later sessions only. */
   async function setDefaults(defaults: Readonly<Record<string, string>>): Promise<void> {
     const name = new URL(log.url).pathname.slice(1)
     for (const [setting, value] of Object.entries(defaults)) {
@@ -33,7 +33,7 @@ describe('the session of an invalidator', function () {
   const resetDefaults = () =>
     log.client.query(`alter database ${new URL(log.url).pathname.slice(1)} reset all`)
 
-  it('has its own settings, whatever the defaults of the database are', async () => {
+  it('overrides the defaults of the database with its own settings', async () => {
     await log.client.query('create schema decoy; create table decoy.bird (like public.bird)')
     await setDefaults({
       search_path: 'decoy, public, pg_catalog',
@@ -118,7 +118,7 @@ describe('the session of an invalidator', function () {
       await until(() => invalidator.working)
       await log.client.query('insert into bird (id) values (700)')
       await until(() => [...record.applied].some((key) => key.includes('700')))
-      // Its own bookkeeping too.
+      // Recording cursors works too.
       await using session = await open()
       await recordCursors(session.client, 'somewhere', [{ resource: 'bird', snapshot: '1:1:' }])
     } finally {
@@ -126,7 +126,7 @@ describe('the session of an invalidator', function () {
     }
   })
 
-  it('fails a read of the log that policies would filter, also for the gauges', async () => {
+  it('fails to read a log that is filtered by row level security, also for the gauges', async () => {
     const role = `spms_filtered_${randomBytes(4).toString('hex')}`
     await log.client.query(
       `create role ${role} login password 'x'; grant usage on schema invalidation to ${role};
@@ -147,7 +147,7 @@ describe('the session of an invalidator', function () {
     }
   })
 
-  it('is not opened by a URL with parameters that would replace its settings', async () => {
+  it('rejects a URL with parameters that would override its settings', async () => {
     const error = await open(`${log.url}?options=-c%20search_path%3Dpublic`).then(
       async (session) => session[Symbol.asyncDispose](),
       (error: unknown) => error,
@@ -155,7 +155,7 @@ describe('the session of an invalidator', function () {
     expect(String(error)).to.contain('the parameter "options" is not supported')
   })
 
-  it('is refused behind a pooler in transaction mode, also with a single client', async () => {
+  it('is rejected behind a pooler in transaction mode, even with a single client', async () => {
     await using pooler = await startTransactionPooler(log.url)
     const error = await open(pooler.url).then(
       async (session) => session[Symbol.asyncDispose](),
@@ -165,7 +165,7 @@ describe('the session of an invalidator', function () {
     expect(String(error)).to.contain('not in transaction mode')
   })
 
-  it('gives up when a window was read by another backend than the one with the locks', async () => {
+  it('fails when another backend than the one with the locks reads a window', async () => {
     await using opened = await openWorker({
       databaseUrl: log.url,
       catalog: BIRDS,

@@ -5,7 +5,7 @@ import { createEmptyDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'
 import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
 
-describe('a worker session', () => {
+describe('worker session', () => {
   const applicationName = 'spms-test-session'
   let log: EventLog
 
@@ -20,7 +20,7 @@ describe('a worker session', () => {
   const incarnations = async () =>
     (await log.client.query<{ id: string }>('select id from invalidation.incarnation')).rows
 
-  it('says that it is lost when its connection is', async () => {
+  it('aborts `lost` when its connection is lost', async () => {
     await using session = await open()
     expect(session.lost.aborted).to.be.false
     await log.client.query(
@@ -30,7 +30,7 @@ describe('a worker session', () => {
     await until(() => session.lost.aborted)
   })
 
-  it('gives its locks back when it ends', async () => {
+  it('releases its locks when it closes', async () => {
     const session = await open()
     expect(await session.tryLock(5, 6)).to.be.true
     await using other = await open()
@@ -39,7 +39,7 @@ describe('a worker session', () => {
     await until(() => other.tryLock(5, 6))
   })
 
-  it('leaves no connection behind when nothing is installed', async () => {
+  it('leaves no connection open when nothing is installed', async () => {
     await using empty = await createEmptyDatabase()
     const database = new URL(empty.url).pathname.slice(1)
     const error = await open(empty.url).catch((error: unknown) => error)
@@ -53,7 +53,7 @@ describe('a worker session', () => {
     })
   })
 
-  it('begins a new life where a crash has emptied the old one', async () => {
+  it('begins a new incarnation after a crash has emptied the unlogged table', async () => {
     const before = await incarnations()
     await (await open())[Symbol.asyncDispose]()
     expect(await incarnations()).to.eql(before)
@@ -70,10 +70,10 @@ describe('a worker session', () => {
     ['after a restart', `postmaster_started_at = postmaster_started_at - interval '1 s'`],
     ['in a copy of the cluster', 'system = system + 1'],
     ['on another timeline', 'timeline = timeline + 1'],
-    ['in a database made from this one', 'database = 1'],
-    ['in a database that was given the oid of this one', `database_row = '1'`],
+    ['in a database created from this one', 'database = 1'],
+    ['in another database with the oid of this one', `database_row = '1'`],
   ] as const) {
-    it(`begins a new life ${what}`, async () => {
+    it(`begins a new incarnation ${what}`, async () => {
       const before = await incarnations()
       await log.client.query(`update invalidation.incarnation set ${change}`)
       await Promise.all(
@@ -85,7 +85,7 @@ describe('a worker session', () => {
     })
   }
 
-  it('is not of a life that ended with the server', async () => {
+  it('does not return an incarnation from before a server restart', async () => {
     const incarnation = async () =>
       (await log.client.query('select from invalidation.current_incarnation')).rowCount
     await (await open())[Symbol.asyncDispose]()
@@ -98,7 +98,7 @@ describe('a worker session', () => {
     expect(await incarnation()).to.equal(1)
   })
 
-  it('cannot go on with a snapshot after it was stopped for long', async function () {
+  it('loses its snapshot when the process is suspended for long', async function () {
     this.timeout(20_000)
     await using session = await open()
     const { rows } = await session.client.query<{ ms: string }>(
@@ -110,12 +110,12 @@ describe('a worker session', () => {
     await until(() => session.lost.aborted)
   })
 
-  it('tells silence from any other failure, and can be left behind', async () => {
+  it('distinguishes a silent server from other failures, and can be closed then', async () => {
     await using proxy = await createProxy(log.url)
     await proxy.listen()
     const session = await open(proxy.url, 100)
     const slow = await session.client.query('select pg_sleep(1)').catch((error: unknown) => error)
-    expect(isSilence(slow), 'the server did answer').to.be.false
+    expect(isSilence(slow), 'the server replied').to.be.false
     expect(String(slow)).to.include('statement timeout')
     proxy.delayMs = 5_000
     const silent = await session.client.query('select 1').catch((error: unknown) => error)

@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { Client } from 'pg'
 import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
 
-describe('a snapshot', () => {
-  it('is read from the text that Postgres prints, and from nothing else', () => {
+describe('snapshot', () => {
+  it('parses the text that Postgres prints and rejects any other', () => {
     expect(parseSnapshot('10:20:11,13')).to.eql({
       xmin: 10n,
       xmax: 20n,
@@ -29,7 +29,7 @@ describe('a snapshot', () => {
     }
   })
 
-  describe('covers another', () => {
+  describe('includes()', () => {
     let client: Client
 
     before(async () => {
@@ -38,7 +38,7 @@ describe('a snapshot', () => {
     })
     after(() => client.end())
 
-    it('exactly when Postgres says that it sees all that the other sees', async () => {
+    it('agrees with pg_visible_in_snapshot', async () => {
       await fc.assert(
         fc.asyncProperty(
           fc.array(fc.tuple(snapshot, snapshot), { minLength: 50 }),
@@ -63,7 +63,7 @@ describe('a snapshot', () => {
   })
 })
 
-/** As Postgres takes them: `xmax` is one more than the last transaction that has ended. */
+/** Valid snapshots: `xmax` is one more than the last finished transaction. */
 const snapshot: fc.Arbitrary<Snapshot> = fc
   .record({
     xmax: fc.integer({ min: 3, max: 36 }),

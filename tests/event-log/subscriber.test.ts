@@ -31,7 +31,7 @@ describe('logical replication into a watched table', function () {
     subscriber = new Client({ connectionString: subscriberUrl })
     await publisher.connect()
     await subscriber.connect()
-    // An apply worker truncates nothing that a foreign key refers to.
+    // The apply worker does not truncate tables that foreign keys refer to.
     for (const client of [publisher, subscriber]) {
       await client.query(`do $$ declare found record; begin
         for found in select conrelid::regclass as name, conname from pg_constraint
@@ -41,7 +41,7 @@ describe('logical replication into a watched table', function () {
     }
     await publisher.query(`insert into ${TABLE} (name) values ('copied');
       create publication published for table ${TABLE}`)
-    // In one cluster the slot has to be there before the subscription.
+    // Within one cluster the slot must exist before the subscription.
     await publisher.query(`select pg_create_logical_replication_slot('slot', 'pgoutput')`)
     await subscriber.query(
       `create subscription subscribed connection '${server.url}' publication published
@@ -66,7 +66,7 @@ describe('logical replication into a watched table', function () {
     return rows.map(({ op }) => op).join('')
   }
 
-  it('fires statement triggers for the first copy and for TRUNCATE, and for no row after it', async () => {
+  it('fires statement triggers for the initial copy and TRUNCATE, but not for row changes', async () => {
     await has('copied')
     await until(async () => {
       const { rowCount } = await subscriber.query(
@@ -78,13 +78,13 @@ describe('logical replication into a watched table', function () {
     await publisher.query(`insert into ${TABLE} (name) values ('applied')`)
     await publisher.query(`update ${TABLE} set name = 'changed' where name = 'applied'`)
     await has('changed')
-    expect(await events(), 'or it need not be refused').to.equal('I')
+    expect(await events(), 'otherwise subscriptions could be supported').to.equal('I')
     await publisher.query(`truncate ${TABLE}; insert into ${TABLE} (name) values ('last')`)
     await has('last')
     expect(await events()).to.equal('IT')
   })
 
-  it('disables what is made of the table until the subscription ends, and doctor tells', async () => {
+  it('disables resources of the table while the subscription exists, and doctor reports it', async () => {
     await using one = await openWorker({ databaseUrl: subscriberUrl, catalog, inspectEveryMs: 0 })
     one.worker.acquire(catalog)
     const disabled = async () => {

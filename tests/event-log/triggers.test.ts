@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
 
-describe('what a statement logs', () => {
+describe('events of a statement', () => {
   let log: EventLog
 
   before(async () => {
@@ -15,19 +15,19 @@ describe('what a statement logs', () => {
       `insert into bird select id, 'b' || id, 1, '{}', 1 from generate_series(${from}, ${to}) id`,
     )
 
-  describe('one row', () => {
-    it('names the row that came', async () => {
+  describe('for one row', () => {
+    it('list the keys of an inserted row', async () => {
       expect(await log.logged(`insert into bird values (1, 'wren', 9, '{}', 2)`)).to.eql([
         'bird I all [["1","2"]]',
       ])
     })
 
-    it('names the row that went', async () => {
+    it('list the keys of a deleted row', async () => {
       await birds(1, 2)
       expect(await log.logged('delete from bird where id = 2')).to.eql(['bird D all [["2","1"]]'])
     })
 
-    it('says which watched columns an update changed', async () => {
+    it('list the watched columns that an update changed', async () => {
       await birds(1, 1)
       expect(await log.logged(`update bird set name = 'tit'`)).to.eql(['bird U name [["1","1"]]'])
       expect(
@@ -36,19 +36,19 @@ describe('what a statement logs', () => {
       expect(await log.logged('update bird set name = null')).to.eql(['bird U name [["1","1"]]'])
     })
 
-    it('says nothing of an update that changed nothing, or nothing that is watched', async () => {
+    it('are empty for an update that changes nothing or no watched column', async () => {
       await birds(1, 1)
       expect(await log.logged('update bird set name = name, weight = weight')).to.eql([])
       expect(await log.logged('update bird set last_seen = now()')).to.eql([])
       expect(await log.logged('update bird set name = null where false')).to.eql([])
     })
 
-    it('says nothing of a statement that met no row', async () => {
+    it('are empty for a statement without affected rows', async () => {
       expect(await log.logged('delete from bird')).to.eql([])
       expect(await log.logged('insert into bird select 1 where false')).to.eql([])
     })
 
-    it('sees a value whose image differs although it is equal', async () => {
+    it('include a column whose binary image changed although its value is equal', async () => {
       await log.client.query(`insert into bird values (1, 'wren', 1.0, '{"w": 1.0}', 1)`)
       expect(await log.logged('update bird set weight = 1.00')).to.eql([
         'bird U weight [["1","1"]]',
@@ -58,7 +58,7 @@ describe('what a statement logs', () => {
       ])
     })
 
-    it('gives old and new key values when a row moves to another parent', async () => {
+    it('list old and new key values when a row moves to another parent', async () => {
       await birds(1, 1)
       expect(await log.logged('update bird set nest_id = 2')).to.eql([
         'bird U nest_id [["1","1"],["1","2"]]',
@@ -68,20 +68,20 @@ describe('what a statement logs', () => {
       ])
     })
 
-    it('counts a changed primary key as a row gone and a row come', async () => {
+    it('treat a changed primary key as a deleted and an inserted row', async () => {
       await birds(1, 1)
       expect(await log.logged('update bird set id = 4')).to.eql([
         'bird U all [["1","1"],["4","1"]]',
       ])
     })
 
-    it('keeps every digit of a bigint', async () => {
+    it('keep every digit of a bigint', async () => {
       expect(await log.logged('insert into bird values (9007199254740993)')).to.eql([
         'bird I all [["9007199254740993",null]]',
       ])
     })
 
-    it('sees what a trigger of the table made of it', async () => {
+    it('include changes made by another trigger of the table', async () => {
       await birds(1, 1)
       await log.client.query(`
         create function fatten() returns trigger language plpgsql as
@@ -97,8 +97,8 @@ describe('what a statement logs', () => {
     })
   })
 
-  describe('many rows', () => {
-    it('are one event up to 500', async () => {
+  describe('for many rows', () => {
+    it('are one event up to 500 rows', async () => {
       await log.logged('select 1')
       await birds(1, 500)
       const [entry, ...others] = await log.entries()
@@ -112,7 +112,7 @@ describe('what a statement logs', () => {
       ['update', `update bird set weight = 5`, 'weight'],
       ['delete', `delete from bird`, 'all'],
     ] as const) {
-      it(`are told in chunks of 500 above that: ${verb}`, async () => {
+      it(`have at most 500 rows each: ${verb}`, async () => {
         if (verb !== 'insert') await birds(1, 1200)
         await log.entries()
         await log.client.query(sql)
@@ -124,7 +124,7 @@ describe('what a statement logs', () => {
         expect(new Set(ids)).to.have.lengthOf(1200)
       })
 
-      it(`are named up to 10,000 and one bulk event above: ${verb}`, async () => {
+      it(`list rows up to 10,000 and are one bulk event above: ${verb}`, async () => {
         for (const [rows, events] of [
           [10_000, 20],
           [10_001, 1],
@@ -141,18 +141,19 @@ describe('what a statement logs', () => {
       })
     }
 
-    it('names only those that changed, each distinct key once', async () => {
+    it('list only changed rows, and each distinct key once', async () => {
       await birds(1, 5)
       expect(
         await log.logged(`update bird set weight = case when id < 3 then 2 else weight end`),
       ).to.eql(['bird U weight [["1","1"],["2","1"]]'])
       await log.client.query(`insert into ring values (1, 'a'), (1, 'b'), (2, 'c')`)
       expect(await log.logged(`update ring set colour = 'red'`)).to.eql([
+        // prose-ok: `ring` is a table
         'ring U colour [["1"],["2"]]',
       ])
     })
 
-    it('unites what changed in each of them', async () => {
+    it('combine the columns that changed in any row', async () => {
       await birds(1, 3)
       expect(
         await log.logged(`update bird set
@@ -162,19 +163,19 @@ describe('what a statement logs', () => {
       ).to.eql(['bird U name,nest_id [["1","1"],["2","1"],["2","3"]]'])
     })
 
-    it('says nothing when none changed', async () => {
+    it('are empty when no row changed', async () => {
       await birds(1, 3)
       expect(await log.logged('update bird set name = name, last_seen = now()')).to.eql([])
     })
 
-    it('pairs rows by primary key when keys change places', async () => {
+    it('pair rows by primary key when keys are shifted', async () => {
       await birds(1, 3)
       expect(await log.logged('update bird set id = id + 10')).to.eql([
         'bird U all [["1","1"],["11","1"],["12","1"],["13","1"],["2","1"],["3","1"]]',
       ])
     })
 
-    it('are one bulk event when a session asks to be coarse, and one row is still named', async () => {
+    it('are one bulk event with invalidation.mode = coarse, except for a single row', async () => {
       const client = await log.connect()
       await client.query(`set invalidation.mode = 'coarse'`)
       expect(
@@ -192,11 +193,11 @@ describe('what a statement logs', () => {
     })
   })
 
-  describe('other ways to write', () => {
+  describe('of other statements', () => {
     const UPSERT = `insert into bird values (1, 'wren'), (2, 'owl')
       on conflict (id) do update set name = excluded.name`
 
-    it('upsert: what it inserted, and what it updated', async () => {
+    it('upsert logs inserted and updated rows separately', async () => {
       expect(await log.logged(UPSERT)).to.eql(['bird I all [["1",null],["2",null]]'])
       expect(await log.logged(UPSERT)).to.eql([])
       await log.client.query(
@@ -208,12 +209,12 @@ describe('what a statement logs', () => {
       ])
     })
 
-    it('upsert that does nothing logs nothing', async () => {
+    it('upsert with DO NOTHING logs nothing', async () => {
       await birds(1, 1)
       expect(await log.logged(`insert into bird values (1, 'x') on conflict do nothing`)).to.eql([])
     })
 
-    it('merge: each of its actions', async () => {
+    it('MERGE logs each of its actions', async () => {
       await birds(1, 3)
       expect(
         (
@@ -226,7 +227,7 @@ describe('what a statement logs', () => {
       ).to.eql(['bird D all [["1","1"]]', 'bird I all [["4",null]]', 'bird U name [["2","1"]]'])
     })
 
-    it('copy', async () => {
+    it('COPY logs an insert', async () => {
       expect(
         await log.logged(
           `copy bird (id, nest_id) from program 'printf "1\\t2\\n2\\t\\\\\\\\N\\n"'`,
@@ -234,7 +235,7 @@ describe('what a statement logs', () => {
       ).to.eql(['bird I all [["1","2"],["2",null]]'])
     })
 
-    it('a writing CTE: each table it writes', async () => {
+    it('a data-modifying CTE logs each table that it writes', async () => {
       await birds(1, 2)
       expect(
         (
@@ -244,29 +245,32 @@ describe('what a statement logs', () => {
       ).to.eql(['bird D all [["1","1"]]', 'nest U place [["1"]]'])
     })
 
-    it('a cascade: the tables it reaches', async () => {
+    it('a cascade logs every table that it changes', async () => {
       await birds(1, 2)
       await log.client.query(`insert into ring values (1, 'a'), (2, 'b')`)
       expect((await log.logged('update bird set id = 7 where id = 1')).toSorted()).to.eql([
         'bird U all [["1","1"],["7","1"]]',
+        // prose-ok: `ring` is a table
         'ring U all [["1"],["7"]]',
       ])
       expect((await log.logged('delete from nest where id = 1')).toSorted()).to.eql([
         'bird D all [["2","1"],["7","1"]]',
         'nest D all [["1"]]',
+        // prose-ok: `ring` is a table
         'ring D all [["2"],["7"]]',
       ])
       await log.client.query(`insert into nest values (1, 'oak')`)
     })
 
-    it('truncate: every table that was emptied', async () => {
+    it('TRUNCATE logs every table that it empties', async () => {
       expect((await log.logged('truncate bird cascade')).toSorted()).to.eql([
         'bird T all',
+        // prose-ok: `ring` is a table
         'ring T all',
       ])
     })
 
-    it('a savepoint rolled back takes its events with it, and the others stay', async () => {
+    it('a savepoint rollback removes only its own events', async () => {
       await birds(1, 3)
       expect(
         await log.logged(`begin;
@@ -279,11 +283,11 @@ describe('what a statement logs', () => {
       ).to.eql(['bird U name [["1","1"]]', 'bird U name [["3","1"]]'])
     })
 
-    it('a transaction rolled back logs nothing', async () => {
+    it('a transaction rollback removes all its events', async () => {
       expect(await log.logged('begin; insert into bird values (1); rollback')).to.eql([])
     })
 
-    it('an event carries the top transaction, also from within a savepoint', async () => {
+    it('an event has the top-level transaction id, even within a savepoint', async () => {
       await log.entries()
       await log.client.query('begin; savepoint s; insert into bird values (1); release s')
       const { rows } = await log.client.query<{ same: boolean }>(
@@ -293,7 +297,7 @@ describe('what a statement logs', () => {
       expect(rows).to.eql([{ same: true }])
     })
 
-    it('flush on demand is an event like any other', async () => {
+    it('invalidation.flush() logs an event', async () => {
       expect(await log.logged(`select invalidation.flush('project:*')`)).to.eql([
         '- F all ["project:*"]',
       ])

@@ -16,8 +16,8 @@ const sessionOptions = (url: string) => ({
   sleepLockWaitMs: 600_000,
 })
 
-/** Listens on a connection of its own; tells how often the bell rang since it was last asked. */
-async function openEar(url: string) {
+/** Listens on its own connection and counts notifications since the last call. */
+async function openCounter(url: string) {
   const client = new Client({ connectionString: url })
   await client.connect()
   await client.query('listen invalidation')
@@ -26,18 +26,18 @@ async function openEar(url: string) {
   return {
     client,
     async countNotifications(): Promise<number> {
-      // Notifications arrive in the order of their commits: all that were before this one are here.
-      await client.query(`notify invalidation, 'asked'`)
-      await until(() => received.at(-1) === 'asked')
-      const countNotifications = received.length - 1
+      // Notifications arrive in commit order, so all earlier ones have been received.
+      await client.query(`notify invalidation, 'counted'`)
+      await until(() => received.at(-1) === 'counted')
+      const count = received.length - 1
       received = []
-      return countNotifications
+      return count
     },
     [Symbol.asyncDispose]: () => client.end(),
   }
 }
 
-describe('the bell', () => {
+describe('wake-up notifications', () => {
   let log: EventLog
   let idle: WorkerSession
 
@@ -51,14 +51,14 @@ describe('the bell', () => {
   })
   afterEach(() => idle[Symbol.asyncDispose]())
 
-  it('stays silent while nobody sleeps', async () => {
-    await using subscriber = await openEar(log.url)
+  it('are not sent while no session holds the sleep lock', async () => {
+    await using subscriber = await openCounter(log.url)
     await log.client.query(`insert into bird values (1); update bird set name = 'x'; truncate ring`)
     expect(await subscriber.countNotifications()).to.equal(0)
   })
 
-  it('rings once for each transaction that changed something, once it can be seen', async () => {
-    await using subscriber = await openEar(log.url)
+  it('are sent once per transaction that changed something, after its commit', async () => {
+    await using subscriber = await openCounter(log.url)
     expect(await idle.acquireSleepLock()).to.be.true
     for (const sql of [
       'insert into bird values (1)',
@@ -85,7 +85,7 @@ describe('the bell', () => {
     expect(await subscriber.countNotifications()).to.equal(0)
   })
 
-  it('cannot be taken while a transaction that found nobody asleep is still open', async () => {
+  it('cannot be requested while a transaction that will not notify is open', async () => {
     const writer = await log.connect()
     await writer.query('begin; insert into bird values (1)')
     expect(await idle.acquireSleepLock()).to.be.false
@@ -96,8 +96,8 @@ describe('the bell', () => {
     await writer.end()
   })
 
-  it('can be taken when all that such a transaction wrote was rolled back, and the next write rings', async () => {
-    await using subscriber = await openEar(log.url)
+  it('are sent by the next write if everything before the sleep lock was rolled back', async () => {
+    await using subscriber = await openCounter(log.url)
     const writer = await log.connect()
     await writer.query('begin; savepoint s; insert into bird values (1); rollback to s')
     expect(await idle.acquireSleepLock()).to.be.true
@@ -106,7 +106,7 @@ describe('the bell', () => {
     await writer.end()
   })
 
-  /** How the sessions that sleep stand in the queue. */
+  /** Returns the sessions that hold or wait for the sleep lock. */
   async function queue(): Promise<{ pid: number; granted: boolean }[]> {
     const { rows } = await log.client.query<{ pid: number; granted: boolean }>(
       `select pid, granted from pg_locks
@@ -117,8 +117,8 @@ describe('the bell', () => {
     return rows
   }
 
-  it('rings for every commit while any of several sleeps, whichever of them ends', async () => {
-    await using subscriber = await openEar(log.url)
+  it('are sent for every commit while any of several sessions is idle, whichever ends', async () => {
+    await using subscriber = await openCounter(log.url)
     await using second = await openWorkerSession(sessionOptions(log.url))
     await using third = await openWorkerSession(sessionOptions(log.url))
     let id = 0
@@ -134,7 +134,7 @@ describe('the bell', () => {
     }
     expect((await queue()).map(({ granted }) => granted)).to.eql([true, false, false])
 
-    // Postgres gives the lock of a holder that is gone to the next in the same step.
+    // Postgres grants the lock of a terminated holder to the next one in the same step.
     const [holder] = await queue()
     await log.client.query('select pg_terminate_backend($1)', [holder?.pid])
     for (let round = 0; round < 20; round++) expect(await commit()).to.equal(1)
@@ -142,7 +142,7 @@ describe('the bell', () => {
     expect([idle, second, third].map((one) => one.holdsSleepLock())).to.eql([false, true, true])
     expect((await queue()).map(({ granted }) => granted)).to.eql([true, false])
 
-    // One that waits leaves the queue, then the last one its lock.
+    // A waiting session leaves the queue, then the last holder releases its lock.
     await third.releaseSleepLock()
     expect([await commit(), second.holdsSleepLock(), lost]).to.eql([1, true, 1])
     expect(await idle.acquireSleepLock()).to.be.true
@@ -153,8 +153,8 @@ describe('the bell', () => {
     expect(await queue()).to.eql([])
   })
 
-  it('leaves no request in the queue behind a writer: nobody sleeps, so nobody rings', async () => {
-    await using subscriber = await openEar(log.url)
+  it('are not sent after the sleep lock was refused: no request stays in the queue', async () => {
+    await using subscriber = await openCounter(log.url)
     const writer = await log.connect()
     await writer.query('begin; insert into bird values (1)')
     expect(await idle.acquireSleepLock()).to.be.false
@@ -165,7 +165,7 @@ describe('the bell', () => {
     await writer.end()
   })
 
-  it('is left within seconds by a session that shows no sign of life, asleep or in the queue', async () => {
+  it('are no longer requested by an unresponsive session within seconds, holder or waiter', async () => {
     await using holder = await openWorkerSession(sessionOptions(log.url))
     await using waiter = await openWorkerSession({
       ...sessionOptions(log.url),
@@ -179,14 +179,14 @@ describe('the bell', () => {
     await until(() => lost.has(waiter))
     expect([holder.holdsSleepLock(), waiter.holdsSleepLock()]).to.eql([true, false])
     expect(await queue()).to.have.lengthOf(1)
-    // It can ask again at once.
+    // It can request the lock again at once.
     expect(await waiter.acquireSleepLock()).to.be.true
     await until(() => !holder.holdsSleepLock())
     await until(async () => (await queue()).length === 0)
   })
 
-  it('does not ring where it is switched off, and the sleeper knows', async () => {
-    await using subscriber = await openEar(log.url)
+  it('are not sent where invalidation.notify is off, and the session knows it', async () => {
+    await using subscriber = await openCounter(log.url)
     expect(idle.writersNotify).to.be.true
     expect(await idle.acquireSleepLock()).to.be.true
     await log.client.query(
@@ -207,7 +207,7 @@ describe('the bell', () => {
   })
 })
 
-describe('the bell on a server with prepared transactions and a short queue', function () {
+describe('wake-up notifications with prepared transactions and a short queue', function () {
   this.timeout(60_000)
   const name = `wake-up-${process.pid}`
   let server: PostgresServer
@@ -235,7 +235,7 @@ describe('the bell on a server with prepared transactions and a short queue', fu
     await rm(dirname(server.dataDir), { recursive: true, force: true })
   })
 
-  it('lets a transaction be prepared, keeps everybody awake meanwhile, and logs it when it commits', async () => {
+  it('allow PREPARE TRANSACTION, refuse the sleep lock meanwhile and log the commit', async () => {
     await using idle = await openWorkerSession(sessionOptions(url))
     expect(idle.writersNotify).to.be.false
     await client.query(`begin; insert into bird values (1); prepare transaction 'p'`)
@@ -249,15 +249,15 @@ describe('the bell on a server with prepared transactions and a short queue', fu
     expect(rows).to.eql([{ keys: [['1', null]] }, { keys: [['2', null]] }])
   })
 
-  it('does not ring into a queue that is half full, and no write fails', async () => {
+  it('are skipped when the queue is half full, and no write fails', async () => {
     await using idle = await openWorkerSession(sessionOptions(url))
-    await using subscriber = await openEar(url)
+    await using subscriber = await openCounter(url)
     await client.query(`set invalidation.notify = 'on'`)
     expect(await idle.acquireSleepLock()).to.be.true
     await client.query('insert into bird values (10)')
     expect(await subscriber.countNotifications()).to.equal(1)
 
-    // A listener in a transaction holds on to everything that is in the queue.
+    // A listener in a transaction keeps all notifications in the queue.
     await subscriber.client.query('begin')
     const text = 'x'.repeat(7_900)
     for (let sent = 0; sent < 40; sent++) await client.query(`notify other, '${text}${sent}'`)
@@ -266,7 +266,7 @@ describe('the bell on a server with prepared transactions and a short queue', fu
     )
     expect(rows[0]?.usage).to.be.greaterThan(0.5)
     await client.query('insert into bird values (11)')
-    // Until it is full.
+    // Fills the queue completely.
     const full = await (async () => {
       for (;;) await client.query(`notify other, '${text}${Math.random()}'`)
     })().catch(String)

@@ -15,7 +15,7 @@ import { rewriteSql } from '../support/rewritten.ts'
 import { until } from '../support/until.ts'
 import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
 
-describe('a window', () => {
+describe('window of the event log', () => {
   let log: EventLog
   let session: WorkerSession
 
@@ -43,7 +43,7 @@ describe('a window', () => {
 
   async function read(since?: Snapshot): Promise<Reading> {
     const readSnapshot = await beginReading(session.client)
-    // How much is read must not depend on how busy the machine is.
+    // The time budget must not limit what is read on a busy machine.
     const window = await readWindow(session.client, since ?? readSnapshot.snapshot, 30_000)
     await session.client.query('commit')
     return { ...readSnapshot, window }
@@ -52,7 +52,7 @@ describe('a window', () => {
   const idsOf = ({ window }: Reading) =>
     window.events.flatMap(({ keys }) => keys?.map((key) => Number(key[0])) ?? [])
 
-  it('holds what was committed after one snapshot and can be seen in the next', async () => {
+  it('contains what was committed after one snapshot and is visible in the next', async () => {
     const first = await read()
     expect(first.window).to.eql({ events: [], coarse: false, count: 0 })
     await log.client.query(`insert into bird values (1, 'wren')`)
@@ -64,7 +64,7 @@ describe('a window', () => {
     expect((await read(second.snapshot)).window.count).to.equal(0)
   })
 
-  it('is not held up by a long transaction, nor forgets it when it ends at last', async () => {
+  it('is not delayed by a long transaction, and contains its events after the commit', async () => {
     const long = await log.connect()
     await long.query('begin; insert into bird values (1)')
     const first = await read()
@@ -78,7 +78,7 @@ describe('a window', () => {
     await long.end()
   })
 
-  it('sees every committed event exactly once, however transactions overlap', async function () {
+  it('contains every committed event exactly once, however transactions overlap', async function () {
     this.timeout(60_000)
     const writers = await Promise.all(Array.from({ length: 5 }, () => log.connect()))
     const writer = fc.nat(writers.length - 1)
@@ -99,7 +99,10 @@ describe('a window', () => {
 
     await fc.assert(
       fc.asyncProperty(fc.array(action, { minLength: 10, maxLength: 60 }), async (schedule) => {
-        /** What each open transaction has written, and how much of that before its savepoints. */
+        /**
+         * The ids that each open transaction has inserted, and their number at each of its
+         * savepoints.
+         */
         const open = new Map<number, { ids: number[]; savepoints: number[] }>()
         let committed: number[] = []
         let { snapshot } = await read()
@@ -175,18 +178,18 @@ describe('a window', () => {
     await Promise.all(writers.map((client) => client.end()))
   })
 
-  it('leaves out what came from another cluster with a dump', async () => {
+  it('excludes events that a dump brought from another cluster', async () => {
     const { snapshot } = await read()
     await log.client.query(`insert into invalidation.event
       values (0, '999999999999', 1, 1, 'I', -1, '[["1"]]', now())`)
     expect((await read(snapshot)).window.count).to.equal(0)
   })
 
-  it('would hold that for ever, if its upper bound always agreed', async () => {
-    await using careless = rewriteSql(
+  it('would contain events of another cluster for ever without its upper bound', async () => {
+    await using unbounded = rewriteSql(
       await openWorkerSession({
         url: log.url,
-        applicationName: 'spms-test-careless',
+        applicationName: 'spms-test-unbounded',
         statementTimeoutMs: 10_000,
       }),
       { part: 'xid < pg_snapshot_xmax(pg_current_snapshot())', by: 'true' },
@@ -194,13 +197,13 @@ describe('a window', () => {
     await log.client.query(`insert into invalidation.event
       values (0, '999999999999', 1, 1, 'I', -1, '[["1"]]', now())`)
     for (let times = 0; times < 2; times++) {
-      const { snapshot } = await beginReading(careless.client)
-      expect((await readWindow(careless.client, snapshot)).count).to.equal(1)
-      await careless.client.query('commit')
+      const { snapshot } = await beginReading(unbounded.client)
+      expect((await readWindow(unbounded.client, snapshot)).count).to.equal(1)
+      await unbounded.client.query('commit')
     }
   })
 
-  it('is read by index however many events the ring holds', async () => {
+  it('is read by index, however many events the segments contain', async () => {
     await insertEvents(20_000)
     const { snapshot } = await read()
     await log.client.query('insert into bird values (1)')
@@ -221,7 +224,7 @@ describe('a window', () => {
     await session.client.query('rollback')
   })
 
-  it('knows of a floor that was raised while it waited for the log', async () => {
+  it('reflects a retention floor that was raised while it waited for a table lock', async () => {
     const { snapshot } = await read()
     await log.client.query('insert into bird values (1)')
     const emptier = await log.connect()
@@ -247,7 +250,7 @@ describe('a window', () => {
     await emptier.end()
   })
 
-  it('reports that a segment was detached, whose events it would miss', async () => {
+  it('is reported as incomplete when a segment is detached', async () => {
     await log.client.query('alter table invalidation.event detach partition invalidation.event_0')
     const { isComplete } = await beginReading(session.client)
     await session.client.query('rollback')
@@ -257,8 +260,8 @@ describe('a window', () => {
     expect(isComplete).to.equal(false)
   })
 
-  describe('that is too large to be read one by one', () => {
-    it('is read event by event up to 50,000', async () => {
+  describe('of many events', () => {
+    it('contains single events up to 50,000', async () => {
       const { snapshot } = await read()
       await insertEvents(50_000)
       const { window } = await read(snapshot)
@@ -266,7 +269,7 @@ describe('a window', () => {
       expect(window.events).to.have.lengthOf(50_000)
     })
 
-    it('names each table once above that, and keeps every flush on demand', async () => {
+    it('contains each table once above 50,000, and every flush', async () => {
       const { snapshot } = await read()
       await insertEvents(49_998)
       await log.client.query(`insert into nest values (9); delete from nest where id = 9;
@@ -288,7 +291,7 @@ describe('a window', () => {
       ])
     })
 
-    it('is too large from 8 MiB of keys, too', async () => {
+    it('contains each table once above 8 MiB of keys', async () => {
       const { snapshot } = await read()
       await log.client.query(
         `insert into invalidation.event
@@ -310,8 +313,8 @@ describe('a window', () => {
     )
   }
 
-  describe('that begins before what the ring still holds', () => {
-    /** Empties the segment that holds everything written until now, as if twenty minutes had passed. */
+  describe('that begins before the oldest retained event', () => {
+    /** Empties every segment written until now, as if twenty minutes had passed. */
     async function rotateSegments(): Promise<void> {
       for (let aheadS = 0; aheadS <= 2400; aheadS += 60) {
         await recordCursors(log.client, 'r', [
@@ -321,7 +324,7 @@ describe('a window', () => {
       }
     }
 
-    it('is refused', async () => {
+    it('is not retained', async () => {
       const old = await read()
       await log.client.query('insert into bird values (1)')
       await rotateSegments()
@@ -331,7 +334,7 @@ describe('a window', () => {
       expect(isRetained(now.snapshot, now)).to.be.true
     })
 
-    it('is not refused because of a floor that came from another cluster with a dump', async () => {
+    it('is still retained despite a retention floor that a dump brought from another cluster', async () => {
       const before = await read()
       await log.client.query(
         `insert into invalidation.retention_floor values (true, '900000000000:900000000000:')`,
@@ -341,7 +344,7 @@ describe('a window', () => {
       expect(isRetained(before.snapshot, now)).to.be.true
     })
 
-    it('keeps the ring still while it looks', async () => {
+    it('prevents segments from being emptied while it is read', async () => {
       await insertEvents(1)
       await beginReading(session.client)
       const error = await log.client
