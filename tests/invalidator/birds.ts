@@ -5,7 +5,7 @@ import type { ResourceRules } from '../../shared/cache/resource.ts'
 import type { Redis } from '../../shared/redis.ts'
 import { AVIARY, type EventLog, openEventLog } from '../event-log/event-log.ts'
 
-/** A bird and where it lives: one table by key, the other by a lookup. */
+/** A resource of one bird and its nest: the table `bird` by key, `nest` by a lookup. */
 export const bird: ResourceRules = {
   name: 'bird',
   version: 1,
@@ -21,7 +21,7 @@ export const bird: ResourceRules = {
   ],
 }
 
-/** Who lives in a nest. */
+/** A resource of the birds in one nest. */
 export const nest: ResourceRules = {
   name: 'nest',
   version: 1,
@@ -29,7 +29,7 @@ export const nest: ResourceRules = {
   staleWhen: [{ table: 'bird', watch: ['name', 'nest_id'], key: { id: 'nest_id' } }],
 }
 
-/** How heavy they all are. */
+/** A resource without parameters. */
 export const census: ResourceRules = {
   name: 'census',
   version: 1,
@@ -39,11 +39,11 @@ export const census: ResourceRules = {
 
 export const BIRDS = [bird, nest, census]
 
-/** An aviary with the triggers for these resources. */
+/** Opens a database with the tables and the triggers for these resources. */
 export const openBirds = (catalog: readonly ResourceRules[] = BIRDS): Promise<EventLog> =>
   openEventLog(AVIARY, compileRules(catalog))
 
-/** Whether the bell is held by somebody alone. */
+/** Whether exactly one session holds the sleep lock. */
 export async function isSleepLockHeld(client: Client): Promise<boolean> {
   const { rowCount } = await client.query(
     `select from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
@@ -53,7 +53,7 @@ export async function isSleepLockHeld(client: Client): Promise<boolean> {
   return rowCount === 1
 }
 
-/** The sessions that hold the sleep lock, or wait for it. */
+/** Returns the sessions that hold the sleep lock or wait for it. */
 export async function findSleepLockHolders(
   client: Client,
 ): Promise<readonly { readonly pid: number; readonly granted: boolean }[]> {
@@ -66,13 +66,13 @@ export async function findSleepLockHolders(
   return rows
 }
 
-/** Entries of one prefix, as markers without content. */
+/** Entries of one prefix, as marker values. */
 export interface Entries {
   readonly key: (resource: ResourceRules, id?: number | string) => string
-  /** Puts some there, and does what may forget them; answers which are gone. */
+  /** Stores entries, runs an action that may invalidate some, and returns the deleted ones. */
   readonly gone: (keys: readonly string[], act: () => Promise<unknown>) => Promise<string[]>
   readonly put: (keys: readonly string[]) => Promise<void>
-  /** Those that are still there. */
+  /** Returns the entries that still exist. */
   readonly left: (keys: readonly string[]) => Promise<string[]>
 }
 

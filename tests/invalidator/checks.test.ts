@@ -18,15 +18,15 @@ import { rewriteScripts, rewriteSql, type Rewriting } from '../support/rewritten
 import { until } from '../support/until.ts'
 import { bird, BIRDS, type Entries, entriesOf, openBirds } from './birds.ts'
 
-/** A worker at work, and the one entry that it must not let stand. */
+/** A worker and one entry that becomes stale. */
 interface Stage extends TestWorker, Entries {
   readonly stale: string
-  /** Applies windows until the watermark claims everything that has been committed by now. */
+  /** Applies windows until the watermark includes everything that has been committed by now. */
   apply(): Promise<void>
 }
 
-// Each check in turn always agrees; what it keeps out must then come through.
-describe('an entry that is no longer true may be read for as long as it likes', () => {
+// For every check: with the check disabled, the stale entry must be served.
+describe('a stale entry is served', () => {
   let log: EventLog
 
   async function openLog(): Promise<void> {
@@ -37,17 +37,17 @@ describe('an entry that is no longer true may be read for as long as it likes', 
   afterEach(() => log[Symbol.asyncDispose]())
 
   const write = (sql: string) => log.client.query(sql)
-  /** To what it was not called before. */
+  /** Renames the bird; each call needs a new name. */
   const rename = (name: string) => write(`update bird set name = '${name}' where id = 1`)
 
   const checks: readonly {
     readonly check: string
     readonly rewriting: (incarnation: string) => Rewriting
-    /** In its course the entry ceases to be true. */
+    /** Makes the entry stale. */
     readonly act: (stage: Stage) => Promise<unknown>
   }[] = [
     {
-      check: 'what was in progress in the snapshot before',
+      check: 'transactions in progress in the previous snapshot',
       rewriting: () => ({
         part: 'where pg_visible_in_snapshot(x, pg_current_snapshot())',
         by: 'where false',
@@ -62,7 +62,7 @@ describe('an entry that is no longer true may be read for as long as it likes', 
       },
     },
     {
-      check: 'what began after the snapshot before',
+      check: 'transactions that began after the previous snapshot',
       rewriting: () => ({ part: 'xid >= $1::xid8', by: 'xid >= $1::xid8 and false' }),
       async act({ put, stale }) {
         await put([stale])
@@ -76,7 +76,7 @@ describe('an entry that is no longer true may be read for as long as it likes', 
         by: `'incarnation', '${incarnation}',`,
       }),
       async act({ put, stale }) {
-        // Made of a commit that the crash took back, of which there is no event.
+        // The entry contains a commit that the crash undid, for which no event exists.
         await put([stale])
         await write(`update invalidation.incarnation set id = '${randomUUID()}'`)
       },
@@ -106,13 +106,13 @@ describe('an entry that is no longer true may be read for as long as it likes', 
     },
   ]
   for (const { check, rewriting, act } of checks) {
-    it(`if the check of ${check} always agreed, and only then`, async () => {
+    it(`without the check of ${check}, and only then`, async () => {
       const { rows } = await log.client.query<{ id: string }>(
         'select id from invalidation.current_incarnation',
       )
-      const agreeing = rewriting(rows[0]?.id ?? '')
+      const permissive = rewriting(rows[0]?.id ?? '')
       const wrapSession: TestInvalidatorOptions['wrapSession'] = (session) =>
-        rewriteSql(session, agreeing)
+        rewriteSql(session, permissive)
       expect(await isServed(act, { wrapSession })).to.equal(true)
       await log[Symbol.asyncDispose]()
       await openLog()
@@ -120,35 +120,35 @@ describe('an entry that is no longer true may be read for as long as it likes', 
     })
   }
 
-  it('if the comparison of the stored watermark always agreed, and only then', async () => {
+  it('without the comparison with the stored watermark, and only then', async () => {
     const act = async ({ apply, put, stale, redis, prefix }: Stage) => {
       const marks = await redis.hgetall(watermarkKey(prefix))
-      await rename(`taken back in ${prefix}`)
+      await rename(`restored in ${prefix}`)
       await apply()
-      // A replica that had not heard of it takes over.
+      // Another replica with an older state takes over.
       await put([stale])
       await redis.hset(watermarkKey(prefix), marks)
     }
     const client = openRedis(testRedisUrl(), {
-      name: 'spms-test-agreeing',
+      name: 'spms-test-permissive',
       commandTimeoutMs: 5_000,
       onState: () => {},
     })
     await once(client, 'ready')
     const prefix = newPrefix()
-    const agreeing = createInvalidationStore(
+    const permissive = createInvalidationStore(
       rewriteScripts(client, {
         part: `(redis.call('HGET', KEYS[1], field) or '') == expected`,
         by: 'true',
       }),
       prefix,
     )
-    expect(await isServed(act, { prefix, wrapInvalidationStore: () => agreeing })).to.equal(true)
+    expect(await isServed(act, { prefix, wrapInvalidationStore: () => permissive })).to.equal(true)
     expect(await isServed(act, {})).to.equal(false)
     client.disconnect()
   })
 
-  /** Whether the entry is still there and may be read when everything is said to be applied. */
+  /** Whether the entry exists and may be served after all events were applied. */
   async function isServed(
     act: (stage: Stage) => Promise<unknown>,
     options: Partial<TestInvalidatorOptions>,
@@ -175,12 +175,12 @@ describe('an entry that is no longer true may be read for as long as it likes', 
     await apply()
     await act({ ...opened, ...entries, stale, apply })
     await apply()
-    const isNamed = (await mark())?.keyVersion === bird.version
-    return isNamed && (await entries.left([stale])).length === 1
+    const isEnabled = (await mark())?.keyVersion === bird.version
+    return isEnabled && (await entries.left([stale])).length === 1
   }
 
   async function snapshot(): Promise<Snapshot> {
-    // With an id of its own, so that none before it is at or above the snapshot's end.
+    // Takes a new transaction id, so that all earlier ones are below the end of the snapshot.
     await log.client.query('select pg_current_xact_id()')
     const { rows } = await log.client.query<{ text: string }>(
       'select pg_current_snapshot()::text as text',

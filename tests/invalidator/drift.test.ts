@@ -14,8 +14,8 @@ const SHARED_FUNCTION = `create or replace function invalidation.log_truncate() 
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   as $$${sharedBodies.get('invalidation.log_truncate')}$$`
 
-/** Of these resources `nest` and `census` depend on one table, `bird` on two. */
-describe('triggers that somebody has touched', () => {
+/** The resources `nest` and `census` depend on one table, `bird` on two. */
+describe('changed triggers', () => {
   let log: EventLog
   let worker: TestWorker
   let entries: Entries
@@ -36,7 +36,7 @@ describe('triggers that somebody has touched', () => {
   const sql = (text: string) => log.client.query(text)
   const apply = () => worker.worker.applyWindow()
   const keys = () => [entries.key(bird, 9), entries.key(nest, 9), entries.key(census)]
-  const named = async () =>
+  const keyVersions = async () =>
     Object.fromEntries(
       await Promise.all(
         BIRDS.map(async ({ name }) => [
@@ -50,9 +50,9 @@ describe('triggers that somebody has touched', () => {
   const NONE = { bird: DISABLED, nest: DISABLED, census: DISABLED }
   const BUT_BIRDS = { bird: DISABLED, nest: 1, census: 1 }
 
-  it('make no difference where nobody touched any', async () => {
+  it('cause no flush if they are unchanged', async () => {
     expect(await entries.gone(keys(), async () => void (await apply(), await apply()))).to.eql([])
-    expect(await named()).to.eql(ALL)
+    expect(await keyVersions()).to.eql(ALL)
   })
 
   for (const [what, damage, repair, meanwhile] of [
@@ -63,7 +63,7 @@ describe('triggers that somebody has touched', () => {
       BUT_BIRDS,
     ],
     [
-      'disabled all',
+      'all disabled',
       'alter table bird disable trigger user',
       ['insert', 'update', 'delete', 'truncate']
         .map((verb) => `alter table bird enable always trigger zz_invalidation_${verb}`)
@@ -71,43 +71,43 @@ describe('triggers that somebody has touched', () => {
       NONE,
     ],
     [
-      'silent for replication',
+      'not firing for replication',
       'alter table nest enable trigger zz_invalidation_delete',
       'alter table nest enable always trigger zz_invalidation_delete',
       BUT_BIRDS,
     ],
     [
-      'without the function that they share',
+      'with a replaced shared function',
       `create or replace function invalidation.log_truncate() returns trigger language plpgsql
          security definer set search_path = pg_catalog, pg_temp as 'begin return null; end'`,
       SHARED_FUNCTION,
       NONE,
     ],
     [
-      'on a table that another has taken the place of',
+      'on a renamed table whose name a new table has',
       'alter table nest rename to nest_1; create table nest (like nest_1)',
       'drop table nest; alter table nest_1 rename to nest',
       BUT_BIRDS,
     ],
   ] as const) {
-    it(`${what}: nothing is named until they are whole, and nothing kept from before`, async () => {
+    it(`that are ${what} disable resources until their repair, which flushes them`, async () => {
       await sql(damage)
       await apply()
-      expect(await named()).to.eql(meanwhile)
+      expect(await keyVersions()).to.eql(meanwhile)
       await sql(repair)
       expect(await entries.gone(keys(), apply)).to.include(entries.key(bird, 9))
-      expect(await named()).to.eql(ALL)
+      expect(await keyVersions()).to.eql(ALL)
     })
 
-    it(`${what} and whole again before anybody looked: what was kept is forgotten`, async () => {
+    it(`that were ${what} and repaired between two checks flush resources`, async () => {
       await sql(damage)
       await sql(repair)
       expect(await entries.gone(keys(), apply)).to.include(entries.key(bird, 9))
-      expect(await named()).to.eql(ALL)
+      expect(await keyVersions()).to.eql(ALL)
       expect(await entries.gone(keys(), apply)).to.eql([])
     })
 
-    it(`${what} and whole again while no worker ran: what was kept is forgotten`, async () => {
+    it(`that were ${what} and repaired while no worker ran flush resources`, async () => {
       await worker[Symbol.asyncDispose]()
       const { prefix } = worker
       await sql(damage)
@@ -116,15 +116,15 @@ describe('triggers that somebody has touched', () => {
       entries = entriesOf(worker.redis, prefix)
       worker.worker.acquire(BIRDS)
       expect(await entries.gone(keys(), apply)).to.include(entries.key(bird, 9))
-      expect(await named()).to.eql(ALL)
+      expect(await keyVersions()).to.eql(ALL)
     })
   }
 
   for (const [what, change, concerned] of [
-    ['a column is made anew', `alter table nest drop place, add place text default 'ash'`, [bird]],
+    ['a column is recreated', `alter table nest drop place, add place text default 'ash'`, [bird]],
     ['a table is rewritten', `alter table bird alter weight type real`, BIRDS],
   ] as const) {
-    it(`forget what depends on a table of which ${what}`, async () => {
+    it(`are assumed after ${what}, which flushes the resources of the table`, async () => {
       await sql(change)
       expect(await entries.gone(keys(), apply)).to.have.members(
         concerned.map((resource) => entries.key(resource, resource === census ? '' : 9)),
@@ -135,18 +135,18 @@ describe('triggers that somebody has touched', () => {
   it('are repaired by install', async () => {
     await sql('drop trigger zz_invalidation_update on nest')
     await apply()
-    expect(await named()).to.eql(BUT_BIRDS)
+    expect(await keyVersions()).to.eql(BUT_BIRDS)
     await log.install(compileRules(BIRDS))
     await apply()
-    expect(await named()).to.eql(ALL)
+    expect(await keyVersions()).to.eql(ALL)
   })
 
-  it('are left alone by an install that finds nothing to do: nothing is forgotten', async () => {
+  it('are not reported after an install without changes, so nothing is flushed', async () => {
     await log.install(compileRules(BIRDS))
     expect(await entries.gone(keys(), apply)).to.eql([])
   })
 
-  it('are missing for rules that nobody has installed, until somebody does', async () => {
+  it('are reported for rules without triggers until these are installed', async () => {
     const wider = {
       ...census,
       staleWhen: [...census.staleWhen, { table: 'ring', watch: ['colour'], key: {} }],
@@ -166,7 +166,7 @@ describe('triggers that somebody has touched', () => {
     expect(await keyVersion()).to.equal(1)
   })
 
-  it('are good for who is content with them while an install waits for a writer to change them', async () => {
+  it('do not affect other builds while an install waits for a writer to change them', async () => {
     const wider = {
       ...census,
       staleWhen: [...census.staleWhen, { table: 'bird', watch: ['last_seen'], key: {} }],
@@ -186,11 +186,11 @@ describe('triggers that somebody has touched', () => {
       return rows[0]?.version === 2
     })
     await apply()
-    expect(await named()).to.eql(ALL)
+    expect(await keyVersions()).to.eql(ALL)
     worker.worker.release([census])
     next.worker.acquire([wider])
     await next.worker.applyWindow()
-    expect(await named()).to.eql({ ...ALL, census: DISABLED })
+    expect(await keyVersions()).to.eql({ ...ALL, census: DISABLED })
 
     await writer.query('commit')
     await installing
@@ -199,18 +199,18 @@ describe('triggers that somebody has touched', () => {
       entries.key(nest, 9),
     ])
     await next.worker.applyWindow()
-    expect(await named()).to.eql(ALL)
+    expect(await keyVersions()).to.eql(ALL)
   })
 
-  it('are given up by a build that is retired, and needed again when it is installed again', async () => {
+  it('disable the resources of a retired build until it is installed again', async () => {
     {
       await using installer = await openInstaller(log.url)
       await retireBuilds(installer)
     }
     await apply()
-    expect(await named()).to.eql(NONE)
+    expect(await keyVersions()).to.eql(NONE)
     await log.install(compileRules(BIRDS))
     expect(await entries.gone(keys(), apply)).to.have.members(keys())
-    expect(await named()).to.eql(ALL)
+    expect(await keyVersions()).to.eql(ALL)
   })
 })

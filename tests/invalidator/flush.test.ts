@@ -14,7 +14,7 @@ import { bird, BIRDS, census, entriesOf, nest, openBirds } from './birds.ts'
 /** So many that a flush takes many steps. */
 const UNRELATED = 200_000
 
-describe('a flush of one resource', function () {
+describe('flush of one resource', function () {
   this.timeout(60_000)
   let log: EventLog
   let redis: PrivateRedis
@@ -29,7 +29,7 @@ describe('a flush of one resource', function () {
     await log[Symbol.asyncDispose]()
   })
 
-  /** Holds a flush of birds between its steps while it is told to. */
+  /** Pauses a flush of `bird` between its steps while requested. */
   function createHold() {
     let isWanted = false
     let isHeld = false
@@ -92,7 +92,7 @@ describe('a flush of one resource', function () {
     return Object.assign(invalidator, { entries, mark })
   }
 
-  it('lets every other resource go on, is repeated for no change meanwhile, and then catches up', async () => {
+  it('lets other resources advance, is not repeated for later changes, and then catches up', async () => {
     using hold = createHold()
     const record = recordKeys()
     await using invalidator = await start({
@@ -106,34 +106,34 @@ describe('a flush of one resource', function () {
     hold.begin()
     await log.client.query(`select invalidation.flush('bird')`)
     await until(() => hold.isHeld)
-    const asked = (await mark())?.snapshot.text
+    const requested = (await mark())?.snapshot.text
 
     for (let round = 0; round < 5; round++) {
       await put([key(nest, 1), key(census)])
       await log.client.query(`insert into bird values (${++id}, 'x', 1, '{}', 1)`)
       await until(async () => (await left([key(nest, 1), key(census)])).length === 0)
     }
-    // A resource without parameters has one key, whatever else is in Redis.
+    // A resource without parameters has one key, so its flush needs no scan.
     await put([key(census)])
     await log.client.query(`select invalidation.flush('census'), invalidation.flush('bird')`)
     await until(async () => (await left([key(census)])).length === 0)
     expect(hold.isHeld).to.be.true
-    expect((await mark())?.snapshot.text, 'it claims nothing yet').to.equal(asked)
+    expect((await mark())?.snapshot.text, 'the watermark has not advanced').to.equal(requested)
     expect(record.applied.has(key(bird, id))).to.be.false
     await put([key(bird, id)])
 
     hold.end()
     await until(() => record.applied.has(key(bird, id)) || record.flushed.length === 3)
     await until(async () => (await left([key(bird, id)])).length === 0)
-    // The second flush that was asked for meanwhile, and nothing else.
+    // One further flush of `bird`, requested meanwhile, and no other.
     await until(() => record.flushed.length === 3)
     expect(record.flushed).to.have.members(['census', 'bird', 'bird'])
-    const stands = (await mark('nest'))?.snapshot.text
-    await until(async () => (await mark())?.snapshot.text === stands)
+    const snapshot = (await mark('nest'))?.snapshot.text
+    await until(async () => (await mark())?.snapshot.text === snapshot)
     expect(invalidator.working).to.be.true
   })
 
-  it('stops entries from being read at once when a trigger is damaged meanwhile, and flushes again', async () => {
+  it('disables the resource at once when a trigger is damaged meanwhile, and flushes again', async () => {
     using hold = createHold()
     await using invalidator = await start({
       inspectEveryMs: 50,
@@ -150,7 +150,7 @@ describe('a flush of one resource', function () {
     hold.step()
     await until(async () => (await mark())?.keyVersion === DISABLED)
     expect((await mark())?.snapshot.text).to.equal(before?.snapshot.text)
-    // Whole again before the flush is through: what was not logged meanwhile may be cached.
+    // The trigger is repaired before the flush ends, but changes were not logged meanwhile.
     await log.client.query('alter table bird enable always trigger zz_invalidation_update')
     await until(async () => (await mark('nest'))?.keyVersion === 1)
     const { steps } = hold
@@ -160,7 +160,7 @@ describe('a flush of one resource', function () {
     expect(hold.steps - steps, 'two passes').to.be.at.least((1.9 * UNRELATED) / 1_000)
   })
 
-  it('begins again from the start when the connection to Redis changes between two of its steps', async () => {
+  it('starts again when the connection to Redis changes between two steps', async () => {
     using hold = createHold()
     await using invalidator = await start({ wrapInvalidationStore: hold.wrapInvalidationStore })
     const { redis: client, entries, mark } = invalidator
@@ -168,7 +168,7 @@ describe('a flush of one resource', function () {
     await log.client.query(`select invalidation.flush('bird')`)
     await until(() => hold.isHeld)
     const before = await mark()
-    // Behind the cursor: a pass that went on with it would not find this one.
+    // These keys are behind the scan cursor; a continued pass would miss them.
     const keys = Array.from({ length: 200 }, (_, one) => entries.key(bird, `late-${one}`))
     client.disconnect(true)
     await until(() => client.status !== 'ready')
@@ -181,7 +181,7 @@ describe('a flush of one resource', function () {
     await until(() => invalidator.working)
   })
 
-  it('delays nothing else noticeably, however many unrelated keys Redis holds', async () => {
+  it('delays other resources by less than 500 ms, however many unrelated keys Redis holds', async () => {
     await using invalidator = await start()
     const { entries, mark } = invalidator
     const lags: number[] = []

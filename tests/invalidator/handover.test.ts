@@ -8,10 +8,10 @@ import { recordKeys, startInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 import { bird, BIRDS, entriesOf, openBirds } from './birds.ts'
 
-/** More than one SCAN finds, so that a flush has several steps. */
+/** More than one SCAN returns, so that a flush has several steps. */
 const ENTRIES = 5_000
 
-/** Stops a flush after the first step that removed something, when it is asked to. */
+/** Pauses a flush after the first step that deleted keys, once requested. */
 function createPause() {
   let isAwaited = false
   let held = false
@@ -42,7 +42,7 @@ function createPause() {
   }
 }
 
-describe('a resource that changes its owner in the middle of a flush', function () {
+describe('handover of a resource during a flush', function () {
   this.timeout(30_000)
   let log: EventLog
   before(async () => {
@@ -57,7 +57,7 @@ describe('a resource that changes its owner in the middle of a flush', function 
     return parseSnapshot(rows[0]?.text ?? '') as Snapshot
   }
 
-  it('is flushed by the new one from the start, and what the old one still sends does nothing', async () => {
+  it('lets the new owner flush from the start, and ignores late commands of the old one', async () => {
     const pause = createPause()
     await using proxy = await createProxy(log.url)
     await proxy.listen()
@@ -75,16 +75,16 @@ describe('a resource that changes its owner in the middle of a flush', function 
     const keys = Array.from({ length: ENTRIES }, (_, id) => key(bird, id))
     await put(keys)
 
-    // A test that fails halfway must not wait for what it holds: this is disposed of first.
+    // Disposed of first, so that a test that fails halfway does not wait for the pause.
     using held = pause
     held.await()
     await log.client.query(`select invalidation.flush('bird:*')`)
-    const asked = await snapshotNow()
+    const requested = await snapshotNow()
     await until(() => pause.isHolding)
     const halfway = await mark()
     expect(halfway?.part).to.be.above(0)
-    expect(includes(halfway?.snapshot as Snapshot, asked), 'it claims no more than it did').to.be
-      .false
+    expect(includes(halfway?.snapshot as Snapshot, requested), 'the watermark has not advanced').to
+      .be.false
     expect((await left(keys)).length).to.be.within(1, ENTRIES - 1)
 
     const record = recordKeys()
@@ -95,19 +95,20 @@ describe('a resource that changes its owner in the middle of a flush', function 
       applicationName: 'spms-test-second',
       wrapInvalidationStore: record.wrapInvalidationStore,
     })
-    // The first loses Postgres, and with it what it owns, while a step of its flush is under way.
+    // The first invalidator loses Postgres, and with it its resources, during a step of its
+    // flush.
     await proxy[Symbol.asyncDispose]()
     await until(async () => (await redis.exists(keys)) === 0)
     await until(() => record.flushed.length > 0)
     expect(record.flushed).to.eql(['bird'])
-    // What has been filled since then is no older than the flush.
+    // Entries stored since then are no older than the flush.
     await put(keys)
     await log.client.query(`insert into bird values (7)`)
     await until(async () => (await left([key(bird, 7)])).length === 0)
 
     pause.end()
     await proxy.listen()
-    // It comes back with another connection, and both have their share.
+    // It reconnects, and each of the two owns some resources.
     await until(async () => {
       const { rows } = await log.client.query<{ owners: string }>(
         `select count(distinct pid) as owners from pg_locks l join pg_stat_activity using (pid)

@@ -10,21 +10,22 @@ import { openWorker, recordKeys } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 import { bird, BIRDS, entriesOf, openBirds } from './birds.ts'
 
-/** Far longer than a test takes: no poll finds what the bell should have told. */
+/** Far longer than a test takes, so that only a wake-up makes the worker read. */
 const HEARTBEAT_MS = 600_000
 
-/** When somebody commits. */
-type Moment = 'it sleeps' | 'it is about to acquire the sleep lock' | 'it reads with the sleep lock'
+/** When the writer commits. */
+type Moment =
+  'it is idle' | 'it is about to acquire the sleep lock' | 'it reads with the sleep lock'
 
-/** What the sleeper is made of. */
+/** Replaceable parts of the worker. */
 interface Parts {
   readonly wrapSession?: (session: WorkerSession) => WorkerSession
-  /** Told whether the bell was just taken. */
-  readonly wrapPace?: (scheduler: PollScheduler, isTaken: () => boolean) => PollScheduler
+  /** `isTaken` returns whether the sleep lock was just acquired. */
+  readonly wrapScheduler?: (scheduler: PollScheduler, isTaken: () => boolean) => PollScheduler
   readonly wakeUp?: WakeUp
 }
 
-/** Hears a ring only while somebody waits for it. */
+/** Loses a notification that arrives while no wait is in progress. */
 class WakeUpWithoutMemory extends WakeUp {
   #waiting = false
 
@@ -42,8 +43,8 @@ class WakeUpWithoutMemory extends WakeUp {
   }
 }
 
-// Each part of the handshake in turn always agrees; a commit then goes unheard.
-describe('a commit waits until something else wakes the sleeper', () => {
+// For every part of the handshake: with the part disabled, a commit is not noticed.
+describe('a commit is applied only after another wake-up', () => {
   let log: EventLog
   let id = 0
 
@@ -58,8 +59,8 @@ describe('a commit waits until something else wakes the sleeper', () => {
     readonly damage?: () => Promise<unknown>
   })[] = [
     {
-      part: 'the worker slept without acquiring the sleep lock',
-      moment: 'it sleeps',
+      part: 'the worker became idle without the sleep lock',
+      moment: 'it is idle',
       wrapSession: (session) => ({
         ...session,
         acquireSleepLock: () => Promise.resolve(true),
@@ -68,8 +69,8 @@ describe('a commit waits until something else wakes the sleeper', () => {
       }),
     },
     {
-      part: 'the trigger thought that nobody sleeps',
-      moment: 'it sleeps',
+      part: 'the trigger ignored the sleep lock',
+      moment: 'it is idle',
       damage: () =>
         log.client.query(
           `do $$
@@ -85,9 +86,9 @@ describe('a commit waits until something else wakes the sleeper', () => {
         ),
     },
     {
-      part: 'the worker did not read once more when it has the sleep lock',
+      part: 'the worker did not read again after it acquired the sleep lock',
       moment: 'it is about to acquire the sleep lock',
-      wrapPace: (scheduler, isTaken) => ({
+      wrapScheduler: (scheduler, isTaken) => ({
         ...scheduler,
         async waitForNext(events) {
           await scheduler.waitForNext(events)
@@ -96,7 +97,7 @@ describe('a commit waits until something else wakes the sleeper', () => {
       }),
     },
     {
-      part: 'a ring during the last reading was forgotten',
+      part: 'a wake-up during the last read was lost',
       moment: 'it reads with the sleep lock',
       wakeUp: new WakeUpWithoutMemory(),
     },
@@ -109,15 +110,18 @@ describe('a commit waits until something else wakes the sleeper', () => {
     })
   }
 
-  /** Commits at a moment; answers whether that is applied when the worker sleeps again. */
+  /**
+   * Commits at a given moment; returns whether the commit is applied once the worker is idle
+   * again.
+   */
   async function isReceived(
     moment: Moment,
-    { wrapSession = (it) => it, wrapPace = (it) => it, wakeUp = new WakeUp() }: Parts,
+    { wrapSession = (it) => it, wrapScheduler = (it) => it, wakeUp = new WakeUp() }: Parts,
   ): Promise<boolean> {
     const { wrapInvalidationStore, applied } = recordKeys()
     let holding = false
     let waitingSinceMs = Infinity
-    // A wait that only hears of a ring before it ends at once.
+    // A wait that only consumes an earlier notification ends at once.
     const isAsleep = () => performance.now() - waitingSinceMs > 20
     const at = (now: Moment) => (now === moment ? commit() : undefined)
     await using opened = await openWorker({
@@ -150,12 +154,12 @@ describe('a commit waits until something else wakes the sleeper', () => {
     const commit = () =>
       (committed ??= (async () => {
         await log.client.query(`insert into bird values (${id})`)
-        await subscriber.hasHeardEverything()
+        await subscriber.receivedAll()
       })())
 
     const stopping = new AbortController()
     let wasHolding = false
-    const scheduler = wrapPace(
+    const scheduler = wrapScheduler(
       createPollScheduler({
         session,
         listener: { connected: true },
@@ -179,10 +183,10 @@ describe('a commit waits until something else wakes the sleeper', () => {
     })()
 
     await until(isAsleep)
-    await at('it sleeps')
+    await at('it is idle')
     await until(isAsleep)
     const isApplied = applied.has(key)
-    // Late, but not lost: the next ring finds it.
+    // The commit is late, but not lost: the next wake-up leads to it.
     await log.client.query(`notify ${NOTIFY_CHANNEL}`)
     await until(() => applied.has(key))
     stopping.abort()
@@ -190,18 +194,20 @@ describe('a commit waits until something else wakes the sleeper', () => {
     return isApplied
   }
 
-  /** Rings for a worker. */
+  /** Notifies the wake-up of a worker. */
   async function listen(client: Client, wakeUp: WakeUp) {
-    let asked: (() => void) | undefined
-    client.on('notification', ({ payload }) => (payload === 'asked' ? asked?.() : wakeUp.notify()))
+    let onProbe: (() => void) | undefined
+    client.on('notification', ({ payload }) =>
+      payload === 'probe' ? onProbe?.() : wakeUp.notify(),
+    )
     await client.query(`listen ${NOTIFY_CHANNEL}`)
     return {
-      /** What rings is heard in the order of commits. */
-      async hasHeardEverything(): Promise<void> {
-        const received = new Promise<void>((resolve) => (asked = resolve))
-        await log.client.query(`notify ${NOTIFY_CHANNEL}, 'asked'`)
+      /** Notifications arrive in commit order, so all earlier ones have been received. */
+      async receivedAll(): Promise<void> {
+        const received = new Promise<void>((resolve) => (onProbe = resolve))
+        await log.client.query(`notify ${NOTIFY_CHANNEL}, 'probe'`)
         await received
-        // Whoever was woken goes on first.
+        // Lets a woken worker continue first.
         await immediate()
       },
     }

@@ -12,7 +12,7 @@ import {
 import { until } from '../support/until.ts'
 import { BIRDS } from './birds.ts'
 
-describe('the identity of a Redis', function () {
+describe('identity of a Redis server', function () {
   this.timeout(60_000)
   let log: EventLog
 
@@ -35,13 +35,13 @@ describe('the identity of a Redis', function () {
     return values.reduce((sum, { value }) => sum + value, 0)
   }
 
-  /** Whether each resource has one owner, and each of the two invalidators owns something. */
+  /** Whether each resource has one owner and each of the two invalidators owns a resource. */
   const isShared = async (one: TestInvalidator, other: TestInvalidator) => {
     const counts = [await owned(one), await owned(other)]
     return !counts.includes(0) && counts.reduce((a, b) => a + b) === BIRDS.length
   }
 
-  it('is the same by whatever address it is reached', async () => {
+  it('is the same for every address of the server', async () => {
     const prefix = newPrefix()
     const url = new URL(testRedisUrl())
     url.hostname = url.hostname === 'localhost' ? '127.0.0.1' : 'localhost'
@@ -51,7 +51,7 @@ describe('the identity of a Redis', function () {
     await until(() => isShared(one, other))
   })
 
-  it('is followed by a running invalidator when it changes', async () => {
+  it('is read again by a running invalidator after it changed', async () => {
     const prefix = newPrefix()
     await using one = start(prefix)
     await until(() => one.working)
@@ -62,7 +62,7 @@ describe('the identity of a Redis', function () {
     expect(await createIdentityReader(one.redis, prefix)()).not.to.equal(before)
   })
 
-  it('is not taken over from another server with its data, nor from a value of another type', async () => {
+  it('is replaced after its data moved to another server or became a value of another type', async () => {
     const prefix = newPrefix()
     await using one = start(prefix)
     await until(() => one.working)
@@ -79,7 +79,7 @@ describe('the identity of a Redis', function () {
       .and.not.equal(second)
   })
 
-  it('lets an invalidator prune the log and start later where Redis is away at first', async () => {
+  it('allows an invalidator to start and prune the event log while Redis is down', async () => {
     const away = 'redis://127.0.0.1:1'
     await using invalidator = start(newPrefix(), away)
     await until(async () => {

@@ -17,10 +17,10 @@ describe('idle replicas', function () {
   })
   after(() => log[Symbol.asyncDispose]())
 
-  it('all sleep, each at the cost of a few transactions a second', async () => {
+  it('need fewer than seven transactions a second each while all are idle', async () => {
     const first = startInvalidator({ databaseUrl: log.url, catalog: BIRDS })
     const { prefix } = first
-    // As in production, where a request leaves the queue and comes back every few seconds.
+    // As in production, where a replica leaves the queue for the sleep lock every few seconds.
     const more = { databaseUrl: log.url, catalog: BIRDS, prefix, sleepLockWaitMs: 4_500 }
     const others = Array.from({ length: REPLICAS - 1 }, () => startInvalidator(more))
     await using replicas = disposeOf([first, ...others])
@@ -29,8 +29,8 @@ describe('idle replicas', function () {
     )
 
     const commits = async () => {
-      // Each backend reports what it did once a second, with the first statement after that: so
-      // does ours, whose questions until now would otherwise count as the replicas'.
+      // A backend reports its statistics once a second, with its next statement. Without this
+      // pause the test's own statements would count as those of the replicas.
       await sleep(1_200)
       await log.client.query('select 1')
       const { rows } = await log.client.query<{ commits: string }>(
@@ -42,7 +42,7 @@ describe('idle replicas', function () {
     await sleep(SECONDS * 1_000)
     const count = (await commits()) - before
     const perS = count / ((performance.now() - startedAtMs) / 1_000)
-    if (process.env.IDLE_REPLICAS) process.stderr.write(`      ${perS.toFixed(1)} a second\n`)
+    if (process.env.IDLE_REPLICAS) process.stderr.write(`      ${perS.toFixed(1)} transactions/s\n`)
     expect(perS / replicas.count).to.be.below(7)
   })
 })

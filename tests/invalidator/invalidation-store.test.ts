@@ -19,7 +19,7 @@ const census: ResourceRules = { name: 'census', version: 1, key: 'census', stale
 
 const at = (xid: number): Snapshot => parseSnapshot(`${xid}:${xid}:`) as Snapshot
 const mark = (xid: number, fields: Partial<Watermark> = {}): Watermark => ({
-  incarnation: 'life',
+  incarnation: 'incarnation',
   origin: '1.2.3',
   snapshot: at(xid),
   asOfMs: xid,
@@ -29,8 +29,8 @@ const mark = (xid: number, fields: Partial<Watermark> = {}): Watermark => ({
   ...fields,
 })
 
-describe('a watermark', () => {
-  it('reads back as it was written', () => {
+describe('watermark encoding', () => {
+  it('round-trips', () => {
     for (const one of [
       mark(3),
       mark(9, { snapshot: parseSnapshot('5:9:5,7') as Snapshot, part: 4 }),
@@ -39,7 +39,7 @@ describe('a watermark', () => {
     }
   })
 
-  it('is none when it is nothing, says nothing, or was not written by this build', () => {
+  it('decodes missing, empty and unknown texts as null', () => {
     const { snapshot: _, ...rest } = mark(3)
     const nothing = encodeWatermark({ ...rest, snapshot: at(0) })
     for (const text of [
@@ -47,17 +47,17 @@ describe('a watermark', () => {
       '',
       'x',
       nothing,
-      'life 3:3: 1 0 1',
-      'life 3:3: 1 0 1 f more',
-      'life x 1 0 1 f',
-      'life 3:3: x 0 1 f',
+      'incarnation 3:3: 1 0 1',
+      'incarnation 3:3: 1 0 1 f more',
+      'incarnation x 1 0 1 f',
+      'incarnation 3:3: x 0 1 f',
     ]) {
       expect(decodeWatermark(text), String(text)).to.equal(null)
     }
   })
 })
 
-describe('the ledger', () => {
+describe('invalidation store', () => {
   let redis: Redis
   let invalidationStore: InvalidationStore
   let prefix: string
@@ -107,13 +107,13 @@ describe('the ledger', () => {
     ...fields,
   })
 
-  it("tells Redis' own time", async () => {
+  it('returns the time of Redis', async () => {
     const before = await invalidationStore.time()
     expect(before).to.be.within(Date.now() - 60_000, Date.now() + 60_000)
     expect(await invalidationStore.time()).to.be.at.least(before)
   })
 
-  it('forgets entries and moves the watermark in one step', async () => {
+  it('deletes entries and advances the watermark in one step', async () => {
     await fill([key(bird, 1), key(bird, 2), key(nest, 1)])
     const report = await invalidationStore.apply([
       advance(bird, { keys: new Set([key(bird, 1), key(bird, 9)]) }),
@@ -130,7 +130,7 @@ describe('the ledger', () => {
     expect(await invalidationStore.read('census')).to.equal(null)
   })
 
-  it('does nothing where the watermark is not what this owner knows', async () => {
+  it('does nothing if the stored watermark differs from the expected one', async () => {
     await invalidationStore.apply([advance(bird, {}), advance(nest, {})])
     const stored = await invalidationStore.read('bird')
     await fill([key(bird, 1), key(nest, 1)])
@@ -147,28 +147,28 @@ describe('the ledger', () => {
     expect(await left([key(nest, 1)])).to.eql([])
   })
 
-  it('is overwritten by an owner that lost it, if that comparison always agreed', async () => {
-    const agreeing = await connect()
-    const careless = createInvalidationStore(
-      rewriteScripts(agreeing, {
+  it('would overwrite the watermark of another owner without comparing it', async () => {
+    const client = await connect()
+    const unchecked = createInvalidationStore(
+      rewriteScripts(client, {
         part: `(redis.call('HGET', KEYS[1], field) or '') == expected`,
         by: 'true',
       }),
       prefix,
     )
-    for (const [owner, stands] of [
+    for (const [owner, expectedXid] of [
       [invalidationStore, 30],
-      [careless, 20],
+      [unchecked, 20],
     ] as const) {
       await redis.hset(watermarkKey(prefix), 'bird', encodeWatermark(mark(30)))
       const expected = encodeWatermark(mark(10))
       await owner.apply([advance(bird, { expected, next: mark(20) })])
-      expect(await invalidationStore.read('bird')).to.equal(encodeWatermark(mark(stands)))
+      expect(await invalidationStore.read('bird')).to.equal(encodeWatermark(mark(expectedXid)))
     }
-    agreeing.disconnect()
+    client.disconnect()
   })
 
-  it('does nothing where a watermark is missing that was there, in any size and in a flush', async () => {
+  it('does nothing if an expected watermark is missing, for any number of keys and for a flush', async () => {
     const expected = encodeWatermark(mark(5))
     const many = ids(5_000).map((id) => key(bird, id))
     await fill([...many, key(nest, 1), key(census, '')])
@@ -182,7 +182,7 @@ describe('the ledger', () => {
     expect(await left([...many, key(nest, 1), key(census, '')])).to.have.lengthOf(5_002)
   })
 
-  describe('with more keys than a script should carry', () => {
+  describe('with more keys than one script handles', () => {
     const COUNT = 7_001
 
     async function start() {
@@ -192,7 +192,7 @@ describe('the ledger', () => {
       return { keys, expected: before.stored.get('bird') as string }
     }
 
-    it('works in parts, each of which leaves the old snapshot and another text', async () => {
+    it('works in parts, each of which keeps the old snapshot but changes the stored text', async () => {
       const { keys, expected } = await start()
       const texts: (string | null)[] = [expected]
       const report = await withHook(async () =>
@@ -207,9 +207,9 @@ describe('the ledger', () => {
       expect(marks.slice(0, -1).map((one) => one?.snapshot.text)).to.eql(Array(5).fill('5:5:'))
     })
 
-    for (const when of ['before it arrives', 'after it was done'] as const) {
+    for (const when of ['before it is received', 'after it was applied'] as const) {
       for (const broken of [1, 2, 4, 5]) {
-        it(`a crash in part ${broken}, ${when}: the next owner does it all again`, async () => {
+        it(`lets the next owner repeat everything after a crash in part ${broken}, ${when}`, async () => {
           const { keys, expected } = await start()
           const one = advance(bird, { expected, next: mark(20), keys: new Set(keys) })
           const failure = await withCrash(broken, when).apply([one]).catch(String)
@@ -217,8 +217,8 @@ describe('the ledger', () => {
 
           const found = await invalidationStore.read('bird')
           const { snapshot, part } = decodeWatermark(found) as Watermark
-          const done = when === 'after it was done' ? broken : broken - 1
-          // The fifth is the one that stores the new snapshot.
+          const done = when === 'after it was applied' ? broken : broken - 1
+          // The fifth part stores the new snapshot.
           expect([snapshot.text, part]).to.eql(done === 5 ? ['20:20:', 0] : ['5:5:', done])
 
           await fill(keys.slice(0, 10))
@@ -230,7 +230,7 @@ describe('the ledger', () => {
       }
     }
 
-    it('gives up in the middle when another owner has moved the watermark', async () => {
+    it('stops when another owner has changed the watermark', async () => {
       const { keys, expected } = await start()
       let parts = 0
       const report = await withHook(async () => {
@@ -241,10 +241,10 @@ describe('the ledger', () => {
       expect((await left(keys)).length).to.equal(COUNT - 4_000)
     })
 
-    it('does not let the parts of a first flush claim anything', async () => {
+    it('stores no valid watermark in the parts of a first flush', async () => {
       const keys = ids(COUNT).map((id) => key(bird, id))
       await fill(keys)
-      const failure = await withCrash(3, 'after it was done')
+      const failure = await withCrash(3, 'after it was applied')
         .apply([advance(bird, { next: mark(20), flush: true })])
         .catch(String)
       expect(failure).to.equal('Error: crash')
@@ -258,7 +258,7 @@ describe('the ledger', () => {
       expect(await left(keys)).to.eql([])
     })
 
-    /** A ledger on whose scripts something is done each time one has run. */
+    /** Returns a store that runs `after` after each of its scripts. */
     function withHook(after: () => Promise<unknown>): InvalidationStore {
       const scripted = redis.duplicate() as Redis & Scripts
       const hooked = createInvalidationStore(scripted, prefix)
@@ -274,7 +274,7 @@ describe('the ledger', () => {
 
     function withCrash(
       script: number,
-      when: 'before it arrives' | 'after it was done',
+      when: 'before it is received' | 'after it was applied',
     ): InvalidationStore {
       const scripted = redis.duplicate() as Redis & Scripts
       const crashing = createInvalidationStore(scripted, prefix)
@@ -282,7 +282,7 @@ describe('the ledger', () => {
       let count = 0
       scripted.cacheAdvance = async (...args) => {
         const crashes = ++count === script
-        if (crashes && when === 'before it arrives') throw new Error('crash')
+        if (crashes && when === 'before it is received') throw new Error('crash')
         const reply = await run(...args)
         if (crashes) throw new Error('crash')
         return reply
@@ -294,7 +294,7 @@ describe('the ledger', () => {
       cacheAdvance(...args: unknown[]): Promise<unknown>
     }
 
-    /** Connects first, and goes when it is done. */
+    /** Connects before `apply` and disconnects after it. */
     const ready = (client: Redis, inner: InvalidationStore): InvalidationStore => ({
       ...inner,
       async apply(advances) {
@@ -305,7 +305,7 @@ describe('the ledger', () => {
   })
 
   describe('a flush', () => {
-    it('forgets every entry of the resource and nothing else', async () => {
+    it('deletes every entry of the resource and no other key', async () => {
       const theirs = ids(2_500).map((id) => key(bird, id))
       const others = [
         key(nest, 1),
@@ -335,7 +335,7 @@ describe('the ledger', () => {
       expect(report.stored.size).to.equal(2)
     })
 
-    it('of several resources is one pass, and one that is lost does not stop the others', async () => {
+    it('scans once for several resources, and skips one with an unexpected watermark', async () => {
       await fill([key(bird, 1), key(nest, 1), key(census, '')])
       await invalidationStore.apply([advance(bird, {})])
       const report = await invalidationStore.apply([
@@ -347,7 +347,7 @@ describe('the ledger', () => {
       expect(await left([key(bird, 1), key(nest, 1), key(census, '')])).to.eql([key(bird, 1)])
     })
 
-    it('finds its entries under a prefix with characters that mean something to SCAN', async () => {
+    it('finds entries under a prefix with special characters of SCAN patterns', async () => {
       const strange = String.raw`[${prefix}]*?\^`
       const odd = createInvalidationStore(redis, strange)
       const keys = ['1', '2'].map((id) => entryKey(strange, bird, { id }))
@@ -358,7 +358,7 @@ describe('the ledger', () => {
     })
   })
 
-  it('lets two owners alternate: each goes on where the other stands', async () => {
+  it('lets two owners alternate, each continuing from the stored watermark', async () => {
     const owners = [createInvalidationStore(redis, prefix), createInvalidationStore(redis, prefix)]
     const known: (string | null)[] = [null, null]
     for (let round = 1; round <= 20; round++) {

@@ -6,7 +6,7 @@ import { openWorker, type TestWorker } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 import { bird, BIRDS, type Entries, entriesOf, openBirds } from './birds.ts'
 
-describe('a window of the worker', function () {
+describe('limits of the worker', function () {
   this.timeout(60_000)
   let log: EventLog
   let one: TestWorker & Entries
@@ -23,7 +23,7 @@ describe('a window of the worker', function () {
     const worker = await openWorker({
       databaseUrl: log.url,
       catalog,
-      // Only what is tested here may flush.
+      // Inspections must not cause flushes here.
       inspectEveryMs: 600_000,
     })
     one = { ...worker, ...entriesOf(worker.redis, worker.prefix) }
@@ -41,11 +41,11 @@ describe('a window of the worker', function () {
 
   const write = (sql: string) => log.client.query(sql)
 
-  it('flushes what reads a table of which one transaction changed more rows than are read', async () => {
+  it('flushes the resources of a table if one transaction changed more rows than the worker reads', async () => {
     await start()
     const keys = [one.key(bird, 7)]
     await one.put(keys)
-    // As 21 statements log that change 5,000 rows each.
+    // Equals the log of 21 statements that change 5,000 rows each.
     await write(
       `insert into invalidation.event
        select 0, pg_current_xact_id(), 1, 1, 'U', -1, chunk.keys, now()
@@ -61,7 +61,7 @@ describe('a window of the worker', function () {
     })
   })
 
-  it('leaves keys in the log that are too wide, and flushes what reads their table', async () => {
+  it('does not read oversized keys, and flushes the resources of their table', async () => {
     const wide: ResourceRules = {
       ...bird,
       staleWhen: [{ table: 'bird', watch: ['name'], key: { id: 'name' } }],
@@ -77,7 +77,7 @@ describe('a window of the worker', function () {
     expect(await flushes()).to.eql({ 'bird: wide keys': 1 })
   })
 
-  it('flushes a resource of which a lookup finds more entries than are named', async () => {
+  it('flushes a resource if a lookup finds more than 20,000 entries', async () => {
     await write(
       `set invalidation.mode = 'coarse';
        insert into bird select id, 'x', 1, '{}', 1 from generate_series(1, 20001) id;
@@ -92,7 +92,7 @@ describe('a window of the worker', function () {
     expect(await flushes()).to.eql({ 'bird: too many keys': 1 })
   })
 
-  it('gives a slow lookup up within two seconds, and flushes its resource', async () => {
+  it('cancels a slow lookup after two seconds and flushes its resource', async () => {
     const slow: ResourceRules = {
       ...bird,
       staleWhen: [
@@ -108,19 +108,19 @@ describe('a window of the worker', function () {
     await write(`update nest set place = 'y' where id = 1`)
     const startedAtMs = performance.now()
     await one.worker.applyWindow()
-    // Less than two seconds, and some for a machine that is busy.
+    // Two seconds, and a tolerance for a busy machine.
     expect(performance.now() - startedAtMs).to.be.below(5_000)
     expect(await flushes()).to.eql({ 'bird: lookup failed': 1 })
   })
 
-  it('does not visit what a transaction that goes on has logged, once it knows of it', async () => {
+  it('skips the events of a known transaction in progress by index', async () => {
     await start()
     const long = await log.connect()
     await long.query(
       `begin; insert into invalidation.event
        select 0, pg_current_xact_id(), 1, 1, 'U', 1, '[["1","2"]]', now() from generate_series(1, 50000)`,
     )
-    // A snapshot only lists what is in progress below the newest that has ended.
+    // A snapshot lists transactions in progress only below the newest finished one.
     await write('select pg_current_xact_id()')
     const { client } = one.session
     const { snapshot } = await beginReading(client)
@@ -144,13 +144,13 @@ describe('a window of the worker', function () {
   for (const [what, statement] of [
     ['was rewritten', 'alter table bird alter column name type char(40)'],
     [
-      'was emptied and filled again',
+      'was truncated and refilled',
       `create temporary table kept on commit drop as table bird;
        alter table bird disable trigger user; truncate bird cascade; insert into bird table kept;
        alter table bird enable trigger user`,
     ],
   ] as const) {
-    it(`names what a lookup leads to through a table that ${what} while it waited`, async () => {
+    it(`finds the entries of a lookup whose table ${what} while the lookup waited`, async () => {
       await write(`insert into bird values (1, 'wren', 9, '{}', 2)`)
       await start()
       const keys = [one.key(bird, 1)]

@@ -22,7 +22,7 @@ const nest: ResourceRules = {
   staleWhen: [
     { table: 'bird', watch: ['name'], key: { nest_id: 'nest_id' } },
     { table: 'nest', watch: ['place'], key: { nest_id: 'id' } },
-    { table: 'ring', watch: [], from: ['bird_id', 'code'], query: 'nests of rings' },
+    { table: 'ring', watch: [], from: ['bird_id', 'code'], query: 'nests of bands' },
   ],
 }
 const census: ResourceRules = {
@@ -33,7 +33,7 @@ const census: ResourceRules = {
 }
 const catalog = [bird, nest, census]
 
-/** The second version has other columns in another order; the third does not report a parent. */
+/** Version 2 has other columns in another order; version 3 does not report `nest_id`. */
 const VERSIONS: Record<number, InstalledTable[]> = {
   1: [
     {
@@ -110,31 +110,31 @@ const NAME = 0b001n
 const NEST = 0b010n
 const WEIGHT = 0b100n
 
-describe('what an event makes stale', () => {
+describe('mapping of events to stale entries', () => {
   const facts: [string, Partial<Event>[], Outcome][] = [
-    ['nothing', [], {}],
+    ['no event', [], {}],
     [
-      'a row that came: every rule of its table',
+      'inserted row: applies every rule of the table',
       [{ op: 'I', keys: [['7', '2']] }],
       { keys: { bird: ['p/v3/bird:7'], nest: ['p/v1/nest:2:birds'], census: ['p/v1/census'] } },
     ],
     [
-      'a row that went, without a parent: no entry for the null',
+      'deleted row without a parent: yields no entry for the null',
       [{ op: 'D', keys: [['7', null]] }],
       { keys: { bird: ['p/v3/bird:7'], census: ['p/v1/census'] } },
     ],
     [
-      'a column that two rules watch',
+      'changed column that two rules watch',
       [{ changed: NAME, keys: [['7', '2']] }],
       { keys: { bird: ['p/v3/bird:7'], nest: ['p/v1/nest:2:birds'] } },
     ],
     [
-      'a column that one of them watches',
+      'changed column that one rule watches',
       [{ changed: WEIGHT, keys: [['7', '2']] }],
       { keys: { bird: ['p/v3/bird:7'], census: ['p/v1/census'] } },
     ],
     [
-      'a row that moved: the entries it leads from and to, though no rule watches the column',
+      'moved row: yields the old and the new entry, though no rule watches the column',
       [
         {
           changed: NEST,
@@ -147,7 +147,7 @@ describe('what an event makes stale', () => {
       { keys: { nest: ['p/v1/nest:2:birds', 'p/v1/nest:3:birds'] } },
     ],
     [
-      'several rows and events: each entry once',
+      'several rows and events: yields each entry once',
       [
         {
           changed: WEIGHT,
@@ -167,7 +167,7 @@ describe('what an event makes stale', () => {
       { keys: { bird: ['p/v3/bird:7', 'p/v3/bird:8', 'p/v3/bird:9'], census: ['p/v1/census'] } },
     ],
     [
-      'a lookup: its arguments by column, each row of them once',
+      'lookup: yields its distinct arguments',
       [
         { tableId: 2, keys: [['1'], ['2']] },
         { tableId: 2, keys: [['2'], ['3']] },
@@ -178,7 +178,7 @@ describe('what an event makes stale', () => {
       },
     ],
     [
-      'a lookup of two columns: rows stay together, and a null leaves its row out',
+      'lookup with two columns: keeps rows together and skips rows with null',
       [
         {
           tableId: 3,
@@ -192,20 +192,20 @@ describe('what an event makes stale', () => {
       ],
       {
         keys: { bird: ['p/v3/bird:1', 'p/v3/bird:2', 'p/v3/bird:3'] },
-        lookups: [['nest', 'nests of rings', ['1', '3'], ['a', 'b']]],
+        lookups: [['nest', 'nests of bands', ['1', '3'], ['a', 'b']]],
       },
     ],
-    ['a table that no rule names', [{ tableId: 4, keys: [['1']] }], {}],
-    ['a table that no rule names, emptied', [{ tableId: 4, op: 'T' }], {}],
+    ['change of a table without rules', [{ tableId: 4, keys: [['1']] }], {}],
+    ['TRUNCATE of a table without rules', [{ tableId: 4, op: 'T' }], {}],
     [
-      'truncate, bulk and fault: all who read the table, by key or on a path',
+      'TRUNCATE: flushes all resources of the table',
       [{ tableId: 2, op: 'T' }],
       { flush: { bird: 'T', nest: 'T' } },
     ],
-    ['a bulk change', [{ tableId: 1, op: 'B' }], { flush: { bird: 'B', nest: 'B', census: 'B' } }],
-    ['a trigger fault', [{ tableId: 3, op: 'X' }], { flush: { bird: 'X', nest: 'X' } }],
+    ['bulk change', [{ tableId: 1, op: 'B' }], { flush: { bird: 'B', nest: 'B', census: 'B' } }],
+    ['trigger fault', [{ tableId: 3, op: 'X' }], { flush: { bird: 'X', nest: 'X' } }],
     [
-      'a flush beside keys: no lookup for what is flushed anyway',
+      'flush and keys: skips lookups of flushed resources',
       [
         { tableId: 2, keys: [['1']] },
         { tableId: 3, op: 'T' },
@@ -213,27 +213,27 @@ describe('what an event makes stale', () => {
       { keys: { nest: ['p/v1/nest:1:birds'] }, flush: { bird: 'T', nest: 'T' } },
     ],
     [
-      'a flush on demand by name',
+      'requested flush by name',
       [{ op: 'F', version: 0, tableId: 0, keys: ['nest'] }],
       { flush: { nest: 'F' } },
     ],
     [
-      'a flush on demand by pattern',
+      'requested flush by pattern',
       [{ op: 'F', version: 0, tableId: 0, keys: ['bird:*'] }],
       { flush: { bird: 'F' } },
     ],
     [
-      'an event of another version: by column names, whatever their order',
+      'event of another version: maps columns by name',
       [{ version: 2, changed: 0b0001n, keys: [['2', 'red', '7']] }],
       { keys: { bird: ['p/v3/bird:7'], census: ['p/v1/census'] } },
     ],
     [
-      'an event of another version: the mask is its own',
+      'event of another version: uses the column mask of that version',
       [{ version: 2, changed: 0b0010n, keys: [['2', 'red', '7']] }],
       {},
     ],
     [
-      'a version that does not watch what a rule needs: any change may be that one',
+      'version that does not watch a required column: treats every change as relevant',
       [{ version: 3, changed: 0b1n, keys: [['7']] }],
       {
         keys: { bird: ['p/v3/bird:7'], census: ['p/v1/census'] },
@@ -241,12 +241,12 @@ describe('what an event makes stale', () => {
       },
     ],
     [
-      'a version nobody knows: all who read its table',
+      'unknown version: flushes all resources of the table',
       [{ version: 9, tableId: 2, keys: [['1']] }],
       { flush: { bird: 'unknown version', nest: 'unknown version' } },
     ],
     [
-      'a table nobody knows: everything',
+      'unknown table: flushes all resources',
       [{ version: 9, tableId: 99, keys: [['1']] }],
       { flush: { bird: 'unknown version', nest: 'unknown version', census: 'unknown version' } },
     ],
@@ -257,7 +257,7 @@ describe('what an event makes stale', () => {
     })
   }
 
-  it('only for the resources that were asked for', () => {
+  it('is limited to the given resources', () => {
     expect(map([event({ keys: [['7', '2']] })], [census])).to.eql({
       keys: { census: ['p/v1/census'] },
       flush: {},
@@ -272,7 +272,7 @@ describe('what an event makes stale', () => {
     })
   })
 
-  it('in a backlog: whole resources, by table, and flushes on demand as they are', () => {
+  it('flushes whole resources by table in a backlog, and requested flushes as they are', () => {
     expect(
       map(
         [event({ tableId: 2 }), event({ op: 'F', version: 0, tableId: 0, keys: ['census'] })],

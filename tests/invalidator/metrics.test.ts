@@ -10,18 +10,18 @@ import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.t
 import { until } from '../support/until.ts'
 import { BIRDS, openBirds } from './birds.ts'
 
-/** Where nobody listens. */
-const NOWHERE = 'postgres://nobody@127.0.0.1:1/none'
+/** An address without a server. */
+const NOWHERE = 'postgres://none@127.0.0.1:1/none'
 
 type Metric = InvalidatorMetrics['owned' | 'lagSeconds']
 
-/** The values of a metric by its first label. */
+/** Returns the values of a metric by its first label. */
 async function valuesOf(metric: Pick<Metric, 'get'>): Promise<Record<string, number>> {
   const { values } = await metric.get()
   return Object.fromEntries(values.map(({ labels, value }) => [Object.values(labels)[0], value]))
 }
 
-describe('what an invalidator tells of itself', function () {
+describe('metrics of an invalidator', function () {
   this.timeout(60_000)
   let log: EventLog
   let redis: PrivateRedis
@@ -53,7 +53,7 @@ describe('what an invalidator tells of itself', function () {
     return (invalidator = started)
   }
 
-  /** Chores beside it that are done all the time. */
+  /** Starts a metrics collector that polls every 20 ms. */
   function beginMetricsCollector(
     { redis, invalidationStore }: TestInvalidator,
     databaseUrl = log.url,
@@ -62,7 +62,7 @@ describe('what an invalidator tells of itself', function () {
     const stopping = new AbortController()
     const logger = createLogger('test')
     logger.silent = true
-    const applicationName = 'spms-test-chores'
+    const applicationName = 'spms-test-metrics'
     const running = runMetricsCollector(
       {
         databaseUrl,
@@ -90,7 +90,7 @@ describe('what an invalidator tells of itself', function () {
       `do $$ begin for i in 1..${count} loop insert into bird (id, name) values (100 + i, 'a bird'); end loop; end $$`,
     )
 
-  it('names the resources that it has, and none when its session has ended', async () => {
+  it('report the owned resources, and none after the session has ended', async () => {
     const { metrics } = await start()
     await until(async () => !Object.values(await valuesOf(metrics.owned)).includes(0))
     expect(Object.keys(await valuesOf(metrics.owned))).to.have.members(
@@ -101,7 +101,7 @@ describe('what an invalidator tells of itself', function () {
     expect(Object.values(await valuesOf(metrics.owned))).to.deep.equal([0, 0, 0])
   })
 
-  it('counts events by table and kind', async () => {
+  it('count events by table and kind', async () => {
     await using one = await openWorker({ databaseUrl: log.url, catalog: BIRDS })
     one.worker.acquire(BIRDS)
     await one.worker.applyWindow()
@@ -114,7 +114,7 @@ describe('what an invalidator tells of itself', function () {
     expect(reported.sum('spms_events_total')).to.equal(4)
   })
 
-  it('tells which tables are damaged and by what, until they are whole', async () => {
+  it('report damaged tables with the cause until they are repaired', async () => {
     await using one = await openWorker({
       databaseUrl: log.url,
       catalog: BIRDS,
@@ -126,8 +126,8 @@ describe('what an invalidator tells of itself', function () {
       const { values } = await one.metrics.damagedTables.get()
       return values.map(({ labels, value }) => [...Object.values(labels), value].join(' ').trim())
     }
-    const whole = ['bird   0', 'nest   0', 'census   0']
-    expect(await damaged()).to.have.members(whole)
+    const healthy = ['bird   0', 'nest   0', 'census   0']
+    expect(await damaged()).to.have.members(healthy)
     await log.client.query(`alter table nest disable trigger zz_invalidation_update;
       alter table nest enable row level security`)
     expect(await damaged()).to.have.members([
@@ -138,15 +138,15 @@ describe('what an invalidator tells of itself', function () {
     ])
     await log.client.query(`alter table nest enable always trigger zz_invalidation_update;
       alter table nest disable row level security`)
-    expect(await damaged()).to.have.members(whole)
+    expect(await damaged()).to.have.members(healthy)
   })
 
-  it('does not take the length of a transaction for the time that its invalidation took', async () => {
+  it('do not include the duration of a transaction in the invalidation lag', async () => {
     await using one = await openWorker({ databaseUrl: log.url, catalog: BIRDS })
     one.worker.acquire(BIRDS)
     await one.worker.applyWindow()
     await insertBirds(1)
-    // What it changed first, it changed an hour before it was committed.
+    // The transaction logged its first change an hour before its commit.
     await log.client.query(`update invalidation.event set at = at - interval '1 hour'`)
     expect(await one.worker.applyWindow()).to.equal(1)
     const reported = new Scrape([await one.registry.metrics()])
@@ -154,15 +154,15 @@ describe('what an invalidator tells of itself', function () {
     expect(reported.sum('spms_invalidation_lag_seconds_sum')).to.be.lessThan(60)
   })
 
-  it('measures the log and Redis beside the windows', async () => {
-    await using chores = beginMetricsCollector(await start())
+  it('report the event log and Redis', async () => {
+    await using collector = beginMetricsCollector(await start())
     await insertBirds(10)
-    await until(async () => (await chores.scrape()).sum('spms_event_log_oldest_seconds') > 0)
-    await until(async () => (await chores.scrape()).sum('spms_event_backlog') === 0)
+    await until(async () => (await collector.scrape()).sum('spms_event_log_oldest_seconds') > 0)
+    await until(async () => (await collector.scrape()).sum('spms_event_backlog') === 0)
     await until(async () =>
-      (await chores.scrape()).find('spms_watermark_age_seconds').every(({ value }) => value < 5),
+      (await collector.scrape()).find('spms_watermark_age_seconds').every(({ value }) => value < 5),
     )
-    const reported = await chores.scrape()
+    const reported = await collector.scrape()
     expect(reported.find('spms_watermark_age_seconds')).to.have.length(BIRDS.length)
     expect(reported.sum('spms_event_log_bytes')).to.be.greaterThan(8_000)
     expect(reported.sum('spms_redis_memory_used_bytes')).to.be.greaterThan(100_000)
@@ -175,30 +175,32 @@ describe('what an invalidator tells of itself', function () {
     }
   })
 
-  it('sees the backlog and the age of the watermarks grow while Redis is away, and tells nothing of Redis', async () => {
+  it('report a growing backlog and watermark age while Redis is down, without Redis metrics', async () => {
     const one = await start()
-    await using chores = beginMetricsCollector(one)
-    await until(async () => (await chores.scrape()).find('spms_event_backlog').length === 1)
+    await using collector = beginMetricsCollector(one)
+    await until(async () => (await collector.scrape()).find('spms_event_backlog').length === 1)
     const age = async () =>
-      (await chores.scrape()).sum('spms_watermark_age_seconds', { resource: 'bird' })
-    // Without a watermark it is infinite: until the first flush is through.
+      (await collector.scrape()).sum('spms_watermark_age_seconds', { resource: 'bird' })
+    // Infinite without a watermark, i.e. until the first flush is complete.
     await until(async () => (await age()) < 5)
     await redis.stop()
     await insertBirds(30)
     const before = await age()
-    await until(async () => (await chores.scrape()).sum('spms_event_backlog') >= 30)
+    await until(async () => (await collector.scrape()).sum('spms_event_backlog') >= 30)
     await until(async () => (await age()) > before + 0.5)
-    expect((await chores.scrape()).find('spms_redis_memory_used_bytes')).to.deep.equal([])
+    expect((await collector.scrape()).find('spms_redis_memory_used_bytes')).to.deep.equal([])
     await redis.start()
-    await until(async () => (await chores.scrape()).sum('spms_event_backlog') === 0)
+    await until(async () => (await collector.scrape()).sum('spms_event_backlog') === 0)
     await until(async () => (await age()) < 5)
-    expect((await chores.scrape()).find('spms_redis_memory_used_bytes')).to.have.length(1)
+    expect((await collector.scrape()).find('spms_redis_memory_used_bytes')).to.have.length(1)
   })
 
-  it('tells no old value of a log that cannot be read, and goes on with the rest', async () => {
-    await using chores = beginMetricsCollector(await start(), NOWHERE)
-    await until(async () => (await chores.scrape()).find('spms_watermark_age_seconds').length > 0)
-    const reported = await chores.scrape()
+  it('omit the event log if it cannot be read, and report the rest', async () => {
+    await using collector = beginMetricsCollector(await start(), NOWHERE)
+    await until(
+      async () => (await collector.scrape()).find('spms_watermark_age_seconds').length > 0,
+    )
+    const reported = await collector.scrape()
     for (const name of [
       'spms_event_backlog',
       'spms_event_log_bytes',

@@ -30,7 +30,7 @@ describe('ownership', () => {
     return { ownership, taken: taken.map(({ name }) => name) }
   }
 
-  it('takes everything that nobody has, once', async () => {
+  it('acquires every free resource once', async () => {
     await using session = await open()
     const { ownership, taken } = await take(session)
     expect(taken).to.eql(names)
@@ -38,7 +38,7 @@ describe('ownership', () => {
     expect(await takeFree(ownership)).to.eql([])
   })
 
-  it('leaves a resource to whoever has it, until that one is gone', async () => {
+  it('does not acquire a resource of another session until that session ends', async () => {
     const first = await open()
     await take(first)
     await using second = await open()
@@ -49,14 +49,14 @@ describe('ownership', () => {
     await until(async () => (await takeFree(ownership)).length === BIRDS.length)
   })
 
-  it('is apart for each Redis', async () => {
+  it('is separate for each Redis server', async () => {
     await using first = await open()
     await using second = await open()
     expect((await take(first, 'a')).taken).to.eql(names)
     expect((await take(second, 'b')).taken).to.eql(names)
   })
 
-  it('takes again what it had taken before a failure, since nobody was told', async () => {
+  it('acquires resources again after a failure before they were reported', async () => {
     await using session = await open()
     let tries = 0
     const failing: WorkerSession = {
@@ -70,9 +70,9 @@ describe('ownership', () => {
     expect((await takeFree(ownership)).map(({ name }) => name)).to.eql(names)
   })
 
-  /** Balances in turns until nobody takes or gives anything, and says who has what. */
+  /** Balances replicas in turns until ownership is stable; returns the resources of each. */
   const settled = async (...replicas: readonly Replica[]): Promise<string[][]> => {
-    // In a first round they have not yet seen each other.
+    // In the first round they have not seen each other.
     for (let calmRounds = 0; calmRounds < 2; calmRounds++) {
       for (const { ownership, has } of replicas) {
         const { taken, given } = await ownership.balance()
@@ -96,7 +96,7 @@ describe('ownership', () => {
     ids.map((id): ResourceRules => ({ name: `r${id}`, version: 1, key: `r${id}`, staleWhen: [] }))
   const tens = many(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
 
-  it('is shared out fairly among those who live, and everything has an owner', async () => {
+  it('distributes resources evenly among live sessions, and each has one owner', async () => {
     const a = await replica(tens)
     expect((await settled(a))[0]).to.have.lengthOf(10)
     const b = await replica(tens)
@@ -110,7 +110,7 @@ describe('ownership', () => {
     for (const { session } of [b, c]) await session[Symbol.asyncDispose]()
   })
 
-  it('of what one build alone knows is that one, whatever else it has', async () => {
+  it('gives a resource that only one build knows to that build, in addition to its share', async () => {
     const older = await replica(tens)
     const newer = await replica([...tens, ...many(10, 11, 12, 13, 14, 15)])
     const shares = await settled(older, newer)
@@ -119,7 +119,7 @@ describe('ownership', () => {
     for (const { session } of [older, newer]) await session[Symbol.asyncDispose]()
   })
 
-  /** A session that fails once, at its n-th call: before Postgres receives it, or after it was done. */
+  /** A session whose n-th call fails once, before or after it reaches Postgres. */
   const failAt = (session: WorkerSession, failing: number, when: 'before' | 'after') => {
     let calls = 0
     let hasFailed = false
@@ -140,7 +140,7 @@ describe('ownership', () => {
     return { session: faulty, hasFailed: () => hasFailed }
   }
 
-  it('holds exactly the locks that it reports, whichever call failed, so that another replica takes over the rest', async function () {
+  it('holds exactly the reported locks after any call has failed, so that another replica can acquire the rest', async function () {
     this.timeout(60_000)
     const known = many(0, 1, 2, 3)
     await using first = await open()
@@ -153,7 +153,7 @@ describe('ownership', () => {
       return Object.fromEntries(rows.map(({ mode, locks }) => [mode, Number(locks)]))
     }
     for (const when of ['before', 'after'] as const) {
-      for (const phase of ['while it takes', 'while it gives'] as const) {
+      for (const phase of ['while acquiring', 'while releasing'] as const) {
         let fails = true
         for (let failing = 1; fails; failing++) {
           const name = `${phase}, ${when} call ${failing}`
@@ -165,12 +165,12 @@ describe('ownership', () => {
             for (const resource of given) names.delete(resource.name)
             for (const resource of taken) names.add(resource.name)
           }
-          // Sessions are told apart by their locks alone: an ownership that begins anew knows nothing.
-          const session = phase === 'while it takes' ? faulty.session : first
+          // Sessions are identified by their locks only; a new ownership starts without state.
+          const session = phase === 'while acquiring' ? faulty.session : first
           let giving = false
           const switching = new Proxy(session, {
             get: (target, key) =>
-              Reflect.get(giving && phase === 'while it gives' ? faulty.session : target, key),
+              Reflect.get(giving && phase === 'while releasing' ? faulty.session : target, key),
           })
           const mine = balanceOf(createOwnership(switching, known, name), has)
           const others = new Set<string>()

@@ -1,17 +1,17 @@
 import { expect } from 'chai'
 import { concerns } from '../../invalidator/pattern.ts'
 
-describe('a flush on demand concerns', () => {
+describe('flush pattern', () => {
   const detail = { name: 'project:detail', key: 'project:{project_id}:detail' }
   const list = { name: 'staff:list', key: 'staff:list' }
   const profile = { name: 'staff:profile', key: 'staff:profile:{profile_id}' }
 
   for (const [pattern, resource, expected] of [
-    // Its name.
+    // Resource names.
     ['staff:profile', profile, true],
     ['staff:list', profile, false],
     ['project:detail', detail, true],
-    // A glob over its keys.
+    // Globs over entry keys.
     ['project:*', detail, true],
     ['project:*', profile, false],
     ['*', detail, true],
@@ -26,26 +26,26 @@ describe('a flush on demand concerns', () => {
     ['staff:l*x', list, false],
     ['staff:list*', list, true],
     ['staff:list?', list, false],
-    // One entry: the whole resource, which is more than was asked.
+    // A single entry flushes the whole resource.
     ['project:42:detail', detail, true],
     ['project:42:*', detail, true],
     ['project:42', detail, false],
     ['staff:profile:42', profile, true],
     ['staff:profile:4*', profile, true],
     ['staff:profile:*2', profile, true],
-    // A parameter holds no colon.
+    // A parameter value contains no colon.
     ['project:4:2:detail', detail, false],
     ['staff:profile:4:2', profile, false],
-    // But a star may.
+    // A star also matches colons.
     ['*a*', detail, true],
     ['p*l', detail, true],
   ] as const) {
-    it(`${pattern || '(nothing)'} and ${resource.name}: ${expected}`, () => {
+    it(`"${pattern}" matches ${resource.name}: ${expected}`, () => {
       expect(concerns(pattern, resource)).to.equal(expected)
     })
   }
 
-  it('nothing that takes long to find out', function () {
+  it('is matched in linear time', function () {
     this.timeout(1_000)
     expect(concerns(`${'*'.repeat(200)}!`, detail)).to.be.false
     expect(concerns(`${'*a'.repeat(100)}*`, detail)).to.be.true

@@ -11,27 +11,27 @@ import { newPrefix, openWorker, recordKeys, startInvalidator } from '../support/
 import { until } from '../support/until.ts'
 import { bird, BIRDS, entriesOf, openBirds, isSleepLockHeld } from './birds.ts'
 
-describe('a wait for a ring', () => {
+describe('WakeUp', () => {
   const never = new AbortController().signal
 
-  it('ends with the ring', async () => {
+  it('ends a wait on notify()', async () => {
     const wakeUp = new WakeUp()
     const waiting = wakeUp.wait(Infinity, never)
     wakeUp.notify()
     await waiting
   })
 
-  it('ends at once when it has rung before, and only once for however many rings', async () => {
+  it('ends the next wait at once after earlier notifications, and only that one', async () => {
     const wakeUp = new WakeUp()
     wakeUp.notify()
     wakeUp.notify()
     await wakeUp.wait(Infinity, never)
-    expect(await Promise.race([wakeUp.wait(Infinity, never), sleep(20, 'asleep')])).to.equal(
-      'asleep',
+    expect(await Promise.race([wakeUp.wait(Infinity, never), sleep(20, 'waiting')])).to.equal(
+      'waiting',
     )
   })
 
-  it('ends by itself after its time, or when asked to stop', async () => {
+  it('ends a wait after its timeout or when the signal aborts', async () => {
     const wakeUp = new WakeUp()
     await wakeUp.wait(5, never)
     const stop = new AbortController()
@@ -42,10 +42,10 @@ describe('a wait for a ring', () => {
   })
 })
 
-describe('an invalidator that sleeps without any fallback', () => {
+describe('idle invalidator without heartbeat', () => {
   let log: EventLog
   let id = 0
-  /** Where all of them go on, so that none of them begins with a flush. */
+  /** Shared by all invalidators here, so that none of them starts with a flush. */
   const prefix = newPrefix()
 
   before(async () => {
@@ -56,7 +56,7 @@ describe('an invalidator that sleeps without any fallback', () => {
   })
   after(() => log[Symbol.asyncDispose]())
 
-  /** Calls back wherever it passes between one step of its work and the next. */
+  /** Starts an invalidator that calls `reached` between the steps of its work. */
   function startWatched(reached: () => Promise<void>) {
     const record = recordKeys()
     const wrapSession = (session: WorkerSession): WorkerSession => {
@@ -64,7 +64,7 @@ describe('an invalidator that sleeps without any fallback', () => {
         ...args: unknown[]
       ) => Promise<unknown>
       let sent: Promise<unknown> = Promise.resolve()
-      // They may be sent together, and go in order.
+      // Statements may be sent together; they are executed in order.
       session.client.query = ((...args: unknown[]) => {
         const answer = sent.then(reached).then(() => query(...args))
         sent = answer.catch(() => {})
@@ -119,7 +119,10 @@ describe('an invalidator that sleeps without any fallback', () => {
 
   const isAsleep = (client = log.client) => isSleepLockHeld(client)
 
-  /** Writes at one step of the watched and commits at a later one; it sleeps when no step comes. */
+  /**
+   * Writes at one step of the invalidator and commits at a later one. The invalidator is idle
+   * when no step follows.
+   */
   function schedule(writer: Client, mine: number, writeAt: number, commitAt: number) {
     let step = 0
     let steppedAtMs = Infinity
@@ -132,7 +135,7 @@ describe('an invalidator that sleeps without any fallback', () => {
         if (step >= writeAt) await write()
         if (step >= commitAt) await commit()
       },
-      /** What it did not get to before it fell asleep is done then. */
+      /** Performs the rest once the invalidator is idle. */
       end: async () => {
         await until(() => step >= commitAt || performance.now() - steppedAtMs > 30)
         await write()
@@ -158,7 +161,7 @@ describe('an invalidator that sleeps without any fallback', () => {
     await writer.end()
   })
 
-  it('misses no commit, wherever its steps fall when it wakes up', async function () {
+  it('misses no commit, wherever the write and the commit fall while it wakes up', async function () {
     this.timeout(60_000)
     const writer = await log.connect()
     let reached = async () => {}
@@ -175,15 +178,15 @@ describe('an invalidator that sleeps without any fallback', () => {
     await writer.end()
   })
 
-  it('misses no commit while everything takes its time at random', async function () {
+  it('misses no commit with random delays', async function () {
     this.timeout(60_000)
     const random = fc.sample(fc.nat(4), { seed: 4, numRuns: 5_000 })
     let next = 0
-    const dawdle = async () => {
+    const delay = async () => {
       const ms = random[next++ % random.length] as number
       if (ms > 0) await sleep(ms)
     }
-    await using watched = startWatched(dawdle)
+    await using watched = startWatched(delay)
     const { applied, key } = watched
     const committed: number[] = []
     const lost: number[] = []
@@ -193,11 +196,11 @@ describe('an invalidator that sleeps without any fallback', () => {
         for (let round = 0; round < 40; round++) {
           const mine = ++id
           await writer.query(`begin; insert into bird values (${mine})`)
-          await dawdle()
+          await delay()
           const kept = (round + index) % 5 !== 0
           await writer.query(kept ? 'commit' : 'rollback')
           ;(kept ? committed : lost).push(mine)
-          // Now and then long enough for it to fall asleep.
+          // Sometimes waits until the invalidator is idle.
           if (round % 4 === 0) await until(() => isAsleep(writer))
         }
       }),
@@ -207,7 +210,7 @@ describe('an invalidator that sleeps without any fallback', () => {
     await Promise.all(writers.map((writer) => writer.end()))
   })
 
-  it('is woken for each commit by the bell alone', async () => {
+  it('is woken for each commit by a notification alone', async () => {
     await using watched = startWatched(async () => {})
     const { invalidator, applied, key } = watched
     for (let round = 0; round < 50; round++) {
@@ -218,7 +221,7 @@ describe('an invalidator that sleeps without any fallback', () => {
     expect(invalidator.wakeUps).to.be.at.least(50)
   })
 
-  it('polls while it is deaf, or cannot get the bell', async () => {
+  it('polls while it cannot acquire the sleep lock', async () => {
     await using other = await openWorkerSession({
       url: log.url,
       applicationName: 'spms-test-other',
@@ -237,7 +240,7 @@ describe('an invalidator that sleeps without any fallback', () => {
     await until(() => isAsleep())
   })
 
-  it('polls where writers do not ring', async () => {
+  it('polls where invalidation.notify is off', async () => {
     const database = new URL(log.url).pathname.slice(1)
     await log.client.query(`alter database ${database} set invalidation.notify = 'off'`)
     await using watched = startWatched(async () => {})
@@ -253,7 +256,7 @@ describe('an invalidator that sleeps without any fallback', () => {
     await log.client.query(`alter database ${database} reset invalidation.notify`)
   })
 
-  it('lets the bell go where commits that ring wait for each other, however few get through', async function () {
+  it('releases the sleep lock when notifying commits wait for each other, even at a low commit rate', async function () {
     this.timeout(60_000)
     await using opened = await openWorker({ databaseUrl: log.url, catalog: BIRDS, prefix })
     const { session, worker } = opened
@@ -265,7 +268,7 @@ describe('an invalidator that sleeps without any fallback', () => {
       stopping: new AbortController().signal,
     })
     worker.acquire(BIRDS)
-    /** Far fewer than what is a load by itself. */
+    /** Fewer commits than count as high load. */
     const commitSome = async () => {
       for (let round = 0; round < 10; round++) {
         await log.client.query(`insert into bird values (${++id})`)
@@ -293,14 +296,14 @@ describe('an invalidator that sleeps without any fallback', () => {
     await notifying
     for (const writer of writers) await writer.end()
     expect(await session.isNotifyQueued()).to.be.false
-    // It is remembered for a while, and not for ever.
+    // The scheduler remembers this for a limited time.
     await until(async () => {
       await scheduler.waitForNext(0)
       return isAsleep()
     })
   })
 
-  it('leaves the bell to the one that works, while it stands by', async () => {
+  it('leaves the sleep lock to the owner while it is on standby', async () => {
     await using watched = startWatched(async () => {})
     const { applied, key } = watched
     await until(() => isAsleep())
@@ -316,7 +319,7 @@ describe('an invalidator that sleeps without any fallback', () => {
       await until(() => applied.has(key(id)))
       await until(() => isAsleep())
     }
-    // Takes over, and what was there before is applied.
+    // The standby takes over and applies changes to existing entries.
     await watched[Symbol.asyncDispose]()
     const { put, left } = entriesOf(standby.redis, standby.prefix)
     await put([key(id + 1)])

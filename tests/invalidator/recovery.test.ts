@@ -14,7 +14,7 @@ import {
 import { until } from '../support/until.ts'
 import { bird, BIRDS, type Entries, entriesOf, nest, openBirds, isSleepLockHeld } from './birds.ts'
 
-describe('an invalidator that loses what it works with', function () {
+describe('recovery of an invalidator', function () {
   this.timeout(30_000)
   let log: EventLog
   let id = 0
@@ -26,7 +26,7 @@ describe('an invalidator that loses what it works with', function () {
 
   type Started = TestInvalidator & { readonly entries: Entries }
 
-  /** Never wakes up without a ring, unless told so. */
+  /** Starts an invalidator that wakes up for notifications only, by default. */
   function start(options: Partial<TestInvalidatorOptions> = {}): Started {
     const invalidator = startInvalidator({
       databaseUrl: log.url,
@@ -34,13 +34,13 @@ describe('an invalidator that loses what it works with', function () {
       heartbeatMs: Infinity,
       ...options,
     })
-    // Spread, its getters would be asked once.
+    // Object.assign keeps the getters; a spread would evaluate them once.
     return Object.assign(invalidator, { entries: entriesOf(invalidator.redis, invalidator.prefix) })
   }
 
   const write = () => log.client.query(`insert into bird values (${++id})`)
 
-  /** An entry is there, its row changes, and it is gone: the whole way works, and exactly. */
+  /** Checks the whole way: a change deletes its entry and no other. */
   async function works({ entries, redis, prefix }: Started): Promise<void> {
     const [stale, fresh] = [entries.key(bird, id + 1), entries.key(bird, 'other')]
     await until(() => redis.status === 'ready')
@@ -55,8 +55,8 @@ describe('an invalidator that loses what it works with', function () {
   }
 
   /**
-   * Waits until every resource has been flushed for the current incarnation. The flushes come one after the other,
-   * and `works` would take a late one for a loss of precision.
+   * Waits until every resource has been flushed for the current incarnation. Flushes run one
+   * after the other; `works` would treat a late one as an imprecise invalidation.
    */
   async function flushedForIncarnation({ redis, prefix }: Started): Promise<void> {
     const { rows } = await log.client.query<{ id: string }>(
@@ -88,7 +88,7 @@ describe('an invalidator that loses what it works with', function () {
     return rowCount ?? 0
   }
 
-  it('its own connection: it opens another and goes on where it stood', async () => {
+  it('reconnects after losing its session and continues from its watermarks', async () => {
     const record = recordKeys()
     await using invalidator = start({ wrapInvalidationStore: record.wrapInvalidationStore })
     await works(invalidator)
@@ -103,7 +103,7 @@ describe('an invalidator that loses what it works with', function () {
     expect(await connections()).to.equal(2)
   })
 
-  it("its own connection, and another life of the database begins: what it wrote is nobody else's", async () => {
+  it('does not treat its own watermarks as foreign when a new incarnation begins after losing its session', async () => {
     let wasForeign = false
     await using invalidator = start({
       wrapInvalidationStore(invalidationStore) {
@@ -122,11 +122,11 @@ describe('an invalidator that loses what it works with', function () {
     await terminate('spms-test')
     await flushedForIncarnation(invalidator)
     await works(invalidator)
-    // A watermark that may be another system's is watched for a while, and not moved meanwhile.
+    // A foreign watermark would be observed for a while and not advanced.
     expect(wasForeign).to.be.false
   })
 
-  it("its listener's connection: what rang meanwhile is found", async () => {
+  it("applies commits that it missed while its listener's connection was lost", async () => {
     const record = recordKeys()
     await using invalidator = start({ wrapInvalidationStore: record.wrapInvalidationStore })
     await works(invalidator)
@@ -140,7 +140,7 @@ describe('an invalidator that loses what it works with', function () {
     expect(await connections()).to.equal(2)
   })
 
-  it('Postgres, from the start: it waits, and begins by itself', async () => {
+  it('waits for Postgres if it is down at the start', async () => {
     await using proxy = await createProxy(log.url)
     await using invalidator = start({ databaseUrl: proxy.url })
     await until(() => invalidator.wakeUps >= 3)
@@ -151,7 +151,7 @@ describe('an invalidator that loses what it works with', function () {
     expect(await connections()).to.equal(2)
   })
 
-  it('Postgres, in the middle: it goes on where it stood', async () => {
+  it('continues from its watermarks after an outage of Postgres', async () => {
     const record = recordKeys()
     await using proxy = await createProxy(log.url)
     await proxy.listen()
@@ -170,7 +170,7 @@ describe('an invalidator that loses what it works with', function () {
     await works(invalidator)
   })
 
-  it('an answer from Postgres: it leaves the silent connection behind', async () => {
+  it('replaces a connection on which Postgres does not reply', async () => {
     await using proxy = await createProxy(log.url)
     await proxy.listen()
     const databaseUrl = proxy.url
@@ -183,11 +183,11 @@ describe('an invalidator that loses what it works with', function () {
     await works(invalidator)
   })
 
-  it('a Postgres that nothing is installed in yet: it begins when that is done', async () => {
+  it('starts after the event log is installed', async () => {
     await uninstall(log.url, 0)
     await using invalidator = start()
     await until(() => invalidator.connected)
-    // It tries again and again, and leaves no connection behind.
+    // It retries and leaves no connection open.
     await until(() => invalidator.redis.status === 'ready')
     const before = performance.now()
     await until(() => performance.now() - before > 1_000)
@@ -196,7 +196,7 @@ describe('an invalidator that loses what it works with', function () {
     await works(invalidator)
   })
 
-  it('its log, removed and installed anew while it works', async () => {
+  it('continues after the event log is uninstalled and installed again', async () => {
     await using invalidator = start({ heartbeatMs: 50 })
     await works(invalidator)
     await uninstall(log.url, 0)
@@ -206,7 +206,7 @@ describe('an invalidator that loses what it works with', function () {
     await works(invalidator)
   })
 
-  it('Redis, from the start: it begins when Redis is there', async () => {
+  it('waits for Redis if it is down at the start', async () => {
     await using redis = await startPrivateRedis()
     await redis.stop()
     await using invalidator = start({ redisUrl: redis.url })
@@ -216,7 +216,7 @@ describe('an invalidator that loses what it works with', function () {
     await works(invalidator)
   })
 
-  it('Redis, which comes back empty: it flushes, and goes on', async () => {
+  it('flushes when Redis restarts empty', async () => {
     const record = recordKeys()
     await using redis = await startPrivateRedis()
     await using invalidator = start({
@@ -233,7 +233,7 @@ describe('an invalidator that loses what it works with', function () {
     expect(record.flushed.length).to.equal(length + BIRDS.length)
   })
 
-  it('Redis: no writer is made to ring until it is back', async () => {
+  it('requests no wake-ups while Redis is down', async () => {
     await using redis = await startPrivateRedis()
     await using invalidator = start({ redisUrl: redis.url })
     await works(invalidator)
@@ -250,7 +250,7 @@ describe('an invalidator that loses what it works with', function () {
     await until(() => isSleepLockHeld(log.client))
   })
 
-  it('everything in Redis: it flushes, and goes on', async () => {
+  it('flushes when all data in Redis is deleted', async () => {
     const record = recordKeys()
     await using redis = await startPrivateRedis()
     await using invalidator = start({
@@ -266,7 +266,7 @@ describe('an invalidator that loses what it works with', function () {
     expect(record.flushed.length).to.equal(length + BIRDS.length)
   })
 
-  it('Redis, which stands still for a while: nothing is skipped', async () => {
+  it('skips nothing when Redis stalls', async () => {
     await using redis = await startPrivateRedis()
     await using invalidator = start({ redisUrl: redis.url })
     await works(invalidator)
@@ -276,14 +276,14 @@ describe('an invalidator that loses what it works with', function () {
     await redis.freeze()
     await write()
     await write()
-    // Longer than a command may take.
+    // Longer than the command timeout.
     await until(() => !invalidator.working)
     await redis.thaw()
     await until(async () => (await entries.left(keys).catch(() => keys)).length === 0)
     await works(invalidator)
   })
 
-  it('a lookup: its resource is flushed, and all else goes on', async () => {
+  it('flushes the resource of a failing lookup and applies everything else', async () => {
     const broken = {
       ...bird,
       staleWhen: bird.staleWhen.map((rule) =>
@@ -308,7 +308,7 @@ describe('an invalidator that loses what it works with', function () {
     expect(invalidator.working).to.be.true
   })
 
-  it('a column: readers of its table are flushed, and it is exact when the column is back', async () => {
+  it('flushes the resources of a table while a column is missing, and is exact again afterwards', async () => {
     const record = recordKeys()
     await using invalidator = start({ wrapInvalidationStore: record.wrapInvalidationStore })
     await works(invalidator)
@@ -323,7 +323,7 @@ describe('an invalidator that loses what it works with', function () {
     await works(invalidator)
   })
 
-  it('its reason to be: it ends at once, whatever is away', async () => {
+  it('stops at once, even while Postgres or Redis is unavailable', async () => {
     await using proxy = await createProxy(log.url)
     for (const databaseUrl of [log.url, proxy.url]) {
       const invalidator = start({ databaseUrl })
@@ -341,7 +341,7 @@ describe('an invalidator that loses what it works with', function () {
     await until(async () => (await connections()) === 0)
   })
 
-  it('nothing, but keeps its watermarks young while nothing happens', async () => {
+  it('keeps its watermarks recent while nothing changes', async () => {
     await using invalidator = start({ heartbeatMs: 100 })
     await works(invalidator)
     const asOf = async () =>

@@ -30,11 +30,11 @@ import { repeat, type Repetition } from '../support/repeat.ts'
 import { until } from '../support/until.ts'
 import { bird, BIRDS, census, entriesOf, nest, openBirds } from './birds.ts'
 
-describe('the ring of the log while everything is at work', function () {
+describe('segments of the event log with a running invalidator', function () {
   this.timeout(60_000)
   let log: EventLog
   let redis: Redis
-  /** How far the clock of housekeeping is ahead. */
+  /** How far the pruning clock is ahead, in seconds. */
   let aheadS: number
 
   before(async () => {
@@ -67,7 +67,9 @@ describe('the ring of the log while everything is at work', function () {
     return isRetained(since, readSnapshot)
   }
 
-  /** What so many minutes of housekeeping do beside an invalidator that has applied what there is. */
+  /**
+   * Prunes once per simulated minute, recording the cursors of an invalidator if one is given.
+   */
   async function pass(minutes: number, beside?: TestInvalidator): Promise<PruneResult[]> {
     const results: PruneResult[] = []
     for (let minute = 0; minute < minutes; minute++) {
@@ -88,7 +90,7 @@ describe('the ring of the log while everything is at work', function () {
     return results
   }
 
-  /** Writes all the time, and fails where a write has to wait. */
+  /** Writes continuously, and fails if a write has to wait for more than 250 ms. */
   async function startImpatientWriter(): Promise<Repetition> {
     const writer = await log.connect()
     await writer.query(`set lock_timeout = '250ms'`)
@@ -108,7 +110,7 @@ describe('the ring of the log while everything is at work', function () {
     return { invalidator, record }
   }
 
-  it('is held by a writer whose transaction outlasts its turns: nobody waits, and nothing is lost', async () => {
+  it('are kept for a transaction that outlasts them, and no writer waits', async () => {
     const { invalidator, record } = await start()
     await using _ = invalidator
     const { key, put, left } = entriesOf(invalidator.redis, invalidator.prefix)
@@ -129,7 +131,7 @@ describe('the ring of the log while everything is at work', function () {
     expect(await count()).to.equal(0)
   })
 
-  it('is held by a dump, which sees all of it, and hinders nobody', async () => {
+  it('are kept during a dump, which sees all of them and blocks no writer', async () => {
     const { invalidator } = await start()
     await using _ = invalidator
     await sql('insert into bird values (1)')
@@ -154,13 +156,13 @@ describe('the ring of the log while everything is at work', function () {
     await until(async () => (await pass(1, invalidator)).includes('emptied'))
   })
 
-  it('goes on turning while Redis is away for longer than it holds, and all is forgotten afterwards', async () => {
+  it('are pruned during a long outage of Redis, after which everything is flushed', async () => {
     await using proxy = await createProxy(testRedisServerUrl())
     await proxy.listen()
     const prefix = newPrefix()
     const { invalidator, record } = await start({ prefix, redisUrl: proxy.url })
     await using _ = invalidator
-    // Only the invalidator is cut off from what is kept there.
+    // Only the invalidator is disconnected from the stored entries.
     const { key, put, left } = entriesOf(redis, prefix)
     const kept = [key(bird, 1), key(nest, 2), key(census)]
     await put(kept)
@@ -192,20 +194,20 @@ describe('the ring of the log while everything is at work', function () {
     expect(await left([key(nest, 2)]), 'exact again').to.eql([key(nest, 2)])
   })
 
-  it('is turned by an invalidator itself, also by one whose Redis is away', async () => {
+  it('are pruned by the invalidator itself, even while Redis is down', async () => {
     await using proxy = await createProxy(testRedisServerUrl())
     await proxy.listen()
     const { invalidator } = await start({ redisUrl: proxy.url })
     await using _ = invalidator
     await proxy[Symbol.asyncDispose]()
     await until(() => !invalidator.working)
-    // An event whose turn it is, and a note that is old enough and has seen it.
+    // An event in the segment that is due, and an old checkpoint that has seen it.
     await sql(`insert into invalidation.event values (
       ((extract(epoch from clock_timestamp())::bigint / 300) + 1) % 4,
       pg_current_xact_id(), 1, 1, 'I', -1, '[["7","7"]]', now())`)
     await sql(`delete from invalidation.checkpoint;
       insert into invalidation.checkpoint values (now() - interval '11 minutes', pg_current_snapshot())`)
-    // On a new session it looks at once.
+    // A new session prunes at once.
     await sql(
       `select pg_terminate_backend(pid) from pg_stat_activity
        where application_name = 'spms-test' and datname = current_database()`,
@@ -213,7 +215,7 @@ describe('the ring of the log while everything is at work', function () {
     await until(async () => (await count()) === 0)
   })
 
-  it('is not emptied by command while an invalidator is connected, which the refusal names', async () => {
+  it('cannot be emptied while an invalidator is connected, and the error names it', async () => {
     const { invalidator } = await start()
     await using _ = invalidator
     await sql('insert into bird values (1)')
@@ -223,7 +225,7 @@ describe('the ring of the log while everything is at work', function () {
     expect(await count()).to.equal(1)
   })
 
-  it('refuses an invalidator that connects while a command empties it', async () => {
+  it('cannot be read by an invalidator that connects while they are emptied', async () => {
     const emptier = await log.connect()
     await emptier.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, LOCK.invalidator])
     const open = () =>
@@ -249,11 +251,11 @@ describe('the ring of the log while everything is at work', function () {
     )
   })
 
-  describe('without any invalidator', () => {
+  describe('without an invalidator', () => {
     const spms = async (prefix: string, verb: string) =>
       (await runCli({ databaseUrl: log.url, redisUrl: testRedisUrl(), prefix }, verb)).output
 
-    it('grows and says so, is emptied by command, and who comes later forgets everything', async () => {
+    it('are reported as growing, can be emptied, and a later invalidator flushes everything', async () => {
       const first = await start()
       const { prefix } = first.invalidator
       await first.invalidator[Symbol.asyncDispose]()
@@ -289,7 +291,7 @@ describe('the ring of the log while everything is at work', function () {
       expect(await left([key(bird, 5)])).to.eql([key(bird, 5)])
     })
 
-    it('is emptied only when whoever has logged has ended, while others go on writing', async () => {
+    it('are emptied after the transactions that have logged end, while other writers continue', async () => {
       const long: Client = await log.connect()
       await long.query('begin; insert into bird values (1)')
       const before = await snapshotNow()
@@ -310,7 +312,8 @@ describe('the ring of the log while everything is at work', function () {
         `select count(*)::int as n from invalidation.event where keys::text like '%"1"%'`,
       )
       expect(rows).to.eql([{ n: 0 }])
-      expect(await isWithin(before), 'and who has not seen it knows that it was there').to.be.false
+      expect(await isWithin(before), 'a reader that has not seen the event detects the gap').to.be
+        .false
     })
   })
 })

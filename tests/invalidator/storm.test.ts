@@ -6,18 +6,18 @@ import { recordKeys, startInvalidator, type TestInvalidator } from '../support/i
 import { until } from '../support/until.ts'
 import { bird, BIRDS, entriesOf, findSleepLockHolders, openBirds } from './birds.ts'
 
-/** How long the writers write; the long run of it is a minute. */
+/** Duration of the writes in seconds; the long run takes a minute. */
 const SECONDS = Number(process.env.STORM_SECONDS ?? 2)
 const WRITERS = 16
 
-/** What the writers did. */
-interface Deeds {
+/** The ids that the writers committed and rolled back. */
+interface Writes {
   readonly committed: Set<number>
   readonly undone: Set<number>
   commits: number
 }
 
-describe('16 writers at once, and no fallback poll', function () {
+describe('16 concurrent writers without fallback polls', function () {
   this.timeout((SECONDS + 60) * 1000)
   let log: EventLog
 
@@ -26,9 +26,9 @@ describe('16 writers at once, and no fallback poll', function () {
   })
   afterEach(() => log[Symbol.asyncDispose]())
 
-  /** Writes in every way there is, until it is time to stop. */
-  async function write(client: Client, index: number, deeds: Deeds, stopping: AbortSignal) {
-    // Reproducible, and different for each.
+  /** Writes in all supported ways until the signal aborts. */
+  async function write(client: Client, index: number, writes: Writes, stopping: AbortSignal) {
+    // Pseudo-random, reproducible and different for each writer.
     let random = index + 1
     const below = (limit: number) => {
       random = (random * 48_271) % 2_147_483_647
@@ -43,84 +43,84 @@ describe('16 writers at once, and no fallback poll', function () {
       switch (below(10)) {
         case 0:
           await client.query(`begin; ${insert(undone)} rollback`)
-          deeds.undone.add(undone)
+          writes.undone.add(undone)
           break
         case 1:
           await client.query(
             `begin; ${insert(kept)} savepoint s; ${insert(undone)} rollback to s; commit`,
           )
-          deeds.undone.add(undone)
-          deeds.committed.add(kept)
+          writes.undone.add(undone)
+          writes.committed.add(kept)
           break
         case 2:
           await client.query(
             `begin; savepoint s; ${insert(undone)} rollback to s; ${insert(kept)} commit`,
           )
-          deeds.undone.add(undone)
-          deeds.committed.add(kept)
+          writes.undone.add(undone)
+          writes.committed.add(kept)
           break
         case 3: {
           const [second, third] = [next(), next()]
           await client.query(`begin; ${insert(kept)}`)
           await sleep(below(20) === 0 ? 400 : 1 + below(10))
           await client.query(`${insert(second)} savepoint s; ${insert(third)} release s; commit`)
-          for (const one of [kept, second, third]) deeds.committed.add(one)
+          for (const one of [kept, second, third]) writes.committed.add(one)
           break
         }
         case 4: {
           const rows = Array.from({ length: 5 }, next)
           await client.query(`insert into bird select unnest($1::bigint[])`, [rows])
-          for (const one of rows) deeds.committed.add(one)
+          for (const one of rows) writes.committed.add(one)
           break
         }
         case 5:
           await client.query(insert(kept))
-          deeds.committed.add(kept)
+          writes.committed.add(kept)
           break
         default: {
           const second = next()
           await client.query(
             `begin; ${insert(kept)} update bird set name = 'y' where id = ${kept}; ${insert(second)} commit`,
           )
-          for (const one of [kept, second]) deeds.committed.add(one)
+          for (const one of [kept, second]) writes.committed.add(one)
         }
       }
-      deeds.commits++
+      writes.commits++
     }
   }
 
-  /** After this many commits it is known that there is a load. */
+  /** After this many commits the scheduler has detected a high load. */
   const WARM_UP = 400
 
-  /** `onLoad` is called when the load is there. */
-  async function storm(onLoad: (deeds: Deeds) => void = () => {}): Promise<Deeds> {
-    const deeds: Deeds = { committed: new Set(), undone: new Set(), commits: 0 }
-    void until(() => deeds.commits >= WARM_UP).then(() => onLoad(deeds))
+  /** Runs the writers; `onLoad` is called after the warm-up. */
+  async function storm(onLoad: (writes: Writes) => void = () => {}): Promise<Writes> {
+    const writes: Writes = { committed: new Set(), undone: new Set(), commits: 0 }
+    void until(() => writes.commits >= WARM_UP).then(() => onLoad(writes))
     const clients = await Promise.all(Array.from({ length: WRITERS }, () => log.connect()))
     const stopping = AbortSignal.timeout(SECONDS * 1000)
-    await Promise.all(clients.map((client, index) => write(client, index + 1, deeds, stopping)))
+    await Promise.all(clients.map((client, index) => write(client, index + 1, writes, stopping)))
     await Promise.all(clients.map((client) => client.end()))
-    return deeds
+    return writes
   }
 
-  /** Counts what anybody who listens would hear. */
-  async function openEar() {
+  /** Counts notifications on a separate connection. */
+  async function openCounter() {
     const client = await log.connect()
     await client.query('listen invalidation')
     let notifications = 0
     let [notificationsBefore, commitsBefore] = [0, 0]
     client.on('notification', () => notifications++)
     return {
-      onLoad: ({ commits }: Deeds) => {
+      onLoad: ({ commits }: Writes) => {
         notificationsBefore = notifications
         commitsBefore = commits
       },
-      /** Rings for each commit, since the load was there. */
-      ratio({ commits }: Deeds): number {
+      /** Returns the notifications per commit since the warm-up. */
+      ratio({ commits }: Writes): number {
         const ratio = (notifications - notificationsBefore) / (commits - commitsBefore)
         if (process.env.STORM_SECONDS) {
           process.stderr.write(
-            `      ${commits} commits, ${notifications} rings, ${ratio} under load\n`,
+            `      ${commits} commits, ${notifications} notifications, ${ratio} under load\n`,
           )
         }
         return ratio
@@ -139,7 +139,7 @@ describe('16 writers at once, and no fallback poll', function () {
     })
 
   async function allApplied(
-    { committed, undone }: Deeds,
+    { committed, undone }: Writes,
     invalidator: TestInvalidator,
     applied: ReadonlySet<string>,
   ) {
@@ -148,37 +148,42 @@ describe('16 writers at once, and no fallback poll', function () {
     expect([...undone].filter((id) => applied.has(key(bird, id)))).to.eql([])
   }
 
-  it('each commit is applied, nothing else is, and hardly a writer rings', async () => {
+  it('every commit is applied, nothing else is, and at most one of 20 commits notifies', async () => {
     const record = recordKeys()
     await using invalidator = start(record)
     await until(() => invalidator.working)
-    const subscriber = await openEar()
-    const deeds = await storm(subscriber.onLoad)
-    const ratio = subscriber.ratio(deeds)
-    await allApplied(deeds, invalidator, record.applied)
-    expect(record.flushed, 'only what had no watermark').to.have.members(['bird', 'nest', 'census'])
+    const subscriber = await openCounter()
+    const writes = await storm(subscriber.onLoad)
+    const ratio = subscriber.ratio(writes)
+    await allApplied(writes, invalidator, record.applied)
+    expect(record.flushed, 'only resources without a watermark').to.have.members([
+      'bird',
+      'nest',
+      'census',
+    ])
     expect(ratio).to.be.below(1 / 20)
   })
 
-  it('the same with two replicas, one of which stands by and then takes over', async () => {
+  it('every commit is applied when a standby takes over', async () => {
     const record = recordKeys()
     const first = start(record)
     await until(() => first.working)
     await using second = start(record, { prefix: first.prefix })
     await until(() => second.working && second.connected)
-    const subscriber = await openEar()
+    const subscriber = await openCounter()
     const takingOver = sleep((SECONDS * 1000) / 2).then(() => first[Symbol.asyncDispose]())
-    const deeds = await storm(subscriber.onLoad)
-    const ratio = subscriber.ratio(deeds)
+    const writes = await storm(subscriber.onLoad)
+    const ratio = subscriber.ratio(writes)
     await takingOver
-    await allApplied(deeds, second, record.applied)
-    expect(record.flushed, 'the second goes on where the first stood').to.have.lengthOf(
-      BIRDS.length,
-    )
+    await allApplied(writes, second, record.applied)
+    expect(
+      record.flushed,
+      'the second continues from the watermarks of the first',
+    ).to.have.lengthOf(BIRDS.length)
     expect(ratio).to.be.below(1 / 20)
   })
 
-  it('the same with three replicas that all sleep, while the holder of the sleep lock is killed', async () => {
+  it('every commit is applied with three idle replicas while the holder of the sleep lock is killed', async () => {
     const record = recordKeys()
     await using first = start(record)
     await until(() => first.working)
@@ -196,7 +201,7 @@ describe('16 writers at once, and no fallback poll', function () {
     const all = async () => {
       await until(async () => (await findSleepLockHolders(killer)).length === 3)
     }
-    // One commit at a time: nothing but its own ring leads to it.
+    // One commit at a time, so that only its own notification leads to it.
     for (let round = 1; round <= 15; round++) {
       await all()
       const mine = 1_000_000 + round
@@ -212,15 +217,15 @@ describe('16 writers at once, and no fallback poll', function () {
         await kill()
       }
     })()
-    const deeds = await storm()
+    const writes = await storm()
     stop.abort()
     await killing
-    await allApplied(deeds, first, record.applied)
-    // Asleep again, all of them.
+    await allApplied(writes, first, record.applied)
+    // All replicas are idle again.
     await all()
   })
 
-  it('the same while the connections of both worker and listener are cut again and again', async () => {
+  it('every commit is applied while the connections of the worker and the listener are terminated repeatedly', async () => {
     const record = recordKeys()
     await using invalidator = start(record)
     await until(() => invalidator.working)
@@ -236,10 +241,10 @@ describe('16 writers at once, and no fallback poll', function () {
         )
       }
     })()
-    const deeds = await storm()
+    const writes = await storm()
     stop.abort()
     await cutting
-    await allApplied(deeds, invalidator, record.applied)
+    await allApplied(writes, invalidator, record.applied)
     expect(record.flushed).to.have.lengthOf(BIRDS.length)
   })
 })

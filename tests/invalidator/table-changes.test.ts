@@ -6,13 +6,15 @@ import type { EventLog } from '../event-log/event-log.ts'
 import { openWorker, type TestWorker } from '../support/invalidator.ts'
 import { bird, BIRDS, census, type Entries, entriesOf, nest, openBirds } from './birds.ts'
 
-/** `nest` and `census` are made of the table `bird`, `bird` of that and of the table `nest`. */
+/**
+ * `nest` and `census` depend on the table `bird`; `bird` depends on the tables `bird` and `nest`.
+ */
 describe('a watched table that is changed after installation', () => {
   let log: EventLog
   let worker: TestWorker
   let entries: Entries
 
-  // Each case puts back what it changed.
+  // Each case reverts its change.
   before(async () => {
     log = await openBirds()
     await log.client.query(`insert into bird values (1, 'wren', 9, '{}', 2)`)
@@ -51,14 +53,14 @@ describe('a watched table that is changed after installation', () => {
       ALL,
     ],
     [
-      'gets a child by inheritance',
+      'has a child table',
       'create table parrot () inherits (bird)',
       'drop table parrot; analyze bird',
       /^bird has partitions, or other tables inherit from it/,
       ALL,
     ],
     [
-      'had a child by inheritance since it was analysed',
+      'has had a child table since the last ANALYZE',
       'create table parrot () inherits (bird); drop table parrot',
       'analyze bird',
       /^other tables inherited from bird once: analyze bird/,
@@ -80,7 +82,7 @@ describe('a watched table that is changed after installation', () => {
       ['nest'],
     ],
     [
-      'loses a column that one resource is made of',
+      'loses a column that a resource watches',
       'alter table bird rename weight to mass',
       'alter table bird rename mass to weight',
       /^bird has no column weight/,
@@ -110,21 +112,21 @@ describe('a watched table that is changed after installation', () => {
       ['bird'],
     ],
     [
-      'gives its place to a view',
+      'is replaced by a view',
       'alter table nest rename to nest_1; create view nest as select * from nest_1',
       'drop view nest; alter table nest_1 rename to nest',
       /^nest is not an ordinary table but a view/,
       ['bird'],
     ],
     [
-      'gives its place to a partitioned table',
+      'is replaced by a partitioned table',
       'alter table nest rename to nest_1; create table nest (id bigint primary key, place text) partition by list (id)',
       'drop table nest; alter table nest_1 rename to nest',
       /^nest is not an ordinary table but a partitioned table/,
       ['bird'],
     ],
     [
-      'gives its place to a foreign table',
+      'is replaced by a foreign table',
       `create foreign data wrapper far; create server far foreign data wrapper far;
        alter table nest rename to nest_1;
        create foreign table nest (id bigint, place text) server far`,
@@ -133,35 +135,35 @@ describe('a watched table that is changed after installation', () => {
       ['bird'],
     ],
     [
-      'has a log that row level security filters',
+      'has an event log with row level security',
       'alter table invalidation.event_2 enable row level security',
       'alter table invalidation.event_2 disable row level security',
       /^row level security is enabled on invalidation\.event_2/,
       ALL,
     ],
     [
-      'has a log that a rule empties',
+      'has an event log with a rewrite rule',
       'create rule nothing as on insert to invalidation.event do instead nothing',
       'drop rule nothing on invalidation.event',
       /^invalidation\.event has triggers or rules that are not ours/,
       ALL,
     ],
     [
-      'has a log that lost a segment',
+      'has an event log without one segment',
       'alter table invalidation.event detach partition invalidation.event_1',
       'alter table invalidation.event attach partition invalidation.event_1 for values in (1)',
       /^the segments are not the partitions of invalidation\.event/,
       ALL,
     ],
     [
-      'has a log whose incarnation survives a crash',
+      'has an event log with a logged incarnation table',
       'alter table invalidation.incarnation set logged',
       'alter table invalidation.incarnation set unlogged',
       /^invalidation\.incarnation is not unlogged/,
       ALL,
     ],
   ] as const) {
-    it(`is not cached while it ${what}, and nothing is kept from before`, async () => {
+    it(`disables its resources while it ${what}, and flushes them afterwards`, async () => {
       await sql(change)
       await apply()
       expect(await disabled()).to.eql(names)
@@ -180,21 +182,21 @@ describe('a watched table that is changed after installation', () => {
 
   for (const [what, change] of [
     [
-      'was changed through a parent that it no longer has',
+      'was changed through a temporary parent',
       `create table animal (id bigint, weight numeric); begin; alter table bird inherit animal;
        update animal set weight = 17; alter table bird no inherit animal; commit; drop table animal`,
     ],
     [
-      'shared its place with a child that it no longer has',
+      'temporarily had a child',
       `begin; create table parrot () inherits (bird); insert into parrot values (17); commit;
        drop table parrot; analyze bird`,
     ],
     [
-      'was filtered for a moment',
+      'temporarily had row level security',
       'alter table bird enable row level security; alter table bird disable row level security',
     ],
   ] as const) {
-    it(`is flushed where it ${what} between two scans`, async () => {
+    it(`flushes its resources if it ${what} between two inspections`, async () => {
       await sql(change)
       expect(await entries.gone(keys(), apply)).to.have.members(keys())
       expect(await disabled()).to.eql([])
@@ -215,7 +217,7 @@ describe('a watched table that is changed after installation', () => {
       'drop rule r on bird',
     ],
   ] as const) {
-    it(`is exact under a rewrite rule with ${what}, whose statements fire triggers like any other`, async () => {
+    it(`is invalidated exactly under a rewrite rule with ${what}`, async () => {
       await sql(rule)
       await apply()
       expect(await disabled()).to.eql([])
@@ -232,7 +234,7 @@ describe('a watched table that is changed after installation', () => {
     })
   }
 
-  it('is not trusted by a role that may see less: a lookup fails and flushes, a window fails and stays', async () => {
+  it('is never read through row level security: lookups flush, windows fail without advancing', async () => {
     const role = `spms_filtered_${randomBytes(4).toString('hex')}`
     await sql(`create role ${role} login password 'x'; grant usage on schema invalidation to ${role};
       grant select on all tables in schema public, invalidation to ${role};
@@ -240,7 +242,7 @@ describe('a watched table that is changed after installation', () => {
     const url = new URL(log.url)
     url.username = role
     url.password = 'x'
-    // The scan that would disable the resource comes too late.
+    // The inspection that would disable the resource runs too late.
     await using filtered = await openWorker({
       databaseUrl: url.href,
       catalog: BIRDS,

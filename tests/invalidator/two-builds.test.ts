@@ -9,7 +9,7 @@ import type { EventLog } from '../event-log/event-log.ts'
 import { openWorker, type TestWorker } from '../support/invalidator.ts'
 import { bird, BIRDS, census, type Entries, entriesOf, nest, openBirds } from './birds.ts'
 
-/** Shows when a bird was last seen, too; its bit comes before all others of the table. */
+/** Also depends on `last_seen`, the first watched column of the table. */
 const seenBird: ResourceRules = {
   ...bird,
   version: 2,
@@ -19,18 +19,18 @@ const seenBird: ResourceRules = {
     { table: 'ring', watch: ['colour'], key: { id: 'bird_id' } },
   ],
 }
-/** Only the newer build has it; its column stands before that of the nest in each event's keys. */
+/** Exists only in the newer build; its column precedes `nest_id` in each event's keys. */
 const namesakes: ResourceRules = {
   name: 'namesakes',
   version: 1,
   key: 'namesakes:{id}',
   staleWhen: [{ table: 'bird', watch: ['name'], key: { id: 'name' } }],
 }
-/** Follows the same rules, and is made otherwise. */
+/** Follows the same rules with another key version. */
 const laterCensus: ResourceRules = { ...census, version: 2 }
 const NEWER = [seenBird, nest, laterCensus, namesakes]
 
-describe('two builds at one log', () => {
+describe('two builds with one event log', () => {
   let log: EventLog
   let opened: AsyncDisposable[]
 
@@ -63,10 +63,10 @@ describe('two builds at one log', () => {
   }
 
   const write = (sql: string) => log.client.query(sql)
-  const named = async ({ invalidationStore }: TestWorker, resource: ResourceRules) =>
+  const keyVersionOf = async ({ invalidationStore }: TestWorker, resource: ResourceRules) =>
     decodeWatermark(await invalidationStore.read(resource.name))?.keyVersion
 
-  /** What a build makes of everything that was logged while something was done. */
+  /** Returns how a build maps all events that an action logs. */
   async function mapped(
     { session, prefix }: TestWorker,
     catalog: readonly ResourceRules[],
@@ -92,7 +92,7 @@ describe('two builds at one log', () => {
     }
   }
 
-  it('the newer reads what the triggers of the older have logged, by the names of columns', async () => {
+  it('the newer build maps events of the older triggers by column names', async () => {
     const newer = await open(NEWER)
     const seen = await mapped(newer, NEWER, async () => {
       await write(
@@ -111,10 +111,12 @@ describe('two builds at one log', () => {
       newer.key(laterCensus),
     ])
     expect(seen.lookups).to.eql([[['5']]])
-    expect(seen.flush, 'names were not reported then').to.eql({ namesakes: 'unknown version' })
+    expect(seen.flush, 'the older triggers do not report names').to.eql({
+      namesakes: 'unknown version',
+    })
   })
 
-  it('the older reads what the triggers of both have logged, and is not concerned by what it does not show', async () => {
+  it('the older build maps events of the combined triggers and ignores columns that it does not watch', async () => {
     await log.install(compileRules(NEWER))
     const older = await open(BIRDS)
     const seen = await mapped(older, BIRDS, async () => {
@@ -133,7 +135,7 @@ describe('two builds at one log', () => {
     expect(seen.flush).to.eql({})
   })
 
-  it('hand a resource back and forth: each forgets what the other let pass, and nothing of what both keep', async () => {
+  it('flush only entries of changed resources when they hand them back and forth', async () => {
     await log.install(compileRules(NEWER))
     const older = await open(BIRDS)
     const newer = await open(NEWER, older.prefix)
@@ -149,8 +151,8 @@ describe('two builds at one log', () => {
       older.worker.release([bird, census])
       newer.worker.acquire([seenBird, laterCensus])
       expect(await newer.gone([...newers, ...olders, ...both], () => newer.apply())).to.eql(newers)
-      expect(await named(newer, seenBird)).to.equal(2)
-      expect(await named(newer, laterCensus)).to.equal(2)
+      expect(await keyVersionOf(newer, seenBird)).to.equal(2)
+      expect(await keyVersionOf(newer, laterCensus)).to.equal(2)
       const seen = [newer.key(seenBird, 4), ...newers, ...olders, ...both]
       expect(
         await newer.gone(seen, async () => {
@@ -163,12 +165,12 @@ describe('two builds at one log', () => {
       newer.worker.release([seenBird, laterCensus])
       older.worker.acquire([bird, census])
       expect(await older.gone([...olders, ...newers, ...both], () => older.apply())).to.eql(olders)
-      expect(await named(older, bird)).to.equal(1)
-      expect(await named(older, census)).to.equal(1)
+      expect(await keyVersionOf(older, bird)).to.equal(1)
+      expect(await keyVersionOf(older, census)).to.equal(1)
     }
   })
 
-  it('with other rules for the same entries do not trust what the other kept', async () => {
+  it('flush a resource at handover if their rules for it differ', async () => {
     const moreOften: ResourceRules = {
       ...nest,
       staleWhen: [...nest.staleWhen, { table: 'bird', watch: ['weight'], key: { id: 'nest_id' } }],
@@ -185,7 +187,7 @@ describe('two builds at one log', () => {
         await write('update bird set weight = 1 where nest_id = 2')
         await older.apply()
       }),
-      'the older does not know of it',
+      'the older build does not watch the column',
     ).to.eql([])
     older.worker.release([nest, bird])
     newer.worker.acquire([moreOften, bird])

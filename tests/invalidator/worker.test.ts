@@ -19,7 +19,7 @@ import {
 import { until } from '../support/until.ts'
 import { bird, BIRDS, census, type Entries, entriesOf, nest, openBirds } from './birds.ts'
 
-describe('the worker', () => {
+describe('worker', () => {
   let log: EventLog
   let opened: AsyncDisposable[]
 
@@ -41,7 +41,7 @@ describe('the worker', () => {
     flushes(): Promise<Record<string, number>>
   }
 
-  /** A worker that has taken everything on, and has applied its first window unless told not to. */
+  /** Opens a worker that owns all resources and, unless `idle`, has applied its first window. */
   async function start(
     options: Partial<TestInvalidatorOptions> & {
       readonly idle?: boolean
@@ -71,7 +71,7 @@ describe('the worker', () => {
 
   const A_BIRD = `insert into bird values (1, 'wren', 9, '{}', 2)`
 
-  it('flushes what has no watermark yet, and then says how far it is', async () => {
+  it('flushes resources without a watermark and then stores one', async () => {
     await write(A_BIRD)
     const one = await start({ idle: true })
     const keys = [one.key(bird, 1), one.key(bird, 77), one.key(nest, 5), one.key(census)]
@@ -91,7 +91,7 @@ describe('the worker', () => {
     expect((await one.mark(bird))?.fingerprint).to.match(/^[\w-]{16}$/)
   })
 
-  it('forgets what changed, by key and along links, and nothing else', async () => {
+  it('invalidates changed entries by key and by lookup, and nothing else', async () => {
     await write(`${A_BIRD}; insert into bird values (3, 'owl', 9, '{}', 2), (4, 'tit', 9, '{}', 5)`)
     const one = await start()
     await one.flushes()
@@ -124,7 +124,7 @@ describe('the worker', () => {
     expect(await one.flushes()).to.eql({})
   })
 
-  it('flushes everything where the log was emptied by hand, but not where it was pruned', async () => {
+  it('flushes everything after the event log was emptied by hand, but not after pruning', async () => {
     const one = await start()
     await one.flushes()
     const keys = [one.key(bird, 1)]
@@ -140,7 +140,8 @@ describe('the worker', () => {
       'nest: log emptied': 1,
       'census: log emptied': 1,
     })
-    // As pruning does: what it empties was seen by every watermark, and the floor says so.
+    // Like pruning, which empties only what every watermark has seen and raises the retention
+    // floor.
     await write(
       `begin; insert into invalidation.retention_floor values (true, '1:1:'); truncate invalidation.event_0; commit`,
     )
@@ -153,7 +154,7 @@ describe('the worker', () => {
     write(`truncate invalidation.event_0, invalidation.event_1, invalidation.event_2,
       invalidation.event_3`)
 
-  /** Entries on a connection that no test cuts. */
+  /** Opens entries on a connection that no test interrupts. */
   async function openEntries(prefix: string): Promise<Entries> {
     const options = { name: 'spms-test-entries', commandTimeoutMs: 5_000, onState: () => {} }
     const redis = openRedis(testRedisUrl(), options)
@@ -162,7 +163,7 @@ describe('the worker', () => {
     return entriesOf(redis, prefix)
   }
 
-  /** Spoils the first attempt to apply something after it is armed. */
+  /** Runs an action before the next `apply`, once armed. */
   function createSpoiler() {
     let spoil: (() => Promise<unknown> | void) | undefined
     return {
@@ -184,7 +185,7 @@ describe('the worker', () => {
 
   for (const [what, owned] of [
     ['a window', [census, bird]],
-    ['a pass beside the windows', [bird]],
+    ['a pass outside the windows', [bird]],
   ] as const) {
     for (const [failure, spoil] of [
       ['loses its connection to Redis', (one: Settled) => one.redis.disconnect(true)],
@@ -199,7 +200,7 @@ describe('the worker', () => {
         },
       ],
     ] as const) {
-      it(`flushes after the log was emptied by hand although ${what} ${failure}`, async () => {
+      it(`flushes after the log was emptied by hand, even if ${what} ${failure}`, async () => {
         const spoiler = createSpoiler()
         const one = await start({ owned, wrapInvalidationStore: spoiler.wrapInvalidationStore })
         await one.flushes()
@@ -226,18 +227,18 @@ describe('the worker', () => {
     }
   }
 
-  it('flushes what it takes over if the log was emptied by hand before', async () => {
+  it('flushes an acquired resource if the log was emptied by hand before', async () => {
     const other = await start({ owned: [bird] })
     const one = await start({ owned: [census], prefix: other.prefix })
     await write(A_BIRD)
     await emptyByHand()
     await one.apply()
-    // The other ends before it reads another window.
+    // The other worker ends before it reads another window.
     one.worker.acquire([bird])
     expect(await one.gone([one.key(bird, 1)], () => one.apply())).to.eql([one.key(bird, 1)])
   })
 
-  it('flushes in its next session if the one that noticed that the log was emptied by hand ends', async () => {
+  it('flushes in its next session if the session that detected the emptied log ends', async () => {
     const spoiler = createSpoiler()
     await using invalidator = startInvalidator({
       databaseUrl: log.url,
@@ -269,9 +270,9 @@ describe('the worker', () => {
       `update bird set weight = 1`,
       { 'bird: B': 1, 'nest: B': 1, 'census: B': 1 },
     ],
-    ['flushed on demand', `select invalidation.flush('nest:*')`, { 'nest: F': 1 }],
+    ['flushed on request', `select invalidation.flush('nest:*')`, { 'nest: F': 1 }],
   ] as const) {
-    it(`flushes all that reads a table that was ${what}`, async () => {
+    it(`flushes all resources of a table that was ${what}`, async () => {
       await write(`insert into bird select id from generate_series(1, 10001) id`)
       const one = await start()
       await one.flushes()
@@ -289,7 +290,7 @@ describe('the worker', () => {
     })
   }
 
-  it('flushes all that reads a table with a missing column, and is exact when it is back', async () => {
+  it('flushes all resources of a table with a missing column, and is exact once it is back', async () => {
     await write(A_BIRD)
     const one = await start()
     await one.flushes()
@@ -316,7 +317,7 @@ describe('the worker', () => {
     expect(await one.flushes()).to.eql({ 'bird: backlog': 1 })
   })
 
-  it('takes on a resource later, from where that one stands', async () => {
+  it('acquires a resource later and continues from its own watermark', async () => {
     const one = await start({ owned: [bird], idle: true })
     await one.apply()
     await write(A_BIRD)
@@ -329,7 +330,7 @@ describe('the worker', () => {
     expect(one.worker.cursors.map(({ resource }) => resource)).to.eql(['bird', 'nest'])
   })
 
-  it('says how fresh it is while nothing happens, and where it is as soon as something does', async () => {
+  it('updates asOf while nothing changes, and the snapshot after a change', async () => {
     const one = await start()
     const first = await one.mark(bird)
     await until(async () => {
@@ -345,37 +346,37 @@ describe('the worker', () => {
     expect(rows).to.eql([{ seen: true }])
   })
 
-  it('names a time that was before its snapshot', async () => {
+  it('stores an asOf from before the snapshot', async () => {
     let birds = 0
-    let promised = 0
-    // Whatever is written from here on may be in the window, and is not promised.
-    const fly = () => write(`insert into bird values (${++birds})`)
+    let required = 0
+    // Rows inserted from here on may be in the window, but need not be.
+    const insertBird = () => write(`insert into bird values (${++birds})`)
     const one = await start({
       wrapInvalidationStore: (invalidationStore) => ({
         ...invalidationStore,
         async time() {
           const time = await invalidationStore.time()
-          await fly()
+          await insertBird()
           return time
         },
         async apply(...advances) {
-          promised = birds
+          required = birds
           const report = await invalidationStore.apply(...advances)
-          await fly()
+          await insertBird()
           return report
         },
       }),
     })
-    const seen = promised
+    const seen = required
     const keysTo = (last: number) =>
       Array.from({ length: last - seen }, (_, index) => one.key(bird, seen + 1 + index))
     const gone = await one.gone(keysTo(seen + 5), () => one.apply())
-    expect(promised).to.be.above(seen)
-    expect(gone).to.eql(keysTo(promised))
+    expect(required).to.be.above(seen)
+    expect(gone).to.eql(keysTo(required))
   })
 
   describe('a lookup', () => {
-    it('sees exactly what the watermark says, and what is committed meanwhile comes with the next window', async () => {
+    it('sees exactly the snapshot of the watermark; later commits belong to the next window', async () => {
       await write(A_BIRD)
       const one = await start()
       const keys = [one.key(bird, 1), one.key(bird, 2)]
@@ -387,7 +388,7 @@ describe('the worker', () => {
       expect(await one.gone(keys, () => one.apply())).to.eql([one.key(bird, 2)])
     })
 
-    it('that fails flushes its resource, the others go on exactly, and so does the next window', async () => {
+    it('that fails flushes its resource once, and others are applied exactly', async () => {
       await write(A_BIRD)
       const one = await start()
       await one.flushes()
@@ -404,7 +405,7 @@ describe('the worker', () => {
       expect(await one.gone(keys, () => one.apply())).to.eql([])
     })
 
-    it('gives way to who locks one table and then another, before Postgres fails the writer', async () => {
+    it('gives up its locks to a writer that locks two tables, before Postgres cancels the writer', async () => {
       await write(A_BIRD)
       const one = await start()
       await one.flushes()
@@ -415,7 +416,7 @@ describe('the worker', () => {
       await other.query('begin; lock table bird in access exclusive mode')
       let locked: Promise<unknown> | undefined
       beforeQuery(client, /nest_id = any/, async () => {
-        // As another lookup in the same transaction may have.
+        // Another lookup of the same transaction may hold this lock.
         await client.query('select from nest limit 0')
         locked = other.query('lock table nest in access exclusive mode')
         await until(async () => {
@@ -433,7 +434,7 @@ describe('the worker', () => {
       expect(await one.flushes()).to.eql({ 'bird: lookup failed': 1 })
     })
 
-    it('that waits for a lock in vain gives up with those behind it: they would wait for the same', async () => {
+    it('that waits too long for a lock fails together with the remaining ones, which need the same lock', async () => {
       const catalog = [bird, { ...bird, name: 'flock', key: 'flock:{id}' }]
       await using birds = await openBirds(catalog)
       const one = await start({ databaseUrl: birds.url, catalog })
@@ -451,7 +452,7 @@ describe('the worker', () => {
       await one.apply()
       await other.query('rollback')
       expect(await one.flushes()).to.eql({ 'bird: lookup failed': 1, 'flock: lookup failed': 1 })
-      expect(limits, 'times that lookups were begun').to.equal(1)
+      expect(limits, 'number of lookup batches').to.equal(1)
     })
 
     for (const [what, query] of [
@@ -459,7 +460,7 @@ describe('the worker', () => {
       ['finds no parameter', 'select 1 as something_else where $1::text[] is not null'],
       ['cannot read its arguments', `select ($1::text[])[1]::json->>'x' as id`],
     ] as const) {
-      it(`that ${what} flushes its resource, each time, and nothing stops`, async () => {
+      it(`that ${what} flushes its resource each time, and the worker continues`, async () => {
         const broken: ResourceRules = {
           ...bird,
           staleWhen: [{ table: 'nest', watch: ['place'], from: ['place'], query }],
@@ -480,8 +481,8 @@ describe('the worker', () => {
     }
   })
 
-  describe('goes on from what is stored in Redis', () => {
-    it('when it is what another owner wrote', async () => {
+  describe('with a watermark in Redis', () => {
+    it('continues from the watermark of another owner', async () => {
       const one = await start()
       const other = await start({ prefix: one.prefix })
       const keys = [one.key(bird, 1), one.key(bird, 2)]
@@ -489,7 +490,7 @@ describe('the worker', () => {
       expect(await one.gone(keys, () => other.apply())).to.eql([one.key(bird, 1)])
       await write('insert into bird values (2)')
       await one.flushes()
-      // The first finds that it is not alone, reads again, and repeats at most.
+      // The first worker detects the other one, reads the watermark again and may repeat events.
       expect(await one.gone(keys, () => one.apply())).to.eql([])
       expect(one.worker.mustRepeat).to.be.true
       expect(await one.gone(keys, () => one.apply())).to.eql([one.key(bird, 2)])
@@ -497,7 +498,7 @@ describe('the worker', () => {
       expect(await one.flushes()).to.eql({})
     })
 
-    it('when Redis was taken back to an older state', async () => {
+    it('continues after Redis was restored to an older state', async () => {
       const one = await start()
       const old = await one.redis.hgetall(watermarkKey(one.prefix))
       await write(A_BIRD)
@@ -511,7 +512,7 @@ describe('the worker', () => {
       expect(await one.flushes()).to.eql({})
     })
 
-    it('when Redis has lost everything: it flushes', async () => {
+    it('flushes everything after Redis lost its data', async () => {
       const one = await start()
       await one.flushes()
       await one.redis.del(watermarkKey(one.prefix))
@@ -525,7 +526,7 @@ describe('the worker', () => {
       expect(await one.mark(bird)).not.to.equal(null)
     })
 
-    it('for one resource alone, if only that one was touched', async () => {
+    it('flushes only the resource whose watermark was deleted', async () => {
       const one = await start()
       await one.flushes()
       await one.redis.hdel(watermarkKey(one.prefix), 'nest')
@@ -549,15 +550,15 @@ describe('the worker', () => {
         },
       ],
       [
-        'of a database that had come further',
+        'of a database with a later snapshot',
         (mark: Watermark) => {
           const xmax = mark.snapshot.xmax + 1_000_000n
           return { ...mark, snapshot: { ...mark.snapshot, text: `${xmax}:${xmax}:` } }
         },
       ],
-      ['of another version of the keys', (mark: Watermark) => ({ ...mark, keyVersion: 2 })],
+      ['of another key version', (mark: Watermark) => ({ ...mark, keyVersion: 2 })],
     ] as const) {
-      it(`but flushes when it is the watermark ${what}`, async () => {
+      it(`flushes if it is the watermark ${what}`, async () => {
         const one = await start()
         const found = (await one.mark(bird)) as Watermark
         await one.redis.hset(watermarkKey(one.prefix), 'bird', encodeWatermark(change(found)))
@@ -572,11 +573,11 @@ describe('the worker', () => {
       })
     }
 
-    describe('but leaves the watermark of another living system alone', () => {
+    describe('of another running system', () => {
       const foreign = (mark: Watermark, fields: Partial<Watermark> = {}) =>
         encodeWatermark({ ...mark, incarnation: 'other', ...fields })
 
-      it('while it moves, and flushes when it has stood still', async () => {
+      it('does not overwrite it while it advances, and flushes once it has stopped', async () => {
         const one = await start()
         const found = (await one.mark(bird)) as Watermark
         const next = await start({ prefix: one.prefix, idle: true })
@@ -592,12 +593,12 @@ describe('the worker', () => {
           expect(await apply()).to.eql([])
           return performance.now() > movedUntilMs
         })
-        expect(next.worker.mustRepeat, 'the others go on').to.be.false
+        expect(next.worker.mustRepeat, 'other resources are not repeated').to.be.false
         await until(async () => (await apply()).includes(next.key(bird, 9)))
         expect(await next.mark(bird)).to.include({ incarnation: found.incarnation })
       })
 
-      it('for ever, when it has been promoted from ours', async () => {
+      it('never overwrites it if that system was promoted from ours', async () => {
         const one = await start()
         const found = (await one.mark(bird)) as Watermark
         const [system, database, timeline] = found.origin.split('.')
@@ -613,8 +614,8 @@ describe('the worker', () => {
       })
     })
 
-    it('but flushes when the ring no longer holds what came after', async () => {
-      // What invalidators of other tests have noted would hold the log back.
+    it('flushes if later events are no longer retained', async () => {
+      // Checkpoints and cursors of other tests would prevent pruning.
       await log.client.query('truncate invalidation.checkpoint, invalidation.cursor')
       const one = await start()
       await write(A_BIRD)
@@ -634,7 +635,7 @@ describe('the worker', () => {
     })
   })
 
-  describe('when Redis fails in the middle', () => {
+  describe('when Redis fails during a window', () => {
     const failing = (
       when: 'before' | 'after',
     ): [(invalidationStore: InvalidationStore) => InvalidationStore, { fail: boolean }] => {
@@ -654,7 +655,7 @@ describe('the worker', () => {
     }
 
     for (const when of ['before', 'after'] as const) {
-      it(`keeps the window, and repeats it: ${when} it was stored`, async () => {
+      it(`repeats the window if Redis fails ${when} it was stored`, async () => {
         const [wrapInvalidationStore, state] = failing(when)
         const one = await start({ wrapInvalidationStore })
         const keys = [one.key(bird, 1), one.key(bird, 2)]
@@ -674,7 +675,7 @@ describe('the worker', () => {
       })
     }
 
-    it('reads again those that a report leaves out, and repeats only theirs', async () => {
+    it('rereads and repeats only the resources that a report omits', async () => {
       let hide = false
       const one = await start({
         wrapInvalidationStore: (invalidationStore) => ({
@@ -698,8 +699,8 @@ describe('the worker', () => {
     })
   })
 
-  describe('when Postgres fails in the middle', () => {
-    it('goes on with the same connection after an error in a window', async () => {
+  describe('when Postgres fails during a window', () => {
+    it('continues on the same connection after an error', async () => {
       const one = await start()
       await write(A_BIRD)
       beforeQuery(one.session.client, /invalidation.event/, () => Promise.reject(new Error('no')))
@@ -707,7 +708,7 @@ describe('the worker', () => {
       expect(await one.gone([one.key(bird, 1)], () => one.apply())).to.have.lengthOf(1)
     })
 
-    it('survives that the log is removed and made anew with other rules, on the same connection', async () => {
+    it('continues on the same connection after the log is reinstalled with other rules', async () => {
       await using other = await openBirds()
       const one = await start({ databaseUrl: other.url })
       await other.client.query(A_BIRD)
@@ -717,7 +718,7 @@ describe('the worker', () => {
       one.worker.rereadWatermarks()
       expect(await one.apply().catch(String)).to.include('does not exist')
       one.worker.rereadWatermarks()
-      // The same numbers now mean other tables, and other columns.
+      // The same table ids now refer to other tables and columns.
       const { tables } = compileRules(BIRDS)
       await other.install({ tables: tables.filter(({ name }) => name === 'nest') })
       await other.install({
@@ -744,7 +745,7 @@ describe('the worker', () => {
   })
 })
 
-/** Runs something before the next query that matches; its failure is the query's. */
+/** Runs an action before the next matching query; if it fails, the query fails. */
 function beforeQuery(client: Client, pattern: RegExp, act: () => Promise<unknown>): void {
   const query = client.query.bind(client)
   const run = query as (...args: unknown[]) => Promise<unknown>
