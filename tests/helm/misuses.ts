@@ -14,8 +14,8 @@ const OPTIONS: ts.CompilerOptions = {
 }
 
 /**
- * What a Kubernetes API server would not understand: fields that there are not, that are missing, or
- * that are of another type, as the compiler finds them in literals of the published types.
+ * Returns fields that a Kubernetes API server would reject: unknown, missing or of another type.
+ * The TypeScript compiler finds them in literals of the published types.
  */
 export function findMisuses(manifests: readonly Manifest[]): string[] {
   const fileName = join(root, 'tests/helm/manifests.generated.ts')
@@ -34,7 +34,7 @@ export function findMisuses(manifests: readonly Manifest[]): string[] {
   })
 }
 
-/** `apps/v1` is described by `kubernetes-types/apps/v1`, `v1` by `.../core/v1`. */
+/** `kubernetes-types/apps/v1` describes `apps/v1`; `kubernetes-types/core/v1` describes `v1`. */
 function toSource(manifest: Manifest, at: number): string {
   const [version, group = 'core'] = manifest.apiVersion.split('/').toReversed()
   const module = `kubernetes-types/${group.replace('.k8s.io', '')}/${version}`

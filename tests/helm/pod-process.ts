@@ -5,21 +5,23 @@ import type { ConfigMap, Container } from 'kubernetes-types/core/v1.d.ts'
 import { root } from '../../scripts/paths.ts'
 import type { Manifest } from './chart.ts'
 
-/** What a kubelet has at hand besides the pod: the ConfigMaps of the release, and Secrets. */
+/**
+ * The objects besides the pod that a kubelet needs: the ConfigMaps of the release and Secrets.
+ */
 export interface Surroundings {
   readonly manifests: readonly Manifest[]
-  /** By name and key. */
+  /** Secret values by name and key. */
   readonly secrets: Readonly<Record<string, Readonly<Record<string, string>>>>
 }
 
-/** A container of the chart as a process of this machine. */
+/** A container of the chart, run as a local process. */
 export interface PodProcess {
-  /** Its exit code, or the signal that ended it, and what it wrote. */
+  /** The exit code or the terminating signal, and the output. */
   readonly ended: Promise<{ readonly code: number | string; readonly output: string }>
   stop(): void
 }
 
-/** The environment of a container, and nothing but it. */
+/** Returns the complete environment of a container. */
 export function environmentOf(
   container: Container,
   { manifests, secrets }: Surroundings,
@@ -43,7 +45,7 @@ export function environmentOf(
   return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, expanded(value)]))
 }
 
-/** Starts what a container of our images runs: the source of the program that its command names. */
+/** Starts the program of a container's command from its TypeScript source. */
 export function startContainer(
   { command = [], args = [] }: Container,
   environment: Readonly<Record<string, string>>,
@@ -68,5 +70,5 @@ export function startContainer(
   }
 }
 
-/** `dist/api/main.js` was compiled from `api/main.ts`. */
+/** Maps `dist/api/main.js` to its source `api/main.ts`. */
 const toSource = (word: string) => word.replace(/^dist\/(.*)\.js$/, '$1.ts')

@@ -22,7 +22,7 @@ const SECRETS = {
   },
 }
 
-describe('the Redis of the chart', function () {
+describe('Redis of the chart', function () {
   this.timeout(60_000)
   let manifests: readonly Manifest[]
   let server: ChildProcess
@@ -45,7 +45,7 @@ describe('the Redis of the chart', function () {
     const container = containerOf('redis')
     expect(container.command).to.deep.equal(['redis-server'])
     const own = environmentOf(container, { manifests, secrets: SECRETS })
-    // As the container runs it, but for the folder and the port of this machine.
+    // Same arguments as in the container, except for the folder and the port.
     const words = (container.args ?? []).map((word) =>
       word === '/data' ? folder : word.replace('$(REDIS_PASSWORD)', own['REDIS_PASSWORD'] ?? ''),
     )
@@ -58,8 +58,11 @@ describe('the Redis of the chart', function () {
     await rm(folder, { recursive: true, force: true })
   })
 
-  /** What one command is answered with, once the server listens. */
-  async function ask(url: string, ...words: [string, ...string[]]): Promise<string> {
+  /**
+   * Sends a command, waiting for the server to listen, and returns the reply or the error
+   * message.
+   */
+  async function send(url: string, ...words: [string, ...string[]]): Promise<string> {
     const client = new Redis(url, { retryStrategy: () => 20, maxRetriesPerRequest: null })
     client.on('error', () => {})
     try {
@@ -70,26 +73,26 @@ describe('the Redis of the chart', function () {
   }
 
   for (const component of ['api', 'invalidator']) {
-    it(`admits the ${component} by a password from the Secret, and rejects clients without it`, async () => {
+    it(`admits the ${component} with the password of the Secret, and rejects clients without it`, async () => {
       const { REDIS_URL = '' } = environmentOf(containerOf(component), {
         manifests,
         secrets: SECRETS,
       })
       expect(REDIS_URL).to.equal(`redis://:${PASSWORD}@${RELEASE}-redis:6379`)
       const here = REDIS_URL.replace(`${RELEASE}-redis:6379`, `127.0.0.1:${port}`)
-      expect(await ask(here, 'PING')).to.equal('PONG')
-      expect(await ask(`redis://127.0.0.1:${port}`, 'PING')).to.match(/^NOAUTH/)
+      expect(await send(here, 'PING')).to.equal('PONG')
+      expect(await send(`redis://127.0.0.1:${port}`, 'PING')).to.match(/^NOAUTH/)
     })
   }
 
-  it('has the settings of the chart', async () => {
+  it('has the memory and persistence settings of the chart', async () => {
     const url = `redis://:${PASSWORD}@127.0.0.1:${port}`
-    expect(await ask(url, 'CONFIG', 'GET', 'maxmemory-policy')).to.include('volatile-lru')
-    expect(await ask(url, 'CONFIG', 'GET', 'maxmemory')).to.include(String(2 ** 30))
-    expect(await ask(url, 'CONFIG', 'GET', 'save')).to.equal('save,')
+    expect(await send(url, 'CONFIG', 'GET', 'maxmemory-policy')).to.include('volatile-lru')
+    expect(await send(url, 'CONFIG', 'GET', 'maxmemory')).to.include(String(2 ** 30))
+    expect(await send(url, 'CONFIG', 'GET', 'save')).to.equal('save,')
   })
 
-  it('is reached by pods of the release alone, by default', () => {
+  it('has a network policy by default, like all pods of the release', () => {
     const policies = manifests.filter(({ kind }) => kind === 'NetworkPolicy')
     expect(policies.map(({ metadata }) => metadata.name)).to.include.members(
       ['api', 'invalidator', 'redis', 'test', 'install'].map((name) => `${RELEASE}-${name}`),

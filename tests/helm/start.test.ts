@@ -11,7 +11,7 @@ import { until } from '../support/until.ts'
 import { type Manifest, RELEASE, renderChart } from './chart.ts'
 import { environmentOf, type PodProcess, startContainer, type Surroundings } from './pod-process.ts'
 
-/** As the chart has it, but that its ports are free here, and its Redis is there already. */
+/** The chart's values, with free local ports and an existing Redis. */
 const valuesWith = async (prefix: string) => ({
   settings: { CACHE_PREFIX: prefix, LOG_LEVEL: 'warn' },
   api: {
@@ -24,7 +24,7 @@ const valuesWith = async (prefix: string) => ({
   jobs: { install: { freshDatabase: true } },
 })
 
-describe('what the chart renders', function () {
+describe('containers of the chart', function () {
   this.timeout(120_000)
   let database: TestDatabase
   let redis: PrivateRedis
@@ -69,7 +69,7 @@ describe('what the chart renders', function () {
   const start = (container: Container, more: Readonly<Record<string, string>> = {}) =>
     startContainer(container, { ...environmentOf(container, surroundings), ...more })
 
-  it('builds and installs on an empty database, also when two do so at once', async () => {
+  it('install on an empty database, even when two Jobs run concurrently', async () => {
     const job = (find('Job', 'install') as Manifest & Job).spec?.template.spec
     const runPod = async ({ initContainers, containers }: PodSpec) => {
       for (const container of [only(initContainers), only(containers)]) {
@@ -79,11 +79,11 @@ describe('what the chart renders', function () {
     }
     if (!job) throw new Error('the Job has no pod')
     await Promise.all([runPod(job), runPod(job)])
-    // An empty list is not kept.
+    // The API does not cache an empty list, so the database needs rows.
     await seed(database.url)
   })
 
-  it('starts both services, and every probe of theirs passes', async () => {
+  it('start both services, and all their probes succeed', async () => {
     for (const name of ['api', 'invalidator']) {
       const container = only(
         (find('Deployment', name) as Manifest & Deployment).spec?.template.spec?.containers,
@@ -102,7 +102,7 @@ describe('what the chart renders', function () {
     }
   })
 
-  it('answers from its cache, as `helm test` asks it through the Service', async () => {
+  it('answer from the cache when `helm test` requests the Service', async () => {
     const service = find('Service', 'api') as Manifest & Service
     const container = only(
       (find('Deployment', 'api') as Manifest & Deployment).spec?.template.spec?.containers,
@@ -111,7 +111,7 @@ describe('what the chart renders', function () {
     const target = container.ports?.find(({ name }) => name === port?.targetPort)?.containerPort
     const test = only((find('Pod', 'test-answers') as Manifest & Pod).spec?.containers)
     const { API_URL, CACHED } = environmentOf(test, surroundings)
-    // Where the Service leads to, from here.
+    // The address of the Service, replaced by a local one below.
     expect(API_URL).to.equal(`http://${service.metadata.name}:${port?.port}`)
     expect(CACHED).to.equal('true')
     const { code, output } = await start(test, { API_URL: `http://127.0.0.1:${target}` }).ended
@@ -119,7 +119,7 @@ describe('what the chart renders', function () {
     expect(output).to.include('answers: spms; hit')
   })
 
-  it('finds nothing wrong when it examines the servers', async () => {
+  it('report no problem from doctor', async () => {
     const { code, output } = await start(
       only((find('Pod', 'test-doctor') as Manifest & Pod).spec?.containers),
     ).ended
@@ -127,7 +127,7 @@ describe('what the chart renders', function () {
     expect(code).to.equal(0)
   })
 
-  it('ends by itself when it is asked to', async () => {
+  it('stop on SIGTERM with exit code 0', async () => {
     for (const service of services) service.stop()
     for (const { code, output } of await Promise.all(services.map(({ ended }) => ended))) {
       expect(code, output).to.equal(0)

@@ -8,19 +8,19 @@ import { openPromtool, type Promtool } from './promtool.ts'
 
 const RULES = join(root, 'helm/files/alerts.yaml')
 
-/** Values by series, as promtool writes them: one every half a minute. */
+/** Values by series in promtool's notation, one value every 30 seconds. */
 type Series = Readonly<Record<string, string>>
 
 interface Scenario {
   readonly what: string
   readonly series: Series
-  /** What fires after an hour. */
+  /** Names of the alerts that fire after an hour. */
   readonly fires: readonly string[]
 }
 
 const always = (value: number) => `${value}+0x130`
 const rising = (perStep: number) => `0+${perStep}x130`
-/** An hour is 120 steps: then so for the last few of them. */
+/** One hour is 120 steps: `before`, and `now` for the last `steps` of them. */
 const lately = (before: number, steps: number, now: number) =>
   `${before}+0x${119 - steps} ${now}+0x${steps}`
 
@@ -66,7 +66,7 @@ const HEALTHY: Series = {
   [REQUESTS(503)]: rising(10),
 }
 
-/** A healthy system, but for some series; `null` for none at all. */
+/** The series of a healthy system with changes; `null` removes a series. */
 const but = (changes: Readonly<Record<string, string | null>>): Series =>
   Object.fromEntries(
     Object.entries({ ...HEALTHY, ...changes }).filter(
@@ -77,27 +77,27 @@ const but = (changes: Readonly<Record<string, string | null>>): Series =>
 const SCENARIOS: readonly Scenario[] = [
   { what: 'a healthy system', series: HEALTHY, fires: [] },
   {
-    what: 'a watermark that an API sees stand still',
+    what: 'a watermark that has stopped, as seen by an API',
     series: but({ [AGE]: '0+0x100 0+30x20' }),
     fires: ['SpmsWatermarkStuck'],
   },
   {
-    what: 'a watermark that is not there at all',
+    what: 'a missing watermark',
     series: but({ [AGE]: 'Inf+0x130' }),
     fires: ['SpmsWatermarkStuck'],
   },
   {
-    what: 'a watermark that nobody publishes, while no API runs',
+    what: 'a watermark that is not published, without a running API',
     series: but({ [AGE]: null, [PUBLISHED]: '0+0x100 0+30x20' }),
     fires: ['SpmsWatermarkStuck'],
   },
   {
-    what: 'a watermark that stood still for half a minute',
+    what: 'a watermark that stopped for half a minute',
     series: but({ [AGE]: '0.5+0x118 12 0.5+0x9' }),
     fires: [],
   },
   {
-    what: 'a resource that no replica has',
+    what: 'a resource without an owner',
     series: but({ [OWNED('project:detail', 2)]: lately(1, 5, 0) }),
     fires: ['SpmsResourceWithoutOwner'],
   },
@@ -113,7 +113,7 @@ const SCENARIOS: readonly Scenario[] = [
     fires: ['SpmsResourceWithoutOwner'],
   },
   {
-    what: 'a resource that changes hands',
+    what: 'a resource that changes its owner',
     series: but({
       [OWNED('project:detail', 2)]: lately(1, 3, 0),
       [OWNED('project:detail', 1)]: lately(0, 2, 1),
@@ -126,22 +126,22 @@ const SCENARIOS: readonly Scenario[] = [
     fires: ['SpmsTriggersDamaged'],
   },
   {
-    what: 'triggers that were repaired at once',
+    what: 'triggers that were repaired quickly',
     series: but({ 'spms_damaged_tables{resource="staff:profile"}': '0+0x118 1 0+0x9' }),
     fires: [],
   },
   {
-    what: 'the first thing that verify finds wrong',
+    what: 'the first wrong entry found by verify',
     series: but({ [VERIFIED('wrong')]: '_x110 1+0x15' }),
     fires: ['SpmsVerifyFoundWrong'],
   },
   {
-    what: 'one more thing that verify finds wrong',
+    what: 'another wrong entry found by verify',
     series: but({ [VERIFIED('wrong')]: lately(4, 5, 5) }),
     fires: ['SpmsVerifyFoundWrong'],
   },
   {
-    what: 'what verify found wrong an hour ago, and what merely changed meanwhile',
+    what: 'a wrong entry an hour ago, and entries that changed during verify',
     series: but({ [VERIFIED('wrong')]: '0+0x10 1+0x120', [VERIFIED('changed')]: rising(2) }),
     fires: [],
   },
@@ -151,37 +151,37 @@ const SCENARIOS: readonly Scenario[] = [
     fires: ['SpmsOtherSystemInRedis'],
   },
   {
-    what: 'a life that ended and left its watermark for seconds',
+    what: 'a foreign watermark for a few seconds after a new incarnation',
     series: but({ 'spms_foreign_watermarks{resource="staff:profile"}': '0+0x118 1 0+0x9' }),
     fires: [],
   },
   {
-    what: 'one change in fifty that takes more than a second',
+    what: 'one of 50 changes that takes more than a second',
     series: but({ [LAG('1')]: rising(980) }),
     fires: ['SpmsInvalidationSlow'],
   },
   {
-    what: 'one change in five hundred that takes more than a second',
+    what: 'one of 500 changes that takes more than a second',
     series: but({ [LAG('1')]: rising(998) }),
     fires: [],
   },
   {
-    what: 'a backlog that stays',
+    what: 'a lasting backlog',
     series: but({ spms_event_backlog: '0+0x100 0+900x20' }),
     fires: ['SpmsBacklogGrowing'],
   },
   {
-    what: 'a bulk load that is applied',
+    what: 'a bulk load that is applied quickly',
     series: but({ spms_event_backlog: '0+0x117 40000 20 0+0x9' }),
     fires: [],
   },
   {
-    what: 'a Redis that is away',
+    what: 'a Redis that is down',
     series: but({ [UP]: lately(1, 4, 0), [FAILURES]: '3+0x115 3+25x14' }),
     fires: ['SpmsRedisConnectionFailures'],
   },
   {
-    what: 'a Redis whose connections are lost again and again',
+    what: 'a Redis whose connections are lost repeatedly',
     series: but({ [FAILURES]: '3+0x100 3+1x20' }),
     fires: ['SpmsRedisConnectionFailures'],
   },
@@ -191,12 +191,12 @@ const SCENARIOS: readonly Scenario[] = [
     fires: [],
   },
   {
-    what: 'a Redis that does not answer',
+    what: 'an open circuit breaker',
     series: but({ [`spms_redis_breaker_open{${API}}`]: lately(0, 5, 1) }),
     fires: ['SpmsBreakerOpen'],
   },
   {
-    what: 'a Redis that was silent for a moment',
+    what: 'a circuit breaker that was open briefly',
     series: but({ [`spms_redis_breaker_open{${API}}`]: '0+0x118 1 0+0x9' }),
     fires: [],
   },
@@ -206,59 +206,59 @@ const SCENARIOS: readonly Scenario[] = [
     fires: ['SpmsRedisMemoryHigh'],
   },
   {
-    what: 'a Redis without a limit',
+    what: 'a Redis without a memory limit',
     series: but({ spms_redis_memory_max_bytes: always(0) }),
     fires: [],
   },
   {
-    what: 'four hits in ten reads',
+    what: 'a hit rate of 40 %',
     series: but({ [READS('hit')]: rising(40), [READS('miss')]: rising(60) }),
     fires: ['SpmsHitRateLow'],
   },
   {
-    what: 'reads and not a single hit, ever',
+    what: 'reads without any hit',
     series: but({ [READS('hit')]: null }),
     fires: ['SpmsHitRateLow'],
   },
   {
-    what: 'a first phase, in which most is not to be cached',
+    what: 'a rollout in which most resources are not cached',
     series: but({
       'spms_cache_reads_total{resource="user:me", outcome="bypass", detail="off"}': rising(5000),
     }),
     fires: [],
   },
   {
-    what: 'a night in which nobody reads twice',
+    what: 'a low hit rate with little traffic',
     series: but({ [READS('hit')]: rising(1), [READS('miss')]: rising(9) }),
     fires: [],
   },
   {
-    what: 'notifications that nobody takes',
+    what: 'notifications that are not consumed',
     series: but({ spms_notify_queue_usage_ratio: lately(0, 15, 0.3) }),
     fires: ['SpmsNotifyQueueFilling'],
   },
   {
-    what: 'notifications that are taken late',
+    what: 'notifications that are consumed late',
     series: but({ spms_notify_queue_usage_ratio: lately(0, 4, 0.3) }),
     fires: [],
   },
   {
-    what: 'a log that is never emptied',
+    what: 'an event log that is never pruned',
     series: but({ spms_event_log_oldest_seconds: '0+30x130' }),
     fires: ['SpmsEventLogNotEmptied'],
   },
   {
-    what: 'a log that was kept while Redis was away',
+    what: 'an event log that was retained during an outage of Redis',
     series: but({ spms_event_log_oldest_seconds: always(2400) }),
     fires: [],
   },
   {
-    what: 'one request in ten that fails',
+    what: 'one of ten requests that fails',
     series: but({ [REQUESTS(503)]: rising(110) }),
     fires: ['SpmsErrors'],
   },
   {
-    what: 'many requests for what is not there',
+    what: 'many requests with status 404',
     series: but({ [REQUESTS(404)]: rising(500) }),
     fires: [],
   },
@@ -278,7 +278,7 @@ describe('alerts', function () {
 
   before(async function () {
     const found = await openPromtool()
-    // Nothing can be had here without installing it.
+    // promtool is neither on PATH nor can apt-get download it.
     if (found === null) this.skip()
     promtool = found
     folder = await mkdtemp(join(tmpdir(), 'spms-alerts-'))
@@ -291,11 +291,11 @@ describe('alerts', function () {
     if (folder) await rm(folder, { recursive: true, force: true })
   })
 
-  it('are rules that Prometheus takes', async () => {
+  it('are valid Prometheus rules', async () => {
     await promtool('check', 'rules', RULES)
   })
 
-  it('fire when something is wrong, and nothing else does with them', async () => {
+  it('fire in the expected scenarios, and no others fire', async () => {
     const file = join(folder, 'scenarios.json')
     const tests = SCENARIOS.map(({ what, series, fires }) => ({
       name: what,
@@ -320,12 +320,12 @@ describe('alerts', function () {
     await promtool('test', 'rules', file)
   })
 
-  it('are each seen to fire', () => {
+  it('fire in at least one scenario each', () => {
     const fired = new Set(SCENARIOS.flatMap(({ fires }) => fires))
     expect([...fired].toSorted()).to.deep.equal(alerts.map(({ alert }) => alert).toSorted())
   })
 
-  it('say how bad it is and what to do: each has its section in the runbook, and no section lacks its alert', async () => {
+  it('have a severity, a summary and a runbook section each, and the runbook has no other alerts', async () => {
     const runbook = await readFile(join(root, 'docs/runbook.md'), 'utf8')
     const sections = runbook.split(/^## /m).slice(1)
     const byName = new Map(sections.map((text) => [text.split('\n')[0] ?? '', text]))

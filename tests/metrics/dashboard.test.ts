@@ -8,7 +8,7 @@ import { openPromtool } from './promtool.ts'
 const overlap = ({ gridPos: a }: Panel, { gridPos: b }: Panel) =>
   a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h
 
-describe('the dashboard', function () {
+describe('dashboard', function () {
   this.timeout(60_000)
   let panels: readonly Panel[]
 
@@ -16,9 +16,9 @@ describe('the dashboard', function () {
     panels = await readPanels()
   })
 
-  it('asks what Prometheus understands', async function () {
+  it('has valid Prometheus queries', async function () {
     const promtool = await openPromtool()
-    // Nothing can be had here without installing it.
+    // promtool is neither on PATH nor can apt-get download it.
     if (promtool === null) this.skip()
     const folder = await mkdtemp(join(tmpdir(), 'spms-dashboard-'))
     const rules = panels.flatMap(({ id, targets = [] }) =>
@@ -33,7 +33,7 @@ describe('the dashboard', function () {
     await rm(folder, { recursive: true })
   })
 
-  it('has three rows, and panels that do not lie on each other', () => {
+  it('has three rows and no overlapping panels', () => {
     expect(panels.filter(({ type }) => type === 'row').map(({ title }) => title)).to.deep.equal([
       'Is it right?',
       'Is it fast?',
@@ -49,7 +49,7 @@ describe('the dashboard', function () {
     }
   })
 
-  it('leaves it to who looks where the data is', () => {
+  it('uses the data source that the viewer selects', () => {
     for (const panel of panels.filter(({ type }) => type !== 'row')) {
       expect(JSON.stringify(panel)).to.include('"uid":"${datasource}"')
     }

@@ -11,10 +11,10 @@ import { until } from '../support/until.ts'
 import { labelsIn, metricsIn, readExpressions } from './expressions.ts'
 import { Scrape } from './scrape.ts'
 
-/** Given by Prometheus itself. */
-const GIVEN = ['job', 'instance']
+/** Labels that Prometheus adds. */
+const ADDED = ['job', 'instance']
 
-/** A process that verifies what a system caches, and where it says what it found. */
+/** Starts `verify --watch` for a system and returns its metrics endpoint. */
 async function startVerify(system: System) {
   const target = { ...system, redisUrl: testRedisUrl() }
   const child = await startCli(target, 'verify', '--watch')
@@ -34,7 +34,7 @@ async function startVerify(system: System) {
   throw new Error('verify ended')
 }
 
-describe('what the running processes tell Prometheus', function () {
+describe('exported metrics', function () {
   this.timeout(120_000)
   let system: System
   let verify: Awaited<ReturnType<typeof startVerify>>
@@ -52,7 +52,7 @@ describe('what the running processes tell Prometheus', function () {
       scrape = new Scrape([...(await system.scrape()), await verify.scrape()])
     }
     await until(async () => {
-      // Whoever asks while another loads waits for that one.
+      // Concurrent requests for one entry wait for the lease of the first.
       await Promise.all(Array.from({ length: 20 }, () => system.get(path)))
       await system.sql.query(
         `update users_publicstaffprofile set about = about || '.' where id = $1`,
@@ -73,37 +73,37 @@ describe('what the running processes tell Prometheus', function () {
     await system?.[Symbol.asyncDispose]()
   })
 
-  it('is all that panels and alerts ask for', async () => {
+  it('include all metrics of panels and alerts', async () => {
     const names = new Set(scrape.samples.map(({ name }) => name))
     for (const { of, text } of await readExpressions()) {
-      const asked = metricsIn(text)
-      expect(asked, of).to.not.be.empty
+      const queried = metricsIn(text)
+      expect(queried, of).to.not.be.empty
       expect(
-        asked.filter((name) => !names.has(name)),
+        queried.filter((name) => !names.has(name)),
         of,
       ).to.deep.equal([])
     }
   })
 
-  it('has the labels that they choose and group by', async () => {
+  it('have the labels that panels and alerts select and group by', async () => {
     for (const { of, text } of await readExpressions()) {
-      const asked = metricsIn(text)
+      const queried = metricsIn(text)
       const known = scrape.samples
-        .filter(({ name }) => asked.includes(name))
+        .filter(({ name }) => queried.includes(name))
         .flatMap(({ labels }) => Object.keys(labels))
-      const unknown = labelsIn(text).filter((label) => ![...GIVEN, ...known].includes(label))
+      const unknown = labelsIn(text).filter((label) => ![...ADDED, ...known].includes(label))
       expect(unknown, of).to.deep.equal([])
     }
   })
 
-  it('is nothing that no panel, no alert and no line of the runbook looks at', async () => {
+  it('are each used in a panel, an alert or the runbook', async () => {
     const runbook = await readFile(join(root, 'docs/runbook.md'), 'utf8')
     const texts = [...(await readExpressions()).map(({ text }) => text), runbook]
     const used = new Set(texts.flatMap(metricsIn).map((name) => scrape.metricOf(name)))
     expect([...scrape.types.keys()].filter((metric) => !used.has(metric))).to.deep.equal([])
   })
 
-  it('says what each metric is, in base units', () => {
+  it('use base units and the suffix _total for counters', () => {
     for (const [metric, type] of scrape.types) {
       if (type === 'counter') expect(metric).to.match(/_total$/)
       expect(metric).to.not.match(/_(ms|millis|milliseconds|percent|kb|mb|minutes)(_|$)/)

@@ -5,7 +5,7 @@ import { root } from '../../scripts/paths.ts'
 
 /** A query of a panel or of an alert. */
 export interface Expression {
-  /** Whose it is, for who has to mend it. */
+  /** The panel or alert that contains the query, for failure messages. */
   readonly of: string
   readonly text: string
 }
@@ -23,13 +23,13 @@ export interface Panel {
   readonly targets?: readonly { readonly expr: string; readonly legendFormat: string }[]
 }
 
-/** The panels as Grafana gets them. */
+/** Returns the panels of the Grafana dashboard. */
 export async function readPanels(): Promise<readonly Panel[]> {
   const text = await readFile(join(root, 'helm/files/dashboard.json'), 'utf8')
   return (JSON.parse(text) as { panels: readonly Panel[] }).panels
 }
 
-/** Everything that is asked of Prometheus. */
+/** Returns the queries of all panels and alerts. */
 export async function readExpressions(): Promise<readonly Expression[]> {
   const panels = await readPanels()
   const rules = parse(await readFile(join(root, 'helm/files/alerts.yaml'), 'utf8')) as {
@@ -45,12 +45,12 @@ export async function readExpressions(): Promise<readonly Expression[]> {
   ]
 }
 
-/** The names of metrics in a text, as they are asked for: with `_bucket` and the like. */
+/** Returns the metric names in a text, including suffixes such as `_bucket`. */
 export const metricsIn = (text: string): readonly string[] => [
   ...new Set(text.match(/\b(?:spms|process|nodejs)_\w+/g)),
 ]
 
-/** The labels that an expression chooses or groups by. */
+/** Returns the labels that an expression selects or groups by. */
 export function labelsIn(text: string): readonly string[] {
   const chosen = [...text.matchAll(/(\w+)\s*(?:=~|!~|!=|=)\s*"/g)].map(([, label = '']) => label)
   const grouped = [...text.matchAll(/\b(?:by|without|on|ignoring)\s*\(([^)]*)\)/g)].flatMap(

@@ -4,10 +4,10 @@ import { findProgram } from '../../scripts/servers/path-search.ts'
 import { findPromtool } from '../../scripts/servers/promtool.ts'
 import { run } from '../../scripts/servers/run.ts'
 
-/** Runs promtool; what it complains of fails the test. */
+/** Runs promtool and fails the test with its output on an error. */
 export type Promtool = (...args: string[]) => Promise<unknown>
 
-/** Finds or unpacks it; `null` where neither is possible. */
+/** Finds or unpacks promtool; returns `null` if neither is possible. */
 export async function openPromtool(): Promise<Promtool | null> {
   const { env } = process
   const canUnpack = ['apt-get', 'dpkg-deb'].every((tool) => findProgram([tool], env.PATH))

@@ -18,7 +18,7 @@ const LABELS: Readonly<Record<string, RegExp>> = {
   cache: /^(hit|miss|stale|bypass|none)$/,
 }
 
-describe('requests, as they are counted', function () {
+describe('request metrics', function () {
   this.timeout(120_000)
   const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE })
   let system: System
@@ -45,7 +45,7 @@ describe('requests, as they are counted', function () {
 
   const scrape = async () => new Scrape(await system.scrape())
 
-  /** Sends what no client would; answers the status. */
+  /** Sends an arbitrary request and returns the status. */
   function send(method: string, path: string, headers: Record<string, string> = {}) {
     return new Promise<number>((resolve, reject) => {
       request(`${system.apis[0]}`, { agent, method, path, headers }, (response) => {
@@ -58,7 +58,7 @@ describe('requests, as they are counted', function () {
     })
   }
 
-  it('stand under the pattern of their route, their status and what the cache did', async () => {
+  it('are labelled with the route pattern, the status and the cache outcome', async () => {
     const [path = ''] = profiles
     await system.get(path)
     await until(async () => (await system.get(path)).cache === 'hit')
@@ -67,7 +67,7 @@ describe('requests, as they are counted', function () {
     await system.get('users/staffprofiles/0')
     await system.get('users/me')
     await system.get('no/such/thing')
-    // A response is counted when it is through, which is after the client has it.
+    // A response is counted after it has been sent completely.
     await until(async () => (await scrape()).sum(REQUESTS) >= before.sum(REQUESTS) + 8)
     const after = await scrape()
     const counted = (labels: Record<string, string>) =>
@@ -82,7 +82,7 @@ describe('requests, as they are counted', function () {
     expect(after.sum(`${SECONDS}_sum`, { cache: 'hit' })).to.be.greaterThan(0)
   })
 
-  it('count what the cache answered by resource, and why not', async () => {
+  it('count cache reads, loads and fills by resource and outcome', async () => {
     const [, path = ''] = profiles
     const before = await scrape()
     await system.get(path)
@@ -98,7 +98,7 @@ describe('requests, as they are counted', function () {
     expect(grown('spms_cache_fills_total', { result: 'stored' })).to.equal(1)
   })
 
-  it('cannot make more series than there are routes, whatever they ask for', async () => {
+  it('have bounded label values for arbitrary requests', async () => {
     const some = await scrape()
     const segment = fc.stringMatching(/^[\w.~-]{0,20}$/)
     const path = fc.oneof(
@@ -108,7 +108,7 @@ describe('requests, as they are counted', function () {
         .map(([pattern, id]) => pattern.replaceAll(/:\w+/g, id)),
       fc.constantFrom('/metrics', '/livez', '/../metrics', '//', '/users/'),
     )
-    const asked = fc.sample(
+    const requested = fc.sample(
       fc.tuple(
         fc.constantFrom(...METHODS),
         fc.tuple(fc.constantFrom('', '/api/v1', '/api/v2'), path, fc.webQueryParameters()),
@@ -119,8 +119,8 @@ describe('requests, as they are counted', function () {
     let next = 0
     const statuses = new Set<number>()
     const connection = async () => {
-      for (let i = next++; i < asked.length; i = next++) {
-        const [method, [prefix, at, query], headers] = asked[i] as (typeof asked)[number]
+      for (let i = next++; i < requested.length; i = next++) {
+        const [method, [prefix, at, query], headers] = requested[i] as (typeof requested)[number]
         statuses.add(await send(method, `${prefix}${at}?${query}`, headers))
       }
     }
@@ -139,12 +139,12 @@ describe('requests, as they are counted', function () {
       }
     }
     const others = (of: Scrape) => of.samples.filter(({ name }) => name !== REQUESTS).length
-    // Of each resource some outcome or reason may have been the first.
+    // The requests may produce the first sample of some outcomes and reasons.
     expect(others(all) - others(some)).to.be.lessThan(400)
     expect(requests.length).to.be.lessThan(patterns.size * METHODS.length * 2)
   })
 
-  it('never reach the metrics by the public port', async () => {
+  it('are not available on the public port', async () => {
     for (const path of ['/metrics', '/api/v1/metrics', '/health/metrics', '/metrics/']) {
       expect(await send('GET', path), path).to.equal(404)
     }

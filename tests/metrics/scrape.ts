@@ -1,15 +1,15 @@
 /** One sample of a scrape. */
 export interface Sample {
-  /** Of a histogram without `_bucket`, `_sum` or `_count`. */
+  /** Without the suffix `_bucket`, `_sum` or `_count` of a histogram. */
   readonly metric: string
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
 }
 
-/** What processes tell at `/metrics`. */
+/** The samples of the `/metrics` responses of several processes. */
 export class Scrape {
-  /** Types by metric, with those that have no sample yet. */
+  /** Types by metric, including metrics without samples. */
   readonly types = new Map<string, string>()
   readonly samples: Sample[] = []
 
@@ -24,13 +24,13 @@ export class Scrape {
     }
   }
 
-  /** The metric that a sample's name belongs to. */
+  /** Returns the metric of a sample's name. */
   metricOf(name: string): string {
     const base = name.replace(/_(bucket|sum|count)$/, '')
     return this.types.get(base) === 'histogram' ? base : name
   }
 
-  /** The samples of one name that have these labels. */
+  /** Returns the samples with this name and these labels. */
   find(name: string, labels: Readonly<Record<string, string>> = {}): readonly Sample[] {
     return this.samples.filter(
       (sample) =>
@@ -39,7 +39,7 @@ export class Scrape {
     )
   }
 
-  /** Their sum; 0 when there are none. */
+  /** Returns the sum of the matching samples; 0 if there are none. */
   sum(name: string, labels: Readonly<Record<string, string>> = {}): number {
     return this.find(name, labels).reduce((sum, { value }) => sum + value, 0)
   }

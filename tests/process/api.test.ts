@@ -10,7 +10,7 @@ import { compiled } from '../support/compiled.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { plainEnv } from '../support/npm-start.ts'
 
-/** The API as its own process. */
+/** Starts the API as a separate process. */
 async function startApi(given: NodeJS.ProcessEnv) {
   const port = await findFreePort()
   const child = spawn(process.execPath, [await compiled('api/main.ts')], {
@@ -33,9 +33,9 @@ async function startApi(given: NodeJS.ProcessEnv) {
     ended,
     url: `http://127.0.0.1:${port}`,
     output: () => output,
-    async untilSaid(text: string) {
+    async untilLogged(text: string) {
       while (!output.includes(text)) {
-        if (hasEnded) throw new Error(`ended without saying '${text}':\n${output}`)
+        if (hasEnded) throw new Error(`ended without logging '${text}':\n${output}`)
         await sleep(20)
       }
     },
@@ -49,7 +49,7 @@ async function startApi(given: NodeJS.ProcessEnv) {
 
 const forwarders: Server[] = []
 
-/** Passes everything on to another address, from a port that was closed until now. */
+/** Forwards a port that was closed until now to another address. */
 async function forward(port: number, url: string): Promise<void> {
   const { hostname, port: target } = new URL(url)
   const server = createServer((inbound) => {
@@ -64,7 +64,7 @@ async function forward(port: number, url: string): Promise<void> {
 
 const SESSION_SECRETS = 's'.repeat(32)
 
-describe('the API process', function () {
+describe('API process', function () {
   this.timeout(60_000)
   let database: TestDatabase
 
@@ -76,7 +76,7 @@ describe('the API process', function () {
     await database[Symbol.asyncDispose]()
   })
 
-  it('names every mistake in its environment and ends with 1', async () => {
+  it('lists every configuration error and exits with 1', async () => {
     await using api = await startApi({ PORT: 'x', TRUST_PROXY: 'true' })
     expect(await api.ended).to.equal(1)
     for (const name of ['DATABASE_URL', 'REDIS_URL', 'SESSION_SECRETS', 'PORT', 'TRUST_PROXY']) {
@@ -85,7 +85,7 @@ describe('the API process', function () {
     expect(api.output()).not.to.include('    at ')
   })
 
-  it('says so when its port is taken', async () => {
+  it('reports a port that is already in use', async () => {
     await using taken = createHttpServer()
     const port = await listen(taken, { host: '127.0.0.1', port: 0, setting: 'PORT' })
     await using api = await startApi({
@@ -98,7 +98,7 @@ describe('the API process', function () {
     expect(api.output()).to.include(`PORT: port ${port} on 127.0.0.1 is taken`)
   })
 
-  it('starts without Redis and without Postgres, says each once, and takes both up', async () => {
+  it('starts without Redis and Postgres, logs each outage once and connects later', async () => {
     const [redisPort, postgresPort] = [await findFreePort(), await findFreePort()]
     const proxied = new URL(database.url)
     proxied.port = `${postgresPort}`
@@ -107,7 +107,7 @@ describe('the API process', function () {
       REDIS_URL: `redis://127.0.0.1:${redisPort}`,
       SESSION_SECRETS,
     })
-    await api.untilSaid('listening')
+    await api.untilLogged('listening')
     const statusOf = async (path: string) => (await fetch(`${api.url}${path}`)).status
     const cacheStatus = async () =>
       (await fetch(`${api.url}/api/v1/users/staffprofiles`)).headers.get('cache-status')
@@ -123,12 +123,12 @@ describe('the API process', function () {
     expect(api.output().match(/Redis unreachable/g)).to.have.length(1)
 
     await forward(postgresPort, database.url)
-    await api.untilSaid('database reachable')
+    await api.untilLogged('database reachable')
     expect(await statusOf('/health/')).to.equal(200)
     expect(await cacheStatus()).to.equal('spms; fwd=bypass; detail=redis')
 
     await forward(redisPort, process.env.TEST_REDIS_URL ?? '')
-    await api.untilSaid('cache in use')
+    await api.untilLogged('cache in use')
     expect(await cacheStatus()).to.match(/fwd=miss|hit/)
 
     api.stop()
@@ -136,14 +136,14 @@ describe('the API process', function () {
     expect(api.output()).to.include('stopped')
   })
 
-  it('finishes what it is answering when asked to stop, and takes nothing new', async () => {
+  it('completes requests in progress on SIGTERM and accepts no new ones', async () => {
     await using api = await startApi({
       DATABASE_URL: database.url,
       CACHE_ENABLED: 'false',
       SESSION_SECRETS,
     })
-    await api.untilSaid('listening')
-    // Kept alive and idle, as a proxy would.
+    await api.untilLogged('listening')
+    // An idle keep-alive connection, as from a proxy.
     await (await fetch(`${api.url}/livez`)).text()
     const slow = connect(Number(new URL(api.url).port), '127.0.0.1')
     const body = '{"username":"nobody","password":"x"}'
@@ -157,7 +157,7 @@ describe('the API process', function () {
     await sleep(200)
 
     api.stop()
-    await api.untilSaid('stopping')
+    await api.untilLogged('stopping')
     await sleep(200)
     expect(await fetch(`${api.url}/livez`).catch(() => 'refused')).to.equal('refused')
     slow.write(body.slice(5))

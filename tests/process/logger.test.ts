@@ -4,7 +4,7 @@ import winston from 'winston'
 import { currentRequestId, withRequestId } from '../../api/http/request-id.ts'
 import { configureLogger, createLogger, type LogConfig } from '../../shared/logger.ts'
 
-/** A logger that writes here and not to the console. */
+/** Returns a logger that writes to an array instead of the console. */
 function setup(config: LogConfig) {
   const logger = createLogger('test', currentRequestId)
   const lines: string[] = []
@@ -20,7 +20,7 @@ function setup(config: LogConfig) {
 }
 
 describe('logger', () => {
-  it('writes a line of JSON, with the id of the request on whose behalf it was', () => {
+  it('writes a line of JSON with the id of the current request', () => {
     const { logger, lines } = setup({ level: 'info', format: 'json' })
     withRequestId('r1', () => logger.child({ part: 'cache' }).info('filled', { key: 'k' }))
     logger.debug('not this')
@@ -35,7 +35,7 @@ describe('logger', () => {
     })
   })
 
-  it('describes errors with their causes, and nothing that a driver hung on them', () => {
+  it('logs errors with their causes, without other properties that a driver added', () => {
     const { logger, lines } = setup({ level: 'info', format: 'json' })
     const cause = Object.assign(new Error('refused'), {
       code: '28P01',
@@ -50,7 +50,7 @@ describe('logger', () => {
     expect(lines[0]).not.to.include('hunter2')
   })
 
-  it('escapes line breaks and control characters of values for a terminal', () => {
+  it('escapes line breaks and control characters in text format', () => {
     const { logger, lines } = setup({ level: 'info', format: 'text' })
     logger.info('failed\n12:00:00 info forged', {
       name: 'a\r\nb\u001b[31m',
@@ -62,7 +62,7 @@ describe('logger', () => {
     )
   })
 
-  it('writes for a terminal when asked to', () => {
+  it('writes readable lines in text format', () => {
     const { logger, lines } = setup({ level: 'debug', format: 'text' })
     logger.debug('listening', { port: 8000 })
     logger.warn('away', { error: new Error('no route') })

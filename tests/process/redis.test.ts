@@ -4,7 +4,7 @@ import { findFreePort } from '../../scripts/servers/port.ts'
 import { createGathering, openRedis, type RedisState } from '../../shared/redis.ts'
 import { startPrivateRedis } from '../support/private-redis.ts'
 
-/** A client that remembers what it was told. */
+/** Opens a client that records its states. */
 function open(url: string) {
   const states: RedisState[] = []
   let changed: (() => void) | undefined
@@ -35,11 +35,11 @@ const timed = async (command: () => Promise<unknown>) => {
 }
 
 describe('Redis client', () => {
-  it('is picked up when it comes, is lost, and comes again; each is said once', async () => {
+  it('connects when the server starts and reconnects after an outage, reporting each change once', async () => {
     const port = await findFreePort()
     using client = open(`redis://127.0.0.1:${port}`)
     await client.untilState('down')
-    // Some attempts fail, and nothing is said of them.
+    // Further failed attempts are not reported.
     await sleep(400)
     expect((await timed(() => client.redis.ping())).tookMs).to.be.below(20)
 
@@ -56,7 +56,7 @@ describe('Redis client', () => {
     expect(client.states).to.deep.equal(['down', 'up', 'down', 'up'])
   })
 
-  it('waits 50 ms for an answer, gives a silent connection up, and finds the next', async () => {
+  it('waits 50 ms for a reply, drops an unresponsive connection and reconnects', async () => {
     await using server = await startPrivateRedis()
     using client = open(server.url)
     await client.untilState('up')
@@ -70,7 +70,7 @@ describe('Redis client', () => {
     expect(await client.redis.ping()).to.equal('PONG')
   })
 
-  it('sends nothing a second time', async () => {
+  it('never sends a command twice', async () => {
     await using server = await startPrivateRedis()
     using client = open(server.url)
     await client.untilState('up')
@@ -83,23 +83,23 @@ describe('Redis client', () => {
     expect(await client.redis.get('counter')).to.be.null
   })
 
-  it('sends the commands of one turn in one write, and each has an answer of its own', async () => {
+  it('sends the commands of one event loop turn in one write and resolves each separately', async () => {
     await using server = await startPrivateRedis()
     using client = open(server.url)
     await client.untilState('up')
     const { redis } = client
     const gather = createGathering(redis)
-    const ask = <T>(command: () => Promise<T>) => {
+    const send = <T>(command: () => Promise<T>) => {
       gather()
       return command()
     }
-    const asked = [
-      ask(() => redis.set('word', 'a')),
-      ask(() => redis.incr('word')),
-      ask(() => redis.get('word')),
+    const sent = [
+      send(() => redis.set('word', 'a')),
+      send(() => redis.incr('word')),
+      send(() => redis.get('word')),
     ]
     expect(redis.stream.writableLength).to.be.above(0)
-    const ends = Promise.allSettled(asked)
+    const ends = Promise.allSettled(sent)
     await new Promise(setImmediate)
     expect(redis.stream.writableLength).to.equal(0)
     const [set, incr, get] = await ends
@@ -108,7 +108,7 @@ describe('Redis client', () => {
     expect(get).to.deep.equal({ status: 'fulfilled', value: 'a' })
   })
 
-  it('fails what was gathered for a connection that was lost, and gathers for the next', async () => {
+  it('rejects gathered commands of a lost connection and gathers for the next one', async () => {
     await using server = await startPrivateRedis()
     using client = open(server.url)
     await client.untilState('up')
