@@ -316,7 +316,14 @@ describe('chart', function () {
       port: 8000,
       metricsPort: 9464,
       log: { level: 'debug', format: 'text' },
-      connections: { reads: 5, writes: 1, loads: 4, loadQueue: 10, writeQueue: 20 },
+      connections: {
+        reads: 5,
+        writes: 1,
+        loads: 4,
+        expensiveReads: 1,
+        loadQueue: 10,
+        writeQueue: 20,
+      },
     })
     expect(api.cache).to.deep.include({
       prefix: 'spms-blue',
