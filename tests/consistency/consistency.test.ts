@@ -8,20 +8,20 @@ import { describeMeasure, describePhase, describeViolation } from './report.ts'
 import { run } from './run.ts'
 import type { StageOptions } from './stage/stage.ts'
 
-// Another choice, in another order, is another seed.
+// The seed determines which faults are chosen, and in which order.
 const SEED = 1
 const FAULTS_OF_A_SHORT_RUN = 5
 const QUICK_FAULTS = FAULTS.filter(({ isForLongRuns }) => !isForLongRuns)
 
 const faultNamed = (name: string): Fault => {
   const found = FAULTS.find((fault) => fault.name === name)
-  if (!found) throw new Error(`no fault is called ${name}`)
+  if (!found) throw new Error(`unknown fault ${name}`)
   return found
 }
 
 const SUPERSEDED = /by write \d+ .*transaction \d+/
 
-/** Something that is done to the database and then left as it is. */
+/** A fault that runs statements in the database and does not undo them. */
 const inDatabase = (statements: string): Fault => ({
   name: 'by SQL',
   takes: 'nothing',
@@ -38,7 +38,7 @@ const inDatabase = (statements: string): Fault => ({
   },
 })
 
-describe('the checker of consistency finds what is broken:', function () {
+describe('the consistency checker', function () {
   this.timeout(240_000)
 
   const broken: readonly {
@@ -46,35 +46,35 @@ describe('the checker of consistency finds what is broken:', function () {
     readonly replaced?: StageOptions
     readonly fault: Fault | null
     readonly guarantee: Guarantee
-    /** By default what was shown, and who had written otherwise. */
+    /** Must match the report. By default the write and transaction that superseded the shown value. */
     readonly proof?: RegExp
   }[] = [
     {
-      what: 'an invalidator that forgets nothing, and says it did',
+      what: 'an invalidator that advances watermarks without deleting keys',
       replaced: { replaceInInvalidators: './tests/consistency/broken/invalidate-nothing.ts' },
       fault: null,
       guarantee: 'G1',
     },
     {
-      what: 'fills that heed no lease',
+      what: 'a value stored without a lease',
       replaced: { replaceInApis: './tests/consistency/broken/fill-without-lease.ts' },
       fault: faultNamed('postgres-far-from-apis'),
       guarantee: 'G1',
     },
     {
-      what: 'a guard that always trusts, while the invalidator is dead',
+      what: 'an API that treats every watermark as fresh while the invalidator is dead',
       replaced: { replaceInApis: './tests/consistency/broken/trust-always.ts' },
       fault: faultNamed('invalidator-killed'),
       guarantee: 'G2',
     },
     {
-      what: 'tokens that are always covered, while the invalidator is dead',
+      what: 'an API that accepts every consistency token as covered while the invalidator is dead',
       replaced: { replaceInApis: './tests/consistency/broken/satisfy-always.ts' },
       fault: faultNamed('invalidator-killed'),
       guarantee: 'G3',
     },
     {
-      what: 'writers that fail in a trigger',
+      what: 'a trigger that makes writes fail',
       fault: inDatabase(`
         create or replace function invalidation.notify() returns void language plpgsql as
           $$ begin raise 'no notification'; end $$`),
@@ -82,9 +82,9 @@ describe('the checker of consistency finds what is broken:', function () {
       proof: /no notification/,
     },
     {
-      what: 'writers that wait for a lock of the event log',
-      // Its segments by name: who locks a partitioned table locks that first and they last, and
-      // writers, who may come to it by a segment, would be in each other's way.
+      what: 'a lock on the event log that makes writers wait',
+      // Locks the segments by name. Locking the partitioned table locks the parent first, and could
+      // deadlock with writers that reach the parent through a segment.
       fault: inDatabase(`
         begin;
         lock table invalidation.event_0, invalidation.event_1, invalidation.event_2, invalidation.event_3
@@ -95,7 +95,7 @@ describe('the checker of consistency finds what is broken:', function () {
       proof: /waits for RowExclusiveLock on event/,
     },
     {
-      what: 'reads that wait for a Redis that does not answer',
+      what: 'reads that wait for an unresponsive Redis',
       replaced: { apiEnv: { REDIS_TIMEOUT_MS: '20000', REDIS_BUDGET_MS: '20000' } },
       fault: { ...faultNamed('redis-stopped'), holdMs: 10_000 },
       guarantee: 'G6',
@@ -103,17 +103,17 @@ describe('the checker of consistency finds what is broken:', function () {
     },
   ]
   for (const { what, replaced, fault, guarantee, proof = SUPERSEDED } of broken) {
-    it(what, async () => {
+    it(`detects ${what}`, async () => {
       const { phases } = await run({ seed: 1, faults: [fault], calmMs: 3_000, ...replaced })
       const found = phases.flatMap(({ violations }) => violations)
-      const told = found
+      const reported = found
         .filter((violation) => violation.guarantee === guarantee)
         .map(describeViolation)
-      expect(told.join('\n')).to.match(proof)
+      expect(reported.join('\n')).to.match(proof)
     })
   }
 
-  it('a lease for everyone who asks', async () => {
+  it('detects that every reader gets a lease', async () => {
     const replaceInApis = './tests/consistency/broken/lease-for-every-reader.ts'
     const { measures } = await run({
       seed: 1,
@@ -127,14 +127,14 @@ describe('the checker of consistency finds what is broken:', function () {
   })
 })
 
-describe('everything that is guaranteed', function () {
+describe('the guarantees', function () {
   this.timeout(900_000)
 
-  it('holds while all kinds of writers write, and through faults', async () => {
+  it('hold under all kinds of writes and under faults', async () => {
     const faults = [null, ...new Random(SEED).some(QUICK_FAULTS, FAULTS_OF_A_SHORT_RUN)]
     const { measures, phases } = await run({ seed: SEED, faults, calmMs: 2_000, isMeasured: true })
-    const told = [...measures.map(describeMeasure), ...phases.map(describePhase)]
-    expect(told.filter((line) => !line.startsWith('ok'))).to.deep.equal([])
+    const lines = [...measures.map(describeMeasure), ...phases.map(describePhase)]
+    expect(lines.filter((line) => !line.startsWith('ok'))).to.deep.equal([])
     expect(phases).to.have.lengthOf(faults.length)
   })
 })

@@ -28,31 +28,31 @@ const {
   measures: isMeasured,
 } = new Command('npm run test:consistency --')
   .description(
-    'Proves the guarantees under load and faults, by a program that shares nothing with ours.',
+    'Checks the guarantees under load and faults. It shares no code with the system that it tests.',
   )
   .addOption(
-    new Option('--seed <n>', 'what is done in which order')
+    new Option('--seed <n>', 'seed of all random choices; repeats a run')
       .argParser(wholeNumber)
-      .default(Date.now() % 1_000_000, 'another each time'),
+      .default(Date.now() % 1_000_000, 'random'),
   )
-  .option('--minutes <m>', 'begin no further phase after this long', positive, 3)
+  .option('--minutes <m>', 'start no phase after this time', positive, 3)
   .addOption(
     new Option(
       '--faults <names>',
-      `all, none, or some of: ${FAULTS.map(({ name }) => name).join(', ')}`,
+      `all, none, or a comma-separated list of: ${FAULTS.map(({ name }) => name).join(', ')}`,
     )
       .argParser(named)
       .default(FAULTS, 'all'),
   )
-  .option('--keep-going', 'begin further phases after one that was violated', false)
-  .option('--no-measures', 'do not measure first what triggers cost and how often is loaded')
+  .option('--keep-going', 'continue after a phase with violations', false)
+  .option('--no-measures', 'do not measure trigger overhead and loads per invalidation first')
   .parse()
   .opts<Options>()
 
 print(`seed ${seed}`)
 const logPath = join(stateDir, `consistency-${seed}.log`)
 await rm(logPath, { force: true })
-const logProgress = () => print(`what the processes said meanwhile: ${logPath}`)
+const printLogPath = () => print(`log of the processes: ${logPath}`)
 const { measures, phases } = await run({
   isMeasured,
   keepsGoing: keepGoing,
@@ -65,16 +65,16 @@ const { measures, phases } = await run({
   forMs: minutes * MINUTE_MS,
   onPhase: (report) => print(describePhase(report)),
 }).catch((error: unknown) => {
-  logProgress()
+  printLogPath()
   throw error
 })
 print(describeRun(phases))
 if ([...measures, ...phases].some(({ violations }) => violations.length > 0)) {
-  logProgress()
+  printLogPath()
   process.exitCode = 1
 } else await rm(logPath, { force: true })
 
-/** First without a fault, then each once in a drawn order, then two at a time, and so on. */
+/** Yields no fault, then each fault once in random order, then pairs, and repeats that. */
 function* rounds(): Iterable<Fault | null> {
   const random = new Random(seed).branch('faults')
   for (;;) {
@@ -94,18 +94,18 @@ function named(text: string): readonly Fault[] {
   if (text === 'none') return []
   return text.split(',').map((name) => {
     const found = FAULTS.find((fault) => fault.name === name)
-    if (!found) throw new InvalidArgumentError(`no fault is called ${name}`)
+    if (!found) throw new InvalidArgumentError(`unknown fault ${name}`)
     return found
   })
 }
 
 function wholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('is a whole number')
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('must be a whole number')
   return Number(text)
 }
 
 function positive(text: string): number {
   const number = Number(text)
-  if (!(number > 0)) throw new InvalidArgumentError('is a number above 0')
+  if (!(number > 0)) throw new InvalidArgumentError('must be a number above 0')
   return number
 }

@@ -5,36 +5,39 @@ import { hasSeen, isPast, type Mark, readMark } from './oracle/snapshot.ts'
 
 const EVERY_MS = 10
 
-/** What was seen published, and from when. */
+/** A published watermark, and when the observer first read it. */
 interface Sighting {
   readonly atMs: number
   readonly mark: Mark | null
 }
 
-/** Looks at the published watermarks all the time, and remembers from when each covered what. */
+/** Polls the published watermarks, and records from when each included which transactions. */
 export interface Observer extends AsyncDisposable {
-  /** Whether it was known at some moment that a commit of some life had been applied. */
+  /** Whether the watermark at `atMs` included a transaction of an incarnation. */
   hadSeen(resource: string, incarnation: string, xid: bigint, atMs: number): boolean
-  /** All watermarks as they stand now. @throws when Redis does not say. */
+  /**
+   * Reads all watermarks.
+   * @throws if Redis does not answer.
+   */
   look(): Promise<ReadonlyMap<string, Mark | null>>
-  /** Resolves when a look that began after this has ended well. */
+  /** Resolves after a successful poll that began after this call. */
   next(): Promise<void>
-  /** Forgets what is too old to matter. */
+  /** Discards sightings that ended before this time. */
   prune(beforeMs: number): void
 }
 
-/** Opens one on a connection of its own, which leads where those of the API lead. */
+/** Opens an observer with its own connection to the Redis of the APIs. */
 export function openObserver(redisUrl: string, watermarkKey: string): Observer {
   const redis = new Redis(redisUrl, {
     commandTimeout: 1_000,
-    // Through a connection that is only half there nothing is ever heard again.
+    // Without this, a half-open connection would block forever.
     socketTimeout: 2_000,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     retryStrategy: () => 50,
   })
   redis.on('error', () => {})
-  // The next connection may lead to a Redis that knows less.
+  // The next connection may reach a Redis with older data.
   redis.on('close', () => note(new Map(), performance.now()))
   const sightings = new Map<string, Sighting[]>()
   const stopping = new AbortController()
@@ -92,7 +95,7 @@ export function openObserver(redisUrl: string, watermarkKey: string): Observer {
   }
 }
 
-/** Whether watermarks say of every resource that it was brought up to a snapshot of this life. */
+/** Whether the watermarks of all resources include a snapshot of the given incarnation. */
 export const cover = (
   marks: ReadonlyMap<string, Mark | null>,
   resources: readonly string[],

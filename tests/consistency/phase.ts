@@ -20,7 +20,7 @@ import { startSqlWriters, type WriteFailure } from './writers/sql-writers.ts'
 
 const SQL_WRITERS = 5
 
-/** What one phase came to. */
+/** Results of one phase. */
 export interface PhaseReport {
   readonly name: string
   readonly writes: number
@@ -39,9 +39,9 @@ export interface TheatreOptions {
   readonly isLong: boolean
 }
 
-/** Drives writers, readers and faults over a stage, and judges after each phase. */
+/** Runs writers, readers and faults on a stage, and checks the answers after each phase. */
 export interface Theatre {
-  /** Everybody writes and reads; a fault, if there is one, comes and is over before it ends. */
+  /** Runs one phase. Readers and writers run before, during and after the fault. */
   play(fault: Fault | null, calmMs: number): Promise<PhaseReport>
 }
 
@@ -55,14 +55,14 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
 
   return {
     async play(fault, calmMs) {
-      const drawn = random.branch(`phase ${++phases}`)
+      const phaseRandom = random.branch(`phase ${++phases}`)
       const seen: Seen = { reads: [], failures: [] }
       const failures: WriteFailure[] = []
       const firstWrite = log.size
       allowances.clear()
       await onPostgres(stage.writersUrl, (postgres) => truth.advance(postgres))
 
-      const common = { log, failures, random: drawn }
+      const common = { log, failures, random: phaseRandom }
       const writers: Running[] = [
         startSqlWriters({ ...common, url: stage.writersUrl, doors: DOORS, count: SQL_WRITERS }),
         startSqlWriters({ ...common, url: stage.preparedUrl, doors: PREPARED_DOORS, count: 1 }),
@@ -74,7 +74,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
         client,
         seen,
       })
-      const readers = startReaders(client, drawn, seen, () => api.lastToken())
+      const readers = startReaders(client, phaseRandom, seen, () => api.lastToken())
       const control = startControl(fresh)
       const waits = watchLockWaits(stage.writersUrl, () => allowances.isLogLocked)
       const write = (doors: readonly Door[]) => {
@@ -87,14 +87,14 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
       try {
         await sleep(calmMs)
         if (fault) {
-          const scene = { stage, observer, allowances, random: drawn, isLong, write }
+          const scene = { stage, observer, allowances, random: phaseRandom, isLong, write }
           const recover = await fault.inject(scene)
           await sleep(fault.holdMs)
           violations.push(...((await recover()) ?? []))
         }
         await sleep(calmMs)
       } finally {
-        // All of them, whatever failed: one that went on would keep the process alive.
+        // Stops all of them even after an error: a running one would keep the process alive.
         try {
           await Promise.all([...writers, api].map((writer) => writer.stop()))
           await endPrepared(stage)
@@ -115,8 +115,8 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
           .since(firstWrite)
           .filter((write) => write.outcome !== 'rolled back' && !truth.holds(write)),
       )
-      const judged = checkReads(seen.reads, { truth, log, observer, allowances })
-      violations.push(...judged.violations, ...checkReaders(seen, fault, controlMs))
+      const verdict = checkReads(seen.reads, { truth, log, observer, allowances })
+      violations.push(...verdict.violations, ...checkReaders(seen, fault, controlMs))
       violations.push(...checkWriters(failures, fault))
       observer.prune(performance.now())
       return {
@@ -125,15 +125,15 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
         refused: failures.length,
         reads: seen.reads.length,
         unanswered: seen.failures.length,
-        checks: judged.checks,
-        worstMs: judged.worstMs,
+        checks: verdict.checks,
+        worstMs: verdict.worstMs,
         violations,
       }
     },
   }
 }
 
-/** Transactions that their writers lost sight of still hold their locks. */
+/** Rolls back prepared transactions whose writers lost their connection, since they still hold locks. */
 const endPrepared = (stage: Stage) =>
   onPostgres(stage.writersUrl, async (client) => {
     const { rows } = await client.query<{ gid: string }>('select gid from pg_prepared_xacts')

@@ -1,4 +1,4 @@
-/** The same numbers for the same seed, and other ones for each name. */
+/** A seeded generator of pseudo-random numbers (Mulberry32). */
 export class Random {
   readonly #seed: number
   #state: number
@@ -8,23 +8,22 @@ export class Random {
     this.#state = seed
   }
 
-  /** A sequence of its own for somebody who draws at moments of their own. */
+  /** Returns an independent sequence by name, so that concurrent users do not affect each other. */
   branch(name: string): Random {
     let seed = this.#seed ^ 0x9e3779b9
     for (const char of name) seed = Math.imul(seed ^ char.charCodeAt(0), 0x01000193)
     return new Random(seed >>> 0)
   }
 
-  /** From 0, below 1. */
+  /** Returns a number from 0 (inclusive) to 1 (exclusive). */
   next(): number {
-    // Mulberry32.
     this.#state = (this.#state + 0x6d2b79f5) | 0
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 
-  /** A whole number; both ends may come. */
+  /** Returns an integer in the range, both ends included. */
   between(lowest: number, highest: number): number {
     return lowest + Math.floor(this.next() * (highest - lowest + 1))
   }
@@ -37,7 +36,7 @@ export class Random {
     return items[Math.floor(this.next() * items.length)] as T
   }
 
-  /** So many different ones, in their order: who locks in one order never deadlocks. */
+  /** Returns `count` distinct items in their original order. Locking in one order avoids deadlocks. */
   some<T>(items: readonly T[], count: number): T[] {
     const chosen = new Set<number>()
     while (chosen.size < Math.min(count, items.length))

@@ -4,16 +4,16 @@ import type { Measure } from './phases/overhead.ts'
 
 const SHOWN = 5
 
-/** One line, and under it whatever was violated. */
+/** Returns one line for a phase, followed by its violations. */
 export function describePhase(report: PhaseReport): string {
   const { name, writes, refused: rejected, reads, unanswered, checks, worstMs, violations } = report
   const figures =
-    `${writes} changes (${rejected} refused), ${reads} reads (${unanswered} unanswered), ` +
+    `${writes} changes (${rejected} failed), ${reads} reads (${unanswered} unanswered), ` +
     `${checks} checks, stalest ${worstMs.toFixed()} ms`
   return describeMeasure({ name, figures, violations })
 }
 
-/** The same of what was measured. */
+/** Returns one line for a measurement, followed by its violations. */
 export function describeMeasure({ name, figures, violations }: Measure): string {
   const line = `${violations.length === 0 ? 'ok ' : 'NOT'} ${name.padEnd(28)} ${figures}`
   const shown = violations.slice(0, SHOWN).map(describeViolation)
@@ -21,11 +21,11 @@ export function describeMeasure({ name, figures, violations }: Measure): string 
   return [line, ...shown, ...(rest > 0 ? [`  and ${rest} more`] : [])].join('\n')
 }
 
-/** What must not have happened, and the history that proves it. */
+/** Returns a violation and the history that proves it. */
 export const describeViolation = ({ guarantee, what, timeline }: Violation): string =>
   [`  ${guarantee} ${what}`, ...timeline.map((moment) => `     ${moment}`)].join('\n')
 
-/** What was done in all, and how old what was served ever was. */
+/** Returns totals of the run and the age of the stalest value that was served as fresh. */
 export function describeRun(reports: readonly PhaseReport[]): string {
   const sum = (of: (report: PhaseReport) => number) =>
     reports.reduce((total, report) => total + of(report), 0)
@@ -36,7 +36,7 @@ export function describeRun(reports: readonly PhaseReport[]): string {
   )
   return [
     `${sum(({ writes }) => writes)} changes, ${sum(({ reads }) => reads)} reads, ${sum(({ checks }) => checks)} checks, ${faulty?.length} faults`,
-    `served as fresh at most so long after it was superseded: ${stalest(calm ?? [])} without faults, ${stalest(faulty ?? [])} with`,
+    `stalest value served as fresh: superseded ${stalest(calm ?? [])} before the request without faults, ${stalest(faulty ?? [])} with faults`,
     `${sum(({ violations }) => violations.length)} violations`,
   ].join('\n')
 }

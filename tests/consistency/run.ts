@@ -8,16 +8,16 @@ import { openStage, type StageOptions } from './stage/stage.ts'
 
 export interface RunOptions extends StageOptions {
   readonly seed: number
-  /** In their order; `null` is a phase without one. */
+  /** One fault for each phase, in this order; `null` is a phase without a fault. */
   readonly faults: Iterable<Fault | null>
-  /** How long everybody works before and after a fault. */
+  /** How long readers and writers run before and after a fault, in ms. */
   readonly calmMs: number
   readonly isLong?: boolean
-  /** Begins no further phase after so long. */
+  /** No phase begins after this time, in ms. */
   readonly forMs?: number
-  /** Begins further phases also after one that was violated. */
+  /** Whether the run continues after a phase with violations. */
   readonly keepsGoing?: boolean
-  /** First what triggers cost and how often things are loaded: each by itself. */
+  /** Whether to measure the cost of triggers and the number of loads before the phases. */
   readonly isMeasured?: boolean
   readonly onMeasure?: (measure: Measure) => void
   readonly onPhase?: (report: PhaseReport) => void
@@ -28,7 +28,7 @@ export interface Result {
   readonly phases: readonly PhaseReport[]
 }
 
-/** Opens a stage, measures, and plays one phase after the other until one is violated. */
+/** Opens a stage, measures, and runs one phase after the other until one has violations. */
 export async function run(options: RunOptions): Promise<Result> {
   const random = new Random(options.seed)
   await using stage = await openStage(options)

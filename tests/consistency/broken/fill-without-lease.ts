@@ -1,4 +1,4 @@
 import { replaceScript } from './replace-script.ts'
 
-/** A fill that is stored also when its lease was withdrawn. */
+/** Disables the lease check: a value is stored even after its lease was revoked. */
 replaceScript('cacheFill', (lua) => lua.replace(/if not lease or .* end/, ''))

@@ -1,4 +1,4 @@
 import { replaceScript } from './replace-script.ts'
 
-/** An invalidator that publishes watermarks and leaves the entries where they are. */
+/** Makes the invalidator advance watermarks without deleting entries. */
 replaceScript('cacheAdvance', (lua) => lua.replace(/redis\.call\('UNLINK'.*?\)\)/, '1'))

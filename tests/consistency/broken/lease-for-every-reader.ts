@@ -1,4 +1,4 @@
 import { replaceScript } from './replace-script.ts'
 
-/** A lease that is given to whoever asks, also while another has it. */
+/** Grants a lease to every request, even while another request holds it. */
 replaceScript('cacheLease', (lua) => lua.replace(/if until_ms > now and .*?\nend/s, ''))

@@ -1,6 +1,9 @@
 import { Redis } from 'ioredis'
 
-/** From now on a script that is defined under this name becomes another one. */
+/**
+ * Replaces the Lua source of a Redis script when it is defined under this name later.
+ * The definition throws if `replace` changes nothing.
+ */
 export function replaceScript(name: string, replace: (lua: string) => string): void {
   const define = Redis.prototype.defineCommand
   Redis.prototype.defineCommand = function (defined, definition) {

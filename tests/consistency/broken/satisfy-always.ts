@@ -1,6 +1,6 @@
 import { replaceScript } from './replace-script.ts'
 
-/** A check of tokens to which every watermark has seen everything. */
+/** Makes every polled watermark include all transactions, so that every consistency token is covered. */
 replaceScript(
   'cachePoll',
   () => `

@@ -1,6 +1,6 @@
 import { replaceScript } from './replace-script.ts'
 
-/** A guard to whom every watermark is as of now. */
+/** Makes every polled watermark appear to be from now, so that cached values are always fresh. */
 replaceScript(
   'cachePoll',
   () => `

@@ -4,18 +4,18 @@ import type { Fault, Recover, Scene } from './fault.ts'
 import { follow, goBack, onRedis } from './redis.ts'
 
 const MINUTES_MS = 600_000
-/** Until what was there before the step has been used once more, or would have been. */
+/** Time in which the system uses values from before the step once more, in ms. */
 const SETTLED_MS = 500
 
 /**
- * The clock of Redis is set while nobody invalidates, so that whatever is as old as its age says by
- * that clock is older in truth.
+ * Steps of the clock of Redis while no invalidator runs. Values are then older than their age by
+ * that clock.
  */
 export const CLOCK_FAULTS: readonly Fault[] = [
-  // So near that the clock comes by the moment of the step for a second time while nobody invalidates.
+  // A step so small that the clock passes the moment of the step again before the invalidator starts.
   step('redis-clock-back', 9_000, (redis) => redis.stepTo(-5_000)),
   step('redis-clock-far-back', 6_000, (redis) => redis.stepTo(-MINUTES_MS)),
-  // What is stored while it is ahead is from the future once it is right again.
+  // Values that are stored while the clock is ahead are later from the future.
   step('redis-clock-ahead-and-back', 6_000, async (redis) => {
     await redis.stepTo(MINUTES_MS)
     await sleep(3_000)
@@ -43,7 +43,7 @@ function step(name: string, holdMs: number, set: (redis: ClockedRedis) => Promis
   }
 }
 
-/** Everybody goes over to a Redis with a clock of its own, which has what the one before had. */
+/** Moves all services to a Redis with a clock of its own and the data of the previous one. */
 async function moveToClocked({ stage, ...scene }: Scene): Promise<ClockedRedis> {
   const redis = stage.own(await startClockedRedis())
   await follow(redis.url, stage.redis.url)

@@ -13,12 +13,12 @@ import type { Fault } from './fault.ts'
 import { onServer, withoutInvalidator } from './postgres.ts'
 
 const COPY = 'staging'
-/** Versions of a copy are others than those of the original, which never has so many. */
+/** Versions of copies begin here. The original never reaches this number. */
 const FIRST_VERSION_OF_A_COPY = 5_000_000
 const WRITERS = 2
 let copies = 0
 
-/** A copy of the database on the same server, whose API has the same Redis and the same prefix. */
+/** A copy of the database on the same server, with an API on the same Redis and key prefix. */
 export const COPY_FAULTS: readonly Fault[] = [
   copy('database-copied', { hasInvalidator: false }),
   copy('database-copied-with-invalidator', { hasInvalidator: true }),
@@ -27,7 +27,7 @@ export const COPY_FAULTS: readonly Fault[] = [
 function copy(name: string, { hasInvalidator }: { hasInvalidator: boolean }): Fault {
   return {
     name,
-    // While it is copied nobody may be connected.
+    // CREATE DATABASE ... TEMPLATE requires that no client is connected.
     takes: 'postgres',
     holdMs: 5_000,
     async inject({ stage, observer, random }) {
@@ -41,13 +41,13 @@ function copy(name: string, { hasInvalidator }: { hasInvalidator: boolean }): Fa
         ),
       )
 
-      // What is true in the copy: the checker's history came with it, and goes on in it.
+      // The copy contains the checker's history table, and continues it.
       const log = new WriteLog(FIRST_VERSION_OF_A_COPY + 200_000 * copies++)
       const truth = new Truth(log)
       const allowances = new Allowances({ maxStalenessMs: MAX_STALENESS_MS })
       await onPostgres(url, (client) => truth.advance(client))
 
-      // It may have nothing to do: the watermarks are those of the original.
+      // It may stay on standby, since the original's invalidator owns the watermarks.
       const invalidator = hasInvalidator
         ? await system.addInvalidator(
             { DATABASE_URL: stage.urlFor('spms_invalidator', url) },
@@ -58,11 +58,11 @@ function copy(name: string, { hasInvalidator }: { hasInvalidator: boolean }): Fa
       const client = createClient({ apis: [api.address] }, stage.session)
       const seen: Seen = { reads: [], failures: [] }
       const failures: WriteFailure[] = []
-      const drawn = random.branch(name)
-      const readers = startReaders(client, drawn, seen, () => undefined)
+      const copyRandom = random.branch(name)
+      const readers = startReaders(client, copyRandom, seen, () => undefined)
       const writers = startSqlWriters({
         ...{ url, doors: DOORS, count: WRITERS, log, failures },
-        random: drawn,
+        random: copyRandom,
       })
 
       return async () => {

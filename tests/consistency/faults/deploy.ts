@@ -1,6 +1,6 @@
 import type { Fault } from './fault.ts'
 
-/** What a deploy does to everybody. */
+/** A deployment that replaces all services. */
 export const DEPLOY_FAULTS: readonly Fault[] = [
   {
     name: 'everything-replaced',

@@ -5,13 +5,13 @@ import type { Fault } from './fault.ts'
 const TIMES = 4
 const CROWD = 10_000
 
-/** What is done to the event log, and what fills it. */
+/** Faults of the event log. */
 export const EVENT_LOG_FAULTS: readonly Fault[] = [
   {
     name: 'log-emptied',
     takes: 'nothing',
     holdMs: 0,
-    // While an invalidator runs: it is refused, or nothing is missed.
+    // While an invalidator runs, `empty-log` is rejected or no event is missed.
     async inject({ stage }) {
       for (let time = 0; time < TIMES; time++) await stage.emptyLog()
       return async () => {}
@@ -23,16 +23,16 @@ export const EVENT_LOG_FAULTS: readonly Fault[] = [
     holdMs: 500,
     async inject({ stage, allowances }) {
       await stage.system.invalidator.kill()
-      // Until its connection is gone, too.
+      // Postgres needs time to close the connection.
       await sleep(1_000)
       const span = allowances.begin('log locked')
-      // Postgres may take longer to notice that its session has gone.
+      // Retries, since Postgres may need longer to end the session.
       let isDone = false
       for (let time = 0; time < TIMES && !isDone; time++) isDone = await stage.emptyLog()
       allowances.end(span)
       return async () => {
         await stage.system.invalidator.start()
-        const what = 'the log cannot be emptied although no invalidator runs'
+        const what = 'empty-log failed although no invalidator ran'
         return isDone ? [] : [{ guarantee: 'G5', what, timeline: [] }]
       }
     },
@@ -44,7 +44,7 @@ export const EVENT_LOG_FAULTS: readonly Fault[] = [
     isForLongRuns: true,
     async inject({ write, isLong }) {
       const door = hugeTransaction(isLong ? 60 : 25)
-      // Once is enough; afterwards its writer idles.
+      // The transaction runs once; afterwards the writer is idle.
       let isBegun = false
       let end = () => {}
       const done = new Promise<void>((resolve) => (end = resolve))
@@ -64,7 +64,7 @@ export const EVENT_LOG_FAULTS: readonly Fault[] = [
   },
 ]
 
-/** Statements of thousands of rows each, every row with keys of its own, in one transaction. */
+/** Many statements in one transaction. Each changes thousands of rows that have different keys. */
 const hugeTransaction = (statements: number): Door => ({
   name: 'a huge transaction',
   weight: 1,

@@ -6,35 +6,32 @@ import type { Running } from '../readers/readers.ts'
 import type { Stage } from '../stage/stage.ts'
 import type { Door } from '../writers/doors.ts'
 
-/** What a fault may touch. */
+/** The parts of a run that a fault may use. */
 export interface Scene {
   readonly stage: Stage
   readonly observer: Observer
-  /** For what the guarantees themselves except. */
+  /** Exceptions of the guarantees that the fault causes. */
   readonly allowances: Allowances
   readonly random: Random
-  /** Whether there is time for the long form. */
+  /** Whether the run is long enough for the long form of a fault. */
   readonly isLong: boolean
-  /** Starts one more writer, who uses other doors; the fault stops it, or the end of the phase does. */
+  /** Starts one more writer with these doors. The fault stops it, or else the end of the phase does. */
   readonly write: (doors: readonly Door[]) => Running
 }
 
-/**
- * Undoes a fault; resolves when nothing is in its way any more, with what the fault itself saw that
- * must not be.
- */
+/** Undoes a fault. Resolves when it has no more effects, with violations that the fault itself found. */
 export type Recover = () => Promise<readonly Violation[] | void>
 
-/** Something that breaks, stops or lies while everybody goes on. */
+/** A failure or an operator's action that occurs while readers and writers run. */
 export interface Fault {
   readonly name: string
-  /** What requests lose by it. Without Postgres they may fail, and are right if they do not. */
+  /** The server that requests cannot use meanwhile. Without Postgres they may fail. */
   readonly takes: 'nothing' | 'redis' | 'postgres'
   readonly inject: (scene: Scene) => Promise<Recover>
-  /** How long it lasts at least, besides what its own steps take. */
+  /** Time between injection and recovery, in ms. */
   readonly holdMs: number
-  /** It waits for services that it starts, which cannot work while something else is broken. */
+  /** Whether it waits for services that it starts, which another fault could prevent from starting. */
   readonly startsServices?: boolean
-  /** It takes too long, or needs too much, for a short run. */
+  /** Whether it takes too long or too many resources for a short run. */
   readonly isForLongRuns?: boolean
 }

@@ -12,13 +12,13 @@ const MANY = 300_000
 /** A value as Django's cache stores it. */
 const PICKLED = '\x80\x05\x95\x1b\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x02id\x94K\x01s.'
 
-/** What other programs do in the same Redis. */
+/** Other programs that use the same Redis. */
 export const FOREIGN_KEY_FAULTS: readonly Fault[] = [
   {
     name: 'redis-shared-with-django',
     takes: 'nothing',
     holdMs: 0,
-    // Under the names that Django makes: prefix, version, key. It expects its own values there.
+    // Django's key format is prefix:version:key. Django must find its own values there.
     async inject({ stage, random }) {
       const { prefix } = stage.keys
       const names = ['user', 'project', 'staff'].flatMap((kind) =>
@@ -45,7 +45,13 @@ export const FOREIGN_KEY_FAULTS: readonly Fault[] = [
       return async () =>
         failures.size === 0
           ? []
-          : [{ guarantee: 'G6', what: 'Django reads a value of ours', timeline: [...failures] }]
+          : [
+              {
+                guarantee: 'G6',
+                what: 'a key of Django has a value of this system',
+                timeline: [...failures],
+              },
+            ]
     },
   },
   {
@@ -92,7 +98,7 @@ export const FOREIGN_KEY_FAULTS: readonly Fault[] = [
   },
 ]
 
-/** Spoils some of our entries, again and again, wherever they are found. */
+/** Repeatedly overwrites a random quarter of all entries. */
 async function spoil(
   { stage, random }: Scene,
   how: (redis: Redis, key: string, random: Random) => Promise<unknown>,
@@ -124,7 +130,7 @@ const wrongType = (redis: Redis, key: string, random: Random) =>
     () => redis.multi().del(key).zadd(key, 1, PICKLED).expire(key, 300).exec(),
   ])()
 
-/** The type is right, and what stands in the fields is none of ours. */
+/** Writes a value that this system did not make to a field of a hash. */
 async function wrongValue(redis: Redis, key: string, random: Random): Promise<void> {
   const fields = await redis.hkeys(key).catch(() => [])
   const field = fields.length > 0 ? random.of(fields) : 'full'
@@ -140,7 +146,7 @@ async function wrongValue(redis: Redis, key: string, random: Random): Promise<vo
     .catch(() => undefined)
 }
 
-/** Keys of somebody else, so many that looking through them takes its time. */
+/** Writes or deletes so many unrelated keys that a SCAN over them is slow. */
 async function crowd(redis: Redis, command: 'SET' | 'UNLINK'): Promise<void> {
   const lua = `for n = ARGV[1], ARGV[1] + 4999 do redis.call('${command}', 'unrelated:' .. n ${command === 'SET' ? `, 'x', 'EX', 600` : ''}) end`
   for (let n = 0; n < MANY; n += 5_000) await redis.eval(lua, 0, n)

@@ -14,14 +14,14 @@ import { REWRITE_FAULTS } from './rewrites.ts'
 import { SCHEMA_FAULTS } from './schema.ts'
 import { SETTING_FAULTS } from './settings.ts'
 
-/** What happens to Redis and beside it: of these no two at once. */
+/** Faults of Redis. No two of them run at once. */
 export const FAULTS_OF_REDIS: readonly Fault[] = [
   ...CLOCK_FAULTS,
   ...FOREIGN_KEY_FAULTS,
   ...REDIS_FAULTS,
 ]
 
-/** Everything that is tried. */
+/** All faults. */
 export const FAULTS: readonly Fault[] = [
   ...COPY_FAULTS,
   ...DEPLOY_FAULTS,

@@ -9,8 +9,8 @@ const FIRST_CHILD_ID = 900
 const CHILDREN = 6
 
 /**
- * Triggers of a statement fire on the table that the statement names: not on those that inherit
- * from it, whose rows it changes.
+ * Table inheritance. Statement triggers fire only on the table that the statement names, not on
+ * child tables whose rows it changes.
  */
 export const INHERITANCE_FAULTS: readonly Fault[] = [
   {
@@ -50,12 +50,12 @@ export const INHERITANCE_FAULTS: readonly Fault[] = [
       const writer = scene.write([IN_A_CHILD])
       return async () => {
         await writer.stop()
-        // By a writer: a row that goes without a write would count as gone from the beginning.
+        // A writer deletes the rows: without a recorded write they would count as never present.
         const emptying = scene.write([EMPTIES_THE_CHILD])
         await until(() => isEmpty(scene, 'education_children'))
         await emptying.stop()
         await change(scene, 'drop table education_children')
-        // Until then Postgres keeps a flag that there may be a child, and nothing is cached.
+        // Postgres keeps `relhassubclass` until ANALYZE, and the table is not cached until then.
         await change(scene, 'analyze users_educationentry')
         scene.allowances.end(span)
       }
@@ -98,7 +98,7 @@ const IN_A_CHILD: Door = {
 }
 
 const EMPTIES_THE_CHILD: Door = {
-  name: 'the end of the rows of a child',
+  name: 'deletion of all rows of a child',
   weight: 1,
   async work(trx) {
     for (let n = 1; n <= CHILDREN; n++) await remove(trx, FIRST_CHILD_ID + n)

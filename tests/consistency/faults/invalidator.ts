@@ -3,7 +3,7 @@ import type { Fault } from './fault.ts'
 
 const REPLICAS = 3
 
-/** What happens to invalidators. */
+/** Faults of invalidators. */
 export const INVALIDATOR_FAULTS: readonly Fault[] = [
   {
     name: 'invalidator-killed',

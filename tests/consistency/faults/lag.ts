@@ -7,17 +7,17 @@ import type { Scene } from './fault.ts'
 
 const PROBES = 30
 const EVERY_MS = 100
-/** How often the disturbance comes. */
+/** A disturbance precedes every n-th probe. */
 const DISTURBED_EVERY = 6
-/** Beside what the slowest took without it, on this machine at this time. */
+/** Allowed in addition to twice the slowest undisturbed probe, in ms. */
 const MOST_MS = 1_000
-/** Of a table that the program watches and the checker does not. */
+/** Changes a table that the system watches and the checker does not. */
 const PROBE = `
   with changed as (update projects_externalprojectdetails set aims = $1 where id = 1 returning id)
   select pg_current_xact_id()::text as xid, (select id from invalidation.current_incarnation) as incarnation from changed`
 const RESOURCE = 'project:detail'
 
-/** How long a change of one resource takes to be applied while others are flushed. */
+/** Measures how long a change of one resource takes to be applied while another resource is flushed. */
 export async function measureLag(
   { stage, observer }: Pick<Scene, 'stage' | 'observer'>,
   disturb: (client: Client) => Promise<unknown>,
@@ -28,7 +28,7 @@ export async function measureLag(
       String(Math.random()),
     ])
     const [row] = rows
-    if (!row) throw new Error('there is nothing to probe with')
+    if (!row) throw new Error('the probe changed no row of projects_externalprojectdetails')
     const startMs = performance.now()
     await until(() =>
       observer.hadSeen(RESOURCE, row.incarnation, BigInt(row.xid), performance.now()),

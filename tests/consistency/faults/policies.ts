@@ -1,12 +1,12 @@
 import type { Fault, Scene } from './fault.ts'
 import { change } from './schema.ts'
 
-/** Tables through which changes of others lead to entries. */
+/** Tables that lookups read to find the entries that a change affects. */
 const TABLES = ['users_userwork', 'projects_projectmember', 'users_publicstaffprofile'] as const
 
 /**
- * Policies by which the invalidator sees fewer rows than there are, while the API sees all: what
- * answers show does not change, and what they are made of may not be found.
+ * Row-level security that hides rows from the invalidator but not from the API. Answers stay the
+ * same, but lookups may miss the affected entries.
  */
 export const POLICY_FAULTS: readonly Fault[] = [
   policy('rows-hidden-from-the-invalidator', 'false'),

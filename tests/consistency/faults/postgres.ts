@@ -8,7 +8,7 @@ import type { Fault } from './fault.ts'
 
 const LAG_MS = 400
 
-/** What happens to Postgres, and between Postgres and those who use it. */
+/** Faults of Postgres and of the network to it. */
 export const POSTGRES_FAULTS: readonly Fault[] = [
   {
     name: 'backends-terminated',
@@ -63,7 +63,7 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'invalidator-hears-nothing',
+    name: 'postgres-connection-of-invalidator-half-open',
     takes: 'nothing',
     holdMs: 7_000,
     async inject({ stage: { paths } }) {
@@ -81,7 +81,7 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'horizon-held',
+    name: 'old-snapshot-held',
     takes: 'nothing',
     holdMs: 4_000,
     async inject({ stage: { postgres } }) {
@@ -175,10 +175,10 @@ export const POSTGRES_FAULTS: readonly Fault[] = [
   },
 ]
 
-/** Where nobody listens. */
+/** An address at which no server listens. */
 export const NOBODY = 'tcp://127.0.0.1:1'
 
-/** Does something to a database while nobody is connected to it, and nothing is prepared in it. */
+/** Works on a database that has no connections and no prepared transactions. */
 export async function withoutInvalidator(
   server: Client,
   url: string,
@@ -197,7 +197,7 @@ export async function withoutInvalidator(
   await server.query('alter database spms allow_connections true')
 }
 
-/** On the server of a database, whatever becomes of that database. */
+/** Works in database `postgres` of the same server, so that the given database may be dropped. */
 export async function onServer<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const server = new URL(url)
   server.pathname = '/postgres'

@@ -3,7 +3,7 @@ import { connect } from '../stage/on-postgres.ts'
 import { repeatLost } from '../stage/repeat.ts'
 import { change } from './schema.ts'
 
-/** What becomes of rights and owners by commands that name whole schemas. */
+/** Changes of privileges and owners by commands for whole schemas. */
 export const PRIVILEGE_FAULTS: readonly Fault[] = [
   {
     name: 'owners-changed',
@@ -12,12 +12,12 @@ export const PRIVILEGE_FAULTS: readonly Fault[] = [
     async inject(scene) {
       await change(
         scene,
-        'create role somebody_else; grant usage on schema invalidation to somebody_else',
+        'create role checker_other; grant usage on schema invalidation to checker_other',
       )
-      await changeOwners(scene, 'somebody_else')
+      await changeOwners(scene, 'checker_other')
       return async () => {
         await changeOwners(scene, null)
-        await change(scene, 'drop owned by somebody_else; drop role somebody_else')
+        await change(scene, 'drop owned by checker_other; drop role checker_other')
         await repair(scene)
       }
     },
@@ -61,8 +61,8 @@ async function repair({ stage }: Scene): Promise<void> {
 }
 
 /**
- * The loop over `pg_tables` that is found everywhere, one table after the other, as a DBA runs it
- * who knows of lock queues; `null`: everything back to where it was.
+ * Changes the owner of all tables, one transaction for each, as a DBA does who avoids lock queues.
+ * `null` restores the owners.
  */
 async function changeOwners({ stage, allowances }: Scene, owner: string | null): Promise<void> {
   const client = await connect(stage.postgres.url)

@@ -9,7 +9,7 @@ import { NOBODY } from './postgres.ts'
 
 const HOLD_MS = 3_000
 
-/** What happens to Redis, and on the way to it. */
+/** Faults of Redis and of the network to it. */
 export const REDIS_FAULTS: readonly Fault[] = [
   {
     name: 'redis-killed',
@@ -47,7 +47,7 @@ export const REDIS_FAULTS: readonly Fault[] = [
     name: 'redis-from-an-old-file',
     takes: 'redis',
     holdMs: 0,
-    // What a replica is sent is the file that a restart would read.
+    // A replica receives the same RDB file that a restart would read.
     async inject({ stage, ...scene }) {
       const copy = stage.own(await startPrivateRedis())
       await follow(copy.url, stage.redis.url)
@@ -63,7 +63,7 @@ export const REDIS_FAULTS: readonly Fault[] = [
     name: 'redis-failed-over',
     takes: 'redis',
     holdMs: 500,
-    // To a replica that missed what came last.
+    // Fails over to a replica that missed the newest writes.
     async inject({ stage, ...scene }) {
       const replica = stage.own(await startPrivateRedis())
       const replication = stage.own(await createProxy(stage.redis.url))
@@ -134,7 +134,7 @@ export const REDIS_FAULTS: readonly Fault[] = [
     inject: async ({ stage }) => cut(stage, 'invalidatorsToRedis'),
   },
   {
-    name: 'apis-hear-nothing-of-redis',
+    name: 'redis-connections-of-apis-half-open',
     takes: 'redis',
     holdMs: HOLD_MS,
     async inject({ stage: { paths } }) {
@@ -149,7 +149,7 @@ function cut(stage: Stage, name: 'apisToRedis' | 'invalidatorsToRedis'): Recover
   return async () => stage.paths[name].lead(stage.redis.url)
 }
 
-/** Watermarks go back; it is over when the checker has seen where they are now. */
+/** Allows watermarks to go back, until the observer has read them again. */
 export function goBack({ allowances, observer }: Pick<Scene, 'allowances' | 'observer'>) {
   const span = allowances.begin('went back')
   return {
@@ -160,7 +160,7 @@ export function goBack({ allowances, observer }: Pick<Scene, 'allowances' | 'obs
   }
 }
 
-/** Makes a Redis a replica of another, and waits until it has what that has. */
+/** Makes a Redis a replica of another, and waits for the initial synchronization. */
 export async function follow(url: string, primary: string): Promise<void> {
   const { hostname, port } = new URL(primary)
   await onRedis(url, async (redis) => {

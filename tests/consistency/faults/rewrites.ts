@@ -3,11 +3,11 @@ import type { Fault } from './fault.ts'
 
 const WRITERS = 2
 
-/** What gives a table new files, in which a snapshot from before sees nothing. */
+/** Rewrites of tables. An older snapshot sees no rows in a rewritten table. */
 export const REWRITE_FAULTS: readonly Fault[] = [
   {
     name: 'tables-rewritten',
-    // Who waits for a table may lose a deadlock with whoever rewrites several.
+    // Transactions may deadlock with one that rewrites several tables; writers retry.
     takes: 'nothing',
     holdMs: 6_000,
     async inject({ write }) {

@@ -3,7 +3,7 @@ import { onPostgres } from '../stage/on-postgres.ts'
 import { repeatLost } from '../stage/repeat.ts'
 import type { Fault, Scene } from './fault.ts'
 
-/** What DBAs do to tables while everybody works. */
+/** Schema changes of DBAs during operation. */
 export const SCHEMA_FAULTS: readonly Fault[] = [
   {
     name: 'column-renamed',
@@ -43,7 +43,7 @@ export const SCHEMA_FAULTS: readonly Fault[] = [
     name: 'triggers-toggled',
     takes: 'postgres',
     holdMs: 0,
-    // Too quick for a scan to see them disabled.
+    // The triggers are enabled again before a scan can detect it.
     async inject(scene) {
       for (let time = 0; time < 4; time++) {
         const span = scene.allowances.begin('silent', 'users_publicstaffprofile')
@@ -87,7 +87,7 @@ export const SCHEMA_FAULTS: readonly Fault[] = [
   },
 ]
 
-/** What is done to the program's triggers on one table, and not to the checker's. */
+/** Returns SQL that applies an action to the system's triggers on one table, not to the checker's. */
 const ofOurs = (action: string) => `
   do $$
   declare found record;
@@ -100,11 +100,11 @@ const ofOurs = (action: string) => `
   end
   $$`
 
-/** In one transaction, which waits for whoever has the table. */
+/** Runs statements in one transaction. Retries after a deadlock or a lock time-out. */
 export const change = ({ stage }: Scene, statements: string): Promise<void> =>
   onPostgres(stage.postgres.url, (client) =>
     repeatLost(async () => {
-      // What an attempt that failed left open.
+      // Ends the transaction of a failed attempt.
       await client.query('rollback')
       await client.query(`begin; ${statements}; commit`)
     }),

@@ -6,13 +6,13 @@ import { change } from './schema.ts'
 
 const DECOY = 'v8000001'
 
-/** What is set for roles and databases, and what they have no more of. */
+/** Changed settings of roles and databases, and exhausted connections. */
 export const SETTING_FAULTS: readonly Fault[] = [
   {
     name: 'read-only-default',
     takes: 'nothing',
     holdMs: 4_000,
-    // Whoever writes says so; the invalidator is not asked.
+    // All other roles stay read-write, so that only the invalidator is affected.
     async inject(scene) {
       const others = ['postgres', 'preparing', 'spms_api', 'spms_owner']
       const set = (role: string, how: string) =>
@@ -55,7 +55,7 @@ export const SETTING_FAULTS: readonly Fault[] = [
     name: 'tables-shadowed',
     takes: 'nothing',
     holdMs: 4_000,
-    // A schema that is called like a role comes before `public`.
+    // The default search_path has "$user" before `public`.
     async inject(scene) {
       await change(
         scene,
@@ -101,7 +101,7 @@ export const SETTING_FAULTS: readonly Fault[] = [
   },
 ]
 
-/** Ends the connections of roles, so that the next ones begin with what is set by then. */
+/** Terminates the connections of roles, so that they reconnect with the changed settings. */
 const terminate = (url: string, roles: readonly string[]) =>
   onServer(url, (client) =>
     client.query('select pg_terminate_backend(pid) from pg_stat_activity where usename = any($1)', [
@@ -109,7 +109,7 @@ const terminate = (url: string, roles: readonly string[]) =>
     ]),
   )
 
-/** Whether there was one more. */
+/** Opens one more connection. Returns whether that succeeded. */
 async function takeOne(url: string, taken: Client[]): Promise<boolean> {
   const client = new Client({ connectionString: url })
   client.on('error', () => {})

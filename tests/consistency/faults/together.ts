@@ -1,6 +1,6 @@
 import type { Fault } from './fault.ts'
 
-/** Two faults at once. They must not touch the same server. */
+/** Returns a fault that injects two at once. They must not affect the same server. */
 export const together = (one: Fault, other: Fault): Fault => ({
   name: `${one.name} + ${other.name}`,
   takes:

@@ -3,28 +3,28 @@ import type { RowName } from '../world/entries.ts'
 import type { Write } from '../writers/log.ts'
 import type { State } from './truth.ts'
 
-/** A time in which something is excused; open until it is ended. */
+/** A period in which an exception applies. It is open until `end()`. */
 export interface Span {
   readonly kind: 'went back' | 'silent' | 'new incarnation' | 'log locked'
   readonly fromMs: number
   toMs: number
-  /** Which tables it is about; none: all. */
+  /** Affected tables; empty for all. */
   readonly tables: readonly string[]
 }
 
 export interface Bounds {
-  /** As the API is configured. */
+  /** `MAX_STALENESS_MS` of the API. */
   readonly maxStalenessMs: number
 }
 
-/** How far apart the API looks at its watermarks. */
+/** Interval at which the API polls watermarks. */
 const POLL_MS = 250
-/** Changes without triggers are noticed by a scan: its period, and time to make it. */
+/** A scan detects changes without triggers. Its interval plus its duration. */
 const SCAN_MS = 3_000
 
 /**
- * What the guarantees themselves except: a Redis that was taken back in time, changes that fired
- * no trigger, commits that Postgres itself lost, and locks that an operator takes on the event log.
+ * Exceptions of the guarantees: a Redis with older data, changes that fire no trigger, commits that
+ * Postgres lost, and an operator's locks on the event log.
  */
 export class Allowances {
   readonly #bounds: Bounds
@@ -35,7 +35,7 @@ export class Allowances {
     this.#bounds = bounds
   }
 
-  /** Begins one; whoever began it says when it is over. */
+  /** Begins a span. The caller ends it. */
   begin(kind: Span['kind'], ...tables: readonly string[]): Span {
     const span = { kind, fromMs: performance.now(), toMs: Infinity, tables }
     this.#spans.push(span)
@@ -46,13 +46,13 @@ export class Allowances {
     span.toMs = performance.now()
   }
 
-  /** Tells of writes that were committed, or may have been, and are not there any more. */
+  /** Records writes that were or may have been committed, and that the database has lost. */
   lose(writes: readonly Write[]): void {
     this.#lost = writes
   }
 
-  /** Whether the database lost commits in the phase that is judged. */
-  get hasNewLife(): boolean {
+  /** Whether the database may have lost commits in the current phase. */
+  get hasNewIncarnation(): boolean {
     return this.#spans.some(({ kind }) => kind === 'new incarnation')
   }
 
@@ -61,7 +61,7 @@ export class Allowances {
     this.#lost = []
   }
 
-  /** The longest that something may have been superseded before a request, and still be fresh. */
+  /** Returns how long before the request a value may have been superseded and still be served as fresh, in ms. */
   stalestMs({ startMs }: Read): number {
     const ordinary = this.#bounds.maxStalenessMs + POLL_MS
     return this.#during('silent', startMs - SCAN_MS, startMs)
@@ -85,12 +85,12 @@ export class Allowances {
         toMs >= sentMs,
     )
 
-  /** Whether writers may have to wait for the event log just now. */
+  /** Whether an operator currently locks the event log, so that writers may wait. */
   get isLogLocked(): boolean {
     return this.#spans.some(({ kind, toMs }) => kind === 'log locked' && toMs === Infinity)
   }
 
-  /** Whether a lost commit may have been seen, or may still be remembered as long as anything may. */
+  /** Whether an answer may show a lost commit, which caches may keep up to the staleness bound. */
   mayStillShowLost(write: Write, { startMs }: Read): boolean {
     return (
       this.#lost.includes(write) &&
@@ -101,7 +101,7 @@ export class Allowances {
     )
   }
 
-  /** Whether a row may show, or not, because of a lost commit to any of the tables that decide it. */
+  /** Whether a lost commit to one of the tables that decide it may have changed the presence of a row. */
   mayShowLost(row: RowName, read: Read): boolean {
     const tables = [row.split(' ')[0], ...read.entry.shows.map(({ table }) => table)]
     return this.#lost.some(

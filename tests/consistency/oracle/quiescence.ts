@@ -8,7 +8,7 @@ import { readSnapshot, type Seen } from './snapshot.ts'
 
 const RECOVERY_MS = 60_000
 
-/** Waits until everything that is committed has been applied; when that does not come, says so. */
+/** Waits until all commits have been applied. Returns a violation if that takes too long. */
 export async function quiesce(
   writersUrl: string,
   observer: Observer,
@@ -17,7 +17,7 @@ export async function quiesce(
   let now: { incarnation: string; seen: Seen } | null = null
   let marks: Awaited<ReturnType<Observer['look']>> = new Map()
   while (performance.now() < giveUpAtMs) {
-    // A life that nobody has begun yet is looked for again.
+    // Reads again while the database has no incarnation yet.
     now = (await present(writersUrl).catch(() => null)) ?? now
     marks = await observer.look().catch(() => new Map())
     if (now && cover(marks, RESOURCES, now)) return []
@@ -26,7 +26,7 @@ export async function quiesce(
   return [
     {
       guarantee: 'G4',
-      what: `what was committed was not applied within ${RECOVERY_MS / 1000} s`,
+      what: `commits were not applied within ${RECOVERY_MS / 1000} s`,
       timeline: [
         `Postgres is in incarnation ${now?.incarnation} at ${now?.seen.text}`,
         ...[...marks].map(
@@ -58,7 +58,7 @@ export interface Comparison {
   readonly entries: number
 }
 
-/** Once nobody writes: every answer from a cache, twice, is byte for byte what Postgres says. */
+/** Compares answers from the cache with those from Postgres, byte for byte and twice. No writer may run. */
 export async function compare(cached: Reader, fresh: Reader): Promise<Comparison> {
   const violations: Violation[] = []
   let entries = 0
@@ -83,7 +83,7 @@ export async function compare(cached: Reader, fresh: Reader): Promise<Comparison
         if (status === truth.status && text === truth.text) continue
         violations.push({
           guarantee: 'G4',
-          what: `${entry.path} from API ${api} is not what Postgres says after everything was applied`,
+          what: `${entry.path} from API ${api} differs from Postgres after all changes were applied`,
           timeline: [`${how}: ${text}`, `Postgres: ${truth.text}`],
         })
       }

@@ -1,11 +1,11 @@
-/** A `pg_snapshot`, read by the checker's own eyes: which transactions had ended. */
+/** A `pg_snapshot`, parsed by the checker's own code. */
 export interface Seen {
   readonly text: string
   readonly xmax: bigint
   readonly inProgress: ReadonlySet<bigint>
 }
 
-/** Reads `xmin:xmax:xip,...`; `null` for what claims nothing. */
+/** Parses `xmin:xmax:xip,...`. Returns `null` for an empty or invalid snapshot. */
 export function readSnapshot(text: string): Seen | null {
   const [, xmax = '', list = ''] = text.split(':')
   if (!/^[1-9]\d*$/.test(xmax)) return null
@@ -19,20 +19,20 @@ export function readSnapshot(text: string): Seen | null {
 export const hasSeen = ({ xmax, inProgress }: Seen, xid: bigint): boolean =>
   xid < xmax && !inProgress.has(xid)
 
-/** Whether all that `earlier` has seen, `later` has seen too. */
+/** Whether `later` includes all transactions that `earlier` includes. */
 export const isPast = (later: Seen, earlier: Seen): boolean =>
   later.xmax >= earlier.xmax &&
   [...later.inProgress].every((xid) => xid >= earlier.xmax || earlier.inProgress.has(xid))
 
-/** A watermark as it lies in Redis: seven words, of which these matter here. */
+/** The parts of a watermark that the checker uses. In Redis it has seven words. */
 export interface Mark {
   readonly incarnation: string
   readonly seen: Seen
-  /** 0: nothing of the resource may be used. */
+  /** 0 if the resource is disabled. */
   readonly keyVersion: number
 }
 
-/** Reads one; `null` for what claims nothing. */
+/** Parses a watermark. Returns `null` if it is invalid. */
 export function readMark(text: string | undefined): Mark | null {
   const words = text?.split(' ') ?? []
   const [incarnation, , snapshot = '', , , keyVersion] = words

@@ -3,18 +3,18 @@ import { type Entry, type Row, type RowName, rowName } from '../world/entries.ts
 import { VERSION_COLUMN } from '../world/versions.ts'
 import type { Write, WriteLog } from '../writers/log.ts'
 
-/** A state that something was in, until the next one. */
+/** A value, valid until the next state of the timeline. */
 export interface State<T> {
   readonly value: T
-  /** Nobody can have seen it before. */
+  /** No reader can have seen it before this time. */
   readonly sentMs: number
-  /** Everybody has to see it, or a later one, from here on. */
+  /** From this time on, a load must see this state or a later one. */
   readonly ackedMs: number
-  /** The transaction that made it so, and in which life of the database; `null` for the first state. */
+  /** The transaction of the change, and its incarnation; `null` for the first state. */
   readonly xid: bigint | null
   readonly incarnation: string | null
   readonly write: Write | null
-  /** Whose row was changed; `null` for the first state. */
+  /** The changed table; `null` for the first state. */
   readonly table: string | null
 }
 
@@ -31,8 +31,8 @@ interface Change {
 }
 
 /**
- * What was true when: the committed states of every row in the order of their locks, as history has
- * them, and the times at which their writers sent and got back.
+ * The committed states of every row from `checker.history`, in the order of the row locks. Each has the
+ * times at which the writer sent it and received the answer.
  */
 export class Truth {
   readonly #log: WriteLog
@@ -49,7 +49,7 @@ export class Truth {
     this.#log = log
   }
 
-  /** Forgets the details of what was read so far, and reads what history has got since. */
+  /** Replaces the changes of the previous phase by newer ones. Returns their number. */
   async advance(client: Client): Promise<number> {
     for (const { table, id, row } of this.#changes) this.#before.set(rowName(table, id), row)
     const { rows } = await client.query<{
@@ -79,10 +79,10 @@ export class Truth {
     return rows.length
   }
 
-  /** Whether history has anything of a write since the last advance. */
+  /** Whether history contains a change of a write. */
   holds = (write: Write): boolean => this.#found.has(write)
 
-  /** What history has, has been committed, whatever its writer was told. */
+  /** Returns the write of a change, marked as committed: history contains only committed changes. */
   #writeOf(number: string | null, name: RowName, row: Row | null, readAtMs: number): Write | null {
     const write = number === null ? this.#ofTheApi(name, row) : this.#log.byNumber(Number(number))
     if (!write) return null
@@ -113,17 +113,17 @@ export class Truth {
     this.#versions.set(name, timeline)
   }
 
-  /** The row that a version was given to; `undefined` when no such version was ever committed. */
+  /** Returns the row of a version; `undefined` if the version was never committed. */
   rowOf = (version: string): RowName | undefined => this.#rowOf.get(version)
 
-  /** The versions of a row; `null` while there is no such row. */
+  /** Returns the versions of a row. A state is `null` while the row does not exist. */
   versions(name: RowName): Timeline<string | null> {
     const found = this.#versions.get(name)
     if (found) return found
     return [first(versionOf(name, this.#before.get(name) ?? null))]
   }
 
-  /** Whether each row shows in an entry: of all that ever did since the last advance. */
+  /** Returns when each row was present in an entry, for rows that were present since the last advance. */
   presence(entry: Entry): ReadonlyMap<RowName, Timeline<boolean>> {
     const known = this.#presence.get(entry)
     if (known) return known
@@ -134,8 +134,8 @@ export class Truth {
   }
 
   /**
-   * A row may show because of several, one after the other. Of those that make the same row show,
-   * a unique index lets none begin before the other has committed its end, so their order holds.
+   * Computes the timelines of presence from the changes of one table. Several rows may cause the
+   * same row to be present, one after the other. A unique index orders their transactions.
    */
   #trace(
     table: string,

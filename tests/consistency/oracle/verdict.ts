@@ -5,10 +5,10 @@ import type { WriteLog } from '../writers/log.ts'
 import type { Allowances } from './allowances.ts'
 import type { State, Timeline, Truth } from './truth.ts'
 
-/** As docs/guarantees.md numbers them. */
+/** Numbers of docs/guarantees.md. */
 export type Guarantee = 'G1' | 'G2' | 'G3' | 'G4' | 'G5' | 'G6' | 'G7'
 
-/** Something that must not have happened, with what proves it. */
+/** A violated guarantee, with its proof. */
 export interface Violation {
   readonly guarantee: Guarantee
   readonly what: string
@@ -24,13 +24,13 @@ export interface CheckDeps {
 
 export interface Verdict {
   readonly violations: readonly Violation[]
-  /** How many things that answers showed, or did not show, were looked up. */
+  /** Number of checked rows, present or absent, over all answers. */
   readonly checks: number
-  /** The longest time before a request that what it was shown as fresh had been superseded. */
+  /** The longest time between the superseding of a value and a request that received it as fresh. */
   readonly worstMs: number
 }
 
-/** Compares what readers were shown with what was true. */
+/** Compares the answers that readers received with the history. */
 export function checkReads(reads: readonly Read[], deps: CheckDeps): Verdict {
   const { truth, log, observer, allowances } = deps
   const violations: Violation[] = []
@@ -48,14 +48,14 @@ export function checkReads(reads: readonly Read[], deps: CheckDeps): Verdict {
     }
     for (const [row, version] of shown) check(read, row, version, truth.versions(row))
     for (const [row, timeline] of truth.presence(read.entry)) {
-      // A row may have come or gone by a commit that was lost, and left no version.
+      // A lost commit may have added or removed the row without leaving a version.
       if (allowances.mayShowLost(row, read)) continue
       check(read, row, shown.has(row), timeline)
     }
   }
   return { violations, checks, worstMs }
 
-  /** A version that history does not have was rolled back, or a crash took it back. */
+  /** Checks a version that is not in the history: rolled back, or lost in a crash. */
   function checkUncommitted(read: Read, version: string): void {
     checks++
     const write = log.byVersion(version)
@@ -77,10 +77,10 @@ export function checkReads(reads: readonly Read[], deps: CheckDeps): Verdict {
     while (at >= 0 && timeline[at]?.value !== value) at--
     const title = `shows ${row}: ${String(value)}`
     if (at < 0) {
-      return fail(read, 'G2', `${title}, which it was not yet, or never`, timeline)
+      return fail(read, 'G2', `${title}, before that value was written, or it never was`, timeline)
     }
     if (at === newest) return
-    // Everything after it says otherwise; the first of these that was answered superseded it.
+    // All later states differ. The earliest acknowledged one superseded the shown value.
     const later = timeline.slice(at + 1, newest + 1)
     const supersededMs = Math.min(...later.map(({ ackedMs }) => ackedMs))
     const staleMs = Math.max(0, read.startMs - supersededMs)
@@ -91,15 +91,15 @@ export function checkReads(reads: readonly Read[], deps: CheckDeps): Verdict {
       return
     }
     const { token } = read
-    const unheeded =
+    const ignoredWrite =
       token &&
       later.find(
         (state) =>
           (state.write === token.write || state.ackedMs <= token.askedMs) &&
           !allowances.isSilent(state),
       )
-    if (unheeded) {
-      fail(read, 'G3', `${title}, in spite of a token from a later write`, timeline)
+    if (ignoredWrite) {
+      fail(read, 'G3', `${title}, despite a token from a later write`, timeline)
     }
     const applied = later.find(
       ({ incarnation, xid, ...state }) =>
@@ -110,10 +110,10 @@ export function checkReads(reads: readonly Read[], deps: CheckDeps): Verdict {
         observer.hadSeen(read.entry.resource, incarnation, xid, read.startMs),
     )
     if (applied) {
-      const what = `${title}, although transaction ${applied.xid} had been seen applied`
+      const what = `${title}, although transaction ${applied.xid} had been applied before`
       fail(read, 'G1', what, timeline)
     }
-    // It says of itself that it is not fresh.
+    // It is marked as stale.
     if (read.origin === 'stand-in') return
     worstMs = Math.max(worstMs, staleMs)
     if (staleMs > allowances.stalestMs(read)) {
@@ -138,13 +138,13 @@ export function checkReads(reads: readonly Read[], deps: CheckDeps): Verdict {
 }
 
 function describe<T>({ value, sentMs, ackedMs, xid, write }: State<T>): string {
-  const by = write ? `write ${write.number} (${write.door}, ${write.outcome})` : 'the beginning'
+  const by = write ? `write ${write.number} (${write.door}, ${write.outcome})` : 'initial data'
   return `${String(value)}: by ${by}, transaction ${xid ?? '-'}, sent ${ms(sentMs)}, answered ${ms(ackedMs)}`
 }
 
 const ms = (time: number) => `${time.toFixed(1)} ms`
 
-/** The newest state that could have been seen by then. Where writers overlap, times may not be in order. */
+/** Returns the index of the newest state that a reader can have seen by then. Times of concurrent writers may not be in order. */
 function lastSentBefore<T>(timeline: Timeline<T>, atMs: number): number {
   return timeline.findLastIndex(({ sentMs }) => sentMs <= atMs)
 }

@@ -4,13 +4,13 @@ import type { Fault } from '../faults/fault.ts'
 import type { WriteFailure } from '../writers/sql-writers.ts'
 import type { Violation } from './verdict.ts'
 
-/** Serialization, deadlock between writers, a lock time-out of their own, a name that was taken. */
+/** SQLSTATEs that writers cause each other: serialization, deadlock, lock time-out, unique and foreign keys. */
 const OF_THEIR_OWN = ['40001', '40P01', '55P03', '23505', '23503']
-/** The same as the API says it. */
+/** Whether the API reports such a conflict between writers. */
 const isOfTheApi = ({ code, message }: WriteFailure) =>
   code === '404' || code === '409' || message.includes('Too many edits at once')
 
-/** No write may fail because of us: not in our functions, and without a fault not at all. */
+/** Checks that no write failed in schema `invalidation`, and that none failed at all without a fault. */
 export function checkWriters(
   failures: readonly WriteFailure[],
   fault: Fault | null,
@@ -34,7 +34,7 @@ export interface LockWaits {
   stop(): Promise<readonly Violation[]>
 }
 
-/** Looks all the time whether somebody waits for a lock of ours, other than while that is excused. */
+/** Polls `pg_locks` for sessions that wait for a lock in schema `invalidation`, except while excused. */
 export function watchLockWaits(url: string, isExcused: () => boolean = () => false): LockWaits {
   const stopping = new AbortController()
   const found = new Map<string, Violation>()
@@ -54,7 +54,7 @@ export function watchLockWaits(url: string, isExcused: () => boolean = () => fal
           samples++
           for (const { pid, mode, locked, query } of (await client.query<Waiting>(WAITING)).rows) {
             if (isExcused()) continue
-            const what = `somebody waits for ${mode} on ${locked}`
+            const what = `a writer waits for ${mode} on ${locked}`
             found.set(what, { guarantee: 'G5', what, timeline: [`backend ${pid}: ${query}`] })
           }
           await sleep(SAMPLE_MS)
@@ -84,8 +84,8 @@ interface Waiting {
 }
 
 /**
- * The checker and the application take no advisory locks of their own. Who waits while a page is
- * added to a table waits for that page and no longer, as with any table: nobody holds it to a commit.
+ * Includes all advisory locks: the checker and the application take none of their own. Excludes
+ * waits for relation extension, which last as long as adding a page and not until a commit.
  */
 const WAITING = `
   select l.pid, l.mode, a.query,

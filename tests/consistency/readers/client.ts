@@ -3,10 +3,10 @@ import type { Entry } from '../world/entries.ts'
 import { versionsIn } from '../world/versions.ts'
 import { originOf, type Read, type Token } from './read.ts'
 
-/** Longer than any answer may take. */
+/** Longer than the maximum time of any answer. */
 const TIMEOUT_MS = 20_000
 
-/** What one read came to: a read to be judged, or that there was no answer. */
+/** A read that can be checked, or the failure to get an answer. */
 export type Outcome =
   | { readonly read: Read; readonly status: number; readonly text: string }
   | { readonly failure: string; readonly startMs: number; readonly endMs: number }
@@ -19,7 +19,7 @@ export interface Client {
   readonly apis: number
 }
 
-/** Reads over HTTP from whichever processes there are by then, and remembers what a 304 would confirm. */
+/** Returns a client that reads over HTTP, and keeps the last response of each entry for conditional requests. */
 export function createClient(system: Pick<System, 'apis'>, session: string): Client {
   const copies = new Map<Entry, { readonly etag: string; readonly versions: readonly string[] }>()
 

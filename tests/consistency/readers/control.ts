@@ -5,11 +5,11 @@ import type { Client } from './client.ts'
 const EVERY_MS = 100
 
 export interface Control {
-  /** How long the slowest answer took. */
+  /** Returns the time of the slowest answer, in ms. */
   stop(): Promise<number>
 }
 
-/** Reads from an API without a cache, which tells what the machine makes of any request just now. */
+/** Reads from an API without a cache, to measure how slow requests are on this machine meanwhile. */
 export function startControl(fresh: Client): Control {
   const stopping = new AbortController()
   let slowestMs = 0

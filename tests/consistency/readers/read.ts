@@ -1,36 +1,36 @@
 import type { Entry } from '../world/entries.ts'
 import type { Write } from '../writers/log.ts'
 
-/** How an answer came to be, as its `Cache-Status` says. */
+/** The origin of an answer, by its `Cache-Status`. */
 export type Origin =
-  /** Out of Redis, or by joining the load of another. */
+  /** Read from Redis, or shared with a concurrent load. */
   | 'kept'
-  /** Loaded for this very request. */
+  /** Loaded for this request. */
   | 'loaded'
-  /** An old one that stood in for a load that failed; it says so. */
+  /** Expired, and served because the load failed; marked `fwd=stale`. */
   | 'stand-in'
 
-/** A request and its answer, on the one monotonic clock of this process. */
+/** A request and its answer, timed by the monotonic clock of this process. */
 export interface Read {
   readonly entry: Entry
-  /** Which API process. */
+  /** Index of the API process. */
   readonly api: number
-  /** Before the request was sent, and after its answer had arrived. */
+  /** Times just before the request was sent and just after its answer arrived. */
   readonly startMs: number
   readonly endMs: number
   readonly cacheStatus: string
   readonly origin: Origin
   /** All versions in the body, or in the copy that a 304 confirmed. */
   readonly versions: readonly string[]
-  /** The token that was brought: from which write, and since when that had been on its way. */
+  /** The consistency token in the request. */
   readonly token?: Token | undefined
 }
 
-/** What a successful write gave. */
+/** A consistency token from the response of a write. */
 export interface Token {
   readonly text: string
   readonly write: Write
-  /** Whatever had been answered by then was committed when the token was made. */
+  /** Time just before the write was sent. The token covers every write that was answered earlier. */
   readonly askedMs: number
 }
 

@@ -7,7 +7,7 @@ import type { Read, Token } from './read.ts'
 const READERS = 6
 const PAUSE_MS = 6
 
-/** What readers have been answered. */
+/** Answers and failures that readers received. */
 export interface Seen {
   readonly reads: Read[]
   readonly failures: {
@@ -18,11 +18,11 @@ export interface Seen {
 }
 
 export interface Running {
-  /** Ends when whatever is under way has come to its end. */
+  /** Stops, and resolves when the current work has ended. */
   stop(): Promise<void>
 }
 
-/** Reads everything all the time, from every process, some with tokens and some with a copy. */
+/** Continuously reads all entries from all processes. Some requests have a token or `If-None-Match`. */
 export function startReaders(
   client: Client,
   random: Random,
@@ -32,7 +32,7 @@ export function startReaders(
   const stopping = new AbortController()
   const run = async (random: Random) => {
     while (!stopping.signal.aborted) {
-      // Some entries are asked for much more often than the others.
+      // Entries at the beginning of the list are requested more often.
       const entry = ENTRIES[Math.floor(ENTRIES.length * random.next() ** 1.5)]
       if (entry === undefined) continue
       const outcome = await client.get(entry, {

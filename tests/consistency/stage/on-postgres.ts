@@ -5,7 +5,7 @@ import { codeOf } from '../writers/transaction.ts'
 const TIMES = 100
 const EVERY_MS = 100
 
-/** Works with a connection of the checker's own, and closes it. */
+/** Runs `work` with a new connection, and closes it. */
 export async function onPostgres<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = await connect(url)
   try {
@@ -16,8 +16,8 @@ export async function onPostgres<T>(url: string, work: (client: Client) => Promi
 }
 
 /**
- * Connects, and retries while Postgres rejects connections: it recovers, or has too many clients. A connection that
- * Postgres is about to reject occupies a slot until then, even one that is reserved for superusers.
+ * Connects. Retries while Postgres recovers or has too many clients: a connection that it is about
+ * to reject occupies a slot, even one that is reserved for superusers.
  */
 export async function connect(url: string): Promise<Client> {
   for (let time = 1; ; time++) {

@@ -5,8 +5,8 @@ const TIMES = 20
 const EVERY_MS = 100
 
 /**
- * Runs statements in one transaction, and repeats it where it lost against another: in a deadlock, or
- * as "tuple concurrently updated", since GRANT takes no lock that TRUNCATE or ALTER TABLE would wait for.
+ * Runs a transaction, and retries it after a deadlock, a lock time-out or "tuple concurrently updated".
+ * GRANT causes the latter: it takes no lock that TRUNCATE or ALTER TABLE would wait for.
  */
 export async function repeatLost(run: () => Promise<unknown>): Promise<void> {
   for (let time = 1; ; time++) {

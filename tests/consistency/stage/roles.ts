@@ -7,18 +7,18 @@ import { readRoleSql } from '../../support/role-sql.ts'
 import { onPostgres } from './on-postgres.ts'
 import { repeatLost } from './repeat.ts'
 
-/** The roles that the documentation for database administrators names. */
+/** The roles of docs/dba.md. */
 export type Role = 'spms_owner' | 'spms_api' | 'spms_invalidator'
 
 const ROLES: readonly Role[] = ['spms_owner', 'spms_api', 'spms_invalidator']
-/** Owns the application tables. */
+/** The owner of the application tables. */
 const OWNER_OF_TABLES = 'spms_tables'
 
-/** The roles of one cluster: none of them a superuser, each with the documented grants and no others. */
+/** The roles of one cluster. None is a superuser, and each has only the documented grants. */
 export interface Roles {
-  /** The address of a database for one of them. */
+  /** Returns the URL of a database with one of these roles. */
   urlFor(role: Role, url: string): string
-  /** Creates them, gives the tables to their owner, installs as the owner does, and grants. */
+  /** Creates the roles, changes the owner of the tables, runs `install` as owner, and grants. */
   install(url: string): Promise<void>
   /** Repeats the grants. */
   grant(url: string): Promise<void>

@@ -13,49 +13,49 @@ import { startSystem, type System, SYSTEM_SECRET } from '../../support/system.ts
 import { createRoles, type Role } from './roles.ts'
 import { type Standby, startStandby } from './standby.ts'
 
-/** Small, so that a run sees it reached often; not so small that a busy machine does not. */
+/** Small enough to be reached often in a run, and large enough for a busy machine. */
 export const MAX_STALENESS_MS = 2_500
 
 const APIS = 2
 const SETTINGS = { max_prepared_transactions: 20, wal_keep_size: '128MB' }
 const FILES = ['world/history.sql', 'world/world.sql']
 
-/** Everything that is put to the test, and ways to come between its parts. */
+/** The system under test, with proxies between its parts. */
 export interface Stage extends AsyncDisposable {
-  /** Which is the primary now. */
+  /** The current primary. */
   readonly postgres: PrivatePostgres
   readonly redis: PrivateRedis
-  /** Everybody is led to another one from now on. */
+  /** Connects all services to another server from now on. */
   replacePostgres(next: PrivatePostgres): void
   replaceRedis(next: PrivateRedis): void
-  /** A standby of the primary that follows it through an address that may be cut. */
+  /** Starts a standby that replicates from the primary through a proxy. */
   addStandby(): Promise<{ standby: Standby; replication: Proxy }>
-  /** Something that is closed with the stage. */
+  /** Registers a resource that is disposed of with the stage. */
   own<T extends AsyncDisposable>(one: T): T
-  /** Installs triggers anew, as an operator does who was told that they are damaged. */
+  /** Runs `install`, as an operator does when triggers are damaged. */
   repair(): Promise<void>
-  /** Empties the event log, as an operator does; `false` where that is refused. */
+  /** Runs `empty-log`, as an operator does. Returns `false` if it fails. */
   emptyLog(): Promise<boolean>
-  /** Gives the roles of the services once more what the documentation gives them. */
+  /** Repeats the documented grants for the roles of the services. */
   grant(): Promise<void>
-  /** The address of a database for a role of the services. */
+  /** Returns the URL of a database with one of the roles. */
   urlFor(role: Role, url: string): string
   readonly keys: Keys
   readonly system: System
-  /** An API that reads Postgres and nothing else. */
+  /** An API without a cache. */
   readonly uncached: Pick<System, 'apis'>
-  /** A session of a superuser. */
+  /** Session token of a superuser. */
   readonly session: string
   readonly paths: Paths
-  /** The address of a database for writers, by the path that leads to the primary. */
+  /** Database URL for writers, through the proxy to the primary. */
   readonly writersUrl: string
-  /** The same for a role whose transactions may be prepared. */
+  /** The same with a role whose transactions can be prepared. */
   readonly preparedUrl: string
 }
 
-/** Names in Redis. */
+/** Keys in Redis. */
 export interface Keys {
-  /** All of them begin with it. */
+  /** Common prefix of all keys. */
   readonly prefix: string
   /** The hash that holds all watermarks. */
   readonly watermark: string
@@ -63,7 +63,7 @@ export interface Keys {
   isEntry(key: string): boolean
 }
 
-/** Between whom, and by which of these who talks. */
+/** The proxies between services and servers. */
 export interface Paths {
   readonly writersToPostgres: Proxy
   readonly apisToPostgres: Proxy
@@ -73,16 +73,16 @@ export interface Paths {
 }
 
 export interface StageOptions {
-  /** Loaded by the processes before anything else, to replace a part of them. */
+  /** Modules that the processes preload to replace a part of themselves. */
   readonly replaceInApis?: string
   readonly replaceInInvalidators?: string
-  /** More environment for the APIs. */
+  /** Additional environment of the APIs. */
   readonly apiEnv?: NodeJS.ProcessEnv
-  /** Where the processes say what went wrong; by default nowhere. */
+  /** Log file of the processes; by default none. */
   readonly logPath?: string
 }
 
-/** Starts servers and processes of their own, and fills the world. */
+/** Starts private servers and processes, and inserts the test data. */
 export async function openStage(options: StageOptions = {}): Promise<Stage> {
   const opened: AsyncDisposable[] = []
   const close = async () => {
@@ -133,7 +133,7 @@ async function open(
       apiEnv: {
         DATABASE_URL: roles.urlFor('spms_api', paths.apisToPostgres.url),
         REDIS_URL: paths.apisToRedis.url,
-        // Longer than any fault keeps a lock: a request that gives up would count as unanswered.
+        // Longer than any fault holds a lock: a request that times out would count as unanswered.
         LOCK_TIMEOUT_MS: '20000',
         LOAD_TIMEOUT_MS: '25000',
         WRITE_TIMEOUT_MS: '25000',

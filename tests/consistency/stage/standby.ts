@@ -7,17 +7,17 @@ import { startPostgres } from '../../../scripts/servers/postgres.ts'
 import type { PrivatePostgres } from '../../support/private-postgres.ts'
 import { connect, onPostgres } from './on-postgres.ts'
 
-/** A copy of a primary that follows it until it is promoted. */
+/** A standby that replicates from a primary until it is promoted. */
 export interface Standby extends PrivatePostgres {
-  /** Waits until it has as much as the primary had when this was called. */
+  /** Waits until it has replayed the WAL that the primary had at the time of the call. */
   catchUp(): Promise<void>
-  /** Makes it a primary with whatever it has. */
+  /** Promotes it with the data that it has received. */
   promote(): Promise<void>
 }
 
 let standbys = 0
 
-/** Copies a running primary, as `pg_basebackup` does, and follows it through another address. */
+/** Copies a running primary, as `pg_basebackup` does, and replicates through another address. */
 export async function startStandby(
   primary: PrivatePostgres,
   settings: Readonly<Record<string, string | number>>,
@@ -79,7 +79,7 @@ async function copyData(primary: PrivatePostgres, home: string): Promise<void> {
   await writeFile(join(data, 'backup_label'), rows[0]?.labelfile ?? '')
   await writeFile(join(data, 'standby.signal'), '')
   await rm(join(data, 'postmaster.pid'), { force: true })
-  // What the copy needs of the log it is sent; a copied segment may be torn.
+  // Copied WAL segments may be torn. The primary sends the required ones again.
   for (const file of await readdir(join(data, 'pg_wal'))) {
     if (/^[0-9A-F]{24}/.test(file)) await rm(join(data, 'pg_wal', file))
   }
@@ -87,7 +87,7 @@ async function copyData(primary: PrivatePostgres, home: string): Promise<void> {
   await giveTo(home, uid, gid)
 }
 
-/** Files come and go meanwhile; the log makes up for it. */
+/** Copies a data directory in use. Repeats if a file disappears; WAL replay repairs the rest. */
 async function copyLiving(from: string, to: string): Promise<void> {
   for (;;) {
     try {

@@ -1,26 +1,26 @@
-/** A row as history has it: `to_jsonb` of it. */
+/** A row as `to_jsonb` returns it, as stored in `checker.history`. */
 export type Row = Readonly<Record<string, unknown>>
 
-/** A row by its table and id, such as `users_keywordtag 3`. */
+/** Table and id of a row, such as `users_keywordtag 3`. */
 export type RowName = string
 
 export const rowName = (table: string, id: unknown): RowName => `${table} ${String(id)}`
 
-/** Rows of this table that make others (or themselves) show in an entry. */
+/** A table whose rows determine which rows an entry shows. */
 export interface Shown {
   readonly table: string
   readonly rows: (row: Row) => readonly RowName[]
 }
 
-/** An answer that is cached. */
+/** A cached answer. */
 export interface Entry {
-  /** Under `/api/v1`. */
+  /** Relative to `/api/v1`. */
   readonly path: string
-  /** Whose watermark speaks for it. */
+  /** The resource whose watermark applies to the entry. */
   readonly resource: string
-  /** Whether one has to be logged in. */
+  /** Whether a session is required. */
   readonly isPrivate: boolean
-  /** Whose presence and absence is checked; versions are checked wherever they are seen. */
+  /** Rows whose presence and absence is checked. Versions are checked in every answer. */
   readonly shows: readonly Shown[]
 }
 
@@ -28,7 +28,7 @@ const PROFILES = [1, 2, 3, 4, 5, 6]
 const PROJECTS = [1, 2, 3, 4, 5, 6]
 const USERS = [1, 2, 3, 4, 5, 6, 7, 8]
 
-/** Every resource of the program that a watermark is published for. */
+/** All resources that have a watermark. */
 export const RESOURCES = [
   'staff:list',
   'staff:profile',
@@ -56,7 +56,7 @@ const all =
   (row: Row) =>
     shown.map(([table, id]) => rowName(table, row[id]))
 
-/** What can be seen of a user by others and by themselves. */
+/** Returns the tables that determine which rows an entry of a user shows. */
 const ofUser = (id: number): readonly Shown[] => [
   { table: 'users_user', rows: where('id', id, ['users_user', 'id']) },
   {
@@ -79,7 +79,7 @@ const list = (path: string, resource: string, table: string): Entry => ({
   shows: [{ table, rows: all([table, 'id']) }],
 })
 
-/** All that is read. */
+/** All entries that readers request. */
 export const ENTRIES: readonly Entry[] = [
   ...PROFILES.flatMap((id): Entry[] => [
     {
@@ -171,7 +171,7 @@ export const ENTRIES: readonly Entry[] = [
         },
       ],
     },
-    // Absent without a visible profile, whoever is a member where.
+    // A user without a visible profile has no such page, so presence of rows is not checked.
     {
       path: `users/${id}/projects_staff_profile`,
       resource: 'staff:projects',

@@ -1,21 +1,21 @@
--- The truth, as Postgres itself knows it: every committed state of every row, in the order in which
--- the row was locked. It is the checker's own and nothing of the program reads or watches it. A
--- transaction whose answer was lost is here, or it was not committed; and what a crash takes back
--- is taken from here with it.
+-- Every committed state of every row, in the order of the row locks. Only the checker uses this
+-- schema; the system neither reads nor watches it. A transaction is recorded here exactly if it was
+-- committed, even if its answer was lost. A crash that loses a commit also loses its record.
 
 create schema checker;
 
 create table checker.history (
   seq       bigint generated always as identity primary key,
   xid       xid8   not null,
-  incarnation uuid,          -- the incarnation that was begun when it was written, if any
-  write     bigint,          -- the writer's own number; null for what the API wrote
+  incarnation uuid,          -- the incarnation at the time of the write, if any
+  write     bigint,          -- number of the write; null for writes of the API
   table_name text  not null,
   id        bigint not null,
-  row_after jsonb            -- null: deleted
+  row_after jsonb            -- null for a deletion
 );
 
--- The program's view, read with our own rights: whatever becomes of those of its owner, this goes on.
+-- A copy of the view of the system, owned by the checker: faults that revoke rights of the view's owner
+-- must not break the checker.
 do $$
 begin
   execute 'create view checker.current_incarnation as ' || pg_get_viewdef('invalidation.current_incarnation'::regclass);
@@ -29,11 +29,12 @@ language sql security definer as $$
           nullif(current_setting('checker.write', true), '')::bigint, of, id, row_after)
 $$;
 
--- Rows that no answer shows: so many that history would be longer than anybody could read.
+-- Whether a row belongs to the huge transactions. No answer shows these rows, and they are too many
+-- to record.
 create function checker.is_crowd(id bigint) returns boolean language sql immutable as
   $$ select id >= 1000000 $$;
 
--- A table whose rows show as those of another is watched under the name of that one.
+-- The optional argument is the table name to record, for a table whose rows show as rows of another.
 create function checker.note_row() returns trigger language plpgsql security definer as $$
 declare
   noted text := coalesce(tg_argv[0], tg_table_name);
@@ -80,7 +81,7 @@ select checker.watch(name::regclass) from unnest(array[
   'agencies_branch', 'agencies_businessarea', 'agencies_affiliation'
 ]) as watched (name);
 
--- Gives a table the owner and the grants of another, as whoever makes a copy does.
+-- Gives a table the owner and the grants of another, as for a copied table.
 create function checker.give(to_table regclass, of_table regclass) returns void language plpgsql as $$
 declare
   found record;

@@ -1,14 +1,14 @@
-/** A version is `v` and seven digits, wherever it stands. Those below a million came with the world. */
+/** A version is `v` and seven digits. Versions below 1,000,000 come from `world.sql`. */
 const VERSION = /\bv\d{7}\b/g
 
-/** Every version that a text shows, each once. */
+/** Returns the distinct versions in a text. */
 export const versionsIn = (text: string): readonly string[] => [
   ...new Set(text.match(VERSION) ?? []),
 ]
 
 export const formatVersion = (n: number): string => `v${String(n).padStart(7, '0')}`
 
-/** Which column of each table holds the version of its rows. */
+/** The column of each table that holds the version of a row. */
 export const VERSION_COLUMN = {
   users_user: 'display_first_name',
   users_userwork: 'role',

@@ -1,11 +1,11 @@
--- A small world in which everything is near everything else, so that writers meet. Names are
--- versions from the start: `v` and seven digits, each used once.
+-- A small data set with many references, so that writers contend for the same rows. All names are
+-- unique versions: `v` and seven digits.
 
 create sequence checker.first_version;
 create function checker.version() returns text language sql as
   $$ select 'v' || lpad(nextval('checker.first_version')::text, 7, '0') $$;
 
--- 1 is a superuser, 7 and 8 have no profile yet.
+-- User 1 is a superuser. Users 7 and 8 have no public profile.
 insert into users_user
   (id, password, is_superuser, is_staff, username, first_name, last_name, email,
    display_first_name, display_last_name)
@@ -17,7 +17,7 @@ insert into agencies_agency (id, name) values (1, 'First'), (2, 'Second');
 insert into agencies_branch (id, agency_id, name)
 select n, 1 + n % 2, checker.version() from generate_series(1, 6) n;
 insert into agencies_affiliation (id, name) select n, checker.version() from generate_series(1, 4) n;
--- Nobody leads one: a user would show for two reasons.
+-- Business areas have no leader, so that a user shows in an entry for only one reason.
 insert into agencies_businessarea (id, agency_id, name, is_active)
 select n, 1, checker.version(), true from generate_series(1, 4) n;
 insert into locations_area (id, name, area_type)

@@ -24,11 +24,11 @@ export interface ApiWritersOptions {
 }
 
 export interface ApiWriters extends Running {
-  /** What a browser holds that was given the newest token of all. */
+  /** Returns the newest consistency token of all responses; `undefined` before the first. */
   lastToken(): Token | undefined
 }
 
-/** A row that the API changes, and an entry that shows it. */
+/** A table that the API writes, and an entry that shows its rows. */
 interface Target {
   readonly table: string
   readonly ids: number
@@ -78,13 +78,13 @@ const TARGETS: readonly Target[] = [
   },
 ]
 
-/** Writes through the API, and reads each write again with the token that it gave, from any process. */
+/** Writes through the API. After each write, reads it from random processes with the token of the write. */
 export function startApiWriters(options: ApiWritersOptions): ApiWriters {
   const { system, session, client, log, seen, failures } = options
   const stopping = new AbortController()
   let last: Token | undefined
 
-  /** Returns the token of a success. */
+  /** Sends a write. Returns its token and body; `null` if it failed. */
   async function send(
     method: string,
     { path, body }: { path: string; body?: object },
@@ -132,7 +132,7 @@ export function startApiWriters(options: ApiWritersOptions): ApiWriters {
     if (done) await readAgain(target.read(id), done.token, random)
   }
 
-  /** An entry of a CV comes, and goes again. */
+  /** Adds a CV entry and deletes it again. */
   async function addAndRemove(random: Random): Promise<void> {
     const profile = random.between(1, 6)
     const cv = `users/staffprofiles/${profile}/cv`

@@ -2,16 +2,16 @@ import type { Random } from '../random.ts'
 import { VERSION_COLUMN, type VersionedTable } from '../world/versions.ts'
 import type { Transaction, TransactionOptions } from './transaction.ts'
 
-/** A way by which data is changed. */
+/** A kind of write. */
 export interface Door {
   readonly name: string
-  /** How often it is taken, beside the others. */
+  /** Relative frequency among all doors. */
   readonly weight: number
   readonly options?: (random: Random) => TransactionOptions
   readonly work: (trx: Transaction, random: Random) => Promise<void>
 }
 
-/** Rows that are there from the start and stay. */
+/** Tables with the number of rows that exist from the start and are never deleted. */
 const FIXED: readonly (readonly [VersionedTable, number])[] = [
   ['users_publicstaffprofile', 6],
   ['projects_project', 5],
@@ -27,7 +27,7 @@ const FIXED: readonly (readonly [VersionedTable, number])[] = [
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => n + 1)
 
-/** Gives rows of one table new versions, each its own, in one statement. */
+/** Writes a new unique version to each of these rows in one statement. */
 export async function renew(
   trx: Transaction,
   table: VersionedTable,
@@ -40,7 +40,7 @@ export async function renew(
   )
 }
 
-/** Reading first, or a plan of the server's, could lock in another order than that of ids. */
+/** Locks rows in the order of their ids. The plan of an UPDATE could lock them in another order. */
 const lock = (trx: Transaction, table: string, rows: readonly number[]) =>
   trx.query(`select from ${table} where id in (${rows.join(', ')}) order by id for update`)
 
@@ -52,7 +52,7 @@ async function renewAny(trx: Transaction, random: Random): Promise<void> {
 const asynchronous = (trx: Transaction, random: Random) =>
   random.chance(0.3) ? trx.query('set local synchronous_commit = off') : undefined
 
-/** Every door that SQL has. */
+/** All kinds of writes by SQL. */
 export const DOORS: readonly Door[] = [
   {
     name: 'single-row update',
@@ -73,7 +73,7 @@ export const DOORS: readonly Door[] = [
     },
   },
   {
-    name: 'a change of mind',
+    name: 'a rolled-back transaction',
     weight: 3,
     options: () => ({ isRolledBack: true }),
     work: renewAny,
@@ -220,7 +220,7 @@ export const DOORS: readonly Door[] = [
   {
     name: 'a cascade',
     weight: 1,
-    // The sixth of its kind comes and goes, and takes along what belongs to it.
+    // Deletes or inserts project 6, which other doors do not use. A delete cascades.
     async work(trx, random) {
       for (const table of ['projects_project', 'projects_projectmember', 'projects_projectarea']) {
         trx.touch(table, '*')
@@ -245,7 +245,7 @@ export const DOORS: readonly Door[] = [
     },
   },
   {
-    name: 'a tag comes and goes with its links',
+    name: 'a tag inserted or deleted with its links',
     weight: 1,
     async work(trx, random) {
       trx.touch('users_keywordtag', 6)
@@ -318,7 +318,7 @@ export const DOORS: readonly Door[] = [
     },
   },
   {
-    name: 'a link goes and the far row changes',
+    name: 'a changed link and a changed tag in one transaction',
     weight: 3,
     async work(trx, random) {
       const [profile, tag] = [random.between(1, 6), random.between(1, 5)]
@@ -342,7 +342,7 @@ export const DOORS: readonly Door[] = [
     },
   },
   {
-    name: 'areas come to a project and go, and one is renamed',
+    name: 'changed areas of a project and a renamed area',
     weight: 2,
     async work(trx, random) {
       const project = random.between(1, 5)
@@ -361,7 +361,7 @@ export const DOORS: readonly Door[] = [
     },
   },
   {
-    name: 'what is not shown changes',
+    name: 'a change of a column that no answer shows',
     weight: 1,
     work: (trx, random) =>
       trx
@@ -378,7 +378,7 @@ export const DOORS: readonly Door[] = [
   },
 ]
 
-/** Doors for a role whose transactions must not notify, or they could not be prepared. */
+/** Doors for a role with NOTIFY disabled: Postgres cannot prepare a transaction that notifies. */
 export const PREPARED_DOORS: readonly Door[] = [
   {
     name: 'a prepared transaction',
@@ -388,6 +388,6 @@ export const PREPARED_DOORS: readonly Door[] = [
   },
 ]
 
-/** A shell command that prints lines; they hold nothing that a shell would heed. */
+/** Returns a shell command that prints lines. The lines must not contain shell metacharacters. */
 const printing = (lines: readonly string[]) =>
   `printf "${lines.map((line) => `${line}\\n`).join('')}"`

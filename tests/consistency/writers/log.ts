@@ -1,29 +1,29 @@
 import { formatVersion } from '../world/versions.ts'
 import { type RowName, rowName } from '../world/entries.ts'
 
-/** One transaction, or one request that writes, as whoever made it knows it. */
+/** One transaction or one writing request, as recorded by its sender. */
 export interface Write {
   readonly number: number
-  /** By which way it came, such as `multi-row update`. */
+  /** The kind of write, such as `multi-row update`. */
   readonly door: string
-  /** Before COMMIT, or the request, was sent: nobody can have seen it earlier. */
+  /** Time just before the COMMIT or the request was sent. No reader can have seen it earlier. */
   sentMs: number
-  /** After the answer arrived: from here on everybody has to see it. `Infinity` while unknown. */
+  /** Time just after the answer arrived. Every later load must see it. `Infinity` while unknown. */
   ackedMs: number
   outcome: 'open' | 'committed' | 'rolled back' | 'unknown'
-  /** Which rows it said it would touch. */
+  /** Rows that the writer declared to change. */
   readonly touched: Set<RowName>
 }
 
-/** All writes of a run, on the one monotonic clock of this process. */
+/** All writes of a run, timed by the monotonic clock of this process. */
 export class WriteLog {
   readonly #writes = new Map<number, Write>()
   readonly #byVersion = new Map<string, Write>()
-  /** What the API was asked to delete: its transactions carry no number, and a deletion no version. */
+  /** Deletions through the API. History cannot attribute them by write number or version. */
   readonly deletions = new Map<RowName, Write>()
   #lastVersion: number
 
-  /** @param lastVersion - after which its versions are numbered; others must not use the same. */
+  /** @param lastVersion - versions are numbered after this; the ranges of two logs must not overlap. */
   constructor(lastVersion = 1_000_000) {
     this.#lastVersion = lastVersion
   }
@@ -41,7 +41,7 @@ export class WriteLog {
     return write
   }
 
-  /** A version that was never used, for one row. */
+  /** Returns a new unique version for one row, and records the row as touched. */
   version(write: Write, table: string, id: unknown): string {
     const version = formatVersion(++this.#lastVersion)
     this.#byVersion.set(version, write)
@@ -58,7 +58,7 @@ export class WriteLog {
     return count
   }
 
-  /** Those after a number. */
+  /** Returns the writes after a number. */
   since = (number: number): readonly Write[] =>
     [...this.#writes.values()].filter((write) => write.number > number)
 

@@ -2,7 +2,7 @@ import type { Random } from '../random.ts'
 import { type Door, renew } from './doors.ts'
 import type { Transaction } from './transaction.ts'
 
-/** Tables that loaders and lookups read, and a column of text of each. */
+/** Tables that loaders and lookups read, each with a text column. */
 const REWRITTEN = [
   ['users_userwork', 'role'],
   ['users_publicstaffprofile', 'expertise'],
@@ -12,7 +12,7 @@ const REWRITTEN = [
   ['users_keywordtag', 'name'],
 ] as const
 
-/** Changes that show by way of other tables. */
+/** Tables whose rows show in entries through other tables, with the number of their rows. */
 const FAR = [
   ['agencies_affiliation', 4],
   ['agencies_branch', 6],
@@ -20,13 +20,13 @@ const FAR = [
   ['users_keywordtag', 5],
 ] as const
 
-/** Long enough for others to come and wait, and below the time that lookups wait for a lock. */
+/** Holds locks long enough for others to wait, but shorter than the lock time-out of lookups. */
 const hold = (trx: Transaction, random: Random) =>
   trx.query(`select pg_sleep(${random.between(20, 190) / 1_000})`)
 
 async function rewrite(trx: Transaction, random: Random): Promise<void> {
   const [table, column] = random.of(REWRITTEN)
-  // The type as it is; an expression makes Postgres write every row anew.
+  // The type stays the same. The USING expression makes Postgres rewrite every row.
   const [{ type } = { type: '' }] = await trx.query(
     `select format_type(atttypid, atttypmod) as type from pg_attribute
      where attrelid = $1::regclass and attname = $2`,
@@ -42,7 +42,7 @@ async function renewFar(trx: Transaction, random: Random): Promise<void> {
   await renew(trx, table, [random.between(1, count)])
 }
 
-/** Doors of those who change tables themselves. Each takes a table for itself, to the end. */
+/** Doors that rewrite tables. Each holds an exclusive lock on a table until the transaction ends. */
 export const REWRITING_DOORS: readonly Door[] = [
   {
     name: 'a rewritten table',

@@ -9,15 +9,15 @@ import { codeOf, transact } from './transaction.ts'
 const PAUSE_MS = 25
 const RECONNECT_MS = 50
 const TRIES = 3
-/** Serialization failures and deadlocks: the same again may succeed. */
+/** Serialization failures and deadlocks. A retry may succeed. */
 const MAY_PASS = new Set(['40001', '40P01'])
 
-/** What writers were told instead of a success. */
+/** A write that failed. */
 export interface WriteFailure {
   readonly door: string
   readonly code: string | undefined
   readonly message: string
-  /** Whether Postgres names anything of the program's as where it happened. */
+  /** Whether the error comes from schema `invalidation`. */
   readonly isOurs: boolean
   readonly atMs: number
 }
@@ -31,7 +31,7 @@ export interface SqlWritersOptions {
   readonly failures: WriteFailure[]
 }
 
-/** Writes by SQL until told to stop, on connections that are opened again whenever they break. */
+/** Writes by SQL until `stop()`. Reconnects when a connection breaks. */
 export function startSqlWriters(options: SqlWritersOptions): Running {
   const { url, doors, log, failures } = options
   const stopping = new AbortController()
@@ -93,7 +93,7 @@ function failureOf(door: string, error: unknown): WriteFailure {
     door,
     message,
     code: codeOf(error),
-    // Whoever is told to end says where they were.
+    // A backend that is terminated (57P*) reports where it was, which is not the cause.
     isOurs:
       !codeOf(error)?.startsWith('57P') &&
       (schema === 'invalidation' || /\binvalidation[._]/.test(`${message} ${where ?? ''}`)),

@@ -2,12 +2,12 @@ import type { Client } from 'pg'
 import { type Row, rowName } from '../world/entries.ts'
 import type { Write, WriteLog } from './log.ts'
 
-/** What a door does its work with. */
+/** The transaction in which a door works. */
 export interface Transaction {
   query(text: string, values?: unknown[]): Promise<Row[]>
-  /** A version that was never used, for a row that this transaction writes. */
+  /** Returns a new unique version for a row that this transaction writes. */
   version(table: string, id: unknown): string
-  /** Says that rows will differ; `*` for all of a table. */
+  /** Declares that a row will change; `*` means all rows of the table. */
   touch(table: string, id: unknown): void
   /** Unique among the transactions of a run. */
   readonly number: number
@@ -15,13 +15,16 @@ export interface Transaction {
 
 export interface TransactionOptions {
   readonly isolation?: 'repeatable read' | 'serializable'
-  /** Undo it at the end, as if by a change of mind. */
+  /** Whether it ends with ROLLBACK. */
   readonly isRolledBack?: boolean
-  /** Leave it with the server between two steps, as a transaction manager does. */
+  /** Whether it ends in two phases, with PREPARE TRANSACTION. */
   readonly isPrepared?: boolean
 }
 
-/** Runs one transaction and notes when its COMMIT was sent and answered, and what came of it. */
+/**
+ * Runs one transaction and records when its COMMIT was sent and answered, and its outcome.
+ * @throws the error of Postgres or of `work`, after a ROLLBACK.
+ */
 export async function transact(
   client: Client,
   log: WriteLog,
@@ -60,7 +63,7 @@ export async function transact(
   }
 }
 
-/** A COMMIT that the server refused was none; one whose answer was lost may have been one. */
+/** Rolls back. A COMMIT that the server rejected has no effect; one whose answer was lost may have. */
 async function giveUp(client: Client, write: Write, error: unknown): Promise<void> {
   if (write.outcome === 'open' || REFUSED.has(codeOf(error) ?? '')) write.outcome = 'rolled back'
   await client.query('rollback').catch(() => undefined)
@@ -69,6 +72,6 @@ async function giveUp(client: Client, write: Write, error: unknown): Promise<voi
 /** Serialization failures, deadlocks and violated constraints. */
 const REFUSED = new Set(['40001', '40P01', '23503', '23505', '23514'])
 
-/** The SQLSTATE of what Postgres says; `undefined` for a connection that broke. */
+/** Returns the SQLSTATE of an error; `undefined` for a broken connection. */
 export const codeOf = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error ? String(error.code) : undefined
