@@ -1,24 +1,24 @@
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
 
 /**
- * Describes an API twice, with the triggers: on the tables as our migrations make them, and as
- * Django leaves them, where no column has a default and no foreign key deletes anything but all
- * wait for the commit. A write that passes on both relies on neither.
+ * Describes an API with triggers twice: on the tables of our migrations, and on those of Django.
+ * Django's columns have no defaults, and its foreign keys are deferred and have no delete rules.
+ * A write that passes on both depends on neither.
  *
- *     describeOnBothTables('branches over HTTP', (api, madeByDjango) => {
- *       it('are listed', async () => {
+ *     describeOnBothTables('GET /agencies/branches', (api, madeByDjango) => {
+ *       it('lists all branches', async () => {
  *         expect((await api.send('GET', 'agencies/branches', { as: 1 })).status).to.equal(200)
  *       })
  *     })
  *
- * Before each test the database holds `world.sql` and nothing else.
+ * Before each test the database contains exactly the rows of `world.sql`.
  */
 export function describeOnBothTables(
   title: string,
   suite: (api: Pick<TestApi, 'db' | 'reset' | 'send'>, madeByDjango: boolean) => void,
 ): void {
   for (const madeByDjango of [false, true]) {
-    describe(`${title}, tables made by ${madeByDjango ? 'Django' : 'us'}`, () => {
+    describe(`${title}, on tables made by ${madeByDjango ? 'Django' : 'our migrations'}`, () => {
       let api: TestApi
 
       before(async () => {

@@ -24,34 +24,34 @@ import { until } from './until.ts'
 export interface BuildOptions {
   readonly databaseUrl: string
   readonly prefix: string
-  /** Resources that this build has otherwise than the code has them. */
+  /** Resources of this build that differ from the code. */
   readonly changed?: readonly Resource[]
   readonly maxStalenessMs: number
 }
 
-/** One build of the program in this process: what it would run beside another in a rolling deploy. */
+/** A build of the program in this process, to run beside another as in a rolling deployment. */
 export interface Build {
   readonly catalog: readonly ResourceRules[]
   startApi(): Promise<BuildApi>
   startInvalidator(): Promise<TestInvalidator>
 }
 
-/** An API of a build, over HTTP. */
+/** An API of a build. */
 export interface BuildApi extends AsyncDisposable {
   get(path: string, headers?: Record<string, string>): Promise<BuildReply>
-  /** What Postgres says, as this build would answer it. */
+  /** Returns this build's answer without the cache. */
   getFresh(path: string, headers?: Record<string, string>): Promise<string>
-  /** How far it has seen a resource brought. */
+  /** Returns the newest watermark of a resource that it has read. */
   seen(resource: string): Watermark | null
 }
 
 export interface BuildReply {
   readonly text: string
-  /** `Cache-Status` without our name: `hit`, `fwd=bypass; detail=version`, ... */
+  /** Parameters of `Cache-Status`: `hit`, `fwd=bypass; detail=version`, ... */
   readonly cache: string
 }
 
-/** A build that differs from the code in some resources, and may be older or newer than another. */
+/** Defines a build that differs from the code in some resources. */
 export function defineBuild({
   databaseUrl,
   prefix,
@@ -83,7 +83,7 @@ export function defineBuild({
         commandTimeoutMs: 5_000,
         onState: () => {},
       })
-      // This machine may be busy, and what it is busy with is not what is tested.
+      // Long time-outs, since a busy machine must not fail the test.
       const store = createEntryStore(redis, { prefix, commandTimeoutMs: 4_000 })
       const incarnationTracker = new IncarnationTracker()
       const stopping = new AbortController()

@@ -1,21 +1,21 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A server's address that may be missing, or slow to answer. */
+/** A TCP proxy in front of a server that can refuse, delay or drop traffic. */
 export interface Proxy extends AsyncDisposable {
   /** The server's URL with the proxy's port. */
   readonly url: string
-  /** Holds back every reply for so long. */
+  /** Delay of every reply. */
   delayMs: number
-  /** From now on the connections that there are stay open, and nothing comes through them. */
+  /** Makes all current connections half-open: they stay open, and the proxy drops their traffic. */
   swallow(): void
-  /** Accepts connections; before this they are refused. */
+  /** Begins to accept connections. */
   listen(): Promise<void>
-  /** Leads to another server from now on, as after a failover: every connection ends. */
+  /** Closes all connections, and forwards new ones to another server, as after a failover. */
   lead(target: string): void
 }
 
-/** Stands before a server on loopback; refuses connections until it is told to listen. */
+/** Creates a proxy on loopback. It refuses connections until `listen()`. */
 export async function createProxy(target: string): Promise<Proxy> {
   let address = new URL(target)
   const sockets = new Set<Socket>()
@@ -36,7 +36,7 @@ export async function createProxy(target: string): Promise<Proxy> {
     client.on('data', (bytes) => generation === swallowed && upstream.write(bytes))
     upstream.on('data', (bytes) => {
       if (generation !== swallowed) return
-      // Timers of one length end in the order in which they began.
+      // Timers of equal length fire in the order of their creation, so replies stay in order.
       if (proxy.delayMs === 0) client.write(bytes)
       else void sleep(proxy.delayMs).then(() => client.destroyed || client.write(bytes))
     })
@@ -47,7 +47,7 @@ export async function createProxy(target: string): Promise<Proxy> {
       server.listen(port, '127.0.0.1', resolve)
     })
 
-  // Learn a free port, then close it again.
+  // Finds a free port, and closes it again.
   await listen(0)
   const port = (server.address() as AddressInfo).port
   await new Promise<void>((resolve) => server.close(() => resolve()))

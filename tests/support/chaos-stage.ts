@@ -2,31 +2,31 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { EventEmitter, once } from 'node:events'
 import { setImmediate as immediate } from 'node:timers/promises'
 
-/** Anything asynchronous that goes on only when it is let. */
+/** Asynchronous work that takes a step only when the test permits it. */
 export type Actor = symbol
 
-/** An actor that waits to be let on, in one of some directions; the first is the ordinary one. */
+/** An actor that waits for permission to continue in one of several directions. The first is the default. */
 export interface Cue {
   readonly actor: Actor
   readonly directions: readonly [string, ...string[]]
   give(direction: string): void
 }
 
-// One for all stages: each further one would cost every promise something.
+// Shared by all stages, since each AsyncLocalStorage makes every promise slower.
 const acting = new AsyncLocalStorage<Actor>()
 
-/** Lets one actor at a time take one step, in an order that the test chooses. */
+/** Runs actors one step at a time, in an order that the test chooses. */
 export class Stage {
   readonly #running = new Set<Actor>()
   readonly #cues = new Set<Cue>()
   readonly #events = new EventEmitter()
 
-  /** Whoever waits to be let on, longest first. */
+  /** Waiting actors, the longest wait first. */
   get cues(): readonly Cue[] {
     return [...this.#cues]
   }
 
-  /** Runs an actor. What it calls runs as the same one, unless it acts on its own. */
+  /** Runs an actor. Code that it calls belongs to the same actor, unless that calls `act`. */
   act<T>(work: () => Promise<T>, actor: Actor = Symbol('actor')): Promise<T> {
     return acting.run(actor, async () => {
       this.#running.add(actor)
@@ -38,7 +38,7 @@ export class Stage {
     })
   }
 
-  /** Makes the actor wait until it is let on, and tells it in which direction. */
+  /** Makes the actor wait for permission to continue. Returns the chosen direction. */
   cue<Direction extends string>(...directions: [Direction, ...Direction[]]): Promise<Direction> {
     const actor = self()
     return new Promise((resolve) => {
@@ -56,16 +56,16 @@ export class Stage {
     })
   }
 
-  /** Says that the actor now waits for another one. */
+  /** Marks the actor as waiting for another actor. */
   follow(): void {
     this.#leave(self())
   }
 
-  /** Waits until every actor waits or has ended. */
+  /** Resolves when every actor waits or has ended. */
   async settled(): Promise<void> {
     do {
       if (this.#running.size > 0) await once(this.#events, 'idle')
-      // A follower goes on in the same turn as the one it follows.
+      // A follower continues in the same turn of the event loop as the actor that it follows.
       await immediate()
     } while (this.#running.size > 0)
   }
@@ -77,6 +77,6 @@ export class Stage {
 
 function self(): Actor {
   const actor = acting.getStore()
-  if (actor === undefined) throw new Error('only an actor can do this')
+  if (actor === undefined) throw new Error('called outside Stage.act()')
   return actor
 }

@@ -5,15 +5,15 @@ import { root, stateDir } from '../../scripts/paths.ts'
 import { removeExternalFolder } from '../../scripts/servers/server-folder.ts'
 import { run } from '../../scripts/servers/run.ts'
 
-/** A folder like a fresh clone of the working tree, with its packages installed. */
+/** A copy of the working tree like a fresh clone, with installed packages. */
 export interface Checkout extends AsyncDisposable {
   readonly dir: string
 }
 
-/** Copies what git would, committed or not, and an unpacked Redis, so that none is fetched again. */
+/** Copies all files that git does not ignore, and the unpacked Redis, which would be downloaded again. */
 export async function copyCheckout(): Promise<Checkout> {
   const dir = await mkdtemp(join(tmpdir(), 'spms-checkout-'))
-  // Postgres runs as another user where we are root.
+  // Postgres runs as another user if root runs the tests.
   await chmod(dir, 0o755)
   const listed = ['ls-files', '-z', '--cached', '--others', '--exclude-standard']
   for (const name of (await run('git', listed, { cwd: root })).split('\0')) {

@@ -6,23 +6,23 @@ import { root } from '../../scripts/paths.ts'
 import { compiled } from './compiled.ts'
 import { SYSTEM_SECRET } from './system.ts'
 
-/** What `npm run spms --` works on. */
+/** The servers that `npm run spms --` connects to. */
 export interface CliTarget {
   readonly databaseUrl: string
   readonly redisUrl: string
   readonly prefix: string
-  /** By default those of the system. */
+  /** By default the secret of test systems. */
   readonly sessionSecrets?: string
 }
 
-/** How a command ended, and what it said. */
+/** Exit code, stdout and stderr of a command. */
 export interface CliResult {
   readonly code: number | null
   readonly output: string
   readonly complaint: string
 }
 
-/** Starts a command that goes on until it is stopped. What it complains of is shown. */
+/** Starts a command that runs until it is stopped. Its stderr is inherited. */
 export const startCli = async (
   target: CliTarget,
   ...words: readonly string[]
@@ -46,7 +46,7 @@ export async function runCli(target: CliTarget, ...words: readonly string[]): Pr
   return { code: code as number | null, output, complaint }
 }
 
-/** Runs a command whose output a shell command reads, as `head` does. Answers for the first of the two. */
+/** Runs a command and pipes its output into a shell command such as `head`. Returns the result of the first. */
 export async function runCliInto(
   reader: string,
   target: CliTarget,
@@ -57,7 +57,7 @@ export async function runCliInto(
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const head = spawn('sh', ['-c', reader], { stdio: [child.stdout, 'ignore', 'inherit'] })
-  // Only the reader has the other end of the pipe.
+  // Closes our end, so that only the reader holds the pipe.
   child.stdout.destroy()
   const [complaint, [code]] = await Promise.all([
     text(child.stderr),

@@ -7,11 +7,14 @@ import { type PrivateRedis, startPrivateRedis } from './private-redis.ts'
 
 /** A private Redis whose wall clock a test can step. */
 export interface ClockedRedis extends PrivateRedis {
-  /** Steps its clock to so much ahead of the machine's, or behind it where it is negative. */
+  /** Sets the offset of its clock from the machine's; negative for the past. */
   stepTo(offsetMs: number): Promise<void>
 }
 
-/** Starts one, with the distribution's libfaketime unpacked beside the servers. */
+/**
+ * Starts a Redis under libfaketime, which is unpacked from a package of the distribution.
+ * @throws if the package is not available.
+ */
 export async function startClockedRedis(): Promise<ClockedRedis> {
   const library = await findLibrary()
   const folder = await mkdtemp(join(tmpdir(), 'spms-clock-'))
@@ -22,7 +25,7 @@ export async function startClockedRedis(): Promise<ClockedRedis> {
   }
   await stepTo(0)
   const redis = await startPrivateRedis(undefined, {
-    // The C library second: jemalloc reads the clock before libfaketime is ready, and would wait for ever.
+    // libc makes Redis use its allocator: jemalloc reads the clock before libfaketime is ready, and would hang.
     LD_PRELOAD: `${library} libc.so.6`,
     FAKETIME_TIMESTAMP_FILE: file,
     FAKETIME_NO_CACHE: '1',

@@ -4,21 +4,21 @@ import type { Database } from '../../db/schema.ts'
 import type { Params, Resource } from '../../shared/cache/resource.ts'
 import { isLookup } from '../../shared/cache/rule.ts'
 
-/** One cached answer of a resource, to be loaded. */
+/** Parameters and variant of one cached answer. */
 export interface Example {
   readonly params: Params
   readonly variant: string
 }
 
-/** What the answers of a resource are made of. */
+/** Tables and columns that the loader of a resource reads. */
 export interface Source {
-  /** The tables that Postgres plans to read. */
+  /** Tables in the plans of its queries. */
   readonly tables: ReadonlySet<string>
-  /** The words of the statements. A column whose name is none of them cannot change an answer. */
+  /** All words of its queries. A column whose name is not among them cannot affect an answer. */
   readonly words: ReadonlySet<string>
 }
 
-/** Finds out what the loader of a resource reads. */
+/** Determines what the loader of a resource reads, by loading these examples. */
 export async function sourceOf(
   url: string,
   resource: Resource,
@@ -36,7 +36,7 @@ export async function sourceOf(
   }
 }
 
-/** The tables through which the lookup rules of a resource go. */
+/** Returns the tables that the lookup rules of a resource read. */
 function tablesLookedUp(url: string, { staleWhen }: Resource): Promise<Set<string>> {
   const lookups = staleWhen.filter(isLookup).map(({ query, from }) =>
     CompiledQuery.raw(
@@ -47,7 +47,7 @@ function tablesLookedUp(url: string, { staleWhen }: Resource): Promise<Set<strin
   return tablesIn(url, lookups)
 }
 
-/** The tables that a loader or a lookup of a resource reads although no rule of it watches them. */
+/** Returns the tables that a loader or lookup of a resource reads but none of its rules watches. */
 export async function unwatchedTables(
   url: string,
   resource: Resource,

@@ -12,9 +12,9 @@ const FOLDER = join(stateDir, 'compiled')
 let compiling: Promise<string> | undefined
 
 /**
- * The JavaScript of a module, such as `api/main.ts`, as an absolute path.
- * Tests start hundreds of processes, and each would spend two seconds of processor time on
- * TypeScript. The sources are compiled once, by whichever test needs them first.
+ * Returns the absolute path of the compiled JavaScript of a module, such as `api/main.ts`.
+ * Tests start hundreds of processes, and each would need 2 s of processor time to compile.
+ * The first call compiles all sources.
  */
 export async function compiled(module: string): Promise<string> {
   compiling ??= compile()
@@ -25,7 +25,7 @@ async function compile(): Promise<string> {
   const sources = await findSources()
   const folder = join(FOLDER, await versionOf(sources))
   if (await exists(folder)) return folder
-  // Another job may compile the same: the folder appears whole, and only once.
+  // Another job may compile the same sources. The rename makes the folder appear atomically.
   const draft = `${folder}-${process.pid}`
   for (const source of sources.filter((path) => path.endsWith('.ts'))) {
     const text = await readFile(join(root, source), 'utf8')
@@ -42,7 +42,7 @@ async function compile(): Promise<string> {
   return folder
 }
 
-/** Paths below the checkout, in a fixed order. */
+/** Returns paths relative to the root, sorted. */
 async function findSources(): Promise<string[]> {
   const found: string[] = []
   for (const folder of SOURCES) {
@@ -73,7 +73,7 @@ const toJavaScript = (text: string): string =>
     },
   }).outputText
 
-/** Of sources that have changed since; a draft that is being written stays. */
+/** Deletes compiled versions of older sources. Drafts of other jobs stay. */
 async function removeOthers(...kept: readonly string[]): Promise<void> {
   for (const name of await readdir(FOLDER)) {
     const path = join(FOLDER, name)

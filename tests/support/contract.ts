@@ -2,7 +2,7 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import addFormats from 'ajv-formats'
 import type { JsonSchema } from './json-schema-arbitrary.ts'
 
-/** What an OpenAPI document says of an answer; a media type may have no schema. */
+/** An answer in an OpenAPI document. A media type may have no schema. */
 interface DescribedAnswer {
   readonly 'x-may-be-empty'?: boolean
   readonly content?: Readonly<Record<string, { readonly schema?: JsonSchema }>>
@@ -17,20 +17,20 @@ export interface Described {
   readonly components: Readonly<Record<string, Readonly<Record<string, unknown>>>>
 }
 
-/** What was answered. */
+/** A request and its answer. */
 export interface Answered {
   readonly method: string
-  /** Without its query. */
+  /** Path without the query. */
   readonly path: string
   readonly status: number
   readonly type: string | undefined
   readonly text: string
 }
 
-/** Tells in which way an answer is not what the document says; null where it is. */
+/** Returns how an answer differs from the document; null if it conforms. */
 export type Contract = (answered: Answered) => string | null
 
-/** Reads an OpenAPI 3.1 document. Answers of paths and methods that it does not name are not judged. */
+/** Reads an OpenAPI 3.1 document. The contract accepts all answers of operations that it does not describe. */
 export function readContract(document: Described): Contract {
   const ajv = new Ajv2020({ strict: false, allErrors: false })
   addFormats.default(ajv)
@@ -46,11 +46,11 @@ export function readContract(document: Described): Contract {
     pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
     variables: path.split('{').length,
   }))
-  // As routers match: a fixed part goes before a variable one.
+  // Fixed path parts take precedence over variables, as in routers.
   templates.sort((a, b) => a.variables - b.variables)
 
   return ({ method, path, status, type, text }) => {
-    // Node rejects what is not HTTP by itself, before any route.
+    // Node rejects malformed HTTP itself, before any route.
     if (status === 400 && type === undefined && text === '') return null
     const template = templates.find(({ pattern }) => pattern.test(path))?.path
     const verb = method.toLowerCase()
@@ -79,7 +79,7 @@ export function readContract(document: Described): Contract {
   }
 }
 
-/** An answer that stands elsewhere in the document, and where. */
+/** Resolves a `$ref`. Returns the JSON pointer and the answer. */
 function follow(
   document: Described,
   pointer: readonly string[],
@@ -94,7 +94,7 @@ function follow(
   return [parts, found as DescribedAnswer]
 }
 
-/** A part of a JSON pointer in the fragment of a URI. */
+/** Escapes a part of a JSON pointer in a URI fragment. */
 const escaped = (part: string) =>
   encodeURIComponent(part.replaceAll('~', '~0').replaceAll('/', '~1'))
 

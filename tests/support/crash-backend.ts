@@ -1,7 +1,7 @@
 import { Client } from 'pg'
 import { until } from './until.ts'
 
-/** Ends one backend as a fault in it does, which makes Postgres end all others and recover by itself. */
+/** Kills one backend with SIGKILL. Postgres then terminates all others and runs crash recovery. */
 export async function crashBackend(url: string): Promise<void> {
   const client = new Client({ connectionString: url })
   let isGone = false

@@ -7,26 +7,26 @@ import { seed } from '../../scripts/seed/seed.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
-/** One test owns it, and disposing drops it. */
+/** A database of one test. Disposing drops it. */
 export interface TestDatabase extends AsyncDisposable {
   readonly url: string
 }
 
-/** What the database holds from the start. */
+/** Initial content of a test database. */
 export interface TestDatabaseOptions {
-  /** With the seed and the triggers, instead of bare tables. */
+  /** Whether it has the seed and the triggers, instead of empty tables. */
   readonly seeded?: boolean
-  /** With the triggers; what is seeded always has them. */
+  /** Whether it has the triggers. A seeded database always has them. */
   readonly installed?: boolean
-  /** With the tables as Django leaves them: no defaults, no delete rules, no bookkeeping of ours. */
+  /** Whether tables are as Django makes them: without defaults, delete rules and migration tables. */
   readonly madeByDjango?: boolean
-  /** With text that compares equal in either case: nondeterministic collations on text columns. */
+  /** Whether text columns have nondeterministic collations that ignore case. */
   readonly nondeterministic?: boolean
 }
 
 const templates = new Map<string, Promise<string>>()
 
-/** A database of one test's own: a copy of one that is made once for the whole run. */
+/** Creates a database as a copy of a template, which is created once for each kind. */
 export async function createTestDatabase({
   seeded = false,
   installed = seeded,
@@ -41,14 +41,14 @@ export async function createTestDatabase({
   return copyOf(await template)
 }
 
-/** A database with nothing in it. */
+/** Creates a database without tables. */
 export const createEmptyDatabase = (): Promise<TestDatabase> => copyOf('template0')
 
 async function createTemplate(
   kind: string,
   { seeded, installed, madeByDjango, nondeterministic }: Required<TestDatabaseOptions>,
 ): Promise<string> {
-  // Mocha may load this module twice in one run, as CommonJS and as ESM: no name stands for both.
+  // Mocha may load this module twice, as CommonJS and as ESM, so the name must be random.
   const name = `spms_template_${kind}_${randomBytes(4).toString('hex')}`
   await runAsSuperuser(`create database ${name} template template0`)
   const url = urlOf(name)
@@ -65,7 +65,7 @@ async function copyOf(template: string): Promise<TestDatabase> {
   await runAsSuperuser(`create database ${name} template ${template}`)
   return {
     url: urlOf(name),
-    // By force: a test that failed may have left connections behind.
+    // FORCE, since a failed test may have left connections open.
     [Symbol.asyncDispose]: () => runAsSuperuser(`drop database ${name} with (force)`),
   }
 }
@@ -103,8 +103,9 @@ async function reshape(url: string): Promise<void> {
 }
 
 /**
- * Two collations in turn, both of which ignore case, so that texts of two columns also meet under
- * different collations; every third column keeps the default. Indexes for LIKE cannot have one.
+ * Gives text columns alternating case-insensitive collations, so that comparisons of two columns may
+ * have different collations. Every third column keeps the default. Indexes for LIKE are dropped,
+ * since they do not support nondeterministic collations.
  */
 const NONDETERMINISTIC = `
   create collation caseless (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
@@ -154,6 +155,6 @@ async function run(url: string, statement: string): Promise<void> {
 
 function superuserUrl(): string {
   const url = process.env.TEST_DATABASE_URL
-  if (!url) throw new Error('TEST_DATABASE_URL is not set: run tests by mocha')
+  if (!url) throw new Error('TEST_DATABASE_URL is not set: run the tests with mocha')
   return url
 }

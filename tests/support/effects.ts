@@ -3,9 +3,9 @@ import type { Database } from '../../db/schema.ts'
 import { changesBetween, type Image, takeImage } from './row-changes.ts'
 
 /**
- * What a piece of work did to all application tables, so that a test sees what it must not do as
- * well: `- table id` for a row that went, `~ table id: columns` for one that changed, `+ table` for
- * a new one. Sorted; times of change are left out.
+ * Returns all changes that `work` makes in application tables, so that a test also detects unwanted
+ * ones. `- table id` is a deleted row, `~ table id: columns` a changed row, `+ table` a new row.
+ * Sorted, without `updated_at`.
  */
 export async function effectsOf(
   db: Kysely<Database>,

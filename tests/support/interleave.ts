@@ -3,8 +3,8 @@ import type { Database } from '../../db/schema.ts'
 import { until } from './until.ts'
 
 /**
- * Makes writes meet: holds a lock that each of them needs until all of them wait for it, in their
- * order. So each has looked at nothing that the one before it changes, and none has begun late.
+ * Runs writes concurrently: holds a lock that each of them needs until all wait for it, in this
+ * order. No write can then have read changes of the one before it.
  *
  *     await interleave(db, sql`select from projects_project where id = 51 for update`, [
  *       () => api.send('DELETE', 'projects/project_members/51/2', { as: 1 }),
@@ -28,7 +28,7 @@ export async function interleave<T>(
   return Promise.all(running)
 }
 
-/** Waits until so many sessions wait for a lock. `db` is none of them, and in no transaction. */
+/** Waits until this number of sessions wait for a lock. `db` must not be one of them. */
 export const untilWaiting = (db: Kysely<Database>, sessions: number): Promise<void> =>
   until(async () => {
     const { rows } = await sql`

@@ -23,23 +23,23 @@ export interface TestInvalidatorOptions {
   readonly catalog: readonly ResourceRules[]
   /** By default the Redis of the test run. */
   readonly redisUrl?: string
-  /** By default one of this invalidator's own. */
+  /** Key prefix; by default a unique one. */
   readonly prefix?: string
-  /** How long to sleep at most without a ring; by default as in production, `Infinity` is for ever. */
+  /** Longest sleep without a wake-up, in ms; by default 500. `Infinity` disables the heartbeat. */
   readonly heartbeatMs?: number
-  /** Ten seconds by default. */
+  /** By default 10 s. */
   readonly statementTimeoutMs?: number
-  /** How long a request for the sleep lock waits; so long that it is no fallback poll, by default. */
+  /** How long to wait for the sleep lock; by default 10 min, so that it never acts as a fallback poll. */
   readonly sleepLockWaitMs?: number
-  /** How often a worker looks at the triggers; by default as in production. */
+  /** Interval of trigger checks; by default as in production. */
   readonly inspectEveryMs?: number
-  /** What `pg_stat_activity` calls the worker; its listener has `-listener` behind it. */
+  /** Name of the worker in `pg_stat_activity`; the listener's has the suffix `-listener`. */
   readonly applicationName?: string
-  /** May stand between the worker and Redis. */
+  /** Wraps the store between the worker and Redis. */
   readonly wrapInvalidationStore?: (invalidationStore: InvalidationStore) => InvalidationStore
-  /** May stand between the worker and Postgres. */
+  /** Wraps the session between the worker and Postgres. */
   readonly wrapSession?: (session: WorkerSession) => WorkerSession
-  /** Begins to work only when the bell can be heard; else that rings once for itself. */
+  /** Whether the worker starts only after the listener has connected and its initial wake-up is consumed. */
   readonly listenFirst?: boolean
 }
 
@@ -52,12 +52,12 @@ interface Opened {
   readonly metrics: InvalidatorMetrics
 }
 
-/** A whole invalidator in this process. */
+/** An invalidator in this process. */
 export interface TestInvalidator extends Opened, AsyncDisposable {
-  /** Whether windows are being applied. */
+  /** Whether it currently applies windows. */
   readonly working: boolean
   readonly connected: boolean
-  /** How often it was woken by its listener. */
+  /** Number of wake-ups by its listener. */
   readonly wakeUps: number
 }
 
@@ -72,14 +72,14 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
   const { redis, prefix, invalidationStore, metrics } = opened
   const stopping = new AbortController()
   const wakeUp = new WakeUp()
-  let rings = 0
+  let wakeUps = 0
   let working = false
 
   const listener = openListener({
     url: databaseUrl,
     applicationName: `${applicationName}-listener`,
     onNotify() {
-      rings++
+      wakeUps++
       wakeUp.notify()
     },
     onState: () => {},
@@ -89,7 +89,7 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
       async openSession() {
         if (options.listenFirst) {
           await until(() => listener.connected || stopping.signal.aborted)
-          // Its own ring for having begun would hide that another is missing.
+          // Consumes the wake-up on connect, which would hide a missing one.
           await wakeUp.wait(0, stopping.signal)
         }
         const session = await openWorkerSession({
@@ -123,7 +123,7 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
       return listener.connected
     },
     get wakeUps() {
-      return rings
+      return wakeUps
     },
     async [Symbol.asyncDispose]() {
       stopping.abort()
@@ -134,13 +134,13 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
   }
 }
 
-/** A worker that does one window at a time, when it is told to. */
+/** A worker that applies one window for each call. */
 export interface TestWorker extends Opened, AsyncDisposable {
   readonly worker: Worker
   readonly session: WorkerSession
 }
 
-/** Opens a worker on a session of its own, owning nothing yet. */
+/** Opens a worker with its own session. It owns no resource yet. */
 export async function openWorker(options: TestInvalidatorOptions): Promise<TestWorker> {
   const { databaseUrl, catalog, applicationName = 'spms-test-worker' } = options
   const {
@@ -171,7 +171,7 @@ export async function openWorker(options: TestInvalidatorOptions): Promise<TestW
   return {
     ...opened,
     session,
-    // What a window asked for beside it belongs to it here.
+    // Includes the passes that a window starts in the background.
     worker: Object.assign(worker, {
       async applyWindow() {
         const count = await applyWindow()
@@ -202,17 +202,17 @@ function open({ redisUrl = testRedisUrl(), prefix = newPrefix() }: TestInvalidat
   }
 }
 
-/** A key prefix that no other test uses. */
+/** Returns a unique key prefix. */
 export const newPrefix = () => `test-${randomBytes(4).toString('hex')}`
 
-/** The Redis of the test run. */
+/** Returns the URL of the test run's Redis. */
 export function testRedisUrl(): string {
   const url = process.env.TEST_REDIS_URL
-  if (!url) throw new Error('TEST_REDIS_URL is not set: run tests by mocha')
+  if (!url) throw new Error('TEST_REDIS_URL is not set: run the tests with mocha')
   return url
 }
 
-/** One server of it, with an address that a proxy can stand before. */
+/** Returns the URL of one server of it, which a proxy can forward to. */
 export const testRedisServerUrl = () => process.env.TEST_REDIS_SERVER_URL ?? testRedisUrl()
 
 function silentLogger() {
@@ -221,7 +221,7 @@ function silentLogger() {
   return logger
 }
 
-/** Notes the keys that a ledger has forgotten, and how often it flushed. */
+/** Records the keys that an invalidation store has deleted, and the resources that it has flushed. */
 export function recordKeys(): {
   readonly wrapInvalidationStore: (invalidationStore: InvalidationStore) => InvalidationStore
   readonly applied: Set<string>

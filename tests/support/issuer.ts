@@ -2,24 +2,24 @@ import { createServer } from 'node:http'
 import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose'
 import { listen } from '../../shared/server.ts'
 
-/** Signs a token as `issuer`, which may claim anything. */
+/** Claims and expiry of a token. */
 export interface TokenOptions {
   readonly claims?: JWTPayload
-  /** Seconds from now. */
+  /** Lifetime from now; negative for an expired token. */
   readonly expiresInS?: number
 }
 
-/** An issuer of tokens that answers over HTTP, with keys that it makes itself. */
+/** An issuer of tokens that generates its keys and serves them over HTTP. */
 export interface Issuer extends AsyncDisposable {
   readonly issuer: string
   readonly jwksUrl: string
-  /** How often its keys were asked for. */
+  /** Returns the number of requests for its keys. */
   readonly asked: () => number
-  /** Signs with its present key, for the audience `spms`. */
+  /** Signs a token with the current key, for the audience `spms`. */
   sign(options?: TokenOptions): Promise<string>
-  /** Takes another key, and forgets the one before. */
+  /** Replaces the key by a new one. */
   rotate(): Promise<void>
-  /** From now on answers like this: its keys, an error, or nothing at all. */
+  /** Sets the answer to requests for its keys: the keys, status 500, or a body that is not JSON. */
   answer(how: 'keys' | 'error' | 'nonsense'): void
 }
 

@@ -1,6 +1,6 @@
 import fc, { type Arbitrary } from 'fast-check'
 
-/** As much of JSON Schema as the OpenAPI document uses. */
+/** The part of JSON Schema that the OpenAPI document uses. */
 export interface JsonSchema {
   readonly $ref?: string
   readonly type?: string
@@ -13,8 +13,8 @@ export interface JsonSchema {
 }
 
 /**
- * Values that a schema nearly describes: of the right form throughout, but for the parts that are
- * taken from `wrong`, and without regard to limits.
+ * Generates values that almost match a schema: the structure matches, but some parts come from
+ * `wrong`, and limits are ignored.
  */
 export function nearly(
   schema: JsonSchema,

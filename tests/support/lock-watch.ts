@@ -1,17 +1,17 @@
 import { Client } from 'pg'
 import { repeat } from './repeat.ts'
 
-/** How the installer and everybody else wait for each other's locks. */
+/** Observed lock waits of the installer and of other sessions. */
 export interface LockWatch extends AsyncDisposable {
-  /** How often the installer has waited for a table. */
+  /** Returns how often the installer has waited for a lock on a table. */
   waitedFor(table: string): number
-  /** How long each statement has waited behind the installer, by its text; the longest time of each. */
+  /** The longest time that each statement waited for the installer, in ms, by statement text. */
   readonly held: ReadonlyMap<string, number>
 }
 
 const SAMPLE_EVERY_S = 0.01
 
-/** Looks at the locks of a database every 10 ms. Postgres says itself since when somebody waits. */
+/** Polls the locks of a database every 10 ms. `pg_locks.waitstart` has the start of each wait. */
 export async function watchLocks(url: string): Promise<LockWatch> {
   const client = new Client({ connectionString: url, application_name: 'spms-test-lock-watch' })
   await client.connect()

@@ -2,13 +2,13 @@ import { expect } from 'chai'
 import { parseCookie } from 'cookie'
 import { ADMIN_USERNAME, DEVELOPMENT_PASSWORD } from '../../scripts/seed/people.ts'
 
-/** What a browser sends after a log-in. */
+/** Headers that a browser sends after a log-in. */
 export interface SessionHeaders extends Record<string, string> {
   readonly Cookie: string
   readonly 'X-CSRFToken': string
 }
 
-/** Logs a user in at the API of this address; by default the administrator of the seed. */
+/** Logs a user in at the API of this address. By default the user is the administrator of the seed. */
 export async function logIn(
   address: string | undefined,
   username = ADMIN_USERNAME,

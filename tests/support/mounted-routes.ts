@@ -7,12 +7,15 @@ interface Layer {
   readonly route?: Pick<IRoute, 'stack'> | undefined
 }
 
-/** Every method of every route of an application with its whole path, as Express itself holds them. */
+/**
+ * Returns every method of every route of an Express application, with its full path.
+ * @throws if the internals of Express have changed.
+ */
 export const mountedRoutes = (app: Express): RoutedMethod[] => routesIn(app.router.stack, '')
 
 function routesIn(layers: readonly Layer[], prefix: string): RoutedMethod[] {
   return layers.flatMap(({ route, handle, rawPath }) => {
-    if (typeof rawPath !== 'string') throw new Error('Express keeps its paths elsewhere now')
+    if (typeof rawPath !== 'string') throw new Error('Express router layers have no rawPath')
     const path = rawPath === '/' ? prefix : `${prefix}${rawPath}`
     if (route !== undefined) return methodsOf(route, path)
     return isRouter(handle) ? routesIn(handle.stack, path) : []

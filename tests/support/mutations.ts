@@ -2,14 +2,14 @@ import { type Kysely, sql } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import type { Image } from './row-changes.ts'
 
-/** A change of one column of a row; the end of the row where there is no column. */
+/** A change of one column of a row, or its deletion if `column` is null. */
 export interface Mutation {
   readonly table: string
   readonly id: string
   readonly column: string | null
   readonly type: string
   readonly value: string | null
-  /** The rows that this one referred to and, by the change, may not any more; as an image names them. */
+  /** Rows to which the change may remove a reference, as keys of an image. */
   readonly cuts: readonly string[]
 }
 
@@ -18,12 +18,12 @@ interface Column {
   readonly name: string
   readonly type: string
   readonly nullable: boolean
-  /** The table that a foreign key refers to, with all its ids; null for other columns. */
+  /** The table that a foreign key references; null for other columns. `targets` has its ids. */
   readonly references: string | null
   readonly targets: string[] | null
 }
 
-/** Every row's deletion, and for each of its columns the values that may make a difference. */
+/** Lists the deletion of every row, and for each column the values that may affect an answer. */
 export async function listMutations(db: Kysely<Database>, image: Image): Promise<Mutation[]> {
   const rows = [...image.values()]
   const columns = await readColumns(
@@ -54,7 +54,10 @@ export async function listMutations(db: Kysely<Database>, image: Image): Promise
   })
 }
 
-/** Makes the change. Rejects when the database does not allow it. */
+/**
+ * Applies a mutation.
+ * @throws if the database rejects it.
+ */
 export async function applyMutation(
   db: Kysely<Database>,
   { table, id, column, type, value }: Mutation,
@@ -87,7 +90,7 @@ function newValues(
   if (type === 'date') return ['2021-05-05']
   if (type.startsWith('timestamp')) return ['2021-05-05T05:05:05.000005Z']
   if (!type.startsWith('character') && type !== 'text') return [String(Number(value) + 1)]
-  // What another row holds may mean something, such as a kind; so may text that is empty.
+  // A value of another row may have a meaning, such as a kind. So may the empty string.
   const known = others.find((other) => typeof other === 'string' && other !== value)
   return [
     `${typeof value === 'string' ? value : ''}~`,

@@ -2,21 +2,21 @@ import { spawn } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** An `npm start`, as a person at a terminal has it. */
+/** A running `npm start`, as in a terminal. */
 export interface NpmStart {
-  /** All that it has printed. */
+  /** Returns its output so far, stdout and stderr. */
   output(): string
-  /** Waits until it has printed this. Rejects when it ends without. */
+  /** Waits until it has printed this text. Rejects if it ends before. */
   untilPrinted(text: string): Promise<void>
-  /** Resolves with its exit code; `null` when a signal ended it. */
+  /** Resolves with its exit code; `null` if a signal ended it. */
   readonly ended: Promise<number | null>
-  /** Presses Ctrl-C, which reaches npm and everything in its group. */
+  /** Sends SIGINT to npm and its process group, like Ctrl-C. */
   interrupt(): void
-  /** Whatever it has started and is alive, itself included. */
+  /** Returns the ids of npm and of all its descendants that are alive. */
   processes(): Promise<number[]>
 }
 
-/** Runs `npm start` in a folder with this environment on top of a plain one. */
+/** Runs `npm start` in a folder, with the plain environment and these variables. */
 export function npmStart(dir: string, env: NodeJS.ProcessEnv = {}): NpmStart {
   const child = spawn('npm', ['start'], {
     cwd: dir,
@@ -36,7 +36,7 @@ export function npmStart(dir: string, env: NodeJS.ProcessEnv = {}): NpmStart {
     output: () => output,
     async untilPrinted(text) {
       while (!output.includes(text)) {
-        if (hasEnded) throw new Error(`npm start ended without saying '${text}':\n${output}`)
+        if (hasEnded) throw new Error(`npm start ended without printing '${text}':\n${output}`)
         await sleep(20)
       }
     },
@@ -48,7 +48,7 @@ export function npmStart(dir: string, env: NodeJS.ProcessEnv = {}): NpmStart {
   }
 }
 
-/** The environment without what npm, mocha or a developer's shell put there. */
+/** Returns the environment without variables that npm, mocha or a developer's shell set. */
 export function plainEnv(): NodeJS.ProcessEnv {
   const foreign =
     /^(npm_|MOCHA|TEST_|NODE_OPTIONS$|DATABASE_URL$|REDIS_URL$|PORT$|SESSION_SECRETS$)/
@@ -56,7 +56,7 @@ export function plainEnv(): NodeJS.ProcessEnv {
   return Object.fromEntries(kept)
 }
 
-/** Linux only. A zombie is dead: it only waits for somebody to ask how it died. */
+/** Whether a process is alive. Linux only. A zombie counts as dead. */
 export async function isAlive(pid: number): Promise<boolean> {
   return (await readProcess(pid)) !== undefined
 }
@@ -71,7 +71,7 @@ async function findDescendants(pid: number): Promise<number[]> {
   )
   const alive = all.filter((it) => it !== undefined)
   const found = [pid]
-  // Grows while it is walked.
+  // The array grows while it is iterated.
   for (const parent of found) {
     found.push(...alive.filter((it) => it.parent === parent).map((it) => it.pid))
   }
@@ -80,7 +80,7 @@ async function findDescendants(pid: number): Promise<number[]> {
 
 async function readProcess(pid: number) {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
-  // The name in brackets may hold spaces; state and parent follow it.
+  // The name in brackets may contain spaces. State and parent follow it.
   const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return stat === '' || state === 'Z' ? undefined : { pid, parent: Number(parent) }
 }

@@ -4,8 +4,8 @@ import { Pool } from 'pg'
 import type { Database } from '../../db/schema.ts'
 
 /**
- * A database with one session that plans each statement once, however often it is run: for tests
- * that load the same answers thousands of times, where planning takes most of the time.
+ * Opens a database with one session that plans each statement only once. For tests that run the
+ * same queries thousands of times, where planning would take most of the time.
  */
 export function openPrepared(url: string): Kysely<Database> {
   const pool = new Pool({

@@ -10,44 +10,44 @@ import { run } from '../../scripts/servers/run.ts'
 import { compileRules } from '../../shared/cache/compile.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
-/** A Postgres of one test's own, which it may stop, crash and start again at the same address. */
+/** A private Postgres server that a test can stop, crash and restart at the same address. */
 export interface PrivatePostgres extends AsyncDisposable {
-  /** A database with triggers. */
+  /** URL of a database with triggers. */
   readonly url: string
-  /** Where its data and its password stand. */
+  /** Folder of its data and its password. */
   readonly home: string
-  /** Ends it as an operator does. */
+  /** Stops it with a regular shutdown. */
   stop(): Promise<void>
-  /** Ends it as a failed machine does: what was not written by then is lost. */
+  /** Stops it with SIGKILL. Unwritten data is lost. */
   crash(): Promise<void>
   start(): Promise<void>
 }
 
 export interface CopyablePostgres extends PrivatePostgres {
-  /** Starts a server on a copy of its files, which must not change meanwhile: stop it first. */
+  /** Starts a server on a copy of its files. Stop this server first. */
   copy(options?: CopyOptions): Promise<CopyablePostgres>
 }
 
 export interface CopyOptions {
-  /** At the address of the one that was copied, instead of one of its own. */
+  /** Whether the copy gets the address of the original instead of a new one. */
   readonly inItsPlace?: boolean
-  /** As a standby to which nothing comes any more; it can be promoted. */
+  /** Whether the copy is a standby. It replicates from no server, and can be promoted. */
   readonly standby?: boolean
 }
 
 export interface PrivatePostgresOptions {
-  /** Further settings of the server. */
+  /** Additional settings of the server. */
   readonly settings?: Readonly<Record<string, string | number>>
-  /** By default with a small seed. */
+  /** Whether to insert a small seed; by default true. */
   readonly seeded?: boolean
-  /** Installs the triggers; by default a superuser does. */
+  /** Installs the triggers; by default as a superuser. */
   readonly install?: (url: string) => Promise<unknown>
 }
 
 let servers = 0
 const newName = () => `test-${process.pid}-${++servers}`
 
-/** Starts one. */
+/** Starts a private Postgres server. */
 export async function startPrivatePostgres({
   settings = {},
   seeded = true,
@@ -86,7 +86,7 @@ function control(open: Open, name: string, started: PostgresServer): CopyablePos
     async copy({ inItsPlace = false, standby = false } = {}) {
       const copied = newName()
       const homeOfCopy = join(home, '..', copied)
-      // With their owner, who is not always the one that runs the tests.
+      // Keeps the owner, which is another user if root runs the tests.
       await run('cp', ['-a', home, homeOfCopy])
       if (standby) {
         const data = join(homeOfCopy, 'data')

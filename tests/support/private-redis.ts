@@ -5,22 +5,22 @@ import { Redis } from 'ioredis'
 import { stateDir } from '../../scripts/paths.ts'
 import { type RedisServer, startRedis } from '../../scripts/servers/redis.ts'
 
-/** A Redis of one test's own, which it may stop, freeze and start again at the same address. */
+/** A private Redis that a test can stop, freeze and restart at the same address. */
 export interface PrivateRedis extends AsyncDisposable {
   readonly url: string
   readonly port: number
-  /** Ends it at once, as SIGKILL does, and waits until it is gone. What it held is lost. */
+  /** Stops it with SIGKILL, and waits until it has ended. Unsaved data is lost. */
   stop(): Promise<void>
-  /** Starts it again on the same port: with what was last saved, or empty. */
+  /** Restarts it on the same port, with the last saved data. */
   start(): Promise<void>
-  /** Writes all that it holds to a file. */
+  /** Saves its data to a file. */
   save(): Promise<void>
-  /** Holds it still, as SIGSTOP does: connections stay open and nothing answers. */
+  /** Suspends it with SIGSTOP: connections stay open without answers. */
   freeze(): Promise<void>
   thaw(): Promise<void>
 }
 
-/** Starts a private Redis, on a free port unless one is given, with more environment if there is any. */
+/** Starts a private Redis, by default on a free port. `env` adds to its environment. */
 export async function startPrivateRedis(
   port?: number,
   env: NodeJS.ProcessEnv = {},

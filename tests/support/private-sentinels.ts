@@ -3,12 +3,12 @@ import { findFreePort } from '../../scripts/servers/port.ts'
 import { type RedisProcess, startRedisProcess } from './redis-process.ts'
 import { until } from './until.ts'
 
-/** A master, its replica, and sentinels that elect another master when it is gone. */
+/** A Redis master, a replica, and sentinels that fail over when the master is down. */
 export interface PrivateSentinels extends AsyncDisposable {
   readonly url: string
-  /** The server that is master at first, itself. */
+  /** URL of the server that is the first master, without the sentinels. */
   readonly firstUrl: string
-  /** Kills the master and waits until the sentinels name the other; the old one comes back as its replica. */
+  /** Kills the master and waits for the failover. Then restarts the old master as a replica. */
   failOver(): Promise<void>
 }
 
@@ -17,8 +17,9 @@ const SENTINELS = 3
 const PASSWORD = 'secret'
 
 /**
- * Starts them. A server counts as gone after two seconds: on a busy machine also one that is
- * there, so who wants no failover asks for more, and nobody relies on which is master.
+ * Starts the servers and sentinels.
+ * @param goneAfterMs - `down-after-milliseconds`. On a busy machine the default may cause a failover
+ * of a running server, so tests must not depend on which server is master.
  */
 export async function startPrivateSentinels(goneAfterMs = 2_000): Promise<PrivateSentinels> {
   const processes: RedisProcess[] = []
@@ -58,7 +59,7 @@ export async function startPrivateSentinels(goneAfterMs = 2_000): Promise<Privat
       const address = await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', MASTER)
       return Number((address as string[])[1])
     })
-  /** All sentinels know each other and a replica that could be elected. */
+  /** Whether all sentinels know each other and a replica that can be promoted. */
   const areReady = () =>
     ask(async (sentinel) => {
       const state = (await sentinel.call('SENTINEL', 'MASTER', MASTER)) as string[]

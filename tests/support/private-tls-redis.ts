@@ -5,16 +5,16 @@ import { generate } from 'selfsigned'
 import { findFreePort } from '../../scripts/servers/port.ts'
 import { startRedisProcess } from './redis-process.ts'
 
-/** A server that is reached as a managed one is: encrypted, with a user and a password. */
+/** A Redis with TLS, user and password, like a managed one. */
 export interface PrivateTlsRedis extends AsyncDisposable {
   readonly url: string
-  /** The same server without TLS, for what stands between. */
+  /** URL of the same server without TLS, for proxies. */
   readonly serverUrl: string
-  /** Who vouches for its certificate, for `NODE_EXTRA_CA_CERTS`. */
+  /** Path of the CA certificate, for `NODE_EXTRA_CA_CERTS`. */
   readonly authority: string
 }
 
-/** Starts one; its certificate is made here, for `localhost`. */
+/** Starts a Redis with TLS, and creates a self-signed certificate for `localhost`. */
 export async function startPrivateTlsRedis(): Promise<PrivateTlsRedis> {
   const dir = await mkdtemp(join(tmpdir(), 'spms-tls-'))
   const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], {

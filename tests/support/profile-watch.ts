@@ -3,28 +3,28 @@ import type { Client } from 'pg'
 import type { System } from './system.ts'
 import { until } from './until.ts'
 
-/** What a read was shown, and for how long that had been superseded when it asked. */
+/** A read, and how long its value had been superseded before the request. */
 export interface Sighting {
-  /** The first word of `Cache-Status` after our name. */
+  /** The first parameter of `Cache-Status`. */
   readonly cache: string | undefined
-  /** Why the cache was not used, if it says so. */
+  /** The `detail` parameter of `Cache-Status`. */
   readonly detail: string | undefined
-  /** 0 for what was current, or written while this was asked for. */
+  /** 0 for a value that was current, or written during the request. */
   readonly staleMs: number
 }
 
-/** Changes public profiles, remembers when, and tells how old it is what readers are shown. */
+/** Writes public profiles, and measures the staleness of reads. */
 export interface ProfileWatch {
   readonly ids: readonly string[]
-  /** Gives a profile a value that none ever had. */
+  /** Writes a unique value to a profile. */
   write(id: string): Promise<void>
-  /** Reads as a browser does, which asks whether its copy is still good. */
+  /** Reads a profile like a browser, with `If-None-Match` for its copy. */
   read(id: string, api?: number): Promise<Sighting>
-  /** Waits until an API answers the newest value from the cache. */
+  /** Waits until an API serves the newest value from the cache. */
   untilHit(id: string, api?: number): Promise<void>
 }
 
-/** Watches some profiles that everybody may see; they are written on `writer`. */
+/** Watches some public profiles, which are written through `writer`. */
 export async function watchProfiles(
   system: System,
   writer: Client,
@@ -35,9 +35,9 @@ export async function watchProfiles(
      where not p.is_hidden and u.is_active and u.is_staff order by p.id limit $1`,
     [count],
   )
-  /** Which values a profile had, and when the commit of each had returned at the latest. */
+  /** The values of each profile, with the time after their commit. */
   const histories = new Map<string, { readonly value: string; readonly sinceMs: number }[]>()
-  /** What a browser of each process would hold. */
+  /** The last response from each process, for conditional requests. */
   const copies = new Map<string, { readonly etag: string; readonly about: string | undefined }>()
   const pathOf = (id: string) => `users/staffprofiles/${id}/hero`
   let writes = 0
@@ -67,7 +67,7 @@ export async function watchProfiles(
       const about = status === 304 ? copy?.about : String(JSON.parse(text).about)
       copies.set(`${api} ${id}`, { etag: headers.get('etag') ?? '', about })
       const at = history.findIndex(({ value }) => value === about)
-      // A value that is not in the history was written while this was asked for.
+      // A value that is not in the history was written during the request.
       const next = at < 0 ? undefined : history[at + 1]
       return {
         cache,

@@ -1,4 +1,4 @@
-/** What tests take projects of these statuses for, whatever the product says. */
+/** Groups of project statuses, defined independently of the product. */
 export const ACTIVE = [
   'new',
   'pending',

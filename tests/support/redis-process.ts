@@ -6,16 +6,19 @@ import { stateDir } from '../../scripts/paths.ts'
 import { findRedisProgram } from '../../scripts/servers/redis-program.ts'
 import { startProcess } from '../../scripts/servers/server-process.ts'
 
-/** A server or a sentinel with settings of its own. */
+/** A Redis server or sentinel with its own settings. */
 export interface RedisProcess extends AsyncDisposable {
   readonly port: number
-  /** Ends it at once. */
+  /** Stops it with SIGKILL. */
   kill(): Promise<void>
-  /** Starts it again with what it has written into its file of settings. */
+  /** Restarts it with its settings file, which it may have rewritten. */
   start(): Promise<void>
 }
 
-/** Starts one from lines of a file of settings, on a port without TLS, and waits until it answers there. */
+/**
+ * Starts a server with these lines in its settings file, and waits until it answers on `port`, without TLS.
+ * @throws if Redis is only available as a Docker image.
+ */
 export async function startRedisProcess(
   port: number,
   settings: readonly string[],
@@ -23,7 +26,8 @@ export async function startRedisProcess(
   environment: NodeJS.ProcessEnv = {},
 ): Promise<RedisProcess> {
   const program = await findRedisProgram(stateDir, process.env, () => {})
-  if (program.image !== undefined) throw new Error('this needs a Redis server outside Docker')
+  if (program.image !== undefined)
+    throw new Error('this test requires a Redis server outside Docker')
   const { command, env } = program
   const dir = await mkdtemp(join(tmpdir(), 'spms-redis-'))
   const file = join(dir, 'redis.conf')
@@ -40,7 +44,7 @@ export async function startRedisProcess(
     })
     const client = new Redis(port, { retryStrategy: () => 20, maxRetriesPerRequest: null })
     client.on('error', () => {})
-    // One that asks for a password answers, too.
+    // An authentication error is also an answer.
     await client.ping().catch(() => undefined)
     client.disconnect()
     return started

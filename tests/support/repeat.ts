@@ -1,10 +1,10 @@
-/** Work that goes on until it is stopped. */
+/** Work that repeats until it is stopped. */
 export interface Repetition extends AsyncDisposable {
-  /** Lets the round that runs come to its end; rejects when one failed. Returns how many there were. */
+  /** Waits for the current round. Returns the number of rounds. Rejects if a round failed. */
   stop(): Promise<number>
 }
 
-/** Does something again and again, counting from 1, until stopped or failed. */
+/** Repeats work until it is stopped or fails. Rounds are counted from 1. */
 export function repeat(work: (round: number) => Promise<unknown>): Repetition {
   const stopping = new AbortController()
   const working = (async () => {
@@ -16,7 +16,7 @@ export function repeat(work: (round: number) => Promise<unknown>): Repetition {
     stopping.abort()
     return working
   }
-  // A failure is heard where it is stopped.
+  // `stop()` reports a failure.
   working.catch(() => {})
   return {
     stop,

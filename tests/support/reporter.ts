@@ -3,18 +3,18 @@ import { join, relative } from 'node:path'
 import { type MochaOptions, reporters, type Runnable, Runner } from 'mocha'
 import { stateDir } from '../../scripts/paths.ts'
 
-/** What a test run came to, for those who read no text. */
+/** The result of a test run, for programs. */
 export interface TestReport {
   readonly passed: number
   readonly failed: number
   readonly skipped: number
-  /** How long the tests of each file took, hooks included, in seconds, the longest first. */
+  /** Duration of each file with its hooks, in seconds, the longest first. */
   readonly seconds: Readonly<Record<string, number>>
 }
 
 /**
- * Prints as `spec` does, and leaves the counts in `.spms/test-report.json`.
- * A default export, because mocha takes a reporter in no other way.
+ * Prints like `spec`, and writes the results to `.spms/test-report.json`.
+ * Mocha requires a default export.
  */
 export default class SpecWithReport extends reporters.Spec {
   constructor(runner: Runner, options?: MochaOptions) {

@@ -2,16 +2,13 @@ import type { QueryConfig } from 'pg'
 import type { WorkerSession } from '../../db/event-log/session.ts'
 import type { Redis } from '../../shared/redis.ts'
 
-/** A piece of a program text, and what stands in its place. */
+/** A part of a program text, and its replacement. */
 export interface Rewriting {
   readonly part: string
   readonly by: string
 }
 
-/**
- * A session that sends its statements with a piece rewritten: what a test takes out of the SQL of
- * the product is then really sent to Postgres.
- */
+/** Makes a session replace a part of each statement, so that a test can disable SQL of the product. */
 export function rewriteSql(session: WorkerSession, { part, by }: Rewriting): WorkerSession {
   const { client } = session
   const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>
@@ -24,7 +21,7 @@ export function rewriteSql(session: WorkerSession, { part, by }: Rewriting): Wor
   return session
 }
 
-/** A connection whose scripts are defined with a piece rewritten. */
+/** Makes a connection replace a part of each Lua script that is defined later. */
 export function rewriteScripts(redis: Redis, { part, by }: Rewriting): Redis {
   const define = redis.defineCommand.bind(redis)
   redis.defineCommand = (name, definition) =>

@@ -6,17 +6,17 @@ import { isLookup, type Rule } from '../../shared/cache/rule.ts'
 
 type Row = Readonly<Record<string, unknown>>
 
-/** One row before and after: null where it did not exist. */
+/** A row before and after a change; null if it did not exist. */
 export interface RowChange {
   readonly table: string
   readonly before: Row | null
   readonly after: Row | null
 }
 
-/** Every row of some tables, by table and id. */
+/** All rows of some tables, by table and id. */
 export type Image = ReadonlyMap<string, Omit<RowChange, 'before' | 'after'> & { readonly row: Row }>
 
-/** Takes the image of these tables, as the transaction sees them. */
+/** Reads all rows of these tables in the transaction's snapshot. */
 export async function takeImage(db: Kysely<Database>, tables: Iterable<string>): Promise<Image> {
   const parts = [...tables].map(
     (table) => sql`
@@ -29,7 +29,7 @@ export async function takeImage(db: Kysely<Database>, tables: Iterable<string>):
   return new Map(rows.map(({ table, id, row }) => [`${table} ${id}`, { table, row }]))
 }
 
-/** The same image with one table as it is now. */
+/** Returns the image with one table read again. */
 export async function retakeTable(
   db: Kysely<Database>,
   image: Image,
@@ -39,7 +39,7 @@ export async function retakeTable(
   return new Map([...others, ...(await takeImage(db, [table]))])
 }
 
-/** What changed between two images. Whatever cascades is seen too; another id is another row. */
+/** Returns the changes between two images, cascades included. A changed id counts as another row. */
 export function changesBetween(before: Image, after: Image): RowChange[] {
   return [...new Set([...before.keys(), ...after.keys()])].flatMap((key) => {
     const [old, now] = [before.get(key), after.get(key)]
@@ -48,19 +48,19 @@ export function changesBetween(before: Image, after: Image): RowChange[] {
   })
 }
 
-/** The columns that a change touches: every one where a row came or went. */
+/** Returns the columns that differ; all columns of an inserted or deleted row. */
 export const columnsChanged = ({ before, after }: RowChange): string[] =>
   Object.keys(before ?? after ?? {}).filter(
     (column) => JSON.stringify(before?.[column]) !== JSON.stringify(after?.[column]),
   )
 
-/** The same changes, undone. */
+/** Returns the inverse changes. */
 export const undo = (changes: readonly RowChange[]): RowChange[] =>
   changes.map(({ table, before, after }) => ({ table, before: after, after: before }))
 
 /**
- * The keys of the entries that the rules of a resource name for these changes. Written from what
- * rules mean, without the triggers and the invalidator; lookups see what the transaction sees.
+ * Returns the keys of the entries that the rules of a resource name for these changes. This is an
+ * independent implementation, without triggers and invalidator. Lookups run in the transaction.
  */
 export async function entriesNamed(
   db: Kysely<Database>,

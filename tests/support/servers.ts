@@ -10,15 +10,15 @@ import { startRedis } from '../../scripts/servers/redis.ts'
 import { startPrivateSentinels } from './private-sentinels.ts'
 import { startPrivateTlsRedis } from './private-tls-redis.ts'
 
-/** Ends a server of the test run. */
+/** Stops a server of the test run. */
 type Stop = () => Promise<unknown>
 
 const stops: Stop[] = []
 
 /**
- * Starts a Postgres and a Redis for each job of the run, and leaves the addresses of this job's in
- * `TEST_DATABASE_URL` (superuser, database `postgres`) and `TEST_REDIS_URL`.
- * Jobs share no server: a test may empty its Redis or change its settings.
+ * Starts a Postgres and a Redis for each job of the run. Sets `TEST_DATABASE_URL` (superuser,
+ * database `postgres`) and `TEST_REDIS_URL` to those of this job. Jobs share no server, since a
+ * test may flush its Redis or change its settings.
  */
 export async function mochaGlobalSetup(): Promise<void> {
   endWithParent()
@@ -26,12 +26,12 @@ export async function mochaGlobalSetup(): Promise<void> {
   if (env.TEST_DATABASE_URL && env.TEST_REDIS_URL) return
   const start = env.TEST_SERVICES === 'containers' ? startContainers : startEmbedded
   try {
-    // One after the other: the first may have to unpack what the next one only starts.
+    // Sequential: the first start may have to unpack the programs.
     for (let job = 0; job < jobsOf(process.argv); job++) {
       Object.assign(env, addressesOf(await start(env, job), `_${job}`))
     }
   } catch (error) {
-    // Mocha tears down only what was set up.
+    // Mocha does not call the teardown after a failed setup.
     await mochaGlobalTeardown()
     throw error
   }
@@ -49,7 +49,7 @@ function addressesOf(
   }
 }
 
-/** How many files mocha runs at the same time. */
+/** Returns how many files mocha runs in parallel. */
 function jobsOf(argv: readonly string[]): number {
   const { values } = parseArgs({
     args: argv.slice(2),
@@ -66,10 +66,10 @@ function useServersOfJob(job: number | string): void {
   }
 }
 
-// Mocha loads this file in each of its workers, and runs the setup in their parent only.
+// Mocha loads this file in each worker, but runs the setup only in the parent.
 if (process.env.MOCHA_WORKER_ID !== undefined) useServersOfJob(process.env.MOCHA_WORKER_ID)
 
-/** Ends what the setup started, newest first. */
+/** Stops the servers that the setup started, newest first. */
 export async function mochaGlobalTeardown(): Promise<void> {
   for (const stop of stops.toReversed()) await stop()
 }
@@ -77,7 +77,7 @@ export async function mochaGlobalTeardown(): Promise<void> {
 interface Services {
   readonly databaseUrl: string
   readonly redisUrl: string
-  /** One server of it, for what stands between. */
+  /** Address of one of its servers, for proxies. */
   readonly redisServerUrl?: string
 }
 
@@ -92,7 +92,7 @@ async function startEmbedded(env: NodeJS.ProcessEnv, job: number): Promise<Servi
   return { databaseUrl: postgres.url, ...(await startEmbeddedRedis(env)) }
 }
 
-/** The kind that `TEST_REDIS` names; everything that speaks to Redis is tested on each. */
+/** Starts the kind of Redis that `TEST_REDIS` names. All tests that use Redis run on each kind. */
 async function startEmbeddedRedis(env: NodeJS.ProcessEnv) {
   if (env.TEST_REDIS === 'sentinels') {
     const redis = await startPrivateSentinels(60_000)
@@ -102,7 +102,7 @@ async function startEmbeddedRedis(env: NodeJS.ProcessEnv) {
   if (env.TEST_REDIS === 'tls') {
     const redis = await startPrivateTlsRedis()
     stops.push(async () => redis[Symbol.asyncDispose]())
-    // Node reads who is to be trusted when it starts; that it checks has a test of its own.
+    // Node reads trusted CAs only at its start. Another test checks that certificates are verified.
     env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
     return { redisUrl: redis.url, redisServerUrl: redis.serverUrl }
   }
@@ -127,7 +127,7 @@ async function startContainers(env: NodeJS.ProcessEnv): Promise<Services> {
   return { databaseUrl: postgres.getConnectionUri(), redisUrl: redis.getConnectionUrl() }
 }
 
-/** Mocha runs the tests in a child of its own, which would outlive it. */
+/** Exits when the parent process ends: mocha's child process would outlive it. */
 function endWithParent(): void {
   const parent = process.ppid
   setInterval(() => {
@@ -135,7 +135,7 @@ function endWithParent(): void {
   }, 500).unref()
 }
 
-/** Folders of test runs that were ended before they could tidy up. */
+/** Deletes files of test runs that ended without a teardown. */
 async function removeLeftovers(serverFolder: string): Promise<void> {
   for (const folder of new Set([serverFolder, stateDir])) {
     for (const name of await readdir(folder)) {

@@ -1,7 +1,10 @@
 import { createSessions } from '../../api/session/session.ts'
 import { SYSTEM_SECRET } from './system.ts'
 
-/** What a browser sends with a session: its cookie, and the CSRF token that belongs to it. */
+/**
+ * Returns the headers that a browser sends with a session: its cookie and its CSRF token.
+ * @throws if the token is not a valid session.
+ */
 export async function sessionHeaders(
   token: string,
   secret = SYSTEM_SECRET,

@@ -6,14 +6,14 @@ import { unpackProgram } from '../../scripts/servers/packaged-program.ts'
 import { findFreePort } from '../../scripts/servers/port.ts'
 import { startRedisProcess } from './redis-process.ts'
 
-/** A Redis whose clock a test can set. */
+/** A Redis whose wall clock a test can set. */
 export interface SteppingRedis extends AsyncDisposable {
   readonly url: string
-  /** Lets its clock differ from the machine's by so much from now on. */
+  /** Sets the offset of its clock from the machine's. */
   setClock(differenceMs: number): Promise<void>
 }
 
-/** Starts a Redis under libfaketime; `undefined` on a machine that has no package of it. */
+/** Starts a Redis under libfaketime. Returns `undefined` if no package of it is available. */
 export async function startSteppingRedis(): Promise<SteppingRedis | undefined> {
   const library = await findLibrary().catch(() => undefined)
   if (library === undefined) return undefined
@@ -24,7 +24,7 @@ export async function startSteppingRedis(): Promise<SteppingRedis | undefined> {
   await setClock(0)
   const port = await findFreePort()
   const server = await startRedisProcess(port, [], [], {
-    // The allocator of Redis asks for the time before the library is ready; that of libc does not.
+    // libc makes Redis use its allocator: jemalloc reads the clock before libfaketime is ready.
     LD_PRELOAD: `${library} libc.so.6`,
     FAKETIME_TIMESTAMP_FILE: file,
     FAKETIME_NO_CACHE: '1',

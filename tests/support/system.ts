@@ -10,65 +10,65 @@ import { compiled } from './compiled.ts'
 import { until } from './until.ts'
 
 export interface SystemOptions {
-  /** How many API processes. */
+  /** Number of API processes. */
   readonly apis?: number
-  /** A database with seed and triggers; by default one of this system's own. */
+  /** Database with seed and triggers; by default a new one. */
   readonly databaseUrl?: string
   /** By default the Redis of the test run. */
   readonly redisUrl?: string
-  /** Of every key; by default one that no other test uses. */
+  /** Key prefix; by default a unique one. */
   readonly prefix?: string
-  /** More environment for all processes. */
+  /** Additional environment of all processes. */
   readonly env?: NodeJS.ProcessEnv
-  /** More of it for the APIs alone, and for the invalidators alone. */
+  /** Additional environment of the APIs only, and of the invalidators only. */
   readonly apiEnv?: NodeJS.ProcessEnv
   readonly invalidatorEnv?: NodeJS.ProcessEnv
-  /** SQL that fills the database, instead of the seed. */
+  /** SQL that inserts the data, instead of the seed. */
   readonly world?: string
-  /** Where the log of all processes goes; by default nowhere. */
+  /** Log file of all processes; by default none. */
   readonly logPath?: string
 }
 
-/** API processes and an invalidator on a seeded database of their own, as `npm start` runs them. */
+/** API processes and an invalidator on their own seeded database, as with `npm start`. */
 export interface System extends AsyncDisposable {
   readonly databaseUrl: string
   readonly prefix: string
   /** Base addresses of the APIs, without `/api/v1`. */
   readonly apis: readonly string[]
-  /** A connection that a DBA could have. */
+  /** A superuser's connection to the database. */
   readonly sql: Client
   readonly invalidator: Invalidator
-  /** Replaces an API as a rolling deploy does: another takes its requests, and it ends what it has. */
+  /** Replaces an API as in a rolling deployment: starts a new process, then stops the old one gracefully. */
   replaceApi(api: number): Promise<void>
   /**
-   * Starts one more invalidator, with this environment on top of the others'; kill it as the first.
-   * Unless it may never be ready, it is when this resolves.
+   * Starts one more invalidator with additional environment. Resolves when it is ready, or with
+   * `mayStandBy` when it is alive.
    */
   addInvalidator(env?: NodeJS.ProcessEnv, options?: { mayStandBy?: boolean }): Promise<Invalidator>
-  /** Starts one more API, which is none of `apis`, with this environment on top of the others'. */
+  /** Starts one more API with additional environment. It is not in `apis`. */
   addApi(env?: NodeJS.ProcessEnv): Promise<AddedApi>
-  /** Reads a path under `/api/v1`, by default from the first API. */
+  /** Sends a GET request for a path below `/api/v1`, by default to the first API. */
   get(path: string, headers?: Record<string, string>, api?: number): Promise<Reply>
-  /** What each living process tells at `/metrics`. */
+  /** Returns the text of `/metrics` of each running process. */
   scrape(): Promise<readonly string[]>
-  /** The sum of a metric's samples over all living processes, those whose labels contain `labels`. */
+  /** Returns the sum of a metric over all running processes, for samples whose labels contain `labels`. */
   metric(name: string, labels?: string): Promise<number>
 }
 
-/** An invalidator of a system, which may have to do without it. */
+/** An invalidator process that a test can stop and restart. */
 export interface Invalidator {
-  /** Ends it at once, as SIGKILL does. */
+  /** Stops it with SIGKILL. */
   kill(): Promise<void>
-  /** Starts it again unless it runs, and waits until it works. */
+  /** Starts it unless it runs, and waits until it is ready. */
   start(): Promise<void>
-  /** Starts another in its place, and then ends it as a deploy does. */
+  /** Starts a new process, then stops the old one gracefully, as in a deployment. */
   replace(): Promise<void>
-  /** Holds it still, as SIGSTOP does. */
+  /** Suspends it with SIGSTOP. */
   freeze(): void
   thaw(): void
 }
 
-/** An API beside those of a system. */
+/** An additional API process. */
 export interface AddedApi {
   readonly address: string
   stop(): Promise<void>
@@ -78,14 +78,14 @@ export interface Reply {
   readonly status: number
   readonly headers: Headers
   readonly text: string
-  /** The first word of `Cache-Status` after our name: `hit`, `fwd=miss`, ... */
+  /** The first parameter of `Cache-Status`: `hit`, `fwd=miss`, ... */
   readonly cache: string | undefined
 }
 
-/** Signs the sessions of a system. */
+/** Secret that signs the sessions of a system. */
 export const SYSTEM_SECRET = 'a secret that only the tests know of and no other'
 
-/** Starts a system and waits until its cache is in use. */
+/** Starts a system and waits until its APIs use the cache. */
 export async function startSystem(options: SystemOptions = {}): Promise<System> {
   const closers: (() => Promise<unknown>)[] = []
   const close = async () => {
@@ -106,7 +106,7 @@ async function start(
 ): Promise<System> {
   const url = databaseUrl ?? (await ownDatabase(closers, world === undefined))
   const sql = new Client({ connectionString: url })
-  // Some tests take the server away.
+  // Some tests stop the server.
   sql.on('error', () => {})
   await sql.connect()
   closers.push(() => sql.end())
@@ -120,7 +120,7 @@ async function start(
     CACHE_PREFIX: prefix,
     SESSION_SECRETS: SYSTEM_SECRET,
     RATE_LIMIT_PER_S: '0',
-    // As many as the hashes of the seed have.
+    // The number of iterations in the hashes of the seed.
     PASSWORD_ITERATIONS: '1000',
     SEARCHES_PER_MINUTE: '0',
     EXPORTS_PER_MINUTE: '0',
@@ -239,7 +239,7 @@ async function startOne(main: string, env: NodeJS.ProcessEnv, logPath?: string) 
   const child = spawn(process.execPath, ['--enable-source-maps', await compiled(main)], {
     cwd: root,
     env: { ...env, PORT: `${port}`, METRICS_PORT: `${metricsPort}`, SPMS_PARENT_FD: '3' },
-    // Some tests cause errors on purpose, so it is not shown.
+    // Stdout is not shown, since some tests cause errors on purpose.
     stdio: ['ignore', log?.fd ?? 'ignore', 'inherit', 'pipe'],
   })
   await log?.close()
@@ -259,7 +259,7 @@ async function startOne(main: string, env: NodeJS.ProcessEnv, logPath?: string) 
       stopping = true
       if (child.exitCode === null && child.signalCode === null) {
         child.kill(signal)
-        // One that is held still hears nothing else.
+        // A suspended process handles SIGTERM only after SIGCONT.
         child.kill('SIGCONT')
       }
       await ended

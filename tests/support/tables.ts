@@ -3,22 +3,22 @@ import type { Database } from '../../db/schema.ts'
 
 type Value = string | number | boolean | null | readonly number[]
 
-/** A row as JSON: ids are numbers, times are text in Perth's time. */
+/** A row as JSON. Ids are numbers; times are text in the time zone of Perth. */
 export type Row = Readonly<Record<string, Value>>
 
 type Table = keyof Database
 
-/** Whole tables in memory, for a test that joins them by itself. */
+/** Whole tables in memory, for tests that compute joins themselves. */
 export interface Tables {
-  /** The rows that hold this value in a column, by id. */
+  /** Returns the rows with this value in a column, ordered by id. */
   readonly all: (table: Table, column: string, value: Value | undefined) => readonly Row[]
-  /** The first of them. */
+  /** Returns the first of these rows. */
   readonly one: (table: Table, column: string, value: Value | undefined) => Row | undefined
-  /** Every row, by id. */
+  /** Returns all rows, ordered by id. */
   readonly every: (table: Table) => readonly Row[]
 }
 
-/** Reads these tables as they are now. */
+/** Reads the current rows of these tables. */
 export async function readTables(db: Kysely<Database>, names: readonly Table[]): Promise<Tables> {
   const tables = new Map<Table, readonly Row[]>()
   await db.transaction().execute(async (trx) => {

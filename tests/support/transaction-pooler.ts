@@ -3,13 +3,13 @@ import { createServer, Socket } from 'node:net'
 import { Client } from 'pg'
 import { findFreePort } from '../../scripts/servers/port.ts'
 
-/** A pooler in front of Postgres that gives out a server's connection for one transaction. */
+/** A transaction-mode pooler in front of Postgres. */
 export interface TransactionPooler extends AsyncDisposable {
-  /** The address to use in the place of the server's. */
+  /** URL that replaces the server's. */
   readonly url: string
 }
 
-/** A connection to Postgres that is logged in, and whoever has it now. */
+/** An authenticated connection to Postgres, and the client that currently uses it. */
 interface Backend {
   readonly socket: Socket
   holder: Socket | null
@@ -19,7 +19,7 @@ const AUTHENTICATED = Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, 0])
 const READY = Buffer.from([0x5a, 0, 0, 0, 5, 0x49])
 const TERMINATE = 0x58
 
-/** Starts it. It takes anybody, and what it is used for has to be simple queries with small answers. */
+/** Starts a pooler. It authenticates no client, and supports only simple queries with small results. */
 export async function startTransactionPooler(serverUrl: string): Promise<TransactionPooler> {
   const backends: Backend[] = []
   const clients = new Set<Socket>()
@@ -37,7 +37,7 @@ export async function startTransactionPooler(serverUrl: string): Promise<Transac
   const server = createServer((socket) => {
     clients.add(socket)
     socket.on('error', () => {})
-    // What a client leaves open would be open for whoever has the connection next.
+    // Closes the backend with its client: the next client would inherit an open transaction.
     socket.on('close', () => {
       clients.delete(socket)
       const held = backends.findIndex(({ holder }) => holder === socket)
@@ -48,7 +48,7 @@ export async function startTransactionPooler(serverUrl: string): Promise<Transac
       socket.write(Buffer.concat([AUTHENTICATED, READY]))
       socket.on('data', (message) => {
         if (message[0] === TERMINATE) return
-        // In their order, also while a connection is being opened for the first.
+        // Keeps the order of messages while a connection is being opened.
         sent = sent
           .then(async () => void (await take(socket)).socket.write(message))
           .catch(() => void socket.destroy())
@@ -78,7 +78,7 @@ async function openBackend(url: string, holder: Socket): Promise<Backend> {
   client.on('error', () => {})
   await client.connect()
   const backend: Backend = { socket, holder }
-  // From here on the bytes are for whoever has the connection.
+  // From now on the bytes are forwarded to the client that uses the connection.
   socket.removeAllListeners('data')
   socket.on('data', (answer) => {
     backend.holder?.write(answer)

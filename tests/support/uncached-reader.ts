@@ -4,7 +4,7 @@ import { TimeBudget } from '../../shared/cache/time-budget.ts'
 import { etagOf } from '../../shared/cache/cached-value.ts'
 import type { Reader } from '../../shared/cache/reader.ts'
 
-/** A reader without a cache: everything it answers comes from Postgres. */
+/** Creates a reader without a cache, which loads every answer from Postgres. */
 export function createUncachedReader(db: Kysely<Database>): Reader {
   const query: Reader['query'] = (work) =>
     db.transaction().setIsolationLevel('repeatable read').setAccessMode('read only').execute(work)
