@@ -10,7 +10,7 @@ import { type AccessRow, type Kind, KINDS, probeAccess } from './probe.ts'
 
 const KIND_NAMES = Object.keys(KINDS) as Kind[]
 
-/** The read that shows what a write changes, where that is no part of its path. */
+/** The GET route that shows what a write changes, where the paths do not match. */
 const SHOWN_BY: Readonly<Record<string, string>> = {
   '/caretakers/requests/:id': '/adminoptions/tasks/:id',
 }
@@ -23,7 +23,7 @@ describe('access to the API', function () {
     rows = await probeAccess()
   })
 
-  it('matches docs/access.md for every kind of user; else run `npm run docs`', async () => {
+  it('matches docs/access.md, which `npm run docs` generates', async () => {
     const written = await readFile(join(root, 'docs/access.md'), 'utf8')
     expect(describeAccess(rows)).to.equal(written)
   })
@@ -36,7 +36,7 @@ describe('access to the API', function () {
     expect(missing).to.deep.equal([])
   })
 
-  it('is given to superusers except where only the user concerned decides', () => {
+  it('is granted to superusers except where only the affected user decides', () => {
     const rejected = rows
       .filter(({ access, target }) => access.superuser === 403 && target !== 'missing')
       .map(({ method, path }) => `${method} ${path}`)
@@ -47,7 +47,7 @@ describe('access to the API', function () {
     ])
   })
 
-  it('is refused to anonymous requests with 401, whatever they name', () => {
+  it('is denied to anonymous requests with 401 for existing and missing rows alike', () => {
     for (const { method, path, access, target } of rows) {
       const same = rows.filter((row) => row.path === path && row.method === method)
       const isClosed = same.some((row) => row.access.anonymous === 401)
@@ -55,26 +55,26 @@ describe('access to the API', function () {
     }
   })
 
-  it('is refused to anonymous requests with 401 also where the query is invalid', async () => {
+  it('is denied to anonymous requests with 401 even if the query is invalid', async () => {
     await using api = await startTestApi()
     await api.reset()
-    const asked = mountedRoutes(api.app).filter(
+    const closed = mountedRoutes(api.app).filter(
       ({ method, operation }) => method === 'get' && operation && operation.who !== 'anyone',
     )
-    const wrong = asked.flatMap(({ path, operation }) => {
+    const invalid = closed.flatMap(({ path, operation }) => {
       const { query } = operation ?? {}
       if (!(query instanceof z.ZodObject)) return []
       const names = Object.keys(query.shape)
       return [`${path.replaceAll(/:\w+/g, '1')}?${names.map((name) => `${name}=%00`).join('&')}`]
     })
-    expect(wrong).to.have.length.above(8)
-    for (const path of wrong) {
+    expect(invalid).to.have.length.above(8)
+    for (const path of invalid) {
       expect((await api.send('GET', path)).status, path).to.equal(401)
       expect((await api.send('GET', path, { as: 1 })).status, path).to.equal(400)
     }
   })
 
-  it('is never refused with 403 on a read', () => {
+  it('is never denied with 403 on a read', () => {
     for (const { method, path, access } of rows) {
       if (method === 'GET') expect(Object.values(access), path).not.to.include(403)
     }
@@ -94,7 +94,7 @@ describe('access to the API', function () {
     }
   })
 
-  /** The read of the longest part of a path, for the same thing or else for the existing one. */
+  /** Returns the GET row of the longest prefix of a path, for the same target or else for the first one. */
   function readOf(path: string, target: string): AccessRow | undefined {
     for (let part = path; part.includes(':'); part = part.slice(0, part.lastIndexOf('/'))) {
       const reads = rows.filter(

@@ -2,12 +2,12 @@ import { type AccessRow, KINDS, type Kind } from './probe.ts'
 
 const KIND_NAMES = Object.keys(KINDS) as Kind[]
 
-/** The page that says what each operation answers each kind of user. */
+/** Returns docs/access.md: the answer of each operation to each kind of user. */
 export function describeAccess(rows: readonly AccessRow[]): string {
   return [
     '# Access',
     '',
-    'What every operation answers each kind of user. `npm run docs` sends the requests and writes this page;',
+    'The answer of every operation to each kind of user. `npm run docs` sends the requests and writes this page;',
     'a test sends them too and compares.',
     '',
     '- **yes**: access is given. The request may still be invalid (400) or conflict (409).',

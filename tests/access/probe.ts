@@ -7,7 +7,7 @@ import { type Target, targetsOf } from './targets.ts'
 const WORLD = new URL('world.sql', import.meta.url)
 const BASE = '/api/v1'
 
-/** The kinds of user, each with one of `world.sql`; nobody is anonymous. */
+/** The kinds of user, each with the id of a user of `world.sql`. Anonymous requests have no session. */
 export const KINDS = {
   anonymous: undefined,
   user: 901,
@@ -22,10 +22,10 @@ export const KINDS = {
 
 export type Kind = keyof typeof KINDS
 
-/** Whether access is given, or the status that refuses it. */
+/** `yes` if access is granted, or the status that denies it. */
 export type Access = 'yes' | 401 | 403 | 404
 
-/** What one operation answers each kind of user, for one thing that requests name. */
+/** The answers of one operation to each kind of user, for one target. */
 export interface AccessRow {
   /** Such as `PUT`. */
   readonly method: string
@@ -35,7 +35,10 @@ export interface AccessRow {
   readonly access: Readonly<Record<Kind, Access>>
 }
 
-/** Sends a request of each kind of user to every operation. */
+/**
+ * Sends a request of each kind of user to every operation.
+ * @throws if a status is neither success nor 400, 401, 403, 404 or 409.
+ */
 export async function probeAccess(): Promise<readonly AccessRow[]> {
   await using api = await startTestApi()
   const world = await readFile(WORLD, 'utf8')
@@ -90,7 +93,7 @@ async function probe(
 function accessOf(status: number, request: string): Access {
   if (status === 401 || status === 403 || status === 404) return status
   if (status < 300 || status === 400 || status === 409) return 'yes'
-  throw new Error(`${request} is answered with ${status}`)
+  throw new Error(`${request} returned the unexpected status ${status}`)
 }
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)

@@ -1,17 +1,17 @@
-/** What a request to an operation names, and what it says. */
+/** The row that a request names, with the parameters, query and body of the request. */
 export interface Target {
-  /** What the page calls it; blank where an operation has only one. */
+  /** Name in docs/access.md; empty if an operation has only one target. */
   readonly name: string
-  /** By the name of a path parameter. */
+  /** Values of path parameters by name. */
   readonly params?: Readonly<Record<string, string>>
   readonly query?: string
-  /** Names what decides about access, and is else wrong: a 400 shows that access was given. */
+  /** Contains the fields that decide about access, and is otherwise invalid: 400 shows that access was granted. */
   readonly body?: object
   /** SQL that is run before the requests. */
   readonly prepare?: string
 }
 
-/** Ids of `world.sql` here and of `tests/routes/world.sql`. */
+/** Ids of `world.sql` in this folder and in `tests/routes`. */
 const OWNER = '904'
 const MISSING = '999'
 const HIDE = 'update users_publicstaffprofile set is_hidden = true where id = 961'
@@ -39,7 +39,7 @@ const APPROVAL = { action: 'approve' }
 
 const caretakerTasks = tasks.filter(({ name }) => name !== 'merge')
 
-/** What requests name in a path. */
+/** Targets of path parameters. */
 const BY_PATH: Readonly<Record<string, readonly Target[]>> = {
   '/adminoptions/tasks/:id': tasks,
   '/adminoptions/tasks/:id/approve': tasks,
@@ -125,7 +125,7 @@ const ofProject = (wrong: object): readonly Target[] => [
   { name: 'no project', body: wrong },
 ]
 
-/** What requests name in a body, beside what they name in a path. */
+/** Targets of bodies, in addition to those of path parameters. */
 const BY_OPERATION: Readonly<Record<string, readonly Target[]>> = {
   'POST /adminoptions/tasks': [
     { name: 'any request', body: {} },
@@ -166,7 +166,7 @@ const BY_OPERATION: Readonly<Record<string, readonly Target[]>> = {
   'PUT /users/:id': [{ name: 'rights', params: { id: OWNER }, body: { is_staff: 'x' } }],
 }
 
-/** What the requests to an operation name; none where that is not yet written down here. */
+/** Returns the targets of an operation; none if it has path parameters and is not listed here. */
 export function targetsOf(method: string, path: string): readonly Target[] {
   const named = BY_OPERATION[`${method} ${path}`] ?? []
   if (path.includes(':')) return [...(BY_PATH[path] ?? []), ...named]

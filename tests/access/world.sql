@@ -1,5 +1,4 @@
--- One user of each kind that docs/access.md names, and what they have, beside the rows of
--- tests/routes/world.sql.
+-- One user of each kind in docs/access.md with their rows, in addition to tests/routes/world.sql.
 
 insert into users_user
   (id, password, is_superuser, is_staff, is_active, date_joined, username, first_name, last_name,
@@ -8,7 +7,7 @@ select id, 'hash-' || id, false, true, true, '2020-01-01', 'kind' || id, 'Kind',
   'kind' || id || '@spms.test', 'Kind', 'No. ' || id, false
 from generate_series(901, 907) as id;
 
--- The member and the leader.
+-- Rows of the member and the leader.
 insert into projects_project
   (id, created_at, updated_at, kind, status, year, number, title, deletion_requested,
    hidden_from_staff_profiles)
@@ -25,7 +24,7 @@ insert into projects_projectdetail (id, created_at, updated_at, project_id) valu
 insert into projects_studentprojectdetails (id, project_id, level) values (954, 951, 'phd');
 insert into projects_externalprojectdetails (id, project_id, budget) values (955, 951, '1');
 
--- The owner.
+-- Rows of the owner.
 insert into users_userwork (id, created_at, updated_at, user_id, role) values
   (960, '2020-01-01', '2020-01-01', 904, 'None');
 insert into users_publicstaffprofile
@@ -37,11 +36,11 @@ insert into users_educationentry
   (id, public_profile_id, qualification_name, end_year, institution, location)
 values (963, 961, 'BSc', 2000, 'UWA', 'Perth');
 
--- The covered user and the caretaker.
+-- Rows of the covered user and the caretaker.
 insert into caretakers_caretaker (id, created_at, updated_at, user_id, caretaker_id, end_date) values
   (971, '2020-01-01', '2020-01-01', 906, 907, '2990-01-01');
 
--- The requester.
+-- Requests of the requester.
 insert into adminoptions_admintask
   (id, created_at, updated_at, action, status, project_id, requester_id, primary_user_id,
    secondary_users)

@@ -5,7 +5,7 @@ import { mochaGlobalSetup, mochaGlobalTeardown } from '../support/servers.ts'
 import { describeAccess } from './page.ts'
 import { probeAccess } from './probe.ts'
 
-// On servers like those of the tests.
+// Uses the same servers as the tests.
 await mochaGlobalSetup()
 try {
   await writeFile(join(root, 'docs/access.md'), describeAccess(await probeAccess()))

