@@ -6,8 +6,8 @@ export interface BusyRequests {
 }
 
 /**
- * Sends expensive requests all at once, and a slow search again and again until all of them are answered. Runs in a
- * thread of its own, so that reading the answers delays nothing that is measured.
+ * Sends all expensive requests concurrently, and repeats a slow search until they are answered. Runs in its own
+ * thread, so that reading the answers does not delay the measurement. Returns the statuses.
  */
 export default async function sendBusyRequests(wanted: BusyRequests): Promise<readonly number[]> {
   const { api, cookie, logIns, maps } = wanted
@@ -33,7 +33,7 @@ export default async function sendBusyRequests(wanted: BusyRequests): Promise<re
     return found
   }
 
-  /** Logs in from another address each time. A user that does not exist costs as much as any other. */
+  /** Logs in from a new address each time. An unknown user costs as much as a known one. */
   async function logIn(n: number): Promise<number> {
     const response = await fetch(`${api}/api/v1/users/log-in`, {
       method: 'POST',

@@ -21,20 +21,20 @@ describe('writes through the API, read through the cache', function () {
   })
   after(() => warm[Symbol.asyncDispose]())
 
-  /** What everybody may see is read by anybody: its owner would see more, and uncached. */
+  /** Returns no session for public profiles, since their owners get uncached answers. */
   const headersFor = async (path: string, as: number): Promise<Record<string, string>> =>
     path.includes('staffprofiles') ? {} : sessionOf(as)
 
   const read = async (path: string, as: number): Promise<Reply> =>
     warm.system.get(path, await headersFor(path, as))
 
-  /** Reads until it is a hit, so that what is seen afterwards had to be invalidated. */
+  /** Reads until it is a cache hit, so that a later change must be invalidated to be visible. */
   const readWarm = async (path: string, as: number) => {
     await until(async () => (await read(path, as)).cache === 'hit')
     return read(path, as)
   }
 
-  /** Writes, and returns the token of whoever wants to see it from then on. */
+  /** Sends a write. Returns its consistency token. */
   async function write({ as, method, path, body }: Write): Promise<string> {
     const response = await fetch(`${warm.system.apis[0]}/api/v1/${path}`, {
       method,
@@ -50,10 +50,10 @@ describe('writes through the API, read through the cache', function () {
     return token ?? ''
   }
 
-  /** What users change of themselves, and where it is seen. */
+  /** Writes of a user, and the paths whose answers show them. */
   const CHANGES: Readonly<Record<string, { write: Write; seen: readonly string[]; text: string }>> =
     {
-      'their name': {
+      'a name': {
         write: {
           as: 3,
           method: 'PUT',
@@ -63,12 +63,12 @@ describe('writes through the API, read through the cache', function () {
         seen: ['users/3', 'users/me', 'users/staffprofiles/103/hero', 'projects/203'],
         text: 'Written',
       },
-      'where they belong': {
+      'a membership': {
         write: { as: 3, method: 'PUT', path: 'users/3/membership', body: { role: 'Keeper' } },
         seen: ['users/3', 'users/me', 'users/staffprofiles/103'],
         text: 'Keeper',
       },
-      'what they say about themselves': {
+      'a profile text': {
         write: {
           as: 3,
           method: 'PUT',
@@ -91,7 +91,7 @@ describe('writes through the API, read through the cache', function () {
     }
 
   for (const [what, { write: change, seen, text }] of Object.entries(CHANGES)) {
-    it(`T46: show ${what} to whoever wrote it at once, and to everybody when it was applied`, async () => {
+    it(`show ${what} to its author with a token at once, and to other clients once it is applied [T46]`, async () => {
       for (const path of seen) {
         expect((await readWarm(path, 3)).text, path).not.to.contain(text)
       }
@@ -105,7 +105,7 @@ describe('writes through the API, read through the cache', function () {
     })
   }
 
-  it('T47: a hit is what the miss before it was', async () => {
+  it('have the same body and ETag on a hit as on the miss before [T47]', async () => {
     for (const path of ['users/4', 'projects/204', 'users/staffprofiles/104', 'users/me']) {
       await warm.invalidate()
       const miss = await read(path, 4)
@@ -116,7 +116,7 @@ describe('writes through the API, read through the cache', function () {
     }
   })
 
-  it('T48: others keep their entries', async () => {
+  it('keep entries of other users cached [T48]', async () => {
     const others = ['users/9', 'users/9/projects', 'projects/209']
     for (const path of others) await readWarm(path, 16)
     await write({ as: 3, method: 'PUT', path: 'users/3/pi', body: { display_last_name: 'New' } })
@@ -124,7 +124,7 @@ describe('writes through the API, read through the cache', function () {
     for (const path of others) expect((await read(path, 16)).cache, path).to.equal('hit')
   })
 
-  it('T49: branches are read once, a search neither fills nor uses what is kept, and each write is seen', async () => {
+  it('show every write in the cached list of branches, and searches bypass it [T49]', async () => {
     const list = 'agencies/branches'
     expect((await readWarm(list, 4)).cache).to.equal('hit')
     const search = await read(`${list}?searchTerm=Branch`, 4)

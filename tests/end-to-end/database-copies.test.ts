@@ -12,13 +12,13 @@ import { newPrefix, type TestInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 
 const WORLD = new URL('warm/world.sql', import.meta.url)
-// So long that the bound cannot be what keeps answers right here.
+// A bound so long that it cannot make answers correct in this test.
 const BOUND_MS = 3_600_000
 const PATH = 'users/staffprofiles/101/hero'
 const RESOURCE = 'staff:profile'
 const rules = compileRules(catalog)
 
-describe('databases of one cluster that are copies of each other', function () {
+describe('copies of a database that share a Redis and a prefix', function () {
   this.timeout(60_000)
 
   const closers: (() => Promise<unknown>)[] = []
@@ -83,7 +83,7 @@ describe('databases of one cluster that are copies of each other', function () {
       return reply.cache.startsWith('hit') && reply.text.includes(`"about":"${text}"`)
     })
 
-  /** Fills the cache from the original, then ends what is connected to it: a template must be unused. */
+  /** Fills the cache from the original, then closes all connections, since a template must have none. */
   async function fillAndLeave(): Promise<void> {
     const filled = closers.length
     const first = await api(name)
@@ -92,23 +92,24 @@ describe('databases of one cluster that are copies of each other', function () {
     for (const closer of closers.splice(filled).toReversed()) await closer()
   }
 
-  /** No way of reading shows a row of the other database, and the original stays cached. */
-  async function areApart(): Promise<void> {
+  /** Expects that no API shows rows of the other database, and that the original stays cached. */
+  async function expectIsolation(): Promise<void> {
     const [original, other] = [await api(name), await api(copy)]
-    const works = await invalidator(name)
+    const owning = await invalidator(name)
     await untilHit(original, 'the original')
     for (let time = 0; time < 3; time++) expect(await shown(other)).to.equal('the copy')
 
     await install(urlOf(copy), rules)
     expect(await shown(other)).to.equal('the copy')
 
-    const stands = await invalidator(copy)
+    const standby = await invalidator(copy)
     await until(async () =>
-      (await stands.metrics.foreignWatermarks.get()).values.some(({ value }) => value > 0),
+      (await standby.metrics.foreignWatermarks.get()).values.some(({ value }) => value > 0),
     )
-    const origin = async () => decodeWatermark(await works.invalidationStore.read(RESOURCE))?.origin
+    const origin = async () =>
+      decodeWatermark(await owning.invalidationStore.read(RESOURCE))?.origin
     const origins = new Set<string | undefined>()
-    // Two changes of the original go through while the other invalidator looks on.
+    // The other invalidator does not disturb two changes of the original.
     for (const text of ['the original again', 'the original']) {
       await run(name, about(text))
       await until(async () => (await shown(original)) === text)
@@ -123,17 +124,17 @@ describe('databases of one cluster that are copies of each other', function () {
     expect(origins.values().next().value?.split('.')[1]).to.equal(rows[0]?.oid)
   }
 
-  it('are kept apart after CREATE DATABASE ... TEMPLATE, before and after install on the copy', async () => {
+  it('are isolated after CREATE DATABASE ... TEMPLATE, before and after install on the copy', async () => {
     await fillAndLeave()
     await admin.query(`create database ${copy} template ${name}`)
     await run(copy, about('the copy'))
-    await areApart()
+    await expectIsolation()
   })
 
-  it('are kept apart after a dump was restored beside the original', async () => {
+  it('are isolated after a dump was restored next to the original', async () => {
     await fillAndLeave()
     await admin.query(`create database ${copy} template ${name}`)
-    // A dump holds the rows of the schema as they were.
+    // A dump contains the rows of schema `invalidation`.
     const client = new Client({ connectionString: urlOf(name) })
     await client.connect()
     const { rows } = await client.query<{ row: object }>(
@@ -147,10 +148,10 @@ describe('databases of one cluster that are copies of each other', function () {
        select * from json_populate_record(null::invalidation.incarnation, '${JSON.stringify(rows[0]?.row)}');
        ${about('the copy')}`,
     )
-    await areApart()
+    await expectIsolation()
   })
 
-  it('are kept apart when they exchange their names while services run', async () => {
+  it('are isolated when they exchange their names while services run', async () => {
     await fillAndLeave()
     await admin.query(`create database ${copy} template ${name}`)
     await run(copy, about('the copy'))
@@ -181,7 +182,7 @@ describe('databases of one cluster that are copies of each other', function () {
     expect(await shown(second)).to.equal('the original')
   })
 
-  it('do not pass for each other when one takes the name, and even the oid, of the other', async () => {
+  it('are isolated when one replaces the other with the same name and oid', async () => {
     await fillAndLeave()
     await admin.query(`create database ${copy} template ${name}`)
     await run(copy, about('the copy'))

@@ -6,10 +6,10 @@ import { catalog } from '../../shared/resources/index.ts'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-// The bound is so long that it cannot be what keeps answers right here.
+// A bound so long that it cannot make answers correct in this test.
 const BOUND_MS = 3_600_000
 
-describe('an API that cannot trust what it finds in Redis', function () {
+describe('an API whose cached values are invalid', function () {
   this.timeout(60_000)
 
   let system: System
@@ -35,7 +35,7 @@ describe('an API that cannot trust what it finds in Redis', function () {
   const detailOf = ({ headers }: Awaited<ReturnType<typeof read>>) =>
     /detail=(.*)/.exec(headers.get('cache-status') ?? '')?.[1]
 
-  it('reads Postgres while the triggers that should have told it are damaged', async () => {
+  it('reads from Postgres while triggers are disabled', async () => {
     await write('whole')
     await untilHit('whole')
     await system.sql.query('alter table users_publicstaffprofile disable trigger user')
@@ -47,7 +47,7 @@ describe('an API that cannot trust what it finds in Redis', function () {
     await untilHit('in silence')
   })
 
-  it('finds nothing that was stored in a life of the database that is over', async () => {
+  it('does not serve values of a previous incarnation', async () => {
     await write('of this incarnation')
     await untilHit('of this incarnation')
     await system.invalidator.kill()

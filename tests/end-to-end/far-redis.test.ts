@@ -6,18 +6,18 @@ import { type Issuer, startIssuer } from '../support/issuer.ts'
 import { startSystem, SYSTEM_SECRET, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-/** One way to Redis and back; a busy machine adds less than another. */
+/** One round trip to Redis. A busy machine adds less than this. */
 const AWAY_MS = 600
 const BUDGET_MS = 3_000
 
-describe('an API whose Redis is far away', function () {
+describe('an API with a slow connection to Redis', function () {
   this.timeout(240_000)
 
   let proxy: Proxy
   let issuer: Issuer
   let system: System
-  /** Headers of somebody who is logged in and neither owns the profile nor is a superuser. */
-  let asked: Record<'session' | 'bearer', Record<string, string>>
+  /** Headers of a user who neither owns the profile nor is a superuser. */
+  let credentials: Record<'session' | 'bearer', Record<string, string>>
   let paths: readonly string[]
 
   before(async () => {
@@ -29,7 +29,7 @@ describe('an API whose Redis is far away', function () {
         REDIS_URL: proxy.url,
         REDIS_TIMEOUT_MS: '2000',
         REDIS_BUDGET_MS: `${BUDGET_MS}`,
-        // Redis answers no faster here, so nothing may expire meanwhile.
+        // With this latency a shorter bound would make cached values stale.
         MAX_STALENESS_MS: '60000',
         JWT_ISSUER: issuer.issuer,
         JWT_AUDIENCE: 'spms',
@@ -50,17 +50,17 @@ describe('an API whose Redis is far away', function () {
     const { id, password, email, profile } = found
     const session = await createSessions([SYSTEM_SECRET]).issue(id, password)
     const token = await issuer.sign({ claims: { email, email_verified: true }, expiresInS: 600 })
-    asked = {
+    credentials = {
       session: { Cookie: `spms_session=${session}` },
       bearer: { Authorization: `Bearer ${token}` },
     }
     paths = ['users/me', `users/staffprofiles/${profile}`]
     for (const path of paths) {
-      for (const headers of [asked.session, asked.bearer]) {
+      for (const headers of [credentials.session, credentials.bearer]) {
         await until(async () => (await timed(path, headers)).cache === 'hit')
       }
     }
-    // Only ever longer from now on: a shorter one would let replies overtake each other.
+    // The delay must only grow: a shorter one would reorder replies.
     proxy.delayMs = AWAY_MS
   })
   after(async () => {
@@ -76,12 +76,12 @@ describe('an API whose Redis is far away', function () {
   }
 
   for (const kind of ['session', 'bearer'] as const) {
-    it(`answers hits with a ${kind} after one round trip`, async () => {
+    it(`serves cache hits for ${kind === 'session' ? 'a session' : 'a bearer token'} after one round trip`, async () => {
       for (const path of paths) {
-        // A busy machine adds to each, and the fastest shows how many round trips there are.
+        // A busy machine delays some answers. The fastest shows the number of round trips.
         let fastestMs = Infinity
         for (let time = 0; time < 5 && fastestMs > 1.5 * AWAY_MS; time++) {
-          const { cache, tookMs } = await timed(path, asked[kind])
+          const { cache, tookMs } = await timed(path, credentials[kind])
           expect(cache, path).to.equal('hit')
           fastestMs = Math.min(fastestMs, tookMs)
         }
@@ -90,10 +90,10 @@ describe('an API whose Redis is far away', function () {
     })
   }
 
-  it('waits for Redis no longer than one budget, whatever a request reads', async () => {
-    // Known to nobody yet: the lookup of its user, access and the entry are asked for in turn.
+  it('waits for Redis no longer than the budget of one request', async () => {
+    // A new token: the API reads its user by e-mail, the access entry and the profile in sequence.
     const token = await issuer.sign({
-      claims: { sub: 'new', email: (await anybody()).email, email_verified: true },
+      claims: { sub: 'new', email: (await newestUser()).email, email_verified: true },
     })
     const headers = { Authorization: `Bearer ${token}` }
     proxy.delayMs = 1_500
@@ -102,7 +102,7 @@ describe('an API whose Redis is far away', function () {
     expect(tookMs).to.be.below(BUDGET_MS + 1_500)
   })
 
-  const anybody = async () => {
+  const newestUser = async () => {
     const { rows } = await system.sql.query<{ email: string }>(
       `select email from users_user where is_active and not is_superuser and email is not null
        order by id desc limit 1`,

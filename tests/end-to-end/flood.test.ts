@@ -5,7 +5,7 @@ import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.t
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-/** `SPMS_LONG=1` runs what the promise says in full. */
+/** `SPMS_LONG=1` runs the full number of requests. */
 const LONG = process.env.SPMS_LONG === '1'
 const RANDOM_REQUESTS = LONG ? 100_000 : 5_000
 const WARM_REQUESTS = LONG ? 10_000 : 2_000
@@ -19,7 +19,7 @@ describe('a flood of anonymous requests', function () {
   before(async () => {
     redis = await startPrivateRedis()
     client = openRedis(redis.url, { name: 'spms-test', commandTimeoutMs: 5_000, onState() {} })
-    // Redis counts as answering for as long as this machine may be busy with something else.
+    // Long time-outs: on a busy machine Redis must not count as down.
     const env = { REDIS_TIMEOUT_MS: '2000', REDIS_BUDGET_MS: '4000' }
     system = await startSystem({ redisUrl: redis.url, env })
   })
@@ -29,7 +29,7 @@ describe('a flood of anonymous requests', function () {
     await redis[Symbol.asyncDispose]()
   })
 
-  /** Sends them over a few connections; returns how many there were of each status. */
+  /** Requests these paths over a few connections. Returns the number of answers by status. */
   async function send(paths: readonly string[]): Promise<Map<number, number>> {
     const statuses = new Map<number, number>()
     let next = 0
@@ -62,7 +62,7 @@ describe('a flood of anonymous requests', function () {
     ])
   }
 
-  it('over warm public addresses runs no query', async () => {
+  it('runs no query for cached public paths', async () => {
     const paths = ['users/staffprofiles', 'users/staffprofiles?page=2', ...(await publicPaths())]
     await send(paths)
     await until(async () => {
@@ -70,8 +70,8 @@ describe('a flood of anonymous requests', function () {
       return replies.every(({ cache }) => cache === 'hit')
     })
     const queries = async () => {
-      // Once a second a process asks in which life of the database it is, whoever asks it for what.
-      // Backends report what they did with a delay; an idle one reports at once.
+      // Excludes the incarnation check that each process runs once a second. `pg_stat_activity` is
+      // used because it is current, whereas statistics of backends are delayed.
       const { rows } = await system.sql.query<{ count: string }>(
         `select count(*) from pg_stat_activity
          where datname = current_database() and application_name = 'spms-api'
@@ -93,7 +93,7 @@ describe('a flood of anonymous requests', function () {
     expect(await queries()).to.equal(0)
   })
 
-  it('for whatever comes to mind fills no memory and breaks nothing', async () => {
+  it('causes no 5xx and no memory growth for random paths', async () => {
     await send(await publicPaths())
     const warm = await usedMemory()
     const statuses = await send(fc.sample(anyRequest, { numRuns: RANDOM_REQUESTS, seed: 7 }))
@@ -141,7 +141,7 @@ const query = fc
       .join('&'),
   )
 
-/** Anything that somebody without a session may ask. */
+/** Random requests to public routes. */
 const anyRequest = fc.oneof(
   query.map((values) => `users/staffprofiles?${values}`),
   fc

@@ -9,11 +9,11 @@ import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
 const BOUND_MS = 1_500
-/** Longer than a watermark must stand still before another may take its place. */
+/** Longer than a watermark must stay unchanged before another invalidator may take it over. */
 const WHILE_MS = 4_000
 
-/** One has the cache; the other was given the same Redis and prefix by mistake. */
-describe('two living systems that invalidate in one Redis', function () {
+/** One system owns the watermarks. The other has the same Redis and prefix by a wrong configuration. */
+describe('two systems with the same Redis and key prefix', function () {
   this.timeout(90_000)
 
   let systems: readonly System[]
@@ -45,8 +45,8 @@ describe('two living systems that invalidate in one Redis', function () {
     of(at).sql.query('update users_publicstaffprofile set about = $1 where id = $2', [about, id])
   const foreignWatermarks = (at: number) => of(at).metric('spms_foreign_watermarks')
 
-  /** Whether it is whose life all watermarks speak of. */
-  async function has(at: number): Promise<boolean> {
+  /** Whether all watermarks have the incarnation of a system. */
+  async function ownsWatermarks(at: number): Promise<boolean> {
     const { rows } = await of(at).sql.query<{ id: string }>(
       'select id from invalidation.current_incarnation',
     )
@@ -62,7 +62,7 @@ describe('two living systems that invalidate in one Redis', function () {
       return cache === 'hit' && text.includes(`"${about}"`)
     })
 
-  /** Both write and read for a while: each sees its own, and nothing that was superseded for longer than the bound. */
+  /** Writes and reads in both systems. Each must show its own values, and none older than the bound. */
   async function expectApart(): Promise<void> {
     const untilMs = performance.now() + WHILE_MS
     const work = async (at: number) => {
@@ -83,21 +83,21 @@ describe('two living systems that invalidate in one Redis', function () {
     await Promise.all([one, other].map(work))
   }
 
-  it('leave the cache to the first, say so, and never show what the other has', async () => {
+  it('let only the first one use the cache, report foreign watermarks, and show only their own data', async () => {
     await until(async () => (await foreignWatermarks(other)) === catalog.length)
     await Promise.all([write(one, '0 wrote this'), write(other, '1 wrote this')])
     await until(async () => (await read(one)).text.includes('"0 wrote this"'))
     await until(async () => (await read(other)).text.includes('"1 wrote this"'))
     await expectApart()
-    expect(await has(one)).to.be.true
+    expect(await ownsWatermarks(one)).to.be.true
     expect(await foreignWatermarks(one)).to.equal(0)
     expect(await foreignWatermarks(other)).to.equal(catalog.length)
   })
 
-  it('give it to the second when the first has ended, and leave it there', async () => {
+  it('let the second one take over when the first has stopped, and keep it', async () => {
     await write(other, 'waits')
     await of(one).invalidator.kill()
-    await until(() => has(other))
+    await until(() => ownsWatermarks(other))
     expect(await foreignWatermarks(other)).to.equal(0)
     await untilHit(other, 'waits')
 
@@ -107,6 +107,6 @@ describe('two living systems that invalidate in one Redis', function () {
     await until(async () => (await read(one)).text.includes('"0 wrote this"'))
     await until(async () => (await read(other)).text.includes('"1 wrote this"'))
     await expectApart()
-    expect(await has(other)).to.be.true
+    expect(await ownsWatermarks(other)).to.be.true
   })
 })

@@ -11,11 +11,11 @@ import { testRedisUrl } from '../support/invalidator.ts'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-/** Users of the seed: a superuser, and one who is none. */
+/** Users of the seed: a superuser, and a user without special rights. */
 const ADMIN = 1
 const PLAIN = 10
 
-describe('a permission entry that was changed in Redis', function () {
+describe('a forged permission entry in Redis', function () {
   this.timeout(60_000)
   let issuer: Issuer
   let system: System
@@ -71,7 +71,7 @@ describe('a permission entry that was changed in Redis', function () {
     entryKey(system.prefix, resource, params)
   const accessOf = (id: number) => keyOf(userAccessRules, { user_id: String(id) })
 
-  /** The only value of an entry, once the requests of a user have filled it. */
+  /** Sends requests of a user until an entry is filled. Returns its value. */
   async function valueAt(
     key: string,
     id = PLAIN,
@@ -88,14 +88,14 @@ describe('a permission entry that was changed in Redis', function () {
     return found ?? expect.fail('no value')
   }
 
-  /** Replaces the body of a cached value and leaves its times as they are. */
+  /** Replaces the body of a cached value, but not its times. */
   async function forge(key: string, variant: string, text: string): Promise<void> {
     const cached = decodeValue(await redis.hgetBuffer(key, variant)) ?? expect.fail('no value')
     const body = Buffer.from(text)
     await redis.hset(key, variant, encodeValue({ ...cached, body, etag: etagOf(body) }))
   }
 
-  it('makes no user a superuser, and is replaced by the value from Postgres', async () => {
+  it('does not make a user a superuser, and is replaced by the value from Postgres', async () => {
     expect(await statusFor(PLAIN)).to.equal(404)
     const { variant, text } = await valueAt(accessOf(PLAIN))
     const forged = text.replace('"is_superuser":false', '"is_superuser":true')
@@ -105,7 +105,7 @@ describe('a permission entry that was changed in Redis', function () {
     await until(async () => (await valueAt(accessOf(PLAIN))).text === text)
   })
 
-  it('is rejected where it was copied from the entry of a superuser', async () => {
+  it('is rejected if it was copied from the entry of a superuser', async () => {
     expect(await statusFor(PLAIN)).to.equal(404)
     expect(await statusFor(ADMIN)).to.equal(200)
     const admin = await valueAt(accessOf(ADMIN), ADMIN)
@@ -115,7 +115,7 @@ describe('a permission entry that was changed in Redis', function () {
     await until(async () => (await valueAt(accessOf(PLAIN))).text === own.text)
   })
 
-  it('gives the e-mail address of a user to no other user', async () => {
+  it('does not map the e-mail address of a user to another user', async () => {
     expect(await statusFor(PLAIN)).to.equal(404)
     const key = keyOf(userByEmailRules, userByEmailParams(await emailOf(PLAIN)))
     const { variant, text } = await valueAt(key)
@@ -126,7 +126,7 @@ describe('a permission entry that was changed in Redis', function () {
     await until(async () => (await valueAt(key)).text === text)
   })
 
-  it('ends no access where it says that there is no such user', async () => {
+  it('does not deny access by a forged absence of the user', async () => {
     expect(await statusFor(PLAIN, 'users/me')).to.equal(200)
     const key = accessOf(PLAIN)
     const { variant, text } = await valueAt(key)
@@ -136,7 +136,7 @@ describe('a permission entry that was changed in Redis', function () {
     await until(async () => (await valueAt(key)).text === text)
   })
 
-  it('is loaded once for many requests that find it at the same time', async () => {
+  it('is loaded again about once for many concurrent requests', async () => {
     expect(await statusFor(PLAIN, 'users/me')).to.equal(200)
     const { variant, text } = await valueAt(accessOf(PLAIN))
     const loads = () => system.metric('spms_cache_loads_total', 'resource="user:access"')

@@ -11,17 +11,17 @@ import { type CopyablePostgres, startPrivatePostgres } from '../support/private-
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-// So long that it is not what keeps answers right here.
+// A bound so long that it cannot make answers correct in this test.
 const HOUR_MS = 3_600_000
-/** An API looks every second which life its connections see; connections take a while to break. */
+/** An API checks the incarnation of its connections every second, and broken connections take longer. */
 const NOTICED_MS = 10_000
-/** Who runs ahead of another by so many transactions has seen all that the other will write. */
+/** After this number of transactions, snapshots of the copy include all transaction ids of the original. */
 const AHEAD = 300
 
-describe('one life of the database after another', function () {
+describe('a new incarnation of the database', function () {
   this.timeout(90_000)
 
-  /** It is stopped, and each test starts copies of it. */
+  /** A stopped server. Each test starts copies of it. */
   let base: CopyablePostgres
   let ids: readonly [string, string]
   before(async () => {
@@ -52,7 +52,7 @@ describe('one life of the database after another', function () {
       return cache === 'hit' && text.includes(`"${about}"`)
     })
 
-  /** It is shown before long, never anything else again, and kept. */
+  /** Expects answers to show a value in time, to show nothing else afterwards, and to be cached. */
   async function expectFromNowOn(system: System, about: string, id = ids[0]): Promise<void> {
     const sinceMs = performance.now()
     await until(async () => (await read(system, id)).text.includes(`"${about}"`))
@@ -64,7 +64,7 @@ describe('one life of the database after another', function () {
     })
   }
 
-  it('a copy in the place of the original, and the original again: neither shows what the other has', async () => {
+  it('hides data of the original when a copy replaces it, and data of the copy when the original returns', async () => {
     await using original = await base.copy()
     await using system = await start(original.url)
     await write(original.url, 'of both')
@@ -85,7 +85,7 @@ describe('one life of the database after another', function () {
 
     await copy.stop()
     await original.start()
-    // Its transaction ids are among those that the copy has been through.
+    // The copy has already used the transaction ids of this write.
     await write(original.url, 'of the original', ids[1])
     await expectFromNowOn(system, 'of the original', ids[1])
     await expectFromNowOn(system, 'of both')
@@ -95,20 +95,20 @@ describe('one life of the database after another', function () {
 
   describe('a window that was read before a failover', () => {
     const orders = [
-      { when: 'before the next incarnation has begun', isLate: false },
+      { when: 'before the next incarnation begins', isLate: false },
       { when: 'after another replica has begun the next incarnation', isLate: true },
     ]
     for (const { when, isLate } of orders) {
-      it(`and reaches Redis ${when}: what was lost with the old primary is not shown`, async () => {
+      it(`shows no lost commits if it reaches Redis ${when}`, async () => {
         await using primary = await base.copy()
-        // Nothing of what follows has come to it.
+        // It receives none of the following writes.
         await using standby = await base.copy({ standby: true })
-        await using door = await createProxy(primary.url)
-        await door.listen()
-        await using system = await start(door.url)
+        await using proxy = await createProxy(primary.url)
+        await proxy.listen()
+        await using system = await start(proxy.url)
         await system.invalidator.kill()
         const { prefix } = system
-        const replica = { databaseUrl: door.url, catalog, prefix }
+        const replica = { databaseUrl: proxy.url, catalog, prefix }
         const gate = createGate()
         await using first = startInvalidator({
           ...replica,
@@ -122,7 +122,7 @@ describe('one life of the database after another', function () {
         await until(() => gate.isHolding)
         await primary.crash()
         await query(standby.url, 'select pg_promote()')
-        door.lead(standby.url)
+        proxy.lead(standby.url)
         await using second = isLate
           ? startInvalidator({ ...replica, applicationName: 'spms-test-second' })
           : undefined
@@ -143,7 +143,7 @@ describe('one life of the database after another', function () {
     { how: 'was restarted', end: (postgres: CopyablePostgres) => postgres.stop() },
   ]
   for (const { how, end } of ends) {
-    it(`two replicas find at once that Postgres ${how}: each resource is flushed, and once`, async () => {
+    it(`flushes each resource exactly once if two replicas detect at once that Postgres ${how}`, async () => {
       await using postgres = await base.copy()
       const replica = { databaseUrl: postgres.url, catalog, prefix: newPrefix() }
       const records = [createRecord(), createRecord()] as const
@@ -186,7 +186,7 @@ async function query<Row extends object>(
   }
 }
 
-/** Whether every watermark speaks of the life that a database is in. */
+/** Whether all watermarks have the current incarnation of a database. */
 async function areOfIncarnation(redis: Redis, prefix: string, url: string): Promise<boolean> {
   const [incarnation] = await query<{ id: string }>(
     url,
@@ -201,7 +201,7 @@ async function areOfIncarnation(redis: Redis, prefix: string, url: string): Prom
   )
 }
 
-/** Lets a worker wait between reading a window that has events and sending what follows from it. */
+/** Creates a gate that can hold a worker between reading a window with events and applying it. */
 function createGate() {
   let opened: Promise<void> | undefined
   let release = () => {}
@@ -225,7 +225,7 @@ function createGate() {
     get isHolding() {
       return held !== undefined
     },
-    /** Answers what came of what was held. */
+    /** Releases the held window. Returns its report. */
     async open(): Promise<AdvanceReport> {
       release()
       return held as Promise<AdvanceReport>
@@ -233,7 +233,7 @@ function createGate() {
   }
 }
 
-/** Notes which resources a worker moved, and which it flushed. */
+/** Records which resources a worker advanced, and which it flushed. */
 function createRecord() {
   const moved = new Set<string>()
   const flushed: string[] = []

@@ -16,12 +16,12 @@ import { until } from '../support/until.ts'
 const ROUNDS = process.env.SPMS_LONG === '1' ? 10 : 1
 const BOUND_MS = 1_500
 const GRACE_MS = graceMs({ MAX_STALENESS_MS: `${BOUND_MS}` })
-/** The installer gives way after 100 ms; the rest is the change itself. */
+/** The lock time-out of the installer is 100 ms; the rest is for the change itself. */
 const MOST_WAIT_MS = 150
 const PROFILES = 4
 
 const OURS = compileRules(catalog)
-/** What another build wants: more of one of our tables, and a table that we do not watch. */
+/** Rules of another build: another column of a watched table, and another table. */
 const THEIRS: RulesDefinition = {
   tables: [
     { name: 'contacts_address', watch: ['street'], keys: ['id'] },
@@ -29,7 +29,7 @@ const THEIRS: RulesDefinition = {
   ],
 }
 
-/** Somebody who begins a transaction on a table, and lets it stand there. */
+/** A transaction that stays idle and holds a lock on a table. */
 interface Idle {
   readonly table: string
   readonly sql: string
@@ -81,12 +81,12 @@ describe('installing and uninstalling under load', function () {
     })
     await client.connect()
     clients.push(client)
-    // Also what passes between two looks at the locks: Postgres fails a write that waits for longer.
+    // Fails writes that wait longer. Sampling of the locks could miss them.
     await client.query(`set lock_timeout = '${2 * MOST_WAIT_MS}ms'`)
     return client
   }
 
-  /** Updates, inserts and deletes; transactions that come by the same tables in both directions. */
+  /** Starts updates, inserts and deletes, in transactions that use the same tables in both orders. */
   async function startLoad(): Promise<void> {
     profiles = await watchProfiles(system, await connect(), PROFILES)
     const { rows } = await system.sql.query<{ id: string; user_id: string }>(
@@ -130,7 +130,7 @@ describe('installing and uninstalling under load', function () {
     )
   }
 
-  /** Lets transactions stand idle until the installer has given way to each of them more than once. */
+  /** Runs `act` with idle transactions that end after the installer has waited twice for each. */
   async function beside<T>(idle: readonly Idle[], act: () => Promise<T>): Promise<T> {
     const before = idle.map(({ table }) => locks.waitedFor(table))
     const standing = await Promise.all(
@@ -142,14 +142,14 @@ describe('installing and uninstalling under load', function () {
     )
     const ending = idle.map(async ({ table }, index) => {
       await until(() => locks.waitedFor(table) >= (before[index] ?? 0) + 2)
-      // What it wants now is what the installer may hold.
+      // The transaction now uses a table that the installer may have locked.
       await standing[index]?.query('update users_userwork set role = role where id = 1; commit')
     })
     const [result] = await Promise.all([act(), ...ending])
     return result
   }
 
-  /** What readers saw while something was done, once they are at it again. */
+  /** Returns the reads during `act`. */
   async function sightings(act: () => Promise<unknown>): Promise<Sighting[]> {
     const from = seen.length
     await act()
@@ -157,14 +157,14 @@ describe('installing and uninstalling under load', function () {
   }
   const hits = (some: readonly Sighting[]) => some.filter(({ cache }) => cache === 'hit').length
   const untilHit = () => until(() => seen.at(-1)?.cache === 'hit')
-  /** Two more reads of each profile. */
+  /** Waits for two more reads of each profile. */
   const readOn = () => {
     const from = seen.length
     return until(() => seen.length > from + 2 * PROFILES)
   }
 
   for (let round = 1; round <= ROUNDS; round++) {
-    it(`${round}: nothing is cached any more when the triggers have gone`, async () => {
+    it(`disables the cache after uninstall, round ${round}`, async () => {
       await untilHit()
       await beside([IDLE_WRITER, IDLE_READER, IDLE_LOG_READER], () =>
         uninstall(system.databaseUrl, GRACE_MS),
@@ -173,7 +173,7 @@ describe('installing and uninstalling under load', function () {
       expect(after.map(({ detail }) => detail)).to.eql(after.map(() => 'triggers'))
     })
 
-    it(`${round}: everything is cached again when they are there`, async () => {
+    it(`enables the cache after install, round ${round}`, async () => {
       const reader = await connect()
       await reader.query(`begin; ${IDLE_READER.sql}`)
       await beside([IDLE_WRITER], () => install(system.databaseUrl, OURS))
@@ -181,7 +181,7 @@ describe('installing and uninstalling under load', function () {
       await untilHit()
     })
 
-    it(`${round}: all stays cached while another build comes and is retired`, async () => {
+    it(`keeps entries cached while another build is installed and retired, round ${round}`, async () => {
       await beside([IDLE_USER_WRITER], () => install(system.databaseUrl, THEIRS))
       const meanwhile = await sightings(() =>
         beside([IDLE_USER_WRITER, IDLE_ADDRESS_READER], () =>
@@ -193,8 +193,8 @@ describe('installing and uninstalling under load', function () {
     })
   }
 
-  it('no write fails, none deadlocks, none waits for long, and nothing older than the bound is shown', async () => {
-    // A write or a read that failed is heard here.
+  it('causes no failed, deadlocked or slow write and no answer older than the staleness bound', async () => {
+    // `stop()` rejects if a write or a read has failed.
     await Promise.all(load.map((one) => one.stop()))
     const { rows } = await system.sql.query<{ deadlocks: string }>(
       'select deadlocks from pg_stat_database where datname = current_database()',

@@ -5,7 +5,7 @@ import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.t
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-describe('the limits of log-ins over several API processes', function () {
+describe('log-in limits of several API processes', function () {
   this.timeout(60_000)
   let redis: PrivateRedis
   let system: System
@@ -29,7 +29,7 @@ describe('the limits of log-ins over several API processes', function () {
     return response.status
   }
 
-  it('count failures at each process together, and give back what a success took', async () => {
+  it('count failures of all processes together, and do not count successes', async () => {
     for (let i = 0; i < 12; i++) {
       expect(await logIn(i % 2, DEVELOPMENT_PASSWORD, '203.0.113.1')).to.equal(200)
     }
@@ -40,7 +40,7 @@ describe('the limits of log-ins over several API processes', function () {
     }
   })
 
-  it('keep no name of a user and no address in Redis, and nothing for ever', async () => {
+  it('store hashed keys with an expiry in Redis, without user names and addresses', async () => {
     await logIn(0, 'wrong', '203.0.113.9')
     const client = new Redis(redis.url)
     try {
@@ -55,7 +55,7 @@ describe('the limits of log-ins over several API processes', function () {
     }
   })
 
-  it('are those of each process while Redis is away', async () => {
+  it('apply to each process separately while Redis is down', async () => {
     await redis.stop()
     for (let i = 0; i < 10; i++) expect(await logIn(0, 'wrong', '203.0.113.3')).to.equal(401)
     expect(await logIn(0, DEVELOPMENT_PASSWORD, '203.0.113.3')).to.equal(429)

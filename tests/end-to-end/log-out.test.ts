@@ -6,7 +6,7 @@ import { sessionHeaders } from '../support/session-headers.ts'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-describe('a log-out through the cache', function () {
+describe('POST /users/log-out and /users/log-out-everywhere with a cache', function () {
   this.timeout(60_000)
   let system: System
   before(async () => {
@@ -40,7 +40,7 @@ describe('a log-out through the cache', function () {
   }
 
   for (const path of ['log-out', 'log-out-everywhere']) {
-    it(`by ${path} reaches every API process, and holds when Redis loses everything`, async () => {
+    it(`revokes the session in every API process by ${path}, even if Redis loses all data`, async () => {
       const token = await logIn()
       for (const api of [0, 1]) await isCachedAt(token, api)
       const response = await fetch(`${system.apis[0]}/api/v1/users/${path}`, {

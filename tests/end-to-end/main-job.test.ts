@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-/** Reads a profile until it is a hit, so that whatever is seen afterwards had to be invalidated. */
+/** Reads a profile until it is a cache hit, so that a later change must be invalidated to be visible. */
 async function warm(system: System, path: string): Promise<string> {
   await until(async () => (await system.get(path)).cache === 'hit')
   return (await system.get(path)).text
@@ -14,7 +14,7 @@ const waitFor = (system: System, path: string, wanted: (text: string, status: nu
     return wanted(text, status)
   })
 
-describe('a change by SQL, seen over HTTP', function () {
+describe('a change by SQL in answers over HTTP', function () {
   this.timeout(60_000)
   let system: System
   before(async () => {
@@ -22,7 +22,7 @@ describe('a change by SQL, seen over HTTP', function () {
   })
   after(() => system[Symbol.asyncDispose]())
 
-  /** Profiles that everybody may see. */
+  /** Returns ids of public profiles. */
   async function visible(count: number): Promise<string[]> {
     const { rows } = await system.sql.query<{ id: string }>(
       `select p.id from users_publicstaffprofile p join users_user u on u.id = p.user_id
@@ -32,7 +32,7 @@ describe('a change by SQL, seen over HTTP', function () {
     return rows.map(({ id }) => id)
   }
 
-  it('is a miss, then a hit, and after the change the new value at once', async () => {
+  it('is visible in an entry that was cached before', async () => {
     const [id] = await visible(1)
     const path = `users/staffprofiles/${id}/overview`
     expect((await system.get(path)).cache).to.equal('fwd=miss')
@@ -48,7 +48,7 @@ describe('a change by SQL, seen over HTTP', function () {
     }
   })
 
-  it('needs no rights on our schema', async () => {
+  it('requires no rights on schema invalidation', async () => {
     const [id] = await visible(1)
     const path = `users/staffprofiles/${id}/overview`
     await warm(system, path)
@@ -67,7 +67,7 @@ describe('a change by SQL, seen over HTTP', function () {
     await waitFor(system, path, (text) => text.includes('by an outsider'))
   })
 
-  it('is seen under session_replication_role = replica', async () => {
+  it('is visible under session_replication_role = replica', async () => {
     const [id] = await visible(1)
     const path = `users/staffprofiles/${id}/overview`
     await warm(system, path)
@@ -80,7 +80,7 @@ describe('a change by SQL, seen over HTTP', function () {
     await waitFor(system, path, (text) => text.includes('as a replica'))
   })
 
-  it('is seen through MERGE, upsert and a writable CTE', async () => {
+  it('is visible after MERGE, an upsert and a writable CTE', async () => {
     const [id] = await visible(1)
     const path = `users/staffprofiles/${id}/overview`
     const statements = {
@@ -100,7 +100,7 @@ describe('a change by SQL, seen over HTTP', function () {
     }
   })
 
-  it('is not seen when its savepoint was rolled back', async () => {
+  it('is not visible if its savepoint was rolled back', async () => {
     const [id, other] = await visible(2)
     const before = await warm(system, `users/staffprofiles/${id}/overview`)
     await warm(system, `users/staffprofiles/${other}/overview`)
@@ -120,8 +120,8 @@ describe('a change by SQL, seen over HTTP', function () {
     expect(after.cache).to.equal('hit')
   })
 
-  it('is seen after one UPDATE of 100,000 rows', async () => {
-    // Spread over many values, so that the statement is long and its event is a flush.
+  it('is visible after one UPDATE of 100,000 rows', async () => {
+    // So many distinct rows that the event is a flush.
     await system.sql.query(
       `insert into users_keywordtag (name) select 'bulk ' || n from generate_series(1, 100000) n`,
     )
@@ -139,7 +139,7 @@ describe('a change by SQL, seen over HTTP', function () {
     await system.sql.query(`delete from users_keywordtag where name like 'bulk %'`)
   })
 
-  it('is seen when rows are copied in', async () => {
+  it('is visible after COPY', async () => {
     const [id] = await visible(1)
     const path = `users/staffprofiles/${id}/cv`
     await warm(system, path)
@@ -150,7 +150,7 @@ describe('a change by SQL, seen over HTTP', function () {
     await waitFor(system, path, (text) => text.includes('Copied in'))
   })
 
-  it('is seen by whom a cascade reaches', async () => {
+  it('is visible in entries that a cascading delete affects', async () => {
     const [id] = await visible(1)
     const { rows } = await system.sql.query<{ user_id: string }>(
       'select user_id from users_publicstaffprofile where id = $1',
@@ -167,7 +167,7 @@ describe('a change by SQL, seen over HTTP', function () {
     await waitFor(system, projects, (text) => text === '[]')
   })
 
-  it('meets a renamed column: an error and nothing old; with the column back all is right', async () => {
+  it('causes an error instead of a stale answer if a column was renamed, until the column is restored', async () => {
     const [id, other] = await visible(2)
     const path = `users/staffprofiles/${id}/overview`
     await warm(system, path)
@@ -178,7 +178,7 @@ describe('a change by SQL, seen over HTTP', function () {
     const reply = await system.get(path)
     expect(reply.headers.get('content-type')).to.contain('application/problem+json')
     expect(reply.text).not.to.contain('skill')
-    // The whole table was flushed: nobody can tell what the change concerned.
+    // The resource was flushed, since the affected rows are unknown.
     await waitFor(system, `users/staffprofiles/${other}/overview`, (_, status) => status === 500)
 
     await system.sql.query('alter table users_publicstaffprofile rename skill to expertise')
@@ -190,7 +190,7 @@ describe('a change by SQL, seen over HTTP', function () {
     await waitFor(system, path, (text) => text.includes('back'))
   })
 
-  it('is seen after TRUNCATE ... CASCADE', async () => {
+  it('is visible after TRUNCATE ... CASCADE', async () => {
     const [id] = await visible(1)
     const path = `users/staffprofiles/${id}/cv`
     await warm(system, path)

@@ -10,7 +10,7 @@ import { type JsonSchema, nearly } from '../support/json-schema-arbitrary.ts'
 import { sessionHeaders } from '../support/session-headers.ts'
 import { startSystem, SYSTEM_SECRET, type System } from '../support/system.ts'
 
-/** `SPMS_LONG=1` runs what the promise says in full. */
+/** `SPMS_LONG=1` runs the full number of requests. */
 const LONG = process.env.SPMS_LONG === '1'
 const REQUESTS = LONG ? 100_000 : 4_000
 const AT_ONCE = 8
@@ -71,7 +71,7 @@ describe('malformed requests', function () {
     const { text } = await system.get('openapi.json')
     contract = readContract(JSON.parse(text) as Described)
     const { paths, ...rest } = openApi.parse(JSON.parse(text))
-    // A log-out would end the session that the requests after it are sent with.
+    // A log-out would end the session of later requests.
     const kept = Object.entries(paths).filter(([path]) => !path.includes('/users/log-out'))
     routes = { ...rest, paths: Object.fromEntries(kept) }
   })
@@ -81,7 +81,7 @@ describe('malformed requests', function () {
     await issuer[Symbol.asyncDispose]()
   })
 
-  it('never cause a 5xx, reveal no internals and are answered as OpenAPI describes', async () => {
+  it('never cause a 5xx, reveal no internals, and get answers that conform to OpenAPI', async () => {
     const anyRequest = malformed(routes, await credentials())
     const statuses = new Set<number>()
     await fc.assert(
@@ -90,28 +90,28 @@ describe('malformed requests', function () {
         async (requests) => {
           const answers = await Promise.all(requests.map((request) => send(request)))
           for (const [at, { status, type, text }] of answers.entries()) {
-            const said = `${requests[at]?.method} ${requests[at]?.path}: ${status} ${text}`
+            const context = `${requests[at]?.method} ${requests[at]?.path}: ${status} ${text}`
             statuses.add(status)
             const { method = '', path = '' } = requests[at] ?? {}
             const answered = { method, path: path.split('?')[0] ?? '', status, type, text }
-            expect(contract(answered), said).to.equal(null)
-            expect(status, said).to.be.below(500)
-            expect(text, said).not.to.match(STACK)
+            expect(contract(answered), context).to.equal(null)
+            expect(status, context).to.be.below(500)
+            expect(text, context).not.to.match(STACK)
             if (status < 400 || text === '') continue
             // The path is what the client has sent.
-            expect(text.replace(/"instance":"[^"]*"/, ''), said).not.to.match(SQL)
-            expect(type, said).to.equal('application/problem+json')
+            expect(text.replace(/"instance":"[^"]*"/, ''), context).not.to.match(SQL)
+            expect(type, context).to.equal('application/problem+json')
           }
         },
       ),
       { numRuns: REQUESTS / AT_ONCE, seed: SEED, endOnFailure: LONG },
     )
-    // They came as far as that: into handlers, and past each reason to turn them away.
+    // Requests reached handlers, and caused every kind of rejection.
     expect([...statuses]).to.include.members([200, 201, 400, 401, 403, 404, 405, 413, 415])
     expect((await system.get('users/staffprofiles')).status).to.equal(200)
   })
 
-  /** Headers of somebody who asks: nobody, users of both kinds, and what only looks like one. */
+  /** Generates credentials: none, valid sessions and tokens, and invalid ones. */
   async function credentials(): Promise<Arbitrary<Record<string, string>>> {
     const { rows } = await system.sql.query<{ id: string; password: string; email: string }>(
       `(select id, password, email from users_user where is_superuser and is_active order by id desc limit 1)
@@ -154,7 +154,7 @@ describe('malformed requests', function () {
   function send({ method, path, headers, body }: Malformed): Promise<Received> {
     return new Promise((resolve, reject) => {
       const base = new URL(system.apis[0] ?? '')
-      // Without a length Node would send the body of a GET or DELETE as if it were another request.
+      // Without a length Node would send the body of a GET or DELETE without framing, like another request.
       const encoded = body === undefined ? headers : { 'Content-Length': body.length, ...headers }
       const options = {
         agent,
@@ -174,7 +174,7 @@ describe('malformed requests', function () {
         res.on('error', reject)
       })
       outgoing.on('error', (error: NodeJS.ErrnoException) => {
-        // The server may close a connection just when the next request is sent on it.
+        // The server may close an idle connection while the next request is sent on it.
         const isLate = outgoing.reusedSocket && error.code === 'ECONNRESET'
         if (isLate) send({ method, path, headers, body }).then(resolve, reject)
         else reject(error)
@@ -184,10 +184,10 @@ describe('malformed requests', function () {
   }
 })
 
-/** A line of a stack, in text or in JSON, or a path of ours. */
+/** A line of a stack trace, in text or JSON, or a path of a source file. */
 const STACK = /(\n|\\n)\s+at |\.[jt]s:\d|node_modules/
 
-/** What Postgres says, or what is said to it. */
+/** Error messages of Postgres, table names and statements. */
 const SQL =
   /SQLSTATE|relation "|column "|constraint "|syntax error|invalid input|(users|projects|agencies)_[a-z]+|\bselect\b.*\bfrom\b/i
 
@@ -229,14 +229,13 @@ const wrongText: Arbitrary<string> = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 12 }),
 )
 
-/** What a client may put in a header. */
+/** Values of headers. */
 const headerText: Arbitrary<string> = fc.oneof(
   fc.constantFrom('', '%ZZ', '"', '""', 'W/"', '*', ',,,', '__proto__', 'é', 'x'.repeat(3_000)),
   fc.string({ unit: fc.constantFrom(...'aZ09-_.;=,"%/\\ é'), maxLength: 40 }),
 )
 
-/** A part of a URL, in encodings good and bad. */
-// Not 1: the superuser who asks may not delete themselves.
+/** A part of a URL, in valid and invalid encodings. Not 1, the superuser who sends the requests: it could be deleted. */
 const urlPart: Arbitrary<string> = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom('2', '3', '40', '007') },
   {
@@ -269,7 +268,7 @@ const wrongValue: Arbitrary<unknown> = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
 )
 
-/** Bodies that are no JSON, or more of it than anybody needs. */
+/** Bodies that are invalid JSON, too large or too deep. */
 const WRONG_BODIES = [
   '',
   '{',
@@ -331,7 +330,7 @@ const otherHeaders: Arbitrary<Record<string, string>> = fc
   )
   .map((headers) => ({ ...headers }))
 
-/** Requests to all these routes, of which little or much is wrong. */
+/** Generates requests to all these routes that are partly or completely invalid. */
 function malformed(
   { paths, components }: OpenApi,
   credentials: Arbitrary<Record<string, string>>,

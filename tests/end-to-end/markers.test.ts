@@ -7,7 +7,7 @@ import { sessionOf } from './warm/questions.ts'
 import { ANY_SECRET, markSecrets, NEVER_CACHED } from './warm/secrets.ts'
 import { startWarmSystem, type WarmSystem } from './warm/warm-system.ts'
 
-/** Some of every kind of thing, with those who show nowhere; what is there not, and what is no id. */
+/** Ids of all kinds of rows, hidden users included. `OTHERS` adds missing and invalid ids. */
 const IDS = [
   1, 3, 5, 19, 20, 21, 22, 104, 105, 119, 122, 201, 203, 204, 401, 411, 421, 441, 451, 461,
 ]
@@ -18,11 +18,11 @@ const PAIRS = [
   [204, 5],
 ]
 
-/** How many requests are under way at once. */
+/** Number of concurrent requests. */
 const AT_ONCE = 32
 const READERS = 4
 
-describe('what is private', function () {
+describe('private data', function () {
   this.timeout(90_000)
   let warm: WarmSystem
   before(async () => {
@@ -30,7 +30,7 @@ describe('what is private', function () {
   })
   after(() => warm[Symbol.asyncDispose]())
 
-  /** All that the API sends for a request, as it would be seen on the wire. */
+  /** Returns the complete answer to a request: status, headers and body. */
   async function bytesOf(method: string, path: string, headers: Record<string, string> = {}) {
     const [address = ''] = warm.system.apis
     const response = await fetch(`${address}${path}`, {
@@ -54,14 +54,14 @@ describe('what is private', function () {
     return found
   }
 
-  it('would be found: users are shown some of it', async () => {
+  it('is detectable in answers to users', async () => {
     const headers = await sessionOf(20)
     for (const path of ['users/1', 'users/19', 'projects/204', 'projects/203/team']) {
       expect(await bytesOf('GET', `/api/v1/${path}`, headers), path).to.match(ANY_SECRET)
     }
   })
 
-  it('is in nothing that is sent to the anonymous, whatever they ask for', async () => {
+  it('is in no answer to an anonymous request, for any route and id', async () => {
     await using api = await startTestApi()
     const requests = mountedRoutes(api.app).flatMap(({ method, path }) => {
       const paths = pathsOf(path)
@@ -73,7 +73,7 @@ describe('what is private', function () {
     expect(await secretsIn(requests)).to.deep.equal([])
   })
 
-  it('is in no page, no selection and no search of the staff list, nor in what is no address', async () => {
+  it('is in no page, filter or search of the staff list, nor in answers to unknown paths', async () => {
     const list = '/api/v1/users/staffprofiles'
     const queries = [
       ...['page=1', 'page=2', 'page=99', 'page=x', 'page_size=1', 'page_size=100', 'page_size=x'],
@@ -94,7 +94,7 @@ describe('what is private', function () {
     expect(await secretsIn(paths.map((path) => ['GET', path] as const))).to.deep.equal([])
   })
 
-  it('cannot be guessed by searching for it', async () => {
+  it('cannot be found by searching the staff list', async () => {
     const { rows } = await warm.system.sql.query<Record<string, string>>(
       `select u.username, u.email, p.employee_id, p.aucode, p.public_email
        from users_user u join users_publicstaffprofile p on p.user_id = u.id where u.id in (4, 19)`,
@@ -113,11 +113,11 @@ describe('what is private', function () {
     }
   })
 
-  it('is in no public entry in Redis, and what nobody is shown in none at all', async () => {
+  it('is in no public entry in Redis, and in no entry at all if no user may see it', async () => {
     await warm.warm(warm.entries)
     const found: string[] = []
     let entries = 0
-    // What users may see of each other.
+    // Entries with data that users may see of each other.
     let entriesWithSecrets = 0
     for (const key of await warm.redis.keys(`${warm.system.prefix}/*`)) {
       if ((await warm.redis.type(key)) !== 'hash') continue
@@ -133,7 +133,7 @@ describe('what is private', function () {
     expect(found).to.deep.equal([])
   })
 
-  it('is who was hidden: in no answer to a request that came after the watermark had covered it', async () => {
+  it('of a hidden user is in no answer to a request after the change was applied', async () => {
     const person = 'Appears'
     const { sql } = warm.system
     await sql.query(`update users_user set display_first_name = '${person}' where id = 5`)
@@ -149,7 +149,7 @@ describe('what is private', function () {
       ...['', '/hero', '/overview'].map((section) => `users/staffprofiles/105${section}`),
       'users/5/projects_staff_profile',
     ]
-    /** Reads in turn; hidden is what was so from the moment of asking until after the answer. */
+    /** The current state. A read counts only if the state is the same before and after it. */
     let state: 'seen' | 'hidden' | 'changing' = 'seen'
     const counts = { seen: 0, hidden: 0 }
     const wrong: string[] = []
@@ -182,7 +182,7 @@ describe('what is private', function () {
   })
 })
 
-/** Ways to hide user 5, each with its undoing. */
+/** Statements that hide user 5, each with its inverse. */
 const HIDING = [
   [
     'update users_publicstaffprofile set is_hidden = true where id = 105',
@@ -197,7 +197,7 @@ const HIDING = [
 const BODILESS = new Set(['GET', 'HEAD'])
 const JSON_BODY = { 'Content-Type': 'application/json' }
 
-/** Some paths of a route: its parameters take everything that might mean something. */
+/** Returns paths of a route, with existing, missing and invalid ids as parameters. */
 function pathsOf(route: string): string[] {
   const names = route.match(/:\w+/g) ?? []
   if (names.length === 0) return [route]

@@ -9,29 +9,29 @@ import { until } from '../support/until.ts'
 const LONG = process.env.SPMS_LONG === '1'
 const PAIRS = LONG ? 100_000 : 1_000
 const AUTHORS = 4
-/** What each author has open at once: a field that is written there, and the section that shows it. */
+/** Browser tabs of each author: the field that is written, and the section that shows it. */
 const TABS = [
   { field: 'about', section: 'hero' },
   { field: 'expertise', section: 'overview' },
 ] as const
 const OTHER_INVALIDATORS = 2
 const CRASHES = LONG ? 20 : 1
-/** Each invalidator lives, and is dead, for at most so many. */
+/** Each invalidator runs, and is dead, for at most this number of pairs. */
 const MOST_BETWEEN = 500
-/** Of so many pairs one is read without tokens, to show that there was something to be kept from. */
+/** One of this number of pairs is read without a token, to show that stale values exist. */
 const WITHOUT_TOKEN = 10
 
-/** Somebody who writes and wants to see it again. */
+/** A user who writes and reads a profile. */
 interface Author {
   readonly profileId: string
   readonly session: string
-  /** What their browser holds of ours, in all its tabs. */
+  /** Cookies of the browser, shared by its tabs. */
   readonly jar: Map<string, string>
 }
 
 type Tab = (typeof TABS)[number]
 
-describe('who brings a token', function () {
+describe('a client with a consistency token', function () {
   this.timeout(LONG ? 7_200_000 : 600_000)
 
   let postgres: PrivatePostgres
@@ -67,8 +67,8 @@ describe('who brings a token', function () {
   const path = ({ profileId }: Author) => `users/staffprofiles/${profileId}`
   const cookiesOf = ({ jar }: Author) => [...jar].map((pair) => pair.join('=')).join('; ')
 
-  /** Asks again for as long as Postgres is away. */
-  async function answered<T extends { readonly status: number }>(
+  /** Repeats a request while it gets 503, as during a restart of Postgres. */
+  async function retryUnavailable<T extends { readonly status: number }>(
     ask: () => Promise<T>,
   ): Promise<T> {
     let reply = await ask()
@@ -76,7 +76,7 @@ describe('who brings a token', function () {
     return reply
   }
 
-  /** Writes through one process; answers the token, and the browser keeps its cookie. */
+  /** Writes through one process and stores the cookies. Returns the token. */
   async function write(
     author: Author,
     field: Tab['field'],
@@ -84,7 +84,7 @@ describe('who brings a token', function () {
     api: number,
   ): Promise<string> {
     const { Cookie, ...csrf } = await sessionHeaders(author.session)
-    const response = await answered(() =>
+    const response = await retryUnavailable(() =>
       fetch(`${system.apis[api]}/api/v1/${path(author)}`, {
         method: 'PUT',
         headers: {
@@ -105,14 +105,15 @@ describe('who brings a token', function () {
   }
 
   interface Seen {
-    /** Brought what was older than the write although it had a token. */
+    /** Reads with a token that returned an older value than the write. */
     broken: number
-    /** The same without one. */
+    /** Reads without a token that returned an older value. */
     older: number
+    /** Reads that bypassed the cache because of their token. */
     own: number
   }
 
-  /** Writes, then reads from any process what it wrote; each second pair with a header, else with cookies. */
+  /** Writes, then reads the value from any process. Pairs alternate between token header and cookies. */
   async function pair(
     author: Author,
     { field, section }: Tab,
@@ -121,26 +122,26 @@ describe('who brings a token', function () {
   ): Promise<void> {
     const shown = `${path(author)}/${section}`
     const value = `pair ${n}`
-    // What others read all the time, so that there is something older to be found.
+    // Other clients read too, so that the cache contains an older value.
     const before = await system.get(shown, {}, n % 2)
     let token = await write(author, field, value, (n >> 1) % 2)
-    // The first answer was lost; the write that is sent again changes nothing.
+    // Repeats the write, as after a lost answer. It changes nothing.
     if (n % 5 === 0) token = await write(author, field, value, n % 2)
-    const isBringing = n % WITHOUT_TOKEN !== 0
+    const hasToken = n % WITHOUT_TOKEN !== 0
     const tokens = n % 2 === 0 ? { 'Consistency-Token': token } : { Cookie: cookiesOf(author) }
     const headers = {
-      ...(isBringing && tokens),
-      // It changed, so it must not be told that it has not.
+      ...(hasToken && tokens),
+      // The value has changed, so the answer must not be 304.
       ...(n % 3 === 0 && { 'If-None-Match': before.headers.get('etag') ?? '' }),
     }
-    const reply = await answered(() => system.get(shown, headers, (n >> 2) % 2))
+    const reply = await retryUnavailable(() => system.get(shown, headers, (n >> 2) % 2))
     const isSeen = reply.status === 200 && reply.text.includes(`"${value}"`)
-    if (!isSeen && isBringing) seen.broken++
-    if (!isSeen && !isBringing) seen.older++
+    if (!isSeen && hasToken) seen.broken++
+    if (!isSeen && !hasToken) seen.older++
     if (reply.headers.get('cache-status')?.includes('detail=consistency')) seen.own++
   }
 
-  it(`sees what it wrote, ${PAIRS} times, in two tabs, while invalidators are killed and Postgres crashes`, async () => {
+  it(`reads its own ${PAIRS} writes in two tabs while invalidators are killed and Postgres crashes`, async () => {
     const seen: Seen = { broken: 0, older: 0, own: 0 }
     let n = 0
     const working = Promise.all(
@@ -152,11 +153,11 @@ describe('who brings a token', function () {
     )
     let hasEnded = false
     const ended = working.finally(() => (hasEnded = true))
-    // It may fail while the invalidator is being waited for.
+    // Prevents an unhandled rejection while this waits for an invalidator.
     ended.catch(() => {})
     const isDone = () => hasEnded
     const killNowAndThen = async ({ kill, start }: Invalidator) => {
-      // At first all are dead, so that something older is sure to be found.
+      // All invalidators are dead at first, so that stale values exist.
       let at = 0
       while (!isDone()) {
         for (const next of [kill, start]) {
@@ -176,12 +177,12 @@ describe('who brings a token', function () {
     await Promise.all([...invalidators.map(killNowAndThen), crashNowAndThen()])
     await ended
     expect(seen.broken).to.equal(0)
-    // Without a token it would have seen what was older, which with one it did not look at.
+    // Reads without a token returned stale values, and reads with one bypassed the cache.
     expect(seen.older).to.be.above(0)
     expect(seen.own).to.be.above(0)
   })
 
-  it('reads from the cache again as soon as that holds what it wrote', async () => {
+  it('reads from the cache again when that contains its write', async () => {
     const [author] = authors as [Author]
     const token = await write(author, 'about', 'the last', 0)
     for (const api of [0, 1]) {

@@ -18,10 +18,10 @@ const PROFILES = 12
 const WRITERS = 4
 
 /**
- * Writers go on through every fault. When it is over and all watermarks have passed what was
- * written, every answer from the cache has to be what Postgres says, and every one is cached again.
+ * Writers and readers run during every fault. When the watermarks include all commits, cached
+ * answers must equal those from Postgres, and all entries must be cached again.
  */
-describe('after a fault under load', function () {
+describe('recovery from a fault under load', function () {
   this.timeout(LONG ? 180_000 : 90_000)
   let postgres: PrivatePostgres
   let redis: PrivateRedis
@@ -52,11 +52,11 @@ describe('after a fault under load', function () {
     await postgres[Symbol.asyncDispose]()
   })
 
-  /** Reads of all profiles from the cache, until they are hits. */
+  /** Reads all profiles until they are cache hits. */
   const warm = () =>
     Promise.all(paths.map((path) => until(async () => (await system.get(path)).cache === 'hit')))
 
-  /** Changes the profiles from connections that are opened again whenever they break. */
+  /** Changes the profiles continuously. Writers reconnect when a connection breaks. */
   function startWriting(): { stop(): Promise<number> } {
     const stopping = new AbortController()
     let written = 0
@@ -70,7 +70,7 @@ describe('after a fault under load', function () {
         client.on('error', () => {})
         try {
           await client.connect()
-          // Half of them may lose what was committed last, and their transaction ids are used again.
+          // A crash may lose the last asynchronous commits; Postgres then reuses their transaction ids.
           if (writer % 2 === 0) await client.query('set synchronous_commit = off')
           for (let n = 0; !stopping.signal.aborted; n++) {
             const id = ids[(n * WRITERS + writer) % ids.length]
@@ -99,7 +99,7 @@ describe('after a fault under load', function () {
     }
   }
 
-  /** Also keeps entries being filled, by readers that take whatever they get. */
+  /** Reads all profiles continuously, so that entries are filled during the fault. Ignores errors. */
   function startReading(): { stop(): Promise<void> } {
     const stopping = new AbortController()
     const running = paths.map(async (path) => {
@@ -143,7 +143,7 @@ describe('after a fault under load', function () {
     })
   }
 
-  async function survives(fault: () => Promise<void>): Promise<void> {
+  async function expectRecovery(fault: () => Promise<void>): Promise<void> {
     await warm()
     const writers = startWriting()
     const readers = startReading()
@@ -174,52 +174,52 @@ describe('after a fault under load', function () {
       [pattern],
     )
 
-  it('the invalidator is killed and another takes its place', () =>
-    survives(async () => {
+  it('succeeds after the invalidator is killed and replaced', () =>
+    expectRecovery(async () => {
       await system.invalidator.kill()
       await sleep(200)
       await system.invalidator.start()
     }))
 
-  it('the connections of the invalidator are cut, again and again', () =>
-    survives(async () => {
+  it('succeeds after the connections of the invalidator are terminated repeatedly', () =>
+    expectRecovery(async () => {
       for (let time = 0; time < 5; time++) {
         await terminate('spms-invalidator%')
         await sleep(150)
       }
     }))
 
-  it('the invalidator is stopped for longer than its locks last, and goes on', () =>
-    survives(async () => {
+  it('succeeds after the invalidator is suspended for longer than its locks last', () =>
+    expectRecovery(async () => {
       system.invalidator.freeze()
       await sleep(LONG ? 30_000 : 6_500)
       system.invalidator.thaw()
     }))
 
-  it('Postgres is restarted', () =>
-    survives(async () => {
+  it('succeeds after a restart of Postgres', () =>
+    expectRecovery(async () => {
       await postgres.stop()
       await postgres.start()
     }))
 
-  it('Postgres crashes, with commits that nobody waited for and ids that come again', () =>
-    survives(async () => {
+  it('succeeds after a crash of Postgres that loses asynchronous commits and reuses their ids', () =>
+    expectRecovery(async () => {
       await postgres.crash()
       await postgres.start()
     }))
 
-  it('one backend of Postgres crashes, and takes all others with it', () =>
-    survives(() => crashBackend(postgres.url)))
+  it('succeeds after the crash of one backend, which terminates all others', () =>
+    expectRecovery(() => crashBackend(postgres.url)))
 
-  it('Redis loses everything', () =>
-    survives(async () => {
+  it('succeeds after Redis restarts without data', () =>
+    expectRecovery(async () => {
       await redis.stop()
       await sleep(200)
       await redis.start()
     }))
 
-  it('Redis comes back as it was some time ago', () =>
-    survives(async () => {
+  it('succeeds after Redis restarts with older data', () =>
+    expectRecovery(async () => {
       await redis.save()
       await sleep(300)
       await redis.stop()
@@ -227,5 +227,6 @@ describe('after a fault under load', function () {
       await redis.start()
     }))
 
-  it('Redis is emptied', () => survives(async () => void (await marks.flushall())))
+  it('succeeds after FLUSHALL on Redis', () =>
+    expectRecovery(async () => void (await marks.flushall())))
 })

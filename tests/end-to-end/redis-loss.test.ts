@@ -11,20 +11,20 @@ import { startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
 const PROFILES = 8
-/** How long somebody writes and reads before Redis is lost, and after it is there again. */
+/** How long a client writes and reads before Redis loses data, and after it has recovered. */
 const AROUND_MS = 1_000
 
-/** A Redis that can be replaced by what it held some time ago. */
+/** A Redis that a test can reset to older data. */
 interface Losing extends AsyncDisposable {
-  /** Where it is before and afterwards. */
+  /** Its URL before and after the loss. */
   readonly url: string
-  /** From here on, what it takes in will be lost. */
+  /** Saves the current data. `lose()` discards all later writes. */
   keep(): Promise<void>
-  /** Puts what was kept in its place. */
+  /** Kills Redis, and replaces it by one with the saved data. */
   lose(): Promise<void>
 }
 
-/** Killed, and started again from a file. */
+/** Loses data by a restart from an older file. */
 async function openFromFile(): Promise<Losing> {
   const redis = await startPrivateRedis()
   return {
@@ -38,24 +38,24 @@ async function openFromFile(): Promise<Losing> {
   }
 }
 
-/** Killed, and a replica that has not heard the last of it promoted. */
+/** Loses data by a failover to a replica that missed the last writes. */
 async function openReplicated(): Promise<Losing> {
   const servers: PrivateRedis[] = [await startPrivateRedis()]
   const master = () => servers.at(-1) as PrivateRedis
-  const door = await createProxy(master().url)
-  await door.listen()
+  const proxy = await createProxy(master().url)
+  await proxy.listen()
   let replica: PrivateRedis
   let link: Proxy | undefined
 
   return {
-    url: door.url,
+    url: proxy.url,
     async keep() {
       await link?.[Symbol.asyncDispose]()
       link = await createProxy(master().url)
       await link.listen()
       replica = await startPrivateRedis()
       servers.unshift(replica)
-      // By default it waits for more replicas to come.
+      // By default Redis delays the synchronization to wait for more replicas.
       await command(master(), (client) => client.config('SET', 'repl-diskless-sync-delay', 0))
       const { port } = new URL(link.url)
       await command(replica, (client) => client.replicaof('127.0.0.1', Number(port)))
@@ -63,7 +63,7 @@ async function openReplicated(): Promise<Losing> {
         const info = await command(replica, (client) => client.info('replication'))
         return info.includes('master_link_status:up')
       })
-      // It stays connected, and hears nothing.
+      // The connection stays open, but the replica receives nothing.
       link.swallow()
     },
     async lose() {
@@ -71,10 +71,10 @@ async function openReplicated(): Promise<Losing> {
       await command(replica, (client) => client.replicaof('NO', 'ONE'))
       servers.splice(servers.indexOf(replica), 1)
       servers.push(replica)
-      door.lead(replica.url)
+      proxy.lead(replica.url)
     },
     async [Symbol.asyncDispose]() {
-      await door[Symbol.asyncDispose]()
+      await proxy[Symbol.asyncDispose]()
       await link?.[Symbol.asyncDispose]()
       for (const server of servers) await server[Symbol.asyncDispose]()
     },
@@ -91,18 +91,19 @@ async function command<T>(server: PrivateRedis, work: (client: Redis) => Promise
 }
 
 const losses = [
-  { how: 'killed and started again from an older file', open: openFromFile },
-  { how: 'failed over to a replica that had missed the last of it', open: openReplicated },
+  { how: 'a restart from an older file', open: openFromFile },
+  { how: 'a failover to a replica that missed the last writes', open: openReplicated },
 ]
 for (const { how, open } of losses) {
-  describe(`Redis, ${how}`, function () {
+  describe(`Redis after ${how}`, function () {
     this.timeout(60_000)
 
     let database: TestDatabase
     let redis: Losing
     let system: System
-    /** Somebody's profile, with their session; and what nobody writes meanwhile. */
+    /** The profile that tests write, with the session of its owner. */
     let author: { readonly id: string; readonly session: string }
+    /** Profiles that no test writes. */
     let others: readonly string[]
     before(async () => {
       database = await createTestDatabase({ seeded: true })
@@ -131,7 +132,7 @@ for (const { how, open } of losses) {
       system.get(hero(author.id), token ? { 'Consistency-Token': token } : {})
     const flushes = () => system.metric('spms_flushes_total')
 
-    /** Writes as the author does; answers the token. */
+    /** Writes the profile as its owner. Returns the consistency token. */
     async function write(about: string): Promise<string> {
       const [api = ''] = system.apis
       const response = await fetch(`${api}/api/v1/users/staffprofiles/${author.id}`, {
@@ -155,7 +156,7 @@ for (const { how, open } of losses) {
       for (const id of others) await until(async () => (await system.get(hero(id))).cache === 'hit')
     }
 
-    /** Everything is cached; then a change is applied and seen by all, and kept nowhere. */
+    /** Fills the cache and saves the data of Redis. Then applies a change that `lose()` discards. */
     async function changeWhatWillBeLost(): Promise<string> {
       await write('old')
       await Promise.all([untilHit('old'), untilOthersHit()])
@@ -165,12 +166,12 @@ for (const { how, open } of losses) {
       return token
     }
 
-    it('nothing is older than a token, what was lost is repeated, and all else stays', async () => {
+    it('never serves data older than a token, repeats lost invalidations, and keeps other entries', async () => {
       const token = await changeWhatWillBeLost()
       const flushesBefore = await flushes()
       system.invalidator.freeze()
       await redis.lose()
-      // Nobody has told it yet: the loss is real. It says how far it is, and that is not so far.
+      // The old value is served again, so the loss is real. Its watermark does not cover the token.
       await untilHit('old')
       const reply = await read(token)
       expect(reply.text).to.contain('"new"')
@@ -180,11 +181,11 @@ for (const { how, open } of losses) {
       await untilHit('new')
       await until(async () => (await read(token)).cache === 'hit')
       expect(await flushes()).to.equal(flushesBefore)
-      // Nobody has read these since before the loss.
+      // These were not read since the loss, so a hit shows that their entries were kept.
       for (const id of others) expect((await system.get(hero(id))).cache).to.equal('hit')
     })
 
-    it('what the log no longer holds is made up for by a flush', async () => {
+    it('flushes resources if the event log no longer contains the lost changes', async () => {
       await changeWhatWillBeLost()
       await system.invalidator.kill()
       await until(() =>
@@ -200,7 +201,7 @@ for (const { how, open } of losses) {
       for (const id of others) expect((await system.get(hero(id))).cache).not.to.equal('hit')
     })
 
-    it('who brings a token sees what they wrote, before, meanwhile and afterwards', async () => {
+    it('shows a client with a token its writes before, during and after the loss', async () => {
       await untilOthersHit()
       const stopping = new AbortController()
       let written = 0

@@ -6,12 +6,12 @@ import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
 const LONG = process.env.SPMS_LONG === '1'
-/** Of what the API sustains without a cache: two are asked, and share the machine with who asks. */
+/** Share of the rate that an API sustains without a cache. Two APIs and the client share the machine. */
 const SHARE_OF_SUSTAINED = 0.3
 const SECONDS = LONG ? 20 : 3
-/** Or its slowest hundredth would be a single one. */
+/** With fewer requests, p99 would be a single request. */
 const LEAST_REQUESTS = 300
-/** How much slower than without a cache the slowest hundredth may be. */
+/** How much higher than without a cache p99 may be. */
 const MOST_ABOVE_UNCACHED_MS = 100
 const CONNECTIONS = 8
 const SUSTAINED_S = 1.5
@@ -22,7 +22,7 @@ interface Load {
   readonly wrong: number
 }
 
-/** How many requests a second are answered when each connection sends one after the other. */
+/** Measures the throughput when each connection sends its requests sequentially, in requests/s. */
 async function sustainedPerS(base: string, paths: ReadonlyMap<string, string>): Promise<number> {
   const agent = new Agent({ keepAlive: true })
   const names = [...paths.keys()]
@@ -39,7 +39,7 @@ async function sustainedPerS(base: string, paths: ReadonlyMap<string, string>): 
   return count / elapsedS()
 }
 
-/** Requests at a fixed rate that wait for none, timed from when each was due. */
+/** Sends requests at a fixed rate without waiting for answers. Latency counts from the scheduled time. */
 async function load(
   base: string,
   paths: ReadonlyMap<string, string>,
@@ -87,7 +87,7 @@ function fetchText(agent: Agent, url: string): Promise<{ status: number; text: s
   })
 }
 
-/** What each address answers, by Postgres itself. */
+/** Returns paths with their answers. */
 async function expected(system: System): Promise<Map<string, string>> {
   const { rows } = await system.sql.query<{ id: string }>(
     `select p.id from users_publicstaffprofile p join users_user u on u.id = p.user_id
@@ -98,9 +98,9 @@ async function expected(system: System): Promise<Map<string, string>> {
   return new Map(paths.map((path, n) => [path, replies[n] as string]))
 }
 
-describe('an API whose Redis is away', function () {
+describe('an API during an outage of Redis', function () {
   this.timeout(LONG ? 300_000 : 120_000)
-  // It compares two times of a machine that may be busy with something else for a moment.
+  // Retries, since latencies are compared on a machine that may be busy.
   this.retries(2)
   let redis: PrivateRedis
   let system: System
@@ -130,7 +130,7 @@ describe('an API whose Redis is away', function () {
     }
   }
 
-  /** Compares with an API that has no cache, at the same time: the machine is as busy for both. */
+  /** Compares the API with one without a cache under the same concurrent load. */
   async function expectUnharmed(outage: () => Promise<void>): Promise<void> {
     const [during, without] = await Promise.all([
       load(system.apis[0] as string, paths, requestsPerS),
@@ -138,7 +138,7 @@ describe('an API whose Redis is away', function () {
       sleep(200).then(outage),
     ])
     expect(during).to.include({ failures: 0, wrong: 0 })
-    // Three seconds on a machine that does other things too say little of a slowest hundredth.
+    // In a short run on a busy machine, p99 is not reliable.
     if (LONG) expect(during.p99Ms).to.be.below(without.p99Ms + MOST_ABOVE_UNCACHED_MS)
   }
 
@@ -147,12 +147,12 @@ describe('an API whose Redis is away', function () {
     { how: 'frozen', begin: () => redis.freeze(), end: () => redis.thaw() },
   ]
   for (const { how, begin, end } of away) {
-    it(`${how}: answers right, without an error, and takes it up again`, async () => {
+    it(`answers correctly and without errors while Redis is ${how}, and caches again afterwards`, async () => {
       await untilHits()
       const [path] = paths.keys()
       try {
         await expectUnharmed(begin)
-        // A change meanwhile is seen at once.
+        // A change during the outage is visible at once.
         await system.sql.query(
           `insert into users_employmententry (public_profile_id, position_title, start_year)
            values ($1, $2, 1990)`,
@@ -162,7 +162,7 @@ describe('an API whose Redis is away', function () {
       } finally {
         await end()
       }
-      // Nor is it forgotten when Redis is back.
+      // The change stays visible when Redis is back.
       await untilHits()
       await until(async () => {
         const { cache, text } = await system.get(path as string)

@@ -11,7 +11,7 @@ import { startWarmSystem, type WarmSystem } from './warm/warm-system.ts'
 
 const AS_LISTED: Difference = { tooMany: [], tooFew: [], unchanged: [], changed: [], cold: [] }
 
-describe('the reverse map: what a change by SQL makes forgotten, and what everybody then sees', function () {
+describe('the reverse map from changes by SQL to invalidated entries', function () {
   this.timeout(60_000)
   let system: WarmSystem
   before(async () => {
@@ -20,27 +20,27 @@ describe('the reverse map: what a change by SQL makes forgotten, and what everyb
   after(() => system[Symbol.asyncDispose]())
 
   for (const change of [...projectChanges, ...userChanges, ...agencyChanges]) {
-    it(change.what, async () => {
+    it(`invalidates exactly the listed entries after '${change.what}'`, async () => {
       expect(await compare(system, change)).to.deep.equal(AS_LISTED)
     })
   }
 
-  it('names every resource and every watched table', () => {
+  it('contains every resource and every watched table', () => {
     const all = [...projectChanges, ...userChanges, ...agencyChanges]
     const resources = new Set(all.flatMap(({ stale }) => Object.keys(stale)))
     expect([...resources]).to.have.members(catalog.map(({ name }) => name))
     const tables = new Set(catalog.flatMap(({ staleWhen }) => staleWhen.map(({ table }) => table)))
-    const unnamed = [...tables].filter(
+    const missing = [...tables].filter(
       (table) => !all.some(({ sql }) => sql.split(/[^\w.]+/).includes(table)),
     )
-    expect(unnamed).to.deep.equal([])
+    expect(missing).to.deep.equal([])
   })
 
-  it('leaves no answer behind that differs from the database', async () => {
+  it('leaves no cached answer that differs from the database', async () => {
     expect(await findWrong(system)).to.deep.equal([])
   })
 
-  describe('its check', () => {
+  describe('the comparison with the reverse map', () => {
     afterEach(() => system.follow(catalog))
 
     const described: Change = {
@@ -54,8 +54,8 @@ describe('the reverse map: what a change by SQL makes forgotten, and what everyb
       },
     }
 
-    it('finds what a rule too few leaves', async () => {
-      // Others watch the same, so the triggers stay as they are.
+    it('detects entries that a missing rule leaves cached', async () => {
+      // Rules of other resources watch the same column, so the triggers do not change.
       await system.follow(
         withRules('user:projects', (rules) =>
           rules.filter(({ table }) => table !== 'projects_externalprojectdetails'),
@@ -68,7 +68,7 @@ describe('the reverse map: what a change by SQL makes forgotten, and what everyb
       })
     })
 
-    it('finds what a rule too broad takes', async () => {
+    it('detects entries that a too broad rule invalidates', async () => {
       const everybody: Rule = {
         table: 'projects_externalprojectdetails',
         watch: ['description'],
@@ -80,14 +80,14 @@ describe('the reverse map: what a change by SQL makes forgotten, and what everyb
       expect(effect).to.deep.equal({ ...AS_LISTED, tooMany: ['user:me 1', 'user:me 2'] })
     })
 
-    it('finds what is listed as stale and shows nothing of the change', async () => {
+    it('detects entries that are listed as stale but do not show the change', async () => {
       const effect = await compare(system, {
-        what: 'a description that the kind of the project leaves out',
+        what: 'a description that the kind of the project does not show',
         sql: `update projects_externalprojectdetails set description = 'Unseen still'
               where project_id = 202`,
         stale: { 'project:detail': 'select 202', 'user:projects': 'select unnest(array[2, 3])' },
         coarser: {
-          because: 'of the kind',
+          because: 'a rule does not check the kind of the project',
           stale: { 'staff:projects': 'select unnest(array[2, 3])' },
         },
       })
@@ -97,12 +97,12 @@ describe('the reverse map: what a change by SQL makes forgotten, and what everyb
       })
     })
 
-    it('finds what is listed as coarser and shows the change', async () => {
+    it('detects entries that are listed as coarser but show the change', async () => {
       const { stale, ...change } = described
       const effect = await compare(system, {
         ...change,
         stale: {},
-        coarser: { because: 'nobody looked', stale },
+        coarser: { because: 'the list is wrong', stale },
       })
       expect(effect.changed).to.have.members([
         'project:detail 212',
@@ -112,7 +112,7 @@ describe('the reverse map: what a change by SQL makes forgotten, and what everyb
   })
 })
 
-/** The catalog with the rules of one resource changed. */
+/** Returns the catalog with changed rules of one resource. */
 const withRules = (
   name: string,
   change: (rules: readonly Rule[]) => readonly Rule[],

@@ -7,10 +7,10 @@ import { until } from '../support/until.ts'
 const BOUND_MS = 3_000
 const PROFILES = 12
 const READERS = 4
-/** Two seconds, and what a busy machine takes longer. */
+/** 2 s, and more on a busy machine. */
 const SHARED_OUT_MS = 6_000
 
-describe('while everything is replaced under load', function () {
+describe('a rolling restart under load', function () {
   this.timeout(240_000)
   let system: System
   let profiles: ProfileWatch
@@ -21,7 +21,7 @@ describe('while everything is replaced under load', function () {
   })
   after(() => system[Symbol.asyncDispose]())
 
-  /** Reads and writes all the time; a request that is not answered fails the test. */
+  /** Reads and writes continuously during `work`. An unanswered request fails the test. */
   async function during(work: () => Promise<void>): Promise<readonly Sighting[]> {
     const over = new AbortController()
     const seen: Sighting[] = []
@@ -34,7 +34,7 @@ describe('while everything is replaced under load', function () {
     const write = async () => {
       for (let n = 0; !over.signal.aborted; n++) {
         await profiles.write(idOf(n))
-        // As many reads as writes at least, or nothing would be there to become stale.
+        // At least one read for each write, so that entries are cached before they change.
         const { length } = seen
         await until(() => seen.length > length || over.signal.aborted)
       }
@@ -49,7 +49,7 @@ describe('while everything is replaced under load', function () {
     return seen
   }
 
-  it('no request is lost, and nothing older than the bound is shown', async () => {
+  it('loses no request and serves no value older than the staleness bound', async () => {
     const seen = await during(async () => {
       await system.replaceApi(0)
       await system.invalidator.replace()
@@ -66,8 +66,8 @@ describe('while everything is replaced under load', function () {
     }
   })
 
-  it('invalidators come and go: resources are shared out, and nothing older than the bound is shown', async () => {
-    // Without the locks of that class: a replica holds the sleep lock on a connection of its own.
+  it('redistributes resources when invalidators start and stop, and serves no value older than the bound', async () => {
+    // Excludes locks of this class: a replica holds the sleep lock on its own connection.
     const owners = async () => {
       const { rows } = await system.sql.query<{ owners: number }>(
         `select count(distinct pid)::integer as owners from pg_locks l

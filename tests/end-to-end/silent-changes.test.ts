@@ -10,9 +10,9 @@ import { newPrefix, type TestInvalidator } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 
 const WORLD = new URL('warm/world.sql', import.meta.url)
-// So long that it cannot be what keeps answers right here.
+// A bound so long that it cannot make answers correct in this test.
 const BOUND_MS = 3_600_000
-/** A scan every two seconds, a poll every quarter of one, and a machine that has other things to do. */
+/** The intervals of the trigger check (2 s) and of the watermark poll (0.25 s), and 2 s for a busy machine. */
 const NOTICED_MS = 2_000 + 250 + 2_000
 
 const TABLE = 'users_publicstaffprofile'
@@ -21,11 +21,11 @@ const VERBS = ['insert', 'update', 'delete', 'truncate']
 
 interface SilentChange {
   readonly what: string
-  /** Makes changes of the table silent; nothing where the change is so by itself. */
+  /** SQL that prevents triggers from reporting changes; none if the change itself fires no trigger. */
   readonly damage?: string
-  /** Undoes the damage by hand; `install` does where it is not given. */
+  /** SQL that undoes the damage; by default `install` does. */
   readonly repair?: string
-  /** The change; by default an update of the row. */
+  /** SQL of the change; by default an update of the row. */
   readonly change?: (about: string) => string
 }
 
@@ -34,7 +34,7 @@ const update = (about: string) => `update ${TABLE} set about = '${about}' where 
 const CHANGES: readonly SilentChange[] = [
   { what: 'all triggers are disabled', damage: `alter table ${TABLE} disable trigger all` },
   {
-    what: 'all triggers are disabled, and enabled again by hand',
+    what: 'all triggers are disabled, and later enabled by hand',
     damage: `alter table ${TABLE} disable trigger all`,
     repair: [
       `alter table ${TABLE} enable trigger all`,
@@ -42,7 +42,7 @@ const CHANGES: readonly SilentChange[] = [
     ].join(';'),
   },
   {
-    what: 'a function does nothing any more',
+    what: 'a trigger function is replaced by one that does nothing',
     damage: `do $$ declare name text; begin
       select tgfoid::regproc into name from pg_trigger
         where tgrelid = '${TABLE}'::regclass and tgname = 'zz_invalidation_update';
@@ -51,7 +51,7 @@ const CHANGES: readonly SilentChange[] = [
     end $$`,
   },
   {
-    what: 'another table has taken its name',
+    what: 'another table replaces the table under its name',
     damage: `begin;
       create table taking_over (like ${TABLE} including all);
       insert into taking_over select * from ${TABLE};
@@ -60,7 +60,7 @@ const CHANGES: readonly SilentChange[] = [
       commit`,
   },
   {
-    what: 'a column is dropped and made anew',
+    what: 'a column is dropped and added again',
     change: (about) => `alter table ${TABLE} drop about, add about text default '${about}'`,
   },
   {
@@ -110,15 +110,15 @@ describe('a change that no trigger reports', function () {
       return cache.startsWith('hit') && text.includes(`"${about}"`)
     })
 
-  /** It is in the cache and right. */
-  async function beforehand(): Promise<void> {
+  /** Expects a change to be invalidated and the new value to be cached. */
+  async function expectInvalidation(): Promise<void> {
     const about = next()
     await sql.query(update(about))
     await untilHit(about)
   }
 
-  /** Waits until the change is shown, which has to be soon, and then for good. */
-  async function isNoticed(about: string): Promise<void> {
+  /** Expects answers to show a change in time. */
+  async function expectShownInTime(about: string): Promise<void> {
     const sinceMs = performance.now()
     await until(() => shows(about))
     expect(performance.now() - sinceMs).to.be.below(NOTICED_MS)
@@ -132,21 +132,19 @@ describe('a change that no trigger reports', function () {
   for (const silent of CHANGES) {
     const { what, damage = '', change = update } = silent
 
-    describe(`because ${what}`, () => {
+    describe(`when ${what}`, () => {
       beforeEach(async () => {
         invalidator ??= await build.startInvalidator()
-        await beforehand()
+        await expectInvalidation()
       })
-      afterEach(async () => {
-        // Whatever it was: from now on everything is reported, and found again.
-        await beforehand()
-      })
+      // After the repair, triggers report changes again.
+      afterEach(() => expectInvalidation())
 
-      it('is shown as soon as the invalidator has looked, and what follows at once', async () => {
+      it('is shown after the next trigger check, and later changes at once', async () => {
         await sql.query(damage)
         let about = next()
         await sql.query(change(about))
-        await isNoticed(about)
+        await expectShownInTime(about)
         if (damage !== '') {
           expect((await api.get(PATH)).cache).to.match(/detail=triggers$/)
           for (let time = 0; time < 3; time++) {
@@ -159,31 +157,31 @@ describe('a change that no trigger reports', function () {
         await untilHit(about)
       })
 
-      it('is shown also when all was in order again before anybody looked', async () => {
+      it('is shown even if the damage was repaired before the next trigger check', async () => {
         const about = next()
         await sql.query(damage)
         await sql.query(change(about))
         await repairDamage(silent)
-        await isNoticed(about)
+        await expectShownInTime(about)
         await untilHit(about)
       })
 
-      it('is shown also when nobody was there to look', async () => {
+      it('is shown even if no invalidator ran meanwhile', async () => {
         await stop()
         const about = next()
         await sql.query(damage)
         await sql.query(change(about))
-        expect(await shows(about), 'or there was nothing to notice').to.be.false
+        expect(await shows(about), 'the answer is stale').to.be.false
         await repairDamage(silent)
         invalidator = await build.startInvalidator()
-        await isNoticed(about)
+        await expectShownInTime(about)
         await untilHit(about)
       })
     })
   }
 
-  it('is none because it is made as replication makes it', async () => {
-    await beforehand()
+  it('does not include changes under session_replication_role = replica', async () => {
+    await expectInvalidation()
     const events = async () =>
       Number((await sql.query('select count(*) as n from invalidation.event')).rows[0].n)
     const before = await events()

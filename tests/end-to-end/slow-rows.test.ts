@@ -7,7 +7,7 @@ import { until } from '../support/until.ts'
 const WRITERS = 12
 const LOCK_TIMEOUT_MS = 1_500
 
-describe('rows and tables that stay locked', function () {
+describe('requests during long row and table locks', function () {
   this.timeout(60_000)
   let system: System
   let other: Client
@@ -20,7 +20,6 @@ describe('rows and tables that stay locked', function () {
         CACHE_TTL_OVERRIDES: 'agency:business_areas=1',
       },
     })
-    // A transaction that takes long.
     other = new Client({ connectionString: system.databaseUrl })
     await other.connect()
     session = await logIn(system.apis[0])
@@ -46,7 +45,7 @@ describe('rows and tables that stay locked', function () {
     return rows[0]?.n ?? 0
   }
 
-  it('leave reads and health checks their connections while twelve writers wait', async () => {
+  it('are answered fast if they are reads or health checks while twelve writers wait', async () => {
     const { rows } = await system.sql.query<{ id: string }>(
       'select min(id) as id from agencies_branch',
     )
@@ -59,7 +58,7 @@ describe('rows and tables that stay locked', function () {
     const answers: { readonly status: number; readonly ms: number }[] = []
     for (let n = 0; n < 50; n++) {
       const beganAt = performance.now()
-      // Never cached, so each needs a connection.
+      // This path is never cached, so each read needs a connection.
       const read = await system.get(`agencies/branches/${id}`, session)
       const health = await fetch(`${system.apis[0]}/health/`)
       answers.push({ status: read.status, ms: performance.now() - beganAt })
@@ -82,7 +81,7 @@ describe('rows and tables that stay locked', function () {
     expect((await rename(id, 'A new name')).status).to.equal(200)
   })
 
-  it('let an expired answer stand in after the lock timeout', async () => {
+  it('get an expired answer after the lock time-out', async () => {
     const path = 'agencies/business_areas'
     await until(async () => (await system.get(path, session)).cache === 'hit')
     await other.query('begin')

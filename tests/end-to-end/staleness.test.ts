@@ -8,35 +8,35 @@ import { type ProfileWatch, type Sighting, watchProfiles } from '../support/prof
 import { startSystem, type System } from '../support/system.ts'
 
 const LONG = process.env.SPMS_LONG === '1'
-/** The long run takes the bound as it is in production, and lets everything be dead for a minute. */
+/** The long run uses the bound of production, and outages of one minute. */
 const BOUND_MS = LONG ? 10_000 : 1_500
-/** How long something is dead, in bounds. */
+/** Length of an outage, in multiples of the bound. */
 const OUTAGE_BOUNDS = LONG ? 6 : 3
 const PROFILES = 4
-/** Between two reads of one reader, so that others on the machine come to something as well. */
+/** Pause between two reads of a reader, so that other processes get CPU time. */
 const PAUSE_MS = 5
 
-describe('whatever has died or stopped', function () {
+describe('the staleness bound during an outage', function () {
   this.timeout(LONG ? 240_000 : 60_000)
 
   let database: TestDatabase
   let system: System
-  /** The invalidator's own ways to Redis and Postgres; the API has others. */
-  let wayToRedis: Proxy
-  let wayToPostgres: Proxy
-  /** Somebody else's session, which may hold a lock. */
+  /** Proxies between the invalidator and its servers. The APIs connect directly. */
+  let proxyToRedis: Proxy
+  let proxyToPostgres: Proxy
+  /** A session of another client, which may hold a lock. */
   let other: Client
   let profiles: ProfileWatch
   before(async () => {
     database = await createTestDatabase({ seeded: true })
-    wayToRedis = await createProxy(testRedisServerUrl())
-    wayToPostgres = await createProxy(database.url)
-    await Promise.all([wayToRedis.listen(), wayToPostgres.listen()])
+    proxyToRedis = await createProxy(testRedisServerUrl())
+    proxyToPostgres = await createProxy(database.url)
+    await Promise.all([proxyToRedis.listen(), proxyToPostgres.listen()])
     system = await startSystem({
       apis: 2,
       databaseUrl: database.url,
       env: { MAX_STALENESS_MS: `${BOUND_MS}` },
-      invalidatorEnv: { REDIS_URL: wayToRedis.url, DATABASE_URL: wayToPostgres.url },
+      invalidatorEnv: { REDIS_URL: proxyToRedis.url, DATABASE_URL: proxyToPostgres.url },
     })
     other = new Client({ connectionString: system.databaseUrl })
     await other.connect()
@@ -45,17 +45,17 @@ describe('whatever has died or stopped', function () {
   after(async () => {
     await other.end()
     await system[Symbol.asyncDispose]()
-    await wayToRedis[Symbol.asyncDispose]()
-    await wayToPostgres[Symbol.asyncDispose]()
+    await proxyToRedis[Symbol.asyncDispose]()
+    await proxyToPostgres[Symbol.asyncDispose]()
     await database[Symbol.asyncDispose]()
   })
 
-  /** Loads that fill; a machine that is busy with something else lets some of Redis' answers come too late. */
+  /** Returns the number of loads that store their value. On a busy machine some reads bypass Redis. */
   const loads = async () =>
     (await system.metric('spms_cache_loads_total', 'resource="staff:profile"')) -
     (await system.metric('spms_cache_reads_total', 'resource="staff:profile",outcome="bypass"'))
 
-  /** Reads everything from both processes for a while; two of them change all the time. */
+  /** Reads all profiles from both processes for this time. Two profiles change continuously. */
   async function readFor(ms: number) {
     const untilMs = performance.now() + ms
     const seen: Sighting[] = []
@@ -90,45 +90,45 @@ describe('whatever has died or stopped', function () {
     readonly what: string
     readonly begin: () => unknown
     readonly end: () => unknown
-    /** It still invalidates, only too late. */
+    /** Whether the invalidator still works, but too slowly. */
     readonly isSlow?: true
   }
   const outages: readonly Outage[] = [
     {
-      what: 'the invalidator is killed',
+      what: 'while the invalidator is dead',
       begin: () => system.invalidator.kill(),
       end: () => system.invalidator.start(),
     },
     {
-      what: 'the invalidator is held still',
+      what: 'while the invalidator is suspended',
       begin: () => system.invalidator.freeze(),
       end: () => system.invalidator.thaw(),
     },
     {
-      what: 'Redis is cut off from the invalidator, and from nobody else',
-      begin: () => wayToRedis[Symbol.asyncDispose](),
-      end: () => wayToRedis.listen(),
+      what: 'while only the invalidator cannot reach Redis',
+      begin: () => proxyToRedis[Symbol.asyncDispose](),
+      end: () => proxyToRedis.listen(),
     },
     {
-      what: 'Postgres is cut off from the invalidator, and from nobody else',
-      begin: () => wayToPostgres[Symbol.asyncDispose](),
-      end: () => wayToPostgres.listen(),
+      what: 'while only the invalidator cannot reach Postgres',
+      begin: () => proxyToPostgres[Symbol.asyncDispose](),
+      end: () => proxyToPostgres.listen(),
     },
     {
-      what: 'the watermark stands still, because a window waits for a lock',
+      what: 'while the watermark does not advance because a window waits for a lock',
       begin: () =>
         other.query('begin; lock table invalidation.retention_floor in access exclusive mode'),
       end: () => other.query('commit'),
     },
     {
-      what: 'Postgres lets the invalidator wait as long as the bound for each answer',
-      begin: () => (wayToPostgres.delayMs = BOUND_MS),
-      end: () => (wayToPostgres.delayMs = 0),
+      what: 'while each answer of Postgres to the invalidator takes as long as the bound',
+      begin: () => (proxyToPostgres.delayMs = BOUND_MS),
+      end: () => (proxyToPostgres.delayMs = 0),
       isSlow: true,
     },
   ]
   for (const { what, begin, end, isSlow } of outages) {
-    it(`${what}: nothing older than the bound is fresh, and load stays absorbed`, async () => {
+    it(`limits the age of fresh answers and the number of loads ${what}`, async () => {
       await untilAllHit()
       const invalidatedBefore = isSlow ? await invalidated() : 0
       await begin()
@@ -138,9 +138,9 @@ describe('whatever has died or stopped', function () {
       await end()
 
       const stalest = Math.max(...seen.map(({ staleMs }) => staleMs))
-      // The invalidator is really away, and the bound is what keeps answers young.
+      // Answers become stale during the outage, but only up to the bound.
       expect(stalest).to.be.within(BOUND_MS / 2, BOUND_MS)
-      // Once for each entry and bound, in both processes together; and where the first one began.
+      // One load for each entry and bound over both processes, and one at the start.
       const refills = PROFILES * (OUTAGE_BOUNDS + 1)
       expect(loaded).to.be.at.most(
         refills + (isSlow ? (await invalidated()) - invalidatedBefore : 0),

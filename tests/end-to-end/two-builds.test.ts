@@ -17,12 +17,12 @@ import { sessionOf } from './warm/questions.ts'
 
 const ROUNDS = process.env.SPMS_LONG === '1' ? 12 : 1
 const BOUND_MS = 5_000
-/** What an API sees of a watermark may be so old. */
+/** Interval at which an API polls watermarks. */
 const POLL_MS = 250
 const WRITERS = 3
 const WORLD = new URL('warm/world.sql', import.meta.url)
 
-/** Watches a column that the newer build does not. */
+/** A resource that watches a column that the newer build does not watch. */
 const olderProfile: Resource = {
   ...staffProfile,
   staleWhen: [
@@ -34,7 +34,7 @@ const olderProfile: Resource = {
     },
   ],
 }
-/** Shows one more column. */
+/** A resource that shows one more column. */
 const newerProfile: Resource = {
   ...staffProfile,
   version: 2,
@@ -52,20 +52,20 @@ const newerProfile: Resource = {
 }
 const newerBranches: Resource = { ...branches, version: 2 }
 
-/** Profiles that are written all the time. */
+/** Profiles that are written continuously. */
 const PROFILES = [101, 102, 103, 104]
 const pathOf = (profile: number) => `users/staffprofiles/${profile}/hero`
-/** What no installation and no write here has to do with. */
+/** Paths that no installation and no write of this test affects. */
 const UNTOUCHED = ['locations/list', 'agencies/affiliations', 'agencies/business_areas']
-/** What is in another version for the newer build. */
+/** Paths of resources that have another version in the newer build. */
 const CHANGED = [pathOf(110), 'agencies/branches']
-/** What depends on the written tables, too. */
+/** Other paths that depend on the written tables. */
 const AFFECTED = ['users/staffprofiles', 'users/15/projects_staff_profile', 'users/15', 'users/me']
 
 type Name = 'older' | 'newer'
 
 for (const order of ['API', 'invalidator'] as const) {
-  describe(`two builds at once under writes, the newer ${order} first`, function () {
+  describe(`two builds at once under writes, with the newer ${order} started first`, function () {
     this.timeout(60_000 + ROUNDS * 20_000)
 
     let database: TestDatabase
@@ -115,7 +115,7 @@ for (const order of ['API', 'invalidator'] as const) {
       apis.set(name, api)
     }
 
-    /** Which transaction last touched each trigger and function of ours. */
+    /** Returns the transaction that last changed each trigger and function of schema `invalidation`. */
     async function touches(): Promise<unknown> {
       const { rows } = await sql.query(
         `select 'trigger ' || oid as what, xmin::text from pg_trigger where tgname like 'zz\\_%'
@@ -126,9 +126,9 @@ for (const order of ['API', 'invalidator'] as const) {
       return rows
     }
 
-    /** What a writer or reader met; whoever waits meanwhile would wait in vain. */
+    /** The first failure of a writer or reader. `unlessFailed` throws it instead of waiting forever. */
     let failure: unknown
-    const repeatReceived: typeof repeat = (work) =>
+    const repeatUntilFailed: typeof repeat = (work) =>
       repeat((round) =>
         work(round).catch((error: unknown) => {
           failure ??= error
@@ -141,9 +141,9 @@ for (const order of ['API', 'invalidator'] as const) {
         return condition()
       })
 
-    // --- What is written, and how old what is read may be ---
+    // --- Writers and readers ---
 
-    /** Of each profile which number it had from when; in the order of its commits. */
+    /** The values of each profile in commit order, with the time after the commit. */
     const histories = new Map(
       PROFILES.map((id) => [id, [] as { readonly n: number; readonly sinceMs: number }[]]),
     )
@@ -155,7 +155,7 @@ for (const order of ['API', 'invalidator'] as const) {
         client.on('error', () => {})
         const connected = client.connect()
         const mine = PROFILES.filter((_, at) => at % WRITERS === writer)
-        const work = repeatReceived(async (round) => {
+        const work = repeatUntilFailed(async (round) => {
           await connected
           const id = mine[round % mine.length] as number
           const n = ++written
@@ -165,7 +165,7 @@ for (const order of ['API', 'invalidator'] as const) {
              set about = $1::text, aucode = $1::text, employee_id = $1::text where id = $2`,
             [`${n}`, id],
           )
-          // Seldom, so that it is found in the cache in between.
+          // Rarely, so that these entries are cached in between.
           if (round % 40 === 0) {
             await client.query('update users_user set display_first_name = $1 where id = 15', [
               `${n}`,
@@ -189,18 +189,18 @@ for (const order of ['API', 'invalidator'] as const) {
       const askedAtMs = performance.now()
       const { text } = await (apis.get(name) as BuildApi).get(pathOf(id))
       const shown = JSON.parse(text) as { about: string; aucode?: string }
-      // Nobody is ever given what the other build has made, or a half of it.
+      // No API serves a value of the other build, or a mixture.
       expect('aucode' in shown).to.equal(name === 'newer')
       if (name === 'newer') expect(shown.aucode).to.equal(shown.about)
       const history = histories.get(id) ?? []
       const at = history.findIndex(({ n }) => `${n}` === shown.about)
-      // A value that is not in the history was written while this was asked for.
+      // A value that is not in the history was written during the request.
       const next = at < 0 ? undefined : history[at + 1]
       if (next === undefined) return
       stalestMs = Math.max(stalestMs, askedAtMs - next.sinceMs)
     }
 
-    /** Reads what nobody writes and no installation touches: of that every answer has to be a hit. */
+    /** Reads the paths that nothing affects. Every answer must be a cache hit. */
     async function readUntouched(name: Name): Promise<void> {
       for (const path of UNTOUCHED) {
         const { cache } = await (apis.get(name) as BuildApi).get(path, session)
@@ -209,14 +209,14 @@ for (const order of ['API', 'invalidator'] as const) {
     }
 
     const startReading = () =>
-      repeatReceived(async (round) => {
+      repeatUntilFailed(async (round) => {
         for (const name of apis.keys()) {
           await readProfile(name, PROFILES[round % PROFILES.length] as number)
           await readUntouched(name)
         }
       })
 
-    // --- What has to hold whenever one looks ---
+    // --- Checks ---
 
     async function snapshotNow(): Promise<Snapshot> {
       const { rows } = await sql.query<{ text: string }>(
@@ -225,7 +225,7 @@ for (const order of ['API', 'invalidator'] as const) {
       return parseSnapshot(rows[0]?.text ?? '') as Snapshot
     }
 
-    /** Writes and reads for a while through what happens, and then compares everything with Postgres. */
+    /** Runs writers and readers during `act`, then compares all answers with Postgres. */
     async function during(act: () => Promise<unknown>): Promise<void> {
       const writing = startWriting()
       const reading = startReading()
@@ -237,11 +237,11 @@ for (const order of ['API', 'invalidator'] as const) {
         for (const one of writing) await one.stop()
         await reading.stop()
       }
-      await isRight()
+      await expectCorrectAnswers()
     }
 
-    /** Once an API has seen that all is applied, each answer is what Postgres says. */
-    async function isRight(): Promise<void> {
+    /** Waits until each API has polled watermarks that include all commits. Then compares with Postgres. */
+    async function expectCorrectAnswers(): Promise<void> {
       const now = await snapshotNow()
       for (const [name, api] of apis) {
         await unlessFailed(() =>
@@ -259,7 +259,7 @@ for (const order of ['API', 'invalidator'] as const) {
       }
     }
 
-    /** Waits until this is what both APIs say of what differs between them. */
+    /** Waits until an API returns this cache status for all resources that differ between the builds. */
     const untilCached = (name: Name, expected: RegExp) =>
       unlessFailed(async () => {
         const api = apis.get(name) as BuildApi
@@ -269,7 +269,7 @@ for (const order of ['API', 'invalidator'] as const) {
     const VERSION = /^fwd=bypass; detail=version$/
     const HIT = /^hit; /
 
-    it('shows nothing stale to either, keeps hitting what is the same, and changes triggers once', async () => {
+    it('serve no stale values, keep cache hits for equal resources, and change triggers only by install', async () => {
       await startInvalidator('older')
       await startApi('older')
       await warm('older')
@@ -283,7 +283,7 @@ for (const order of ['API', 'invalidator'] as const) {
           await untilCached('older', HIT)
         })
       } else {
-        // Nothing is installed for it yet: it says of what it cannot hear that nobody may keep it.
+        // Its triggers are not installed yet, so it disables the resources that need them.
         await during(async () => {
           await startInvalidator('newer')
           await stopInvalidator('older')
@@ -291,7 +291,7 @@ for (const order of ['API', 'invalidator'] as const) {
           await startInvalidator('older')
         })
       }
-      expect(await touches(), 'nobody but install changes triggers').to.eql(before)
+      expect(await touches(), 'only install changes triggers').to.eql(before)
 
       await during(() => installFor('newer'))
       const both = await touches()
@@ -317,7 +317,7 @@ for (const order of ['API', 'invalidator'] as const) {
       }
       expect((await installFor('older')).changed).to.eql([])
       expect((await installFor('newer')).changed).to.eql([])
-      expect(await touches(), 'nobody fights over the triggers').to.eql(both)
+      expect(await touches(), 'the builds do not change triggers').to.eql(both)
 
       await stopInvalidator('older')
       let report
@@ -330,7 +330,7 @@ for (const order of ['API', 'invalidator'] as const) {
         await untilCached('newer', HIT)
         await untilCached('older', VERSION)
       })
-      // A straggler that is started once more harms nobody.
+      // An old invalidator that is started again has no effect.
       await during(() => startInvalidator('older'))
       await during(() => stopInvalidator('older'))
       await during(() => untilCached('newer', HIT))
@@ -346,7 +346,7 @@ for (const order of ['API', 'invalidator'] as const) {
       })
     }
 
-    /** Waits until the newer invalidator has all, and says of the profiles that none may be kept. */
+    /** Waits until the newer invalidator has disabled the profiles. */
     async function waitUntilDisabled(): Promise<void> {
       const api = apis.get('older') as BuildApi
       await unlessFailed(async () =>

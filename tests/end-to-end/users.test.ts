@@ -5,10 +5,10 @@ import { me, user } from '../../shared/shapes/user.ts'
 import { type Reply, startSystem, SYSTEM_SECRET, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-const HER = 'users/10'
+const CHANGED = 'users/10'
 const OTHER = 'users/11'
 
-describe('users through the cache', function () {
+describe('cached answers about users', function () {
   this.timeout(120_000)
   let system: System
   let headers: Record<string, string>
@@ -22,14 +22,14 @@ describe('users through the cache', function () {
   const get = (path: string): Promise<Reply> => system.get(path, headers)
   const write = (statement: string) => system.sql.query(statement)
 
-  /** Reads until it is a hit, so that whatever is seen afterwards had to be invalidated. */
+  /** Reads until it is a cache hit, so that a later change must be invalidated to be visible. */
   async function warm(path: string): Promise<string> {
     await until(async () => (await get(path)).cache === 'hit')
     return (await get(path)).text
   }
 
-  it('are the same on a hit as on a miss (T47)', async () => {
-    // Until what the log-in wrote has been applied, its session reads past the cache.
+  it('are the same on a hit as on a miss [T47]', async () => {
+    // The session bypasses the cache until the write of its log-in has been applied.
     await warm('users/13')
     const miss = await get('users/12')
     expect(miss.cache).to.equal('fwd=miss')
@@ -38,7 +38,7 @@ describe('users through the cache', function () {
     me.parse(JSON.parse(await warm('users/me')))
   })
 
-  it('show every write at once (T46), and others stay (T48)', async () => {
+  it('show every write, and stay cached for other users [T46, T48]', async () => {
     const other = await warm(OTHER)
     for (const [statement, shows] of [
       [`update users_user set display_first_name = 'Renamed' where id = 10`, '"Renamed"'],
@@ -47,15 +47,15 @@ describe('users through the cache', function () {
       [`update users_userwork set role = 'Reworked' where user_id = 10`, '"Reworked"'],
       [`delete from users_user where id = 10`, 'User 10 not found'],
     ] as const) {
-      const before = await warm(HER)
+      const before = await warm(CHANGED)
       await write(statement)
-      await until(async () => (await get(HER)).text !== before)
-      if (shows) expect((await get(HER)).text).to.include(shows)
+      await until(async () => (await get(CHANGED)).text !== before)
+      if (shows) expect((await get(CHANGED)).text).to.include(shows)
       expect(await get(OTHER), statement).to.include({ cache: 'hit', text: other })
     }
   })
 
-  it('show the address and the contact to their owner at once (T46)', async () => {
+  it('show a changed title and phone number to the user [T46]', async () => {
     for (const statement of [
       `update users_userprofile set title = 'changed' where user_id = 1`,
       `update contacts_usercontact set phone = 'changed' where user_id = 1`,
@@ -66,7 +66,7 @@ describe('users through the cache', function () {
     }
   })
 
-  it('show the texts of a hidden profile only to its owner and superusers, also from the cache', async () => {
+  it('show texts of a hidden profile only to its owner and superusers, even on cache hits', async () => {
     const { rows } = await system.sql.query<{ id: string; password: string; about: string }>(`
       select person.id, person.password, profile.about
       from users_publicstaffprofile profile join users_user person on person.id = profile.user_id
@@ -95,7 +95,7 @@ describe('users through the cache', function () {
         `update users_publicstaffprofile set is_hidden = ${isHidden} where user_id = ${owner.id}`,
       )
       await until(async () => JSON.stringify(await shown()) === JSON.stringify(seen))
-      // Also where each of them is answered from the cache.
+      // The same must hold when all of them are cache hits.
       await until(async () => {
         const answers = await Promise.all(
           viewers.map((viewer) => system.get(`users/${owner.id}`, viewer)),
@@ -106,19 +106,19 @@ describe('users through the cache', function () {
     }
   })
 
-  it('stay when somebody logs in', async () => {
+  it('stay cached after a log-in', async () => {
     await warm(OTHER)
     await warm('users/12')
     await write(`update users_user set last_login = now() where id = 11`)
     await write(`update users_user set password = 'another' where id = 11`)
-    // What came later has been applied, so these have been.
+    // When a later change has been applied, the changes above have been too.
     const before = await warm('users/12')
     await write(`update users_user set first_name = first_name || '~' where id = 12`)
     await until(async () => (await get('users/12')).text !== before)
     expect(await get(OTHER)).to.include({ cache: 'hit' })
   })
 
-  it('show no caretaker whose time is over, though nobody writes that it is', async () => {
+  it('do not show a caretaker after its end date, without another write', async () => {
     const path = 'users/13'
     const actsFor = async () => user.parse(JSON.parse((await get(path)).text)).caretakers.length
     await write(`delete from caretakers_caretaker where 13 in (user_id, caretaker_id)`)

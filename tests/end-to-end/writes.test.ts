@@ -4,11 +4,11 @@ import { startSystem, type System } from '../support/system.ts'
 import { logIn } from '../support/log-in.ts'
 import { until } from '../support/until.ts'
 
-describe('a write over HTTP, in the next cached read', function () {
+describe('a write over HTTP in cached answers', function () {
   this.timeout(60_000)
   let system: System
   let admin: Session
-  /** Somebody with a visible profile and a place of work. */
+  /** A user with a visible profile and a business area. */
   let person: { id: string; profile: string; username: string; area: string; division: string }
 
   before(async () => {
@@ -23,7 +23,7 @@ describe('a write over HTTP, in the next cached read', function () {
          and not p.custom_title_on and a.division_id is not null
        order by u.id limit 1`,
     )
-    person = rows[0] ?? expect.fail('nobody fits')
+    person = rows[0] ?? expect.fail('no user of the seed has a visible profile and a business area')
   })
   after(() => system[Symbol.asyncDispose]())
 
@@ -39,13 +39,13 @@ describe('a write over HTTP, in the next cached read', function () {
     return response
   }
 
-  /** Writes while a read is cached, and waits until that read shows it. */
+  /** Sends a write while a path is cached, and waits until its answer shows the write. */
   async function expectSeen(
     path: string,
     [method, target, body]: readonly [method: string, target: string, body?: object],
     shows: string | number,
   ): Promise<void> {
-    // Superusers see profiles uncached.
+    // Superusers get uncached answers about profiles.
     const reader = path.startsWith('users/staffprofiles/') ? {} : admin
     await until(async () => (await system.get(path, reader)).cache === 'hit')
     const before = await system.get(path, reader)
@@ -58,7 +58,7 @@ describe('a write over HTTP, in the next cached read', function () {
     })
   }
 
-  it('answers with the tag that the next cached read has', async () => {
+  it('returns the ETag of the next cached answer', async () => {
     const path = `users/${person.id}`
     await until(async () => (await system.get(path, admin)).cache === 'hit')
     const before = (await system.get(path, admin)).headers.get('etag')
@@ -72,7 +72,7 @@ describe('a write over HTTP, in the next cached read', function () {
     })
   })
 
-  it('is seen on a CV', async () => {
+  it('is visible in a CV', async () => {
     const cv = `users/staffprofiles/${person.profile}/cv`
     const path = `users/profiles/${person.profile}`
     const job = { position_title: 'Keeper of caches', start_year: 2020, employer: 'DBCA' }
@@ -81,7 +81,7 @@ describe('a write over HTTP, in the next cached read', function () {
     await expectSeen(cv, ['POST', `${path}/education_entries`, degree], 'Doctor of caches')
   })
 
-  it('is seen on a profile and of a user', async () => {
+  it('is visible in a profile and a user', async () => {
     const { id, profile } = person
     const hero = `users/staffprofiles/${profile}/hero`
     await expectSeen(hero, ['PUT', `users/${id}/pi`, { display_first_name: 'Zyxa' }], '"Zyxa"')
@@ -90,7 +90,7 @@ describe('a write over HTTP, in the next cached read', function () {
     await expectSeen(`users/${id}`, ['POST', `users/${id}/admin`], '"is_superuser":true')
   })
 
-  it('is seen in the list of business areas, also when it is of what they show', async () => {
+  it('is visible in the list of business areas, even if it changes divisions or users', async () => {
     const list = 'agencies/business_areas'
     const { id, area, division } = person
     await expectSeen(list, ['PUT', `${list}/${area}`, { name: 'Renamed' }], '"Renamed"')
@@ -105,7 +105,7 @@ describe('a write over HTTP, in the next cached read', function () {
     await expectSeen(list, ['POST', emails, { usersList: [id] }], 'Zyxb')
   })
 
-  it('is seen in the list of affiliations', async () => {
+  it('is visible in the list of affiliations', async () => {
     const list = 'agencies/affiliations'
     const { rows } = await system.sql.query<{ id: string; name: string }>(
       'select id, name from agencies_affiliation order by id limit 1',
@@ -114,7 +114,7 @@ describe('a write over HTTP, in the next cached read', function () {
     await expectSeen(list, ['PUT', `${list}/${id}`, { name: 'A new name' }], '"A new name"')
   })
 
-  it('ends the sessions of who changed a password, and of who is gone', async () => {
+  it('ends sessions of a user after a password change and after the deletion of the user', async () => {
     const session = await logIn(system.apis[0], person.username, DEVELOPMENT_PASSWORD)
     await until(async () => (await system.get('projects/mine', session)).cache === 'hit')
     const words = { old_password: DEVELOPMENT_PASSWORD, new_password: 'battery staple' }

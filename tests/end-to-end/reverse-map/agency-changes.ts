@@ -26,7 +26,7 @@ const inAgency = 'select user_id from users_userwork where agency_id = 431'
 const from = (affiliation: number) =>
   `select user_id from users_userwork where affiliation_id = ${affiliation}`
 
-/** What the tables of the organisation make stale. */
+/** Changes of the organisation's tables. */
 export const agencyChanges: readonly Change[] = [
   ...each(
     {
@@ -70,7 +70,7 @@ export const agencyChanges: readonly Change[] = [
       'business area: leader_id': setArea('leader_id = 9'),
       'business area: caretaker_id': setArea('caretaker_id = 9'),
       'business area: division_id': setArea('division_id = 412'),
-      'business area: division_id, back': setArea('division_id = 411'),
+      'business area: division_id, restored': setArea('division_id = 411'),
     },
     { stale: together(allHoldersOf(AREA), pagesOf(leadersOf(AREA))) },
   ),
@@ -105,7 +105,7 @@ export const agencyChanges: readonly Change[] = [
     sql: `insert into agencies_businessarea (id, agency_id, name) values (405, 431, 'Area 5')`,
     stale: { 'agency:business_areas': ONLY },
     coarser: {
-      because: 'a new row concerns every rule of its table, and nobody works in it yet',
+      because: 'a new row matches every rule of its table, although no user works in it yet',
       stale: { 'staff:list': ONLY, 'project:stats': ONLY },
     },
   },

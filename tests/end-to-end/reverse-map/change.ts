@@ -1,7 +1,7 @@
-/** Entries by resource, as SQL that finds their ids; `''` for the only entry of a resource. */
+/** SQL that selects the ids of entries, by resource; `''` for a resource with one entry. */
 export type Entries = Readonly<Partial<Record<Resource, string>>>
 
-/** The names of all cached resources, so that none is misspelt in the tables. */
+/** Names of all cached resources. */
 export type Resource =
   | 'staff:list'
   | 'staff:profile'
@@ -18,26 +18,26 @@ export type Resource =
   | 'agency:affiliations'
   | 'location:areas'
 
-/** One row of the reverse map: a change by SQL, and what it is to be seen in. */
+/** A row of the reverse map: a change by SQL, and the entries that it must invalidate. */
 export interface Change {
   readonly what: string
   readonly sql: string
-  /** Whose answers it changes. What is found before and after the change counts alike. */
+  /** Entries whose answers change. The queries run before and after the change. */
   readonly stale: Entries
-  /** What is forgotten too although it answers the same as before, and why that is well. */
+  /** Entries that are also invalidated although their answers stay the same, and the reason. */
   readonly coarser?: { readonly because: string; readonly stale: Entries }
 }
 
-/** The only entry of a resource. */
+/** Selects the entry of a resource with one entry. */
 export const ONLY = ''
 
-/** What needs no row of its own in the tables: many changes with the same effect. */
+/** Returns changes that have the same effect. */
 export const each = (
   statements: Readonly<Record<string, string>>,
   effect: Omit<Change, 'what' | 'sql'>,
 ): Change[] => Object.entries(statements).map(([what, sql]) => ({ what, sql, ...effect }))
 
-/** These ids, written out. */
+/** Returns SQL that selects these ids. */
 export const ids = (...all: readonly number[]) => `select unnest(array[${all.join()}])`
 
 export const either = (...queries: readonly string[]) => queries.join(' union ')
@@ -64,10 +64,10 @@ export const profilesOf = (users: string) =>
   `select profile.id from users_publicstaffprofile profile where profile.user_id in (${users})`
 
 /**
- * Whose own page shows one of these users: themselves, and everybody from whom a chain leads to
- * them, of at most five links, first down to whom one acts for and then up to who acts.
+ * Returns SQL that selects the users whose page shows one of these users. A page shows its user and
+ * chains of at most five caretaker relations: first from caretaker to covered user, then to caretakers.
  *
- * Walked from every page towards the user, which is the way that the pages are made, and not back.
+ * The query follows the chains from every page, in the direction in which pages are built.
  */
 export const usersShownBy = (users: string) => `
   select distinct page from (
@@ -84,7 +84,7 @@ export const usersShownBy = (users: string) => `
     select page, person from shown
   ) as pages where person in (${users})`
 
-/** Everything that shows the business areas as users see them. */
+/** Returns the entries for users that show these business areas. */
 export const holdersOf = (areas: string): Entries => ({
   'agency:business_areas': ONLY,
   'project:detail': projectsOf(areas),
@@ -93,22 +93,22 @@ export const holdersOf = (areas: string): Entries => ({
   'user:me': workersOf(areas),
 })
 
-/** The same, and what everybody may see. */
+/** Returns the same entries and the public ones. */
 export const allHoldersOf = (areas: string): Entries => ({
   ...holdersOf(areas),
   'staff:projects': membersOf(projectsOf(areas)),
 })
 
-/** Lists of projects, as oneself and others see them. */
+/** Returns the project lists of these users, internal and public. */
 export const listsOf = (users: string): Entries => ({
   'user:projects': users,
   'staff:projects': users,
 })
 
-/** A user as others and as they see themselves. */
+/** Returns the entries of these users as seen by others and by themselves. */
 export const pagesOf = (users: string): Entries => ({ 'user:profile': users, 'user:me': users })
 
-/** What is stale by one of these. */
+/** Returns the union of these entries. */
 export function together(...all: readonly Entries[]): Entries {
   const merged: Partial<Record<Resource, string>> = {}
   for (const entries of all) {

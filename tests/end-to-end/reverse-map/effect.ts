@@ -1,21 +1,21 @@
 import type { WarmSystem } from '../warm/warm-system.ts'
 import type { Change, Entries } from './change.ts'
 
-/** In what a change did to the cache differently than it is listed: entries as `resource id`. */
+/** Differences between the listed and the actual effect of a change. Entries are `resource id`. */
 export interface Difference {
-  /** Forgotten, and listed neither as stale nor as coarser. */
+  /** Invalidated, but listed neither as stale nor as coarser. */
   readonly tooMany: readonly string[]
-  /** Listed, but still there. */
+  /** Listed, but not invalidated. */
   readonly tooFew: readonly string[]
-  /** Listed as stale, but answered as before. */
+  /** Listed as stale, but with the same answer as before. */
   readonly unchanged: readonly string[]
-  /** Listed as coarser, but answered otherwise. */
+  /** Listed as coarser, but with a different answer. */
   readonly changed: readonly string[]
-  /** Listed resources of which no listed entry had been warm, so that nothing was seen. */
+  /** Listed resources of which no listed entry was cached, so that nothing was checked. */
   readonly cold: readonly string[]
 }
 
-/** Makes a change, waits until it has been applied, and compares what it did with what is listed. */
+/** Executes a change, waits until it has been applied, and compares its effect with the list. */
 export async function compare(
   warm: WarmSystem,
   { sql, stale, coarser = { because: '', stale: {} } }: Change,
@@ -59,7 +59,7 @@ export async function compare(
   }
 }
 
-/** Entries that answer otherwise as soon as nothing is cached. */
+/** Returns the entries whose cached answer differs from a new load. */
 export async function findWrong(warm: WarmSystem): Promise<readonly string[]> {
   await warm.warm(warm.entries)
   const shown = new Map(warm.entries.map((entry) => [entry, warm.answered(entry)]))

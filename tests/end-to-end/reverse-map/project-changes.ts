@@ -12,8 +12,8 @@ import {
   together,
 } from './change.ts'
 
-// User 3 leads project 203, user 4 is its other member. It is in area 402 and of a kind that shows
-// its own description.
+// User 3 leads project 203, and user 4 is a member. It is in area 402, and its kind shows the
+// description of the project itself.
 const PROJECT = 'select 203'
 const EXTERNAL = 'select 204'
 
@@ -24,7 +24,7 @@ const insertInto = (table: string, columns: string, values: string) =>
 const detailOf = (project: string): Entries => ({ 'project:detail': project })
 const allOf = (project: string) => together(detailOf(project), listsOf(membersOf(project)))
 
-/** What the tables of a project and of what belongs to it make stale. */
+/** Changes of projects and their related tables. */
 export const projectChanges: readonly Change[] = [
   ...each({ 'project: title': set(`title = 'Another title'`) }, { stale: allOf(PROJECT) }),
   ...each(
@@ -62,12 +62,13 @@ export const projectChanges: readonly Change[] = [
   ...each(
     {
       'project: hidden_from_staff_profiles': set(`hidden_from_staff_profiles = '{3}'`),
-      'project: hidden_from_staff_profiles, back': set(`hidden_from_staff_profiles = '{}'`),
+      'project: hidden_from_staff_profiles, restored': set(`hidden_from_staff_profiles = '{}'`),
     },
     {
       stale: together(detailOf(PROJECT), { 'staff:projects': ids(3) }),
       coarser: {
-        because: 'a rule sees that a list of users changed, and not which of them came or went',
+        because:
+          'a rule detects that a list of users changed, but not which users were added or removed',
         stale: { 'staff:projects': ids(4) },
       },
     },
@@ -142,7 +143,7 @@ export const projectChanges: readonly Change[] = [
     sql: `update projects_projectarea set areas = '{463,461}' where project_id = 203`,
     stale: detailOf(PROJECT),
     coarser: {
-      because: 'a rule sees that a list of areas changed, and not whether it was or is empty',
+      because: 'a rule detects that a list of areas changed, but not whether it was or is empty',
       stale: { 'project:stats': ONLY },
     },
   },
@@ -234,11 +235,11 @@ export const projectChanges: readonly Change[] = [
     { stale: allOf(EXTERNAL) },
   ),
   {
-    what: 'external details: description, of another kind of project',
+    what: 'external details: description, for another kind of project',
     sql: `update projects_externalprojectdetails set description = 'Unseen' where project_id = 202`,
     stale: detailOf(ids(202)),
     coarser: {
-      because: 'a rule does not ask of what kind the project is',
+      because: 'a rule does not check the kind of the project',
       stale: listsOf(membersOf('select 202')),
     },
   },
@@ -268,7 +269,7 @@ export const projectChanges: readonly Change[] = [
   {
     what: 'project photo: uploader_id',
     sql: 'update medias_projectphoto set uploader_id = 14 where project_id = 203',
-    // Nobody but users sees who uploaded it.
+    // Public answers do not show the uploader.
     stale: together(detailOf(PROJECT), { 'user:projects': membersOf(PROJECT) }),
   },
   {
@@ -284,7 +285,7 @@ export const projectChanges: readonly Change[] = [
         `790, 'deleteproject', 'pending', 206`,
       ),
       'task: status': `update adminoptions_admintask set status = 'rejected' where id = 790`,
-      'task: status, back': `update adminoptions_admintask set status = 'pending' where id = 790`,
+      'task: status, restored': `update adminoptions_admintask set status = 'pending' where id = 790`,
     },
     { stale: detailOf(ids(206)) },
   ),
@@ -296,7 +297,7 @@ export const projectChanges: readonly Change[] = [
   ...each(
     {
       'task: action': `update adminoptions_admintask set action = 'setcaretaker' where id = 790`,
-      'task: action, back': `update adminoptions_admintask set action = 'deleteproject' where id = 790`,
+      'task: action, restored': `update adminoptions_admintask set action = 'deleteproject' where id = 790`,
     },
     { stale: detailOf(ids(207)) },
   ),
@@ -330,13 +331,13 @@ export const projectChanges: readonly Change[] = [
       'id, project_id, kind, status',
       `7777, 212, 'concept', 'inreview'`,
     ),
-    // Its project shows it when its text is there, by the event of that.
+    // Its project shows it when its text is inserted, which is another event.
     stale: { 'project:stats': ONLY },
   },
   {
     what: 'document: project_id',
     sql: 'update documents_projectdocument set project_id = 204 where id = 1803',
-    // It shows on the project of its text, whichever its own row names.
+    // The project of its text shows it, not the project of its own row.
     stale: {},
   },
   ...each(
@@ -375,7 +376,7 @@ export const projectChanges: readonly Change[] = [
   }),
   ...each(
     {
-      'progressreport: insert, of another year': insertInto(
+      'progressreport: insert, for another year': insertInto(
         'documents_progressreport',
         'id, document_id, project_id, report_id, year',
         '869, 3801, 205, 772, 2021',
@@ -402,12 +403,12 @@ export const projectChanges: readonly Change[] = [
   {
     what: 'document: delete',
     sql: 'delete from documents_projectdocument where id = 1804',
-    // With its text.
+    // The delete cascades to its text.
     stale: { 'project:detail': ids(204), 'project:stats': ONLY },
   },
 
   {
-    what: 'user: username, of who uploaded a photo and is named by projects',
+    what: 'user: username, of a photo uploader whom projects name',
     sql: `update users_user set username = 'renamed' where id = 12`,
     stale: together(pagesOf(ids(12)), {
       'project:detail': `

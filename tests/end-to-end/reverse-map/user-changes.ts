@@ -16,7 +16,7 @@ import {
 } from './change.ts'
 
 const ANY_NAME = {
-  because: 'business areas are one entry, which shows the names of some users',
+  because: 'all business areas are one entry, which shows the names of some users',
   stale: { 'agency:business_areas': ONLY },
 } as const
 
@@ -34,20 +34,20 @@ const publicPagesOf = (users: string): Entries => ({
 const emailOf = (user: number) =>
   `select encode(convert_to(email, 'UTF8'), 'hex') from users_user where id = ${user}`
 
-/** The projects with somebody for whom this user acts. */
+/** Returns SQL that selects the projects of users for whom this user acts. */
 const projectsCoveredBy = (user: number) =>
   projectsWith(
     `select user_id from caretakers_caretaker
      where caretaker_id = ${user} and (end_date is null or end_date > now())`,
   )
 
-/** What shows the names of a user who is on no e-mail list. */
+/** Returns the entries that show the names of a user who is on no e-mail list. */
 const named = (user: number) =>
   together(pagesOf(usersShownBy(String(user))), {
     'project:detail': either(projectsWith(String(user)), projectsCoveredBy(user)),
   })
 
-/** What the tables of a user and of what belongs to one make stale. */
+/** Changes of users and their related tables. */
 export const userChanges: readonly Change[] = [
   ...each(
     {
@@ -68,7 +68,7 @@ export const userChanges: readonly Change[] = [
   }),
   {
     what: 'user: email',
-    // Of which public pages show nothing.
+    // Public pages do not show it.
     sql: setUser(3, `email = 'newcomer@spms.test'`),
     stale: together(named(3), { 'user:by_email': emailOf(3) }),
     coarser: ANY_NAME,
@@ -81,7 +81,7 @@ export const userChanges: readonly Change[] = [
   ...each(
     {
       'user: is_staff': setUser(4, 'is_staff = false'),
-      'user: is_staff, back': setUser(4, 'is_staff = true'),
+      'user: is_staff, restored': setUser(4, 'is_staff = true'),
     },
     {
       stale: together(pagesOf(ids(4)), {
@@ -89,7 +89,7 @@ export const userChanges: readonly Change[] = [
         'staff:list': ONLY,
       }),
       coarser: {
-        because: 'access says it, although no answer depends on it yet',
+        because: 'the access entry contains it, although no answer depends on it yet',
         stale: { 'user:access': ids(4) },
       },
     },
@@ -97,7 +97,7 @@ export const userChanges: readonly Change[] = [
   ...each(
     {
       'user: is_active': setUser(4, 'is_active = false'),
-      'user: is_active, back': setUser(4, 'is_active = true'),
+      'user: is_active, restored': setUser(4, 'is_active = true'),
     },
     {
       stale: together(pagesOf(ids(4)), publicPagesOf('4'), {
@@ -129,7 +129,7 @@ export const userChanges: readonly Change[] = [
   ...each(
     {
       'user: password': setUser(13, `password = 'another hash'`),
-      'user: password, back': setUser(13, `password = 'hash-13'`),
+      'user: password, restored': setUser(13, `password = 'hash-13'`),
     },
     { stale: { 'user:access': ids(13) } },
   ),
@@ -147,7 +147,7 @@ export const userChanges: readonly Change[] = [
           values (13, 'another', now() + interval '1 day')`,
     stale: {},
     coarser: {
-      because: 'only requests with that session are answered otherwise',
+      because: 'only requests with that session get a different answer',
       stale: { 'user:access': ids(13) },
     },
   },
@@ -169,7 +169,7 @@ export const userChanges: readonly Change[] = [
           values (21, 'hash-21', true, 'user21', 'user21@spms.test', 'Shown21', 'Name21')`,
     stale: together(pagesOf(ids(21)), { 'user:access': ids(21), 'user:by_email': emailOf(21) }),
     coarser: {
-      because: 'a new row concerns every rule of its table, and who is new is shown nowhere yet',
+      because: 'a new row matches every rule of its table, although no answer shows a new user yet',
       stale: { 'staff:list': ONLY, 'staff:projects': ids(21), 'agency:business_areas': ONLY },
     },
   },
@@ -280,9 +280,9 @@ export const userChanges: readonly Change[] = [
     what: 'avatar: user_id',
     sql: 'update medias_useravatar set user_id = 12 where user_id = 2',
     stale: together(pagesOf(usersShownBy('2, 12')), publicPagesOf('2, 12')),
-    // Of user 11, for whom 12 once acted.
+    // User 12 was the caretaker of user 11.
     coarser: {
-      because: 'what was shown before somebody’s time ended may still be kept',
+      because: 'an entry from before the end of a caretaker may still be cached',
       stale: pagesOf(ids(11)),
     },
   },
@@ -297,7 +297,7 @@ export const userChanges: readonly Change[] = [
   ...each(
     {
       'staff profile: is_hidden': setProfile('is_hidden = true'),
-      'staff profile: is_hidden, back': setProfile('is_hidden = false'),
+      'staff profile: is_hidden, restored': setProfile('is_hidden = false'),
     },
     {
       stale: together(publicPagesOf('5'), pagesOf(ids(5)), { 'staff:projects': ids(5) }),
@@ -339,13 +339,13 @@ export const userChanges: readonly Change[] = [
   ...each(
     {
       'staff profile: user_id': 'update users_publicstaffprofile set user_id = 21 where id = 121',
-      'staff profile: user_id, back':
+      'staff profile: user_id, restored':
         'update users_publicstaffprofile set user_id = 20 where id = 121',
     },
     {
       stale: together(publicPagesOf('20, 21'), pagesOf(ids(20, 21)), { 'staff:projects': ids(20) }),
       coarser: {
-        because: 'who has no projects shows none, with a profile and without',
+        because: 'the list of a user without projects is empty with and without a profile',
         stale: { 'staff:projects': ids(21) },
       },
     },
@@ -415,10 +415,10 @@ export const userChanges: readonly Change[] = [
   {
     what: 'caretaker: end_date',
     sql: `update caretakers_caretaker set end_date = '2099-01-01' where id = 690`,
-    // Until when somebody acts is shown with the one for whom they do.
+    // Only the page of the caretaker shows the end date.
     stale: pagesOf(ids(10)),
     coarser: {
-      because: 'a rule sees that a date changed, and not whether it has passed',
+      because: 'a rule detects that a date changed, but not whether it has passed',
       stale: { ...pagesOf(ids(9)), 'project:detail': projectsWith('9') },
     },
   },
@@ -435,7 +435,7 @@ export const userChanges: readonly Change[] = [
   ...each(
     {
       'caretaker: end_date, passed': `update caretakers_caretaker set end_date = '2020-01-01' where id = 690`,
-      'caretaker: end_date, taken away':
+      'caretaker: end_date, removed':
         'update caretakers_caretaker set end_date = null where id = 690',
       'caretaker: delete': 'delete from caretakers_caretaker where id = 690',
     },

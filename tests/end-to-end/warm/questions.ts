@@ -4,26 +4,26 @@ import type { Issuer } from '../../support/issuer.ts'
 import { sessionHeaders } from '../../support/session-headers.ts'
 import { SYSTEM_SECRET } from '../../support/system.ts'
 
-/** A user whom changes leave alone. */
+/** A user that no test changes. */
 const ASKING = 16
-/** Answers everybody who is let in alike. */
+/** A path with the same answer for every authenticated user. */
 const ALWAYS = `users/is_staff/${ASKING}`
 
-/** What somebody asks for, and who they are. */
+/** A GET request. */
 export interface Question {
   readonly path: string
   readonly headers: Record<string, string>
 }
 
-/** The headers of a user of the world who is logged in. */
+/** Returns the session headers of a user of `world.sql`. */
 export async function sessionOf(user: number): Promise<Record<string, string>> {
   const sessions = createSessions([SYSTEM_SECRET])
   return { ...(await sessionHeaders(await sessions.issue(String(user), `hash-${user}`))) }
 }
 
 /**
- * All that can be asked about the world, by the entry (`resource id`) that answers it. Of each thing one more than
- * there is: who asked before it came to be must learn of it as well.
+ * Returns all requests for rows of `world.sql`, by the entry (`resource id`) that answers them. They include one
+ * missing id of each kind, since an insert must invalidate a cached absence.
  */
 export async function questionsAbout(issuer: Issuer): Promise<Map<string, readonly Question[]>> {
   const asked = new Map<string, readonly Question[]>()
@@ -56,7 +56,7 @@ export async function questionsAbout(issuer: Issuer): Promise<Map<string, readon
     add('user:projects', id, asking, `users/${id}/projects`)
     add('user:profile', id, asking, `users/${id}`)
     add('user:me', id, own, 'users/me')
-    // Whether one is let in, and may see what is hidden.
+    // The answers depend on authentication and on the right to see hidden profiles.
     add('user:access', id, own, ALWAYS, 'users/staffprofiles/119/overview')
   }
   for (const name of [...range(1, 21).map((id) => `user${id}`), 'newcomer']) {

@@ -1,11 +1,11 @@
-/** A column that no anonymous answer may show, marked so that it is known wherever it appears. */
+/** A column that no anonymous answer may show. Its values are marked, so that tests can find them. */
 interface Secret {
   readonly table: string
   readonly column: string
   readonly kind: 'text' | 'number' | 'past' | 'future'
-  /** Whether an answer to users that is cached shows it. */
+  /** Whether a cached answer shows it to users. */
   readonly isCached: boolean
-  /** The rows of which it is secret; all of them without it. */
+  /** SQL condition of the rows in which it is secret; by default all rows. */
   readonly where?: string
 }
 
@@ -18,7 +18,7 @@ const secret = (
 
 const cached = { isCached: true } as const
 
-/** Who shows nowhere in public: hidden, without a profile, inactive. */
+/** Users whom public answers never show: one hidden, one without a profile, one inactive. */
 const UNSEEN = '(19, 21, 22)'
 
 const SECRETS: readonly Secret[] = [
@@ -62,7 +62,7 @@ const SECRETS: readonly Secret[] = [
   ...secret('django_session', 'session_data'),
 ]
 
-/** More of the world: those who show nowhere, all that they have, and what they must not show. */
+/** Additional rows: the users of `UNSEEN` with related rows, and rows with secrets. */
 const UNSEEN_ROWS = `
   insert into users_user (id, password, is_staff, is_active, username) values
     (21, 'hash-21', true, true, 'u21'), (22, 'hash-22', true, false, 'u22');
@@ -105,7 +105,7 @@ const NUMBERS_AND_DATES = String.raw`\b19\d\d00\d{4}\b|\b190\d-\d\d-\d\d|\b290\d
 /** Any secret, or a password hash. */
 export const ANY_SECRET = new RegExp(`Zq[0-9a-z]+x\\d+Z|${NUMBERS_AND_DATES}|hash-\\d`)
 
-/** A secret that not even users are shown, by anything that is cached; or a password hash. */
+/** A secret that no cached answer shows, not even to users; or a password hash. */
 export const NEVER_CACHED = new RegExp(
   [
     ...SECRETS.flatMap(({ isCached, kind }, index) => {

@@ -12,32 +12,32 @@ import { until } from '../../support/until.ts'
 import { type Question, questionsAbout } from './questions.ts'
 
 const WORLD = new URL('world.sql', import.meta.url)
-/** Longer than a change is looked at, and shorter than an absence is kept. */
+/** Longer than a test needs for one change, and shorter than the lifetime of a cached absence. */
 const SOON_MS = 20_000
 
-/** An API that has cached all that can be asked about a small world, and an invalidator. */
+/** An API with a cache that holds every entry of a small data set, and an invalidator. */
 export interface WarmSystem extends AsyncDisposable {
   readonly system: System
   readonly redis: Redis
-  /** Every entry there can be, as `resource id`. */
+  /** All entries, as `resource id`. */
   readonly entries: readonly string[]
-  /** What was last answered to all that leads to an entry. */
+  /** Returns the last answers to all requests for an entry. */
   answered(entry: string): string | undefined
-  /** The entries that Redis holds. */
+  /** Returns the entries that Redis contains. */
   cached(): Promise<ReadonlySet<string>>
-  /** Asks all that leads to these entries until Redis holds them. */
+  /** Repeats all requests for these entries until Redis contains them. */
   warm(entries: readonly string[]): Promise<void>
-  /** Asks again what is soon to be gone by itself: that something is not there is not kept long. */
+  /** Reloads entries that expire soon, such as cached absences. */
   renew(): Promise<void>
-  /** Forgets everything, without any event. */
+  /** Deletes all entries, without events. */
   invalidate(): Promise<void>
-  /** Waits until all that is committed by now has been applied to every resource. */
+  /** Waits until all current commits have been applied to every resource. */
   untilApplied(): Promise<void>
-  /** From now on invalidates by other rules. */
+  /** Replaces the rules of the invalidator. */
   follow(rules: readonly ResourceRules[]): Promise<void>
 }
 
-/** Fills a database with the world, and what `sql` adds to it, and the cache with everything. */
+/** Starts a system with `world.sql` and additional SQL, and fills the cache with all entries. */
 export async function startWarmSystem(sql = ''): Promise<WarmSystem> {
   const closing: AsyncDisposable[] = []
   const close = async () => {
@@ -52,14 +52,14 @@ export async function startWarmSystem(sql = ''): Promise<WarmSystem> {
         JWT_ISSUER: issuer.issuer,
         JWT_AUDIENCE: 'spms',
         JWT_JWKS_URL: issuer.jwksUrl,
-        // Nothing is to be gone because it is old, or missing because this machine is busy.
+        // Long lifetimes and time-outs: no entry may expire, or be missing on a busy machine.
         CACHE_TTL_OVERRIDES: catalog.map(({ name }) => `${name}=3600`).join(),
         REDIS_TIMEOUT_MS: '5000',
         REDIS_BUDGET_MS: '5000',
       },
     })
     closing.push(system)
-    // In its place comes one whose rules can be changed.
+    // It is replaced by an invalidator in this process, whose rules can be changed.
     await system.invalidator.kill()
     const questions = await questionsAbout(issuer)
     return await warmUp(system, questions, closing, close)
@@ -92,7 +92,7 @@ async function warmUp(
     return started
   }
 
-  /** The entries that will be there for at least so long. */
+  /** Returns the entries that expire after `atLeastMs` or later. */
   async function lasting(atLeastMs: number) {
     const pipeline = invalidator.redis.pipeline()
     for (const entry of entries) pipeline.pttl(keyOf(prefix, entry))
@@ -168,7 +168,7 @@ async function warmUp(
 function keyOf(prefix: string, entry: string): string {
   const [name, id = ''] = entry.split(' ')
   const resource = catalog.find((one) => one.name === name)
-  if (resource === undefined) throw new Error(`no resource is called ${name}`)
+  if (resource === undefined) throw new Error(`unknown resource ${name}`)
   const params = Object.fromEntries(paramsOf(resource).map((param) => [param, id]))
   return entryKey(prefix, resource, params)
 }

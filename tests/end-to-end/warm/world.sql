@@ -1,8 +1,7 @@
--- Twenty users, twenty staff profiles and twenty projects, linked in every way that the rules
--- follow. Ids of different tables differ, so a rule that takes the wrong column names an entry that
--- does not exist. User n has the profile 100 + n and leads the project 200 + n; the next user is a
--- member of it too; but user 19 is hidden, and works
--- nowhere.
+-- Twenty users, twenty staff profiles and twenty projects, linked in every way that rules follow.
+-- Ids of different tables differ, so a rule with a wrong column names an entry that does not exist.
+-- User n has profile 100 + n and leads project 200 + n, of which user n + 1 is a member. User 19 is
+-- hidden and has no place of work.
 
 insert into users_user
   (id, password, is_staff, is_superuser, date_joined, username, first_name, last_name, email,
@@ -58,8 +57,8 @@ insert into users_educationentry
   (id, public_profile_id, qualification_name, end_year, institution, location)
 select 1600 + n, 100 + n, 'Degree ' || n, 2000, 'UWA', 'Perth' from generate_series(1, 10) as n;
 
--- Two act for user 1, each for whom the next does; and a chain of eight, longer than pages go. One
--- that has ended shows nowhere.
+-- Caretakers: a short chain (3 for 2, 2 for 1), and a chain of eight, which is longer than pages show.
+-- Users 2 and 5 both act for user 1. The caretaker of user 11 has ended.
 insert into caretakers_caretaker (id, user_id, caretaker_id, end_date) values
   (601, 1, 2, null), (602, 2, 3, null), (603, 1, 5, '2100-01-01'), (604, 11, 12, '2020-01-01');
 insert into caretakers_caretaker (id, user_id, caretaker_id)
