@@ -20,6 +20,6 @@ export const invalidatorConfig = invalidatorSettings.transform((env) => ({
   database: { url: env.DATABASE_URL },
   redisUrl: env.REDIS_URL,
   prefix: env.CACHE_PREFIX,
-  /** How long to sleep at most: an idle invalidator still says how fresh the cache is. */
+  /** Longest sleep: an idle invalidator must still publish how fresh the cache is. */
   heartbeatMs: env.HEARTBEAT_MS,
 }))

@@ -1,4 +1,4 @@
-/** Answers true at once, and then so often. */
+/** Returns a function that returns true on its first call, and then once per interval. */
 export function every(intervalMs: number): () => boolean {
   let dueAtMs = 0
   return () => {

@@ -1,22 +1,28 @@
 import type { DatabaseIdentity } from '../db/event-log/window.ts'
 import type { Watermark } from '../shared/cache/watermark.ts'
 
-/** Why a watermark of another life may not be replaced. */
+/** Reason why a watermark of another incarnation must not be replaced. */
 export type ForeignReason = 'moving' | 'newer timeline'
 
-/** Tells what a life before us has left in Redis from what another living system writes there. */
+/**
+ * Distinguishes watermarks of an earlier incarnation from those that another active system writes.
+ */
 export interface ForeignWatermarkCheck {
-  /** Why this watermark of a resource must be left alone for now; `null` when it may be replaced. */
+  /**
+   * Returns why a resource's watermark must not be replaced for now; `null` if it may be replaced.
+   */
   check(resource: string, found: Watermark, ours: DatabaseIdentity): ForeignReason | null
 }
 
-/** A living owner says how fresh the cache is several times in this; a dead one never again. */
+/**
+ * An active owner publishes freshness several times within this period; a stopped one never again.
+ */
 const IDLE_AFTER_MS = 2_500
 
 /**
- * A watermark of another life is left alone while it moves: it belongs to a staging copy, or to an
- * old primary that nobody has fenced. Only what was promoted from that very database may take over
- * at once, and then the old one must not take back what is no longer its own.
+ * A watermark of another incarnation must not be replaced while it moves: it belongs to a staging copy,
+ * or to an old primary that was not fenced. Only a primary promoted from that very database may take
+ * over at once. Then the old primary must not take back the resource that it has lost.
  */
 export function createForeignWatermarkCheck(
   nowMs: () => number = () => performance.now(),
@@ -25,9 +31,9 @@ export function createForeignWatermarkCheck(
 
   return {
     check(resource, found, ours) {
-      const theirs = timelineOf(found.origin, ours.origin)
-      if (theirs !== null && theirs.found < theirs.ours) return null
-      if (theirs !== null && theirs.found > theirs.ours) return 'newer timeline'
+      const timelines = timelinesOf(found.origin, ours.origin)
+      if (timelines !== null && timelines.found < timelines.ours) return null
+      if (timelines !== null && timelines.found > timelines.ours) return 'newer timeline'
       const last = seen.get(resource)
       if (last?.asOfMs !== found.asOfMs) {
         seen.set(resource, { asOfMs: found.asOfMs, atMs: nowMs() })
@@ -38,8 +44,8 @@ export function createForeignWatermarkCheck(
   }
 }
 
-/** The timelines of two origins, if they are of one system and database. */
-function timelineOf(found: string, ours: string): { found: number; ours: number } | null {
+/** Returns the timelines of two origins; `null` if system or database differ. */
+function timelinesOf(found: string, ours: string): { found: number; ours: number } | null {
   const [system, database, timeline] = found.split('.')
   const [ourSystem, ourDatabase, ourTimeline] = ours.split('.')
   if (system !== ourSystem || database !== ourDatabase) return null

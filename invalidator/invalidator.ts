@@ -27,13 +27,13 @@ export interface InvalidatorDeps {
   readonly invalidationStore: InvalidationStore
   readonly catalog: readonly ResourceRules[]
   readonly prefix: string
-  /** Reads the identity of the Redis, by which its owners are told apart from those of another. */
+  /** Reads the identity of the Redis. Each Redis has its own owners of resources. */
   readonly readIdentity: () => Promise<string>
-  /** How long to sleep at most without a ring. */
+  /** Longest sleep without a notification. */
   readonly heartbeatMs: number
   readonly metrics: InvalidatorMetrics
   readonly logger: Logger
-  /** Told of each change: whether windows are being applied. */
+  /** Called at each change of whether windows are being applied. */
   readonly onState?: (working: boolean) => void
 }
 
@@ -41,15 +41,17 @@ const BALANCE_EVERY_MS = 1_000
 const IDENTITY_EVERY_MS = 1_000
 const CURSOR_INTERVAL_MS = 10_000
 const PRUNE_INTERVAL_MS = 15_000
-/** Two who take themselves for the owner of one Redis must not spin. */
+/**
+ * Pause that keeps two workers from spinning if both assume that they own a resource in one Redis.
+ */
 const REPEAT_MS = 1
 const BACKOFF_FIRST_MS = 20
 const BACKOFF_MAX_MS = 1_000
 
-/** Applies windows until asked to stop. Postgres or Redis may go away and come back meanwhile. */
+/** Applies windows until asked to stop. Postgres or Redis may fail and recover meanwhile. */
 export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSignal): Promise<void> {
   const retryState = createRetryState(deps, stopping)
-  // After a restart of Postgres what we left in Redis need not be watched for signs of another life.
+  // Kept across sessions: after a restart of Postgres, watermarks of this process are not foreign.
   const written = new Map<string, Written>()
   const owedFlushes = createOwedFlushes(deps.catalog)
   const identity = createIdentity(deps)
@@ -96,7 +98,8 @@ async function work(
 
   while (!stopping.aborted) {
     try {
-      // Also while Redis is away, when no window is read: the log must not grow meanwhile.
+      // Pings and prunes also while Redis is unavailable and no window is read, or the log would
+      // grow.
       if (pingDue()) await session.ping()
       if (pruneDue()) await pruneAndLog(deps, session)
       identity.refresh()
@@ -107,7 +110,8 @@ async function work(
       }
       if (identity.current !== target) throw new AnotherRedis('Redis has another identity')
       if (balanceDue() || !isBalanced) {
-        // One that failed halfway may have released a lock: the next tells what, so it comes first.
+        // A balance that failed halfway may have released a lock. The next one reports it, so it
+        // runs first.
         isBalanced = false
         const { taken, given } = await ownership.balance()
         isBalanced = true
@@ -124,7 +128,7 @@ async function work(
         }
       }
       if (ownership.isEmpty) {
-        // Standing by: it reads no window, so no commit need ring for it.
+        // A standby reads no window, so no commit needs to notify it.
         await scheduler.releaseSleepLock()
         retryState.recover()
         await pause(BALANCE_EVERY_MS, stopping)
@@ -138,7 +142,7 @@ async function work(
     } catch (error) {
       if (session.lost.aborted || isSilence(error) || NEEDS_SESSION.some((T) => error instanceof T))
         throw error
-      // The window is kept: it begins again where the stored watermark stands.
+      // The window is not lost: it starts again at the stored watermark.
       worker.rereadWatermarks()
       await scheduler.releaseSleepLock()
       await retryState.fail(error)
@@ -146,18 +150,20 @@ async function work(
   }
 }
 
-/** Locks were taken for one Redis. Behind the same address is another one now, or an emptied one. */
+/**
+ * Thrown if the locks belong to another Redis: the address leads to another one, or it was emptied.
+ */
 class AnotherRedis extends Error {
   override readonly name = 'AnotherRedis'
 }
 
-/** What only a new session puts right. */
+/** Errors that only a new session resolves. */
 const NEEDS_SESSION = [NoIncarnation, NotOneSession, AnotherRedis]
 
-/** The identity of the Redis, as far as it is known. While Redis is away the last one stays. */
+/** Last known identity of the Redis. It is kept while Redis is unavailable. */
 interface Identity {
   readonly current: string | null
-  /** Reads it again when that is due. Never waits: the loop has to ping meanwhile. */
+  /** Reads it again if that is due. Does not wait, because the loop must ping meanwhile. */
   refresh(): void
 }
 
@@ -189,7 +195,7 @@ interface RetryState {
   recover(): void
 }
 
-/** Says once that something is wrong, waits longer after every failure, and says once that it is over. */
+/** Logs the first failure and the recovery, and waits longer after every failure. */
 function createRetryState({ logger, onState }: InvalidatorDeps, stopping: AbortSignal): RetryState {
   let delayMs = BACKOFF_FIRST_MS
   let working: boolean | undefined

@@ -22,7 +22,7 @@ import { WakeUp } from './wake-up.ts'
 const logger = createLogger('invalidator')
 
 const APPLICATION_NAME = 'spms-invalidator'
-/** Not longer: while it waits, nobody says that this worker is alive. */
+/** Kept short: while a command waits, the worker does not ping its session. */
 const REDIS_COMMAND_TIMEOUT_MS = 2_000
 const STATEMENT_TIMEOUT_MS = 30_000
 

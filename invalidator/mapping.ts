@@ -8,11 +8,11 @@ import { isLookup, type DirectRule, type LookupRule } from '../shared/cache/rule
 import { LIMITS } from './limits.ts'
 import { concerns } from './pattern.ts'
 
-/** What a window makes stale, before lookups have been followed. */
+/** Entries and resources that a window makes stale, before lookups are run. */
 export interface Mapped {
   /** Entry keys by resource name. */
   readonly keys: Map<string, Set<string>>
-  /** Resources to flush, and why. */
+  /** Resources to flush, with the reason. */
   readonly flush: Map<string, FlushReason>
   readonly lookups: readonly Lookup[]
 }
@@ -30,17 +30,19 @@ export type FlushReason =
   | 'key version'
   | 'other triggers or rules'
 
-/** A query to run in the window's snapshot, with the rows of arguments that its events gave. */
+/** A query to run in the window's snapshot, with the rows of arguments from its events. */
 export interface Lookup {
   readonly resource: ResourceRules
   readonly rule: LookupRule
-  /** One array per `from` column, as the query takes them. */
+  /** One array per `from` column, as the query expects them. */
   readonly values: readonly (readonly string[])[]
 }
 
-/** Turns events into entries, by column names, so that it can read what any build's triggers logged. */
+/**
+ * Maps events to entries. It works by column names, so it can read events of any build's triggers.
+ */
 export interface Mapping {
-  /** Begins a window; its events are added in pieces, so that nothing else has to wait for all. */
+  /** Begins a window. Its events are added in pieces, so that the event loop is not blocked. */
   begin(resources: readonly ResourceRules[], coarse: boolean): MappingOfWindow
   map(events: readonly Event[], resources: readonly ResourceRules[], coarse: boolean): Mapped
 }
@@ -50,7 +52,7 @@ export interface MappingOfWindow {
   finish(): Mapped
 }
 
-/** Built for one state of the installed rules. */
+/** Creates a mapping for one state of the installed rules. */
 export function createMapping(
   catalog: readonly ResourceRules[],
   rules: InstalledRules,
@@ -58,7 +60,10 @@ export function createMapping(
 ): Mapping {
   const routesByEvent = new Map<string, readonly Route[] | null>()
 
-  /** What events of one version and table may concern; `null` when that version is not known. */
+  /**
+   * Returns the rules that events of one version and table may concern; `null` for an unknown
+   * version.
+   */
   function routesOf({ version, tableId }: Event): readonly Route[] | null {
     const id = `${version}/${tableId}`
     let routes = routesByEvent.get(id)
@@ -74,13 +79,13 @@ export function createMapping(
     const owned = new Set(resources)
     const keys = new Map<string, Set<string>>()
     const flush = new Map<string, FlushReason>()
-    const questions = new Map<Route, Map<string, readonly string[]>>()
+    const lookupRows = new Map<Route, Map<string, readonly string[]>>()
     let chars = 0
 
     const flushReaders = (event: Event, reason: FlushReason) => {
       const table = rules.nameOf(event.tableId)
       for (const resource of owned) {
-        // Of a table that nobody knows, everything may be made.
+        // Any resource may depend on a table that is not known.
         if (table === null || reads(resource, table)) flush.set(resource.name, reason)
       }
     }
@@ -98,18 +103,18 @@ export function createMapping(
       keys.delete(resource.name)
     }
 
-    function addQuestion(route: Route, values: readonly string[]): void {
-      const count = collect(questions, route, values)
+    function addLookupRow(route: Route, values: readonly string[]): void {
+      const count = collect(lookupRows, route, values)
       if (count <= LIMITS.lookupArguments) return
       flush.set(route.resource.name, 'too many keys')
-      questions.delete(route)
+      lookupRows.delete(route)
     }
 
     function addEvent(event: Event): void {
       if (event.op === 'F') {
         for (const resource of owned) {
-          const isMeant = event.keys === null || concerns(String(event.keys[0]), resource)
-          if (isMeant) flush.set(resource.name, 'F')
+          const isMatch = event.keys === null || concerns(String(event.keys[0]), resource)
+          if (isMatch) flush.set(resource.name, 'F')
         }
         return
       }
@@ -126,11 +131,11 @@ export function createMapping(
           continue
         }
         for (const row of event.keys as readonly (readonly (string | null)[])[]) {
-          // What is flushed needs no names.
+          // A flush deletes all entries, so it needs no keys.
           if (flush.has(route.resource.name)) break
           const values = route.positions.map((position) => row[position])
           if (values.some((value) => value == null)) continue
-          if (isLookup(route.rule)) addQuestion(route, values as string[])
+          if (isLookup(route.rule)) addLookupRow(route, values as string[])
           else addDirect(route, values as string[])
         }
       }
@@ -141,7 +146,7 @@ export function createMapping(
         for (const event of events) addEvent(event)
       },
       finish() {
-        const lookups = [...questions]
+        const lookups = [...lookupRows]
           .filter(([{ resource }]) => !flush.has(resource.name))
           .map(([route, rows]) => toLookup(route, [...rows.values()]))
         return { keys, flush, lookups }
@@ -168,17 +173,20 @@ export function createMapping(
   }
 }
 
-/** Whether a resource is made of anything in a table, directly or somewhere on a path. */
+/** Whether a resource depends on a table, directly or through a lookup. */
 const reads = (resource: ResourceRules, table: string) =>
   resource.staleWhen.some((rule) => rule.table === table)
 
-/** One rule of one resource, as seen through one version of its table. */
+/** One rule of one resource, for one version of its table. */
 interface Route {
   readonly resource: ResourceRules
   readonly rule: DirectRule | LookupRule
-  /** The event concerns the rule if any of these changed. */
+  /** The event concerns the rule if any of these columns changed. */
   readonly bits: bigint
-  /** Where the rule's columns stand in each row of keys; `null` if that version does not report one. */
+  /**
+   * Positions of the rule's columns in each row of keys; `null` if that version does not log one of
+   * them.
+   */
   readonly positions: readonly number[] | null
 }
 
@@ -189,12 +197,13 @@ function routesInto(resource: ResourceRules, table: InstalledTable): Route[] {
       const columns = columnsOf(rule)
       const positions = columns.map((column) => table.keys.indexOf(column))
       const watched = rule.watch.map((column) => table.watch.indexOf(column))
-      // A row that moves to another entry concerns both; a moved primary key sets every bit.
+      // A row that moves to another entry concerns both entries. A changed primary key sets every
+      // bit.
       const moving = columns.map((column) => table.watch.indexOf(column)).filter((bit) => bit >= 0)
       return {
         resource,
         rule,
-        // A column that this version did not watch may have changed with any other.
+        // This version did not watch the column, so any change may include it.
         bits: watched.includes(-1)
           ? ALL
           : [...watched, ...moving].reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n),
@@ -203,7 +212,7 @@ function routesInto(resource: ResourceRules, table: InstalledTable): Route[] {
     })
 }
 
-/** The mask of rows that came or went. */
+/** Mask of inserted and deleted rows. */
 const ALL = -1n
 
 const isConcerned = ({ bits }: Route, { changed }: Event) =>
@@ -229,7 +238,7 @@ function toLookup({ resource, rule }: Route, rows: readonly (readonly string[])[
   }
 }
 
-/** Adds an entry to those that a resource must forget. */
+/** Adds an entry to those that will be deleted for a resource. */
 export function add(keys: Map<string, Set<string>>, { name }: ResourceRules, key: string): void {
   const known = keys.get(name)
   if (known) known.add(key)

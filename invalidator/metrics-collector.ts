@@ -24,10 +24,10 @@ export interface MetricsCollectorDeps {
 }
 
 const EVERY_MS = 10_000
-/** Also how long Redis may take to be connected after a start. */
+/** Also the longest wait for the connection to Redis after a start. */
 const RETRY_MS = 2_000
 
-/** All watermarks as they were found, and when by both clocks. */
+/** All stored watermarks, with the time of their reading by both clocks. */
 interface Published {
   readonly marks: ReadonlyMap<string, Watermark>
   readonly redisMs: number
@@ -35,10 +35,10 @@ interface Published {
 }
 
 /**
- * Measures now and then what operators want to know and no window needs. It stands beside the loop
- * that reads windows, on connections of its own or behind its commands, and whatever fails here
- * stops nothing: what could not be measured is not told, and no old value stands in for it. Each
- * replica measures all, so that it does not matter which of them live.
+ * Collects metrics that operators need but windows do not. It runs beside the loop that reads windows,
+ * on its own connections or behind the loop's commands, and its failures stop nothing. A metric that
+ * could not be read is omitted; no old value is reported. Each replica collects all metrics, so that
+ * any of them may stop.
  */
 export async function runMetricsCollector(
   deps: MetricsCollectorDeps,
@@ -92,8 +92,8 @@ export async function runMetricsCollector(
 }
 
 /**
- * Redis' time: when the watermarks were found. While Redis is away nothing is published, so what
- * was last found there has grown older since.
+ * Returns the clock's time when the watermarks were read. While Redis is unavailable no watermark is
+ * published, so the time since the last reading is added.
  */
 const timeOf = ({ redisMs, atMs }: Published, isRedisAway: boolean): number =>
   redisMs + (isRedisAway ? performance.now() - atMs : 0)
@@ -109,7 +109,7 @@ async function readPublished(
   return { marks, redisMs, atMs }
 }
 
-/** Where the resource stands that is furthest behind. */
+/** Returns the snapshot of the resource that is furthest behind. */
 function lowest({ marks }: Published, catalog: readonly ResourceRules[]): Snapshot | null {
   const snapshots = catalog.flatMap(({ name }) => marks.get(name)?.snapshot ?? [])
   return snapshots.reduce<Snapshot | null>(
@@ -136,7 +136,7 @@ function registerGauges({ registry, catalog }: MetricsCollectorDeps, measured: M
 
   reading(
     'spms_watermark_age_seconds',
-    'How long ago all that was committed had been applied, as stored in Redis; infinite without a watermark',
+    'Time since everything committed had been applied, as stored in Redis; infinite without a watermark',
     () => {
       const found = marks()
       if (found === undefined) return []
@@ -150,7 +150,7 @@ function registerGauges({ registry, catalog }: MetricsCollectorDeps, measured: M
   )
   read(
     'spms_event_backlog',
-    'Events that were committed after the lowest watermark, 100000 at most',
+    'Events committed after the lowest watermark, at most 100000',
     () => gauges()?.waiting,
   )
   read('spms_event_log_bytes', 'Size of the event log', () => gauges()?.bytes)
@@ -161,18 +161,18 @@ function registerGauges({ registry, catalog }: MetricsCollectorDeps, measured: M
   )
   read(
     'spms_notify_queue_usage_ratio',
-    'How full the queue of notifications of Postgres is',
+    'Used share of the queue of notifications of Postgres',
     () => gauges()?.notifyQueueUsage,
   )
   read('spms_redis_memory_used_bytes', 'Memory that Redis uses', () => usage()?.usedBytes)
   read(
     'spms_redis_memory_max_bytes',
-    'Memory that Redis may use; 0 is all there is',
+    'Memory that Redis may use; 0 means no limit',
     () => usage()?.maxBytes,
   )
   sum(
     'spms_redis_evicted_keys_total',
-    'Entries that Redis had to drop for want of memory',
+    'Entries that Redis evicted for lack of memory',
     () => usage()?.evictedKeys,
   )
 }

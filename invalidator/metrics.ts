@@ -2,22 +2,25 @@ import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { createUnreadable, type Unreadable } from '../shared/cache/metrics.ts'
 import { createInstruments, type Tally } from '../shared/instruments.ts'
 
-/** What the invalidator counts. */
+/** Metrics of the invalidator. */
 export interface InvalidatorMetrics {
   /** By table and op, as in `Event`. Every replica reads every event. */
   readonly events: Tally
   readonly invalidatedKeys: Counter<'resource'>
   readonly flushes: Counter<'resource' | 'reason'>
-  /** From a commit to the moment its keys were gone. */
+  /** Time from a commit until its entries were deleted. */
   readonly lagSeconds: Histogram
   readonly windows: Counter
   readonly wakeUps: Counter
-  /** 1 for each resource that this replica invalidates for. */
+  /** 1 for each resource that this replica owns. */
   readonly owned: Gauge<'resource'>
-  /** 1 for each table of an owned resource whose changes may go unlogged, by cause; 0 without a table. */
+  /**
+   * 1 for each table of an owned resource whose changes may go unlogged, by cause; 0 if there is
+   * none.
+   */
   readonly damagedTables: Gauge<'resource' | 'table' | 'cause'>
   readonly unreadable: Unreadable
-  /** 1 for each resource that is left alone because another database invalidates in the same Redis. */
+  /** 1 for each resource that is not invalidated because another database uses the same Redis. */
   readonly foreignWatermarks: Gauge<'resource'>
 }
 
@@ -25,7 +28,7 @@ const LAG_S = [
   0.0005, 0.001, 0.0015, 0.002, 0.003, 0.006, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 10,
 ]
 
-/** What is counted on the way of windows; the rest is measured by chores. */
+/** Creates the metrics of windows. The metrics collector creates the others. */
 export function createInvalidatorMetrics(registry: Registry): InvalidatorMetrics {
   const { counter, gauge, histogram, tally } = createInstruments(registry)
   return {
@@ -34,14 +37,14 @@ export function createInvalidatorMetrics(registry: Registry): InvalidatorMetrics
     flushes: counter('spms_flushes_total', 'Flushes by reason', 'resource', 'reason'),
     lagSeconds: histogram(
       'spms_invalidation_lag_seconds',
-      'From a commit to its invalidation, at most',
+      'Time from a commit to its invalidation, upper bound',
       LAG_S,
     ),
     windows: counter('spms_invalidator_windows_total', 'Windows applied'),
-    wakeUps: counter('spms_wakeups_total', 'Notifications that woke an idle invalidator'),
+    wakeUps: counter('spms_wakeups_total', 'Notifications that the invalidator received'),
     owned: gauge(
       'spms_resource_owned',
-      'Whether this replica invalidates for a resource',
+      'Whether this replica owns a resource and invalidates it',
       'resource',
     ),
     damagedTables: gauge(
@@ -54,7 +57,7 @@ export function createInvalidatorMetrics(registry: Registry): InvalidatorMetrics
     unreadable: createUnreadable(registry),
     foreignWatermarks: gauge(
       'spms_foreign_watermarks',
-      'Resources whose watermark another database moves',
+      'Resources whose watermark another database advances',
       'resource',
     ),
   }

@@ -2,28 +2,31 @@ import { includes, type Snapshot } from '../db/event-log/snapshot.ts'
 import type { ReadSnapshot } from '../db/event-log/window.ts'
 
 /**
- * Flushes that no stored watermark asks for: the log lost events that no floor accounts for.
+ * Flushes that no stored watermark requires: the log lost events without a retention floor for them.
  *
- * A flush is owed until a watermark was stored with it, whatever fails before. It is owed to every
- * resource of the catalog, since one that another replica owns now may be taken over later. Use one
- * for all sessions of a process: a log emptied while there is no session is noticed too.
+ * A flush is owed until a watermark was stored with it, even if attempts fail. It is owed to every
+ * resource of the catalog, since this replica may later acquire a resource that another one owns now.
+ * Use one instance for all sessions of a process, to detect a log that was emptied between sessions.
  */
 export interface OwedFlushes {
-  /** Compares the log with the one of the call before. Answers whether it was emptied by hand meanwhile. */
+  /**
+   * Compares the log with that of the previous call. Returns whether it was emptied by hand
+   * meanwhile.
+   */
   observe(readSnapshot: ReadSnapshot): boolean
   has(resource: string): boolean
-  /** A flush was stored together with this snapshot. */
+  /** Records that a flush was stored together with this snapshot. */
   markFlushed(resource: string, snapshot: Snapshot): void
 }
 
 export function createOwedFlushes(catalog: readonly { readonly name: string }[]): OwedFlushes {
-  /** The snapshot that the flush of a resource has to include. */
+  /** Snapshot that the flush of each resource must include. */
   const owed = new Map<string, Snapshot>()
   let last: ReadSnapshot | undefined
 
   return {
     observe(readSnapshot) {
-      // Every watermark of another incarnation descends from a flush in that incarnation.
+      // A new incarnation flushes every resource, so nothing older is owed.
       if (last?.database.incarnation !== readSnapshot.database.incarnation) owed.clear()
       const isEmptied = last !== undefined && isEmptiedByHand(last, readSnapshot)
       if (isEmptied) for (const { name } of catalog) owed.set(name, readSnapshot.snapshot)

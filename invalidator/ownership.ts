@@ -2,14 +2,16 @@ import { createHash } from 'node:crypto'
 import type { WorkerSession } from '../db/event-log/session.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 
-/** Which resources this worker maps and invalidates for. Locks of its session, so they end with it. */
+/** Resources that this worker invalidates. They are locks of its session, so they end with it. */
 export interface Ownership {
-  /** Takes what nobody has, up to a fair share; gives up what exceeds it. Call it between windows. */
+  /**
+   * Takes free resources up to a fair share, and releases those above it. Call it between windows.
+   */
   balance(): Promise<Balance>
   readonly isEmpty: boolean
 }
 
-/** What changed hands. */
+/** Resources that this worker has acquired and released. */
 export interface Balance {
   readonly taken: readonly ResourceRules[]
   readonly given: readonly ResourceRules[]
@@ -18,16 +20,16 @@ export interface Balance {
 /**
  * `target` is the identity of the Redis: each has its own sequence of windows and its own owners.
  *
- * What Postgres lists as held by this session is the truth, not what the replies said: a statement
- * that failed may have taken its lock all the same, and a lock that is taken twice has to be
- * released twice. So each round reads the list first and never requests a lock that is held already.
+ * The locks of this session as listed by Postgres are authoritative, not the replies to earlier
+ * statements. A statement that failed may still have taken its lock, and a lock that is taken twice must
+ * be released twice. So each round first reads the list, and never requests a lock that it already holds.
  */
 export function createOwnership(
   session: WorkerSession,
   catalog: readonly ResourceRules[],
   target: string,
 ): Ownership {
-  /** What the caller has been told. After a failure the next round reports the difference. */
+  /** Resources that the caller knows of. After a failure the next round reports the difference. */
   let reported: ReadonlySet<ResourceRules> = new Set()
   const ownerClass = hash32(target)
   const candidateClass = hash32(`candidates for ${target}`)
@@ -41,7 +43,7 @@ export function createOwnership(
       const isHeld = (lockClass: number, resource: ResourceRules) =>
         find(lockClass, resource)?.isOwn === true
 
-      // Every living replica holds a shared lock on each resource that it could own.
+      // Every connected replica holds a shared lock on each resource that it could own.
       const candidates = new Map<ResourceRules, number>()
       for (const [resource, lock] of lockOf) {
         const holders = find(candidateClass, resource)?.holders ?? 0
@@ -49,7 +51,7 @@ export function createOwnership(
         if (!isCandidate) await session.tryShare(candidateClass, lock)
         candidates.set(resource, isCandidate ? holders : holders + 1)
       }
-      // What only this build knows is nobody else's to take.
+      // No other replica can take a resource that only this build knows.
       const shared = catalog.filter((resource) => (candidates.get(resource) ?? 1) > 1)
       const share = Math.ceil(
         shared.reduce((sum, resource) => sum + 1 / (candidates.get(resource) ?? 1), 0) - 1e-9,
@@ -65,7 +67,7 @@ export function createOwnership(
       let room = share - shared.filter((resource) => held.has(resource)).length
       for (const resource of catalog) {
         if (held.has(resource) || excess.includes(resource)) continue
-        // Another session had it a moment ago: not worth a statement each second.
+        // Another session held the lock a moment ago: not worth a statement each second.
         if (find(ownerClass, resource) !== undefined) continue
         if (shared.includes(resource) && room <= 0) continue
         if (!(await session.tryLock(ownerClass, lockOf.get(resource) as number))) continue
@@ -86,5 +88,5 @@ export function createOwnership(
   }
 }
 
-/** A signed 32-bit number, as advisory locks take them. */
+/** Returns a signed 32-bit number, as advisory locks require. */
 const hash32 = (text: string) => createHash('sha256').update(text).digest().readInt32BE(0)

@@ -9,37 +9,40 @@ import type {
 /**
  * One advance of one resource that takes many scripts, applied beside the windows of the others.
  *
- * It stores the snapshot of the window that asked for it, and only at its end. Until then the
- * resource keeps its old watermark and no window is read for it, so it has one sequence of
- * snapshots as before: afterwards it goes on with a window since that snapshot. Each script compares the
- * watermark, so whatever a pass still sends after its resource has gone to another owner does nothing
- * once that one has written; and before, what it stores is true.
+ * A pass stores the snapshot of the window that required it, and only at its end. Until then the resource
+ * keeps its old watermark and no window is read for it. Afterwards its next window starts at that
+ * snapshot, so the resource still has one sequence of snapshots.
+ *
+ * Each script compares the watermark. So if the resource has moved to another owner, the scripts of a pass
+ * do nothing once that owner has written. Before that, everything that they store is true.
  */
 export interface Pass {
   readonly advance: Advance
-  /** By `performance.now()`, before its snapshot was taken. */
+  /** `performance.now()` before the snapshot was taken. */
   readonly startedAtMs: number
-  /** `undefined` while it goes on; `null` when it failed and the stored watermark has to be read again. */
+  /** `undefined` while it runs; `null` if it failed and the stored watermark must be read again. */
   readonly outcome: AdvanceReport | null | undefined
   /** Never rejects. */
   readonly ended: Promise<void>
-  /** Sends no further script. */
+  /** Stops the pass: no further script is sent. */
   abort(): void
 }
 
 export interface PassesDeps {
   readonly invalidationStore: Pick<InvalidationStore, 'apply'>
-  /** The session that holds the owner locks is gone. */
+  /** Aborted when the session that holds the owner locks is gone. */
   readonly lost: AbortSignal
   readonly logger: Logger
-  /** Called at the end of each pass: its resource waits for a window. */
+  /** Called at the end of each pass, because its resource now needs a window. */
   readonly onEnd: () => void
 }
 
 const BACKOFF_FIRST_MS = 20
 const BACKOFF_MAX_MS = 1_000
 
-/** Begins passes. One that fails ends only after a pause, since its resource begins again at once. */
+/**
+ * Begins passes. A pass that fails ends after a pause, since its resource then starts again at once.
+ */
 export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesDeps): {
   begin(advance: Advance, startedAtMs: number): Pass
 } {

@@ -1,12 +1,12 @@
 /**
- * Whether a pattern given to `invalidation.flush` may concern a resource: its name, or a glob
- * that some key of it matches. `project:*` concerns `project:{project_id}:detail`.
+ * Returns whether a pattern given to `invalidation.flush` may concern a resource: its name, or a glob
+ * that matches some key of it. `project:*` concerns `project:{project_id}:detail`.
  */
 export function concerns(pattern: string, resource: { name: string; key: string }): boolean {
   return pattern === resource.name || overlap([...pattern], symbolsOf(resource.key))
 }
 
-/** One token a character; a parameter is any text without a colon. */
+/** One symbol for each character. A parameter is one symbol for any text without a colon. */
 const PARAMETER = '{}'
 const symbolsOf = (key: string) =>
   key.split(/(\{\w+\})/).flatMap((part) => (part.startsWith('{') ? [PARAMETER] : [...part]))
@@ -17,7 +17,7 @@ function overlap(
   key: readonly string[],
   tried = new Set<string>(),
 ): boolean {
-  // What is left of both says where we are; a place that led nowhere is not tried again.
+  // The lengths of both rests identify a position. A position that failed is not tried again.
   const position = `${glob.length}/${key.length}`
   if (tried.has(position)) return false
   tried.add(position)

@@ -4,11 +4,13 @@ import { PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
 import { every } from './every.ts'
 import type { WakeUp } from './wake-up.ts'
 
-/** When to look again. */
+/** Decides when the next window is read. */
 export interface PollScheduler {
-  /** Waits after a window of `events` events, until there may be another. */
+  /** Waits after a window of `events` events until the next one is due. */
   waitForNext(events: number): Promise<void>
-  /** Lets the bell go. Who cannot read a window must not make every commit ring meanwhile. */
+  /**
+   * Releases the sleep lock. A worker that cannot read windows must not make every commit notify it.
+   */
   releaseSleepLock(): Promise<void>
 }
 
@@ -16,37 +18,40 @@ export interface PollSchedulerDeps {
   readonly session: WorkerSession
   readonly listener: Pick<Listener, 'connected'>
   readonly wakeUp: Pick<WakeUp, 'wait'>
-  /** How long to sleep at most. Idle owners must go on publishing how fresh they are. */
+  /** Longest sleep. An idle owner must continue to publish how fresh the cache is. */
   readonly heartbeatMs: number
   readonly stopping: AbortSignal
 }
 
-/** Above this many events a second writers are not made to ring: polling finds something every time. */
+/** Above this rate of events writers do not notify, because every poll finds events. */
 const BUSY_PER_S = 500
-/** Below this it sleeps again; apart, so that a pause of the writers does not make them ring. */
+/**
+ * Below this rate the worker sleeps again. It is lower, so that a short pause does not make writers
+ * notify.
+ */
 const CALM_PER_S = 250
 /**
- * At this rate it looks, so often, whether commits that ring wait for each other. On a slow disk a
- * queue of them never reaches the rate above, which they would reach together.
+ * Above this rate the worker checks at an interval whether notifying commits wait for each other. On a
+ * slow disk such a queue keeps the rate below `BUSY_PER_S`, which the writers would exceed without it.
  */
 const QUEUE_PER_S = 20
 const QUEUE_CHECK_INTERVAL_MS = 100
-/** How long a queue is remembered. */
+/** Time for which a detected queue counts. */
 const QUEUE_TTL_MS = 1_000
-/** How far back the rate looks: every commit of that long rings before a load is known as one. */
+/** Window of the measured rate: commits of this period notify before the load is detected. */
 const RATE_WINDOW_S = 0.25
 const POLL_FIRST_MS = 1
 const POLL_MAX_MS = 20
-/** Where writers do not ring at all. */
+/** Polling interval if writers do not notify at all. */
 const NO_NOTIFY_POLL_MS = 5
 
 /**
  * Decides between sleeping and polling.
  *
- * Only a replica that has the right to sleep does, and only after a window that was read since it
- * has it. So a commit is either in that window, or its trigger found the sleep lock taken or
- * requested and rings: no wake-up is lost. A ring during the window is remembered by `wakeUp`, and
- * a right that ends by itself wakes the replica up.
+ * A replica sleeps only while it holds the sleep lock, and only after a window that was read since it
+ * took the lock. So a commit either is in that window, or its trigger found the lock taken or requested
+ * and notifies: no wake-up is lost. `wakeUp` remembers a notification that arrives during the window.
+ * A replica that loses the lock wakes up.
  */
 export function createPollScheduler({
   session,
@@ -64,7 +69,7 @@ export function createPollScheduler({
   let wake: (() => void) | undefined
   session.onSleepLockLost(() => wake?.())
 
-  /** Whether ringing makes writers wait. */
+  /** Returns whether notifications would delay writers. */
   async function isBusy(events: number): Promise<boolean> {
     const nowMs = performance.now()
     recent = recent * Math.exp((measuredAtMs - nowMs) / 1000 / RATE_WINDOW_S) + events
@@ -89,7 +94,7 @@ export function createPollScheduler({
         await releaseSleepLock()
       } else if (!busy && events === 0) {
         holdsLock = await session.acquireSleepLock()
-        // Whatever was committed before the bell was ours did not ring: read once more.
+        // Commits before the lock was taken did not notify: read one more window.
         if (holdsLock) return undefined
       }
       return pause(pollMs)
@@ -103,7 +108,7 @@ export function createPollScheduler({
     holdsLock = false
   }
 
-  /** Sleeps until it rings; in its sleep it goes on saying that it is alive. */
+  /** Sleeps until a notification, and pings the session meanwhile. */
   async function waitForWakeUp(ms: number): Promise<void> {
     const wakeUpSignal = new AbortController()
     wake = () => wakeUpSignal.abort()

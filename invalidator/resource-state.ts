@@ -6,20 +6,22 @@ import type { TriggerHealth } from './trigger-health.ts'
 import type { Pass } from './pass.ts'
 import type { ForeignReason } from './foreign-watermarks.ts'
 
-/** A resource that a worker has taken on, and where it stands. */
+/** A resource that a worker owns, and its progress. */
 export interface ResourceState {
   readonly resource: ResourceRules
-  /** What is stored, byte for byte; `undefined` when that has to be read first. */
+  /** Stored watermark, byte for byte; `undefined` if it must be read first. */
   stored: string | null | undefined
   mark: Watermark | null
-  /** Why it is left alone. */
+  /** Reason why its watermark must not be replaced. */
   foreignReason: ForeignReason | null
   triggerHealth: TriggerHealth | null
-  /** Long work on its entries. Until it ends no window is read for the resource. */
+  /**
+   * Update of its entries that takes many scripts. Until it ends no window is read for the resource.
+   */
   pass: Pass | null
 }
 
-/** Of which nothing is known yet. */
+/** Returns the state of a resource before anything was read. */
 export const newResourceState = (resource: ResourceRules): ResourceState => ({
   resource,
   stored: undefined,
@@ -29,7 +31,7 @@ export const newResourceState = (resource: ResourceRules): ResourceState => ({
   pass: null,
 })
 
-/** Resources that stand at the same snapshot share a window; after one round that is all of them. */
+/** Groups resources by snapshot. Each group shares a window; after one round there is one group. */
 export function groupByWatermark(
   states: readonly ResourceState[],
 ): [Watermark | null, ResourceRules[]][] {
@@ -44,8 +46,8 @@ export function groupByWatermark(
 }
 
 /**
- * Whether a window since a watermark holds everything that happened after it. A watermark that has
- * seen more than the present did not come from this life of the database.
+ * Returns whether a window since a watermark includes every later change. A watermark that includes more
+ * than the present snapshot belongs to another incarnation of the database.
  */
 export const canContinueFrom = (mark: Watermark, readSnapshot: ReadSnapshot): boolean =>
   mark.incarnation === readSnapshot.database.incarnation &&

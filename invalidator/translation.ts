@@ -19,20 +19,22 @@ import {
   type Mapping,
 } from './mapping.ts'
 
-/** Turns events into entries, in the snapshot that the events were read in. */
+/** Translates events into entries, in the snapshot in which the events were read. */
 export interface Translation {
-  /** Reads what numbers mean: an installation that was removed and made again begins them again. */
+  /** Reads the installed rules. A new installation numbers its versions and tables anew. */
   learn(): Promise<unknown>
-  /** Before each snapshot: remembers in which files the tables of the lookups are. */
+  /** Call it before each snapshot: it remembers the files of the tables of the lookups. */
   beginWindow(): Promise<void>
-  /** What a window makes stale of some resources. What cannot be mapped flushes them. */
+  /**
+   * Returns the entries of some resources that a window makes stale. Flushes what cannot be mapped.
+   */
   map(window: Window, resources: readonly ResourceRules[]): Promise<Mapped>
-  /** Which table an event tells of; `none` for a flush on demand, and for what no rules know. */
+  /** Returns the table of an event; `none` for a flush on demand and for an unknown table. */
   tableOf(event: Pick<Event, 'tableId'>): string
   /**
-   * Adds what the lookups lead to, or flushes where that is too much or takes too long.
-   * @throws LookupFailed, after which the transaction is spoilt.
-   * @throws TablesRewritten when a table was not MVCC-safe since `beginWindow`.
+   * Adds the entries that the lookups find. Flushes the resource if they are too many or take too long.
+   * @throws LookupFailed if a query failed; the transaction is then aborted.
+   * @throws TablesRewritten if a rewrite since `beginWindow` was not MVCC-safe.
    */
   follow(
     lookups: readonly Lookup[],
@@ -41,7 +43,7 @@ export interface Translation {
   ): Promise<void>
 }
 
-/** Lookups could not be run: their resources have to be flushed. */
+/** Thrown if lookups could not be run: their resources must be flushed. */
 export class LookupFailed extends Error {
   override readonly name = 'LookupFailed'
   readonly resources: readonly string[]
@@ -57,11 +59,11 @@ export interface TranslationDeps {
   readonly catalog: readonly ResourceRules[]
   readonly prefix: string
   readonly logger: Logger
-  /** Called between pieces of work: says that the session is alive, where that is due. */
+  /** Called between steps of work to ping the session, if that is due. */
   readonly pause: () => Promise<void>
 }
 
-/** Learns the installed rules again by itself where an event is of a version that it does not know. */
+/** Creates a translation. It reads the installed rules again if an event has an unknown version. */
 export function createTranslation(deps: TranslationDeps): Translation {
   const { session, catalog, prefix, logger, pause } = deps
   let known: { readonly rules: InstalledRules; readonly mapping: Mapping } | undefined
@@ -107,7 +109,7 @@ export function createTranslation(deps: TranslationDeps): Translation {
         }
         return mapped.finish()
       } catch (error) {
-        logger.error('events could not be mapped, everything is flushed', { error })
+        logger.error('could not map events, flushing every resource', { error })
         const flush = new Map(resources.map(({ name }) => [name, 'mapping failed' as const]))
         return { keys: new Map(), flush, lookups: [] }
       }
@@ -122,24 +124,24 @@ export function createTranslation(deps: TranslationDeps): Translation {
         const isLast = from + group.length >= lookups.length
         if (from > 0) await pause()
         if (performance.now() - startedAtMs > LIMITS.lookupsMs) {
-          logger.warn('lookups took too long, the resources of the rest are flushed')
+          logger.warn('lookups took too long, flushing the resources of the remaining ones')
           for (const { resource } of lookups.slice(from)) flush.set(resource.name, 'lookup failed')
-          await seeFiles(findFiles(client, tables))
+          await checkFiles(findFiles(client, tables))
           return
         }
         const begun = from === 0 ? beginLookups(client) : Promise.resolve()
-        const asked = group.map(({ rule, values }) =>
+        const queries = group.map(({ rule, values }) =>
           followLinks(client, rule.query, values, LIMITS.lookupRows),
         )
-        // Sent behind the lookups, so that it sees the files that they have locked.
-        const filesAsked = isLast ? findFiles(client, tables) : undefined
-        const settled = Promise.allSettled([begun, filesAsked])
-        const answers = await Promise.allSettled(asked)
+        // Sent after the lookups, so that it sees the files that they have locked.
+        const filesQuery = isLast ? findFiles(client, tables) : undefined
+        const settled = Promise.allSettled([begun, filesQuery])
+        const answers = await Promise.allSettled(queries)
         await settled
         for (const [index, answer] of answers.entries()) {
           const { resource } = group[index] as Lookup
           try {
-            // The first that failed has spoilt the transaction for those behind it.
+            // The first failure aborted the transaction, so the lookups after it failed too.
             if (answer.status === 'rejected') throw answer.reason
             if (answer.value.length > LIMITS.lookupRows) {
               flush.set(resource.name, 'too many keys')
@@ -151,7 +153,7 @@ export function createTranslation(deps: TranslationDeps): Translation {
             const count = keys.get(resource.name)?.size ?? 0
             if (count > LIMITS.keysPerResource) flush.set(resource.name, 'too many keys')
           } catch (error) {
-            // Behind one that waited for a lock in vain, or was too slow, stand others that would be.
+            // After a lock time-out or a statement time-out, the remaining lookups would fail too.
             const end = hasGivenUp(error) ? lookups.length : from + index + 1
             throw new LookupFailed(
               lookups.slice(from + index, end).map((lookup) => lookup.resource.name),
@@ -159,14 +161,14 @@ export function createTranslation(deps: TranslationDeps): Translation {
             )
           }
         }
-        if (filesAsked) await seeFiles(filesAsked)
+        if (filesQuery) await checkFiles(filesQuery)
       }
     },
   }
 
-  /** @throws TablesRewritten */
-  async function seeFiles(asked: Promise<Files>): Promise<void> {
-    const changed = files.observe(tables, await asked, filesBefore)
+  /** @throws TablesRewritten if a table has another file than before the snapshot. */
+  async function checkFiles(found: Promise<Files>): Promise<void> {
+    const changed = files.observe(tables, await found, filesBefore)
     if (changed.length > 0) throw new TablesRewritten(changed)
   }
 }

@@ -6,24 +6,27 @@ import { compileRules } from '../shared/cache/compile.ts'
 import type { ResourceRules } from '../shared/cache/resource.ts'
 import { DISABLED } from '../shared/cache/watermark.ts'
 
-/** Whether the entries of a resource may be read, as the triggers stand. */
+/** Whether the triggers are intact, so that entries of a resource may be read. */
 export interface TriggerHealth {
-  /** That of the resource, or `UNNAMED` while a change of its tables may go unseen. */
+  /** Version of the resource, or `DISABLED` while a change of its tables may go unlogged. */
   readonly keyVersion: number
-  /** Of its rules and all their tables: when it differs, a change may have gone unseen. */
+  /** Fingerprint of its rules and their tables. If it differs, a change may not have been logged. */
   readonly fingerprint: string
-  /** Why changes of its tables may go unlogged, or lookups and loads not see them all. */
+  /**
+   * Problems that may keep changes of its tables out of the log, or rows out of lookups and loads.
+   */
   readonly damaged: readonly Problem[]
 }
 
-/** Judges a resource by the installation that it depends on. */
+/** Checks the installation that a resource depends on. */
 export function checkTriggers(
   resource: ResourceRules,
   { tables, problems }: Installation,
 ): TriggerHealth {
   const wanted = watchedTablesOf(resource)
   const damaged = wanted.flatMap(problems)
-  // Another build may follow other rules to the same entries, and have let pass what these do not.
+  // Another build may apply other rules to the same entries, and ignore changes that these rules
+  // watch.
   const hash = createHash('sha256').update(JSON.stringify(resource.staleWhen))
   for (const { name } of wanted) hash.update(`${name} ${tables.get(name)?.fingerprint}\n`)
   return {

@@ -1,4 +1,4 @@
-/** Waits for a ring, for so long at most. A ring that comes while nobody waits ends the next wait. */
+/** Waits for a notification. One that arrives between two waits ends the next wait at once. */
 export class WakeUp {
   #notified = false
   #wake: (() => void) | undefined
@@ -8,7 +8,7 @@ export class WakeUp {
     this.#wake?.()
   }
 
-  /** Whether it rang. */
+  /** Waits at most `atMostMs`. Returns whether a notification arrived. */
   wait(atMostMs: number, signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve) => {
       const done = () => {

@@ -41,87 +41,90 @@ export interface WorkerDeps {
   readonly prefix: string
   readonly metrics: InvalidatorMetrics
   readonly logger: Logger
-  /** How long a change that fires no trigger may go unnoticed. */
+  /** Interval of inspections, in ms: they detect changes to the installation that fire no trigger. */
   readonly inspectEveryMs?: number
-  /** What this process wrote last, by resource; it outlives a session that breaks. */
+  /** Watermarks that this process wrote last, by resource. They outlive a broken session. */
   readonly written?: Map<string, Written>
-  /** Likewise. */
+  /** Outlives a broken session too. */
   readonly owedFlushes?: OwedFlushes
-  /** Called when there may be a window to read without any event: a pass beside the windows has ended. */
+  /** Called when a pass has ended, because a window must then be read even without events. */
   readonly onPassEnd?: () => void
 }
 
-/** A watermark's text, and when it was written by `performance.now()`. */
+/** Text of a watermark, and `performance.now()` when it was written. */
 export interface Written {
   readonly text: string
   readonly atMs: number
 }
 
-/** Applies windows to the resources it has taken on. */
+/** Applies windows to the resources that it owns. */
 export interface Worker {
-  /** Goes on where the stored watermark of each stands. */
+  /** Adds resources. Each continues from its stored watermark. */
   acquire(resources: readonly ResourceRules[]): void
-  /** Has nothing to do with them any more. */
+  /** Removes resources, and aborts their passes. */
   release(resources: readonly ResourceRules[]): void
-  /** Reads one window, forgets what it made stale, moves the watermarks. Returns the number of events. */
+  /**
+   * Reads one window, deletes stale entries and advances the watermarks. Returns the number of
+   * events.
+   */
   applyWindow(): Promise<number>
-  /** A watermark was not what it should have been: for its resource the window has to begin again. */
+  /** Whether a watermark was not as expected, so that its resource's window must start again. */
   readonly mustRepeat: boolean
-  /** Trust nothing remembered of Redis: read the stored watermarks again. */
+  /** Discards everything known of Redis: stored watermarks are read again. */
   rereadWatermarks(): void
-  /** Waits for the passes that are under way. */
+  /** Waits for the running passes. */
   waitForPasses(): Promise<void>
   readonly cursors: readonly Cursor[]
 }
 
-/** While nothing happens, polling does not move the watermark more often than this. */
+/** Shortest interval at which polling advances the watermark while there are no events. */
 const PUBLISH_EVERY_MS = 50
-/** A time so old makes a watermark look this much less fresh than it is. */
+/** Longest reuse of a Redis time. It makes a watermark appear less fresh by as much. */
 const REDIS_TIME_TTL_MS = 20
 const INSPECT_EVERY_MS = 2_000
 
-/** Why a window is read again. */
+/** Reasons why a window is read again. */
 interface Retry {
   readonly isRewritten?: boolean
   readonly isUnread?: boolean
 }
 
-/** query_canceled: a statement ran into its time limit. */
+/** query_canceled: a statement exceeded its time limit. */
 const isTooSlow = (error: unknown) =>
   error instanceof Error && 'code' in error && error.code === '57014'
 
 const NOTHING_DONE: AdvanceReport = { stored: new Map(), removed: new Map(), timeMs: null }
 
-/** What one reading of the log asks of Redis. */
+/** Updates of Redis that one reading of the log requires. */
 interface Findings {
   readonly readSnapshot: ReadSnapshot
   readonly keys: Map<string, Set<string>>
   readonly flush: Map<string, FlushReason>
   readonly windows: readonly TimedWindow[]
-  /** The end of the transaction, which was asked for and need not be waited for. */
+  /** End of the transaction. COMMIT was sent and need not be awaited at once. */
   readonly ended: Promise<unknown>
 }
 
-/** What a pass is for, and windows whose events are applied when these passes have ended. */
+/** Windows whose events count as applied when these passes have ended. */
 interface DeferredWindows {
   readonly passes: readonly Pass[]
   readonly windows: readonly TimedWindow[]
 }
 
-/** A window, and when by Redis' clock the snapshot was taken that it begins after, or a little earlier. */
+/** A window, and the clock's time at (or slightly before) the snapshot after which it begins. */
 interface TimedWindow {
   readonly window: Window
   readonly sinceMs: number
 }
 
 /**
- * One sequence of snapshots. Invariant: when a stored watermark says snapshot S, every commit
- * visible in S has been applied to the entries of that resource, because the window was read since
- * the stored snapshot, mapped in S itself, and its keys were removed by the script that stored S.
- * A crash anywhere repeats invalidations, which harms nothing.
+ * Applies one sequence of snapshots. Invariant: if a stored watermark contains snapshot S, every commit
+ * visible in S has been applied to the entries of that resource. The window was read since the stored
+ * snapshot and mapped in S itself, and the script that stored S deleted its keys. A crash at any point
+ * repeats invalidations, which is harmless.
  *
- * What takes many scripts is a pass beside the windows. Passes end at any time, but what they
- * stored is taken over between windows only, so that one set of resources takes part in a window.
+ * An advance that takes many scripts is a pass beside the windows. A pass may end at any time. Its
+ * result is taken over between windows only, so the set of resources in a window is constant.
  */
 export function createWorker(deps: WorkerDeps): Worker {
   const { session, invalidationStore, metrics, logger, written = new Map() } = deps
@@ -147,7 +150,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   let incarnation: string | undefined
   let publishedAtMs = 0
   let lastRedisTime = { redisMs: 0, atMs: -Infinity }
-  // What the session before this one left alone is not ours to tell any more.
+  // The new session does not know yet which watermarks are foreign or which tables are damaged.
   metrics.foreignWatermarks.reset()
   metrics.damagedTables.reset()
 
@@ -156,7 +159,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     collectPasses()
     await readStored()
     const startedAtMs = performance.now()
-    // Freshness is what Redis' clock said before the snapshot was taken; progress is the snapshot.
+    // Freshness is the clock's time before the snapshot is taken. Progress is the snapshot itself.
     const asOfMs = await redisTime()
     const findings = await readAndMap(new Set())
     const count = findings.windows.reduce((sum, { window }) => sum + window.count, 0)
@@ -197,7 +200,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   ): Pass {
     const { name } = advance.resource
     const state = states.get(name) as ResourceState
-    // Damaged once, unseen changes may be missing in what the window knew: it stays disabled.
+    // Once damaged, the window may lack changes that were not logged: the resource stays disabled.
     let wasDamaged = false
     const isDisabled = () => (wasDamaged ||= state.triggerHealth?.keyVersion === DISABLED)
     const pass = passes.begin({ ...advance, isDisabled }, startedAtMs)
@@ -207,7 +210,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     return pass
   }
 
-  /** Takes over what ended passes have stored: their resources go on from there. */
+  /** Takes over the watermarks of passes that have ended. Their resources continue from there. */
   function collectPasses(): void {
     for (const state of states.values()) {
       const { pass } = state
@@ -222,7 +225,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     deferred = deferred.filter(({ passes, windows }) => {
       const outcomes = passes.map(({ outcome }) => outcome)
       if (outcomes.includes(undefined)) return true
-      // What failed is read again, and seen then.
+      // Events of a failed pass are read again, and counted then.
       const times = outcomes.map((outcome) => outcome?.timeMs ?? null)
       if (!outcomes.includes(null)) {
         recordMetrics(windows, times.includes(null) ? null : Math.max(...(times as number[])))
@@ -231,7 +234,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     })
   }
 
-  /** While windows follow each other, the one before has brought the time along. */
+  /** Returns the clock's time. In a fast sequence of windows the previous reply is recent enough. */
   const redisTime = async () =>
     performance.now() - lastRedisTime.atMs < REDIS_TIME_TTL_MS
       ? lastRedisTime.redisMs
@@ -247,16 +250,19 @@ export function createWorker(deps: WorkerDeps): Worker {
         state.mark = decodeWatermark(stored)
         if (isUnreadable(stored)) {
           metrics.unreadable.labels('watermark').inc()
-          logger.warn('unreadable watermark, flushing', { resource: state.resource.name })
+          logger.warn('unreadable watermark, flushing its resource', {
+            resource: state.resource.name,
+          })
         }
       }),
     )
   }
 
   /**
-   * A lookup that fails spoils its transaction: its resource is flushed, and the window begun again.
-   * So it is where a table was rewritten under the lookups: once, then their resources are flushed.
-   * Where the log itself cannot be read in time, everything is flushed without a look at it.
+   * Reads the log and maps it. A failed lookup aborts its transaction: its resource is flushed and the
+   * window starts again. If a table was rewritten under lookups, the window is retried once, then the
+   * resources with lookups are flushed. If the log cannot be read in time, every resource is flushed
+   * without reading it.
    */
   async function readAndMap(failed: ReadonlySet<string>, retry: Retry = {}): Promise<Findings> {
     const { client, lost } = session
@@ -269,7 +275,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       await client.query('rollback')
       if (error instanceof LookupFailed) {
         const { resources, cause } = error
-        logger.error('lookups failed, their resources are flushed', { resources, error: cause })
+        logger.error('lookups failed, flushing their resources', { resources, error: cause })
         return readAndMap(new Set([...failed, ...resources]), retry)
       }
       if (error instanceof TablesRewritten) {
@@ -277,14 +283,14 @@ export function createWorker(deps: WorkerDeps): Worker {
         const resources = activeStates()
           .filter(({ resource }) => resource.staleWhen.some(isLookup))
           .map(({ resource }) => resource.name)
-        logger.error('tables were rewritten under lookups, their resources are flushed', {
+        logger.error('tables were rewritten under lookups, flushing their resources', {
           resources,
           tables: error.tables,
         })
         return readAndMap(new Set([...failed, ...resources]), retry)
       }
       if (!retry.isUnread && isTooSlow(error)) {
-        logger.error('the event log takes too long to read, everything is flushed', { error })
+        logger.error('reading the event log took too long, flushing every resource', { error })
         return readAndMap(failed, { ...retry, isUnread: true })
       }
       throw error
@@ -296,31 +302,31 @@ export function createWorker(deps: WorkerDeps): Worker {
     isUnread: boolean,
   ): Promise<Omit<Findings, 'ended'>> {
     const { client } = session
-    // In a life that goes on, what to ask is known before the answer to where it stands.
-    const asked = groupByWatermark(activeStates()).flatMap(([mark]) =>
+    // Within one incarnation the windows are known before the reply with the snapshot arrives.
+    const snapshots = groupByWatermark(activeStates()).flatMap(([mark]) =>
       mark !== null && mark.incarnation === incarnation && !isUnread ? [mark.snapshot] : [],
     )
     const reading = beginReading(client)
-    const windowsAsked = asked.map((since) => readHead(client, since))
-    // When the first fails, so do those behind it, for no reason of their own.
-    await Promise.allSettled([reading, ...windowsAsked])
+    const heads = snapshots.map((since) => readHead(client, since))
+    // If the first query fails, the queries behind it fail too. Its error is the cause.
+    await Promise.allSettled([reading, ...heads])
     const readSnapshot = await reading
-    // Behind a pooler in transaction mode: our locks are held elsewhere, and say nothing here.
+    // Behind a pooler in transaction mode, the locks of another backend do not protect this one.
     if (readSnapshot.backend !== session.backend) {
       throw new NotOneSession('a window was read by another backend than the one with the locks')
     }
-    const answers = await Promise.all(windowsAsked)
-    const known = new Map(asked.map(({ text }, index) => [text, answers[index]]))
+    const windowsRead = await Promise.all(heads)
+    const known = new Map(snapshots.map(({ text }, index) => [text, windowsRead[index]]))
 
     const keys = new Map<string, Set<string>>()
     const flush = new Map<string, FlushReason>()
     const lookups: Lookup[] = []
     const windows: TimedWindow[] = []
 
-    // An installation that was removed and made again begins its numbers again.
+    // A new installation numbers its versions and tables anew.
     if (readSnapshot.database.incarnation !== incarnation) await translation.learn()
     incarnation = readSnapshot.database.incarnation
-    // Without a segment a window may miss events: the scan then disables everything at once.
+    // If a segment is missing, a window may miss events. The inspection then disables every resource.
     if (inspectionDue() || !installation || !readSnapshot.isComplete) {
       installation = await inspect(client)
     }
@@ -343,7 +349,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       lookups.push(...mapped.lookups)
     }
     if (owedFlushes.observe(readSnapshot)) {
-      logger.error('the event log was emptied by hand, everything is flushed')
+      logger.error('the event log was emptied by hand, flushing every resource')
     }
     for (const { resource } of activeStates()) {
       if (owedFlushes.has(resource.name)) flush.set(resource.name, 'log emptied')
@@ -351,7 +357,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     for (const name of failed) flush.set(name, 'lookup failed')
     for (const { resource, mark, triggerHealth } of activeStates()) {
       if (!mark || !triggerHealth || triggerHealth.keyVersion === DISABLED) continue
-      // While another build named its own version, or none was named, nobody invalidated this one.
+      // While another version was enabled, or none, entries of this version were not invalidated.
       if (mark.keyVersion !== triggerHealth.keyVersion) flush.set(resource.name, 'key version')
       else if (mark.fingerprint !== triggerHealth.fingerprint)
         flush.set(resource.name, 'other triggers or rules')
@@ -364,14 +370,14 @@ export function createWorker(deps: WorkerDeps): Worker {
     return { readSnapshot, keys, flush, windows }
   }
 
-  /** Decides whose watermark it is, and whether entries may be read as the triggers stand. */
+  /** Checks whether this worker may replace the watermark, and whether the triggers are intact. */
   function checkOwnership(
     state: ResourceState,
     { database }: ReadSnapshot,
     installed: Installation,
   ): void {
     const { resource, mark } = state
-    // What we wrote ourselves is ours in whatever life; nobody has written there since.
+    // A watermark that this process wrote is its own in any incarnation, if it is still stored.
     const isForeign =
       state.pass === null &&
       mark !== null &&
@@ -419,7 +425,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     }
   }
 
-  /** When we wrote what is stored there; `null` when somebody else has written there since. */
+  /**
+   * Returns when this process wrote the stored watermark; `null` if another one has written since.
+   */
   function writtenAtMs({ resource, stored }: ResourceState): number | null {
     const last = written.get(resource.name)
     return last !== undefined && last.text === stored ? last.atMs : null
@@ -435,7 +443,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     state.foreignReason = foreignReason
   }
 
-  /** Those that take part in windows. */
+  /** Returns the resources that take part in windows. */
   const activeStates = () =>
     [...states.values()].filter(
       ({ foreignReason, pass }) => foreignReason === null && pass === null,
@@ -450,7 +458,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       const state = states.get(resource.name) as ResourceState
       const text = stored.get(resource.name)
       if (text === undefined) {
-        logger.warn('another owner changed the watermark, rereading it', {
+        logger.warn('another worker changed the watermark, reading it again', {
           resource: resource.name,
         })
         state.stored = undefined
@@ -475,23 +483,24 @@ export function createWorker(deps: WorkerDeps): Worker {
     for (const reason of new Set(flushed.map((name) => reasons.get(name) as FlushReason))) {
       const resources = flushed.filter((name) => reasons.get(name) === reason)
       for (const name of resources) metrics.flushes.labels(name, reason).inc()
-      logger.info('flushed', { resources, reason })
+      logger.info('flushed resources', { resources, reason })
     }
   }
 
   /**
-   * A change may be much older than its commit: what a window holds was not yet committed when the
-   * one before was read. Neither bound is exact, and each relies on other clocks: the smaller holds.
+   * Records events and their lag. The time of a change may be much earlier than its commit. So the lag is
+   * also bounded by the previous window, in which the change was not committed yet. Both bounds are
+   * inexact and rely on different clocks: the smaller one counts.
    */
   function recordMetrics(windows: readonly TimedWindow[], timeMs: number | null): void {
     const nowMs = Date.now()
     for (const { window, sinceMs } of windows) {
-      const mostMs = timeMs === null ? Infinity : timeMs - sinceMs
+      const maxMs = timeMs === null ? Infinity : timeMs - sinceMs
       for (const event of window.events) {
         metrics.events.of(translation.tableOf(event), event.op).n++
-        metrics.lagSeconds.observe(Math.max(0, Math.min(nowMs - event.atMs, mostMs)) / 1000)
+        metrics.lagSeconds.observe(Math.max(0, Math.min(nowMs - event.atMs, maxMs)) / 1000)
       }
-      // What is read coarsely is one for each table.
+      // A coarse window has one event for each table, version and op.
       if (window.coarse) metrics.events.of('many', 'B').n += window.count - window.events.length
     }
   }
@@ -535,13 +544,13 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
 }
 
-/** A window that has been mapped: of several large ones, the keys of one are held at a time. */
+/** Drops the keys of a mapped window, so that only one of several large windows holds its keys. */
 const withoutKeys = (window: Window): Window => ({
   ...window,
   events: window.events.map((event) => ({ ...event, keys: null })),
 })
 
-/** What is asked of Redis for one resource. */
+/** Returns the update of one resource in Redis. */
 function advanceOf(
   state: ResourceState,
   { readSnapshot, keys, flush }: Findings,
