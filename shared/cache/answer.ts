@@ -1,16 +1,19 @@
-/** What the cache answered, ready to be sent. `Cache-Status` (RFC 9211) is written from it. */
+/** Response of the cache, ready to be sent. The `Cache-Status` header (RFC 9211) is built from it. */
 export interface Answer {
-  /** hit: from Redis. miss: loaded. stale: an expired entry, because the load failed. bypass: the cache was not asked or not used. */
+  /**
+   * `hit`: read from Redis. `miss`: loaded from Postgres. `stale`: an expired entry, because the load
+   * failed. `bypass`: loaded without the cache, and not stored.
+   */
   readonly outcome: 'hit' | 'miss' | 'stale' | 'bypass'
-  /** Why, in one word, for `detail=`: `redis`, `off`, `private`, ... */
+  /** Reason in one word, sent as `detail=`: `redis`, `off`, `private`, ... */
   readonly detail?: string
-  /** The finished response bytes; `null` when the thing does not exist. */
+  /** Finished response bytes; `null` if the entity does not exist. */
   readonly body: Buffer | null
-  /** Quoted, strong: `"q2l0..."`. */
+  /** Strong entity tag, in quotes: `"q2l0..."`. */
   readonly etag: string
   readonly ageMs: number
-  /** How long it stays fresh; 0 for what is not kept. */
+  /** Time for which the answer stays fresh; 0 if it is not stored. */
   readonly ttlMs: number
-  /** True when another request's load was joined. */
+  /** True if the answer comes from a load that another request started. */
   readonly collapsed?: boolean
 }

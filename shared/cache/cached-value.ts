@@ -2,17 +2,17 @@ import { hash } from 'node:crypto'
 import { CLOCK_SLACK_MS } from './clock.ts'
 
 /**
- * What Redis holds for one variant: a fixed header, then the finished response bytes. A hit is
- * judged and answered from it without parsing anything.
+ * Value that Redis stores for one variant: a fixed header, then the finished response bytes. A hit
+ * is checked and answered from it without parsing the body.
  *
  *      0  format       u8
- *      1  flags        u8       bit 0: the thing does not exist; bit 1: it is too large to be
- *                               stored. In both cases there is no body
- *      2  incarnation  16 bytes the life of the database it was read in
- *     18  leasedAt     f64      Redis milliseconds: what it says is at least as young as this
- *     26  freshUntil   f64
- *     34  staleUntil   f64      until then it may stand in for a load that failed
- *     42  etag         16 bytes of the body's SHA-256
+ *      1  flags        u8       bit 0: the entity does not exist; bit 1: the body is too large to be
+ *                               stored. In both cases there is no body.
+ *      2  incarnation  16 bytes incarnation of the database that was read.
+ *     18  leasedAt     f64      Redis milliseconds. The data is at least as recent as this.
+ *     26  freshUntil   f64      Redis milliseconds.
+ *     34  staleUntil   f64      Redis milliseconds. Until then the value may replace a failed load.
+ *     42  etag         16 bytes of the body's SHA-256.
  *     58  body
  */
 export interface CachedValue {
@@ -20,11 +20,11 @@ export interface CachedValue {
   readonly leasedAtMs: number
   readonly freshUntilMs: number
   readonly staleUntilMs: number
-  /** Quoted, as it is sent. */
+  /** In quotes, as it is sent. */
   readonly etag: string
   /**
-   * `null`: the thing does not exist. `too large`: it exists and is never stored, so there is no
-   * fill to wait for; the etag then is no more than a name of this frame.
+   * `null`: the entity does not exist. `too large`: it exists but is never stored, so readers must not
+   * wait for a fill. The etag then only identifies this marker.
    */
   readonly body: Buffer | null | 'too large'
 }
@@ -42,20 +42,20 @@ const OFFSET = {
   body: 58,
 } as const
 
-/** Where the scripts find what they judge a frame by; Lua counts from 1. */
+/** Offsets that the Lua scripts need to check a cached value. Lua counts from 1. */
 export const LUA_OFFSETS = {
   format: FORMAT,
   shortest: OFFSET.body,
   incarnation: OFFSET.incarnation + 1,
   incarnationEnd: OFFSET.leasedAt,
-  /** `leasedAt` and `freshUntil` behind each other. */
+  /** `leasedAt`, followed by `freshUntil`. */
   times: OFFSET.leasedAt + 1,
 } as const
 
-/** A UUID as frames have it, and by which they are compared: 32 hexadecimal digits. */
+/** Returns a UUID as 32 hexadecimal digits without hyphens, as cached values store and compare it. */
 export const bareUuid = (uuid: string) => uuid.replaceAll('-', '')
 
-/** The bytes to store. */
+/** Encodes a cached value into the bytes to store. */
 export function encodeValue(cached: CachedValue): Buffer {
   const head = Buffer.alloc(OFFSET.body)
   head.writeUInt8(FORMAT, 0)
@@ -71,7 +71,7 @@ export function encodeValue(cached: CachedValue): Buffer {
 const flagsOf = (body: CachedValue['body']): number =>
   body === null ? ABSENT : body === 'too large' ? TOO_LARGE : 0
 
-/** Reads what is stored; `null` for anything that this build did not write. */
+/** Decodes stored bytes; `null` for bytes that this build did not write. */
 export function decodeValue(bytes: Buffer | null): CachedValue | null {
   if (bytes === null || bytes.length < OFFSET.body || bytes[0] !== FORMAT) return null
   const flags = bytes[OFFSET.flags] as number
@@ -86,16 +86,16 @@ export function decodeValue(bytes: Buffer | null): CachedValue | null {
 }
 
 /**
- * Whether a frame's times can be those of a fill: not leased in the future, and fresh for no longer
- * than its resource is kept. Others were restored or corrupted, and nothing is known of their age.
+ * Returns whether a fill can have written these times: leased not in the future, and fresh for no longer
+ * than the TTL. Other values were restored or corrupted, and their age is unknown.
  */
 export const isPlausible = (cached: CachedValue, ttlMs: number, nowMs: number): boolean =>
   cached.leasedAtMs <= nowMs + CLOCK_SLACK_MS && cached.freshUntilMs <= cached.leasedAtMs + ttlMs
 
-/** How much longer the stored bytes of a variant are than its body. */
+/** Length of the header, in bytes. */
 export const HEADER_BYTES = OFFSET.body
 
-/** A strong validator: equal bytes have equal tags, in every process. */
+/** Returns a strong entity tag. Equal bytes have equal tags in every process. */
 export function etagOf(body: Buffer | null): string {
   const digest = hash('sha256', body ?? '', 'buffer')
   return `"${digest.toString('base64url', 0, OFFSET.body - OFFSET.etag)}"`

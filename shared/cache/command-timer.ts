@@ -1,10 +1,12 @@
 import type { TimeBudget } from './time-budget.ts'
 
-/** No answer in time. What was asked may still happen. */
+/** Thrown if a command gets no reply in time. Redis may still execute the command. */
 export class TimedOut extends Error {
   override readonly name = 'TimedOut'
 
-  /** It had time enough. Else little of a budget was left, which says nothing of the server. */
+  /**
+   * Whether the command had enough time. If not, the budget was almost spent and Redis may be fast.
+   */
   readonly isSlow: boolean
 
   constructor(isSlow: boolean) {
@@ -24,22 +26,22 @@ interface Observer {
   observe(seconds: number): void
 }
 
-/** A time-out is counted in so many steps, and a step never counts for more than two. */
+/** Timer steps in one time-out. A delayed step counts as two steps at most. */
 const STEPS = 5
 
 /**
- * Waits for commands, each as long as it and its request's budget may take, all under one timer.
- * Waiting for another request's load is no part of it: that is time the load would take anyway.
+ * Limits the wait for each command to its time-out and to the budget of its request, with one timer
+ * for all commands. Waits for another request's load are not charged: a load takes that time anyway.
  *
- * Nor is it Redis that keeps us waiting while this process is busy, and its timer is held up. Or a
- * burst of requests would look like a silent Redis, and send all of them to Postgres.
+ * Time in which this process is busy and its timer is late is not charged to Redis either. Otherwise
+ * a burst of requests would look like an unresponsive Redis and send all of them to Postgres.
  */
 export class CommandTimer {
   readonly #timeoutMs: number
   readonly #stepMs: number
   readonly #pending = new Set<PendingCommand>()
   #timer: NodeJS.Timeout | undefined
-  /** The time that counts up to the last step, and when that was. */
+  /** Time counted up to the last step, and `performance.now()` of that step. */
   #countedMs = 0
   #steppedAtMs = 0
 
@@ -49,19 +51,19 @@ export class CommandTimer {
   }
 
   /**
-   * Waits for a command, charges the wait, and observes in seconds how long an answer took.
-   * @throws TimedOut when it, or the budget, has had its time.
+   * Waits for a command, charges the wait to the budget, and observes the time to the reply in seconds.
+   * @throws TimedOut if the time-out or the budget ends first.
    */
-  track<T>(command: Promise<T>, budget: TimeBudget, taken?: Observer): Promise<T> {
+  track<T>(command: Promise<T>, budget: TimeBudget, duration?: Observer): Promise<T> {
     if (this.#timer === undefined) this.#start()
     const sinceMs = this.#nowMs()
     const allowedMs = Math.min(this.#timeoutMs, budget.begin(sinceMs))
     return new Promise((resolve, reject) => {
       const pendingCommand = { budget, sinceMs, untilMs: sinceMs + allowedMs, timeOut: reject }
       this.#pending.add(pendingCommand)
-      // It may be due before the next step.
+      // The deadline may be before the next step.
       if (allowedMs < this.#stepMs) this.#step()
-      /** The time of the end; not a number when it had been given up before. */
+      /** Returns the time of the reply; NaN if the command has timed out. */
       const end = (): number => {
         if (!this.#pending.delete(pendingCommand)) return NaN
         const atMs = this.#nowMs()
@@ -71,7 +73,7 @@ export class CommandTimer {
       command.then(
         (answer) => {
           const atMs = end()
-          if (atMs >= sinceMs) taken?.observe((atMs - sinceMs) / 1000)
+          if (atMs >= sinceMs) duration?.observe((atMs - sinceMs) / 1000)
           resolve(answer)
         },
         (error: unknown) => {
@@ -112,7 +114,7 @@ export class CommandTimer {
   #timeOut(pendingCommand: PendingCommand): void {
     this.#pending.delete(pendingCommand)
     pendingCommand.budget.end(pendingCommand.untilMs)
-    // Node runs timers before it reads its sockets: an answer may have arrived.
+    // Node runs timers before it reads its sockets, so the reply may have arrived already.
     const isSlow = pendingCommand.untilMs - pendingCommand.sinceMs >= this.#timeoutMs / 2
     setImmediate(pendingCommand.timeOut, new TimedOut(isSlow))
   }

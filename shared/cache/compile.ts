@@ -2,7 +2,7 @@ import type { RulesDefinition, WatchedTable } from '../../db/event-log/definitio
 import type { ResourceRules } from './resource.ts'
 import { isLookup, type Rule } from './rule.ts'
 
-/** What the triggers have to watch and report, so that every rule of every resource can be followed. */
+/** Compiles the rules of all resources into the columns that the triggers must watch and log. */
 export function compileRules(catalog: readonly ResourceRules[]): RulesDefinition {
   const tables = new Map<string, { watch: Set<string>; keys: Set<string> }>()
   const creations = new Map(catalog.flatMap(({ creates = {} }) => Object.entries(creates)))
@@ -25,6 +25,6 @@ export function compileRules(catalog: readonly ResourceRules[]): RulesDefinition
   }
 }
 
-/** The columns whose values a rule needs to see. */
+/** Returns the columns whose values a rule needs. */
 export const columnsOf = (rule: Rule): readonly string[] =>
   isLookup(rule) ? rule.from : Object.values(rule.key)

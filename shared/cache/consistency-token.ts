@@ -1,8 +1,10 @@
 import type { Visibility } from '../../db/event-log/snapshot.ts'
 
-/** What a client that has written wants to see again: everything committed before a moment. */
+/** State that a client must see after its write: everything committed before a moment. */
 export interface ConsistencyToken {
-  /** Of the database, as frames have it; `null` when it could not be told: then nothing covers it. */
+  /**
+   * Incarnation as 32 hexadecimal digits. `null` if unknown: then no watermark satisfies the token.
+   */
   readonly incarnation: string | null
   readonly snapshot: Visibility
 }

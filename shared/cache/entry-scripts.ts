@@ -3,22 +3,24 @@ import { LUA_OFFSETS } from './cached-value.ts'
 import { READ } from './lua.ts'
 
 /**
- * The scripts on one entry. An entry is one hash: `variant` -> frame, `~variant` -> lease. Values
- * and the permissions to fill them share a key, so that one UNLINK forgets the values and withdraws
- * every fill in flight.
+ * Lua scripts on one entry. An entry is a hash: `variant` -> cached value, `~variant` -> lease. Values
+ * and leases share a key, so one UNLINK deletes the values and revokes the lease of every running fill.
  *
- * Time is that of the clock, in milliseconds. A key of another type, or a field that no script of ours
- * can have written, counts as absent: a lease replaces it, a fill finds its lease withdrawn.
+ * Times are those of the clock, in milliseconds. A key of another type, or a field that these scripts
+ * cannot have written, counts as absent: LEASE overwrites it, and FILL treats its lease as revoked.
  */
 
-/** So many values of the largest size make an entry full, however few of its variants they are. */
+/**
+ * An entry is full if it holds the bytes of this many values of the largest size, even with few
+ * variants.
+ */
 const LARGEST_VALUES = 8
 
 const PRELUDE = `
 local entry, variant, lease_id = KEYS[1], ARGV[1], ARGV[2]
 local lease_field = '~' .. variant
 
--- The larger of what is left and what is needed; a key without expiry counts as 0.
+-- Extends the expiry of the entry to at least the needed time. A key without expiry gets one.
 local function keep_for(needed)
   if redis.call('PTTL', entry) < needed then redis.call('PEXPIRE', entry, needed) end
 end
@@ -28,12 +30,13 @@ local function deadline(lease) return tonumber(string.match(lease, ':(%d+)$')) e
 `
 
 /**
- * KEYS entry, clock; ARGV variant, lease id, lease ms, oldest acceptable leased-at, most fields, the 16
- * bytes of the incarnation that a value must be of (none will do: empty), longest time to live in
- * ms, the most bytes that a value may have, and `1` for a variant with a reserved place, which the
- * most fields do not keep out.
- * Returns an acceptable value that has appeared (`hit`), or who holds the lease (`held`), or that
- * the entry takes no more variants (`full`), or the lease itself (`lease`); and the time.
+ * KEYS: entry, clock. ARGV: variant, lease id, lease time in ms, oldest acceptable leased-at; most
+ * fields, required incarnation, longest time to live in ms, most bytes of a value, is reserved. The
+ * incarnation is 16 bytes; if it is empty, no value is acceptable. `1` marks a reserved variant, which
+ * the limit on fields does not exclude.
+ *
+ * Returns a state, the time and the data of the state. `hit`: an acceptable value that exists now.
+ * `held`: the id of the current lease. `full`: the entry takes no more variants. `lease`: granted.
  */
 export const LEASE = `${CLOCK}${PRELUDE}
 local lease_ms, oldest, most_fields = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -41,7 +44,7 @@ local incarnation, longest = ARGV[6], tonumber(ARGV[7])
 local most_bytes, is_reserved = tonumber(ARGV[8]), ARGV[9] == '1'
 local now = clock(KEYS[2], 0)
 
--- Leases of processes that died stay as long as the entry does.
+-- Deletes expired leases. Those of crashed processes would otherwise stay as long as the entry.
 local function sweep()
   for _, field in ipairs(redis.call('HKEYS', entry)) do
     if string.sub(field, 1, 1) == '~' then
@@ -51,7 +54,7 @@ local function sweep()
   end
 end
 
--- A value that is too large is not sent, and what is loaded replaces it.
+-- A value above the size limit is not sent. The next load replaces it.
 local size = read('HSTRLEN', entry, variant)
 if size == nil then redis.call('UNLINK', entry) end
 local cached = size and size <= most_bytes and redis.call('HGET', entry, variant)
@@ -80,19 +83,19 @@ return { 'lease', now }
 `
 
 /**
- * KEYS entry; ARGV variant, lease id, frame, keep ms, most variants, the most bytes of one, and the
- * variants with a reserved place, each followed by a line feed.
- * Stores the frame only if the lease is still there: an invalidation in between took it away, and
- * then what was read may be older than the change. Where there is no room others make room for it,
- * any but the reserved ones.
+ * KEYS: entry. ARGV: variant, lease id, cached value, time to keep in ms, most variants, most bytes of
+ * one value, reserved variants. Each reserved variant is followed by a line feed.
+ *
+ * Stores the value only if the lease still exists. An invalidation since then has revoked it, and the
+ * loaded data may be older than the change. A full entry evicts other variants, except reserved ones.
  */
 export const FILL = `${READ}${PRELUDE}
 local cached, keep_ms, most_variants = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local value_bytes, reserved = tonumber(ARGV[6]), '\\n' .. ARGV[7]
 local most_bytes = ${LARGEST_VALUES} * value_bytes
 
--- Looked at one by one only where there may be too many, or too much of them. What others have
--- leased is not stored.
+-- Counts variants one by one only if there may be too many of them, or too many bytes. Leases are
+-- not counted.
 local function make_room()
   local fields = redis.call('HLEN', entry)
   if fields < most_variants and fields < ${LARGEST_VALUES} then return true end
@@ -124,14 +127,16 @@ keep_for(keep_ms)
 return 'stored'
 `
 
-/** KEYS entry; ARGV variant, lease id. Gives a lease back unused, so that nobody waits for it. */
+/** KEYS: entry. ARGV: variant, lease id. Releases an unused lease, so that no reader waits for it. */
 export const RELEASE = `${READ}${PRELUDE}
 local lease = read('HGET', entry, lease_field)
 if lease and holder(lease) == lease_id then redis.call('HDEL', entry, lease_field) end
 return 0
 `
 
-/** KEYS entry; ARGV variant, most bytes. The value; an empty one where it is too large to be sent. */
+/**
+ * KEYS: entry. ARGV: variant, most bytes. Returns the value, or an empty string if it is too large.
+ */
 export const FIND = `${READ}
 local size = read('HSTRLEN', KEYS[1], ARGV[1])
 if size and size > tonumber(ARGV[2]) then return '' end

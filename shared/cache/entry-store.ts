@@ -18,7 +18,7 @@ import { parsePoll, POLL, type PollReply, PolledState } from './polled-state.ts'
 import type { Watermark } from './watermark.ts'
 import { TimedOut, CommandTimer } from './command-timer.ts'
 
-/** What asking for a lease may bring. */
+/** Reply to a request for a lease. */
 export type LeaseReply =
   | { readonly state: 'hit'; readonly nowMs: number; readonly cached: CachedValue }
   | { readonly state: 'held'; readonly nowMs: number; readonly leaseId: string }
@@ -31,15 +31,21 @@ export type FillResult = 'stored' | 'revoked' | 'full'
 export interface EntryField {
   readonly key: string
   readonly variant: string
-  /** The variants of its entry that always have a place. */
+  /** Variants of the entry that are never evicted. */
   readonly reserved?: readonly string[] | undefined
 }
 
-/** The four things that a reader does with Redis. Each throws when Redis is away, slow or not yet known. */
+/**
+ * Redis commands of a reader. All but `watermark` throw if Redis is unavailable, slow or not polled
+ * yet.
+ */
 export interface EntryStore {
-  /** Redis' time now. @throws StoreUnavailable while Redis does not answer. */
+  /** Returns the clock's time. @throws StoreUnavailable while Redis does not answer. */
   now(): number
-  /** How far Redis has been brought, as this connection last saw it: to judge by what is asked now. */
+  /**
+   * Returns the watermark of the last poll on this connection, to check replies to commands sent
+   * now.
+   */
   watermark(resource: string): Watermark | null
   find(field: EntryField, budget: TimeBudget): Promise<CachedValue | null>
   lease(
@@ -52,44 +58,55 @@ export interface EntryStore {
   release(field: EntryField, leaseId: string): Promise<void>
 }
 
-/** Redis cannot be used now; Postgres can. */
+/** Thrown while Redis cannot be used. Readers then load from Postgres. */
 export class StoreUnavailable extends Error {
   override readonly name = 'StoreUnavailable'
 }
 
 export interface EntryStoreOptions {
-  /** Of every key. */
+  /** Prefix of every key. */
   readonly prefix: string
-  /** How long one command may take. The client's own time-out should be longer: it hears no late reply. */
+  /**
+   * Time-out of one command. The client's own must be longer, because after it no reply is received.
+   */
   readonly commandTimeoutMs: number
   readonly onState?: (usable: boolean) => void
-  /** Told of each command that Redis did not permit. */
+  /** Called for each command that Redis does not permit. */
   readonly onDenied?: (error: Error) => void
-  /** What is known of Redis between two polls. By default one of its own. */
+  /** State of the last poll. By default the store has its own. */
   readonly polledState?: PolledState
   readonly metrics?: StoreMetrics
-  /** What has more bytes is neither stored nor sent. */
+  /** Largest body that is stored and read, in bytes. */
   readonly maxValueBytes?: number
 }
 
-/** The most bytes of a stored body where nothing else is configured. */
+/** Default limit of a stored body, in bytes. */
 export const MAX_VALUE_BYTES = 1_048_576
 
 type Command = 'find' | 'lease' | 'fill' | 'release' | 'poll'
 
-/** How long a reader may take to fill; then another may try. */
+/** Time that a reader has to fill; then another reader may take the lease. */
 const LEASE_MS = 5_000
 const MAX_VARIANTS = 64
-/** Variants and leases together, so that asking for what is never stored cannot grow an entry. */
+/**
+ * Variants and leases together, so that requests for variants that are never stored cannot grow an
+ * entry.
+ */
 const MAX_FIELDS = 2 * MAX_VARIANTS
 const POLL_MS = 250
-/** Of an outage all are suspect; the next look at each costs a little more. */
+/**
+ * Limit on suspects. An outage makes every field suspect, and the next read of each costs a little
+ * more.
+ */
 const MAX_SUSPECTS = 1_000
-/** So many commands without an answer in a row, and requests stop trying until a poll has gone through. */
+/** After this many commands in a row without a reply, requests skip Redis until a poll succeeds. */
 const FAILURES_TO_OPEN = 5
 const HALF_OPEN_AFTER_MS = 500
 
-/** An entry store on Redis, with a poll of its own and a circuit breaker that only the poll closes. */
+/**
+ * Creates an entry store on Redis. It polls on its own, and only the poll closes its circuit
+ * breaker.
+ */
 export function createEntryStore(
   redis: Redis,
   options: EntryStoreOptions,
@@ -125,18 +142,18 @@ export function createEntryStore(
       })
     } catch (error) {
       if (isDenial(error)) onDenied?.(error)
-      // What the breaker turned away was not sent.
+      // A command that the breaker rejected was never sent.
       if (!(error instanceof BrokenCircuitError)) metrics?.errors.labels(reasonOf(error)).inc()
       throw error
     }
   }
 
   let usable = false
-  const become = (next: boolean) => {
+  const setUsable = (next: boolean) => {
     if (next !== usable) onState?.((usable = next))
   }
 
-  // Requests never probe: they go to Postgres until this has found Redis answering again.
+  // Only this poll probes Redis. Until it succeeds, requests load from Postgres.
   const poll = async () => {
     const sentAtMs = performance.now()
     try {
@@ -146,9 +163,9 @@ export function createEntryStore(
         new TimeBudget(commandTimeoutMs),
       )
       polledState.set(parsePoll(reply), sentAtMs)
-      become(true)
+      setUsable(true)
     } catch {
-      if (breaker.state !== CircuitState.Closed) become(false)
+      if (breaker.state !== CircuitState.Closed) setUsable(false)
     }
   }
   const timer = setInterval(() => void poll(), POLL_MS)
@@ -156,7 +173,7 @@ export function createEntryStore(
   const onReady = () => void poll()
   const onClose = () => {
     polledState.reset()
-    become(false)
+    setUsable(false)
   }
   redis.on('ready', onReady)
   redis.on('close', onClose)
@@ -174,7 +191,7 @@ export function createEntryStore(
     budget = new TimeBudget(commandTimeoutMs),
   ): Promise<T> {
     now()
-    // Not Redis' fault, so not for the breaker to count.
+    // An empty budget is no fault of Redis, so the breaker must not count it.
     if (budget.leftMs <= 0) throw new StoreUnavailable('no time left for Redis')
     try {
       return await attempt(command, send, budget)
@@ -184,8 +201,8 @@ export function createEntryStore(
   }
 
   /**
-   * Where no value came in time. It may be one that is too large to be sent, so its size is asked
-   * for first until it is known to be another: a burst of reads would ask for the value again.
+   * Fields whose value did not arrive in time. The value may be too large to be sent, so its size is
+   * checked first until another value is found. Otherwise a burst of reads would request it again.
    */
   const suspects = new Set<string>()
   function suspect(field: string): void {
@@ -282,8 +299,8 @@ export function createEntryStore(
 }
 
 /**
- * Whether an error says that the server is away, or does not serve, or not in time. Any other error
- * reply concerns one command: who else asks is answered.
+ * Returns whether an error means that the server is away, does not serve, or is slow. Any other error
+ * reply concerns one command, and other commands still succeed.
  */
 function isOutage(error: Error): boolean {
   if (error instanceof TimedOut) return error.isSlow
@@ -296,7 +313,7 @@ const NOT_SERVING = new Set(['BUSY', 'LOADING', 'MASTERDOWN', 'CLUSTERDOWN'])
 const isTimeout = (error: unknown) =>
   error instanceof StoreUnavailable && error.cause instanceof TimedOut
 
-/** Taken once: looking a child up costs more than it does to observe. */
+/** Metrics by command, looked up once: a look-up costs more than an observation. */
 const childrenOf = (metrics: StoreMetrics | undefined) =>
   metrics && {
     find: metrics.commandSeconds.labels('find'),

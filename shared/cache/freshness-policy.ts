@@ -5,18 +5,18 @@ import type { ConsistencyToken } from './consistency-token.ts'
 import { ageMsOf, DISABLED, type Watermark } from './watermark.ts'
 
 /**
- * What may be taken from Redis, judged by the watermark that was held when the question was *sent*:
- * a newer one would speak of a later state than the answer's. Only the clock is read at the decision.
+ * Decides which cached values may be used. It judges a reply by the watermark that was held when the
+ * command was *sent*: a newer one could describe a later state. Only the clock is read at the decision.
  */
 export interface FreshnessPolicy {
-  /** Why nothing of a resource may be taken or stored; `undefined` when it may. */
+  /** Returns why values of a resource may neither be used nor stored; `undefined` if they may. */
   reasonToBypass(
     resource: ResourceRules,
     mark: Watermark | null,
   ): 'version' | 'triggers' | undefined
-  /** What a frame must be to count. */
+  /** Returns what a cached value must meet to be fresh. */
   requirement(mark: Watermark | null, nowMs: number): FreshnessRequirement
-  /** Whether what Redis holds is at or past everything that these tokens stand for. */
+  /** Returns whether Redis includes everything that these tokens require. */
   satisfies(
     mark: Watermark | null,
     consistencyTokens: readonly ConsistencyToken[],
@@ -25,35 +25,37 @@ export interface FreshnessPolicy {
 }
 
 export interface FreshnessRequirement {
-  /** A frame of another life of the database is as good as absent; `null`: every frame is. */
+  /** Required incarnation: a value of another one counts as absent. `null`: every value does. */
   readonly incarnation: string | null
-  /** A frame that was leased before this may be too old, whatever its TTL says. */
+  /** A value that was leased earlier may be too old, even within its TTL. */
   readonly oldestMs: number
-  /** A frame that says it stays fresh for longer than this was not written by a fill. */
+  /** A value that claims to stay fresh for longer was not written by a fill. */
   readonly longestMs?: number
 }
 
 export interface FreshnessPolicyOptions {
-  /** Nothing that was superseded longer ago than this is fresh, whatever has died or stopped. */
+  /**
+   * Bound on staleness: no value is fresh that was superseded longer ago, whichever process failed.
+   */
   readonly maxStalenessMs: number
   readonly incarnationTracker: Pick<IncarnationTracker, 'incarnation'>
 }
 
 /**
- * While a watermark says that every commit has been applied up to some moment not long ago, entries
- * live as long as their TTL. Without one, or when it has stopped, or when it speaks of another life
- * of the database than our own connections see, an entry is fresh only while it is young itself.
- * So each is loaded again once per bound, and load stays absorbed.
+ * While a recent watermark confirms that every commit up to its time has been applied, entries live
+ * as long as their TTL. The watermark does not count if it is missing, has stopped, or belongs to
+ * another incarnation than this process' connections see. Then an entry is fresh only until it is as
+ * old as the bound. Each entry is loaded once per bound, so the cache still absorbs load.
  */
 export function createFreshnessPolicy({
   maxStalenessMs,
   incarnationTracker,
 }: FreshnessPolicyOptions): FreshnessPolicy {
-  const isOurs = (mark: Watermark | null): mark is Watermark =>
+  const isCurrent = (mark: Watermark | null): mark is Watermark =>
     mark !== null && mark.incarnation === incarnationTracker.incarnation
 
   const isTrusted = (mark: Watermark | null, nowMs: number): mark is Watermark =>
-    isOurs(mark) && ageMsOf(mark, nowMs) <= maxStalenessMs
+    isCurrent(mark) && ageMsOf(mark, nowMs) <= maxStalenessMs
 
   return {
     reasonToBypass({ version }, mark) {
@@ -63,7 +65,7 @@ export function createFreshnessPolicy({
 
     requirement(mark, nowMs) {
       if (incarnationTracker.incarnation === undefined) {
-        // What is there may be another system's: at most it stands in for a load that fails.
+        // Every value is stale: it may belong to another system. It may only replace a failed load.
         return { incarnation: mark?.incarnation ?? null, oldestMs: Infinity }
       }
       const oldestMs = isTrusted(mark, nowMs) ? 0 : nowMs - maxStalenessMs

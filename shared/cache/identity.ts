@@ -3,11 +3,11 @@ import type { Redis } from '../redis.ts'
 import { identityKey } from './key.ts'
 
 /**
- * Reads which Redis this is, by what is stored in it: the same for all that reach it, by whatever
- * address. Where nothing is stored, as after it was emptied, it gets a new identity.
+ * Returns a function that reads the identity of this Redis. It is stored in Redis, so all clients read
+ * the same one at any address. If none is stored, as in an emptied Redis, a new identity is stored.
  *
- * A Redis that was filled from the files of another one is found by its `run_id` and gets an
- * identity of its own, also after each restart. Without permission for INFO what is stored counts.
+ * The identity is bound to the `run_id` of the server. So a Redis that was filled from another one's
+ * files gets a new identity, also after each restart. Without permission for INFO `run_id` is ignored.
  */
 export function createIdentityReader(redis: Redis, prefix: string): () => Promise<string> {
   redis.defineCommand('cacheIdentify', { lua: IDENTIFY, numberOfKeys: 1 })
@@ -23,7 +23,7 @@ export function createIdentityReader(redis: Redis, prefix: string): () => Promis
   }
 }
 
-/** KEYS the identity; ARGV a new one, and the run_id of this server or nothing. */
+/** KEYS: identity. ARGV: a new identity, and the run_id of this server or an empty string. */
 const IDENTIFY = `
 local stored = redis.pcall('GET', KEYS[1])
 local id, server

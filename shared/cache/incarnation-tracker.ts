@@ -5,14 +5,14 @@ import type { Database } from '../../db/schema.ts'
 import { bareUuid } from './cached-value.ts'
 
 /**
- * Which life of the database this process' own connections see. A watermark may speak of another:
- * of a primary that was replaced and has not heard of it, and whose invalidator has not either.
+ * Incarnation of the database that this process' own connections see. A watermark may name another one:
+ * that of a replaced primary which, like its invalidator, has not detected the replacement.
  */
 export class IncarnationTracker {
   #incarnation: string | null | undefined
   #observedAtMs = -Infinity
 
-  /** As frames have it; `null` when nobody has begun this life, `undefined` before anybody looked. */
+  /** As 32 hexadecimal digits; `null` if none has begun, `undefined` before the first observation. */
   get incarnation(): string | null | undefined {
     return this.#incarnation
   }
@@ -21,7 +21,7 @@ export class IncarnationTracker {
     return this.#observedAtMs
   }
 
-  /** Takes what a query saw, and `performance.now()` when it began; an older one is no news. */
+  /** Records what a query saw, and `performance.now()` at its start. Ignores an older observation. */
   observe(incarnation: string | null, observedAtMs: number): void {
     if (observedAtMs < this.#observedAtMs) return
     this.#observedAtMs = observedAtMs
@@ -33,9 +33,9 @@ const REFRESH_INTERVAL_MS = 1_000
 const BEGIN_BACKOFF_MAX_MS = 60_000
 
 /**
- * Looks now and then, where loads do not: a process that answers from Redis alone has none. Where
- * its connections see no incarnation, as after a restart while no invalidator runs, it begins one:
- * without it nothing that is loaded could be stored. `onError` is told once while it may not.
+ * Reads the incarnation every second unless loads report it: a process that answers from Redis alone
+ * has no loads. If the database has none, as after a restart without an invalidator, it begins one,
+ * because without an incarnation no value can be stored. Calls `onError` once while that is not possible.
  */
 export async function trackIncarnation(
   db: Kysely<Database>,
@@ -52,7 +52,7 @@ export async function trackIncarnation(
     try {
       tracker.observe(await findIncarnation(db), startedAtMs)
     } catch (error) {
-      // While Postgres is away nothing is learned: what was last seen stands.
+      // While Postgres is unavailable, the last observation stays valid.
       if (isPermanent(error)) report(error)
     }
   }
@@ -82,7 +82,7 @@ export async function trackIncarnation(
   }
 }
 
-/** A right, the schema or a part of it is missing, or this connection may only read. */
+/** A permission, the schema or an object is missing, or the connection is read-only. */
 const PERMANENT_STATES = new Set(['42501', '42P01', '42883', '3F000', '25006'])
 
 const isPermanent = (error: unknown): boolean =>

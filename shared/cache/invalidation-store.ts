@@ -11,60 +11,65 @@ import {
   type Watermark,
 } from './watermark.ts'
 
-/** What is to be done to one resource: forget these entries, and from then on say this. */
+/** Update of one resource: delete these entries and store this watermark. */
 export interface Advance {
   readonly resource: ResourceRules
-  /** The stored text that this owner last wrote or read; `null` when there was none. */
+  /** Stored text that this owner last wrote or read; `null` if there was none. */
   readonly expected: string | null
   readonly next: Watermark
   readonly keys: ReadonlySet<string>
-  /** Forget every entry instead. */
+  /** Delete every entry of the resource instead. */
   readonly flush: boolean
   /**
-   * Asked at each step of what takes many scripts: whether no entry may be read any more. The step
-   * then stores that at once, and so does the last one. It must not take its answer back.
+   * Called at each step of an advance that takes many scripts. Returns whether no entry may be read any
+   * more. That step and the last one then store `DISABLED`. Once true, the result must stay true.
    */
   readonly isDisabled?: () => boolean
 }
 
 /**
- * Whether an advance takes many scripts. Others must not wait for it: it is to be applied beside
- * them. A flush of a resource without parameters deletes one key by name.
+ * Returns whether an advance takes many scripts. It then runs beside others, which must not wait for
+ * it. A flush of a resource without parameters is short: it deletes one key by name.
  */
 export const takesLong = ({ resource, keys, flush }: Advance): boolean =>
   flush ? paramsOf(resource).length > 0 : keys.size > KEYS_PER_SCRIPT
 
 export interface AdvanceReport {
-  /** What is stored now, for each resource; one that had changed underneath is left out. */
+  /** Stored text of each resource. A resource whose watermark had changed is omitted. */
   readonly stored: ReadonlyMap<string, string>
-  /** How many entries there really were to forget. */
+  /** Number of deleted entries of each resource. */
   readonly removed: ReadonlyMap<string, number>
-  /** Redis' clock in milliseconds when the last of it was done; `null` when there was nothing to do. */
+  /** Clock's time of the last script, in milliseconds; `null` if no script ran. */
   readonly timeMs: number | null
 }
 
-/** The invalidator's side of Redis: entries go and the watermark moves in one step, or not at all. */
+/**
+ * Redis commands of the invalidator. Entries are deleted and the watermark advances in one step, or
+ * not at all.
+ */
 export interface InvalidationStore {
-  /** Redis' clock in milliseconds. */
+  /** Returns the clock's time, in milliseconds. */
   time(): Promise<number>
-  /** The stored text of a resource's watermark. */
+  /** Returns the stored text of a resource's watermark. */
   read(resource: string): Promise<string | null>
-  /** The watermarks of all resources, those of other builds too; what cannot be read is left out. */
+  /**
+   * Returns the watermarks of all resources, including those of other builds. Omits unreadable ones.
+   */
   readAll(): Promise<ReadonlyMap<string, Watermark>>
   /**
-   * Calls `between` between the parts of what is too large for one script. May be called again
-   * meanwhile for other resources.
+   * Applies advances. Awaits `between` between the scripts of an advance that needs several. May be
+   * called again meanwhile for other resources.
    */
   apply(advances: readonly Advance[], between?: () => Promise<void>): Promise<AdvanceReport>
 }
 
-/** Keys in one script: above a millisecond of Redis' time, others wait noticeably. */
+/** Keys in one script. A script above one millisecond delays other clients noticeably. */
 const KEYS_PER_SCRIPT = 2_000
 const SCAN_COUNT = 1_000
-/** How many flushes may have a step in Redis at once: each other command may wait behind so many. */
+/** Steps of flushes in Redis at once: any other command may wait behind this many. */
 const STEPS_AT_ONCE = 2
 
-/** Opens the ledger of one key prefix in one Redis. */
+/** Creates the invalidation store of one key prefix in one Redis. */
 export function createInvalidationStore(redis: Redis, prefix: string): InvalidationStore {
   redis.defineCommand('cacheAdvance', { lua: ADVANCE })
   const scripted = redis as unknown as Scripted
@@ -73,7 +78,7 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
   const clock = clockKey(prefix)
   const time = createClock(redis, prefix)
 
-  /** One script for as many resources as fit; returns those whose watermark was as expected. */
+  /** Runs one script for several resources and adds the results to `report`. */
   async function advance(steps: readonly Step[], report: MutableReport): Promise<void> {
     const keys = steps.flatMap((step) => step.keys)
     const args = steps.flatMap(({ name, expected, next, keys }) => [
@@ -101,7 +106,7 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
     })
   }
 
-  /** Applies a part: the keys go, the part number rises, the snapshot stays. */
+  /** Applies a part: deletes the keys and raises the part number, but keeps the snapshot. */
   async function applyPart(
     { item, progress }: PartialAdvance,
     keys: readonly string[],
@@ -143,7 +148,7 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
     await applyLast(partial, report)
   }
 
-  /** One pass over the key space for one resource. */
+  /** Deletes the entries of one resource in one pass over the key space. */
   async function flush(
     item: Advance,
     report: MutableReport,
@@ -153,7 +158,7 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
     const glob = resourceGlob(prefix, item.resource)
     const partial = beginPartial(item)
     const { progress } = partial
-    // A cursor means nothing to another server, and a restarted one may lack what was deleted.
+    // A cursor is valid on one server only, and a restart may have restored deleted entries.
     const connection = connectionOf(redis)
     const step = async (cursor: string): Promise<string | null> => {
       if (connectionOf(redis) !== connection) throw new ConnectionChanged()
@@ -221,13 +226,15 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
 }
 
 /**
- * KEYS the hash of watermarks, the clock, then the entries of each resource behind each other;
- * ARGV for each resource: field, expected, next, number of entries.
+ * KEYS: watermark hash, clock, then the entries of each resource one after another. ARGV for each
+ * resource: field, expected, next, number of entries.
  *
- * Where the watermark is not, byte for byte, what this owner knows, nothing is done: somebody else
- * owns the resource, or Redis has been taken back in time. A key that is no hash is replaced. Returns the time, then for each resource -1
- * there, else how many entries went. Entries and watermark in one script: apart, a failover between the two would leave on the
- * promoted replica a watermark that claims what it never deleted.
+ * If the stored watermark differs from the expected one in any byte, nothing is done: another worker
+ * owns the resource, or Redis was restored to an earlier state. A key that is not a hash is replaced.
+ * Returns the time, then for each resource -1 if nothing was done, else the number of deleted entries.
+ *
+ * One script deletes the entries and stores the watermark. If there were two, a failover between them
+ * could promote a replica whose watermark claims deletions that it never received.
  */
 const ADVANCE = `${CLOCK}
 local replies, at = { clock(KEYS[2], 0) }, 3
@@ -256,11 +263,14 @@ interface Scripted {
   ): Promise<[nowMs: number, ...number[]]>
 }
 
-/** Byte for byte, also of what is no text: else nothing could ever take its place. */
+/**
+ * Latin-1 keeps every byte, also of values that are not text. Otherwise these could never be
+ * replaced.
+ */
 const textOf = (bytes: Buffer) => bytes.toString('latin1')
 const bytesOf = (text: string) => Buffer.from(text, 'latin1')
 
-/** A key of another type holds nothing of ours. */
+/** Treats a key of another type as empty. */
 function emptyIfWrongType<T>(none: T): (error: unknown) => T {
   return (error) => {
     if (isWrongType(error)) return none
@@ -275,7 +285,7 @@ interface Step {
   readonly keys: readonly string[]
 }
 
-/** An advance that takes many scripts, and how far it is. */
+/** An advance that takes many scripts, and its progress. */
 interface PartialAdvance {
   readonly item: Advance
   readonly progress: Progress
@@ -297,7 +307,7 @@ function beginPartial(item: Advance): PartialAdvance {
 const withDisabling = ({ isDisabled }: Progress, mark: Watermark): Watermark =>
   isDisabled ? { ...mark, keyVersion: DISABLED } : mark
 
-/** The connection was replaced in the middle of a flush: it has to begin again. */
+/** Thrown if the connection was replaced during a flush, which must then start again. */
 class ConnectionChanged extends Error {
   override readonly name = 'ConnectionChanged'
   constructor() {
@@ -305,7 +315,7 @@ class ConnectionChanged extends Error {
   }
 }
 
-/** Counts the connections of a client that have ended. */
+/** Returns the number of ended connections of a client: a change means that it has reconnected. */
 function connectionOf(redis: Redis): number {
   const counted = connections.get(redis)
   if (counted) return counted.ended
@@ -316,7 +326,7 @@ function connectionOf(redis: Redis): number {
 }
 const connections = new WeakMap<Redis, { ended: number }>()
 
-/** Runs work in the order in which it came, so much of it at once. */
+/** Returns a function that runs work in order of arrival, `atOnce` at a time. */
 function createTurns(atOnce: number): <T>(work: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = []
   let running = 0
@@ -347,7 +357,7 @@ function* batchesOf(keys: readonly string[]): Iterable<readonly string[]> {
   }
 }
 
-/** Groups resources so that no script carries too many keys. */
+/** Groups resources so that no script has too many keys. */
 function* groupBySize(items: readonly Advance[]): Iterable<readonly Advance[]> {
   let group: Advance[] = []
   let size = 0

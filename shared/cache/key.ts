@@ -3,11 +3,12 @@ import { paramsOf, type Params, type ResourceRules } from './resource.ts'
 type KeySpace = Pick<ResourceRules, 'key' | 'version'>
 
 /**
- * `spms-api/v1/staff:profile:42`: prefix, version of the resource, pattern with its parameters.
+ * Returns the key of an entry, such as `spms-api/v1/staff:profile:42`: prefix, version of the resource,
+ * pattern with its parameters.
  *
- * Readers build keys from requests, the invalidator builds them from rows. They meet only here.
- * Libraries join prefix, version and key by colons (Django: `prefix:version:key`), and a prefix holds
- * neither a slash nor a colon: so no such key equals one of these.
+ * Readers build keys from requests, the invalidator builds them from rows. Both use this function only.
+ * Other libraries join prefix, version and key by colons (Django: `prefix:version:key`). A prefix here
+ * holds neither a slash nor a colon, so no such key equals one of these.
  */
 export function entryKey(prefix: string, { key, version }: KeySpace, params: Params): string {
   const filled = key.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
@@ -18,7 +19,7 @@ export function entryKey(prefix: string, { key, version }: KeySpace, params: Par
   return `${start(prefix, version)}${filled}`
 }
 
-/** Matches every key of a resource under a prefix, and nothing else: parameters hold no colon. */
+/** Returns a pattern that matches exactly the keys of a resource: parameters hold no colon. */
 export function keyMatcher(prefix: string, { key, version }: KeySpace): RegExp {
   const pattern = key
     .split(/\{\w+\}/)
@@ -27,7 +28,10 @@ export function keyMatcher(prefix: string, { key, version }: KeySpace): RegExp {
   return new RegExp(`^${escape(start(prefix, version))}${pattern}$`)
 }
 
-/** A glob for SCAN that matches every key of a resource, and few others: `*` also matches colons. */
+/**
+ * Returns a glob for SCAN that matches every key of a resource, and few others: `*` also matches
+ * colons.
+ */
 export function resourceGlob(prefix: string, resource: KeySpace): string {
   const any = '\0'
   const params = Object.fromEntries(paramsOf(resource).map((name) => [name, any]))
@@ -35,7 +39,7 @@ export function resourceGlob(prefix: string, resource: KeySpace): string {
   return key.replaceAll(/[*?[\]\\]/g, String.raw`\$&`).replaceAll(any, '*')
 }
 
-/** Finds the parameters in a resource's keys; `null` in any other key. */
+/** Returns a function that extracts the parameters of a resource's keys; `null` for any other key. */
 export function keyParser(
   prefix: string,
   { key, version }: KeySpace,
@@ -48,11 +52,11 @@ export function keyParser(
   }
 }
 
-/** The whole key of what a user names, who may leave out prefix and version. */
+/** Returns the full key of a key that a user may write without prefix and version. */
 export const fullKey = (prefix: string, { version }: KeySpace, text: string): string =>
   text.startsWith(`${prefix}/`) ? text : `${start(prefix, version)}${text}`
 
-/** A key without its prefix and version; any other text as it is. */
+/** Returns a key without its prefix and version; any other text unchanged. */
 export function bareKey(prefix: string, text: string): string {
   const match = /^v\d+\/(.*)$/s.exec(
     text.startsWith(`${prefix}/`) ? text.slice(prefix.length + 1) : '',
@@ -60,21 +64,21 @@ export function bareKey(prefix: string, text: string): string {
   return match?.[1] ?? text
 }
 
-/** A glob for SCAN that finds every key under a prefix. */
+/** Returns a glob for SCAN that matches every key under a prefix. */
 export const keyGlob = (prefix: string) => `${prefix.replaceAll(/[*?[\]\\]/g, String.raw`\$&`)}/*`
 
-/** The hash that holds the watermark of every resource. */
+/** Returns the key of the hash that holds the watermark of every resource. */
 export const watermarkKey = (prefix: string) => `${prefix}/watermark`
 
-/** What keeps the clock that the ages of entries and watermarks are told by. */
+/** Returns the key of the clock, which measures the age of entries and watermarks. */
 export const clockKey = (prefix: string) => `${prefix}/clock`
 
-/** Where token buckets of log-in attempts are, by the HMAC of what they limit. */
+/** Returns the key of a token bucket for log-in attempts, named by the HMAC of what it limits. */
 export const attemptKey = (prefix: string, hmac: string) => `${prefix}/attempts/${hmac}`
 
 const start = (prefix: string, version: number) => `${prefix}/v${version}/`
 
-/** Which Redis this is, for those who invalidate in it. */
+/** Returns the key of the identity of this Redis, which invalidators use. */
 export const identityKey = (prefix: string) => `${prefix}/identity`
 
 const escape = (text: string) => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')

@@ -9,25 +9,27 @@ import { type Loaded, type Params, type Resource, tablesOf } from './resource.ts
 import { createSnapshotReader, type SnapshotResult } from './snapshot-read.ts'
 
 export interface LoaderOptions {
-  /** How many loads may run at once, and how many may wait for their turn. */
+  /** Limits on loads that run at once, and on loads that wait. */
   readonly concurrency: number
   readonly queue: number
-  /** Told which life of the database a load saw. */
+  /** Receives the incarnation that each load saw. */
   readonly incarnationTracker?: Pick<IncarnationTracker, 'observe'>
-  /** What a query that is not a load may read. One of a table that was rewritten meanwhile begins again. */
+  /** Tables that `query` may read. If one of them was rewritten meanwhile, the query starts again. */
   readonly tables?: readonly string[]
 }
 
-/** What a load read, and in which life of the database. */
+/** Result of a load, and the incarnation of the database that it read. */
 export interface LoadResult {
   readonly loaded: Loaded | null
-  /** `null` when it was not asked for, or the database has none: then it must not be kept. */
+  /** `null` if it was not requested or the database has none: the result must not be stored then. */
   readonly incarnation: string | null
 }
 
-/** Reads from Postgres, so many at a time and no more. */
+/** Reads from Postgres, with a limit on concurrent loads. */
 export interface Loader {
-  /** Loads one variant; with `forStorage` also what a frame needs to know of the database. */
+  /**
+   * Loads one variant. With `forStorage` it also reads the incarnation, which a cached value needs.
+   */
   load(
     resource: Resource,
     params: Params,
@@ -37,18 +39,18 @@ export interface Loader {
   query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T>
 }
 
-/** A loader that says how busy it is. */
+/** A loader that reports its utilization. */
 export interface LimitedLoader extends Loader {
   readonly running: number
   readonly waiting: number
-  /** How many found the queue full. */
+  /** Number of loads that found the queue full. */
   readonly rejected: number
 }
 
-/** How often a load that lost a deadlock, or whose tables were rewritten, is begun again. */
+/** Retries of a load that lost a deadlock or whose tables were rewritten. */
 const RETRIES = 2
 
-/** A limiter on concurrent loads keeps a flood of misses from taking the database with it. */
+/** Creates a loader. Its limit on concurrent loads protects the database from a flood of misses. */
 export function createLoader(
   db: Kysely<Database>,
   {
@@ -59,7 +61,7 @@ export function createLoader(
   }: LoaderOptions,
 ): LimitedLoader {
   const limiter = bulkhead(concurrency, queue)
-  // A load changes nothing, so one that lost to a TRUNCATE or an ALTER may simply begin again.
+  // Loads only read, so a load that lost a deadlock against TRUNCATE or ALTER can start again.
   const retrying = retry(handleWhen(isRetryable), { maxAttempts: RETRIES })
   const snapshots = createSnapshotReader(db)
   let rejected = 0
@@ -72,7 +74,7 @@ export function createLoader(
     try {
       return await limiter.execute(() =>
         retrying.execute(({ attempt }) =>
-          // Where tables are rewritten one after the other, only locks let the last attempt succeed.
+          // If tables are rewritten one after another, only locks let the last attempt succeed.
           snapshots.read(tables, withIncarnation, work, attempt === RETRIES),
         ),
       )
@@ -107,7 +109,7 @@ export function createLoader(
       try {
         return await load(forStorage)
       } catch (error) {
-        // Without an event log nothing would be invalidated: serve, but keep nothing.
+        // Without an event log no entry would be invalidated: serve the answer, but do not store it.
         if (forStorage && isMissingLog(error)) return load(false)
         throw error
       }
@@ -118,9 +120,9 @@ export function createLoader(
 const hasState = (error: unknown, ...states: readonly string[]) =>
   error instanceof Error && 'code' in error && states.includes(String(error.code))
 
-/** There is none, or this role may not read it. */
+/** Whether the event log does not exist, or this role may not read it. */
 const isMissingLog = (error: unknown) => hasState(error, '42P01', '42501')
 
-/** Postgres ends a deadlock by failing one of its transactions; a rewrite has ended when it is seen. */
+/** Postgres ends a deadlock by failing one transaction. A rewrite has ended when it is detected. */
 const isRetryable = (error: unknown) =>
   transienceOf(error) === 'conflict' || error instanceof TablesRewritten

@@ -1,6 +1,6 @@
 /**
- * `read(...)` runs a command that reads one key. Its reply is nil where the key holds another type:
- * such a value is not ours, and counts as absent. Any other error stays an error.
+ * Lua function `read(...)`: runs a command that reads one key. Returns nil if the key has another type:
+ * such a value counts as absent, because no script here wrote it. Raises any other error.
  */
 export const READ = `
 local function read(...)

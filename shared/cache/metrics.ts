@@ -1,19 +1,19 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { createInstruments, type Tally } from '../instruments.ts'
 
-/** What readers count. */
+/** Metrics of readers. */
 export interface CacheMetrics {
   /** By resource, outcome and detail, as in `Answer`. */
   readonly reads: Tally
   readonly loads: Counter<'resource'>
   readonly loadSeconds: Histogram<'resource'>
-  /** Result: `stored`, or why not. */
+  /** By result: `stored`, or the reason why not. */
   readonly fills: Counter<'resource' | 'result'>
   readonly leaseWaits: Counter<'resource'>
   readonly store: StoreMetrics
 }
 
-/** What a store measures of its Redis. */
+/** Metrics of a store's Redis commands. */
 export interface StoreMetrics {
   readonly commandSeconds: Histogram<'command'>
   readonly errors: Counter<'reason'>
@@ -21,11 +21,11 @@ export interface StoreMetrics {
   readonly unreadable: Unreadable
 }
 
-/** Counts what stood in Redis and was not written by this program: it counts as absent there. */
+/** Counts values in Redis that this program did not write. They count as absent. */
 export type Unreadable = Counter<'kind'>
 
 const ERRORS = ['timeout', 'reply', 'connection'] as const
-/** Why a command failed. */
+/** Reason why a command failed. */
 export type RedisError = (typeof ERRORS)[number]
 
 const REDIS_S = [0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1]
@@ -33,27 +33,27 @@ const LOAD_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 
 const UNREADABLE = ['key', 'value', 'watermark'] as const
 
-/** `key`: of another type. `value`: what is no cached value. `watermark`: what is no watermark. */
+/** `key`: a key of another type. `value`: not a cached value. `watermark`: not a watermark. */
 export function createUnreadable(registry: Registry): Unreadable {
   const unreadable = createInstruments(registry).counter(
     'spms_unreadable_values_total',
-    'Values found in Redis that this program did not write, by what stood in their place',
+    'Values found in Redis that this program did not write, by kind',
     'kind',
   )
   for (const kind of UNREADABLE) unreadable.labels(kind).inc(0)
   return unreadable
 }
 
-/** The engine's metrics. */
+/** Creates the metrics of the cache engine. */
 export function createCacheMetrics(registry: Registry): CacheMetrics {
   const { counter, gauge, histogram, tally } = createInstruments(registry)
   const errors = counter('spms_redis_errors_total', 'Commands that failed', 'reason')
-  // What begins with its first failure would not be seen to have risen by it.
+  // Counters start at 0: a counter that starts with its first failure shows no increase.
   for (const reason of ERRORS) errors.labels(reason).inc(0)
   return {
     reads: tally(
       'spms_cache_reads_total',
-      'Reads by how they were answered, and why so',
+      'Reads by outcome and detail',
       'resource',
       'outcome',
       'detail',
@@ -61,32 +61,32 @@ export function createCacheMetrics(registry: Registry): CacheMetrics {
     loads: counter('spms_cache_loads_total', 'Loads from Postgres', 'resource'),
     loadSeconds: histogram(
       'spms_cache_load_duration_seconds',
-      'Loads from Postgres, with the wait for their turn',
+      'Duration of loads from Postgres, including the wait in the queue',
       LOAD_S,
       'resource',
     ),
     fills: counter(
       'spms_cache_fills_total',
-      'Loads that were to be kept: stored, or why not',
+      'Fills by result: stored, or the reason why not',
       'resource',
       'result',
     ),
     leaseWaits: counter(
       'spms_cache_lease_waits_total',
-      'Reads that waited for the load of another',
+      'Reads that waited for the load of another request',
       'resource',
     ),
     store: {
       commandSeconds: histogram(
         'spms_redis_command_duration_seconds',
-        'Waits for Redis, without those for a busy process of our own',
+        'Duration of Redis commands, without the time in which this process was busy',
         REDIS_S,
         'command',
       ),
       errors,
       breakerOpen: gauge(
         'spms_redis_breaker_open',
-        'Whether requests do not try Redis, because it did not answer',
+        'Whether requests skip Redis because it did not answer',
       ),
       unreadable: createUnreadable(registry),
     },

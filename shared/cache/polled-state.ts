@@ -3,35 +3,36 @@ import { CLOCK } from './clock.ts'
 import { decodeWatermark, type Watermark } from './watermark.ts'
 
 /**
- * What time it is in Redis and how far it has been brought, without asking each time: both as the
- * last poll saw them. They belong to a connection and are forgotten with it, since the next one may
- * lead to another Redis.
+ * Clock and watermarks as the last poll saw them, so that reads need not request them. They belong to
+ * a connection and are discarded with it, since the next one may lead to another Redis.
  *
- * The time is that of its clock and our monotonic clock since the poll was *sent*. So it is never behind,
- * entries are never taken for younger than they are, and no host's wall clock matters.
+ * The time is that of the clock plus the monotonic time since the poll was *sent*. So it is never behind
+ * the clock, entries never appear younger than they are, and no host's wall clock matters.
  */
 export class PolledState {
   #offsetMs: number | null = null
-  /** What to add to `performance.now()` for a time that has passed; it outlives a connection. */
+  /** Offset to `performance.now()` that yields a time which has passed. It outlives a connection. */
   #minimumOffsetMs = -Infinity
   #watermarks: ReadonlyMap<string, Watermark> = new Map()
 
-  /** Milliseconds since the epoch by Redis; `null` before the first poll of this connection. */
+  /**
+   * Returns milliseconds since the epoch by Redis; `null` before the first poll of this connection.
+   */
   now(): number | null {
     return this.#offsetMs === null ? null : performance.now() + this.#offsetMs
   }
 
-  /** How far a resource had been applied when the last poll looked; its incarnation as frames have it. */
+  /** Returns a resource's watermark of the last poll; its incarnation is 32 hexadecimal digits. */
   watermark(resource: string): Watermark | null {
     return this.#watermarks.get(resource) ?? null
   }
 
-  /** A time that the clock must have passed, whatever has become of what it keeps in Redis. */
+  /** Returns a time that the clock must have passed, even if Redis lost the stored clock. */
   minimumMs(): number {
     return Math.max(0, Math.floor(performance.now() + this.#minimumOffsetMs - DRIFT_MS))
   }
 
-  /** Takes what a poll saw, and `performance.now()` when it was sent. */
+  /** Records the result of a poll, and `performance.now()` when the poll was sent. */
   set({ redisMs, watermarks }: Poll, sentAtMs: number): void {
     this.#offsetMs = redisMs - sentAtMs
     this.#minimumOffsetMs = redisMs - performance.now()
@@ -44,19 +45,18 @@ export class PolledState {
   }
 }
 
-/** So much two clocks may drift apart between polls, and more when polls fail. */
+/** Drift of the two clocks between polls, in milliseconds. It grows while polls fail. */
 const DRIFT_MS = 20
 
-/** What one poll saw, all at one moment. */
+/** Result of one poll, as of one moment. */
 export interface Poll {
   readonly redisMs: number
   readonly watermarks: ReadonlyMap<string, Watermark>
 }
 
 /**
- * KEYS the hash of watermarks, the clock; ARGV a time that has passed.
- * Returns the time and the watermarks, as one moment saw them. What is larger than a watermark can be
- * is left out, so that it does not hold up what waits behind it.
+ * KEYS: watermark hash, clock. ARGV: a time that has passed. Returns the time and the watermarks as of
+ * one moment. Omits values that are larger than a watermark can be, so that they delay no other reply.
  */
 export const POLL = `${CLOCK}
 local now, marks = clock(KEYS[2], ARGV[1]), {}
@@ -71,7 +71,7 @@ return { now, marks }
 
 export type PollReply = readonly [nowMs: number, marks: readonly string[]]
 
-/** Reads a poll's reply; a watermark that this build cannot read is none. */
+/** Parses the reply to a poll. Omits watermarks that this build cannot read. */
 export function parsePoll([nowMs, marks]: PollReply): Poll {
   const watermarks = new Map<string, Watermark>()
   for (let at = 0; at + 1 < marks.length; at += 2) {
@@ -79,6 +79,6 @@ export function parsePoll([nowMs, marks]: PollReply): Poll {
     if (mark === null) continue
     watermarks.set(marks[at] as string, { ...mark, incarnation: bareUuid(mark.incarnation) })
   }
-  // The clock has cut off what came after the millisecond.
+  // The clock truncates to milliseconds, and the time must not be behind.
   return { redisMs: nowMs + 1, watermarks }
 }

@@ -23,66 +23,66 @@ import {
 import type { ConsistencyToken } from './consistency-token.ts'
 import type { Watermark } from './watermark.ts'
 
-/** Reads through the cache. While Redis is away reads are slower, never wrong. */
+/** Reads through the cache. While Redis is unavailable, reads are slower, never wrong. */
 export interface Reader {
   /**
-   * Answers one variant of one entry. What is read for one request shares its budget; by default
-   * a read has one of its own.
-   * @throws PublicError `unavailable` when it cannot be loaded now and nothing may stand in for it.
+   * Answers one variant of one entry. All reads of one request share a budget; by default a read has
+   * its own.
+   * @throws PublicError `unavailable` if the load fails and no stale value may replace it.
    */
   read(resource: Resource, params: Params, variant: string, budget?: TimeBudget): Promise<Answer>
-  /** How long one request may wait for Redis, over all that is read for it. */
+  /** Returns the time that one request may wait for Redis, over all its reads. */
   openBudget(): TimeBudget
-  /** Runs a query that is never cached, through the same limiter on concurrent loads. */
+  /** Runs a query that is never cached, under the same limit on concurrent loads. */
   query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T>
 }
 
 export interface ReaderDeps {
-  /** `null`: the cache is switched off. */
+  /** `null` if the cache is switched off. */
   readonly store: EntryStore | null
   readonly loader: Loader
-  /** Judges what comes out of Redis. */
+  /** Decides which cached values may be used. */
   readonly freshnessPolicy: FreshnessPolicy
-  /** What the request on whose behalf this runs wants to see again. By default nothing. */
+  /** Returns the consistency tokens of the current request. By default none. */
   readonly currentConsistencyTokens?: () => readonly ConsistencyToken[]
   readonly prefix: string
   /** Whether a resource is cached at all. */
   readonly isCached: (resource: Resource) => boolean
   readonly metrics: CacheMetrics
-  /** How long one request may wait for Redis, over all its commands. */
+  /** Time that one request may wait for Redis, over all its commands. */
   readonly redisBudgetMs?: number
-  /** What is longer is not stored. By default 1 MiB. */
+  /** Largest body that is stored, in bytes. By default 1 MiB. */
   readonly maxValueBytes?: number
-  /** Told of a fill that failed, for the log. */
+  /** Called with the error of a failed fill, to log it. */
   readonly onFillError: (error: unknown) => void
 }
 
 const REDIS_BUDGET_MS = 80
-/** How long to wait for somebody else's load. */
+/** Longest wait for a concurrent load. */
 const JOIN_TIMEOUT_MS = 1_000
 const POLL_FIRST_MS = 4
 const POLL_MAX_MS = 64
 const ABSENT_TTL_MS = 60_000
-/** Ids that nobody has are without number; what Redis keeps of them is not. */
+/** Bounds negative caching: a client can request any number of missing ids. */
 const ABSENT_PER_S = 100
 const ABSENT_BURST = 1_000
-/** How long it is remembered that something is too large; also after the limit was raised. */
+/** Time for which a value is marked as too large, also after the limit was raised. */
 const TOO_LARGE_TTL_MS = 60_000
 const TOO_LARGE = 'large'
 const STALE_IF_ERROR_MS = 5 * 60_000
-/** Entries that were filled together should not expire together. */
+/** Random share of the TTL, so that entries that were filled together do not expire together. */
 const JITTER = 0.05
 
 /**
- * The cache engine. Invariants:
+ * Creates the cache engine. Invariants:
  *
- * - A load that is to be stored begins after the reply that gave its lease arrived, and is stored
- *   only if that lease is still there. An invalidation takes leases away with the values, so what
- *   was read before a change cannot be stored after it.
- * - A load is shared by lease token, never by key: nobody who arrives after an invalidation joins a
- *   load that began before it, because the token it is told is then another one.
- * - What comes out of Redis is judged by the watermark that was held when the command was sent.
- * - Whatever goes wrong with Redis leads to a load from Postgres that is not stored.
+ * - Storing a value requires a lease. The load begins after the reply that granted the lease, and its
+ *   result is stored only if the lease still exists. An invalidation revokes leases together with the
+ *   values, so data that was read before a change is never stored after it.
+ * - A load is shared by lease id, never by key. A request that arrives after an invalidation gets
+ *   another lease id, so it never joins a load that began before the invalidation.
+ * - A value from Redis is judged by the watermark that was held when the command was sent.
+ * - Every failure of Redis leads to a load from Postgres whose result is not stored.
  */
 export function createReader(deps: ReaderDeps): Reader {
   const {
@@ -94,7 +94,7 @@ export function createReader(deps: ReaderDeps): Reader {
     currentConsistencyTokens = () => [],
   } = deps
   const { maxValueBytes = MAX_VALUE_BYTES } = deps
-  /** By the token of a lease, or by the etag of the frame that says that something is too large. */
+  /** Running loads by lease id, or by the etag of the marker of a value that is too large. */
   const flights = new Map<string, Flight>()
   const absentBucket = new TokenBucket(ABSENT_PER_S, ABSENT_BURST)
   const processId = randomBytes(9).toString('base64url')
@@ -169,7 +169,10 @@ export function createReader(deps: ReaderDeps): Reader {
     }
   }
 
-  /** What is no longer fresh, for a load that failed; `null` when there is none, or it is too old even for that. */
+  /**
+   * Returns a value that is no longer fresh, after a failed load; `null` if there is none or it is
+   * too old.
+   */
   function staleAnswer(
     store: EntryStore,
     resource: Resource,
@@ -184,7 +187,7 @@ export function createReader(deps: ReaderDeps): Reader {
     return { ...hit(rejected, rejected.body, nowMs), outcome: 'stale', detail: 'error' }
   }
 
-  /** Why neither an entry nor another's load will do, and nothing may be stored. */
+  /** Returns why neither an entry nor a concurrent load may be used, and nothing may be stored. */
   function reasonToBypass(
     store: EntryStore,
     resource: Resource,
@@ -198,7 +201,9 @@ export function createReader(deps: ReaderDeps): Reader {
       : 'consistency'
   }
 
-  /** Answers with a frame; where it says that the value is too large to be stored, with a load. */
+  /**
+   * Answers with a cached value. If it marks a value that is too large to be stored, loads instead.
+   */
   async function answerFrom(
     resource: Resource,
     params: Params,
@@ -208,8 +213,8 @@ export function createReader(deps: ReaderDeps): Reader {
     requirement: FreshnessRequirement,
   ): Promise<Answer> {
     if (cached.body !== 'too large') return hit(cached, cached.body, nowMs)
-    // An invalidation takes the frame away like a lease, so a load that began while it was there is
-    // shared by who finds it there: all that was applied before they asked is in that load.
+    // An invalidation deletes this marker like a lease. So every request that finds it may share a load
+    // that began while it existed: that load includes everything that was applied before the request.
     const flight = flights.get(cached.etag)
     if (flight && flight.leasedAtMs >= requirement.oldestMs) {
       return { ...(await flight.answer), collapsed: true }
@@ -226,7 +231,7 @@ export function createReader(deps: ReaderDeps): Reader {
     return own.answer
   }
 
-  /** Takes the lease and loads; or waits for whoever has it; or loads without filling. */
+  /** Takes the lease and loads, or waits for the holder of the lease, or loads without storing. */
   async function fillOrWait(
     store: EntryStore,
     resource: Resource,
@@ -246,7 +251,7 @@ export function createReader(deps: ReaderDeps): Reader {
       const requirement = freshnessPolicy.requirement(mark, store.now())
       const leaseId = `${processId}.${++leases}`
       const longestMs = resource.ttlMs
-      // Nothing is as young as this, so the script gives the lease for what a forged value stands in.
+      // No value is this young, so the script grants the lease although a forged value is stored.
       const oldestMs = isForged ? Number.MAX_SAFE_INTEGER : requirement.oldestMs
       const wanted = { ...requirement, oldestMs, longestMs }
       const reply = await requestLease(store, field, leaseId, wanted, budget)
@@ -255,7 +260,7 @@ export function createReader(deps: ReaderDeps): Reader {
         case 'hit': {
           isForged = !isGenuine(resource, params, field.variant, reply.cached)
           if (isForged) break
-          // The script looked when it ran; the watermark may have grown too old since.
+          // The script checked the value earlier; the watermark may have become too old since.
           const nowMs = Math.max(store.now(), reply.nowMs)
           const requirementNow = freshnessPolicy.requirement(mark, nowMs)
           if (!meetsRequirement(requirementNow, reply.cached, resource, nowMs)) break
@@ -288,7 +293,9 @@ export function createReader(deps: ReaderDeps): Reader {
     }
   }
 
-  /** Asks for the lease; one that comes too late is given back, or others would wait for nobody. */
+  /**
+   * Requests the lease. Releases a lease that is granted too late, so that no reader waits for it.
+   */
   async function requestLease(
     store: EntryStore,
     field: EntryField,
@@ -299,7 +306,7 @@ export function createReader(deps: ReaderDeps): Reader {
     try {
       return await store.lease(field, leaseId, requirement, budget)
     } catch (error) {
-      // Commands of one connection run in their order, so this one finds the late lease.
+      // Redis runs the commands of one connection in order, so the release finds the late lease.
       runInBackground(store.release(field, leaseId))
       throw error
     }
@@ -368,7 +375,7 @@ export function createReader(deps: ReaderDeps): Reader {
     return { outcome: 'miss', body, etag, ageMs: 0, ttlMs }
   }
 
-  /** How long an answer may be kept by TTL alone; 0 for what is not kept. */
+  /** Returns the TTL of an answer, in milliseconds; 0 if it must not be stored. */
   function ttlOf(resource: Resource, { loaded }: LoadResult): number {
     if (loaded?.cacheable === false) return 0
     if (loaded === null && !absentBucket.take()) {
@@ -396,8 +403,8 @@ export function createReader(deps: ReaderDeps): Reader {
     forStorage: boolean,
   ): Promise<LoadResult> {
     metrics.loads.labels(resource.name).inc()
-    const taken = metrics.loadSeconds.labels(resource.name).startTimer()
-    return loader.load(resource, params, variant, forStorage).finally(taken)
+    const stopTimer = metrics.loadSeconds.labels(resource.name).startTimer()
+    return loader.load(resource, params, variant, forStorage).finally(stopTimer)
   }
 
   function runInBackground(pending: Promise<unknown>): void {
@@ -407,13 +414,13 @@ export function createReader(deps: ReaderDeps): Reader {
   return { read, openBudget, query: loader.query }
 }
 
-/** A load under way, and what it is at least as young as. */
+/** A running load, and the time of its lease: its data is at least as recent. */
 interface Flight {
   readonly leasedAtMs: number
   readonly answer: Promise<Answer>
 }
 
-/** Whether another time the load may succeed: Postgres is away, or there are too many loads. */
+/** Whether a later load may succeed: Postgres is unavailable, or too many loads are running. */
 const isTransient = (error: unknown) =>
   error instanceof PublicError ? error.code === 'unavailable' : isUnavailable(error)
 
@@ -443,7 +450,7 @@ const meetsRequirement = (
   cached.incarnation === incarnation &&
   isPlausible(cached, ttlMs, nowMs)
 
-/** Whether a frame is as `load` made it, as far as its resource can tell. */
+/** Whether `load` made a cached value, as far as its resource can verify. */
 const isGenuine = (
   resource: Resource,
   params: Params,
@@ -453,12 +460,12 @@ const isGenuine = (
   resource.isGenuine === undefined ||
   (Buffer.isBuffer(body) && resource.isGenuine(body, params, variant))
 
-/** Whether its times can be those of a fill, so that it is known how old it is. */
+/** Whether a fill can have written these times, so that the age of the value is known. */
 const canServeStale = (cached: CachedValue, { ttlMs }: Resource, nowMs: number): boolean =>
   isPlausible(cached, ttlMs, nowMs) &&
   cached.staleUntilMs <= cached.freshUntilMs + STALE_IF_ERROR_MS
 
-/** Redis' time; `null` while nobody can tell. */
+/** Returns the clock's time; `null` while it is unknown. */
 function timeOf(store: EntryStore): number | null {
   try {
     return store.now()
@@ -467,15 +474,18 @@ function timeOf(store: EntryStore): number | null {
   }
 }
 
-/** The answer, or `null` when patience ran out first. A load that failed fails its joiners too. */
+/**
+ * Returns the answer, or `null` after `leftMs`. A failed load also fails the requests that joined
+ * it.
+ */
 async function withTimeout(flight: Promise<Answer>, leftMs: number): Promise<Answer | null> {
-  const patience = new AbortController()
+  const timer = new AbortController()
   try {
     return await Promise.race([
       flight,
-      sleep(leftMs, null, { signal: patience.signal }).catch(() => null),
+      sleep(leftMs, null, { signal: timer.signal }).catch(() => null),
     ])
   } finally {
-    patience.abort()
+    timer.abort()
   }
 }

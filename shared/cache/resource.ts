@@ -3,35 +3,40 @@ import type { TableCreation } from '../../db/event-log/definition.ts'
 import type { Database } from '../../db/schema.ts'
 import type { Rule } from './rule.ts'
 
-/** Values that name one entry: ids as canonical decimal text, since a bigint outgrows a number. */
+/**
+ * Values that identify one entry. Ids are canonical decimal text, since a bigint exceeds a number.
+ */
 export type Params = Readonly<Record<string, string>>
 
-/** What the invalidator, the installer and the docs know of a resource: no loader, only identity and rules. */
+/**
+ * Identity and rules of a resource without its loader, for the invalidator, the installer and the
+ * docs.
+ */
 export interface ResourceRules {
-  /** Stands in the watermark, in metrics and in `CACHE_RESOURCES`. */
+  /** Used in watermarks, metrics and `CACHE_RESOURCES`. */
   readonly name: string
-  /** Raised whenever the meaning or shape of the stored bytes changes; part of every key. */
+  /** Raise it whenever the meaning or shape of the stored bytes changes. Part of every key. */
   readonly version: number
-  /** Such as `staff:profile:{profile_id}`; each `{name}` is a parameter. */
+  /** Key pattern, such as `staff:profile:{profile_id}`; each `{name}` is a parameter. */
   readonly key: string
   readonly staleWhen: readonly Rule[]
   /** Tables of `staleWhen` that are created with the event log, by name. */
   readonly creates?: Readonly<Record<string, TableCreation>>
 }
 
-/** What a loader found: the finished JSON text of the response. */
+/** Result of a loader: the finished JSON text of the response. */
 export interface Loaded {
   readonly body: string
-  /** How long until the answer changes without a write (an end date passes); shortens the TTL. */
+  /** Time until the answer changes without a write, such as a passing end date. Shortens the TTL. */
   readonly expiresInMs?: number
-  /** False: serve it, but do not keep it (a page past the end, a filter that matches nothing). */
+  /** False: serve the answer but do not store it (a page past the end, a filter without matches). */
   readonly cacheable?: boolean
 }
 
 /**
- * Reads one variant of one entry from the primary, inside one REPEATABLE READ READ ONLY
- * transaction that the engine opened after it took the lease. Never reads the cache.
- * `null` says that the thing does not exist; that is cached too, for a shorter time.
+ * Reads one variant of one entry from the primary. It runs in one REPEATABLE READ READ ONLY transaction
+ * that the engine opens after it took the lease, and never reads the cache. Returns `null` if the
+ * entity does not exist; that is cached too, for a shorter time.
  */
 export type Load = (
   trx: Transaction<Database>,
@@ -39,25 +44,31 @@ export type Load = (
   variant: string,
 ) => Promise<Loaded | null>
 
-/** A kind of cached answer. */
+/** A kind of cached answer, with its loader. */
 export interface Resource extends ResourceRules {
   readonly ttlMs: number
-  /** Whether an expired entry may be served when the load fails. Never for access, nor for what hides people. */
+  /**
+   * Whether an expired entry may be served if the load fails. Never for permissions, nor for data
+   * that hides people.
+   */
   readonly staleIfError: boolean
   /**
-   * Variants that always have a place in their entry. An entry with too many variants drops
-   * others for a new one, any but these; so name those of an open set that are asked for most.
+   * Variants that are never evicted from their entry. A full entry evicts other variants for a new one.
+   * If the set of variants is open, list those that are requested most.
    */
   readonly reserved?: readonly string[]
   /**
-   * Whether a cached body of this variant was made by `load`. By default Redis is trusted. Any other
-   * value, such as a cached absence, counts as absent and is replaced.
+   * Returns whether `load` made this cached body. By default Redis is trusted. Any other value, such as a
+   * cached absence, counts as absent and is replaced.
    */
   readonly isGenuine?: (body: Buffer, params: Params, variant: string) => boolean
   readonly load: Load
 }
 
-/** Freezes a resource and checks its key pattern, so that a mistake shows at start and not in Redis. */
+/**
+ * Freezes a resource and checks its rules, so that a mistake fails at start.
+ * @throws Error if a rule does not name every parameter of the key pattern.
+ */
 export function defineResource<R extends ResourceRules>(resource: R): Readonly<R> {
   const params = paramsOf(resource)
   for (const rule of resource.staleWhen) {
@@ -68,12 +79,15 @@ export function defineResource<R extends ResourceRules>(resource: R): Readonly<R
   return Object.freeze(resource)
 }
 
-/** The parameters in a resource's key pattern, in their order. */
+/** Returns the parameters of a resource's key pattern, in order. */
 export function paramsOf({ key }: Pick<ResourceRules, 'key'>): string[] {
   return [...key.matchAll(/\{(\w+)\}/g)].map(([, name]) => name as string)
 }
 
-/** The tables that its loader and its lookups read: all of them are watched, which a test proves. */
+/**
+ * Returns the tables that a resource's loader and lookups read. All are watched, which a test
+ * verifies.
+ */
 export function tablesOf(resource: ResourceRules): readonly string[] {
   const known = tables.get(resource)
   if (known) return known

@@ -3,21 +3,21 @@ import { TableFiles, TablesRewritten } from '../../db/event-log/table-files.ts'
 import { findFiles, findFilesAndIncarnation, lockTables } from '../../db/queries/table-files.ts'
 import type { Database } from '../../db/schema.ts'
 
-/** What was read in one snapshot. */
+/** Result of a read in one snapshot. */
 export interface SnapshotResult<T> {
   readonly value: T
-  /** That of the snapshot; `null` when it was not asked for, or nobody has begun it. */
+  /** Incarnation in the snapshot; `null` if it was not requested or none has begun. */
   readonly incarnation: string | null
   /** `performance.now()` before the snapshot was taken. */
   readonly beganAtMs: number
 }
 
-/** Reads several tables in one snapshot: no answer is torn between two states. */
+/** Reads several tables in one snapshot, so that no answer mixes two states. */
 export interface SnapshotReader {
   /**
    * Runs queries in a REPEATABLE READ READ ONLY transaction. With `lockFirst` it locks all tables before
-   * the snapshot: it waits for DDL on tables that it may not read, but no rewrite can follow.
-   * @throws TablesRewritten when one of the tables was not MVCC-safe meanwhile. Begin again then.
+   * the snapshot. It may then wait for DDL on tables that `work` does not read, but no rewrite can follow.
+   * @throws TablesRewritten if a rewrite that is not MVCC-safe hit a table meanwhile. Retry then.
    */
   read<T>(
     tables: readonly string[],
@@ -27,13 +27,13 @@ export interface SnapshotReader {
   ): Promise<SnapshotResult<T>>
 }
 
-/** Remembers between reads in which files the tables are. */
+/** Creates a reader that remembers the files of the tables between reads. */
 export function createSnapshotReader(db: Kysely<Database>): SnapshotReader {
   const files = new TableFiles()
 
   return {
     async read(tables, withIncarnation, work, lockFirst = false) {
-      // Only the first read of a table costs a query before its transaction.
+      // Only the first read of a table needs this query before its transaction.
       if (!files.knows(tables)) files.observe(tables, await findFiles(db, tables))
       // Observed before the snapshot, which the first query of the transaction takes.
       let before = files.known
@@ -64,8 +64,8 @@ export function createSnapshotReader(db: Kysely<Database>): SnapshotReader {
           try {
             value = await work(trx)
           } catch (error) {
-            // It may have failed because a table looked empty. After an error of Postgres nothing
-            // more can be asked, and that error counts.
+            // `work` may have failed because a rewritten table looked empty. After an SQL error the
+            // transaction accepts no more queries, and that error is thrown.
             await finish(trx).catch((reason: unknown) => {
               if (reason instanceof TablesRewritten) throw reason
             })

@@ -1,7 +1,6 @@
 /**
- * How long one request may wait for Redis, over all its commands. Commands that are in flight at the
- * same time spend it together: it pays for the union of their waits. The caller gives the times, all
- * of one clock.
+ * Time that one request may wait for Redis, over all its commands. Concurrent commands share it: it is
+ * charged with the union of their waits. The caller passes all times, from one clock.
  */
 export class TimeBudget {
   #leftMs: number
@@ -12,18 +11,18 @@ export class TimeBudget {
     this.#leftMs = totalMs
   }
 
-  /** What is left, as of the last command that ended. */
+  /** Remaining time, as of the last command that ended. */
   get leftMs(): number {
     return this.#leftMs
   }
 
-  /** A command was sent. Returns how long it may take. */
+  /** Records that a command was sent. Returns the time that it may take. */
   begin(atMs: number): number {
     if (this.#inFlight++ === 0) this.#sinceMs = atMs
     return this.#leftMs - (atMs - this.#sinceMs)
   }
 
-  /** A command was answered or given up. */
+  /** Records that a command was answered or timed out. */
   end(atMs: number): void {
     if (--this.#inFlight > 0) return
     const leftMs = this.#leftMs - (atMs - this.#sinceMs)
@@ -31,5 +30,5 @@ export class TimeBudget {
   }
 }
 
-/** What sums of times may be wrong by. */
+/** Rounding error of summed times. */
 const ROUNDING_MS = 0.001

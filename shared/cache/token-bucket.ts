@@ -1,4 +1,4 @@
-/** Lets so many through per second, with room for a burst; never waits. */
+/** Permits a number of operations per second, with a burst. Never waits. */
 export class TokenBucket {
   readonly #perSecond: number
   readonly #burst: number

@@ -13,49 +13,49 @@ import { type Params, type Resource, tablesOf } from './resource.ts'
 import { createSnapshotReader } from './snapshot-read.ts'
 import { decodeWatermark } from './watermark.ts'
 
-/** Compares what is cached with what Postgres says, and forgets what should not be there. */
+/** Compares cached values with Postgres, and deletes wrong ones. */
 export interface Verifier {
   /**
-   * Examines so many entries taken at random; by default every one. `onFound` hears of each at once:
-   * what was wrong is gone by then, also when the next one cannot be examined.
+   * Examines `sample` random keys; by default all. Calls `onFound` for each result at once: a wrong
+   * entry has been deleted by then, even if the next examination fails.
    */
   verify(sample?: number, onFound?: (one: Verified) => void): Promise<readonly Verified[]>
 }
 
-/** What was found of one variant of one entry. */
+/** Result for one variant of one entry. */
 export interface Verified {
   readonly resource: string
   readonly key: string
   readonly variant: string
   /**
-   * `changed`: forgotten or loaded again meanwhile, so there is nothing to accuse. `unproven`:
-   * different, and the watermark did not come past the fresh load in time. `wrong`: it was forgotten now.
-   * `unreadable`: not written by this program, so no reader uses it; it was deleted now.
+   * `changed`: deleted or replaced meanwhile, so there is no proof of an error. `unproven`: different, but
+   * the watermark did not include the fresh load in time. `wrong`: different, and deleted. `unreadable`:
+   * not written by this program, so no reader uses it; deleted.
    */
   readonly outcome: 'right' | 'changed' | 'unproven' | 'wrong' | 'unreadable'
 }
 
 export interface VerifierDeps {
   readonly redis: Redis
-  /** Of the primary: a replica would accuse what is right. */
+  /** Connection to the primary: a replica lags, so correct values would look wrong. */
   readonly db: Kysely<Database>
   readonly resources: readonly Resource[]
   readonly prefix: string
-  /** How long a watermark may take to come past a load. */
+  /** Longest wait until a watermark includes a load. */
   readonly timeoutMs?: number
 }
 
 const TIMEOUT_MS = 10_000
 const POLL_MS = 20
 const SCAN_COUNT = 1_000
-/** A difference is shown so often before it is held against an entry. */
+/** Number of times that a difference must be found before an entry is wrong. */
 const CONFIRMATIONS = 2
 
 /**
- * Why a difference is a proof: the fresh load saw snapshot S, and the entry was there before S was
- * taken and still there, unchanged, after the watermark of its resource had come past S. So every
- * commit that S sees had been applied, and the entry was not among what they made stale. Had it been
- * right, it would have said what S says.
+ * Creates a verifier. A difference proves an error: the fresh load saw snapshot S. The entry existed
+ * before S was taken, and still existed unchanged when the watermark of its resource included S. By
+ * then every commit that S sees had been applied, and none of them had made the entry stale. A correct
+ * entry would therefore equal the fresh load.
  */
 export function createVerifier(deps: VerifierDeps): Verifier {
   const { redis, db, prefix, timeoutMs = TIMEOUT_MS } = deps
@@ -83,7 +83,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
       const variants = await variantsOf(key)
       if (variants === null) record('', await remove(key))
       for (const variant of variants ?? []) {
-        // A lease is no value.
+        // Leases are fields too.
         if (variant.startsWith('~')) continue
         const outcome = await examine(entry.resource, key, entry.params, variant)
         if (outcome !== null) record(variant, outcome)
@@ -111,9 +111,9 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     if (cached === null) return bytes === null ? null : remove(key)
     for (let attempt = 0; attempt < CONFIRMATIONS; attempt++) {
       const fresh = await load(resource, params, variant)
-      // Nothing can be asked for by such a name.
+      // No request can name such an entry.
       if (fresh === null) return remove(key)
-      // What no reader would be given can mislead nobody.
+      // No reader would use this value, so it does no harm.
       if (!isServed(cached, fresh)) return attempt === 0 ? null : 'changed'
       if (cached.etag === fresh.etag) return 'right'
       if (!(await isPast(resource, fresh.moment))) return 'unproven'
@@ -124,7 +124,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     return 'wrong'
   }
 
-  /** The fields of an entry; `null` of what is no hash. */
+  /** Returns the fields of an entry; `null` if the key is not a hash. */
   const variantsOf = (key: string): Promise<string[] | null> =>
     redis.hkeys(key).catch((error: unknown) => {
       if (isWrongType(error)) return null
@@ -141,7 +141,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
 
   async function load(resource: Resource, params: Params, variant: string): Promise<Fresh | null> {
     const nowMs = await clock()
-    // A load that saw a rewritten table as empty would accuse what is right.
+    // A load that saw a rewritten table as empty would make a correct value look wrong.
     for (;;) {
       try {
         const { value } = await snapshots.read(tablesOf(resource), false, async (trx) => {
@@ -157,7 +157,9 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     }
   }
 
-  /** Waits until everything that a load saw has been applied. */
+  /**
+   * Waits until everything that a load saw has been applied; returns whether that happened in time.
+   */
   async function isPast({ name }: Resource, { incarnation, snapshot }: Moment): Promise<boolean> {
     const giveUpAtMs = performance.now() + timeoutMs
     while (performance.now() < giveUpAtMs) {
@@ -175,7 +177,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     return keys
   }
 
-  /** As many as there are in so many draws. */
+  /** Returns the distinct keys of `sample` random draws. */
   async function someKeys(sample: number): Promise<ReadonlySet<string>> {
     const draws = Array.from({ length: sample }, () => redis.randomkey())
     return new Set((await Promise.all(draws)).filter((key) => key !== null))
@@ -187,15 +189,18 @@ export function createVerifier(deps: VerifierDeps): Verifier {
 interface Fresh {
   readonly etag: string
   readonly moment: Moment
-  /** Redis' time before it was loaded. */
+  /** Clock's time before the load. */
   readonly nowMs: number
 }
 
-/** Postgres could not read a value that a key or a variant named. */
+/** Whether Postgres could not parse a value from a key or a variant. */
 const isDataException = (error: unknown) =>
   error instanceof Error && 'code' in error && String(error.code).startsWith('22')
 
-/** Whether a reader would be given it. How long it may be fresh depends on the settings of that reader. */
+/**
+ * Whether a reader would use the value. Its TTL is not checked, because readers have their own
+ * settings.
+ */
 const isServed = (cached: CachedValue, { moment, nowMs }: Fresh) =>
   cached.freshUntilMs > nowMs &&
   isPlausible(cached, Infinity, nowMs) &&

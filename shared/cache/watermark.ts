@@ -3,37 +3,37 @@ import type { DatabaseIdentity } from '../../db/event-log/window.ts'
 import { CLOCK_SLACK_MS } from './clock.ts'
 
 /**
- * How far a resource has been applied to a Redis. It is stored in that Redis and nowhere else, and
- * it is the cursor: what a failover or an old file takes back takes the watermark back with it, so
- * a stored watermark never claims an invalidation that was lost.
+ * Progress of a resource in one Redis. It is stored in that Redis only, and it is the cursor. A failover
+ * or a restored file that loses invalidations also loses the watermark after them. So a stored watermark
+ * never claims an invalidation that was lost.
  */
 export interface Watermark extends DatabaseIdentity {
-  /** Every commit visible in it has been applied. */
+  /** Every commit visible in this snapshot has been applied. */
   readonly snapshot: Snapshot
-  /** Redis milliseconds, read before the snapshot was taken: how fresh, not how far. */
+  /** Clock's time in ms, read before the snapshot was taken: measures freshness, not progress. */
   readonly asOfMs: number
-  /** How many parts of the next window have been applied; they repeat after a crash. */
+  /** Number of applied parts of the next window. Parts are repeated after a crash. */
   readonly part: number
-  /** The version of the keys that may be read and filled; `UNNAMED` while none may. */
+  /** Version of the keys that may be read and filled; `DISABLED` while none may. */
   readonly keyVersion: number
-  /** Of the rules that were followed, and of the triggers when they were last found whole. */
+  /** Fingerprint of the rules that were applied, and of the triggers when they were last intact. */
   readonly fingerprint: string
 }
 
-/** Named instead of a key version while nothing can be trusted: triggers are damaged or missing. */
+/** Key version while no entry can be trusted, because triggers are damaged or missing. */
 export const DISABLED = 0
 
-/** What a first flush says until it is through: it claims nothing, and reads back as no watermark. */
+/** Snapshot of a first flush that is not complete. It claims nothing and decodes as no watermark. */
 export const NOTHING_SEEN: Snapshot = { xmin: 0n, xmax: 0n, xip: [], text: '0:0:' }
 
 /**
- * How long ago everything had been applied. One from the future was restored or corrupted, and does
- * not tell how fresh anything is: its age is infinite.
+ * Returns the time since everything had been applied. A watermark from the future was restored or
+ * corrupted and proves no freshness, so its age is infinite.
  */
 export const ageMsOf = ({ asOfMs }: Watermark, nowMs: number): number =>
   asOfMs <= nowMs + CLOCK_SLACK_MS ? Math.max(0, nowMs - asOfMs) : Infinity
 
-/** As stored: fields in a fixed order, so that equal watermarks are equal bytes. */
+/** Encodes a watermark. The order of fields is fixed, so that equal watermarks are equal bytes. */
 export const encodeWatermark = (mark: Watermark): string =>
   [
     mark.incarnation,
@@ -45,11 +45,14 @@ export const encodeWatermark = (mark: Watermark): string =>
     mark.fingerprint,
   ].join(' ')
 
-/** Whether something is stored that no build writes; what a first flush says is none, but ours. */
+/**
+ * Whether no build wrote a stored text. A first flush that is not complete is no watermark, but
+ * valid.
+ */
 export const isUnreadable = (text: string | null): boolean =>
   text !== null && decodeWatermark(text) === null && !text.includes(` ${NOTHING_SEEN.text} `)
 
-/** Reads a stored watermark; `null` for none, or for one that this build cannot read. */
+/** Decodes a stored watermark; `null` if there is none or this build cannot read it. */
 export function decodeWatermark(text: string | null): Watermark | null {
   const [incarnation, origin, snapshotText, asOf, part, keyVersion, fingerprint, ...rest] =
     text?.split(' ') ?? []
