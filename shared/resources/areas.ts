@@ -9,7 +9,7 @@ const ofType =
   (trx) =>
     findAreasOfType(trx, type)
 
-/** Every area on the map, and those of each type. */
+/** Every area on the map, and the areas of each type. */
 export const areas = defineResource({
   name: 'location:areas',
   version: 1,

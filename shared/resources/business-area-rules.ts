@@ -11,7 +11,7 @@ interface Dependency {
   readonly table: string
   readonly watch: readonly string[]
   readonly from: readonly string[]
-  /** The business areas that the `from` values stand for. */
+  /** Query for the business areas that the `from` values affect. */
   readonly areas: Ids
 }
 
@@ -62,10 +62,13 @@ const EMAIL_LIST: readonly Dependency[] = [
   },
 ]
 
-/** By audience: only users are shown the e-mail lists of divisions. */
+/** By audience: only users see the e-mail lists of divisions. */
 const DEPENDENCIES = { anyone: ANYONE, user: [...ANYONE, ...EMAIL_LIST] }
 
-/** What makes stale the entries that embed some business areas; `reach` leads from those to them. */
+/**
+ * Returns the rules of entries that embed business areas. `reach` leads from business areas to the
+ * entries.
+ */
 export const businessAreaRules = (
   audience: keyof typeof DEPENDENCIES,
   param: string,
@@ -78,7 +81,7 @@ export const businessAreaRules = (
     query: entries(param, reach(areas)),
   }))
 
-/** What makes stale the one entry that holds every business area. */
+/** Rules of the one entry that holds every business area. */
 export const everyBusinessAreaRules: readonly DirectRule[] = DEPENDENCIES.user.map(
   ({ table, watch }) => ({ table, watch, key: {} }),
 )

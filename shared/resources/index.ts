@@ -33,7 +33,10 @@ export {
 export { staffListVariant } from './staff-list.ts'
 export { type UserIdentity, userByEmailParams } from './user-by-email.ts'
 
-/** Every kind of cached answer. One left out is never invalidated, so a test compares it with the folder. */
+/**
+ * Rules of every resource. A missing one would never be invalidated, so a test compares it with the
+ * folder.
+ */
 export const catalog: readonly ResourceRules[] = [
   staffList,
   staffProfile,
@@ -52,8 +55,8 @@ export const catalog: readonly ResourceRules[] = [
 ]
 
 /**
- * All of it that can be loaded. What decides permissions is signed with keys of the session secrets,
- * so without them it is left out.
+ * Returns the resources that can be loaded. Those that decide permissions are signed with keys derived
+ * from the session secrets, so they are omitted without secrets.
  */
 export const loadable = (sessionSecrets: readonly string[]): readonly Resource[] => [
   ...catalog.filter((resource): resource is Resource => 'load' in resource),

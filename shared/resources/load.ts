@@ -2,10 +2,12 @@ import type { Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import type { Load, Loaded, Params } from '../cache/resource.ts'
 
-/** Finds one variant, often just its finished JSON text; null when the thing does not exist. */
+/** Finds one variant, often just its finished JSON text; `null` if the entity does not exist. */
 export type Find = (trx: Transaction<Database>, params: Params) => Promise<Loaded | string | null>
 
-/** A loader that has a query for each variant. Another variant is a bug, and throws. */
+/**
+ * Returns a loader with a query for each variant. It throws for any other variant, which is a bug.
+ */
 export function byVariant(variants: Readonly<Record<string, Find>>): Load {
   return async (trx, params, variant) => {
     const find = variants[variant]

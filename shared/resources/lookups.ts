@@ -1,24 +1,24 @@
 /**
- * SQL that leads from a changed row to entries, one step to a function: each takes a query for ids
- * and returns a query for ids. They are nested from the inside out:
+ * SQL that leads from a changed row to entries, with one function for each step. A step takes a query
+ * for ids and returns a query for ids. Steps are nested from the inside out:
  * `entries('user_id', membersOfProjects(projectsOfBusinessAreas(given)))`.
  *
- * A step reads only the table that holds the link, so it works although the row at either end is
- * already gone.
+ * A step reads only the table that holds the link. So it works even if the row at either end has been
+ * deleted.
  */
 export type Ids = string
 
-/** Where a lookup sets out: the values of its rule's first `from` column. */
+/** Start of a lookup: the values of its rule's first `from` column. */
 export const given: Ids = 'select unnest($1::text[]::bigint[])'
 
-/** The same for two columns that hold ids of one kind. */
+/** Start of a lookup with two columns that hold ids of the same kind. */
 export const givenByEither: Ids = 'select unnest($1::text[]::bigint[] || $2::text[]::bigint[])'
 
-/** Where a lookup ends: the ids that it found, as the parameter that they are. */
+/** End of a lookup: returns the ids as values of a parameter. */
 export const entries = (param: string, ids: Ids) =>
   `select distinct id::text as ${param} from (${ids}) as found(id)`
 
-/** What any of these queries finds. */
+/** Returns the union of these queries. */
 export const anyOf = (...queries: readonly Ids[]): Ids => queries.join(' union all ')
 
 /** The business areas of these divisions. */
@@ -33,7 +33,7 @@ export const divisionsThatWriteTo = (users: Ids): Ids =>
 export const projectsOfBusinessAreas = (areas: Ids): Ids =>
   `select id from projects_project where business_area_id in (${areas})`
 
-/** The projects whose photo one of these users has uploaded. */
+/** The projects whose photo was uploaded by one of these users. */
 export const projectsPicturedBy = (users: Ids): Ids =>
   `select project_id from medias_projectphoto where uploader_id in (${users})`
 
@@ -53,7 +53,10 @@ export const projectsThatName = (users: Ids): Ids =>
 export const projectsOfServices = (services: Ids): Ids =>
   `select project_id from projects_projectdetail where service_id in (${services})`
 
-/** The projects for which one of these areas on the map was chosen: integers, in an array. */
+/**
+ * The projects for which one of these areas on the map was chosen. The column is an array of
+ * integers.
+ */
 export const projectsInAreas = (areas: Ids): Ids =>
   `select project_id from projects_projectarea where areas && array(
      select id::integer from (${areas}) as area(id) where id < 2 ^ 31
@@ -93,9 +96,9 @@ export const leadersOfBusinessAreas = (areas: Ids): Ids =>
    where id in (${areas}) and leader_id is not null`
 
 /**
- * These users, and all whose own page shows one of them in a chain of caretakers. A page leads five
- * steps down to those covered and, from wherever it is, up to those who act; so the way back leads
- * down and then up as well. Links that have ended count: what showed them may not have ended yet.
+ * These users, and all users whose own page shows one of them in a chain of caretakers. A page follows
+ * links five steps down to the covered users, and from each of them up to their caretakers. So the way
+ * back follows links down and then up as well. Ended links count, because a page may still show them.
  */
 export const usersWhoseCareShows = (users: Ids): Ids =>
   `with recursive walk (id, is_up, depth) as (
@@ -113,7 +116,7 @@ export const usersWhoseCareShows = (users: Ids): Ids =>
    )
    select id from walk`
 
-/** The users for whom one of these acts, or did. */
+/** The users who have, or had, one of these users as caretaker. */
 export const usersCoveredBy = (caretakers: Ids): Ids =>
   `select user_id from caretakers_caretaker where caretaker_id in (${caretakers})`
 

@@ -1,7 +1,7 @@
 import type { Rule } from '../cache/rule.ts'
 import { businessAreasOfDivisions, entries, given, leadersOfBusinessAreas } from './lookups.ts'
 
-/** What makes stale the entries of users that show the business areas they lead. */
+/** Returns the rules of users' entries that show the business areas which the user leads. */
 export const ledBusinessAreaRules = (param: string): Rule[] => [
   {
     table: 'agencies_businessarea',
@@ -20,7 +20,7 @@ export const ledBusinessAreaRules = (param: string): Rule[] => [
     from: ['id'],
     query: entries(param, leadersOfBusinessAreas(businessAreasOfDivisions(given))),
   },
-  // Their projects are counted.
+  // The entries show the number of projects of the area.
   {
     table: 'projects_project',
     watch: ['business_area_id'],

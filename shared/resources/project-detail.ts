@@ -19,14 +19,14 @@ import {
   usersOfAffiliations,
 } from './lookups.ts'
 
-/** Rows that belong to one project each. */
+/** Returns a rule for rows that belong to one project each. */
 const belonging = (table: string, ...watch: readonly string[]): DirectRule => ({
   table,
   watch: ['project_id', ...watch],
   key: { project_id: 'project_id' },
 })
 
-/** Rows from whose ids `projects` leads on. */
+/** Returns a rule for rows from whose ids `projects` leads to projects. */
 const reaching = (table: string, watch: readonly string[], projects: Ids): LookupRule => ({
   table,
   watch,
@@ -34,7 +34,7 @@ const reaching = (table: string, watch: readonly string[], projects: Ids): Looku
   query: entries('project_id', projects),
 })
 
-/** Rows that say something of a user, who may be a member anywhere. */
+/** Returns a rule for rows about a user, who may be a member of any project. */
 const ofMember = (table: string, ...watch: readonly string[]): LookupRule => ({
   table,
   watch: ['user_id', ...watch],
@@ -42,7 +42,7 @@ const ofMember = (table: string, ...watch: readonly string[]): LookupRule => ({
   query: entries('project_id', projectsOfMembers(given)),
 })
 
-/** All that the pages of a project show: what describes it, its documents and its members. */
+/** A project as its pages show it: description, documents and members. */
 export const projectDetail = defineResource({
   name: 'project:detail',
   version: 1,
@@ -101,7 +101,7 @@ export const projectDetail = defineResource({
       'aims',
     ),
 
-    // A document shows on the project of its text, whatever project its own row names.
+    // A document is shown on the project of its text, even if its own row names another project.
     belonging('documents_conceptplan', 'document_id'),
     belonging('documents_projectplan', 'document_id'),
     belonging('documents_progressreport', 'document_id', 'year'),

@@ -2,7 +2,7 @@ import { findProjectStatistics } from '../../db/queries/project-statistics.ts'
 import { defineResource } from '../cache/resource.ts'
 import { byVariant } from './load.ts'
 
-/** How many projects and documents there are. */
+/** Numbers of projects and documents. */
 export const projectStatistics = defineResource({
   name: 'project:stats',
   version: 1,
@@ -16,7 +16,7 @@ export const projectStatistics = defineResource({
       watch: ['status', 'kind', 'year', 'business_area_id'],
       key: {},
     },
-    // Whose areas they are does not matter to how many projects have some: each project has one row.
+    // The number of projects with areas does not depend on `project_id`: each project has one row.
     { table: 'projects_projectarea', watch: ['areas'], key: {} },
     { table: 'agencies_businessarea', watch: ['name'], key: {} },
     { table: 'documents_projectdocument', watch: ['kind', 'status'], key: {} },

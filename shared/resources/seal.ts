@@ -3,36 +3,36 @@ import type { Params } from '../cache/resource.ts'
 import { sessionKeys } from '../session-key.ts'
 
 /**
- * Signs cached values that decide who a request is from or what it may do, so that a write access to
- * Redis gives no permission. Each session secret has a key of its own, and the variant of an entry
- * names it. A signature covers resource, parameters and variant: a value copied to the entry of
- * another user does not verify.
+ * Signs cached values that decide who sends a request or what it may do. So write access to Redis gives
+ * no permissions. Each session secret has a key of its own, and the variant of an entry names it. The
+ * signature covers resource, parameters and variant: a value copied to another user's entry does not
+ * verify.
  *
- * A signature cannot tell that a value which was correct once was stored again, with other times: that
- * shows a user what they could see then. Writes ask the database.
+ * A signature does not prevent replay: an attacker can store an earlier correct value with other times.
+ * A user then sees what they could see earlier. Writes check permissions in the database.
  */
 export interface Seal {
-  /** The text to cache; null for a secret that is not configured. `value` is JSON. */
+  /** Returns the text to cache; `null` for a secret that is not configured. `value` is JSON. */
   seal(entry: SealedEntry, value: string): string | null
-  /** Whether `seal` made a cached text for this entry. */
+  /** Returns whether `seal` made a cached text for this entry. */
   verifies(entry: SealedEntry, body: Buffer): boolean
 }
 
-/** The place of one value in the cache. */
+/** Identifies one value in the cache. */
 export interface SealedEntry {
   readonly resource: string
   readonly params: Params
-  /** The id of a session key. */
+  /** Id of a session key. */
   readonly keyId: string
 }
 
 const MAC_BYTES = 16
-/** What stands before a value: all of it is compared. */
+/** Returns the text before a value. All of it is compared. */
 const headOf = (mac: Buffer) => `{"mac":"${mac.toString('base64url')}","value":`
 const VALUE_AT = headOf(Buffer.alloc(MAC_BYTES)).length
 const TAIL = '}'.charCodeAt(0)
 
-/** Seals with keys that are derived from the session secrets. */
+/** Creates a seal with keys that are derived from the session secrets. */
 export function createSeal(secrets: readonly string[]): Seal {
   const keys = new Map(
     sessionKeys(secrets).map(({ id, secret }) => [
@@ -66,5 +66,5 @@ export function createSeal(secrets: readonly string[]): Seal {
   }
 }
 
-/** The JSON of the value in a text that `seal` made. */
+/** Returns the JSON of the value in a text that `seal` made. */
 export const unsealed = (body: Buffer): string => body.toString('utf8', VALUE_AT, body.length - 1)

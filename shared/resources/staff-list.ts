@@ -3,17 +3,17 @@ import { type Load, defineResource } from '../cache/resource.ts'
 
 /** A page of the staff list in its default size. */
 export interface StaffListPage {
-  /** Id of the business area that the people work in; all of them without it. */
+  /** Id of the business area of the staff; without it, all staff are listed. */
   readonly businessArea?: string
-  /** From 1. */
+  /** Page number, from 1. */
   readonly page: number
 }
 
-/** Names the variant of `staffList` that holds a page: `page=3`, `business_area=5;page=1`. */
+/** Returns the variant of `staffList` that holds a page: `page=3`, `business_area=5;page=1`. */
 export const staffListVariant = ({ businessArea, page }: StaffListPage): string =>
   businessArea === undefined ? `page=${page}` : `business_area=${businessArea};page=${page}`
 
-/** The pages that hold the first 384 people. */
+/** Pages that hold the first 384 people. */
 const RESERVED_PAGES = 16
 
 const loadPage: Load = async (trx, _params, variant) => {
@@ -22,7 +22,7 @@ const loadPage: Load = async (trx, _params, variant) => {
   return { body, cacheable: !isEmpty }
 }
 
-/** The staff list as everybody may see it, in pages of the default size. Searches are not kept. */
+/** The public staff list, in pages of the default size. Searches are not stored. */
 export const staffList = defineResource({
   name: 'staff:list',
   version: 1,
@@ -30,7 +30,7 @@ export const staffList = defineResource({
   ttlMs: 60 * 60_000,
   staleIfError: false,
   load: loadPage,
-  // Pages without end can be asked for, and these must not give way to them.
+  // Clients can request any number of pages, and these must not evict the first ones.
   reserved: Array.from({ length: RESERVED_PAGES }, (_, n) => staffListVariant({ page: n + 1 })),
   staleWhen: [
     {

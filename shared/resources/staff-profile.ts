@@ -14,7 +14,7 @@ const view =
   (trx, { profile_id = '' }) =>
     findStaffProfile(trx, profile_id, name)
 
-/** A staff profile as everybody may see it, and the sections of its page. */
+/** The public view of a staff profile, and the sections of its page. */
 export const staffProfile = defineResource({
   name: 'staff:profile',
   version: 1,

@@ -4,7 +4,7 @@ import { businessAreaRules } from './business-area-rules.ts'
 import { byVariant } from './load.ts'
 import { entries, given, membersOfProjects, projectsOfBusinessAreas } from './lookups.ts'
 
-/** The projects on a user's public page; absent without a visible staff profile. */
+/** Projects on a user's public page; absent without a visible staff profile. */
 export const staffProjects = defineResource({
   name: 'staff:projects',
   version: 1,

@@ -4,14 +4,20 @@ import { defineResource, type Resource } from '../cache/resource.ts'
 import { fingerprint, sessionKeys } from '../session-key.ts'
 import { createSeal } from './seal.ts'
 
-/** What a session is checked against, as stored under a seal; null for a user who does not exist. */
+/**
+ * User data that sessions are checked against, stored under a seal; `null` if the user does not
+ * exist.
+ */
 export interface UserAccess {
   readonly is_active: boolean
   readonly is_staff: boolean
   readonly is_superuser: boolean
-  /** Of the password hash and the last revocation of all sessions, under the key of the variant. */
+  /**
+   * Fingerprint of the password hash and the last revocation of all sessions, with the key of the
+   * variant.
+   */
   readonly fingerprint: string
-  /** The ids of sessions that are revoked. */
+  /** Ids of revoked sessions. */
   readonly revoked: readonly string[]
 }
 
@@ -34,7 +40,10 @@ export const userAccessRules = defineResource({
   creates: { [SESSION_REVOCATION]: sessionRevocationTable },
 })
 
-/** Whether a user may use their sessions, and as what. The variant is the id of a session key. */
+/**
+ * Creates the resource that decides whether a user's sessions are valid, and their permissions. The
+ * variant is the id of a session key.
+ */
 export function createUserAccess(secrets: readonly string[]): Resource {
   const keys = new Map(sessionKeys(secrets).map((key) => [key.id, key]))
   const seal = createSeal(secrets)

@@ -2,12 +2,15 @@ import { findUserByEmail } from '../../db/queries/user-by-email.ts'
 import { defineResource, type Params, type Resource } from '../cache/resource.ts'
 import { createSeal } from './seal.ts'
 
-/** What an e-mail address stands for, as stored under a seal; null for an address without a user. */
+/** User with an e-mail address, stored under a seal; `null` for an address without a user. */
 export interface UserIdentity {
   readonly user_id: string
 }
 
-/** Names the entry of an address. In hexadecimal, so that no address can write another's key. */
+/**
+ * Returns the parameters of an address. They are hexadecimal, so that no address can form another
+ * key.
+ */
 export const userByEmailParams = (email: string): Params => ({
   email_hex: Buffer.from(email).toString('hex'),
 })
@@ -27,8 +30,8 @@ export const userByEmailRules = defineResource({
 })
 
 /**
- * The user who has an e-mail address, for tokens that name their user by it. The variant is the id of
- * a session key.
+ * Creates the resource that finds a user by e-mail address, for tokens that contain only the address.
+ * The variant is the id of a session key.
  */
 export function createUserByEmail(secrets: readonly string[]): Resource {
   const seal = createSeal(secrets)

@@ -4,7 +4,7 @@ import { byVariant } from './load.ts'
 import { entries, given, usersOfAgencies } from './lookups.ts'
 import { userRules } from './user-rules.ts'
 
-/** A user as they see themselves: their address, their contact and what their staff profile shows too. */
+/** A user's view of themselves: e-mail, contact details and parts of their staff profile. */
 export const userMe = defineResource({
   name: 'user:me',
   version: 1,

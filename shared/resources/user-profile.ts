@@ -3,7 +3,7 @@ import { defineResource } from '../cache/resource.ts'
 import { byVariant } from './load.ts'
 import { userRules } from './user-rules.ts'
 
-/** A user as other users see them; the variant `private` is for the user and superusers. */
+/** A user as other users see them. The variant `private` is for that user and for superusers. */
 export const userProfile = defineResource({
   name: 'user:profile',
   version: 2,

@@ -11,7 +11,7 @@ import {
   projectsPicturedBy,
 } from './lookups.ts'
 
-/** The projects that a user is a member of: as they find them, and as others find them with the user. */
+/** Projects that a user is a member of: `mine` for that user, `rows` for other users. */
 export const userProjects = defineResource({
   name: 'user:projects',
   version: 1,

@@ -11,11 +11,11 @@ import {
 } from './lookups.ts'
 import { ledBusinessAreaRules } from './mini-business-area-rules.ts'
 
-/** What makes stale the entries that show a user: as others see them, and as they see themselves. */
+/** Rules of the entries that show a user, to other users and to that user. */
 export const userRules: readonly Rule[] = [
   {
     table: 'users_user',
-    // Not the password, and not when they last logged in: neither is shown.
+    // Without the password and the time of the last log-in: neither is shown.
     watch: [
       'username',
       'email',

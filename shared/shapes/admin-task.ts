@@ -18,7 +18,7 @@ const taskUser = z.strictObject({
   image: avatar.nullable(),
 })
 
-/** A request to administrators. */
+/** A request that an administrator must decide. */
 export const adminTask = z.strictObject({
   id,
   requester: taskUser.nullable(),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { id, pageOf, perthTime } from './values.ts'
 
-/** An organisation that somebody comes from. */
+/** An organisation that a user is affiliated with. */
 export const affiliation = z.strictObject({
   id,
   created_at: perthTime,
@@ -9,5 +9,5 @@ export const affiliation = z.strictObject({
   name: z.string(),
 })
 
-/** A page of the affiliations that a search found. */
+/** A page of affiliations from a search. */
 export const affiliationPage = pageOf({ affiliations: z.array(affiliation) })

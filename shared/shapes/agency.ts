@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { fileUrl, id, perthTime } from './values.ts'
 
-/** An agency as lists and its people show it. */
+/** An agency in lists and in the entities of its staff. */
 export const agency = z.strictObject({
   id,
   name: z.string(),
@@ -10,7 +10,7 @@ export const agency = z.strictObject({
   image: z.strictObject({ id, file: fileUrl.nullable() }).nullable(),
 })
 
-/** An agency by itself. */
+/** A single agency. */
 export const agencyDetail = agency
   .omit({ image: true })
   .extend({ created_at: perthTime, updated_at: perthTime })

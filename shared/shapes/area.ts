@@ -4,5 +4,5 @@ import { id, perthTime } from './values.ts'
 /** An area on the map. */
 export const area = z.strictObject({ id, name: z.string(), area_type: z.string() })
 
-/** An area by itself. */
+/** A single area. */
 export const areaDetail = area.extend({ created_at: perthTime, updated_at: perthTime })

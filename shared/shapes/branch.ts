@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { id, pageOf, perthTime } from './values.ts'
 
-/** A branch as it stands in lists. */
+/** A branch in lists. */
 export const branch = z.strictObject({
   id,
   name: z.string(),
@@ -9,8 +9,8 @@ export const branch = z.strictObject({
   manager: id.nullable(),
 })
 
-/** A branch by itself. */
+/** A single branch. */
 export const branchDetail = branch.extend({ created_at: perthTime, updated_at: perthTime })
 
-/** A page of the branches that a search found. */
+/** A page of branches from a search. */
 export const branchPage = pageOf({ branches: z.array(branch) })

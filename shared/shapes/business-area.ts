@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { fileUrl, id, noItems, perthTime } from './values.ts'
 
-/** Somebody on the e-mail list of a division. */
+/** A user on the e-mail list of a division. */
 const emailUser = z.strictObject({ id, email: z.string().nullable(), name: z.string() })
 
-/** A division as its business areas show it. */
+/** A division inside its business areas. */
 export const division = z.strictObject({
   id,
   name: z.string(),
@@ -14,7 +14,7 @@ export const division = z.strictObject({
   directorate_email_list: z.array(emailUser),
 })
 
-/** A business area as users see it. */
+/** A business area for authenticated users. */
 export const businessArea = z.strictObject({
   id,
   name: z.string(),
@@ -30,12 +30,12 @@ export const businessArea = z.strictObject({
   is_active: z.boolean(),
 })
 
-/** A business area as everybody sees it: without the names and e-mails of its division's list. */
+/** A business area for the public: without the names and addresses on its division's e-mail list. */
 export const publicBusinessArea = businessArea.extend({
   division: division.extend({ directorate_email_list: noItems }).nullable(),
 })
 
-/** A business area by itself, with everything that is kept of it. */
+/** A single business area, with all its columns. */
 export const businessAreaDetail = z.strictObject({
   id,
   created_at: perthTime,

@@ -19,7 +19,7 @@ const work = z.strictObject({
   business_area: miniBusinessArea.nullable(),
 })
 
-/** That one user acts for another. */
+/** A relation in which one user acts for another. */
 export const caretakerRelation = z.strictObject({
   id,
   user: account.extend({ caretakers: z.array(z.strictObject({ id, name: z.string() })) }),
@@ -36,7 +36,7 @@ export const caretakerRelation = z.strictObject({
   updated_at: perthTime,
 })
 
-/** How a user stands: who acts for them, and what is asked of them or by them. */
+/** Caretaker state of a user: their caretaker, and open requests for a caretaker or to become one. */
 export const caretakerCheck = z.strictObject({
   caretaker_object: caretakerRelation.nullable(),
   caretaker_request_object: adminTask.nullable(),

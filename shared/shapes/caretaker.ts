@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { fileUrl, id, utcTime } from './values.ts'
 
-/** Somebody who acts for a user, with those who act for them in turn. */
+/** A caretaker who acts for a user, with the caretakers of that caretaker. */
 export const caretaker = z.strictObject({
   id,
   caretaker_obj_id: id.nullable(),
@@ -16,7 +16,7 @@ export const caretaker = z.strictObject({
   },
 })
 
-/** Somebody for whom a user acts, with those for whom they act in turn. */
+/** A user for whom another user acts, with the users for whom the former acts. */
 export const caretakee = caretaker.extend({
   get caretaking_for() {
     return z.array(caretakee)

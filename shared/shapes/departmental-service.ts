@@ -1,14 +1,14 @@
 import { z } from 'zod'
 import { id, perthTime } from './values.ts'
 
-/** A service of the department as it stands in lists. */
+/** A service of the department in lists. */
 export const departmentalService = z.strictObject({
   id,
   name: z.string(),
   director: id.nullable(),
 })
 
-/** A service of the department by itself. */
+/** A single service of the department. */
 export const departmentalServiceDetail = departmentalService.extend({
   created_at: perthTime,
   updated_at: perthTime,

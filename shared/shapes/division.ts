@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { division } from './business-area.ts'
 import { id, perthTime } from './values.ts'
 
-/** A division by itself. Of those on its e-mail list it names the ids only. */
+/** A single division. Its e-mail list contains only ids of users. */
 export const divisionDetail = division.extend({
   created_at: perthTime,
   updated_at: perthTime,

@@ -3,7 +3,7 @@ import { tinyProject } from './tiny-project.ts'
 import { tinyUser } from './tiny-user.ts'
 import { id } from './values.ts'
 
-/** A user's part in a project. */
+/** A user's membership in a project. */
 export const tinyMember = z.strictObject({
   id,
   user: tinyUser,

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { id } from './values.ts'
 
-/** Where a user belongs, after it was changed. */
+/** Organisational units of a user, after a change. */
 export const membership = z.strictObject({
   role: z.string().nullable(),
   business_area: id.nullable(),

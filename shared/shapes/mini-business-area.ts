@@ -3,7 +3,7 @@ import { fileUrl, id } from './values.ts'
 
 const person = z.strictObject({ id })
 
-/** A business area as those who lead it are shown with it. */
+/** A business area inside the entity of its leader. */
 export const miniBusinessArea = z.strictObject({
   id,
   name: z.string(),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { projectDocument } from './document.ts'
 import { fileUrl, id } from './values.ts'
 
-/** A document with the year in which it was begun. */
+/** A document with the year of its creation. */
 const tinyDocument = projectDocument.extend({ created_year: z.int() })
 
 const coveredUser = z.strictObject({
@@ -22,10 +22,10 @@ const byPart = <Document extends z.ZodType>(document: Document) =>
     directorate: z.array(document),
   })
 
-/** The documents that wait for a user, by the part in which they are asked. */
+/** Documents that wait for a user's approval, by the role in which the user must act. */
 export const pendingDocuments = byPart(tinyDocument)
 
-/** The same of those for whom a user acts. */
+/** Documents that wait for the users for whom a caretaker acts, by role. */
 export const caretakerDocuments = byPart(tinyDocument.extend({ for_user: coveredUser.nullable() }))
 
 const projectPlan = z.strictObject({
@@ -41,7 +41,7 @@ const projectPlan = z.strictObject({
   related_projects: z.string().nullable(),
 })
 
-/** The endorsements that wait for the animal ethics committee. */
+/** Endorsements that wait for the animal ethics committee. */
 export const pendingEndorsements = z.strictObject({
   aec: z.array(z.strictObject({ id, project_plan: projectPlan })),
 })

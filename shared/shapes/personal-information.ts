@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** How a user is called and reached, after they changed it. */
+/** Name and contact details of a user, after a change. */
 export const personalInformation = z.strictObject({
   first_name: z.string().nullable(),
   last_name: z.string().nullable(),

@@ -31,7 +31,7 @@ const member = z.strictObject({
   position: z.int().nullable(),
 })
 
-/** A project with all that its pages show: what describes it, its documents and its members. */
+/** A project as its pages show it: description, documents and members. */
 export const projectDetail = z.strictObject({
   project,
   details: z.strictObject({

@@ -5,7 +5,7 @@ import { id, perthTime } from './values.ts'
 const titled = z.strictObject({ id, title: z.string() })
 const named = z.strictObject({ id, username: z.string() })
 
-/** Who answers for a project. */
+/** People responsible for a project. */
 export const projectDetailRow = z.strictObject({
   id,
   project: titled,
@@ -20,7 +20,7 @@ export const projectDetailRow = z.strictObject({
   old_output_program_id: z.int().nullable(),
 })
 
-/** What describes a project with other organisations. */
+/** Description of a project with other organisations. */
 export const externalDetails = z.strictObject({
   id,
   project: titled,
@@ -30,7 +30,7 @@ export const externalDetails = z.strictObject({
   aims: z.string().nullable(),
 })
 
-/** What describes a student's project. */
+/** Description of a student's project. */
 export const studentDetails = z.strictObject({
   id,
   project: titled,
@@ -38,7 +38,7 @@ export const studentDetails = z.strictObject({
   organisation: z.string().nullable(),
 })
 
-/** Where a project takes place. */
+/** Areas of a project. */
 export const projectAreas = z.strictObject({
   id,
   created_at: perthTime,

@@ -3,7 +3,7 @@ import { businessArea, publicBusinessArea } from './business-area.ts'
 import { photo, publicPhoto } from './project-photo.ts'
 import { id, perthTime } from './values.ts'
 
-/** A project beside the part that a user has in it; its dates are years. */
+/** A project with the role of one member. Its dates are years. */
 export const projectRow = z.strictObject({
   id,
   title: z.string(),
@@ -19,7 +19,7 @@ export const projectRow = z.strictObject({
   end_date: z.int().nullable(),
 })
 
-/** The same on the public page of the user. */
+/** A project on the public page of a member. */
 export const publicProjectRow = projectRow.extend({
   image: publicPhoto.nullable(),
   business_area: publicBusinessArea.nullable(),

@@ -4,7 +4,7 @@ import { id } from './values.ts'
 const count = z.int().nonnegative()
 const tally = z.record(z.string(), count)
 
-/** How many projects and documents there are. */
+/** Numbers of projects and documents. */
 export const projectStatistics = z.strictObject({
   total_projects: count,
   active_projects: count,

@@ -4,18 +4,18 @@ import { project } from './project.ts'
 import { tinyUser } from './tiny-user.ts'
 import { pageOf } from './values.ts'
 
-/** A page of the projects that a search found. */
+/** A page of projects from a search. */
 export const projectPage = pageOf({ projects: z.array(project) })
 
-/** Every project that a search found, for the map. */
+/** All projects from a search, for the map. */
 export const projectMap = z.strictObject({
   projects: z.array(project),
   total_projects: z.int().nonnegative(),
   projects_without_location: z.int().nonnegative(),
 })
 
-/** A page of the users that a search found. */
+/** A page of users from a search. */
 export const userPage = pageOf({ users: z.array(tinyUser) })
 
-/** A page of the documents of projects. */
+/** A page of project documents. */
 export const documentPage = pageOf({ documents: z.array(projectDocument) })

@@ -41,7 +41,7 @@ export const education = z.strictObject({
   public_profile: id,
 })
 
-/** The head of a profile's page. */
+/** Header of a profile's page. */
 export const staffHero = z.strictObject({
   id,
   user: person,
@@ -50,21 +50,21 @@ export const staffHero = z.strictObject({
   about: z.string().nullable(),
 })
 
-/** What somebody is expert in. */
+/** Expertise of a staff member. */
 export const staffOverview = z.strictObject({
   id,
   expertise: z.string().nullable(),
   keywords: z.array(keyword),
 })
 
-/** Where somebody worked and learned, newest first. */
+/** CV of a staff member, newest entries first. */
 export const staffCv = z.strictObject({
   id,
   employment_entries: z.array(employment),
   education_entries: z.array(education),
 })
 
-/** A whole profile as its owner and superusers see it. */
+/** A complete profile for its owner and for superusers. */
 export const privateStaffProfile = z.strictObject({
   ...staffHero.shape,
   ...staffOverview.shape,
@@ -76,7 +76,7 @@ export const privateStaffProfile = z.strictObject({
   public_email_on: z.boolean(),
 })
 
-/** A whole profile as everybody sees it: its settings show the same constants for all. */
+/** A complete profile for the public: its settings are constants. */
 export const staffProfile = privateStaffProfile.extend({
   is_hidden: z.literal(false),
   custom_title: z.null(),

@@ -32,14 +32,17 @@ const everywhere = z.strictObject({
   expertise: z.string(),
 })
 
-/** A user as other users see them. When they last logged in is not told, so that no log-in makes it stale. */
+/**
+ * A user as other users see them. Without the time of the last log-in, so that a log-in makes no
+ * entry stale.
+ */
 export const user = everywhere.extend({
   old_pk: z.int().nullable(),
   groups: z.array(id),
   user_permissions: z.array(id),
 })
 
-/** A user as they see themselves. */
+/** A user's view of themselves. */
 export const me = everywhere.extend({
   title: z.string(),
   phone: z.string(),

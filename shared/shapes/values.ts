@@ -1,9 +1,9 @@
 import { z } from 'zod'
 
-/** The id of a row. */
+/** Id of a row. */
 export const id = z.int().positive()
 
-/** The path under which a stored file is served. */
+/** URL path of a stored file. */
 export const fileUrl = z.string().startsWith('/files/')
 
 /** An instant in Perth, with microseconds unless they are 0. */
@@ -17,7 +17,7 @@ export const utcTime = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.(?!00
 /** A day without a time. */
 export const calendarDate = z.iso.date()
 
-/** A page of a list, in the envelope that clients expect: `pageOf({ branches: z.array(branch) })`. */
+/** Returns the shape of one page of a list, such as `pageOf({ branches: z.array(branch) })`. */
 export const pageOf = <Items extends z.ZodRawShape>(items: Items) =>
   z.strictObject({
     ...items,
@@ -25,5 +25,5 @@ export const pageOf = <Items extends z.ZodRawShape>(items: Items) =>
     total_pages: z.int().nonnegative(),
   })
 
-/** A list without items. Not an empty tuple, which JSON Schema cannot express. */
+/** An empty list. It is no empty tuple, because JSON Schema cannot express one. */
 export const noItems = z.array(z.never()).max(0)
