@@ -8,8 +8,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
  * Parses the environment, once, at the top of `main.ts`. Nothing else reads `process.env`.
- * A variable that is set but empty counts as not set, as compose files write it.
- * @throws ConfigurationError that names every mistake, and no value.
+ * A variable that is set but empty counts as not set, because compose files write it so.
+ * @throws ConfigurationError that names every mistake, but no value.
  */
 export function parseConfig<S extends z.ZodType>(schema: S, environment: Environment): z.output<S> {
   const set = Object.entries(environment).filter(([, value]) => value !== '')
@@ -25,16 +25,16 @@ export function parseConfig<S extends z.ZodType>(schema: S, environment: Environ
   )
 }
 
-/** The bound of staleness where none is configured. */
+/** Default bound on staleness. */
 export const MAX_STALENESS_MS = 10_000
-/** Begins every key where none is configured. */
+/** Default prefix of every key. */
 export const CACHE_PREFIX = 'spms-api'
 
 export const port = z.coerce.number().int().min(0).max(65_535)
 export const wholeNumber = z.coerce.number().int().nonnegative()
 export const positiveNumber = z.coerce.number().int().positive()
 
-/** A text that a parser takes; what the parser has to say of another one becomes the message. */
+/** A text that `parse` accepts. Its ConfigurationError becomes the message for any other text. */
 const parsedBy = (parse: (text: string) => unknown) =>
   z.string().superRefine((text, context) => {
     try {
@@ -48,7 +48,10 @@ const parsedBy = (parse: (text: string) => unknown) =>
 export const databaseUrl = parsedBy(parseDatabaseUrl)
 export const redisUrl = parsedBy(parseRedisUrl)
 
-/** `pg` would read it where a URL says nothing; then TLS would depend on more than the URL. */
+/**
+ * Rejects a variable that `pg` would read for a missing URL parameter. TLS must depend on the URL
+ * only.
+ */
 export const notRead = (instead: string) =>
   z.undefined({ error: `is not read: write ${instead}` }).optional()
 
@@ -80,7 +83,7 @@ export const commonSettings = z.object({
     .meta({ description: 'Format of a log line.', otherwise: '`text` on a terminal, else `json`' }),
 })
 
-/** Redis, where it is needed. */
+/** Setting of the address of Redis. */
 export const redisSetting = redisUrl.describe(
   'One server (`redis://`, or `rediss://` with TLS), or the master that sentinels name: ' +
     '`redis-sentinel://[user:password@]host[:port][,host...][/database][?sentinelPassword=...]#master` ' +

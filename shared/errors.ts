@@ -1,6 +1,6 @@
 export { ConfigurationError } from '../db/errors.ts'
 
-/** The kinds of failure that a client may be told about, and the status each one is sent with. */
+/** Kinds of failures that clients are informed of, with the status of each. */
 const STATUS = {
   invalid: 400,
   unauthenticated: 401,
@@ -27,7 +27,7 @@ export interface PublicErrorExtras {
   readonly cause?: unknown
 }
 
-/** A failure that the client may be told about. Anything else that is thrown is a bug. */
+/** A failure that the client is informed of. Any other exception is a bug. */
 export class PublicError extends Error {
   override readonly name = 'PublicError'
   readonly code: PublicErrorCode
@@ -48,6 +48,6 @@ export class PublicError extends Error {
   }
 }
 
-/** `notFound('Profile', 5)` is a 404 that says `Profile 5 not found`. */
+/** Returns a 404 error: `notFound('Profile', 5)` has the detail `Profile 5 not found`. */
 export const notFound = (entity: string, id: string) =>
   new PublicError('not_found', `${entity} ${id} not found`)

@@ -1,17 +1,17 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 
-/** What is told by asking, at the moment of a scrape. Nothing at all is better than an old value. */
+/** Values that are read at the moment of a scrape. No value is better than an old one. */
 type Readings<L extends string> = Iterable<
   readonly [labels: Readonly<Record<L, string>>, value: number]
 >
 
-/** A counter for what happens with every request. */
+/** A counter for events that occur in every request. */
 export interface Tally {
-  /** The count of one combination of labels, in their order: add to its `n`. */
+  /** Returns the count of one combination of labels, in their order. Add to its `n`. */
   of(...values: readonly string[]): { n: number }
 }
 
-/** Makes the metrics of one registry. */
+/** Creates the metrics of one registry. */
 export interface Instruments {
   counter<L extends string = never>(
     name: string,
@@ -25,20 +25,28 @@ export interface Instruments {
     buckets: readonly number[],
     ...labelNames: readonly L[]
   ): Histogram<L>
-  /** Counts in plain numbers and tells them when it is asked: a tenth of what a counter costs. */
+  /**
+   * Creates a counter that adds plain numbers and exports them at a scrape. It costs a tenth of
+   * `counter`.
+   */
   tally(name: string, help: string, ...labelNames: readonly string[]): Tally
-  /** A gauge that is read when it is asked for. */
+  /** Creates a gauge that is read at a scrape. */
   reading<L extends string = never>(
     name: string,
     help: string,
     read: () => Readings<L>,
     ...labelNames: readonly L[]
   ): void
-  /** A counter whose sum somebody else keeps; `undefined` while they cannot be asked. */
+  /**
+   * Creates a counter of a sum that another system keeps; `undefined` while that system is
+   * unavailable.
+   */
   sum(name: string, help: string, read: () => number | undefined): void
 }
 
-/** Everything that is counted or measured is made here, so that no two metrics differ in form. */
+/**
+ * Creates the instruments of a registry. All metrics are made by them, so that they have one form.
+ */
 export function createInstruments(registry: Registry): Instruments {
   const registers = [registry]
   return {
@@ -79,7 +87,7 @@ export function createInstruments(registry: Registry): Instruments {
         registers: [],
         collect() {
           this.reset()
-          // Without labels a reset leaves a zero behind.
+          // Without labels, `reset` leaves a zero.
           if (labelNames.length === 0) this.remove()
           for (const [labels, value] of read()) this.set(labels, value)
         },
@@ -104,7 +112,7 @@ export function createInstruments(registry: Registry): Instruments {
   }
 }
 
-/** Labels are looked up one after the other: no text has to be made of them. */
+/** Labels are looked up one after another, so that no key has to be concatenated. */
 interface Node {
   n: number
   readonly next: Map<string, Node>

@@ -2,19 +2,19 @@ import type { Logger } from 'winston'
 import { ConfigurationError } from './errors.ts'
 
 export interface Service {
-  /** Aborted when the process has been asked to stop, and in any case before things are closed. */
+  /** Aborted when the process has been asked to stop, and always before resources are closed. */
   readonly stopping: AbortSignal
-  /** Keeps a resource for the life of the service, and says how it is closed. */
+  /** Keeps a resource until the service stops, and then closes it with `close`. */
   own<T>(resource: T, close: (resource: T) => unknown): T
 }
 
-/** How long what is running may take to end, once asked to. */
+/** Time that running work has to end after a request to stop. */
 export const GRACE_MS = 25_000
 const exitIfStuck = () => setTimeout(() => process.exit(1), GRACE_MS).unref()
 
 /**
- * Runs a process: `main` opens what it needs and returns when its work is over.
- * What it opened is then closed, newest first. The process ends because nothing is left open.
+ * Runs a process. `main` opens the resources that it needs and returns when its work is done. They are
+ * then closed, newest first. The process ends because nothing is left open.
  */
 export async function runService(
   logger: Logger,
@@ -23,7 +23,8 @@ export async function runService(
   const stop = new AbortController()
   const closers: (() => unknown)[] = []
 
-  // One Ctrl-C may arrive several times: from the terminal, from npm, from who started us.
+  // One Ctrl-C may send the signal several times: from the terminal, from npm, from the parent
+  // process.
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
       if (stop.signal.aborted) return
@@ -48,14 +49,14 @@ export async function runService(
     else logger.error('service failed', { error })
   }
 
-  // It may have ended by itself, or by an error, while something else still waits for this.
+  // `main` may have ended by itself or by an error while other work still waits for this signal.
   stop.abort()
   exitIfStuck()
   for (const close of closers.toReversed()) {
     try {
       await close()
     } catch (error) {
-      logger.error('a resource did not close', { error })
+      logger.error('could not close a resource', { error })
     }
   }
   logger.info('stopped')

@@ -8,12 +8,12 @@ export interface LogConfig {
   readonly format: (typeof LOG_FORMATS)[number]
 }
 
-/** For a reader at a terminal, or for a collector. */
+/** Returns `text` on a terminal, `json` for a log collector. */
 export const defaultLogFormat = (): LogConfig['format'] => (process.stdout.isTTY ? 'text' : 'json')
 
 /**
- * The process's logger, at `info` until `configureLogger` has the configuration.
- * `requestId` is asked at every line, so that what a request causes can be found by its id.
+ * Creates the logger of the process, at `info` until `configureLogger` applies the configuration.
+ * Calls `requestId` for every line, so that all lines of a request can be found by its id.
  */
 export function createLogger(
   service: string,
@@ -21,7 +21,7 @@ export function createLogger(
 ): Logger {
   const defaultMeta = {
     service,
-    // A getter is read when the line is logged; a format may run later, in another request.
+    // A getter is read when the line is logged. A format may run later, during another request.
     get requestId() {
       return requestId()
     },
@@ -29,13 +29,14 @@ export function createLogger(
   return winston.createLogger({
     level: 'info',
     defaultMeta,
-    // winston runs this one for disabled levels too, the transport's only for what is written.
+    // winston runs this format for disabled levels too, and that of the transport for written lines
+    // only.
     format: unchanged(),
     transports: new winston.transports.Console({ format: lineFormats[defaultLogFormat()] }),
   })
 }
 
-/** Applies what the environment asked for; children follow. */
+/** Applies the configuration of the environment, also to child loggers. */
 export function configureLogger(logger: Logger, { level, format }: LogConfig): void {
   logger.level = level
   for (const transport of logger.transports) transport.format = lineFormats[format]
@@ -53,8 +54,8 @@ const complete = winston.format((info) => {
 })
 
 /**
- * An allow-list: driver errors also carry values, such as the arguments of a failed AUTH or the
- * row that broke a constraint.
+ * Returns the fields of an error to log. It is an allow-list, because driver errors also carry values:
+ * the arguments of a failed AUTH, or the row that violated a constraint.
  */
 function describeError(error: Error): Record<string, unknown> {
   return {
@@ -90,7 +91,7 @@ const asText = winston.format.printf(({ time, service: _service, level, message,
   return [words.join(' '), ...stacks].join('\n')
 })
 
-/** Escapes control characters, so that no value can look like a line of its own. */
+/** Escapes control characters, so that no value can imitate a log line. */
 const onOneLine = (text: string) =>
   text.replaceAll(
     /[\p{Cc}\u2028\u2029]/gu,

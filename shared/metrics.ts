@@ -3,8 +3,8 @@ import { Registry } from 'prom-client'
 import { createInstruments } from './instruments.ts'
 
 /**
- * A registry with what every process tells of itself. The client library's own list has thirty
- * more, none of which anybody looks at, and some of which cost something.
+ * Creates a registry with the metrics of the process. They replace the default metrics of the client
+ * library: those are thirty more, rarely used, and some of them are expensive.
  */
 export function createRegistry(): Registry {
   const registry = new Registry()
@@ -34,7 +34,7 @@ export interface StatusServerOptions {
   readonly isReady: () => boolean
 }
 
-/** `/metrics`, `/livez` and `/readyz`, on a port of their own that no public route leads to. */
+/** Creates a server for `/metrics`, `/livez` and `/readyz`, on its own port without public routes. */
 export function createStatusServer({ registry, isReady }: StatusServerOptions): Server {
   return createServer((req, res) => {
     switch (req.url) {

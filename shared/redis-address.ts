@@ -1,14 +1,14 @@
 import { ConfigurationError } from './errors.ts'
 
-/** Where Redis is: one server, or the master that a group of sentinels names. */
+/** Address of Redis: one server, or the master that a group of sentinels reports. */
 export type RedisAddress = ServerAddress | SentinelAddress
 
 interface RedisLogin {
   readonly database: number
-  /** Of the servers. */
+  /** Login for the servers, not for the sentinels. */
   readonly username?: string
   readonly password?: string
-  /** For the servers and the sentinels. */
+  /** Applies to the servers and the sentinels. */
   readonly tls: boolean
 }
 
@@ -20,14 +20,14 @@ interface ServerAddress extends RedisLogin {
 
 export interface SentinelAddress extends RedisLogin {
   readonly kind: 'sentinel'
-  /** What the sentinels call the master. */
+  /** Name of the master in the configuration of the sentinels. */
   readonly master: string
   readonly sentinels: readonly { readonly host: string; readonly port: number }[]
-  /** The sentinels often have none. */
+  /** Often not needed. */
   readonly sentinelPassword?: string
 }
 
-/** How an address is written, for messages and documentation. */
+/** Syntax of an address, for messages and documentation. */
 const REDIS_URL_FORMS =
   'redis[s]://[user:password@]host[:port][/database] or redis[s]-sentinel://[user:password@]host[:port][,host...][/database][?sentinelPassword=...]#master'
 
@@ -38,7 +38,7 @@ const HOST = /^(?<host>\[[\da-f:.]+\]|[^:\s]+)(?::(?<port>\d{1,5}))?$/i
 const REDIS_PORT = 6379
 const SENTINEL_PORT = 26379
 
-/** Why a parameter that a driver takes is rejected here. */
+/** Hints for parameters that the driver accepts but this program rejects. */
 const HINTS: Readonly<Record<string, string>> = {
   keyPrefix: 'CACHE_PREFIX is the prefix of every key',
   db: 'write the database as the path',
@@ -48,9 +48,9 @@ const HINTS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Parses the address of a Redis. Every parameter that is not supported is rejected by name: the
- * driver has options that change which keys a command works on.
- * @throws ConfigurationError that says what is wrong, without any value that may be secret.
+ * Parses the address of a Redis. Rejects unsupported parameters by name, because some options of the
+ * driver change the keys of commands.
+ * @throws ConfigurationError that describes the mistake, but contains no value that may be secret.
  */
 export function parseRedisUrl(text: string): RedisAddress {
   const groups = URL_OF.exec(text)?.groups
@@ -60,7 +60,7 @@ export function parseRedisUrl(text: string): RedisAddress {
   const parameters = new URLSearchParams(query)
   for (const name of parameters.keys()) {
     if (isSentinel && name === 'sentinelPassword') continue
-    const hint = HINTS[name] ?? `supported is ${REDIS_URL_FORMS}`
+    const hint = HINTS[name] ?? `write ${REDIS_URL_FORMS}`
     throw new ConfigurationError(`the parameter ${JSON.stringify(name)} is not supported: ${hint}`)
   }
   const addresses = hosts.split(',').flatMap((part) => {

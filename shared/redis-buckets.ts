@@ -3,28 +3,28 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { attemptKey } from './cache/key.ts'
 import type { Redis } from './redis.ts'
 
-/** A token bucket, and its limits. */
+/** A token bucket and its limits. */
 export interface Bucket {
   readonly name: string
-  /** How many tokens return each second. */
+  /** Tokens added per second. */
   readonly perS: number
-  /** How many there are at most, and at first. */
+  /** Largest and initial number of tokens. */
   readonly burst: number
 }
 
-/** Token buckets that all API processes share. */
+/** Token buckets shared by all API processes. */
 export interface SharedBuckets {
   /**
-   * Takes a token of each, or none. Answers 0, or the milliseconds until the first that lacks one has
-   * one; `null` where Redis does not answer in time.
+   * Takes one token from each bucket, or none from any. Returns 0 on success, else the milliseconds until
+   * the first empty bucket has a token; `null` if Redis does not answer in time.
    */
   take(buckets: readonly Bucket[]): Promise<number | null>
-  /** Returns tokens that were taken for nothing. */
+  /** Returns tokens that were taken for an operation that did not happen. */
   giveBack(buckets: readonly Bucket[]): void
 }
 
 export interface SharedBucketsOptions {
-  /** Of every key. */
+  /** Prefix of every key. */
   readonly prefix: string
   /** Names of buckets, such as names of users, are stored under an HMAC with this key. */
   readonly secret: string
@@ -34,8 +34,8 @@ export interface SharedBucketsOptions {
 const TIMEOUT_MS = 200
 
 /**
- * KEYS the buckets; ARGV `take` or `give`, then per second and burst of each. A bucket that is full
- * again has expired, and a value of another program counts as a full bucket. Time is that of Redis.
+ * KEYS: buckets. ARGV: `take` or `give`, then rate and burst of each bucket. A full bucket expires, and a
+ * value that another program wrote counts as a full bucket. Time is that of Redis.
  */
 const BUCKETS = `
 local time = redis.call('TIME')
@@ -68,7 +68,7 @@ interface Scripted {
   takeTokens(count: number, ...keysAndArguments: (string | number)[]): Promise<number>
 }
 
-/** Keeps token buckets in Redis. */
+/** Creates token buckets in Redis. */
 export function createSharedBuckets(
   redis: Redis,
   { prefix, secret, timeoutMs = TIMEOUT_MS }: SharedBucketsOptions,
@@ -88,14 +88,14 @@ export function createSharedBuckets(
 
   return {
     async take(buckets) {
-      const inTime = new AbortController()
-      const late = sleep(timeoutMs, null, { signal: inTime.signal }).catch(() => null)
+      const timer = new AbortController()
+      const timedOut = sleep(timeoutMs, null, { signal: timer.signal }).catch(() => null)
       try {
-        return await Promise.race([run('take', buckets), late])
+        return await Promise.race([run('take', buckets), timedOut])
       } catch {
         return null
       } finally {
-        inTime.abort()
+        timer.abort()
       }
     },
 

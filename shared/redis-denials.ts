@@ -1,7 +1,10 @@
 import type { Logger } from 'winston'
 import { isDenial } from './redis-replies.ts'
 
-/** Logs each command that Redis does not permit, once, with what grants it. Other errors it leaves alone. */
+/**
+ * Returns a function that logs each command that Redis denies, once, with its remedy. Ignores other
+ * errors.
+ */
 export function createDenialLog(logger: Pick<Logger, 'error'>): (error: unknown) => void {
   const logged = new Set<string>()
   return (error) => {
@@ -12,17 +15,17 @@ export function createDenialLog(logger: Pick<Logger, 'error'>): (error: unknown)
     logger.error('Redis does not permit a command', {
       command: what,
       reason: error.message,
-      remedy: `${remedy}; npm run spms -- doctor lists all that is missing`,
+      remedy: `${remedy}; npm run spms -- doctor lists all missing permissions`,
     })
   }
 }
 
-/** Older servers do not say which command of a script it was. */
+/** Extracts command and user. Older servers do not name the command that a script ran. */
 function describeDenial(message: string): { readonly what: string; readonly remedy: string } {
   const [, command] = /the '([\w|-]+)' command/.exec(message) ?? []
   const [, user = '<user>'] = /User (\S+) has no permissions/.exec(message) ?? []
   if (command !== undefined) return { what: command, remedy: `ACL SETUSER ${user} +${command}` }
   return /\bkeys?\b/.test(message)
     ? { what: 'keys', remedy: `ACL SETUSER ${user} ~<prefix>/*` }
-    : { what: 'script', remedy: `ACL SETUSER ${user} with the commands of our scripts` }
+    : { what: 'script', remedy: `ACL SETUSER ${user} with the commands of the scripts` }
 }

@@ -1,15 +1,15 @@
 import type { Redis } from './redis.ts'
 
-/** How full a Redis is. */
+/** Memory use of a Redis. */
 export interface RedisUsage {
   readonly usedBytes: number
-  /** 0: as much as the machine has. */
+  /** 0: no limit but the memory of the machine. */
   readonly maxBytes: number
-  /** Entries that had to make room since it was started. */
+  /** Keys that were evicted since the server started. */
   readonly evictedKeys: number
 }
 
-/** Asks a Redis how full it is. */
+/** Reads the memory use of a Redis. */
 export async function findRedisUsage(redis: Redis): Promise<RedisUsage> {
   const [memory, stats] = await Promise.all([redis.info('memory'), redis.info('stats')])
   return {
@@ -21,6 +21,6 @@ export async function findRedisUsage(redis: Redis): Promise<RedisUsage> {
 
 function numberIn(info: string, field: string): number {
   const found = new RegExp(`^${field}:(\\d+)`, 'm').exec(info)
-  if (!found) throw new Error(`Redis does not tell its ${field}`)
+  if (!found) throw new Error(`INFO of Redis lacks ${field}`)
   return Number(found[1])
 }

@@ -6,11 +6,14 @@ export type { Redis } from 'ioredis'
 export interface OpenRedisOptions {
   /** Shown in `CLIENT LIST`. */
   readonly name: string
-  /** How long one command may take; it may still run later, so a late write proves nothing. */
+  /** Time-out of one command. The command may still run later, so a late write proves nothing. */
   readonly commandTimeoutMs?: number
-  /** Keeps the connection when a replica rejects a write; by default it reconnects, as after a failover. */
+  /**
+   * Keeps the connection if a replica rejects a write. By default it reconnects, as after a
+   * failover.
+   */
   readonly staysOnReplica?: boolean
-  /** Told of each change of state, not of each attempt. */
+  /** Called at each change of state, not at each attempt to connect. */
   readonly onState: (state: RedisState, error?: Error) => void
 }
 
@@ -20,12 +23,12 @@ const COMMAND_TIMEOUT_MS = 50
 const CONNECT_TIMEOUT_MS = 1_000
 const RETRY_MIN_MS = 50
 const RETRY_MAX_MS = 1_000
-/** A connection on which nothing comes back this long after a command timed out is given up. */
+/** A connection is closed if it receives nothing for this long after a command timed out. */
 const SILENCE_MS = 2_000
 
 /**
- * Connects in the background and for ever; it returns at once, also while Redis is away.
- * While it is away commands fail at once: none waits in a queue, none is sent a second time.
+ * Connects in the background, with unlimited retries. Returns at once, also while Redis is unavailable.
+ * Commands then fail at once: none is queued, and none is sent again.
  * @throws ConfigurationError for an address that `parseRedisUrl` rejects.
  */
 export function openRedis(
@@ -43,30 +46,30 @@ export function openRedis(
     commandTimeout: commandTimeoutMs,
     socketTimeout: commandTimeoutMs + SILENCE_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
-    // Read by ioredis but not declared: how long a silent peer may take to say goodbye.
+    // Read by ioredis but not declared: how long it waits for the peer to close the connection.
     disconnectTimeout: RETRY_MIN_MS,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     retryStrategy: retryDelayMs,
-    // A failover left us on a replica.
+    // After a failover the connection may lead to a replica.
     reconnectOnError: (error: Error) => !staysOnReplica && error.message.startsWith('READONLY'),
   } as const
   const redis = new Redis({ ...options, ...addressOptions(parseRedisUrl(url)) })
 
   let state: RedisState | undefined
   let lastError: Error | undefined
-  const become = (next: RedisState) => {
+  const setState = (next: RedisState) => {
     if (next === state || state === 'unsupported') return
     state = next
     if (next === 'up') lastError = undefined
     onState(next, lastError)
   }
 
-  // The scripts take keys of many slots, which a Cluster refuses.
+  // The scripts use keys of several slots, which a Cluster rejects.
   const rejectCluster = () => {
     lastError = new Error('Redis Cluster is not supported')
-    become('unsupported')
+    setState('unsupported')
     redis.disconnect()
   }
 
@@ -74,23 +77,23 @@ export function openRedis(
     lastError = explainRedisError(error)
   })
   redis.on('close', () => {
-    // `end` is our own doing: nobody needs to be told.
-    if (redis.status !== 'end') become('down')
+    // `end` means that this process closed the connection, which is no failure.
+    if (redis.status !== 'end') setState('down')
   })
   redis.on('ready', () => {
     redis.info('cluster').then(
-      (info) => (info.includes('cluster_enabled:1') ? rejectCluster() : become('up')),
-      // Not permitted, or gone again; the latter is followed by `close`.
-      () => become(redis.status === 'ready' ? 'up' : 'down'),
+      (info) => (info.includes('cluster_enabled:1') ? rejectCluster() : setState('up')),
+      // INFO is not permitted, or the connection is lost again. A `close` event follows the latter.
+      () => setState(redis.status === 'ready' ? 'up' : 'down'),
     )
   })
   return redis
 }
 
 /**
- * To be called before a command: all commands of one turn of the event loop then leave in one write,
- * which is most of what a command costs. None waits for longer by it: no answer can be read before
- * the turn is over. Each still has a reply, or an error, of its own.
+ * Returns a function to call before a command: all commands of one turn of the event loop are then sent
+ * in one write, which is most of a command's cost. No command waits longer, because no reply can be
+ * read before the turn ends. Each command still has its own reply or error.
  */
 export function createGathering(redis: Redis): () => void {
   let isGathering = false
@@ -106,7 +109,10 @@ export function createGathering(redis: Redis): () => void {
   }
 }
 
-/** With sentinels the master is asked for before every connection, and its connections end when another is elected. */
+/**
+ * With sentinels, each connection first requests the master, and ends when another master is
+ * elected.
+ */
 function addressOptions(address: RedisAddress) {
   const { database, username, password, tls } = address
   const login = {
@@ -132,13 +138,16 @@ function addressOptions(address: RedisAddress) {
   } satisfies RedisOptions
 }
 
-/** Longer after every failure, and never in step with the other processes. */
+/**
+ * Returns a delay that grows with every failure. It is random, so that processes do not retry
+ * together.
+ */
 function retryDelayMs(attempt: number): number {
   const ceilingMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(attempt, 10))
   return ceilingMs * (0.5 + Math.random() / 2)
 }
 
-/** Says which setting is missing where the certificate of Redis cannot be verified. */
+/** Adds a remedy to an error if the certificate of Redis cannot be verified. */
 export function explainRedisError(error: Error): Error {
   const code = 'code' in error ? String(error.code) : ''
   if (!/^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(VERIFY|GET_ISSUER))/.test(code)) return error

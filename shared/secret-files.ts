@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs'
 import type { Environment } from './config.ts'
 import { ConfigurationError } from './errors.ts'
 
-/** Settings with secrets in them. */
+/** Settings that contain secrets. */
 export const SECRETS = ['DATABASE_URL', 'REDIS_URL', 'SESSION_SECRETS'] as const
 
 /**
- * Adds the settings that are given as files, as container platforms mount secrets: the content of the
- * file that `DATABASE_URL_FILE` names becomes `DATABASE_URL`. A line break at its end is dropped.
+ * Adds the settings that are given as files, as container platforms mount secrets. The content of the
+ * file in `DATABASE_URL_FILE` becomes `DATABASE_URL`, without a line break at its end.
  * @throws ConfigurationError for a file that cannot be read, and for a setting that is given twice.
  */
 export function withSecretFiles(environment: Environment): Environment {

@@ -4,15 +4,15 @@ import { ConfigurationError } from './errors.ts'
 
 export interface ListenOptions {
   readonly host: string
-  /** 0 takes any free port. */
+  /** 0 selects a free port. */
   readonly port: number
-  /** The setting to name when the port is taken. */
+  /** Name of the setting, for the message if the port is taken. */
   readonly setting: string
 }
 
 /**
- * Makes a server listen, and answers the port.
- * @throws ConfigurationError when the address cannot be had.
+ * Makes a server listen, and returns the port.
+ * @throws ConfigurationError if the server cannot listen on the address.
  */
 export function listen(server: Server, { host, port, setting }: ListenOptions): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -29,7 +29,7 @@ export function listen(server: Server, { host, port, setting }: ListenOptions): 
   })
 }
 
-/** The port of a server that listens on one. */
+/** Returns the port of a server that listens. @throws Error if it has none. */
 export function portOf(server: Server): number {
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the server has no port')
@@ -38,10 +38,13 @@ export function portOf(server: Server): number {
 
 const IDLE_SWEEP_MS = 50
 
-/** Accepts no more, lets running requests finish, and closes connections as they fall idle. */
+/**
+ * Accepts no new connections, lets running requests finish, and closes connections when they are
+ * idle.
+ */
 export function closeServer(server: HttpServer): Promise<void> {
   server.prependListener('request', (_req, res) => res.setHeader('Connection', 'close'))
-  // A keep-alive connection that was busy when `close` ran would otherwise stay for its time-out.
+  // A keep-alive connection that was busy when `close` ran would otherwise stay until its time-out.
   const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS)
   return new Promise((resolve) => {
     server.close(() => {

@@ -1,12 +1,15 @@
 import { createHash, createHmac } from 'node:crypto'
 
-/** A secret that signs sessions, and the short name under which a session says which one it was. */
+/** A secret that signs sessions, and the short id by which a session names it. */
 export interface SessionKey {
   readonly id: string
   readonly secret: Buffer
 }
 
-/** The first signs; all verify, so that a secret can be replaced without ending sessions. */
+/**
+ * Returns the keys of secrets. The first signs; all verify, so that secrets can be rotated without
+ * ending sessions.
+ */
 export function sessionKeys(secrets: readonly string[]): readonly SessionKey[] {
   return secrets.map((secret) => ({
     id: createHash('sha256').update(`spms session key\n${secret}`).digest('base64url').slice(0, 8),
@@ -14,17 +17,17 @@ export function sessionKeys(secrets: readonly string[]): readonly SessionKey[] {
   }))
 }
 
-/** What a session was opened with. */
+/** State of a user when a session was opened. */
 export interface SessionGround {
   readonly userId: string
   readonly passwordHash: string
-  /** Of `findSessionRevocations`. */
+  /** From `findSessionRevocations`. */
   readonly epoch: string
 }
 
 /**
- * Stands for a password hash where the hash itself must not be: it changes with the password and with
- * each revocation of all sessions, and without the secret nothing can be learned from it.
+ * Returns a fingerprint for places where the password hash itself must not be stored. It changes with the
+ * password and with each revocation of all sessions. Without the secret it reveals nothing of the hash.
  */
 export function fingerprint(
   key: SessionKey,

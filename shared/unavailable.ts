@@ -12,14 +12,14 @@ const SYSTEM_CODES = new Set([
   'ETIMEDOUT',
 ])
 
-/** What pg says without a code when a connection was not to be had, or was lost. */
+/** Messages of pg, without a code, for a connection that failed or was lost. */
 const MESSAGES =
   /^(timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error|Client was closed)/
 
-/** Whether a query failed because Postgres could not do it now: another time it may succeed. */
+/** Returns whether a query failed because Postgres is unavailable: a later attempt may succeed. */
 export const isUnavailable = (error: unknown): boolean => reasonOf(error) !== undefined
 
-/** What a client is told of such a failure; undefined for any other. */
+/** Returns the message for clients about such a failure; `undefined` for any other error. */
 export function unavailableMessage(error: unknown): string | undefined {
   const reason = reasonOf(error)
   return reason && transienceMessage(reason)
