@@ -2,60 +2,60 @@ import type pg from 'pg'
 import { identifier } from './quote.ts'
 import { CALLED_BY_TRIGGERS } from './shared-functions.ts'
 
-/** A trigger of ours as the catalog has it. */
+/** An invalidation trigger as the catalog describes it. */
 export interface CatalogTrigger {
   readonly name: string
-  /** `A` fires always; anything else may be silent. */
+  /** `pg_trigger.tgenabled`: `A` always fires; with any other value the trigger may not fire. */
   readonly enabled: string
-  /** `pg_trigger.tgtype`: 4 insert, 8 delete, 16 update, 32 truncate, each after and for each statement. */
+  /** `pg_trigger.tgtype`: 4 insert, 8 delete, 16 update, 32 truncate; all AFTER, FOR EACH STATEMENT. */
   readonly type: number
-  /** False when a condition or a column list keeps it from firing. */
+  /** False if a WHEN condition or a column list limits when it fires. */
   readonly unconditional: boolean
   readonly function: string
   readonly args: string
-  /** Of the function's body. */
+  /** SHA-256 of the function's body, in hex. */
   readonly sha256: string
-  /** Runs with the owner's rights and finds nothing but built-in objects by bare names. */
+  /** Whether the function is SECURITY DEFINER with the search path `pg_catalog, pg_temp`. */
   readonly hasSafeSearchPath: boolean
 }
 
-/** A column as the catalog has it. */
+/** A column as the catalog describes it. */
 interface CatalogColumn {
   readonly name: string
-  /** `pg_type.typname`, after its schema unless it is a built-in type. */
+  /** `pg_type.typname`, qualified with its schema unless it is a built-in type. */
   readonly type: string
-  /** Computed when it is read: a trigger does not see it. */
+  /** A virtual generated column: triggers cannot read its value. */
   readonly virtual: boolean
 }
 
-/** One table as the catalog has it: all that decides whether its changes are logged. */
+/** One table as the catalog describes it: everything that affects whether its changes are logged. */
 export interface CatalogTable {
   /** `pg_class.relkind` */
   readonly kind: string
   /** A partition, or a child by inheritance. */
   readonly isChild: boolean
   readonly hasChildren: boolean
-  /** `pg_class.relhassubclass`: it has children, or had some since it was last analysed. */
+  /** `pg_class.relhassubclass`: it has children, or had some since the last ANALYZE. */
   readonly hadChildren: boolean
   readonly rowSecurity: boolean
-  /** A subscription writes to it. */
+  /** Whether a logical replication subscription writes to it. */
   readonly subscribed: boolean
   readonly columns: readonly CatalogColumn[]
   readonly primaryKey: readonly string[]
   readonly triggers: readonly CatalogTrigger[]
-  /** Differs after any change of the above, also one that was undone. */
+  /** Differs after any change of the fields above, even one that was undone. */
   readonly fingerprint: string
 }
 
 /**
- * Reads the catalog's rows of some tables, as installation and drift scan judge them. Tables that
- * are not there are left out. What is known already is not read again under the same fingerprint:
- * most of the time goes into texts, and a scan comes every two seconds.
+ * Reads the catalog entries of some tables, for `install` and the drift scan. Skips tables that do
+ * not exist. A table whose fingerprint is the same as in `known` is not read again: most of the time
+ * goes into reading texts, and the drift scan runs every two seconds.
  *
- * The `xmin` of catalog rows is part of the fingerprint: what was changed and changed back between
- * two scans is the same in every other column. (VACUUM and ANALYZE leave it alone.) Each of these
- * changes takes a lock that no writer's transaction shares, so where a scan finds all in order, no
- * unseen change is still uncommitted.
+ * The fingerprint includes the `xmin` of catalog rows, since a change that was undone between two
+ * scans leaves no other trace. VACUUM and ANALYZE do not change that `xmin`. Each such change takes a
+ * lock that conflicts with writers. So if a scan finds no damage, no uncommitted transaction has
+ * unlogged changes.
  */
 export async function readCatalog(
   client: pg.ClientBase,
@@ -63,7 +63,7 @@ export async function readCatalog(
   known: (name: string) => CatalogTable | undefined = () => undefined,
 ): Promise<ReadonlyMap<string, CatalogTable>> {
   const { rows } = await client.query<CatalogRow>(
-    // Texts, since JSON of other types costs ten times as much; one array for each column.
+    // Values are cast to text: JSON of other types takes ten times as long. One array per column.
     {
       name: 'invalidation-catalog',
       text: `with found as materialized (
@@ -137,7 +137,7 @@ export async function readCatalog(
   )
 }
 
-/** The last three are null where they are known. */
+/** The last three are null if the fingerprint is known. */
 interface CatalogRow extends Omit<CatalogTable, 'columns' | 'primaryKey' | 'triggers'> {
   readonly name: string
   readonly columns: readonly (readonly [name: string, type: string, generated: string])[] | null
@@ -146,8 +146,8 @@ interface CatalogRow extends Omit<CatalogTable, 'columns' | 'primaryKey' | 'trig
 }
 
 /**
- * What is wrong with the log itself, for every table alike: rows of it that somebody would not see,
- * and rights that a trigger needs when it writes. Empty where all is well.
+ * Returns the problems of the event log itself, which affect every table: events that a reader might
+ * not see, and privileges that the functions lack. Empty if there are none.
  */
 export async function readLogProblems(client: pg.ClientBase): Promise<readonly string[]> {
   const { rows } = await client.query<{ problem: string }>({
@@ -188,7 +188,7 @@ export async function readLogProblems(client: pg.ClientBase): Promise<readonly s
        where p.pronamespace = to_regnamespace('invalidation') and p.proname = any ($1)
          and not has_function_privilege(w.oid, p.oid, 'execute')
      union all
-     select format('%s, who reads the incarnation for everybody, lacks select on it: nothing is cached', pg_get_userbyid(v.relowner))
+     select format('%s, the owner of invalidation.current_incarnation, lacks select on invalidation.incarnation: nothing is cached', pg_get_userbyid(v.relowner))
        from pg_class v join ours o on o.relname = 'incarnation'
        where v.oid = to_regclass('invalidation.current_incarnation') and not has_table_privilege(v.relowner, o.oid, 'select')
      union all

@@ -7,25 +7,25 @@ import { sharedBodies } from './shared-functions.ts'
 import { tableTriggers } from './triggers.ts'
 import { environmentalProblems, tableProblems } from './watchable.ts'
 
-/** How one watched table stands in the catalog. */
+/** The state of one watched table in the catalog. */
 export interface TableState {
-  /** Whether it has exactly the triggers that its rules ask for, all of them firing always. */
+  /** Whether it has exactly the triggers that its rules require, all ENABLE ALWAYS. */
   readonly isIntact: boolean
-  /** The rules that its triggers do follow: earlier ones, while an install waits for its turn. */
+  /** The definition that its triggers implement: an earlier one while an install waits for locks. */
   readonly follows: InstalledTable | null
   /**
-   * Differs after anything that may have let a change pass unseen: a trigger or function that was
-   * touched, even if it was put back, and a table that was renamed, rewritten or redefined.
+   * Differs after anything that may have left a change unlogged: a change of a trigger or function,
+   * even an undone one, and a table that was renamed, rewritten or redefined.
    */
   readonly fingerprint: string
   readonly found: CatalogTable | undefined
-  /** Why its changes may go unlogged, or reads of it be filtered, whatever its triggers are. */
+  /** Reasons other than its triggers for which changes may go unlogged or reads be filtered. */
   readonly problems: readonly Problem[]
 }
 
 const TYPE_OF = { insert: 4, delete: 8, update: 16, truncate: 32 } as const
 
-/** Compares some tables and their triggers with the rules that they should follow. */
+/** Compares some tables and their triggers with the rules that they should implement. */
 export async function scanTables(
   client: pg.ClientBase,
   tables: readonly InstalledTable[],
@@ -53,7 +53,7 @@ export async function scanTables(
   )
 }
 
-/** Triggers pair the rows of an update by the primary key that they were made for. */
+/** Triggers match old and new rows by the primary key at the time of installation. */
 function primaryKeyProblem(
   found: CatalogTable | undefined,
   follows: InstalledTable | null,
@@ -87,7 +87,7 @@ interface ExpectedTrigger {
   readonly sha256: string
 }
 
-/** The one trigger function that all tables share. */
+/** The only trigger function that all tables share. */
 const LOG_TRUNCATE = 'invalidation.log_truncate'
 
 function expectedTriggers(table: InstalledTable): readonly ExpectedTrigger[] {
@@ -109,5 +109,5 @@ function expectedTriggers(table: InstalledTable): readonly ExpectedTrigger[] {
   return expected
 }
 
-/** A scan comes every two seconds, and the same tables with it. */
+/** Expected triggers by table: the drift scan checks the same tables every two seconds. */
 const compiled = new WeakMap<InstalledTable, readonly ExpectedTrigger[]>()

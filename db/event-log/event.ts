@@ -1,21 +1,24 @@
-/** What one statement changed in one table, as the log has it. */
+/** A row of the event log: the changes of one statement in one table. */
 export interface Event {
   readonly version: number
   readonly tableId: number
   /** I U D; T truncate, B bulk, X trigger fault, F flush on demand. */
   readonly op: 'I' | 'U' | 'D' | 'T' | 'B' | 'X' | 'F'
-  /** Bit n: the n-th watched column of that version's table. All ones is -1. */
+  /** Bit n: the n-th watched column of the table in that version. -1 means all columns. */
   readonly changed: bigint
-  /** Values of the key columns, one array per row; for F the pattern alone. */
+  /** Values of the key columns, one array per row; for F only the pattern. */
   readonly keys: readonly (readonly (string | null)[])[] | readonly string[] | null
   /** Server clock in milliseconds since the epoch; for lag metrics only. */
   readonly atMs: number
 }
 
-/** Channel of the doorbell; the payload is always empty. */
+/** NOTIFY channel for wake-ups; the payload of a wake-up is empty. */
 export const NOTIFY_CHANNEL = 'invalidation'
 
-/** Class of our advisory locks in this database, and the objects in it. Owner locks have classes of their own. */
+/** Class id of the event log's advisory locks. Locks on the ownership of resources use other classes. */
 export const LOCK_CLASS = 1_397_771_603
-/** Every worker session shares `invalidator`; a command that must not run beside one takes it alone. */
+/**
+ * Object ids of these locks. Every worker session holds `invalidator` in shared mode; a command that
+ * must not run beside an invalidator takes it exclusively.
+ */
 export const LOCK = { sleep: 0, install: 1, pruning: 2, invalidator: 10 } as const

@@ -1,7 +1,8 @@
--- The functions that every installation shares. Replaced by an install that finds them different.
+-- The functions that all installed tables share. `install` replaces them if their bodies differ.
 
--- Wakes a sleeping invalidator. Called only when one sleeps. A transaction that notified cannot be
--- prepared, and NOTIFY fails when its queue is full: in both cases the invalidator polls instead.
+-- Wakes the idle invalidator with a NOTIFY. Called only when an invalidator is idle. NOTIFY prevents
+-- PREPARE TRANSACTION and fails when its queue is full. In both cases the function does nothing, and
+-- the invalidator finds the event when it polls.
 create or replace function invalidation.notify() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -14,8 +15,8 @@ begin
 end
 $$;
 
--- Whoever sleeps holds the bell alone. Whoever gets it here, shared and to the end of its
--- transaction, keeps everybody awake until its commit can be seen.
+-- An idle invalidator holds the sleep lock exclusively. A writer that gets the lock in shared mode
+-- keeps it until its transaction ends, so no invalidator becomes idle before the commit is visible.
 create or replace function invalidation.notify_if_idle() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -25,7 +26,7 @@ begin
 end
 $$;
 
--- Arguments: version, table id.
+-- The trigger function for TRUNCATE. Arguments: version of the rules, table id.
 create or replace function invalidation.log_truncate() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -37,7 +38,7 @@ begin
 end
 $$;
 
--- Forgets every entry of a resource ('staff:profile') or of a key pattern ('project:*').
+-- Flushes a resource ('staff:profile') or the entries of a key pattern ('project:*').
 create or replace function invalidation.flush(pattern text) returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
@@ -48,8 +49,8 @@ begin
 end
 $$;
 
--- Begins a new life of this database, unless the one that is written down is still going on. Of
--- several who find that at once, one begins it and the others wait for that. Only on a primary.
+-- Begins a new incarnation of this database unless the recorded one is still current. Of concurrent
+-- callers, one begins the incarnation and the others wait for it. Works only on a primary.
 create or replace function invalidation.begin_incarnation() returns void
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 declare
@@ -60,7 +61,7 @@ begin
          pg_postmaster_start_time()
     into strict observed
     from pg_control_system() c, pg_database d where d.datname = current_database();
-  -- A life that goes on needs no right to write.
+  -- No write if the incarnation is current, so a read-only transaction may call this.
   perform from invalidation.incarnation i
     where (i.system, i.database, i.database_row, i.timeline, i.postmaster_started_at)
           is not distinct from
@@ -77,8 +78,8 @@ begin
 end
 $$;
 
--- Triggers run with the owner's rights, so writers need no grants; nobody else may call these. What
--- triggers call is the exception: the owner must not lose that right with a change of owners. It can be
--- called only by roles with USAGE on the schema, and does no more than a NOTIFY.
+-- Trigger functions run with the rights of their owner, so writers need no grants. Other roles may not
+-- call them. The two functions that triggers call are granted to PUBLIC, so that a change of owner
+-- cannot revoke them. Only roles with USAGE on the schema can call them, and they only send a NOTIFY.
 revoke all on all functions in schema invalidation from public;
 grant execute on function invalidation.notify(), invalidation.notify_if_idle() to public;

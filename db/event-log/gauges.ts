@@ -1,34 +1,34 @@
 import { inTransaction } from '../connection.ts'
 import type { Snapshot } from './snapshot.ts'
 
-/** How full the event log and the queue of notifications are. */
+/** Sizes of the event log and of the NOTIFY queue. */
 export interface Gauges {
-  /** Committed after a snapshot, as far as they were counted; `null` without a snapshot. */
+  /** Events committed after the snapshot, counted up to a limit; `null` without a snapshot. */
   readonly waiting: number | null
   readonly bytes: number
-  /** How long ago the first event that is still there was logged; 0 for an empty log. */
+  /** Age of the oldest event in the log, in seconds; 0 for an empty log. */
   readonly oldestS: number
-  /** 1 is full: then whoever commits a notification fails. */
+  /** From 0 to 1. At 1 the queue is full, and every transaction that notifies fails. */
   readonly notifyQueueUsage: number
 }
 
 export interface GaugesOptions {
   readonly url: string
   readonly applicationName: string
-  /** Where the resource stands that is furthest behind. */
+  /** The cursor of the resource that is furthest behind. */
   readonly since: Snapshot | null
 }
 
-/** More is as bad, and need not be counted. */
+/** A higher count gives no more information, and takes longer. */
 const COUNT_UP_TO = 100_000
 const TIMEOUT_MS = 3_000
 
-/** Reads them on a connection of its own, so that nobody else waits for it. */
+/** Reads the gauges on a separate connection, so that it delays no other query. */
 export async function readGauges(options: GaugesOptions): Promise<Gauges> {
   const { url, applicationName, since } = options
   const connection = { applicationName, connectTimeoutMs: TIMEOUT_MS, queryTimeoutMs: TIMEOUT_MS }
   return inTransaction(url, connection, async (client) => {
-    // The ring has no statistics worth the name.
+    // Segments are truncated often, so planner statistics are useless.
     await client.query(
       `set local enable_seqscan = off; set local statement_timeout = ${TIMEOUT_MS}`,
     )

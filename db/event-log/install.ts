@@ -17,23 +17,23 @@ import { environmentalProblems, type WatchableTable, watchableTable } from './wa
 export interface InstallReport {
   readonly version: number
   readonly tables: number
-  /** The tables whose triggers were made, repaired or removed. */
+  /** The tables whose triggers were created, repaired or removed. */
   readonly changed: readonly string[]
-  /** Why some of the tables will not be cached all the same; for an operator to put right. */
+  /** Reasons for which data of some tables will not be cached, for an operator to fix. */
   readonly warnings: readonly string[]
 }
 
 export interface InstallOptions {
-  /** Receives the SQL instead of the database: for a DBA to read and run. */
+  /** Receives the SQL instead of the database, for a DBA to read and run. */
   readonly print?: (sql: string) => void
 }
 
 /**
- * Adds the schema `invalidation` and the triggers to a database, or repairs them, or adds what this
- * build wants watched to what others do. Touches nothing that is right already; safe to repeat, to
- * run twice at once, and on a live system: one table per transaction, and it waits for nobody long.
+ * Creates or repairs the schema `invalidation` and the triggers, and adds the tables and columns that
+ * this build watches to those of other builds. Changes only what differs. Safe to repeat, to run
+ * concurrently and on a live system: it changes one table per transaction, with a short lock timeout.
  *
- * @throws ConfigurationError for a table or column that is missing or cannot be watched.
+ * @throws ConfigurationError if a table or column is missing or cannot be watched.
  */
 export async function install(
   url: string,
@@ -42,7 +42,7 @@ export async function install(
 ): Promise<InstallReport> {
   await using installer = await openInstaller(url)
   const { client } = installer
-  // Whoever runs it later may have another search path.
+  // The DBA's session may have another search path.
   const run = print
     ? (sql: string) =>
         Promise.resolve(print(`begin;\n${localSettingsSql(url)};\n${sql}\ncommit;\n`))
@@ -57,8 +57,9 @@ export async function install(
   const tables = numbered(await watchable(client, wanted, known.others), known)
   const isNew = !isSame(tables, known.tables)
   const version = isNew ? known.version + 1 : known.version
-  // What is found damaged is made again under a lock, also where a shared function was the damage:
-  // no lock is taken to replace that, and a writer may still be running the old one.
+  // Scanned before the shared functions are replaced, so that a damaged shared function also counts as
+  // damage of its tables. Replacing a function takes no lock, and a writer may still run the old one;
+  // recreating the triggers locks the table.
   const states = await scanTables(client, tables)
   if (!(await areSharedFunctionsIntact(client))) await run(sharedFunctionsSql)
   await run(registerSql(wanted, tables, isNew ? version : null))
@@ -77,7 +78,7 @@ export async function install(
   return { version, tables: tables.length, changed, warnings }
 }
 
-/** What surrounds the tables may change at any time, so it does not keep them from being installed. */
+/** Problems that can be fixed at any time do not prevent an installation; they become warnings. */
 async function readWarnings(
   client: pg.ClientBase,
   tables: readonly InstalledTable[],
@@ -90,7 +91,7 @@ async function readWarnings(
   return [...(await readLogProblems(client)), ...problems.map(({ text }) => text)]
 }
 
-/** What was installed before, and what other builds want that still run. */
+/** The previous installation, and the definitions of builds that are not retired. */
 interface Known {
   readonly hasSchema: boolean
   readonly version: number
@@ -127,7 +128,7 @@ async function readKnown(client: pg.ClientBase): Promise<Known> {
   }
 }
 
-/** What this build wants must be there. What only another wants may have been dropped since. */
+/** Requires the tables of this build. Skips those that only other builds watch if they were dropped. */
 async function watchable(
   client: pg.ClientBase,
   wanted: RulesDefinition,
@@ -141,24 +142,24 @@ async function watchable(
   )
   const tables: WatchableTable[] = []
   for (const table of all) {
-    const mine = own.get(table.name)
+    const ownTable = own.get(table.name)
     const found = catalog.get(table.name)
-    // Where the SQL is only printed, a table that it creates is not there yet.
-    if (found === undefined && mine?.create) {
-      tables.push({ ...table, primaryKey: mine.create.primaryKey })
+    // If the SQL is only printed, a table that it creates does not exist yet.
+    if (found === undefined && ownTable?.create) {
+      tables.push({ ...table, primaryKey: ownTable.create.primaryKey })
       continue
     }
     try {
       tables.push(watchableTable(found, table))
     } catch (error) {
       if (!(error instanceof ConfigurationError)) throw error
-      if (mine) tables.push(watchableTable(found, mine))
+      if (ownTable) tables.push(watchableTable(found, ownTable))
     }
   }
   return tables
 }
 
-/** A table that is watched as before keeps its number and version, and its triggers stay untouched. */
+/** A table with an unchanged definition keeps its id and version, so its triggers do not change. */
 function numbered(tables: readonly WatchableTable[], known: Known): InstalledTable[] {
   let nextId = Math.max(0, ...known.ids.values()) + 1
   return tables.map((table) => {
@@ -198,7 +199,7 @@ on conflict (digest) do update set retired_at = null where build.retired_at is n
     .join('\n')
 }
 
-/** Takes the lock first: every writer that ran the old triggers has ended when the new ones appear. */
+/** Locks the table first, so that no writer with the old triggers is left when the new ones appear. */
 function triggersSql(table: InstalledTable): string {
   const { functions, triggers } = tableTriggers(table)
   return [

@@ -6,17 +6,17 @@ import { type InstalledRules, readRules } from './rules.ts'
 import { watchesAll, union } from './union.ts'
 import { columnProblems } from './watchable.ts'
 
-/** What is installed, and whether it can be relied on. */
+/** The state of the installed triggers. */
 export interface Installation {
   readonly tables: ReadonlyMap<string, TableState>
   /**
-   * Why so much of a table cannot be relied on; empty where whole triggers report it, and go on
-   * doing so: its build is not retired.
+   * Reasons for which changes of these columns may go unlogged. Empty if the triggers are intact, watch
+   * all of these columns, and a build that is not retired requires them.
    */
   problems(wanted: WatchedTable): readonly Problem[]
 }
 
-/** Looks at the installation now and then. Rules and builds are read again only when there are others. */
+/** Returns a function that reads the installation; it rereads rules and builds only when they change. */
 export function createInspection(): (client: pg.ClientBase) => Promise<Installation> {
   let known: { id: string; rules: InstalledRules; wanted: readonly WatchedTable[] } | undefined
 
@@ -45,19 +45,21 @@ export function createInspection(): (client: pg.ClientBase) => Promise<Installat
       tables: states,
       problems: (table) => {
         const state = states.get(table.name)
-        const goingOn = wanted.find(({ name }) => name === table.name)
-        const isReported = [state?.follows, goingOn].every((one) => one && watchesAll(one, table))
+        const activeTable = wanted.find(({ name }) => name === table.name)
+        const isWatched = [state?.follows, activeTable].every(
+          (one) => one && watchesAll(one, table),
+        )
         return [
           ...(state?.problems ?? []),
           ...columnProblems(state?.found, table),
-          ...(isReported ? [] : [unreported(table.name, state)]),
+          ...(isWatched ? [] : [notWatched(table.name, state)]),
         ]
       },
     }
   }
 }
 
-function unreported(table: string, state: TableState | undefined): Problem {
+function notWatched(table: string, state: TableState | undefined): Problem {
   if (state !== undefined && state.follows === null) {
     const text = `the triggers on ${table} are missing, disabled or changed`
     return { table, cause: 'triggers', text }
@@ -66,7 +68,7 @@ function unreported(table: string, state: TableState | undefined): Problem {
   return { table, cause: 'build', text }
 }
 
-/** What the builds that are not retired want watched, as one. */
+/** Reads the union of the definitions of all builds that are not retired. */
 export async function readWanted(client: pg.ClientBase): Promise<RulesDefinition> {
   const { rows } = await client.query<{ wanted: RulesDefinition }>(
     'select wanted from invalidation.build where retired_at is null order by digest',

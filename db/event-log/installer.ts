@@ -8,31 +8,34 @@ import { identifier } from './quote.ts'
 const LOCK_TIMEOUT_MS = 100
 const PATIENCE_MS = 40_000
 
-/** A connection that changes the installation. Only one does so at a time; others wait for it. */
+/** A connection that changes the installation. It holds a lock, so others wait for it. */
 export interface Installer extends AsyncDisposable {
   readonly client: Client
   /**
-   * Runs a few statements as one transaction: it gives way to whoever holds a lock, then tries
-   * again, so that it never deadlocks with a live system nor makes writers queue behind it.
-   * @throws InstallTimeout that says who holds `table`, or the schema `invalidation`, all the time.
+   * Runs a few statements as one transaction. If another transaction holds a lock, it rolls back and
+   * retries, so that it causes no deadlock and writers never wait behind it for long.
+   * @throws InstallTimeout if `table`, or the schema `invalidation`, stays locked.
    */
   run(sql: string, table?: string): Promise<void>
 }
 
-/** Others did not let go of what the installer needs. What it has done stays; repeated, it goes on. */
+/**
+ * Thrown if other transactions kept the locks that the installer needs. Its committed steps stay, and
+ * another run continues from there.
+ */
 export class InstallTimeout extends Error {
   override readonly name = 'InstallTimeout'
-  /** What Postgres said of the last attempt. */
+  /** lock_not_available */
   readonly code = '55P03'
 }
 
-/** Connects, and waits for its turn. */
+/** Connects, and waits until no other installer runs. */
 export async function openInstaller(url: string, patienceMs = PATIENCE_MS): Promise<Installer> {
   const client = await connect(url, { applicationName: 'spms-install' })
   try {
     await client.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, LOCK.install])
   } catch (error) {
-    // The statement may have taken the lock before it failed; the session would keep it.
+    // The statement may have taken the lock before it failed; the open session would keep it.
     await client.end()
     throw error
   }
@@ -43,7 +46,7 @@ export async function openInstaller(url: string, patienceMs = PATIENCE_MS): Prom
   }
 }
 
-/** Tables that carry triggers of ours and are not among those given. */
+/** Returns the tables that have invalidation triggers and are not in `tables`. */
 export async function tablesWithStrayTriggers(
   client: Client,
   tables: readonly Pick<WatchedTable, 'name'>[],
@@ -59,7 +62,7 @@ export async function tablesWithStrayTriggers(
   return rows.map(({ name }) => name)
 }
 
-/** Takes the triggers of ours off a table. */
+/** Returns SQL that drops the invalidation triggers of a table. */
 export const dropTriggersSql = (table: string) =>
   ['insert', 'update', 'delete', 'truncate']
     .map((verb) => `drop trigger if exists zz_invalidation_${verb} on ${table};`)
@@ -77,13 +80,13 @@ async function transaction(
       return
     } catch (error) {
       await client.query('rollback')
-      if (!isLockTrouble(error)) throw error
+      if (!isLockConflict(error)) throw error
       const triedMs = performance.now() - startedAtMs
       if (triedMs > patienceMs) {
         const holders = await findHolders(client, table)
         throw new InstallTimeout(
-          `gave up after ${Math.round(triedMs / 1000)} s: ${table ?? 'the schema invalidation'} is held by ` +
-            `${holders.join(', ') || 'one transaction after the other'}. Repeat it when they have ended`,
+          `cannot lock ${table ?? 'the schema invalidation'} within ${Math.round(triedMs / 1000)} s: it is held by ` +
+            `${holders.join(', ') || 'a series of short transactions'}; run the command again when they have ended`,
           { cause: error },
         )
       }
@@ -92,7 +95,7 @@ async function transaction(
   }
 }
 
-/** Who has locked a table, or something of ours; the oldest transactions first. */
+/** Returns descriptions of sessions that lock a table or the event log; oldest transactions first. */
 async function findHolders(client: Client, table: string | undefined): Promise<string[]> {
   const { rows } = await client.query<{ holder: string }>(
     `select coalesce(
@@ -116,9 +119,9 @@ async function findHolders(client: Client, table: string | undefined): Promise<s
 }
 
 /**
- * lock_not_available, deadlock_detected, or "tuple concurrently updated": GRANT does not lock the table,
- * so it can lose against a TRUNCATE, which changes the same row of the catalog.
+ * lock_not_available, deadlock_detected, or "tuple concurrently updated". The last occurs since GRANT
+ * does not lock the table: a concurrent TRUNCATE may change the same catalog row.
  */
-const isLockTrouble = (error: unknown) =>
+const isLockConflict = (error: unknown) =>
   error instanceof DatabaseError &&
   (error.code === '55P03' || error.code === '40P01' || error.routine?.startsWith('simple_heap_'))

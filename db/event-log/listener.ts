@@ -6,16 +6,19 @@ import { parseDatabaseUrl } from '../database-url.ts'
 import { ConfiguredConnection } from '../configured-connection.ts'
 import { NOTIFY_CHANNEL } from './event.ts'
 
-/** Hears the bell. A hint only: whoever misses a ring finds the event with the next window. */
+/**
+ * Receives wake-ups (NOTIFY). They are only hints: after a lost wake-up the next window still returns
+ * the event.
+ */
 export interface Listener extends AsyncDisposable {
-  /** False while a ring would not be heard. */
+  /** False while notifications are not received. */
   readonly connected: boolean
 }
 
 export interface ListenerOptions {
   readonly url: string
   readonly applicationName: string
-  /** The bell rang, or may have rung while nobody listened. */
+  /** Called for a wake-up, or if one may have been lost. */
   readonly onNotify: () => void
   readonly onState: (connected: boolean, error?: unknown) => void
 }
@@ -24,7 +27,7 @@ export interface ListenerOptions {
 const subscribe = createSubscriber as unknown as typeof createSubscriber.default
 
 const PING_EVERY_MS = 3_000
-/** A process that was stopped must not hold back the queue of notifications. */
+/** A stopped process must not block the cleanup of the NOTIFY queue. */
 const SETTINGS = `set idle_session_timeout = '10s'; set statement_timeout = 0; set lock_timeout = 0`
 const PINGS_TO_MISS = 2
 const PING = 'ping '
@@ -32,9 +35,9 @@ const RETRY_FIRST_MS = 100
 const RETRY_MAX_MS = 5_000
 
 /**
- * Listens for ever: connects in the background, and again after every loss. It rings itself now and
- * then, by the channel that it listens to: whoever does not hear that, hears nothing else either,
- * however sound the connection seems.
+ * Listens until it is disposed: connects in the background, and again after every loss. It notifies
+ * itself on its channel every few seconds. If these notifications do not arrive, it reconnects, even
+ * if the connection seems healthy.
  */
 export function openListener({
   url,
@@ -54,8 +57,8 @@ export function openListener({
       connected = state
       onState(state, error)
     }
-    // Hearing again: rings from before are lost, and what they announced must be looked for.
-    // Deaf: whoever sleeps must know that nothing will wake it.
+    // After a reconnect, wake-ups may have been lost, so the invalidator must poll. After a loss, an
+    // idle invalidator must stop relying on wake-ups.
     onNotify()
   }
 
@@ -72,7 +75,7 @@ export function openListener({
         return
       } catch (error) {
         setConnected(false, explainConnectionError(error))
-        // Not awaited: it may be saying goodbye to a server that is not there.
+        // Not awaited: closing may hang if the server is unreachable.
         subscriber.close().catch(() => undefined)
         await sleep(retryDelayMs(attempt), undefined, { signal: stop.signal }).catch(
           () => undefined,
@@ -89,24 +92,24 @@ export function openListener({
     })
     const configured = { ...config, connection: new ConfiguredConnection(config, SETTINGS) }
     const subscriber = subscribe(configured, {
-      // A payload is anybody's text; the default parser would make an error of it.
+      // Any role may send a payload, and the default parser would throw unless it is JSON.
       parse: (text: string) => text,
       serialize: String,
-      // It counts from one and stops before the limit, so this means never: its own reconnecting
-      // cannot be stopped once begun, nor told from a connection that no longer listens.
+      // The library counts from one and stops before the limit, so 1 disables its reconnecting. That
+      // cannot be cancelled, and its state does not show whether the connection listens.
       retryLimit: 1,
       paranoidChecking: false,
     })
     subscriber.notifications.on(NOTIFY_CHANNEL, (payload: string | undefined) => {
       if (payload === ping) missed = 0
-      // Others ring themselves too.
+      // Ignores the pings of other listeners.
       else if (!payload?.startsWith(PING)) onNotify()
     })
     subscriber.events.on('error', (error) => reconnect(subscriber, error))
     return subscriber
   }
 
-  /** Begins anew. */
+  /** Closes the connection and opens another one. */
   function reconnect(subscriber: Subscriber, error: unknown): void {
     if (subscriber !== current || stop.signal.aborted) return
     setConnected(false, error)
@@ -120,7 +123,7 @@ export function openListener({
     const subscriber = current
     if (!subscriber) return
     if (missed++ === PINGS_TO_MISS)
-      reconnect(subscriber, new Error('no echo of its own notification'))
+      reconnect(subscriber, new Error('did not receive its own notifications'))
     else subscriber.notify(NOTIFY_CHANNEL, ping).catch((error) => reconnect(subscriber, error))
   }, PING_EVERY_MS)
 

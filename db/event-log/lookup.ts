@@ -2,21 +2,21 @@ import { createHash } from 'node:crypto'
 import type pg from 'pg'
 import { fileNames, type Files, filesSql } from './table-files.ts'
 
-/** A generic plan expects about ten values: more of them are planned for what they are. */
+/** A generic plan assumes about ten array elements; a larger array gets its own plan. */
 const FEW = 10
 
 /**
- * Lookups read the application's tables. Where one is locked by somebody who then asks for another
- * that a lookup has read, one of the two must give way. A second after the writer began to wait
- * Postgres would choose the writer; a lookup that began to wait by then gives up well before.
+ * Lock timeout of a lookup, below `deadlock_timeout` (1 s by default). A lookup can deadlock with a
+ * transaction that locks tables exclusively. With this timeout the lookup fails before Postgres'
+ * deadlock check can cancel the writer.
  */
 const LOCK_TIMEOUT_MS = 200
-/** A lookup that takes longer is given up, so that the session is never silent for long. */
+/** Statement timeout of a lookup, so that the session pings in time. */
 const LOOKUP_TIMEOUT_MS = 500
 
 /**
- * Lets the planner choose freely again, where windows were read before in the same transaction, and
- * limits how long a lookup waits for a lock. Call it before lookups are followed.
+ * Prepares a transaction that has read windows for lookups: enables sequential scans again, and sets
+ * the timeouts of lookups. Call it before `followLinks`.
  */
 export async function beginLookups(client: pg.ClientBase): Promise<void> {
   await client.query(
@@ -26,9 +26,9 @@ export async function beginLookups(client: pg.ClientBase): Promise<void> {
 }
 
 /**
- * Follows links from changed rows to entries, in the transaction that is open: the query gets one
- * array of text per column and returns a row of parameters per entry. Of more than `limit` rows it
- * returns one more than that.
+ * Runs a lookup, which maps changed rows to entries, in the open transaction. The query receives one
+ * array of text per column and returns one row of parameters per entry. Returns at most `limit + 1`
+ * rows, so that the caller can detect a result above the limit.
  */
 export async function followLinks(
   client: pg.ClientBase,
@@ -47,7 +47,7 @@ export async function followLinks(
   )
 }
 
-/** In which file each table is now, whatever the snapshot of the transaction that is open. */
+/** Returns the current file of each table, independent of the snapshot of the open transaction. */
 export async function findFiles(client: pg.ClientBase, tables: readonly string[]): Promise<Files> {
   const { rows } = await client.query<{ files: Files }>({
     name: 'invalidation-files',
@@ -59,7 +59,7 @@ export async function findFiles(client: pg.ClientBase, tables: readonly string[]
 
 const names = new Map<string, string>()
 
-/** Under which the server keeps the plan: there are as many as rules. */
+/** Returns the name of the prepared statement. There are as many as rules. */
 function nameOf(query: string): string {
   const known = names.get(query)
   if (known !== undefined) return known

@@ -1,4 +1,4 @@
-/** The kinds of reasons for which a table's changes may go unlogged; a label of a metric, so there are few. */
+/** Reasons for which changes of a table may go unlogged. They are values of a metric label. */
 export type Cause =
   | 'missing'
   | 'kind'
@@ -11,10 +11,10 @@ export type Cause =
   | 'subscription'
   | 'log'
 
-/** Why what is made of a table must not be cached. */
+/** A reason for which data of a table must not be cached. */
 export interface Problem {
   readonly table: string
   readonly cause: Cause
-  /** A sentence without its end, for people. */
+  /** A sentence for operators, without a full stop. */
   readonly text: string
 }

@@ -3,25 +3,25 @@ import { LOCK, LOCK_CLASS } from './event.ts'
 import { openInstaller } from './installer.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
 
-/** How often the lowest cursor is noted. */
+/** Interval of checkpoints, which record the lowest cursor. */
 const CHECKPOINT_INTERVAL_S = 300
-/** How old a note must be before what it has seen may go: the history that a late cursor can count on. */
+/** Age at which the events of a checkpoint may be removed: the history kept for late cursors. */
 const CHECKPOINT_AGE_S = 600
-/** A cursor that has not moved for so long no longer holds the ring back; its owner will flush. */
+/** Age from which a cursor no longer prevents pruning; its owner will have to flush. */
 const CURSOR_AGE_S = 600
 
-/** Not ahead of the present, as what came with a dump of another cluster may be. */
+/** Excludes snapshots of another cluster that a restored dump contains. */
 const NOT_IN_FUTURE = 'pg_snapshot_xmax(snapshot) <= pg_snapshot_xmax(pg_current_snapshot())'
 
-/** Where a resource stands at one Redis. */
+/** The snapshot up to which the events of a resource were applied to a Redis. */
 export interface Cursor {
   readonly resource: string
   readonly snapshot: string
 }
 
 /**
- * Records how far each resource has been applied to a Redis. Few rows, seldom written: those of a
- * Redis that is gone are removed after a day.
+ * Records the cursors of a Redis. Deletes cursors that were not updated for a day, such as those of a
+ * Redis that no longer exists.
  */
 export async function recordCursors(
   client: ClientBase,
@@ -39,17 +39,18 @@ export async function recordCursors(
   )
 }
 
-/** What a round of housekeeping did. */
+/** The result of `pruneEventLog`. */
 export type PruneResult = 'emptied' | 'nothing to empty' | 'still needed' | 'busy' | 'locked'
 
 export interface PruneOptions {
-  /** Seconds to add to the clock, so that a test need not wait for the ring to turn. */
+  /** Seconds to add to the clock, so that a test need not wait for the next segment. */
   readonly aheadS?: number
 }
 
 /**
- * Empties the segment after the current one once every cursor has been past it for ten minutes.
- * One replica at a time does it; it never queues for a lock, so writers never wait behind it.
+ * Records a checkpoint if one is due. Empties the segment after the current one if a checkpoint at
+ * least ten minutes old includes all of its events. One replica at a time prunes. It never waits for a
+ * lock, so writers never wait behind it.
  */
 export async function pruneEventLog(
   client: ClientBase,
@@ -68,7 +69,7 @@ export async function pruneEventLog(
   }
 }
 
-/** A command that must not run beside an invalidator was called while one was connected. */
+/** Thrown if an invalidator is connected and the command must not run beside one. */
 export class InvalidatorRunning extends Error {
   override readonly name = 'InvalidatorRunning'
   /** object_in_use */
@@ -76,10 +77,11 @@ export class InvalidatorRunning extends Error {
 }
 
 /**
- * Empties the whole log, whatever still waits in it: every cursor falls behind the new floor, so
- * that whoever goes on from one flushes. Returns how many events went. The lock is kept until the
- * connection ends, so that an invalidator that starts meanwhile is refused and tries again.
- * @throws InvalidatorRunning that names the sessions.
+ * Empties the whole log, including events that were not applied yet. The new retention floor is ahead
+ * of every cursor, so each resource is flushed when its invalidator continues. Returns the number of
+ * removed events. The lock is held until the connection ends; an invalidator that starts meanwhile
+ * fails and retries.
+ * @throws InvalidatorRunning if an invalidator is connected; the message names its sessions.
  */
 export async function emptyLog(url: string): Promise<number> {
   await using installer = await openInstaller(url)
@@ -88,8 +90,8 @@ export async function emptyLog(url: string): Promise<number> {
   const { rows } = await client.query<{ events: string }>(
     'select count(*) as events from invalidation.event',
   )
-  // The locks wait for every transaction that has logged, so the snapshot after them has seen all
-  // that is about to go. Each statement of this transaction has a snapshot of its own.
+  // The lock waits for every transaction that has logged events, so the snapshot taken afterwards
+  // includes all events that are removed. Each statement of this transaction has its own snapshot.
   await run(
     `lock table invalidation.event in access exclusive mode;
      insert into invalidation.retention_floor (snapshot) values (pg_current_snapshot())
@@ -100,8 +102,8 @@ export async function emptyLog(url: string): Promise<number> {
 }
 
 /**
- * A round that failed may still hold the lock: a statement that took it and then failed, or an
- * unlock that did. Taken twice, the lock would outlive the unlock at the end of this round.
+ * Takes the pruning lock unless this session holds it already, for example after a failed unlock.
+ * Session locks are counted: a lock taken twice would remain after one unlock.
  */
 const TAKE_PRUNING_LOCK = `select case when exists (
     select from pg_locks
@@ -110,7 +112,7 @@ const TAKE_PRUNING_LOCK = `select case when exists (
       and database = (select oid from pg_database where datname = current_database())
   ) then true else pg_try_advisory_lock($1::integer, $2::integer) end as locked`
 
-/** Takes the lock that every worker session shares, and keeps it as long as the connection. */
+/** Takes the invalidator lock exclusively until the connection ends. */
 async function excludeInvalidators(client: ClientBase): Promise<void> {
   const { rows } = await client.query<{ locked: boolean }>(
     'select pg_try_advisory_lock($1, $2) as locked',
@@ -129,7 +131,7 @@ async function excludeInvalidators(client: ClientBase): Promise<void> {
   )
   const names = sessions.map(({ session }) => session).join(', ')
   throw new InvalidatorRunning(
-    `an invalidator is connected: ${names || 'it has just ended, so try again'}; it prunes the log by itself. ` +
+    `an invalidator is connected: ${names || 'it has just disconnected, so try again'}; it prunes the log by itself. ` +
       'To empty the log at once, stop every invalidator first',
   )
 }
@@ -150,8 +152,8 @@ async function recordCheckpoint(client: ClientBase, aheadS: number): Promise<voi
     .map(({ snapshot }) => parseSnapshot(snapshot))
     .filter((snapshot) => snapshot !== null)
     .toSorted(bySnapshot)[0]
-  // With no cursor that moves, as while Redis is away, the log is kept as long as any note: whoever
-  // goes on from further back finds the floor above it, and flushes.
+  // Without a recent cursor, for example while Redis is down, the checkpoint is the current snapshot. An
+  // older cursor is then behind the retention floor, and its resource is flushed.
   await client.query(
     `with old as (delete from invalidation.checkpoint where taken_at < clock_timestamp() - interval '1 hour')
      insert into invalidation.checkpoint
@@ -161,7 +163,7 @@ async function recordCheckpoint(client: ClientBase, aheadS: number): Promise<voi
   )
 }
 
-/** Snapshots of one database are ordered by what they have seen; the one that saw least comes first. */
+/** Sorts snapshots of one database, the oldest first. */
 function bySnapshot(a: Snapshot, b: Snapshot): number {
   if (a.xmax !== b.xmax) return a.xmax < b.xmax ? -1 : 1
   return b.xip.length - a.xip.length
@@ -179,10 +181,10 @@ async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<Pru
   if (checkpoint === null) return 'still needed'
   const table = `invalidation.event_${segment}`
 
-  // READ COMMITTED: the second look must see what was committed while the lock was taken.
+  // READ COMMITTED: the second check must see what was committed before the lock was granted.
   await client.query('begin isolation level read committed')
   try {
-    // By index: no row of a large segment is read one by one, and no window waits for that.
+    // An index scan avoids reading all of a large segment while windows wait for the lock.
     await client.query('set local enable_seqscan = off')
     const result = await emptySegment(client, table, checkpoint)
     await client.query('commit')
@@ -194,8 +196,8 @@ async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<Pru
 }
 
 /**
- * The lock that TRUNCATE needs cancels whatever reads the segment on a standby, such as a dump, and
- * is therefore asked for only where the segment can be emptied as far as a first look shows.
+ * Empties a segment if it is no longer needed. The exclusive lock of TRUNCATE cancels queries on a
+ * standby that read the segment, such as a dump. So a first check runs under a weak lock.
  */
 async function emptySegment(
   client: ClientBase,
@@ -216,7 +218,7 @@ async function emptySegment(
   return 'emptied'
 }
 
-/** Whether everything in a segment is visible in a note, so that it can be emptied. */
+/** Checks whether a checkpoint includes all events of a segment, so that it can be emptied. */
 async function checkSegment(
   client: ClientBase,
   table: string,
@@ -236,8 +238,8 @@ async function checkSegment(
 }
 
 /**
- * Locks a segment until the end of the open transaction, or returns false at once. The failure is
- * caught on the server: otherwise each attempt beside a long transaction is an ERROR in its log.
+ * Locks a segment until the end of the open transaction, or returns false immediately. The server
+ * catches the failure: otherwise each attempt beside a long transaction would log an ERROR.
  */
 async function tryLock(
   client: ClientBase,

@@ -5,14 +5,15 @@ import { install, type InstallReport } from './install.ts'
 import { openInstaller, type Installer } from './installer.ts'
 
 export interface RetireReport extends InstallReport {
-  /** How many other builds no longer count. */
+  /** Number of builds that were retired. */
   readonly retired: number
 }
 
 /**
- * Ends what only other builds than this one want watched. Their invalidators are given `graceMs` to
- * say in Redis that nothing of theirs may be read any more; only then do triggers change.
- * @throws ConfigurationError when this build is not installed.
+ * Retires all builds except this one, and removes triggers that only they require. It waits `graceMs`
+ * before the triggers change, so that the other builds' invalidators can mark their cached values in
+ * Redis as unreadable.
+ * @throws ConfigurationError if this build is not installed.
  */
 export async function retireOthers(
   url: string,
@@ -33,7 +34,7 @@ export async function retireOthers(
   return { retired, ...(await install(url, kept)) }
 }
 
-/** Retires every build, or all but one. Invalidators notice with their next scan. */
+/** Retires every build except `kept`. Invalidators detect it with their next drift scan. */
 export async function retireBuilds({ client }: Installer, kept = ''): Promise<number> {
   const { rowCount } = await client.query(
     `update invalidation.build set retired_at = clock_timestamp()
@@ -43,7 +44,7 @@ export async function retireBuilds({ client }: Installer, kept = ''): Promise<nu
   return rowCount ?? 0
 }
 
-/** Waits until every retirement is so long ago, also one that an earlier call was stopped after. */
+/** Waits until the last retirement is `graceMs` ago, including those of an interrupted earlier call. */
 export async function waitForGracePeriod({ client }: Installer, graceMs: number): Promise<void> {
   const { rows } = await client.query<{ left_ms: string }>(
     `select $1 - 1000 * extract(epoch from clock_timestamp() - max(retired_at)) as left_ms

@@ -1,6 +1,6 @@
--- Gives everything in the schema to the schema's owner, with all rights, and the rights of schema.sql to
--- everybody. Run by an install that finds trigger functions without the rights that they need. A role
--- that may not change an owner fails here, with the name of what it does not own.
+-- Makes the owner of the schema the owner of every object in it, grants that owner all privileges, and
+-- repeats the grants of schema.sql. `install` runs it if it finds a missing privilege or another problem
+-- of the event log. A role that may not change an owner fails here; the error names the object.
 do $$
 declare
   owner name := (select pg_get_userbyid(nspowner) from pg_namespace where nspname = 'invalidation');

@@ -1,20 +1,20 @@
 import type pg from 'pg'
 import type { InstalledTable } from './definition.ts'
 
-/** What the ids, masks and key positions of every installed version mean. */
+/** The meaning of table ids, masks and key positions in every installed version. */
 export interface InstalledRules {
-  /** The meaning of a table id under a version; `null` when that version is not known. */
+  /** Returns the table of an id in a version; `null` if that version or id is unknown. */
   find(version: number, tableId: number): InstalledTable | null
-  /** The table of an id, whatever the version: ids are never reused. */
+  /** Returns the name of a table by its id, which is the same in all versions. */
   nameOf(tableId: number): string | null
-  /** Every way in which a table was ever watched, the newest first. */
+  /** Returns every distinct definition of a table, the newest first. */
   versionsOf(table: string): readonly InstalledTable[]
-  /** The id of every table that was ever watched. */
+  /** Ids by table name, of every table that was ever watched. */
   readonly ids: ReadonlyMap<string, number>
   readonly newest: { readonly version: number; readonly tables: readonly InstalledTable[] } | null
 }
 
-/** Reads every version of the rules. Cheap, and needed only when an event names an unknown one. */
+/** Reads every version of the rules. Needed only if an event has an unknown version. */
 export async function readRules(client: pg.ClientBase): Promise<InstalledRules> {
   const rules = await client.query<{
     version: number

@@ -5,45 +5,45 @@ import { LOCK, LOCK_CLASS } from './event.ts'
 import { createSleepLock } from './sleep-lock.ts'
 
 /**
- * The one connection on which a worker reads windows and holds its locks. A worker that can no
- * longer read has lost its locks with the connection, so nobody has to decide that it is dead.
+ * The connection on which a worker reads windows and holds its locks. A worker that loses the
+ * connection also loses its locks, so no failure detection between workers is needed.
  */
 export interface WorkerSession extends AsyncDisposable {
   readonly client: Client
-  /** The backend that holds the locks: a window that another one read is not covered by them. */
+  /** Process id of the backend that holds the locks; a window from another backend is not protected. */
   readonly backend: number
-  /** Aborted when the connection is gone. */
+  /** Aborted when the connection is lost. */
   readonly lost: AbortSignal
-  /** Takes a lock for as long as the session lives, if nobody has it. Never waits. */
+  /** Takes a session lock if it is free, without waiting. Returns whether it was granted. */
   tryLock(lockClass: number, object: number): Promise<boolean>
   unlock(lockClass: number, object: number): Promise<void>
-  /** Takes a lock beside others who share it. */
+  /** Takes a session lock in shared mode, without waiting. Returns whether it was granted. */
   tryShare(lockClass: number, object: number): Promise<boolean>
-  /** The locks of some classes that any session holds. */
+  /** Returns the locks of some classes that any session holds. */
   readLocks(lockClasses: readonly number[]): Promise<readonly HeldLock[]>
   /**
-   * Says that the loop is alive. Call it every `PING_EVERY_MS`, also between the steps of long
-   * work: a session without a sign of life for five seconds loses its locks to others.
+   * Sends a query that keeps the session alive. Call it every `PING_EVERY_MS`, also between the steps
+   * of long work: the server ends a session that is idle for five seconds, and releases its locks.
    */
   ping(): Promise<void>
-  /** The right to sleep, which several may have: true when every writer rings from now on. */
+  /** Requests the sleep lock. Returns true if every writer notifies from now on. */
   acquireSleepLock(): Promise<boolean>
   releaseSleepLock(): Promise<void>
-  /** Whether that still holds. */
+  /** Whether every writer has notified since `acquireSleepLock` returned true. */
   holdsSleepLock(): boolean
-  /** Called when it ends by itself. */
+  /** Registers a listener for the loss of the sleep lock. */
   onSleepLockLost(listener: () => void): void
-  /** Whether a commit that rings waits for another: NOTIFY's lock is held until one is on disk. */
+  /** Whether a commit with a NOTIFY waits for another: Postgres serializes them with a lock. */
   isNotifyQueued(): Promise<boolean>
-  /** False where writers do not ring: then the worker must not rely on being woken. */
+  /** False if writers never notify: then the worker must not rely on wake-ups. */
   readonly writersNotify: boolean
 }
 
-/** An advisory lock that somebody holds, alone or shared. */
+/** An advisory lock that at least one session holds, exclusively or shared. */
 export interface HeldLock {
   readonly lockClass: number
   readonly object: number
-  /** How many sessions hold it. */
+  /** Number of sessions that hold it. */
   readonly holders: number
   /** Whether this session is one of them. */
   readonly isOwn: boolean
@@ -52,20 +52,23 @@ export interface HeldLock {
 export interface WorkerSessionOptions {
   readonly url: string
   readonly applicationName: string
-  /** A window or lookup that takes longer is given up and started again. */
+  /** A window or lookup that takes longer is cancelled and started again. */
   readonly statementTimeoutMs: number
-  /** How long a request for the sleep lock stays in the queue; see there for the default. */
+  /** How long a request for the sleep lock stays in the queue; see `SleepLockDeps` for the default. */
   readonly sleepLockWaitMs?: number | undefined
 }
 
-/** Connects. @throws when Postgres cannot be reached, is a standby, or gives us no session of our own. */
+/**
+ * Opens a worker session.
+ * @throws if Postgres is unreachable or a standby, or a pooler provides no session.
+ */
 export async function openWorkerSession(options: WorkerSessionOptions): Promise<WorkerSession> {
   const { url, applicationName, statementTimeoutMs } = options
   const client = await connectPlain(url, {
     applicationName,
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
     queryTimeoutMs: statementTimeoutMs + 1_000,
-    // Queries that do not depend on each other's answers are sent together.
+    // Sends independent queries together.
     pipeline: true,
   })
   const lost = new AbortController()
@@ -81,7 +84,7 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
 
 const CONNECT_TIMEOUT_MS = 3_000
 
-/** A session is served by one backend from its first query to its last. */
+/** Thrown if a pooler serves the session with more than one backend. */
 export class NotOneSession extends Error {
   override readonly name = 'NotOneSession'
 
@@ -92,31 +95,31 @@ export class NotOneSession extends Error {
 
 /** How often to ping: well within `idle_session_timeout`. */
 export const PING_EVERY_MS = 1_000
-/** A server that does not answer a ping in this time is not there. */
+/** A server that does not answer a ping in this time counts as lost. */
 const PING_TIMEOUT_MS = 2_000
 
 const SETTINGS = {
-  // The window's plan must not depend on statistics, which the ring never has.
+  // The plan of a window must not depend on statistics, since truncated segments have none.
   plan_cache_mode: 'force_generic_plan',
   tcp_keepalives_idle: '5',
-  // A process that was stopped between its snapshot and its window must not go on with them after
-  // the ring has turned.
+  // A process that was stopped between its snapshot and its window must not continue with them after
+  // segments were emptied.
   idle_in_transaction_session_timeout: '5s',
-  // Nor may a process that was stopped, or hangs, keep its locks from the others.
+  // A process that is stopped or hangs must lose its locks.
   idle_session_timeout: '5s',
 }
 
-/** Postgres takes it on no database in particular. */
+/** Postgres takes the lock of NOTIFY on database 0, which stands for the whole cluster. */
 const NOTIFY_QUEUE = `select exists (
   select from pg_locks
   where locktype = 'object' and classid = 'pg_database'::regclass and objid = 0 and not granted
 ) as locked`
 
-/** Whether an error says that the server did not answer at all: the connection is worth nothing. */
+/** Whether an error is a client-side timeout, after which the connection is unusable. */
 export const isSilence = (error: unknown): boolean =>
   error instanceof Error && error.message === 'Query read timeout'
 
-/** The connection that waits for the sleep lock while its replica is idle. */
+/** Opens the connection that waits for the sleep lock while its replica is idle. */
 function connectForSleepLock({ url, applicationName }: WorkerSessionOptions): Promise<Client> {
   return connect(
     url,
@@ -142,23 +145,23 @@ async function prepare(
     throw new Error('this is a standby: the event log is read on the primary')
   }
   await rejectSharedBackend(client, options)
-  // A pooler in session mode may pass on a backend with the locks and prepared statements of the
-  // client before.
+  // A pooler in session mode may reuse a backend with the locks and prepared statements of an earlier
+  // client.
   await client.query('discard all')
   const backend = await pinSession(client, url, applicationName, {
     ...SETTINGS,
     statement_timeout: `${statementTimeoutMs}`,
   })
 
-  // Until the session ends, `empty-log` is refused.
+  // While the session holds this lock, `empty-log` fails.
   const { rows: shares } = await client.query<{ locked: boolean }>(
     'select pg_try_advisory_lock_shared($1, $2) as locked',
     [LOCK_CLASS, LOCK.invalidator],
   )
   if (!shares[0]?.locked) throw new Error('the event log is being emptied: no window can be read')
 
-  // No connection outlives a crash, a restart, or an exchange of the cluster: this is where a new
-  // life is found out. Entries and cursors of the one before are not to be trusted.
+  // No connection survives a crash, a restart or a replacement of the cluster, so a new incarnation is
+  // detected here. Entries and cursors of the previous incarnation must not be trusted.
   await client.query('select invalidation.begin_incarnation()')
 
   const lockQuery = async (sql: string, values: readonly number[]) => {
@@ -225,7 +228,11 @@ async function prepare(
   }
 }
 
-/** @throws NotOneSession. Where no second connection can be had, each window is checked all the same. */
+/**
+ * Checks the session with a second connection. Skips the check if that connection fails, since each
+ * window also checks its backend.
+ * @throws NotOneSession if the connection is not a session.
+ */
 async function rejectSharedBackend(
   client: Client,
   { url, applicationName }: WorkerSessionOptions,

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import type pg from 'pg'
 
-/** Makes the functions that all triggers share, or makes them as they should be. */
+/** SQL that creates or replaces the functions that all triggers share. */
 export const sharedFunctionsSql = readFileSync(new URL('functions.sql', import.meta.url), 'utf8')
 
-/** Their bodies, by name. */
+/** The bodies of these functions, by name. */
 export const sharedBodies: ReadonlyMap<string, string> = new Map(
   [
     ...sharedFunctionsSql.matchAll(
@@ -13,12 +13,12 @@ export const sharedBodies: ReadonlyMap<string, string> = new Map(
   ].map(([, name = '', body = '']) => [name, body]),
 )
 
-/** Those that triggers call in the middle of a write: nobody can take the right to do so away from their owner. */
+/** Functions that triggers call. PUBLIC has EXECUTE on them, so that a REVOKE cannot break writes. */
 export const CALLED_BY_TRIGGERS: readonly string[] = ['notify', 'notify_if_idle']
 
 /**
- * Whether all of them are as they should be. Replacing one that is would look like a touch: whoever
- * relies on it would have to forget everything.
+ * Whether all shared functions are intact. `install` must not replace an intact function: that changes
+ * the fingerprints of the tables, and invalidators would flush.
  */
 export async function areSharedFunctionsIntact(client: pg.ClientBase): Promise<boolean> {
   const { rows } = await client.query<{ name: string; body: string }>(

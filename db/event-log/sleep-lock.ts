@@ -3,54 +3,54 @@ import type { Client, QueryConfig, QueryResult } from 'pg'
 import { LOCK, LOCK_CLASS } from './event.ts'
 
 /**
- * The right to sleep, for every replica at once.
+ * Lets all replicas be idle at the same time while every writer notifies.
  *
- * A writer tries to take the sleep lock shared and never waits for it. Postgres refuses that where a
- * session holds the lock exclusively, and also where one waits for it exclusively. So an idle replica
- * requests it with a call that waits, on a connection of its own: one replica has the lock, the
- * others stay in the queue, and each of them makes every later writer notify. When the holder ends,
- * Postgres grants the lock to the next in the same step, so writers never find it free.
+ * A writer tries to take the sleep lock in shared mode, without waiting. Postgres rejects that if
+ * another session holds the lock exclusively or waits for it exclusively. So an idle replica requests
+ * the lock with a call that waits, on a separate connection. One replica holds the lock and the others
+ * stay in the queue; each of them makes every later writer notify. When the holder releases the lock,
+ * Postgres grants it to the next replica in the same step, so writers never find it free.
  *
- * Invariant: `enter` returns true only after one reading of the lock table has shown both this
- * session's request and a holder. At that moment no writer held the lock shared, so every
- * writer before it has ended and can be seen by a window that is read from now on, and every writer
- * after it notifies, for as long as the request stays there.
+ * Invariant: `acquire` returns true only after one read of `pg_locks` showed this session's request
+ * and an exclusive holder. At that time no writer held the lock in shared mode. So every earlier
+ * writer has ended and is visible to later windows. Every later writer notifies while the request
+ * remains.
  */
 export interface SleepLock extends AsyncDisposable {
-  /** Requests the lock. Whether every writer notifies from now on. */
+  /** Requests the lock. Returns whether every writer notifies from now on. */
   acquire(): Promise<boolean>
-  /** Withdraws the request, or releases the lock. Never fails: what cannot be released is dropped. */
+  /** Withdraws the request, or releases the lock. Never fails: on an error it closes the connection. */
   release(): Promise<void>
-  /** Whether every writer has notified since `enter` returned true. */
+  /** Whether every writer has notified since `acquire` returned true. */
   isHeld(): boolean
-  /** Called when that ends by itself: the request timed out, or its connection is lost. */
+  /** Registers a listener for the loss of the lock: its request timed out or its connection was lost. */
   onLost(listener: () => void): void
-  /** Keeps the connection alive: a process that is stopped loses its lock after five seconds. */
+  /** Keeps the connection alive: a stopped process loses its lock after five seconds. */
   ping(): Promise<void>
 }
 
 export interface SleepLockDeps {
-  /** The session that reads windows; it reads the lock table and cancels the request that waits. */
+  /** The session that reads windows; it also reads `pg_locks` and cancels the waiting request. */
   readonly main: Client
-  /** Opens the connection that waits. */
+  /** Opens the connection that waits for the lock. */
   readonly connect: () => Promise<Client>
-  /** By default several seconds, or less where Postgres logs waits. */
+  /** Timeout of a request. By default several seconds, or less if Postgres logs lock waits. */
   readonly waitMs?: number | undefined
 }
 
-/** A process that is stopped leaves the queue after so long. Its wait also holds back vacuum. */
+/** A stopped process leaves the queue after this time. A waiting request also holds back vacuum. */
 const WAIT_MS = 4_500
-/** Of the time after which Postgres logs a wait. */
+/** Fraction of `deadlock_timeout`, after which `log_lock_waits` logs a wait. */
 const BEFORE_LOGGED = 0.8
 const RETRY_CONNECT_MS = 5_000
 /** Well within `idle_session_timeout`. */
 const PING_EVERY_MS = 1_900
 const ANSWER_MS = 2_000
-/** How long a request that was sent may take to stand in the queue. */
+/** How often `pg_locks` is read until it shows a request that was sent. */
 const MAX_READINGS = 10
 const READ_INTERVAL_MS = 2
 
-/** Each of these is one round trip. A wait that ends in vain is no error, so nothing is logged. */
+/** Each of these is one round trip. WAIT catches its timeout, so that the server logs no error. */
 const TAKE = `select case
     when pg_try_advisory_lock(${LOCK_CLASS}, ${LOCK.sleep}) then 'taken'
     when exists (select from pg_locks where ${isSleepLock()} and granted and mode = 'ExclusiveLock')
@@ -76,18 +76,18 @@ function isSleepLock(): string {
     and database = (select oid from pg_database where datname = current_database())`
 }
 
-/** One connection, and what it has asked for. */
+/** A connection and its request. */
 interface LockConnection {
   readonly client: Client
   readonly pid: number
   readonly waitMs: number
-  /** Ends when the request is granted or has ended in vain. */
+  /** Settles when the request was granted, timed out or was cancelled. */
   waiting: Promise<void> | null
   isTaken: boolean
   pingedAtMs: number
 }
 
-/** Connects with the first `enter`. */
+/** Connects with the first `acquire`. */
 export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): SleepLock {
   let connection: LockConnection | undefined
   let isHeld = false
@@ -100,7 +100,7 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
     notifyLost?.()
   }
 
-  /** Its locks end with it; a request that waits ends by its time-out. */
+  /** Closes a connection, which releases its locks; a waiting request ends with its timeout. */
   function discard(one: LockConnection): void {
     if (connection !== one) return
     connection = undefined
@@ -130,7 +130,7 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
     return (connection = one)
   }
 
-  /** Stays in the queue until the lock is granted, or the time is over. */
+  /** Waits until the lock is granted or the request times out. */
   async function wait(one: LockConnection): Promise<void> {
     try {
       const results = (await one.client.query({
@@ -166,7 +166,7 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
     one.pingedAtMs = performance.now()
     one.isTaken = rows[0]?.state === 'taken'
     if (one.isTaken) return connection === one
-    // Behind a writer it would make others notify although nobody can sleep yet.
+    // A request that waits for a writer would make other writers notify although no replica is idle.
     if (rows[0]?.state !== 'held') return false
     one.waiting = wait(one)
     return isQueued(one)
@@ -181,7 +181,8 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
         await main.query('select pg_cancel_backend($1)', [one.pid])
         await one.waiting
       } else if (!one.isTaken) return
-      // All of them: a wait that was cancelled in the moment of the grant has the lock and says not.
+      // Always, since a request that was cancelled just after it was granted holds the lock but reports
+      // a cancellation.
       await one.client.query('select pg_advisory_unlock_all()')
       one.isTaken = false
     } catch {

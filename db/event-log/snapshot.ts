@@ -1,21 +1,21 @@
-/** Which transactions could be seen. */
+/** Which transactions a snapshot includes. */
 export interface Visibility {
-  /** Nothing at or above can be seen, even if it has ended. */
+  /** Transactions with this id or a higher one are not visible, even if they have ended. */
   readonly xmax: bigint
-  /** Still in progress below `xmax`. */
+  /** Ids below `xmax` of transactions that were in progress. */
   readonly xip: readonly bigint[]
 }
 
 /** A `pg_snapshot`, printed as `xmin:xmax:xip,xip`. */
 export interface Snapshot extends Visibility {
-  /** Everything below has ended. */
+  /** All transactions with lower ids had ended. */
   readonly xmin: bigint
   readonly text: string
 }
 
 const SHAPE = /^(\d+):(\d+):((?:\d+(?:,\d+)*)?)$/
 
-/** Reads Postgres' text form; `null` for anything else. */
+/** Parses the text form of a `pg_snapshot`. Returns `null` for other text. */
 export function parseSnapshot(text: string): Snapshot | null {
   const match = SHAPE.exec(text)
   if (!match) return null
@@ -28,7 +28,7 @@ export function parseSnapshot(text: string): Snapshot | null {
   }
 }
 
-/** Whether everything that could be seen in `earlier` can be seen in `later`. */
+/** Whether every transaction that is visible in `earlier` is visible in `later`. */
 export function includes(later: Visibility, earlier: Visibility): boolean {
   if (later.xmax < earlier.xmax) return false
   const earlierInProgress = new Set(earlier.xip)

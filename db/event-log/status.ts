@@ -6,37 +6,37 @@ import { readRules } from './rules.ts'
 import type { Snapshot } from './snapshot.ts'
 import { columnProblems } from './watchable.ts'
 
-/** What an operator wants to know of the log. */
+/** The state of the event log, for operators. */
 export interface LogStatus {
-  /** The version that the triggers write; `null` when nothing is installed. */
+  /** The version that the triggers write; `null` if the event log is not installed. */
   readonly version: number | null
   readonly tables: number
-  /** Why changes of some tables may go unlogged, or reads of them be filtered. */
+  /** Reasons for which changes of some tables may go unlogged or reads be filtered. */
   readonly damaged: readonly Problem[]
   readonly events: number
   readonly bytes: number
   readonly segments: readonly { readonly segment: number; readonly events: number }[]
-  /** Now, by Postgres: what the watermarks are compared with. */
+  /** The current snapshot, with which watermarks are compared. */
   readonly snapshot: string
   readonly cursors: readonly {
     readonly redis: string
     readonly resource: string
     readonly ageS: number
   }[]
-  /** Backends that hold a lock of ours: who sleeps on the bell, and how many owners there are. */
+  /** Sessions of this application that hold advisory locks (sleep lock, ownership of resources). */
   readonly sessions: readonly { readonly application: string; readonly locks: number }[]
 }
 
-/** Reads the state of the event log. Harmless at any time. */
+/** Reads the state of the event log. Safe at any time. */
 export const readStatus = (url: string): Promise<LogStatus> => withClient(url, read)
 
-/** What waits behind a watermark: how many events, and how long the oldest has. */
+/** The events after a watermark: their number, and the age of the oldest in milliseconds. */
 export interface Backlog {
   readonly events: number
   readonly oldestMs: number
 }
 
-/** Counts what was committed after a snapshot. */
+/** Returns the number and age of the events that were committed after a snapshot. */
 export const readBacklog = (url: string, since: Snapshot): Promise<Backlog> =>
   withClient(url, async (client) => {
     const { rows } = await client.query<{ events: string; oldest_ms: string }>(

@@ -1,60 +1,60 @@
 import { identifier } from './quote.ts'
 
-/** The file of each table, in the order of their names; `null` for a view and for what does not exist. */
+/** The file of each table, in the order of the names; `null` if it is a view or does not exist. */
 export type Files = readonly (string | null)[]
 
 /**
- * SQL for the files of the tables whose quoted names are an array of text. Both functions read the
- * catalog as it is now, whatever the snapshot of their transaction.
+ * Returns an SQL expression for the files of tables; `names` is an expression for an array of quoted
+ * names. The SQL functions read the current catalog, independent of the transaction's snapshot.
  */
 export const filesSql = (names: string) =>
   `array(select pg_relation_filenode(to_regclass(name))::text from unnest(${names}::text[]) as given (name))`
 
-/** Names as `filesSql` takes them. */
+/** Returns the quoted names that `filesSql` requires. */
 export const fileNames = (tables: readonly string[]): string[] => tables.map(identifier)
 
 /**
- * In which file each table was last seen: what shows that a read was not MVCC-safe.
+ * The last observed file of each table. A changed file reveals reads that are not MVCC-safe.
  *
- * A rewriting ALTER, a TRUNCATE and a table of the same name have a file of their own, and a
- * transaction with an older snapshot finds the rows in it invisible. Invariant: a read in snapshot S is
- * exact if the file of each of its tables is the same in an observation that had ended before S was
- * taken, and in one at the end of its transaction.
+ * A rewriting ALTER, a TRUNCATE or a replacement of a table gives it a new file. The rows in that file
+ * are invisible to a transaction with an older snapshot. Invariant: a read in snapshot S is exact if
+ * two observations show the same file for each of its tables. The first must end before S is taken,
+ * the second is made at the end of the transaction.
  *
- * - Numbers of files are not used again, so the same number twice means that there was no other between.
- * - The read itself holds ACCESS SHARE on every table that it has read, until its transaction ends.
- *   Taking the lock makes the session accept the invalidations of every transaction that had an
- *   exclusive one, and no other can commit a rewrite, a rename or a drop before the end. So the
- *   second observation is of the very file that was read.
- * - An observation of a table that was not read may be out of date. That makes a read fail for no
- *   reason, or the next observation differ; it never makes one pass.
+ * - File numbers are not reused, so two equal numbers mean that the file did not change in between.
+ * - A read holds ACCESS SHARE on every table that it has read until its transaction ends. When the
+ *   session takes that lock, it processes the catalog invalidations of every transaction that held a
+ *   conflicting lock. Then no transaction can commit a rewrite, rename or drop before the end. So the
+ *   second observation shows the file that was read.
+ * - An observation of a table that was not read may be out of date. Then a read fails unnecessarily, or
+ *   the next observation differs. An inexact read never passes.
  *
- * VACUUM FULL and CLUSTER keep MVCC and change the file: one read begins again for no reason. TOAST
- * tables need no look, since they are only rewritten with their table or by VACUUM FULL. Views,
- * partitioned and foreign tables have no file: they are not watched, and `install` refuses them.
+ * VACUUM FULL and CLUSTER are MVCC-safe but change the file: one read is repeated unnecessarily. TOAST
+ * tables need no check, since only a rewrite of their table or VACUUM FULL rewrites them. Views,
+ * partitioned and foreign tables have no file: they are not watched, and `install` rejects them.
  */
 export class TableFiles {
   #known: ReadonlyMap<string, string | null> = new Map()
 
-  /** What is known now. A later observation does not change it. */
+  /** The last observed files. Later observations do not change the returned map. */
   get known(): ReadonlyMap<string, string | null> {
     return this.#known
   }
 
-  /** Whether there is an observation of every table. */
+  /** Whether every table was observed. */
   knows(tables: readonly string[]): boolean {
     return tables.every((table) => this.#known.has(table))
   }
 
-  /** Takes an observation, and returns the tables that have another file than in an earlier one. */
+  /** Records an observation. Returns the tables whose file differs from `before`. */
   observe(
     tables: readonly string[],
     files: Files,
     before: ReadonlyMap<string, string | null> = this.#known,
   ): string[] {
     const changed = tables.filter((table, index) => before.get(table) !== files[index])
-    const news = tables.some((table, index) => this.#known.get(table) !== files[index])
-    if (news) {
+    const isNew = tables.some((table, index) => this.#known.get(table) !== files[index])
+    if (isNew) {
       this.#known = new Map([
         ...this.#known,
         ...tables.map((table, index) => [table, files[index] ?? null] as const),
@@ -64,13 +64,13 @@ export class TableFiles {
   }
 }
 
-/** A read failed because tables were rewritten, emptied or exchanged after its snapshot was taken. */
+/** Thrown if tables were rewritten, truncated or replaced after the snapshot of a read was taken. */
 export class TablesRewritten extends Error {
   override readonly name = 'TablesRewritten'
   readonly tables: readonly string[]
 
   constructor(tables: readonly string[]) {
-    super(`rewritten, emptied or exchanged during a read: ${tables.join(', ')}`)
+    super(`tables were rewritten, truncated or replaced during a read: ${tables.join(', ')}`)
     this.tables = tables
   }
 }

@@ -1,9 +1,9 @@
 import type { InstalledTable } from './definition.ts'
 import { identifier, literal } from './quote.ts'
 
-/** Up to this many rows a statement is one event; above it, chunks of this size. */
+/** Rows per event. A statement with more rows logs several events of this size. */
 const CHUNK_ROWS = 500
-/** Above this many rows a statement is one `B` event: flushing is cheaper than naming them. */
+/** A statement with more rows logs one `B` event without keys: a flush is cheaper. */
 const CAP_ROWS = 10_000
 
 export interface TriggerFunction {
@@ -13,9 +13,9 @@ export interface TriggerFunction {
 
 export interface Trigger {
   readonly name: string
-  /** From `after` to `statement`. */
+  /** The trigger definition from `after` to `statement`. */
   readonly firing: string
-  /** Name and arguments. */
+  /** Name and arguments of the function. */
   readonly call: string
 }
 
@@ -24,7 +24,7 @@ export interface TableTriggers {
   readonly triggers: readonly Trigger[]
 }
 
-/** The triggers that make one table report its changes, and their functions. Pure: it reads nothing. */
+/** Returns the triggers that log the changes of one table, and their functions. */
 export function tableTriggers(table: InstalledTable): TableTriggers {
   const name = (verb: string) => `invalidation.log_${verb}_${table.id}`
   const trigger = (verb: string, referencing: string, call = `${name(verb)}()`): Trigger => ({
@@ -34,9 +34,9 @@ export function tableTriggers(table: InstalledTable): TableTriggers {
   })
   return {
     functions: [
-      { name: name('insert'), body: appearance(table, 'I', 'new_rows') },
+      { name: name('insert'), body: insertOrDelete(table, 'I', 'new_rows') },
       { name: name('update'), body: update(table) },
-      { name: name('delete'), body: appearance(table, 'D', 'old_rows') },
+      { name: name('delete'), body: insertOrDelete(table, 'D', 'old_rows') },
     ],
     triggers: [
       trigger('insert', 'referencing new table as new_rows '),
@@ -47,8 +47,12 @@ export function tableTriggers(table: InstalledTable): TableTriggers {
   }
 }
 
-/** Rows that came or went: every watched column counts as changed. */
-function appearance(table: InstalledTable, op: 'I' | 'D', rows: 'new_rows' | 'old_rows'): string {
+/** Function body for INSERT and DELETE: every watched column counts as changed. */
+function insertOrDelete(
+  table: InstalledTable,
+  op: 'I' | 'D',
+  rows: 'new_rows' | 'old_rows',
+): string {
   return `
 declare
   op      "char" := '${op}';
@@ -56,7 +60,7 @@ declare
   chunks  json[];
   moment  timestamptz;
 begin
-  -- Reading the rows may fail, as after a dropped column; logging may not.
+  -- Reading the rows may fail, for example after a column was dropped. Then an X event is logged.
   begin
     select json_build_array(${keyArray(table, 'r')}) into strict keys from ${rows} r;
   exception
@@ -81,15 +85,15 @@ end
 }
 
 /**
- * Rows that changed. Images are compared, not values: \`is distinct from\` calls 1.0 and 1.00 equal,
- * and their JSON differs; so does \`=\`, which also ignores case under some collations. A row whose
- * primary key changed, be it in its image only, counts as deleted and inserted.
+ * Function body for UPDATE. It compares binary images, not values: for `is distinct from` 1.0 and 1.00
+ * are equal, but their JSON differs. The same applies to `=`, which also ignores case under some
+ * collations. A row whose primary key changed, even only in its image, counts as deleted and inserted.
  */
 function update(table: InstalledTable): string {
   const columns = [...new Set([...table.primaryKey, ...table.watch, ...table.keys])]
   const samePrimaryKey = (before: string, after: string) =>
     `record_image_eq(row(${fields(before, table.primaryKey)}), row(${fields(after, table.primaryKey)}))`
-  // Equality alone can be hashed, and equal images are equal values.
+  // The join on `=` can be hashed, and equal images imply equal values.
   const pairs = table.primaryKey
     .map((column) => `o.${identifier(column)} = n.${identifier(column)}`)
     .join(' and ')
@@ -112,7 +116,7 @@ declare
   was     record;
   became  record;
 begin
-  -- One row is nearly all of the traffic, and two plain reads cost less than a join.
+  -- Most updates change one row; for these, two simple reads cost less than a join.
   begin
     select ${fields('o', columns)} into strict was from old_rows o;
     select ${fields('n', columns)} into strict became from new_rows n;
@@ -128,7 +132,7 @@ begin
     end if;
   exception
     when no_data_found then return null;
-    -- A mismatch: this session has compiled the lines above for a type that a column no longer has.
+    -- datatype_mismatch: the session has a cached plan for the former type of a column.
     when too_many_rows or datatype_mismatch then
       ${unlessBulk('new_rows')}
         begin
@@ -170,27 +174,28 @@ const fields = (row: string, names: readonly string[]) =>
 
 const bitValue = (bit: number) => String(2n ** BigInt(bit))
 
-/** Opens a branch for rows few enough to be named; with more of them, or by request, they are a `B`. */
+/** Opens a branch that logs keys. With too many rows, or in mode `coarse`, it sets `B` instead. */
 const unlessBulk = (rows: string) =>
   `perform from ${rows} offset ${CAP_ROWS} limit 1;
       if found or current_setting('invalidation.mode', true) = 'coarse' then op := 'B';
       else`
 
 /**
- * The insert itself is not caught: a full disk fails the write rather than lose the event.
- * A single event goes straight to its segment, which saves the routing of a partitioned insert.
+ * Inserts the events. An error of the insert is not caught: a full disk must fail the write rather
+ * than lose the event. A single event is inserted into its segment directly, which avoids the cost of
+ * partition routing.
  */
 function log({ id, version }: InstalledTable, mask: string): string {
   const values = (segment: string, op: string, keys: string) =>
     `(${segment}, pg_current_xact_id(), ${version}, ${id}, ${op}, ${mask}, ${keys}, moment)`
-  const straight = [0, 1, 2].map(
+  const direct = [0, 1, 2].map(
     (segment) =>
       `when ${segment} then insert into invalidation.event_${segment} values ${values(String(segment), 'op', 'keys')};`,
   )
   return `moment := clock_timestamp();
   if chunks is null or op = 'X' then
     case extract(epoch from moment)::bigint / 300 % 4
-      ${straight.join('\n      ')}
+      ${direct.join('\n      ')}
       else insert into invalidation.event_3 values ${values('3', 'op', 'keys')};
     end case;
   else
@@ -203,11 +208,11 @@ function log({ id, version }: InstalledTable, mask: string): string {
   return null;`
 }
 
-/** As text, so that a bigint keeps all its digits on the way through JSON. */
+/** Keys are text, so that a bigint keeps all its digits in JSON. */
 const keyArray = (table: InstalledTable, row: string) =>
   `json_build_array(${table.keys.map((column) => `${row}.${identifier(column)}::text`).join(', ')})`
 
-/** What is made distinct, by its bytes: the collation of a column may call two keys equal. */
+/** Keys for DISTINCT, compared by bytes: under a column's collation, different keys may be equal. */
 const keyTexts = (table: InstalledTable, row: string, prefix = '') =>
   table.keys.map(
     (column) => `${row}.${identifier(column)}::text collate "C" as ${identifier(prefix + column)}`,
@@ -216,13 +221,16 @@ const keyTexts = (table: InstalledTable, row: string, prefix = '') =>
 const prefixed = (table: InstalledTable, prefix: string) =>
   table.keys.map((column) => `c.${identifier(prefix + column)} as ${identifier(column)}`).join(', ')
 
-/** `create or replace` for one of the functions; its body is compared with what is installed. */
+/** Returns SQL that creates or replaces a function; the drift scan compares its body. */
 export const createFunction = ({ name, body }: TriggerFunction): string =>
   `create or replace function ${name}() returns trigger
 language plpgsql security definer set search_path = pg_catalog, pg_temp as ${literal(body)};
 revoke all on function ${name}() from public;`
 
-/** `enable always`, so that it also fires while `session_replication_role` is `replica`; replacing resets it. */
+/**
+ * Returns SQL that creates or replaces a trigger. With `enable always` it also fires while
+ * `session_replication_role` is `replica`; a replacement resets that.
+ */
 export const createTrigger = ({ name, firing, call }: Trigger, table: string): string =>
   `create or replace trigger ${name} ${firing} execute function ${call};
 alter table ${identifier(table)} enable always trigger ${name};`

@@ -2,9 +2,9 @@ import { dropTriggersSql, openInstaller, tablesWithStrayTriggers } from './insta
 import { waitForGracePeriod, retireBuilds } from './retire.ts'
 
 /**
- * Removes every trace of ours: all triggers, then the schema. Safe to repeat, and on a live system:
- * invalidators are given `graceMs` to say in Redis that nothing may be read from it any more. Then
- * the functions are emptied, so that what still runs them needs nothing of what is about to go.
+ * Drops all invalidation triggers and the schema `invalidation`. Safe to repeat and on a live system.
+ * It waits `graceMs`, so that invalidators can mark all cached values in Redis as unreadable. Then it
+ * empties the trigger functions, so that running writers do not depend on dropped objects.
  */
 export async function uninstall(url: string, graceMs: number): Promise<void> {
   await using installer = await openInstaller(url)

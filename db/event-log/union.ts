@@ -1,6 +1,6 @@
 import type { RulesDefinition, WatchedTable } from './definition.ts'
 
-/** What several builds want watched, as one; sorted, so that the same wishes give the same rules. */
+/** Returns the union of several definitions, sorted so that equal inputs give equal rules. */
 export function union(definitions: readonly RulesDefinition[]): RulesDefinition {
   const tables = new Map<string, WatchedTable>()
   for (const { name, watch, keys } of definitions.flatMap(({ tables }) => tables)) {
@@ -14,7 +14,7 @@ export function union(definitions: readonly RulesDefinition[]): RulesDefinition 
   return { tables: [...tables.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1)) }
 }
 
-/** Whether everything that is wanted of a table is there. */
+/** Whether all wanted columns are watched and all wanted keys are logged. */
 export const watchesAll = (
   { watch, keys }: Pick<WatchedTable, 'watch' | 'keys'>,
   wanted: Pick<WatchedTable, 'watch' | 'keys'>,

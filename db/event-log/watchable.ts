@@ -3,16 +3,15 @@ import type { CatalogTable } from './catalog.ts'
 import { MAX_WATCHED_COLUMNS, type WatchedTable } from './definition.ts'
 import type { Cause, Problem } from './problem.ts'
 
-/** A table that can be watched as the rules ask, with what only the catalog knows of it. */
+/** A table that can be watched as the rules require, with its primary key from the catalog. */
 export interface WatchableTable extends WatchedTable {
   readonly primaryKey: readonly string[]
 }
 
 /**
- * Column types whose text form depends on no setting of the session that writes, and of which two
- * values with the same text are the same. Their collation does not matter, not even one that is
- * nondeterministic: triggers compare images and texts by their bytes. Only built-in types: citext,
- * char(n), whose blanks mean nothing, and domains are none of these.
+ * Column types whose text form does not depend on session settings and identifies the value. The
+ * collation does not matter, even if it is nondeterministic: triggers compare images and texts by
+ * bytes. Domains, citext and char(n), which ignores trailing blanks, are not supported.
  */
 const KEY_TYPES = new Set([
   'int2',
@@ -27,15 +26,15 @@ const KEY_TYPES = new Set([
 ])
 
 /**
- * What keeps a table from being watched as the rules ask. Installation refuses it, and the drift
- * scan looks again: a table may be changed after it was installed.
+ * Returns the problems for which a table cannot be watched as the rules require. `install` rejects the
+ * table, and the drift scan checks it again, since tables may change after the installation.
  */
 const structuralProblems = (
   found: CatalogTable | undefined,
   table: WatchedTable,
 ): readonly Problem[] => [...tableProblems(found, table.name), ...columnProblems(found, table)]
 
-/** Those that concern whatever is made of the table. */
+/** Returns the problems that affect all columns of a table. */
 export function tableProblems(found: CatalogTable | undefined, name: string): readonly Problem[] {
   if (found === undefined) return [problem(name, 'missing', `there is no table ${name}`)]
   const problems: Problem[] = []
@@ -58,7 +57,7 @@ export function tableProblems(found: CatalogTable | undefined, name: string): re
   return problems
 }
 
-/** Those that concern what is made of some of its columns. */
+/** Returns the problems of single columns. */
 export function columnProblems(
   found: CatalogTable | undefined,
   { name, watch, keys }: WatchedTable,
@@ -69,7 +68,7 @@ export function columnProblems(
   for (const column of new Set([...watch, ...keys])) {
     const { virtual } = columns.get(column) ?? {}
     if (virtual === undefined) problems.push(`${name} has no column ${column}`)
-    if (virtual) problems.push(`${name}.${column} is virtual: triggers are not shown it`)
+    if (virtual) problems.push(`${name}.${column} is virtual: triggers cannot read it`)
   }
   for (const column of keys) {
     const { type } = columns.get(column) ?? {}
@@ -90,7 +89,7 @@ const KINDS: Readonly<Record<string, string>> = {
   p: 'a partitioned table',
 }
 
-/** What may let a change of the table pass unseen although triggers are whole; it can be put right at any time. */
+/** Returns problems for which changes may go unlogged despite intact triggers; fixable at any time. */
 export function environmentalProblems(name: string, found: CatalogTable): readonly Problem[] {
   const problems: Problem[] = []
   if (found.rowSecurity) {
@@ -101,17 +100,17 @@ export function environmentalProblems(name: string, found: CatalogTable): readon
     const text = `a subscription writes to ${name}: no statement trigger fires for the rows that it applies`
     problems.push(problem(name, 'subscription', text))
   }
-  // While the flag stands, a child that comes and goes between two scans leaves no trace.
+  // While the flag is set, a child that is added and removed between two scans leaves no trace.
   if (found.hadChildren && !found.hasChildren) {
-    const text = `other tables inherited from ${name} once: analyze ${name} says that none does`
+    const text = `other tables inherited from ${name} once: analyze ${name} to clear the flag relhassubclass`
     problems.push(problem(name, 'inheritance', text))
   }
   return problems
 }
 
 /**
- * Completes what the rules ask of a table by what the catalog says of it.
- * @throws ConfigurationError that says what stands in the way.
+ * Returns the table of the rules with its primary key from the catalog.
+ * @throws ConfigurationError if the table cannot be watched; the message states the problem.
  */
 export function watchableTable(
   found: CatalogTable | undefined,
@@ -124,7 +123,7 @@ export function watchableTable(
   for (const column of keys) {
     if (watch.includes(column) || primaryKey.includes(column)) continue
     throw new ConfigurationError(
-      `${name}.${column} leads to entries: its own change has to be watched`,
+      `${name}.${column} leads to entries: watch it too, since it is not part of the primary key`,
     )
   }
   return { name, watch, keys: keys.length > 0 ? keys : primaryKey, primaryKey }

@@ -4,79 +4,80 @@ import type { Event } from './event.ts'
 import { includes, parseSnapshot, type Snapshot } from './snapshot.ts'
 
 /**
- * Above any of these, events are not read one by one: their tables are flushed. Bytes are those of
- * the uncompressed text, rows those that the keys name; together they bound memory and time.
+ * Limits of a window that is read event by event; above any of them, the tables are flushed. Bytes
+ * count the uncompressed text of keys, rows count the rows in `keys`. They bound memory and time.
  */
 const MAX_EVENTS = 50_000
 const MAX_ROWS = 100_000
 const MAX_BYTES = 8 * 1024 * 1024
 const MAX_READING_MS = 1_000
-/** Above this, not even the tables are looked at: everything is flushed. */
+/** With more events, everything is flushed. */
 const MAX_COARSE_EVENTS = 500_000
-/** With so many flushes on demand in a coarse window, everything is flushed. */
+/** With this many flushes on demand in a coarse window, everything is flushed. */
 const MAX_FLUSHES = 100
-/** Keys of one event that are wider are left in the log: its table is flushed. */
+/** Larger keys of one event are not read: its table is flushed. */
 const MAX_KEYS_BYTES = 64 * 1024
-/** Up to so many events are read at once, so that one answer holds 16 MiB at most. */
+/** Events per query, so that one result holds at most 16 MiB. */
 const HEAD = 256
-/** Where events are large so few are fetched at once: each fetch shows that the session is alive. */
+/** Events per fetch if they are large: frequent fetches keep the session alive. */
 const FEW = 16
-/** Characters of keys that are parsed before the event loop has its turn: some milliseconds. */
+/** Characters of keys that are parsed before yielding to the event loop; takes some milliseconds. */
 const CHARS_PER_TURN = 256 * 1024
 
 /** The events that became visible between two snapshots. */
 export interface Window {
-  /** With `coarse`, one for each version, table and op, to be flushed. */
+  /** With `coarse`, one event for each version, table and op, whose table is to be flushed. */
   readonly events: readonly Event[]
   readonly coarse: boolean
-  /** How many events there really were, as far as they were counted. */
+  /** Number of events in the log, counted up to a limit. */
   readonly count: number
-  /** Too many to look at: nothing is known of them, and everything has to be flushed. */
+  /** Set if there are too many events to read: everything has to be flushed. */
   readonly everything?: true
 }
 
-/** One uninterrupted life of a database, and which database that is. */
+/** A database and its incarnation. */
 export interface DatabaseIdentity {
   readonly incarnation: string
-  /** System identifier, database and timeline, with dots between: what a restart does not change. */
+  /** System identifier, database oid and timeline, separated by dots. A restart does not change it. */
   readonly origin: string
 }
 
-/** What a window is read against: the snapshot of this transaction, as one statement saw it. */
+/** The snapshot of a reading transaction, and what the same statement read with it. */
 export interface ReadSnapshot {
   readonly snapshot: Snapshot
   readonly database: DatabaseIdentity
-  /** The backend that reads. */
+  /** Process id of the backend. */
   readonly backend: number
-  /** A cursor that does not cover this has lost events to the ring. */
+  /** A cursor that does not include this snapshot has missed removed events. */
   readonly retentionFloor: Snapshot | null
-  /** False where a segment was detached: windows do not see the events in it. */
+  /** False if a segment is detached: windows do not include its events. */
   readonly isComplete: boolean
-  /** In which files the segments are: emptying one gives it another file. */
+  /** The files of the segments. TRUNCATE gives a segment another file. */
   readonly files: string
 }
 
-/** How many segments the log has. */
+/** Number of segments of the event log. */
 const SEGMENTS = 4
 
 /**
- * The transaction of a window. LOCK TABLE takes no snapshot, so REPEATABLE READ takes its snapshot
- * with the query behind it. The limits end what would keep the session from its next ping.
+ * Begins the transaction of a window. LOCK TABLE takes no snapshot, so REPEATABLE READ takes its
+ * snapshot with the next query. The timeouts keep the session responsive to pings.
  */
 const OPENING = `begin isolation level repeatable read read only;
   set local lock_timeout = '1s'; set local statement_timeout = '1500ms';
   lock table invalidation.event, invalidation.retention_floor in access share mode`
 
 /**
- * Opens the transaction in which windows and lookups are read: one snapshot for all of them.
+ * Begins the transaction in which windows and lookups are read, with one snapshot for all of them.
+ * @throws NoIncarnation if no incarnation has begun.
  *
- * Invariant: the log is locked before the snapshot is taken, in every window. TRUNCATE and rewrites
- * are not MVCC-safe: a segment that was emptied between the snapshot and the read would look like
- * one without events. With the lock, a segment that was emptied earlier is one whose floor this
- * snapshot sees, and none is emptied before the transaction ends.
+ * Invariant: every window locks the log before it takes its snapshot. TRUNCATE and rewrites are not
+ * MVCC-safe: a segment that is emptied between the snapshot and the read would appear to have no
+ * events. With the lock, the snapshot includes the retention floor of every segment that was emptied
+ * earlier. No segment is emptied before the transaction ends.
  *
- * Everything is sent before the first answer is waited for, so that windows that are asked for
- * right behind it cost no round trip of their own.
+ * All queries are sent before the first result is awaited. So windows that are requested right after
+ * this call cost no additional round trip.
  */
 export async function beginReading(client: pg.ClientBase): Promise<ReadSnapshot> {
   const opening = client.query(OPENING)
@@ -88,7 +89,7 @@ export async function beginReading(client: pg.ClientBase): Promise<ReadSnapshot>
     files: readonly (string | null)[]
   }>({
     name: 'invalidation-read-snapshot',
-    // The windows' plans must not depend on statistics: a segment has none worth the name.
+    // Plans of windows must not depend on statistics, since truncated segments have none.
     text: `select pg_current_snapshot()::text as snapshot, pg_backend_pid() as backend,
                   set_config('enable_seqscan', 'off', true),
                   (select json_build_object('incarnation', id, 'origin', origin)
@@ -112,24 +113,24 @@ export async function beginReading(client: pg.ClientBase): Promise<ReadSnapshot>
   }
 }
 
-/** A new session begins a new life; this one cannot go on. */
+/** Thrown if no incarnation has begun. The session cannot continue; a new one begins an incarnation. */
 export class NoIncarnation extends Error {
   override readonly name = 'NoIncarnation'
 }
 
 /**
- * Whether the ring still holds everything committed after a snapshot. A floor ahead of the present
- * came with a dump of another cluster and means nothing here.
+ * Whether the log still contains all events committed after `since`. Ignores a retention floor ahead
+ * of the current snapshot: it comes from a dump of another cluster.
  */
 export const isRetained = (since: Snapshot, { retentionFloor, snapshot }: ReadSnapshot): boolean =>
   retentionFloor === null || retentionFloor.xmax > snapshot.xmax || includes(since, retentionFloor)
 
 /**
- * Everything committed after `since` and visible in the open transaction.
+ * Returns the events that were committed after `since` and are visible in the open transaction.
  *
- * `xid >= xmax(P) or xid = any(xip(P))` is exactly "not visible in P", and being returned at all is
- * "visible in S": no sequence gap, no stall behind a long transaction. The upper bound keeps out
- * rows of a foreign cluster, such as a restored dump.
+ * `xid >= xmax(P) or xid = any(xip(P))` means exactly "not visible in P", and every returned row is
+ * visible in S. So there are no sequence gaps, and a long transaction does not delay other events. The
+ * upper bound excludes rows of another cluster, such as those of a restored dump.
  */
 export async function readWindow(
   client: pg.ClientBase,
@@ -139,7 +140,7 @@ export async function readWindow(
   return (await readHead(client, since)) ?? readLarge(client, since, maxReadingMs)
 }
 
-/** The same in one round trip, or `null` for a window that is too large for one answer. */
+/** Reads a window in one round trip, or returns `null` if it is too large for one result. */
 export async function readHead(client: pg.ClientBase, since: Snapshot): Promise<Window | null> {
   const head = await client.query<EventRow>({
     name: 'invalidation-window-head',
@@ -182,7 +183,7 @@ const valuesOf = ({ xmax, xip }: Snapshot) => [String(xmax), xip.map(String)]
 
 let cursors = 0
 
-/** All events, or `null` when they are larger than may be held, or take too long. */
+/** Returns all events, or `null` if they exceed a size limit or take too long. */
 async function readInPieces(
   client: pg.ClientBase,
   values: readonly unknown[],
@@ -209,7 +210,7 @@ async function readInPieces(
   return isWhole ? events : null
 }
 
-/** Adds events as long as they may be held; answers whether all of them could be. */
+/** Adds rows to `events` up to the size limits. Returns whether all rows were added. */
 async function take(
   rows: readonly EventRow[],
   events: Event[],
@@ -233,21 +234,21 @@ async function take(
 }
 
 /**
- * Of the transactions that were in progress in P, those that still are need not be looked for: an
- * index scan would visit every row of a long one with every window, only to find it invisible.
+ * Skips transactions that were in progress in P and still are: otherwise an index scan would visit
+ * every invisible row of a long transaction in every window.
  */
 const SINCE = `from invalidation.event
   where (xid >= $1::xid8 or xid = any (array(
            select x from unnest($2::xid8[]) x where pg_visible_in_snapshot(x, pg_current_snapshot()))))
     and xid < pg_snapshot_xmax(pg_current_snapshot())`
 
-/** The compressed size is looked at first, so that nothing large is unpacked only to be measured. */
+/** Checks the compressed size first, so that large keys are not decompressed only to be measured. */
 const KEYS = `case when pg_column_size(keys) <= ${MAX_KEYS_BYTES}
     then case when octet_length(keys::text) <= ${MAX_KEYS_BYTES} then keys::text end end as keys`
 
 const EVENTS = `select version, table_id, op, changed, ${KEYS}, extract(epoch from at) * 1000 as at_ms ${SINCE}`
 
-/** Flushes on demand keep their patterns; of the rest only the table matters. */
+/** Flushes on demand keep their patterns; other events are reduced to their tables. */
 const COARSE = `select version, table_id, op, -1 as changed, null as keys,
   extract(epoch from max(at)) * 1000 as at_ms ${SINCE} and op <> 'F' group by version, table_id, op
   union all (${EVENTS} and op = 'F' limit ${MAX_FLUSHES})`
@@ -257,7 +258,7 @@ interface EventRow {
   readonly table_id: number
   readonly op: Event['op']
   readonly changed: string
-  /** JSON, read here so that no answer is parsed as a whole. */
+  /** JSON text, parsed here row by row to keep the event loop responsive. */
   readonly keys: string | null
   readonly at_ms: string
 }
