@@ -12,13 +12,13 @@ const pendingCaretakers = (viewer: Viewer) =>
     .orderBy('task.created_at', 'desc')
     .orderBy('task.id', 'desc')
 
-/** The requests that wait for a decision, the oldest first. */
+/** Returns the pending admin tasks, the oldest first. */
 export const findPendingTasks = (trx: Kysely<Database>, viewer: Viewer): Promise<string> =>
   findArray(trx, pending(viewer).orderBy('task.id'))
 
 /**
- * The same without requests for a caretaker whose time is over: nobody need decide those. Reading
- * does not cancel them, for a read that writes would be repeated by whatever repeats reads.
+ * Returns the pending admin tasks without caretaker requests whose end date has passed: they need no
+ * decision. This read does not cancel them, since reads may be repeated and must not write.
  */
 export const findOpenTasks = (trx: Kysely<Database>, viewer: Viewer): Promise<string> =>
   findArray(
@@ -34,14 +34,14 @@ export const findOpenTasks = (trx: Kysely<Database>, viewer: Viewer): Promise<st
       .orderBy('task.id'),
   )
 
-/** One request, or null where there is none that the viewer may read. */
+/** Returns one admin task, or null if there is none that the viewer may read. */
 export const findTask = (
   trx: Kysely<Database>,
   id: string,
   viewer: Viewer,
 ): Promise<string | null> => findObject(trx, selectAdminTasks(viewer).where('task.id', '=', id))
 
-/** The pending requests that a user become another's caretaker, the newest first. */
+/** Returns the pending requests for a user to become a caretaker, the newest first. */
 export const findCaretakerRequests = (
   trx: Kysely<Database>,
   userId: string,
@@ -51,11 +51,11 @@ export const findCaretakerRequests = (
     trx,
     pendingCaretakers(viewer)
       .where((row) => involves(row.ref('task.secondary_users'), userId))
-      // Without it the other is gone.
+      // It is null if the user to be covered was deleted.
       .where('task.primary_user_id', 'is not', null),
   )
 
-/** The pending requests that a user made for a caretaker, the newest first. */
+/** Returns the pending caretaker requests that a user made, the newest first. */
 export const findOutgoingCaretakerRequests = (
   trx: Kysely<Database>,
   userId: string,

@@ -8,16 +8,16 @@ const AFFILIATION_PAGE_SIZE = 24
 
 const byName = selectAffiliations().orderBy('affiliation.name').orderBy('affiliation.id')
 
-/** Every affiliation, by name. */
+/** Returns every affiliation, sorted by name. */
 export const findAffiliations = (trx: Kysely<Database>): Promise<string> => findArray(trx, byName)
 
 export interface AffiliationSearch {
   readonly searchTerm: string
-  /** From 1. */
+  /** Page number, from 1. */
   readonly page: number
 }
 
-/** A page of the affiliations whose name holds the term, by name. */
+/** Returns a page of the affiliations whose name contains the term, sorted by name. */
 export async function searchAffiliations(
   trx: Kysely<Database>,
   { searchTerm, page }: AffiliationSearch,
@@ -27,6 +27,6 @@ export async function searchAffiliations(
   return (await findPage(trx, 'affiliations', found, { page, pageSize })).body
 }
 
-/** One affiliation, or null. */
+/** Returns one affiliation, or null. */
 export const findAffiliation = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(trx, selectAffiliations().where('affiliation.id', '=', id))

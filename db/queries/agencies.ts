@@ -4,11 +4,11 @@ import { selectAgencies } from './fragments/agency.ts'
 import { perthTime } from './fragments/perth-time.ts'
 import { findArray, findObject } from './text.ts'
 
-/** Every agency, by name. */
+/** Returns every agency, sorted by name. */
 export const findAgencies = (trx: Kysely<Database>): Promise<string> =>
   findArray(trx, selectAgencies().orderBy('agency.name').orderBy('agency.id'))
 
-/** One agency with the times of its creation and last change, or null. */
+/** Returns one agency with its creation and update times, or null. */
 export const findAgency = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(
     trx,

@@ -6,14 +6,14 @@ import { findArray, findObject } from './text.ts'
 
 const byName = selectAreas().orderBy('area.name').orderBy('area.id')
 
-/** Every area on the map, by name. */
+/** Returns every area on the map, sorted by name. */
 export const findAreas = (trx: Kysely<Database>): Promise<string> => findArray(trx, byName)
 
-/** The areas of one type, by name. */
+/** Returns the areas of one type, sorted by name. */
 export const findAreasOfType = (trx: Kysely<Database>, areaType: string): Promise<string> =>
   findArray(trx, byName.where('area.area_type', '=', areaType))
 
-/** One area with the times of its creation and last change, or null. */
+/** Returns one area with its creation and update times, or null. */
 export const findArea = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(
     trx,

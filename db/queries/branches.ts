@@ -9,16 +9,16 @@ const BRANCH_PAGE_SIZE = 24
 
 const byName = selectBranches().orderBy('branch.name').orderBy('branch.id')
 
-/** Every branch, by name. */
+/** Returns every branch, sorted by name. */
 export const findBranches = (trx: Kysely<Database>): Promise<string> => findArray(trx, byName)
 
 export interface BranchSearch {
   readonly searchTerm: string
-  /** From 1. */
+  /** Page number, from 1. */
   readonly page: number
 }
 
-/** A page of the branches whose name holds the term, by name. */
+/** Returns a page of the branches whose name contains the term, sorted by name. */
 export async function searchBranches(
   trx: Kysely<Database>,
   { searchTerm, page }: BranchSearch,
@@ -27,11 +27,11 @@ export async function searchBranches(
   return (await findPage(trx, 'branches', found, { page, pageSize: BRANCH_PAGE_SIZE })).body
 }
 
-/** One branch as it stands in the list of branches. */
+/** Returns one branch in the shape of the list, or null. */
 export const findTinyBranch = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(trx, selectBranches().where('branch.id', '=', id))
 
-/** One branch with the times of its creation and last change. */
+/** Returns one branch with its creation and update times, or null. */
 export const findBranch = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(
     trx,

@@ -6,18 +6,18 @@ import { findArray, findObject } from './text.ts'
 
 const byName = selectBusinessAreas('user').orderBy('area.name').orderBy('area.id')
 
-/** Every business area, by name. */
+/** Returns every business area, sorted by name. */
 export const findBusinessAreas = (trx: Kysely<Database>): Promise<string> => findArray(trx, byName)
 
-/** The business areas that a user leads, by name. */
+/** Returns the business areas that a user leads, sorted by name. */
 export const findLedBusinessAreas = (trx: Kysely<Database>, userId: string): Promise<string> =>
   findArray(trx, byName.where('area.leader_id', '=', userId))
 
-/** One business area as it stands in the list of business areas, or null. */
+/** Returns one business area in the shape of the list, or null. */
 export const findTinyBusinessArea = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(trx, selectBusinessAreas('user').where('area.id', '=', id))
 
-/** One business area with everything that is kept of it, or null. */
+/** Returns one business area with all its fields, or null. */
 export const findBusinessArea = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(
     trx,

@@ -8,11 +8,11 @@ import { hasNotEnded } from './fragments/has-not-ended.ts'
 import type { Viewer } from './fragments/viewer.ts'
 import { findArray, findJson, findObject } from './text.ts'
 
-/** Who acts, or acted, for whom. */
+/** Returns all caretaker relations, including those that have ended. */
 export const findCaretakerRelations = (trx: Kysely<Database>, viewer: Viewer): Promise<string> =>
   findArray(trx, selectCaretakerRelations(viewer).orderBy('relation.id'))
 
-/** One of these relations, or null. */
+/** Returns one caretaker relation, or null. */
 export const findCaretakerRelation = (
   trx: Kysely<Database>,
   id: string,
@@ -21,8 +21,8 @@ export const findCaretakerRelation = (
   findObject(trx, selectCaretakerRelations(viewer).where('relation.id', '=', id))
 
 /**
- * How a user stands: who acts for them, their request for somebody to, and another's request that
- * they do; of several the first, and null for what there is not.
+ * Returns the viewer's caretaker, their pending request for a caretaker, and a pending request for them
+ * to become a caretaker: the first of each, or null.
  */
 export function findCaretakerCheck(trx: Kysely<Database>, viewer: Viewer): Promise<string> {
   const { userId } = viewer

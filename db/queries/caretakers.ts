@@ -3,25 +3,25 @@ import type { Database } from '../schema.ts'
 import { fileUrl } from './fragments/file-url.ts'
 import { utcTime } from './fragments/utc-time.ts'
 
-/** Who acts for a user and for whom the user acts, each a list in finished JSON text. */
+/** The caretakers of a user and the users that they cover, each a list as JSON text. */
 export interface Care {
-  /** With those who act for them in turn (S.Caretaker). */
+  /** Caretakers of the user, each with its own caretakers (S.Caretaker). */
   readonly caretakers: string
-  /** With those for whom they act in turn. */
+  /** Users that the user covers, each with its own lists. */
   readonly caretakingFor: string
-  /** How long until somebody's time ends; Infinity when nobody's does. */
+  /** Time until the next relation ends, in milliseconds; Infinity if none does. */
   readonly expiresInMs: number
 }
 
-/** How many people may stand between a user and the last of a chain, counting that last one. */
+/** Maximum length of a chain of caretakers. */
 const DEPTH = 5
 
-/** How many people one of the two lists shows, with all lists in it; the nearest are shown first. */
+/** Maximum number of people in one of the two lists, including nested lists; the nearest come first. */
 const MAX_PEOPLE = 500
-/** How many links are read in each direction; the nearest first. */
+/** Maximum number of relations that are read in each direction; the nearest come first. */
 const MAX_LINKS = 500
 
-/** Finds all who act for a user, or for whom the user acts, directly or in turn, as of now. */
+/** Returns the current caretakers of a user and the users that they cover, also through others. */
 export async function findCare(trx: Kysely<Database>, userId: string): Promise<Care> {
   const links = await findLinks(trx, userId)
   const nextOf = stepsAlong(links)
@@ -32,21 +32,21 @@ export async function findCare(trx: Kysely<Database>, userId: string): Promise<C
   }
 }
 
-/** That one person acts for another now. */
+/** A current caretaker relation. */
 interface Link {
   readonly user_id: string
   readonly caretaker_id: string
-  /** Both people as JSON objects, to which their lists are yet to be added. */
+  /** Both people as JSON objects, without their lists. */
   readonly user: string
   readonly caretaker: string
   readonly expires_in_ms: number | null
 }
 
-/** A way through the links: whom it has come by so far, the user whose care it is first. */
+/** User ids along a chain of relations, beginning with the requested user. */
 type Path = readonly string[]
 type Direction = 'caretakers' | 'caretaking_for'
 
-/** A person on a path, with the lists that show whom the path leads to. */
+/** The last person of a path, with the lists of the next people. */
 interface Person {
   readonly json: string
   readonly path: Path
@@ -55,7 +55,7 @@ interface Person {
 
 type NextOf = (path: Path, direction: Direction) => Person[]
 
-/** Finds by index who comes next on a path, in the order of the links. */
+/** Returns a function that finds the next people of a path, in the order of the relations. */
 function stepsAlong(links: readonly Link[]): NextOf {
   const ofUser = grouped(links, 'user_id')
   const ofCaretaker = grouped(links, 'caretaker_id')
@@ -87,10 +87,10 @@ function grouped(links: readonly Link[], column: 'user_id' | 'caretaker_id') {
   return groups
 }
 
-/** People may act for each other in a circle: whoever is on the way already ends it. */
+/** Relations may form a cycle, so a path never contains a user twice. */
 const isNew = (path: Path, userId: string) => path.length <= DEPTH && !path.includes(userId)
 
-/** One list of a user as JSON text. It grows by distance, so that a limit leaves out the farthest. */
+/** Returns one list of a user as JSON text. Adds people by distance: the limit omits the farthest. */
 function listPeople(nextOf: NextOf, userId: string, direction: Direction): string {
   const direct: Person[] = []
   const people: Person[] = [{ json: '', path: [userId], lists: { [direction]: direct } }]
@@ -115,13 +115,16 @@ const textOf = (people: readonly Person[]): string =>
     )
     .join()}]`
 
-// As text, so that no id loses a digit on its way through a JavaScript number.
+// Works on JSON text, since a JavaScript number may lose digits of an id.
 const extended = (object: string, lists: Readonly<Record<string, string>>) =>
   `${object.slice(0, -1)},${Object.entries(lists)
     .map(([name, list]) => `"${name}":${list}`)
     .join()}}`
 
-/** The links that a walk takes: down to those covered, and from wherever it is up for good. */
+/**
+ * Reads the relations around a user: those down to covered users, and those up to caretakers from any
+ * of these users. A walk that has gone up does not go down again.
+ */
 async function findLinks(trx: Kysely<Database>, userId: string): Promise<Link[]> {
   const { rows } = await sql<Link>`
     with recursive
@@ -167,7 +170,7 @@ async function findLinks(trx: Kysely<Database>, userId: string): Promise<Link[]>
 
 const eb = expressionBuilder<Database>()
 
-/** Clients know the first row of those who ever acted for a person, ended or not, as theirs. */
+/** The first relation of a covered user, even if it has ended: clients expect its id and end date. */
 const firstRow = (userId: Expression<string>) =>
   eb
     .selectFrom('caretakers_caretaker as row')

@@ -7,17 +7,17 @@ const services = expressionBuilder<Database>()
   .selectFrom('agencies_departmentalservice as service')
   .select(['service.id', 'service.name', 'service.director_id as director'])
 
-/** Every departmental service, by name. */
+/** Returns every departmental service, sorted by name. */
 export const findDepartmentalServices = (trx: Kysely<Database>): Promise<string> =>
   findArray(trx, services.orderBy('service.name').orderBy('service.id'))
 
-/** One departmental service as it stands in the list of them, or null. */
+/** Returns one departmental service in the shape of the list, or null. */
 export const findTinyDepartmentalService = (
   trx: Kysely<Database>,
   id: string,
 ): Promise<string | null> => findObject(trx, services.where('service.id', '=', id))
 
-/** One departmental service with the times of its creation and last change, or null. */
+/** Returns one departmental service with its creation and update times, or null. */
 export const findDepartmentalService = (
   trx: Kysely<Database>,
   id: string,

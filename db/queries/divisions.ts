@@ -6,15 +6,15 @@ import { findArray, findObject } from './text.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Every division, by name. */
+/** Returns every division, sorted by name. */
 export const findDivisions = (trx: Kysely<Database>): Promise<string> =>
   findArray(trx, selectDivisions('user').orderBy('division.name').orderBy('division.id'))
 
-/** One division as it stands in the list of divisions, or null. */
+/** Returns one division in the shape of the list, or null. */
 export const findTinyDivision = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(trx, selectDivisions('user').where('division.id', '=', id))
 
-/** One division with its times, or null. Of those on its e-mail list it names the ids only. */
+/** Returns one division with creation and update times, or null. Its e-mail list contains only ids. */
 export const findDivision = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(
     trx,

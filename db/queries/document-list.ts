@@ -5,19 +5,19 @@ import { selectDocuments } from './fragments/document.ts'
 import { listed } from './fragments/listed.ts'
 import { type Page, type PageOptions, findPageById } from './text.ts'
 
-/** Which documents to find; what is left out does not matter. */
+/** Conditions for documents; missing ones do not apply. */
 export interface DocumentFilter {
-  /** A part of their kind, or of the title or description of their project. */
+  /** Part of the kind, or of the title or description of the project. */
   readonly searchTerm?: string | undefined
   readonly kind?: string | undefined
   readonly status?: string | undefined
-  /** Id of their project. */
+  /** Id of the project. */
   readonly project?: string | undefined
-  /** The year of their project. */
+  /** Year of the project. */
   readonly year?: number | undefined
 }
 
-/** A page of the documents of all projects (S.Doc), newest first. */
+/** Returns a page of the documents of all projects (S.Doc), newest first. */
 export const findDocumentPage = (
   trx: Kysely<Database>,
   filter: DocumentFilter,

@@ -9,8 +9,8 @@ import { findJson } from './text.ts'
 const eb = expressionBuilder<Database>()
 
 /**
- * The animal ethics endorsements that active projects wait for. None for those who cannot give
- * them: only members of the committee and superusers can.
+ * Returns the pending animal ethics endorsements of active projects. The list is empty unless the user
+ * is a member of the committee or a superuser.
  */
 export function findPendingEndorsements(trx: Kysely<Database>, userId: string): Promise<string> {
   const mayEndorse = eb

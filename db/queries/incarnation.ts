@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import { parseSnapshot, type Snapshot } from '../event-log/snapshot.ts'
 import type { Database } from '../schema.ts'
 
-/** The life of the database that this transaction sees; `null` before somebody has begun it. */
+/** Returns the current incarnation of the database; `null` if none has begun. */
 export async function findIncarnation(db: Kysely<Database>): Promise<string | null> {
   const { rows } = await sql<{
     id: string
@@ -11,10 +11,9 @@ export async function findIncarnation(db: Kysely<Database>): Promise<string | nu
 }
 
 /**
- * Begins the incarnation of this start of the server unless one has begun. Of several processes that
- * call it at once one begins it. Not for loads: it waits for the others, for a lock 1 s at most.
- * @throws what Postgres answers on a standby, where the default is read-only, or where the role
- * lacks the right.
+ * Begins an incarnation for this start of the server unless one has begun. Of concurrent callers, one
+ * begins it and the others wait, each at most 1 s for a lock. Loads must not call it.
+ * @throws DatabaseError on a standby, if transactions are read-only by default, or without the right.
  */
 export async function beginIncarnation(db: Kysely<Database>): Promise<void> {
   await db.transaction().execute(async (trx) => {
@@ -23,21 +22,21 @@ export async function beginIncarnation(db: Kysely<Database>): Promise<void> {
   })
 }
 
-/** What could be seen at one time, and in which life of the database. */
+/** A snapshot and the incarnation of the database in which it was taken. */
 export interface Moment {
   readonly incarnation: string | null
   readonly snapshot: Snapshot
 }
 
 /**
- * This moment: what was committed before it can be seen in it. Inside a REPEATABLE READ transaction
- * it is the moment of its snapshot, so never ask there on behalf of a write that has just ended.
+ * Returns the current snapshot, which includes all earlier commits. A REPEATABLE READ transaction
+ * returns its own snapshot, so do not use one to get a snapshot that includes a recent write.
  */
 export async function findMoment(db: Kysely<Database>): Promise<Moment> {
   const { rows } = await sql<{ snapshot: string; incarnation: string | null }>`
     select pg_catalog.pg_current_snapshot()::pg_catalog.text as snapshot,
            (select id from invalidation.current_incarnation) as incarnation`.execute(db)
   const snapshot = parseSnapshot(rows[0]?.snapshot ?? '')
-  if (!rows[0] || !snapshot) throw new Error('Postgres gave no snapshot')
+  if (!rows[0] || !snapshot) throw new Error('Postgres returned no snapshot')
   return { incarnation: rows[0].incarnation, snapshot }
 }

@@ -8,8 +8,8 @@ export interface LogInCandidate {
 }
 
 /**
- * The user of that name. Names are compared by their bytes, as Django's `=` does under the collations that
- * it makes: attempts are limited per name, and no collation may turn several names into one user.
+ * Returns the user with this user name, or undefined. Names are compared by bytes, as in Django. Log-in
+ * attempts are limited per name, so a collation must not match several names with one user.
  */
 export const findLogInCandidate = (
   db: Kysely<Database>,
@@ -18,12 +18,12 @@ export const findLogInCandidate = (
   db
     .selectFrom('users_user')
     .select(['id', 'password', 'is_active as isActive'])
-    // The first line uses the index.
+    // The first condition uses the index.
     .where('username', '=', username)
     .where(sql<boolean>`username collate "C" = ${username}`)
     .executeTakeFirst()
 
-/** What a user logs in with, and what their password must not be similar to. */
+/** User name and password hash, and the attributes that a new password must not resemble. */
 export interface Credentials {
   readonly username: string
   readonly password: string
@@ -32,7 +32,7 @@ export interface Credentials {
   readonly email: string | null
 }
 
-/** The name, the password hash and the attributes of a user. */
+/** Returns the credentials of a user. */
 export const findCredentials = (
   db: Kysely<Database>,
   userId: string,

@@ -3,7 +3,7 @@ import type { Database } from '../schema.ts'
 import { selectTinyMembers } from './fragments/tiny-member.ts'
 import { findArray, findObject } from './text.ts'
 
-/** A user's part in a project (S.TinyMember), or null. */
+/** Returns a user's membership in a project (S.TinyMember), or null. */
 export const findMember = (
   trx: Kysely<Database>,
   projectId: string,
@@ -16,7 +16,7 @@ export const findMember = (
       .where('member.user_id', '=', userId),
   )
 
-/** Everybody on a project (S.TinyMember), in the order that its leader gave them. */
+/** Returns the members of a project (S.TinyMember), in the order that its leader chose. */
 export const findTeam = (trx: Kysely<Database>, projectId: string): Promise<string> =>
   findArray(
     trx,
@@ -26,7 +26,7 @@ export const findTeam = (trx: Kysely<Database>, projectId: string): Promise<stri
       .orderBy('member.id'),
   )
 
-/** Who leads a project (S.TinyMember), or null; of several the one who came first. */
+/** Returns the leader of a project (S.TinyMember), or null; the first if there are several. */
 export const findLeader = (trx: Kysely<Database>, projectId: string): Promise<string | null> =>
   findObject(
     trx,

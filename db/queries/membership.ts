@@ -2,7 +2,7 @@ import { type Kysely, expressionBuilder } from 'kysely'
 import type { Database } from '../schema.ts'
 import { findObject } from './text.ts'
 
-/** Where a user belongs, or null. */
+/** Returns a user's place of work (business area, affiliation, branch), or null. */
 export const findMembership = (trx: Kysely<Database>, userId: string): Promise<string | null> =>
   findObject(
     trx,

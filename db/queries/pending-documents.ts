@@ -8,8 +8,8 @@ import { selectTinyDocuments } from './fragments/tiny-document.ts'
 import { findJson } from './text.ts'
 
 /**
- * The documents that wait for a user, by the part in which they are asked, and all of them. They
- * are none for somebody without a place of work.
+ * Returns the documents that wait for a user, grouped by the user's role, and a list of all of them.
+ * Empty for a user without a place of work.
  */
 export function findPendingDocuments(trx: Kysely<Database>, userId: string): Promise<string> {
   const acting = sql`select user_id from users_userwork where user_id = ${userId}`
@@ -18,8 +18,9 @@ export function findPendingDocuments(trx: Kysely<Database>, userId: string): Pro
 }
 
 /**
- * The same of those for whom a user acts, and for whom these do in turn. Each document says for
- * whom; one of the directorate, for nobody: it is left out where the user sees it as their own.
+ * Returns the documents that wait for the users that a user covers, directly or through others. Each
+ * has `for_user`, which is null for documents of the directorate. Those are omitted if the user decides
+ * for the directorate, since the user's own list contains them.
  */
 export function findCaretakerDocuments(trx: Kysely<Database>, userId: string): Promise<string> {
   const acting = sql`
@@ -41,14 +42,14 @@ export function findCaretakerDocuments(trx: Kysely<Database>, userId: string): P
 }
 
 interface Pending {
-  /** Finds the users whose documents they are. */
+  /** Query for the ids of the users for whom the documents wait. */
   readonly acting: Expression<unknown>
-  /** Whether those that wait for the directorate are among them. */
+  /** Whether to include documents that wait for the directorate. */
   readonly isDirectorate: Expression<boolean>
   readonly show: ReturnType<typeof selectTinyDocuments>
 }
 
-// Of these users, those who decide for the directorate.
+// Selects those of the users who decide for the directorate.
 const directorate = (users: Expression<unknown>) => sql`
   select from users_user as person
   left join users_userwork as work on work.user_id = person.id
@@ -57,8 +58,8 @@ const directorate = (users: Expression<unknown>) => sql`
 
 const isOpen = sql<boolean>`not ${isClosed(sql.ref('project.status'))}`
 
-// A document is shown once in a list: for the first of several whom it waits for, and among all in
-// the part that is named first here.
+// Each list contains a document once, for the first of the users for whom it waits. The list of all
+// documents prefers the role with the lowest rank.
 const pendingDocuments = ({ acting, isDirectorate, show }: Pending) => sql`(
   with acting as materialized (${acting}),
   unfinished as materialized (

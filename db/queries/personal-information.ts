@@ -2,7 +2,7 @@ import { type Kysely, expressionBuilder } from 'kysely'
 import type { Database } from '../schema.ts'
 import { findObject } from './text.ts'
 
-/** How a user is called and reached, or null. */
+/** Returns the names, title and contact data of a user, or null. */
 export const findPersonalInformation = (
   trx: Kysely<Database>,
   userId: string,

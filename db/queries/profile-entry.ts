@@ -9,7 +9,7 @@ export type EntryKind = 'employment' | 'education'
 
 const eb = expressionBuilder<Database>()
 
-/** The entries of a profile, the latest first; none of a profile that the viewer may not see. */
+/** Returns the CV entries of a profile, the latest first; none if the viewer may not see the profile. */
 export const findEntries = (
   trx: Kysely<Database>,
   kind: EntryKind,
@@ -24,7 +24,7 @@ export const findEntries = (
     ),
   )
 
-/** One entry, or null; with a viewer also when it is of a profile that they may not see. */
+/** Returns one CV entry, or null; also null if a viewer is given who may not see the profile. */
 export const findEntry = (
   trx: Kysely<Database>,
   kind: EntryKind,

@@ -1,7 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../schema.ts'
 
-/** The id of the person whose staff profile this is; null without such a profile. */
+/** Returns the user id of a staff profile's owner; null if the profile does not exist. */
 export async function findProfileOwner(
   trx: Kysely<Database>,
   profileId: string,

@@ -9,11 +9,11 @@ import { caretakersLastMs, projectMembers } from './fragments/project-members.ts
 
 export interface ProjectDetail {
   readonly body: string
-  /** How long until a member loses a caretaker although nobody writes; undefined where no end is set. */
+  /** Time until a member's caretaker expires, in milliseconds; undefined if none does. */
   readonly expiresInMs?: number
 }
 
-/** Everything that the pages of a project show, or null. */
+/** Returns all data for the pages of a project, or null. */
 export async function findProjectDetail(
   trx: Kysely<Database>,
   id: string,

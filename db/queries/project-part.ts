@@ -8,25 +8,25 @@ import {
 } from './fragments/project-parts.ts'
 import { findArray, findObject } from './text.ts'
 
-/** The tables that describe a project beside its own. */
+/** Tables with further data of projects. */
 export type PartTable =
   | 'projects_projectarea'
   | 'projects_projectdetail'
   | 'projects_studentprojectdetails'
   | 'projects_externalprojectdetails'
 
-/** The rows of such a table, of all projects, by id. */
+/** Returns all rows of such a table, sorted by id. */
 export const findParts = (trx: Kysely<Database>, table: PartTable): Promise<string> =>
   findArray(trx, SELECTS[table]().orderBy(sql`part.id`))
 
-/** One row of such a table, or null. */
+/** Returns one row of such a table, or null. */
 export const findPart = (
   trx: Kysely<Database>,
   table: PartTable,
   id: string,
 ): Promise<string | null> => findObject(trx, SELECTS[table]().where(sql<boolean>`part.id = ${id}`))
 
-/** The row that counts for a project, the newest if there are several; or null. */
+/** Returns the newest row of a project in such a table, or null. */
 export const findPartOfProject = (
   trx: Kysely<Database>,
   table: PartTable,
@@ -40,7 +40,7 @@ export const findPartOfProject = (
       .limit(1),
   )
 
-// Their rows have their table's name in common, and that they are to be sent as they are.
+// The selects have different columns but share the alias `part`; their rows are sent unchanged.
 type PartQuery = SelectQueryBuilder<Database, never, object>
 
 const SELECTS: Readonly<Record<PartTable, () => PartQuery>> = {

@@ -5,13 +5,13 @@ import { selectProjectRows } from './fragments/project-row.ts'
 import { visibleProfiles } from './fragments/staff-profile.ts'
 import { findArray } from './text.ts'
 
-/** The projects of a user as other users see them. */
+/** Returns the projects of a user as other users see them. */
 export const findUserProjects = (trx: Kysely<Database>, userId: string): Promise<string> =>
   findArray(trx, selectProjectRows(userId, 'user'))
 
 /**
- * The projects that the public page of a user's staff profile lists: not those that the user chose
- * to leave out. Null when the user has no visible profile.
+ * Returns the projects on the public page of a user's staff profile, without those that the user has
+ * hidden there. Null if the user has no public profile.
  */
 export async function findStaffProjects(
   trx: Kysely<Database>,

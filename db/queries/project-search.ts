@@ -8,22 +8,22 @@ import { hasStopped, isActive, isUnknown } from './fragments/project-status.ts'
 import { selectTinyProjects } from './fragments/tiny-project.ts'
 import { type Page, type PageOptions, findArray, findPageById } from './text.ts'
 
-/** Which projects to find; what is left out does not matter. */
+/** Conditions for projects; missing ones do not apply. */
 export interface ProjectFilter {
-  /** A part of what is written of them, or of their tag: `CF-2022-12`. */
+  /** Part of the texts of a project, or its tag or the beginning of it: `CF-2022-12`. */
   readonly searchTerm?: string | undefined
-  /** Id of one of their members. */
+  /** Id of a member. */
   readonly member?: string | undefined
-  /** Ids of business areas, of which they have one. */
+  /** Ids of business areas; a project must belong to one of them. */
   readonly businessAreas?: readonly string[] | undefined
-  /** `unknown`: one that we do not know. */
+  /** `unknown` matches every status that is not one of `PROJECT_STATUSES`. */
   readonly status?: string | undefined
   readonly kind?: string | undefined
   readonly year?: number | undefined
   readonly isActive?: boolean | undefined
 }
 
-/** A page of the projects that were searched for (S.Project), those that go on before the others. */
+/** Returns a page of the matching projects (S.Project), those that have not stopped first. */
 export const searchProjects = (
   trx: Kysely<Database>,
   filter: ProjectFilter,
@@ -38,7 +38,7 @@ export const searchProjects = (
     page,
   )
 
-/** The first of them in their short shape (S.TinyProject). */
+/** Returns the first matching projects in the short shape (S.TinyProject). */
 export const findFirstProjects = (
   trx: Kysely<Database>,
   filter: ProjectFilter,
@@ -51,14 +51,14 @@ export const findFirstProjects = (
       .orderBy('listed.position'),
   )
 
-/** Which projects the map shows, and how many there are of all. */
+/** The projects of the map, and the numbers of all projects. */
 export interface MapOutline {
   readonly ids: readonly string[]
   readonly total: number
   readonly withoutLocation: number
 }
 
-/** Finds what the map shows, without showing it yet. */
+/** Returns the ids of the map's projects, without their data. */
 export async function findMapOutline(
   trx: Kysely<Database>,
   filter: ProjectFilter,
@@ -78,8 +78,8 @@ export async function findMapOutline(
 }
 
 /**
- * These projects in their full shape (S.Project), in this order, as JSON text with commas between them; `null` if
- * none of them exists any more.
+ * Returns these projects in the full shape (S.Project) and in this order, as JSON texts separated by
+ * commas; `null` if none of them exists any more.
  */
 export async function findProjectsById(
   trx: Kysely<Database>,
@@ -104,7 +104,7 @@ const byRelevance = eb
   .orderBy('project.year', 'desc')
   .orderBy('project.id')
 
-/** The ids of the projects that pass, in the order of every list of them. */
+/** Selects the ids of the matching projects, in the order of every project list. */
 function idsOf(filter: ProjectFilter) {
   const { searchTerm, member, businessAreas, status, kind, year, isActive: active } = filter
   let found = byRelevance
@@ -144,7 +144,7 @@ const numberText = sql<string>`${projectRow.ref('project.number')}::text`
 
 function mentions(term: string) {
   const tag = /^(cf|sp|stp|ext)-([^-]*)(?:-([^-]*))?/i.exec(term)
-  if (tag) return isTagged(tag)
+  if (tag) return matchesTag(tag)
   return projectRow.or(
     [
       projectRow.ref('project.title'),
@@ -163,11 +163,11 @@ const KINDS: Readonly<Record<string, string>> = {
   ext: 'external',
 }
 
-// Whoever types a tag has only its beginning at first: a year or number that is none does not count.
-function isTagged([, prefix = '', year = '', number = '']: readonly string[]) {
+// The term may be only the beginning of a tag, so an incomplete year or number is ignored.
+function matchesTag([, prefix = '', year = '', number = '']: readonly string[]) {
   const conditions = [projectRow('project.kind', '=', KINDS[prefix.toLowerCase()] ?? null)]
   if (/^\d{4}$/.test(year)) conditions.push(projectRow('project.year', '=', Number(year)))
-  // No pattern for all three: it would backtrack for as long as the square of the zeros.
+  // One pattern for all three steps would take quadratic time for many zeros.
   const trimmed = number.trim()
   const digits = /^\d+$/.test(trimmed) ? trimmed.replace(/^0+(?=\d)/, '') : undefined
   const hasNumber = digits === undefined ? [] : [contains(numberText, digits)]

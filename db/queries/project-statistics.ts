@@ -5,7 +5,7 @@ import { isLocated } from './fragments/is-located.ts'
 import { jsonObject } from './fragments/json-object.ts'
 import { ACTIVE_STATUSES } from './fragments/project-status.ts'
 
-/** How many projects and documents there are, of each kind, status, year and business area. */
+/** Returns the numbers of projects and documents by kind, status, year and business area. */
 export async function findProjectStatistics(trx: Kysely<Database>): Promise<string> {
   const { body } = await trx
     .selectNoFrom(sql<string>`${jsonObject(statistics)}::text`.as('body'))
@@ -30,7 +30,7 @@ const byBusinessArea = jsonArrayFrom(
     .orderBy('area.id'),
 )
 
-/** `{"<value>": n}` for the values of a column, each distinct to the byte whatever its collation. */
+/** Returns `{"<value>": n}` for the values of a column, compared by bytes under any collation. */
 const tally = (
   table: 'projects_project' | 'documents_projectdocument',
   column: 'kind' | 'status',

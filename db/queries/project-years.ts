@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 
-/** The years that projects are of, newest first. */
+/** Returns the years of all projects, newest first. */
 export async function findProjectYears(trx: Kysely<Database>): Promise<string> {
   const years = trx.selectFrom('projects_project').select('year').distinct().orderBy('year', 'desc')
   const { body } = await trx

@@ -2,17 +2,17 @@ import { type Kysely, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { SESSION_REVOCATION } from '../session-revocation.ts'
 
-/** What is revoked of a user's sessions. */
+/** The session revocations of a user. */
 export interface SessionRevocations {
-  /** Differs after each revocation of all sessions; empty before the first. */
+  /** Changes with each revocation of all sessions; empty before the first. */
   readonly epoch: string
-  /** The ids of single sessions, in order. */
+  /** Ids of sessions that were revoked individually, in order. */
   readonly sessionIds: readonly string[]
 }
 
 const NOTHING_REVOKED: SessionRevocations = { epoch: '', sessionIds: [] }
 
-/** Finds the revocations of a user; none in a database without the schema of the event log. */
+/** Returns the revocations of a user; none if the event log is not installed. */
 export async function findSessionRevocations(
   db: Kysely<Database>,
   userId: string,

@@ -6,16 +6,16 @@ import { jsonObject } from './fragments/json-object.ts'
 import { person, profileRow, shownEmail, visibleProfiles } from './fragments/staff-profile.ts'
 import { type Page, type PageOptions, findPage } from './text.ts'
 
-/** How many profiles a page holds unless the client asks for another number. */
+/** Default number of profiles per page. */
 export const STAFF_PAGE_SIZE = 24
 
 export interface StaffPageOptions extends PageOptions {
   readonly search?: string
-  /** Id of the business area that the people work in. */
+  /** Id of the owner's business area. */
   readonly businessArea?: string
 }
 
-/** A page of the staff list as everybody may see it, by the names shown. */
+/** Returns a page of the public staff list, sorted by display name. */
 export function findStaffPage(
   trx: Kysely<Database>,
   { search, businessArea, ...page }: StaffPageOptions,
@@ -45,7 +45,7 @@ export function findStaffPage(
   return findPage(trx, 'profiles', listed, page)
 }
 
-// Not the log-in e-mail: whoever can search it can read it.
+// The log-in e-mail is not searched: a client could find it out by searching.
 const SEARCHED = [
   profileRow.ref('person.first_name'),
   profileRow.ref('person.last_name'),

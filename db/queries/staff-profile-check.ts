@@ -7,8 +7,8 @@ import { profileObject } from './staff-profile.ts'
 const NONE = JSON.stringify({ exists: false, is_active: false, profile: null })
 
 /**
- * Whether a user has a staff profile, and what it shows: `private` is for its owner and superusers;
- * to others a hidden one is none.
+ * Returns whether a user has a staff profile, and the profile. `private` is for the owner and
+ * superusers; the other view treats a hidden profile as missing.
  */
 export async function checkStaffProfile(
   trx: Kysely<Database>,

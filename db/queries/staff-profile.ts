@@ -12,17 +12,17 @@ import {
   visibleProfiles,
 } from './fragments/staff-profile.ts'
 
-/** What everybody may see of a staff profile: all of it, or a section of its page. */
+/** Public views of a staff profile: all of it, or a section of its page. */
 export type StaffView = 'full' | 'hero' | 'overview' | 'cv'
 
 export interface StaffProfileOptions {
-  /** Finds it also when it is hidden or its owner inactive: for the owner and superusers. */
+  /** Includes profiles that are hidden or whose owner is inactive; for the owner and superusers. */
   readonly hidden?: boolean
 }
 
 /**
- * A staff profile, or null. `private` is for its owner and superusers: with its settings, and with
- * the log-in e-mail where no public one is shown.
+ * Returns a staff profile, or null. `private` is for the owner and superusers: it includes the settings,
+ * and the log-in e-mail if there is no public one.
  */
 export async function findStaffProfile(
   trx: Kysely<Database>,
@@ -38,7 +38,7 @@ export async function findStaffProfile(
   return found?.body ?? null
 }
 
-/** The staff profile of a user as they see it themselves, or null. */
+/** Returns the staff profile of a user as they see it themselves, or null. */
 export async function findOwnStaffProfile(
   trx: Kysely<Database>,
   userId: string,
@@ -50,7 +50,7 @@ export async function findOwnStaffProfile(
   return found?.body ?? null
 }
 
-/** A row of `staffProfiles` as an object. */
+/** Returns a row of `staffProfiles` as a JSON object. */
 export const profileObject = (view: StaffView | 'private') => jsonObject(VIEWS[view])
 
 const avatar = jsonObjectFrom(
@@ -110,7 +110,7 @@ const hero = { id, user: person(shownEmail), avatar, work, about: profileRow.ref
 const overview = { id, expertise: profileRow.ref('profile.expertise'), keywords }
 const cv = { id, employment_entries: employment, education_entries: education }
 
-// Clients expect every key; what is nobody's business has the same value for all.
+// Clients expect every key; private fields have the same constant value in every profile.
 const full = {
   ...hero,
   ...overview,

@@ -2,7 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import { fileNames, type Files, filesSql } from '../event-log/table-files.ts'
 import type { Database } from '../schema.ts'
 
-/** In which file each table is now, whatever the snapshot of a transaction that is open. */
+/** Returns the current file of each table, independent of the snapshot of an open transaction. */
 export async function findFiles(db: Kysely<Database>, tables: readonly string[]): Promise<Files> {
   const [before = '', after = ''] = filesSql('?').split('?')
   const { rows } = await sql<{ files: Files }>`
@@ -11,15 +11,15 @@ export async function findFiles(db: Kysely<Database>, tables: readonly string[])
 }
 
 /**
- * Locks tables so that none is rewritten, emptied or exchanged before the end of the transaction, whose
- * snapshot is not taken yet: LOCK TABLE takes none.
+ * Locks tables so that none is rewritten, truncated or replaced before the transaction ends. LOCK TABLE
+ * takes no snapshot, so the transaction takes its snapshot afterwards.
  */
 export async function lockTables(trx: Kysely<Database>, tables: readonly string[]): Promise<void> {
   if (tables.length === 0) return
   await sql`lock table ${sql.raw(fileNames(tables).join(', '))} in access share mode`.execute(trx)
 }
 
-/** The same, and the incarnation of the database that this transaction sees, in one round trip. */
+/** Returns the current files and incarnation in one round trip. */
 export async function findFilesAndIncarnation(
   db: Kysely<Database>,
   tables: readonly string[],

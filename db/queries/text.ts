@@ -2,7 +2,7 @@ import { type Expression, type Kysely, type SelectQueryBuilder, sql } from 'kyse
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../schema.ts'
 
-/** A JSON value as finished text; `findJson<string | null>` where there may be none. */
+/** Returns a JSON value as text; use `findJson<string | null>` if it may be null. */
 export async function findJson<Text extends string | null = string>(
   trx: Kysely<Database>,
   json: Expression<unknown>,
@@ -13,30 +13,30 @@ export async function findJson<Text extends string | null = string>(
   return body as Text
 }
 
-/** The row of a query as finished JSON text; null without one. */
+/** Returns the row of a query as JSON text; null without a row. */
 export const findObject = (
   trx: Kysely<Database>,
   query: Expression<unknown>,
 ): Promise<string | null> => findJson<string | null>(trx, jsonObjectFrom(query))
 
-/** The rows of a query as the finished JSON text of an array. */
+/** Returns the rows of a query as the JSON text of an array. */
 export const findArray = (trx: Kysely<Database>, query: Expression<unknown>): Promise<string> =>
   findJson(trx, jsonArrayFrom(query))
 
-/** One page of a list, in the envelope that clients expect. */
+/** One page of a list as a JSON response body. */
 export interface Page {
   readonly body: string
-  /** True when there are no items on it, as past the end. */
+  /** True if the page has no items, for example past the end. */
   readonly isEmpty: boolean
 }
 
 export interface PageOptions {
-  /** From 1; however big. */
+  /** From 1, without an upper limit. */
   readonly page: number
   readonly pageSize: number
 }
 
-/** A page of an ordered query as `{"<name>": [...], "total_results": n, "total_pages": n}`. */
+/** Returns a page of an ordered query as `{"<name>": [...], "total_results": n, "total_pages": n}`. */
 export function findPage<DB, Tables extends keyof DB, Row>(
   trx: Kysely<Database>,
   name: string,
@@ -47,8 +47,8 @@ export function findPage<DB, Tables extends keyof DB, Row>(
 }
 
 /**
- * The same of what costs much to show: `query` finds the ids in their order, and `show` is asked
- * only for those on the page. Postgres would make what an offset skips, too.
+ * Like `findPage`, for rows that are expensive to build: `query` selects the ids in order, and `show`
+ * builds only the rows on the page. Otherwise Postgres would also build the rows that OFFSET skips.
  */
 export function findPageById<DB, Tables extends keyof DB>(
   trx: Kysely<Database>,
@@ -68,7 +68,7 @@ async function findEnvelope<DB, Tables extends keyof DB, Row>(
   show: (page: Expression<Row>) => Expression<unknown>,
   { page, pageSize }: PageOptions,
 ): Promise<Page> {
-  // Postgres takes no offset beyond a bigint, and JavaScript writes big numbers with an exponent.
+  // An offset must fit into a bigint, and JavaScript prints larger numbers with an exponent.
   const offset = Math.min((page - 1) * pageSize, Number.MAX_SAFE_INTEGER)
   const items = jsonArrayFrom(show(query.limit(pageSize).offset(offset)))
   const count = query

@@ -5,7 +5,7 @@ import { findArray, findObject } from './text.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** The projects that a user is a member of, newest year first. */
+/** Returns the projects that a user is a member of, newest year first. */
 export const findTinyProjects = (trx: Kysely<Database>, userId: string): Promise<string> =>
   findArray(
     trx,
@@ -22,6 +22,6 @@ export const findTinyProjects = (trx: Kysely<Database>, userId: string): Promise
       .orderBy('project.id'),
   )
 
-/** One project in its short shape, or null. */
+/** Returns one project in the short shape, or null. */
 export const findTinyProject = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(trx, selectTinyProjects().where('project.id', '=', id))

@@ -1,7 +1,7 @@
 import { sql, type Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
 
-/** Whose e-mail address it is, to the letter; null when it is nobody's. */
+/** Returns the user with exactly this e-mail address, or null. */
 export async function findUserByEmail(
   trx: Transaction<Database>,
   email: string,
@@ -10,7 +10,7 @@ export async function findUserByEmail(
     .selectFrom('users_user')
     .select('id')
     .where('email', '=', email)
-    // The line above uses the index. A collation of the column may ignore case, and an entry's key does not.
+    // The condition above uses the index. The column's collation may ignore case; entry keys do not.
     .where(sql<boolean>`email collate "C" = ${email}`)
     .executeTakeFirst()
   return user?.id ?? null

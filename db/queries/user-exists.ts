@@ -1,15 +1,15 @@
 import { type Kysely, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 
-/** Whether somebody has this e-mail address, in whatever letters. */
+/** Whether a user with this e-mail address exists, ignoring case. */
 export const isEmailTaken = (trx: Kysely<Database>, email: string): Promise<boolean> =>
   exists(trx, sql<boolean>`lower(email) = lower(${email})`)
 
-/** Whether somebody has this user name. */
+/** Whether a user with this user name exists. */
 export const isUsernameTaken = (trx: Kysely<Database>, username: string): Promise<boolean> =>
   exists(trx, sql<boolean>`username = ${username}`)
 
-/** Whether somebody has these names, in whatever letters. */
+/** Whether a user with this first and last name exists, ignoring case. */
 export const isNameTaken = (trx: Kysely<Database>, first: string, last: string): Promise<boolean> =>
   exists(
     trx,

@@ -5,22 +5,22 @@ import { listed } from './fragments/listed.ts'
 import { selectTinyUsers } from './fragments/tiny-user.ts'
 import { type Page, type PageOptions, findArray, findPageById } from './text.ts'
 
-/** Which users to find; what is left out does not matter. */
+/** Conditions for users; missing ones do not apply. */
 export interface UserFilter {
-  /** A part of their name, user name or e-mail. */
+  /** Part of the name, user name or e-mail address. */
   readonly search?: string | undefined
   readonly isActive?: boolean | undefined
   readonly isStaff?: boolean | undefined
   readonly isSuperuser?: boolean | undefined
-  /** Whether only those who lead a business area. */
+  /** Finds only leaders of business areas. */
   readonly onlyLeaders?: boolean | undefined
-  /** Id of the business area that they work in. */
+  /** Id of the user's business area. */
   readonly businessArea?: string | undefined
-  /** Ids of users who are left out. */
+  /** Ids of users to exclude. */
   readonly except?: readonly string[] | undefined
 }
 
-/** A page of the users that were searched for (S.TinyUser), in the order in which they came. */
+/** Returns a page of the matching users (S.TinyUser), sorted by id. */
 export const searchUsers = (
   trx: Kysely<Database>,
   filter: UserFilter,
@@ -35,7 +35,7 @@ export const searchUsers = (
     page,
   )
 
-/** The first of them. */
+/** Returns the first matching users. */
 export const findFirstUsers = (
   trx: Kysely<Database>,
   filter: UserFilter,
@@ -50,12 +50,12 @@ export const findFirstUsers = (
 
 const eb = expressionBuilder<Database>()
 
-const everybody = eb.selectFrom('users_user as person').select('person.id').orderBy('person.id')
+const allUsers = eb.selectFrom('users_user as person').select('person.id').orderBy('person.id')
 
 function idsOf(filter: UserFilter) {
   const { search, isActive, isStaff, isSuperuser, onlyLeaders, businessArea, except } = filter
-  let found = everybody
-  if (search !== undefined) found = found.where(isCalled(search))
+  let found = allUsers
+  if (search !== undefined) found = found.where(matchesName(search))
   if (isActive !== undefined) found = found.where('person.is_active', '=', isActive)
   if (isStaff !== undefined) found = found.where('person.is_staff', '=', isStaff)
   if (isSuperuser !== undefined) found = found.where('person.is_superuser', '=', isSuperuser)
@@ -95,4 +95,4 @@ const NAMES = [
   sql<string>`${personRow.ref('person.first_name')} || ' ' || ${personRow.ref('person.last_name')}`,
 ]
 
-const isCalled = (term: string) => personRow.or(NAMES.map((name) => contains(name, term)))
+const matchesName = (term: string) => personRow.or(NAMES.map((name) => contains(name, term)))

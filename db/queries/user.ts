@@ -12,19 +12,19 @@ import { perthTime } from './fragments/perth-time.ts'
 import { isVisible } from './fragments/staff-profile.ts'
 import { findObject } from './text.ts'
 
-/** A user as finished JSON text. */
+/** A user as JSON text. */
 export interface FoundUser {
   readonly body: string
-  /** How long until the text changes without a write: somebody's time as a caretaker ends. */
+  /** Time until a caretaker relation in the text expires, in milliseconds. */
   readonly expiresInMs: number
 }
 
 const eb = expressionBuilder<Database>()
 
-/** What is shown of a user: with the fields of a staff profile that everybody may see, or of any. */
+/** Views of a user: `full` includes only fields of a public staff profile, `private` those of any. */
 export type UserView = 'full' | 'private'
 
-/** A user as other users see them (S.User), or null. `private` is for the user and superusers. */
+/** Returns a user as others see them (S.User), or null. `private` is for the user and superusers. */
 export const findUser = (
   trx: Kysely<Database>,
   id: string,
@@ -46,7 +46,7 @@ export const findUser = (
     ]),
   )
 
-/** A user as they see themselves (S.Me), or null. */
+/** Returns a user as they see themselves (S.Me), or null. */
 export const findMe = (trx: Kysely<Database>, id: string): Promise<FoundUser | null> =>
   find(trx, id, (care) =>
     selectUsers(care, 'private')
@@ -66,7 +66,7 @@ export const findMe = (trx: Kysely<Database>, id: string): Promise<FoundUser | n
       ]),
   )
 
-/** Whether a user is a member of staff; null without such a user. */
+/** Returns whether a user is a member of staff; null if the user does not exist. */
 export const findIsStaff = (trx: Kysely<Database>, id: string): Promise<string | null> =>
   findObject(
     trx,
@@ -83,7 +83,7 @@ async function find(
   return body === null ? null : { body, expiresInMs: care.expiresInMs }
 }
 
-/** Users with what is shown of them to all users and to themselves. */
+/** Selects users with the fields that S.User and S.Me share. */
 const selectUsers = (care: Care, view: UserView) =>
   eb
     .selectFrom('users_user as person')
@@ -120,7 +120,7 @@ const selectUsers = (care: Care, view: UserView) =>
       ofProfile(row.ref('profile.expertise'), view).as('expertise'),
     ])
 
-/** A text of a user's staff profile; blank where there is none, or none that the viewer may see. */
+/** Returns a text of a user's staff profile; empty if there is none that the viewer may see. */
 const ofProfile = (text: Expression<string | null>, view: UserView) =>
   view === 'private'
     ? sql<string>`coalesce(${text}, '')`

@@ -8,9 +8,9 @@ import type { Viewer } from './viewer.ts'
 const eb = expressionBuilder<Database>()
 
 /**
- * The requests to administrators that somebody may read (S.AdminTask); to be narrowed. They hold
- * what people wrote about themselves and each other, so they are shown to superusers and to whom
- * they name: who asks, whom it is about, and the others it would involve.
+ * Selects the admin tasks that the viewer may read (S.AdminTask); callers add conditions. Tasks contain
+ * personal texts, so only superusers and the users that a task names can read it: the requester, the
+ * primary user and the secondary users.
  */
 export const selectAdminTasks = ({ userId, isSuperuser }: Viewer) =>
   eb
@@ -40,7 +40,7 @@ export const selectAdminTasks = ({ userId, isSuperuser }: Viewer) =>
       ),
     )
 
-/** Whether the list of a task's secondary users holds this one. */
+/** Whether the secondary users of a task contain this user. */
 export const involves = (secondaryUsers: Expression<unknown>, userId: string) =>
   sql<boolean>`${secondaryUsers} @> to_jsonb(${userId}::bigint)`
 
@@ -52,7 +52,8 @@ const project = (id: Expression<string | null>) =>
       .where('project.id', '=', id),
   )
 
-// Their ids have no foreign key: what is no list holds nobody, and what is no id is nobody's.
+// The column is JSON without a foreign key: a value that is not an array counts as empty, and elements
+// that are not ids of users are skipped.
 const users = (ids: Expression<unknown>) =>
   jsonArrayFrom(
     selectTaskUsers()

@@ -3,7 +3,7 @@ import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../../schema.ts'
 import { perthTime } from './perth-time.ts'
 
-/** Every affiliation (S.Affil); to be narrowed. */
+/** Selects every affiliation (S.Affil); callers add conditions. */
 export const selectAffiliations = () =>
   expressionBuilder<Database>()
     .selectFrom('agencies_affiliation as affiliation')
@@ -14,6 +14,6 @@ export const selectAffiliations = () =>
       'affiliation.name',
     ])
 
-/** The affiliation with this id, or null. */
+/** Returns the affiliation with this id, or null. */
 export const affiliation = (id: Expression<string | null>) =>
   jsonObjectFrom(selectAffiliations().where('affiliation.id', '=', id))

@@ -5,7 +5,7 @@ import { fileUrl } from './file-url.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Every agency (S.Agency); to be narrowed. */
+/** Selects every agency (S.Agency); callers add conditions. */
 export const selectAgencies = () =>
   eb.selectFrom('agencies_agency as agency').select((row) => [
     'agency.id',
@@ -20,6 +20,6 @@ export const selectAgencies = () =>
     ).as('image'),
   ])
 
-/** The agency with this id, or null. */
+/** Returns the agency with this id, or null. */
 export const agency = (id: Expression<string | null>) =>
   jsonObjectFrom(selectAgencies().where('agency.id', '=', id))

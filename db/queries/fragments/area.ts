@@ -1,7 +1,7 @@
 import { expressionBuilder } from 'kysely'
 import type { Database } from '../../schema.ts'
 
-/** Every area on the map (S.Area); to be narrowed. */
+/** Selects every area on the map (S.Area); callers add conditions. */
 export const selectAreas = () =>
   expressionBuilder<Database>()
     .selectFrom('locations_area as area')

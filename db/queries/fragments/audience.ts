@@ -1,2 +1,2 @@
-/** Who will read a shared shape. Names and e-mails of staff are for users only. */
+/** The readers of a shared shape. Names and e-mail addresses of staff are for users only. */
 export type Audience = 'anyone' | 'user'

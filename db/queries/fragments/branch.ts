@@ -2,7 +2,7 @@ import { type Expression, expressionBuilder } from 'kysely'
 import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../../schema.ts'
 
-/** Every branch as it stands in lists (S.Branch); to be narrowed. */
+/** Selects every branch in the shape of lists (S.Branch); callers add conditions. */
 export const selectBranches = () =>
   expressionBuilder<Database>()
     .selectFrom('agencies_branch as branch')
@@ -13,6 +13,6 @@ export const selectBranches = () =>
       'branch.manager_id as manager',
     ])
 
-/** The branch with this id, or null. */
+/** Returns the branch with this id, or null. */
 export const branch = (id: Expression<string | null>) =>
   jsonObjectFrom(selectBranches().where('branch.id', '=', id))

@@ -7,7 +7,7 @@ import { fullName } from './full-name.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Every business area in the shape that projects and users embed (S.BA); to be narrowed. */
+/** Selects every business area as projects and users embed it (S.BA); callers add conditions. */
 export const selectBusinessAreas = (audience: Audience) =>
   eb.selectFrom('agencies_businessarea as area').select((row) => [
     'area.id',
@@ -29,11 +29,11 @@ export const selectBusinessAreas = (audience: Audience) =>
     'area.is_active',
   ])
 
-/** The business area with this id, or null. */
+/** Returns the business area with this id, or null. */
 export const businessArea = (id: Expression<string | null>, audience: Audience) =>
   jsonObjectFrom(selectBusinessAreas(audience).where('area.id', '=', id))
 
-/** Every division as its business areas show it (S.Division); to be narrowed. */
+/** Selects every division as business areas embed it (S.Division); callers add conditions. */
 export const selectDivisions = (audience: Audience) =>
   eb
     .selectFrom('agencies_division as division')
@@ -51,8 +51,8 @@ export const selectDivisions = (audience: Audience) =>
 const division = (id: Expression<string | null>, audience: Audience) =>
   jsonObjectFrom(selectDivisions(audience).where('division.id', '=', id))
 
-// Fenced by its offset, so that each user is looked up. Left to itself, Postgres merges the list
-// with all users anew for every project that shows it.
+// The offset is an optimization fence, so that Postgres looks up each user by id. Otherwise it joins the
+// list with all users again for every project that embeds it.
 const receiver = (id: Expression<string>) =>
   eb
     .selectFrom('users_user as receiver')

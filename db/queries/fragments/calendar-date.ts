@@ -1,5 +1,5 @@
 import { type Expression, sql } from 'kysely'
 
-/** A date as `2026-02-10`, whatever the session's `DateStyle`. */
+/** Formats a date as `2026-02-10`, independent of the session's `DateStyle`. */
 export const calendarDate = (date: Expression<Date | null>) =>
   sql<string | null>`to_char(${date}, 'YYYY-MM-DD')`

@@ -10,16 +10,16 @@ import type { Viewer } from './viewer.ts'
 const eb = expressionBuilder<Database>()
 
 /**
- * Who acts for whom (S.CaretakerRel); to be narrowed. That they do is no secret among users, who
- * see it in each other's profiles; the reason and the notes are shown to the two and to superusers.
+ * Selects every caretaker relation (S.CaretakerRel); callers add conditions. All users may see the
+ * relation itself. Only the two users of the relation and superusers may see its reason and notes.
  */
 export const selectCaretakerRelations = ({ userId, isSuperuser }: Viewer) =>
   eb.selectFrom('caretakers_caretaker as relation').select((row) => {
-    const isTold = isSuperuser
+    const maySeeReason = isSuperuser
       ? sql.lit(true)
       : row.or([row('relation.user_id', '=', userId), row('relation.caretaker_id', '=', userId)])
     const confidential = (text: Expression<string | null>) =>
-      sql<string | null>`case when ${isTold} then ${text} end`
+      sql<string | null>`case when ${maySeeReason} then ${text} end`
     return [
       'relation.id',
       user(row.ref('relation.user_id')).as('user'),

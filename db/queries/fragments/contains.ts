@@ -1,8 +1,8 @@
 import { type Expression, sql } from 'kysely'
 
 /**
- * Whether a text contains the term, in upper or lower case. The collation is the database's own:
- * Postgres has no ILIKE for a nondeterministic one, nor for texts joined from columns of two collations.
+ * Whether a text contains the term, ignoring case. It uses the database's default collation: ILIKE
+ * supports neither nondeterministic collations nor texts joined from columns of two collations.
  */
 export const contains = (text: Expression<string | null>, term: string) =>
   sql<boolean>`(${text}) collate pg_catalog."default" ilike ${`%${term.replaceAll(/[\\%_]/g, '\\$&')}%`}`

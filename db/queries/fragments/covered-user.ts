@@ -3,7 +3,7 @@ import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../../schema.ts'
 import { fileUrl } from './file-url.ts'
 
-/** The user with this id, for whom another acts; or null. */
+/** Returns the user with this id in the shape of a covered user, or null. */
 export const coveredUser = (id: Expression<string | null>) =>
   jsonObjectFrom(
     expressionBuilder<Database>()

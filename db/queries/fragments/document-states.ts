@@ -5,7 +5,7 @@ import { jsonObject } from './json-object.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** How far each document of a project is. Their ids are those of the rows that hold the text. */
+/** Returns the status of each document of a project. Ids are those of the rows with the text. */
 export const documentStates = (projectId: Expression<string>) =>
   jsonObject({
     concept_plan: newest('documents_conceptplan', projectId),
@@ -39,6 +39,6 @@ const states = (table: TextTable, projectId: Expression<string>) =>
     .select(['text.id', 'document.status'])
     .where('text.project_id', '=', projectId)
 
-// There should be one; of several the newest counts.
+// Normally there is one; if there are several, the newest counts.
 const newest = (table: TextTable, projectId: Expression<string>) =>
   jsonObjectFrom(states(table, projectId).orderBy('text.id', 'desc').limit(1))

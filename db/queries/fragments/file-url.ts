@@ -1,5 +1,5 @@
 import { type Expression, sql } from 'kysely'
 
-/** Where a stored file is served, the same on every host; null where there is none. */
+/** Returns the URL path of a stored file, without a host; null without a file. */
 export const fileUrl = (path: Expression<string | null>) =>
   sql<string | null>`'/files/' || nullif(${path}, '')`

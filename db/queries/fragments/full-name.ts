@@ -5,6 +5,6 @@ interface Named {
   readonly last: Expression<string | null>
 }
 
-/** The name that a user shows. Clients know a part that is not set as "None". */
+/** Returns the display name of a user. Clients expect "None" for a missing part. */
 export const fullName = ({ first, last }: Named) =>
   sql<string>`coalesce(${first}, 'None') || ' ' || coalesce(${last}, 'None')`

@@ -1,5 +1,5 @@
 import { type Expression, sql } from 'kysely'
 
-/** Whether something goes on: without an end date, or until it has passed. */
+/** Whether an end date is null or in the future. */
 export const hasNotEnded = (endDate: Expression<Date | null>) =>
   sql<boolean>`(${endDate} is null or ${endDate} > now())`

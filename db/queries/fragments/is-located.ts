@@ -3,7 +3,7 @@ import type { Database } from '../../schema.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Whether areas were chosen for a project; they need not exist any more. */
+/** Whether a project has areas. The areas may have been deleted since. */
 export const isLocated = (projectId: Expression<string>) =>
   eb.exists(
     eb

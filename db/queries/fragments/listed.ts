@@ -1,7 +1,7 @@
 import { type Expression, sql } from 'kysely'
 
 /**
- * Ids in an order of their own, to be joined:
+ * Returns ids with their position in the array, for a join that keeps their order:
  * `.innerJoin(listed(ids), 'listed.id', 'project.id').orderBy('listed.position')`.
  */
 export const listed = (ids: Expression<readonly string[]>) =>

@@ -6,7 +6,7 @@ import { jsonObject } from './json-object.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Every business area with the number of its projects (S.MiniBA); to be narrowed. */
+/** Selects every business area with the number of its projects (S.MiniBA); callers add conditions. */
 export const selectMiniBusinessAreas = () =>
   eb
     .selectFrom('agencies_businessarea as area')

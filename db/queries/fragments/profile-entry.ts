@@ -4,8 +4,8 @@ import type { Database } from '../../schema.ts'
 const eb = expressionBuilder<Database>()
 
 /**
- * Employment as a CV shows it (S.Employment), the latest first; to be narrowed. Postgres puts nulls
- * first when it descends: whatever goes on comes before what has ended.
+ * Selects every job of CVs (S.Employment), the latest first; callers add conditions. A descending order
+ * puts nulls first, so current jobs come before those that have ended.
  */
 export const selectEmployment = () =>
   eb
@@ -23,7 +23,7 @@ export const selectEmployment = () =>
     .orderBy('entry.end_year', 'desc')
     .orderBy('entry.id')
 
-/** Education as a CV shows it (S.Education), the latest first; to be narrowed. */
+/** Selects every qualification of CVs (S.Education), the latest first; callers add conditions. */
 export const selectEducation = () =>
   eb
     .selectFrom('users_educationentry as entry')

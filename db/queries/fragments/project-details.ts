@@ -8,11 +8,11 @@ import { username } from './username.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** What describes a project by its kind, and who answers for it. */
+/** Returns the details of a project: those for all projects, and those for its kind. */
 export const projectDetails = (project: TitledProject) =>
   jsonObject({ base: base(project), external: external(project), student: student(project) })
 
-// Nothing forbids several; the newest counts.
+// There may be several rows; the newest counts.
 const base = (project: TitledProject) =>
   jsonObjectFrom(
     eb
@@ -77,5 +77,5 @@ const student = (project: TitledProject) =>
 
 const titled = ({ id, title }: TitledProject) => jsonObject({ id, title })
 
-// Where there is no object, clients expect a list without one.
+// Clients expect an empty list if there is no object.
 const orEmptyList = (object: Expression<unknown>) => sql`coalesce(${object}, '[]')`

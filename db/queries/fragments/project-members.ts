@@ -12,7 +12,7 @@ interface Project {
   readonly kind: Expression<string | null>
 }
 
-/** The members of a project in their order (S.Member), each with who acts for them; null without any. */
+/** Returns the members of a project in order (S.Member) with their caretakers; null without members. */
 export const projectMembers = (project: Project) => {
   const members = eb
     .selectFrom('projects_projectmember as member')
@@ -65,12 +65,12 @@ const caretakers = (userId: Expression<string>) =>
       .orderBy('cover.id'),
   )
 
-/** How long the caretakers of a project's members stay the same if nobody changes them; null: for ever. */
+/** Time until the next caretaker of a project's members expires, in milliseconds; null if none does. */
 export const caretakersLastMs = (projectId: Expression<string>) =>
   eb
     .selectFrom('projects_projectmember as member')
     .innerJoin('caretakers_caretaker as cover', 'cover.user_id', 'member.user_id')
-    // Each as a number: Postgres 14 to 16 cannot subtract from infinity, but a number can be infinite.
+    // Converts each end date to a number first: Postgres 14 to 16 cannot subtract from infinity.
     .select((row) =>
       sql<number | null>`floor(1000 * (
         min(extract(epoch from ${row.ref('cover.end_date')})) - extract(epoch from now())

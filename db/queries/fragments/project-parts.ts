@@ -7,7 +7,7 @@ import { username } from './username.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Who answers for every project; to be narrowed. Nothing forbids several for one project. */
+/** Selects the details of every project; callers add conditions. A project may have several rows. */
 export const selectProjectDetails = () =>
   eb
     .selectFrom('projects_projectdetail as part')
@@ -25,7 +25,7 @@ export const selectProjectDetails = () =>
       'part.old_output_program_id',
     ])
 
-/** What describes every project with other organisations; to be narrowed. */
+/** Selects the details of every external project; callers add conditions. */
 export const selectExternalDetails = () =>
   eb
     .selectFrom('projects_externalprojectdetails as part')
@@ -38,7 +38,7 @@ export const selectExternalDetails = () =>
       'part.aims',
     ])
 
-/** What describes every project of a student; to be narrowed. */
+/** Selects the details of every student project; callers add conditions. */
 export const selectStudentDetails = () =>
   eb
     .selectFrom('projects_studentprojectdetails as part')
@@ -49,7 +49,7 @@ export const selectStudentDetails = () =>
       'part.organisation',
     ])
 
-/** Where every project takes place; to be narrowed. */
+/** Selects the areas of every project; callers add conditions. */
 export const selectProjectAreas = () =>
   eb
     .selectFrom('projects_projectarea as part')
@@ -61,7 +61,7 @@ export const selectProjectAreas = () =>
       jsonArrayFrom(chosenAreas(row.ref('part.areas'))).as('areas'),
     ])
 
-// In the order in which they were chosen; one that no longer exists is left out.
+// In the order in which they were chosen. Skips areas that no longer exist.
 const chosenAreas = (ids: Expression<number[]>) =>
   selectAreas()
     .where((row) => sql<boolean>`${row.ref('area.id')} = any(${ids})`)

@@ -9,17 +9,17 @@ import { username } from './username.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** What names a project in whatever belongs to it. */
+/** Id and title of a project, for shapes that embed it. */
 export interface TitledProject {
   readonly id: Expression<string>
   readonly title: Expression<string>
 }
 
-/** The photo of a project (S.TinyPhoto), or null. */
+/** Returns the photo of a project (S.TinyPhoto), or null. */
 export const tinyPhoto = (project: TitledProject, audience: Audience) =>
   jsonObjectFrom(selectPhotos(project, audience))
 
-/** The photo of a project with its size and times (S.Photo), or null. */
+/** Returns the photo of a project with its size and times (S.Photo), or null. */
 export const photo = (project: TitledProject, audience: Audience) =>
   jsonObjectFrom(
     selectPhotos(project, audience).select((row) => [

@@ -5,7 +5,7 @@ import { businessArea } from './business-area.ts'
 import { photo } from './project-photo.ts'
 import { perthTime } from './perth-time.ts'
 
-/** The projects that a user is a member of, newest year first (S.ProjectRow); to be narrowed. */
+/** Selects the projects of a member, newest year first (S.ProjectRow); callers add conditions. */
 export const selectProjectRows = (userId: string, audience: Audience) =>
   expressionBuilder<Database>()
     .selectFrom('projects_projectmember as member')

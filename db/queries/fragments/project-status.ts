@@ -1,6 +1,6 @@
 import { type Expression, sql } from 'kysely'
 
-/** The statuses of projects that go on: neither closed nor suspended. */
+/** The statuses of active projects: neither closed nor suspended. */
 export const ACTIVE_STATUSES = [
   'new',
   'pending',
@@ -22,16 +22,16 @@ export const PROJECT_STATUSES = [
 const isOneOf = (status: Expression<string>, statuses: readonly string[]) =>
   sql<boolean>`${status} in (${sql.join(statuses.map((known) => sql.lit(known)))})`
 
-/** Whether a project of this status goes on. */
+/** Whether a project of this status is active. */
 export const isActive = (status: Expression<string>) => isOneOf(status, ACTIVE_STATUSES)
 
-/** Whether a project of this status has come to its end. */
+/** Whether a project of this status is completed or terminated. */
 export const isClosed = (status: Expression<string>) => isOneOf(status, ['completed', 'terminated'])
 
-/** Whether a project of this status has stopped, for now or for good. */
+/** Whether a project of this status is completed, terminated or suspended. */
 export const hasStopped = (status: Expression<string>) =>
   isOneOf(status, ['completed', 'terminated', 'suspended'])
 
-/** Whether a status is none that we know. */
+/** Whether a status is not one of `PROJECT_STATUSES`. */
 export const isUnknown = (status: Expression<string>) =>
   sql<boolean>`not ${isOneOf(status, PROJECT_STATUSES)}`

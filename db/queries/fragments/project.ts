@@ -9,7 +9,7 @@ import { photo } from './project-photo.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Every project in its full shape for users (S.Project); to be narrowed. */
+/** Selects every project in the full shape for users (S.Project); callers add conditions. */
 export const selectProjects = () =>
   eb
     .selectFrom('projects_project as project')
@@ -43,7 +43,7 @@ const deletionRequestId = (projectId: Expression<string>) =>
     .where('task.action', '=', 'deleteproject')
     .where('task.status', '=', 'pending')
 
-// In the order in which they were chosen; one that no longer exists is left out.
+// In the order in which they were chosen. Skips areas that no longer exist.
 const areas = (projectId: Expression<string>) =>
   jsonArrayFrom(
     selectAreas()

@@ -7,7 +7,7 @@ import { perthTime } from './perth-time.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Every user as tasks name them (S.TaskUser); to be narrowed. */
+/** Selects every user in the shape that admin tasks embed (S.TaskUser); callers add conditions. */
 export const selectTaskUsers = () =>
   eb.selectFrom('users_user as person').select((row) => [
     'person.id',
@@ -29,6 +29,6 @@ export const selectTaskUsers = () =>
     ).as('image'),
   ])
 
-/** The user with this id as tasks name them, or null. */
+/** Returns the user with this id in the shape that admin tasks embed, or null. */
 export const taskUser = (id: Expression<string | null>) =>
   jsonObjectFrom(selectTaskUsers().where('person.id', '=', id))

@@ -2,7 +2,7 @@ import { type Expression, sql } from 'kysely'
 import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import { selectDocuments } from './document.ts'
 
-/** Every document with the year in which it was begun, in Perth (S.TinyDoc); to be narrowed. */
+/** Selects every document with its year of creation in Perth (S.TinyDoc); callers add conditions. */
 export const selectTinyDocuments = () =>
   selectDocuments().select((row) =>
     sql<number>`extract(
@@ -10,6 +10,6 @@ export const selectTinyDocuments = () =>
     )`.as('created_year'),
   )
 
-/** The document with this id, with the year in which it was begun. */
+/** Returns the document with this id and its year of creation. */
 export const tinyDocument = (id: Expression<string>) =>
   jsonObjectFrom(selectTinyDocuments().where('document.id', '=', id))

@@ -4,7 +4,7 @@ import type { Database } from '../../schema.ts'
 import { tinyProject } from './tiny-project.ts'
 import { selectTinyUsers } from './tiny-user.ts'
 
-/** Every user's part in every project (S.TinyMember); to be narrowed. */
+/** Selects every project membership (S.TinyMember); callers add conditions. */
 export const selectTinyMembers = () =>
   expressionBuilder<Database>()
     .selectFrom('projects_projectmember as member')

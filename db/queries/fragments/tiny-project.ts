@@ -4,7 +4,7 @@ import type { Database } from '../../schema.ts'
 import { businessArea } from './business-area.ts'
 import { tinyPhoto } from './project-photo.ts'
 
-/** Every project in its short shape for users (S.TinyProject); to be narrowed. */
+/** Selects every project in the short shape for users (S.TinyProject); callers add conditions. */
 export const selectTinyProjects = () =>
   expressionBuilder<Database>()
     .selectFrom('projects_project as project')
@@ -19,6 +19,6 @@ export const selectTinyProjects = () =>
       tinyPhoto({ id: row.ref('project.id'), title: row.ref('project.title') }, 'user').as('image'),
     ])
 
-/** The project with this id in its short shape. */
+/** Returns the project with this id in the short shape. */
 export const tinyProject = (id: Expression<string>) =>
   jsonObjectFrom(selectTinyProjects().where('project.id', '=', id))

@@ -2,7 +2,7 @@ import { type Expression, expressionBuilder } from 'kysely'
 import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../../schema.ts'
 
-/** The user with this id under their log-in name, or null. For users only. */
+/** Returns the user with this id and their user name, or null. For users only. */
 export const username = (id: Expression<string | null>) =>
   jsonObjectFrom(
     expressionBuilder<Database>()

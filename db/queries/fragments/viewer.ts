@@ -1,4 +1,4 @@
-/** Who is going to read an answer that says less to some than to others. */
+/** The reader of a response whose content depends on the reader's rights. */
 export interface Viewer {
   readonly userId: string
   readonly isSuperuser: boolean
