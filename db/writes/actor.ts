@@ -2,17 +2,17 @@ import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
 import { WriteError } from './write-error.ts'
 
-/** Whoever asks for a write, as the database knows them now. */
+/** The user who requests a write, as currently stored. */
 export interface Actor {
   readonly id: string
   readonly isSuperuser: boolean
 }
 
 /**
- * Finds who asks for a write; to be called once its rows are locked, since much may happen while
- * it waits for them. The actor's row is only read: a demotion that commits after this could as
- * well have come after the write, and a log-in should not wait for one.
- * @throws WriteError `unauthenticated` when the account is gone or no longer active.
+ * Returns the user who requests a write. Call it after the rows of the write are locked, since rights
+ * may change during the wait. The actor's row is not locked, so that log-ins do not wait. A demotion
+ * that commits later could equally have come after the write.
+ * @throws WriteError `unauthenticated` if the account was deleted or is inactive.
  */
 export async function findActor(trx: Transaction<Database>, userId: string): Promise<Actor> {
   const user = await trx
@@ -26,7 +26,7 @@ export async function findActor(trx: Transaction<Database>, userId: string): Pro
   return { id: user.id, isSuperuser: user.is_superuser }
 }
 
-/** @throws WriteError `forbidden` unless permission is given. */
+/** @throws WriteError `forbidden` unless `isGiven`. */
 export function requirePermission(isGiven: boolean): void {
   if (isGiven) return
   throw new WriteError('forbidden', 'You do not have permission to perform this action.')

@@ -19,7 +19,7 @@ import {
 } from './task-subject.ts'
 import { mergeUsers } from './user-merge.ts'
 
-/** A request as it is first written. */
+/** An admin task to be inserted. */
 export interface NewTask {
   readonly subject: Subject
   readonly reason: string | null
@@ -28,24 +28,24 @@ export interface NewTask {
   readonly notes: string | null
 }
 
-/** A request that is locked, with what it is about. */
+/** A locked admin task with its subject. */
 export interface LockedTask {
   readonly id: string
   readonly action: string
   readonly status: string
   readonly requesterId: string | null
-  /** Null when what it was about is gone. */
+  /** Null if its project or users were deleted. */
   readonly subject: Subject | null
   readonly reason: string | null
   readonly end_date: Date | null
   readonly notes: string | null
-  /** Who wants to do something about it. */
+  /** The user who requests the write. */
   readonly actor: Actor
 }
 
 /**
- * Finds who requests the deletion of a project: a member of it or a superuser.
- * @throws WriteError `unauthenticated`, or `forbidden`, also where there is no such project.
+ * Returns the actor who requests the deletion of a project, who must be a member or a superuser.
+ * @throws WriteError `unauthenticated`, or `forbidden`, also if the project does not exist.
  */
 export async function findDeletionRequester(
   trx: Transaction<Database>,
@@ -58,9 +58,9 @@ export async function findDeletionRequester(
 }
 
 /**
- * Writes a new request of a user, and returns its id.
- * @throws WriteError `unauthenticated`, `forbidden`, `invalid`, or `conflict` where one like it waits
- * already.
+ * Inserts an admin task and returns its id.
+ * @throws WriteError `unauthenticated`, `forbidden`, `invalid`, or `conflict` if an equal task is
+ * pending.
  */
 export async function insertTask(
   trx: Transaction<Database>,
@@ -94,20 +94,20 @@ export async function insertTask(
   return id
 }
 
-/** A request that a user wants to decide. */
+/** An admin task and the user who wants to decide it. */
 export interface TaskAccess {
   readonly id: string
   readonly userId: string
-  /** Whether the actor has the right to. */
+  /** Whether the actor has the right to decide the task. */
   readonly isAllowed: (task: LockedTask) => boolean
-  /** What clients call it. */
+  /** Name of the entity in error messages. */
   readonly entity?: string
 }
 
 /**
- * Locks a request, and what it is about before it, for an actor with the right to decide it.
- * @throws WriteError `unauthenticated`, `forbidden`, or `not_found`, also for a request that does not
- * name an actor who is no superuser.
+ * Locks the subject of an admin task and then the task, for an actor with the right to decide it.
+ * @throws WriteError `unauthenticated`, `forbidden`, or `not_found`. The last also applies if the task
+ * does not name the actor and the actor is not a superuser.
  */
 export async function lockTask(
   trx: Transaction<Database>,
@@ -127,16 +127,16 @@ export async function lockTask(
   const seen = await find(tasks)
   if (seen.subject) await lockSubject(trx, seen.subject)
   const task = await find(tasks.forUpdate())
-  const isOther = JSON.stringify(task.subject) !== JSON.stringify(seen.subject)
-  if (isOther && task.status === 'pending') {
+  const hasOtherSubject = JSON.stringify(task.subject) !== JSON.stringify(seen.subject)
+  if (hasOtherSubject && task.status === 'pending') {
     throw new WriteError('unavailable', 'Too many edits at once.')
   }
   return task
 }
 
 /**
- * Locks a request for a caretaker, for an actor with the right to decide it.
- * @throws WriteError as `lockTask`, and `not_found` for a request of another kind.
+ * Locks a caretaker request, for an actor with the right to decide it.
+ * @throws WriteError like `lockTask`, and `not_found` if the task is of another kind.
  */
 export async function lockCaretakerRequest(
   trx: Transaction<Database>,
@@ -158,11 +158,11 @@ export async function lockCaretakerRequest(
 /** Whether the actor is a superuser. */
 export const isSuperuser = ({ actor }: LockedTask): boolean => actor.isSuperuser
 
-/** Whether it is the actor who is asked to act for somebody. */
+/** Whether the actor is the requested caretaker. */
 export const isRequestedCaretaker = ({ subject, actor }: LockedTask): boolean =>
   subject?.action === 'setcaretaker' && subject.caretakerId === actor.id
 
-/** Whether it is the actor for whom somebody is asked to act. */
+/** Whether the actor is the user to be covered. */
 export const isCovered = ({ subject, actor }: LockedTask): boolean =>
   subject?.action === 'setcaretaker' && subject.coveredId === actor.id
 
@@ -173,18 +173,18 @@ export const isConsented = (task: LockedTask): boolean => {
   return hasConsent({ user_id: coveredId, caretaker_id: caretakerId }, task)
 }
 
-/** Whether the actor made the request. */
+/** Whether the actor is the requester. */
 export const isRequester = ({ requesterId, actor }: LockedTask): boolean => requesterId === actor.id
 
-/** @throws WriteError `conflict` unless a request still waits for a decision. */
+/** @throws WriteError `conflict` unless the task is pending. */
 function requirePending({ status }: LockedTask): void {
   if (status !== 'pending') throw new WriteError('conflict', `This request is already ${status}.`)
 }
 
 /**
- * Does what a locked request asks for: in the same transaction, so that it is done once or not at
- * all.
- * @throws WriteError `conflict` when what it is about is gone or done already.
+ * Approves a locked admin task and executes it in the same transaction, so that it is executed at most
+ * once.
+ * @throws WriteError `conflict` if its subject was deleted or the task is not pending.
  */
 export async function approveTask(trx: Transaction<Database>, task: LockedTask): Promise<void> {
   const subject = await requireWhole(trx, task)
@@ -200,13 +200,13 @@ export async function approveTask(trx: Transaction<Database>, task: LockedTask):
   }
 }
 
-/** Does what a locked request for a caretaker asks for, and returns the id of who acts for whom. */
+/** Approves a locked caretaker request, and returns the id of the new caretaker relation. */
 export async function approveCaretaker(
   trx: Transaction<Database>,
   task: LockedTask,
 ): Promise<string> {
   const subject = await requireWhole(trx, task)
-  if (subject.action !== 'setcaretaker') throw new Error('this request is for no caretaker')
+  if (subject.action !== 'setcaretaker') throw new Error('the task is not a caretaker request')
   await closeTask(trx, task.id, { status: 'fulfilled' })
   const caretaker = {
     user_id: subject.coveredId,
@@ -221,10 +221,10 @@ export async function approveCaretaker(
 async function requireWhole(trx: Transaction<Database>, task: LockedTask): Promise<Subject> {
   requirePending(task)
   if (task.subject && (await isWhole(trx, task.subject))) return task.subject
-  throw new WriteError('conflict', 'What this request is about no longer exists.')
+  throw new WriteError('conflict', 'The subject of this request no longer exists.')
 }
 
-/** Decides against a locked request; a project is then no longer to be deleted. */
+/** Declines a locked admin task; clears `deletion_requested` of its project. */
 export async function declineTask(
   trx: Transaction<Database>,
   task: LockedTask,
@@ -237,7 +237,7 @@ export async function declineTask(
   }
 }
 
-// The subject is locked, so no other request about it can come in between.
+// The subject is locked, so no concurrent transaction can insert a task about it.
 async function rejectSecondRequest(trx: Transaction<Database>, subject: Subject): Promise<void> {
   const { action, project_id, primary_user_id, secondary_users } = columnsOf(subject)
   const pending = trx
@@ -271,7 +271,7 @@ const PENDING = {
   setcaretaker: 'User already has a pending caretaker request',
 }
 
-// The request outlives its project, and so says itself what it was about.
+// The task is kept after its project is deleted, so it stores the project's title.
 async function recordOf(trx: Transaction<Database>, projectId: string): Promise<TaskPatch> {
   const { title } = await trx
     .selectFrom('projects_project')

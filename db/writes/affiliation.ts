@@ -19,8 +19,8 @@ export const lockAffiliation = (
   lockForSuperuser(trx, { table: 'agencies_affiliation', entity: 'Affiliation', id }, userId)
 
 /**
- * Writes a new affiliation and returns its id.
- * @throws WriteError `conflict` for a name taken.
+ * Inserts an affiliation and returns its id.
+ * @throws WriteError `conflict` if the name is taken.
  */
 export async function insertAffiliation(trx: Transaction<Database>, name: string): Promise<string> {
   const { id } = await trx
@@ -33,8 +33,8 @@ export async function insertAffiliation(trx: Transaction<Database>, name: string
 }
 
 /**
- * Renames an affiliation that is locked, also where projects list its name.
- * @throws WriteError `conflict` for a name taken, or too long for one of those lists.
+ * Renames a locked affiliation, also in the lists of names that projects store.
+ * @throws WriteError `conflict` if the name is taken or too long for one of these lists.
  */
 export async function renameAffiliation(
   trx: Transaction<Database>,
@@ -52,7 +52,7 @@ export async function renameAffiliation(
   await replaceInProjects(trx, [before], name)
 }
 
-/** Deletes an affiliation that is locked, from people and from the lists of projects too. */
+/** Deletes a locked affiliation, and removes it from users and from the lists of projects. */
 export async function deleteAffiliation(trx: Transaction<Database>, id: string): Promise<void> {
   await replaceInProjects(trx, [await findName(trx, id)], null)
   await trx
@@ -63,16 +63,15 @@ export async function deleteAffiliation(trx: Transaction<Database>, id: string):
   await trx.deleteFrom('agencies_affiliation').where('id', '=', id).execute()
 }
 
-/** Which affiliations are to become one. */
+/** The affiliations to merge. */
 export interface AffiliationMerge {
   readonly primaryId: string
   readonly secondaryIds: readonly string[]
 }
 
 /**
- * Puts one affiliation in the place of others, with people and in the lists of projects, and
- * deletes those.
- * @throws WriteError `invalid` for an unknown one, `conflict` for a name too long for one of the lists.
+ * Replaces affiliations by another one, for users and in the lists of projects, and deletes them.
+ * @throws WriteError `invalid` if one does not exist, `conflict` if the name is too long for a list.
  */
 export async function mergeAffiliations(
   trx: Transaction<Database>,
@@ -107,15 +106,15 @@ export async function mergeAffiliations(
   await trx.deleteFrom('agencies_affiliation').where('id', 'in', ids).execute()
 }
 
-/** What a clean-up of affiliations has done. */
+/** The result of a clean-up of affiliations. */
 export interface AffiliationCleanUp {
-  /** The names of those that are gone, in order. */
+  /** Names of the deleted affiliations, sorted. */
   readonly deleted: readonly string[]
-  /** How many there were before. */
+  /** Number of affiliations before the clean-up. */
   readonly total: number
 }
 
-/** Deletes the affiliations that no person has and no project lists. */
+/** Deletes the affiliations that no user has and no project lists. */
 export async function deleteOrphanedAffiliations(
   trx: Transaction<Database>,
 ): Promise<AffiliationCleanUp> {
@@ -125,7 +124,7 @@ export async function deleteOrphanedAffiliations(
     .orderBy('id')
     .forUpdate()
     .execute()
-  // A statement of its own: it sees what those did for whom the locks had to wait.
+  // A separate statement, so that its snapshot includes the writes for which the locks waited.
   const { rows } = await sql<{ name: string }>`
     delete from agencies_affiliation as affiliation
     where not exists (select from users_userwork where affiliation_id = affiliation.id)
@@ -150,13 +149,13 @@ async function findName(trx: Transaction<Database>, id: string): Promise<string>
   return name
 }
 
-/** Where projects list affiliations, by their names with "; " between them. */
+/** Columns in which projects list names of affiliations, separated by "; ". */
 const LISTS = [
   ['projects_studentprojectdetails', 'organisation'],
   ['projects_externalprojectdetails', 'collaboration_with'],
 ] as const
 
-/** Puts one name in the place of others, or none; each name stays once, where it was first. */
+/** Replaces names in the lists by another name or removes them; keeps the first of equal names. */
 async function replaceInProjects(
   trx: Transaction<Database>,
   names: readonly string[],

@@ -8,7 +8,7 @@ import { rejectDuplicate } from './unique.ts'
 /** The columns of a branch that may be changed. */
 export type BranchPatch = Patch<'agencies_branch', 'name' | 'agency_id' | 'manager_id'>
 
-/** A branch as it is first written. */
+/** A branch to be inserted. */
 export type NewBranch = BranchPatch & { readonly name: string }
 
 /**
@@ -23,8 +23,9 @@ export const lockBranch = (
   lockForSuperuser(trx, { table: 'agencies_branch', entity: 'Branch', id: branchId }, userId)
 
 /**
- * Writes a new branch and returns its id.
- * @throws WriteError `invalid` for an unknown agency or manager, `conflict` for a name taken there.
+ * Inserts a branch and returns its id.
+ * @throws WriteError `invalid` if the agency or manager does not exist, `conflict` if the agency has a
+ * branch of that name.
  */
 export async function insertBranch(
   trx: Transaction<Database>,
@@ -41,8 +42,9 @@ export async function insertBranch(
 }
 
 /**
- * Writes the columns that were sent, and no other.
- * @throws WriteError `invalid` for an unknown agency or manager, `conflict` for a name taken there.
+ * Updates only the columns in the patch.
+ * @throws WriteError `invalid` if the agency or manager does not exist, `conflict` if the agency has a
+ * branch of that name.
  */
 export async function updateBranch(
   trx: Transaction<Database>,
@@ -59,7 +61,7 @@ export async function updateBranch(
     .catch(rejectTakenName)
 }
 
-/** Deletes a branch and its addresses; who worked there stays, without a branch. */
+/** Deletes a branch and its addresses; its users keep their work record, without a branch. */
 export async function deleteBranch(trx: Transaction<Database>, branchId: string): Promise<void> {
   if (await hasBranchContacts(trx)) {
     await sql`delete from contacts_branchcontact where branch_id = ${branchId}`.execute(trx)
@@ -73,7 +75,7 @@ export async function deleteBranch(trx: Transaction<Database>, branchId: string)
   await trx.deleteFrom('agencies_branch').where('id', '=', branchId).execute()
 }
 
-// Only a database that Django made has this table; no answer of ours needs it.
+// Only databases that Django created have this table; the API does not read it.
 async function hasBranchContacts(trx: Transaction<Database>): Promise<boolean> {
   const { rows } = await sql<{ exists: boolean }>`
     select to_regclass('contacts_branchcontact') is not null as exists`.execute(trx)

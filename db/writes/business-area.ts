@@ -19,7 +19,7 @@ export type BusinessAreaPatch = Patch<
   | 'introduction'
 >
 
-/** A business area as it is first written. */
+/** A business area to be inserted. */
 export type NewBusinessArea = BusinessAreaPatch & {
   readonly name: string
   readonly agency_id: string
@@ -37,8 +37,9 @@ export const lockBusinessArea = (
   lockForSuperuser(trx, { table: 'agencies_businessarea', entity: 'Business area', id }, userId)
 
 /**
- * Writes a new business area and returns its id.
- * @throws WriteError `invalid` for an unknown reference, `conflict` for a name taken in its agency.
+ * Inserts a business area and returns its id.
+ * @throws WriteError `invalid` if a referenced row does not exist, `conflict` if the agency has a
+ * business area of that name.
  */
 export async function insertBusinessArea(
   trx: Transaction<Database>,
@@ -83,8 +84,9 @@ export async function insertBusinessArea(
 }
 
 /**
- * Writes the columns that were sent, and no other.
- * @throws WriteError `invalid` for an unknown reference, `conflict` for a name taken in its agency.
+ * Updates only the columns in the patch.
+ * @throws WriteError `invalid` if a referenced row does not exist, `conflict` if the agency has a
+ * business area of that name.
  */
 export async function updateBusinessArea(
   trx: Transaction<Database>,
@@ -101,7 +103,7 @@ export async function updateBusinessArea(
     .catch(rejectTakenName)
 }
 
-/** Opens or closes a business area; without `isActive` it closes an active one and opens a closed one. */
+/** Sets whether a business area is active; without `isActive` it toggles that. */
 export async function toggleBusinessArea(
   trx: Transaction<Database>,
   id: string,
@@ -114,7 +116,7 @@ export async function toggleBusinessArea(
     .execute()
 }
 
-/** Deletes a business area and its photo; its people and projects stay, without one. */
+/** Deletes a business area and its photo; its users and projects stay, without a business area. */
 export async function deleteBusinessArea(trx: Transaction<Database>, id: string): Promise<void> {
   await trx.deleteFrom('medias_businessareaphoto').where('business_area_id', '=', id).execute()
   await trx

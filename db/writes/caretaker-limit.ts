@@ -2,12 +2,12 @@ import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
 import { WriteError } from './write-error.ts'
 
-/** How many may act for one user, and for how many one may act. Every page of a user shows them. */
+/** Maximum number of a user's caretakers, and of users that one covers. A user's page shows all. */
 export const MAX_RELATIONS = 50
 
 /**
- * Makes sure that neither of two users, who are locked, has too many relations for one more.
- * @throws WriteError `conflict`.
+ * Checks that each of two locked users may have one more relation.
+ * @throws WriteError `conflict` if one has the maximum.
  */
 export async function requireFewRelations(
   trx: Transaction<Database>,

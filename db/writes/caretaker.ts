@@ -9,21 +9,21 @@ import { WriteError } from './write-error.ts'
 import { rejectDuplicate } from './unique.ts'
 import { lockUsers } from './user-locks.ts'
 
-/** What may be changed of a caretaker: for how long, and what is said about it. */
+/** The columns of a caretaker relation that may be changed. */
 export type CaretakerPatch = Patch<'caretakers_caretaker', 'end_date' | 'reason' | 'notes'>
 
-/** Who acts for whom, as it is first written. */
+/** A caretaker relation to be inserted. */
 export interface NewCaretaker {
-  /** The person who is covered. */
+  /** The covered user. */
   readonly user_id: string
-  /** The person who acts. */
+  /** The caretaker. */
   readonly caretaker_id: string
   readonly end_date: Date | null
   readonly reason: string | null
   readonly notes: string | null
 }
 
-/** Locks two people, one of whom is to act for the other. */
+/** Locks the two users of a caretaker relation. */
 export async function lockParties(
   trx: Transaction<Database>,
   { user_id, caretaker_id }: NewCaretaker,
@@ -40,7 +40,7 @@ export interface Consent {
   readonly requesterId?: string | null
 }
 
-/** Whether the actor is the covered user or a superuser: they alone can consent to a caretaker. */
+/** Whether the actor is the covered user or a superuser: only these can consent to a caretaker. */
 export const canConsent = (actor: Actor, coveredId: string): boolean =>
   actor.isSuperuser || actor.id === coveredId
 
@@ -53,7 +53,7 @@ export const hasConsent = (
   { actor, requesterId }: Consent,
 ): boolean => canConsent(actor, user_id) || (requesterId === user_id && actor.id === caretaker_id)
 
-/** A caretaker's row that is locked, and the actor of the write. */
+/** A locked caretaker relation, and the actor of the write. */
 export interface LockedCaretaker extends Parties {
   readonly id: string
   readonly end_date: Date | null
@@ -61,7 +61,7 @@ export interface LockedCaretaker extends Parties {
 }
 
 /**
- * Locks a caretaker's row for one of the two people or a superuser.
+ * Locks a caretaker relation for one of its two users or a superuser.
  * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export async function lockCaretaker(
@@ -87,9 +87,9 @@ export async function lockCaretaker(
 }
 
 /**
- * Lets one person act for another; both are locked. Returns the id.
- * @throws WriteError `forbidden` without consent, `invalid` for somebody unknown or the same person,
- * `conflict` if they do already.
+ * Inserts a caretaker relation between two locked users, and returns its id.
+ * @throws WriteError `forbidden` without consent, `invalid` if a user does not exist or both are the
+ * same, `conflict` if the relation exists already.
  */
 export async function insertCaretaker(
   trx: Transaction<Database>,
@@ -111,7 +111,7 @@ export async function insertCaretaker(
   return id
 }
 
-/** Refuses who would act for themselves. */
+/** @throws WriteError `invalid` if both are the same user. */
 export function requireTwo(userId: string, caretakerId: string): void {
   if (userId !== caretakerId) return
   const message = 'Cannot caretake for yourself'
@@ -119,8 +119,8 @@ export function requireTwo(userId: string, caretakerId: string): void {
 }
 
 /**
- * Writes the columns that were sent, and no other.
- * @throws WriteError `forbidden` where the relation would last longer without consent to that.
+ * Updates only the columns in the patch.
+ * @throws WriteError `forbidden` if the relation would last longer and there is no consent to that.
  */
 export async function updateCaretaker(
   trx: Transaction<Database>,
@@ -137,14 +137,14 @@ export async function updateCaretaker(
     .execute()
 }
 
-/** Ends that one person acts for another, without a trace. */
+/** Deletes a caretaker relation. */
 export async function deleteCaretaker(trx: Transaction<Database>, id: string): Promise<void> {
   await trx.deleteFrom('caretakers_caretaker').where('id', '=', id).execute()
 }
 
 const NO_CONSENT = 'Only the covered user or a superuser can consent to a caretaker.'
 
-/** Without an end date a relation lasts for ever, as it does where Postgres holds `infinity`. */
+/** A relation without an end date, or with `infinity`, never ends. */
 function lastsLonger({ end_date: now }: LockedCaretaker, { end_date: sent }: CaretakerPatch) {
   if (sent === undefined || now === null) return false
   return sent === null || Number(new Date(sent)) > Number(now)

@@ -1,7 +1,7 @@
 /**
- * Decides about access before rows are locked, and again once they are: a user without the right
- * locks nothing and waits for nobody, and a right that is lost during the wait does not count.
- * Returns the second decision.
+ * Checks access before rows are locked and again afterwards. So a user without the right locks no rows
+ * and waits for no lock. A right that is revoked during the wait does not count. Returns the second
+ * decision.
  */
 export async function decideTwice<T>(
   decide: () => Promise<T>,

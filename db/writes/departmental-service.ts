@@ -7,7 +7,7 @@ import { lockForSuperuser } from './superuser.ts'
 /** The columns of a departmental service that may be changed. */
 export type DepartmentalServicePatch = Patch<'agencies_departmentalservice', 'name' | 'director_id'>
 
-/** A departmental service as it is first written. */
+/** A departmental service to be inserted. */
 export type NewDepartmentalService = DepartmentalServicePatch & { readonly name: string }
 
 /**
@@ -26,8 +26,8 @@ export const lockDepartmentalService = (
   )
 
 /**
- * Writes a new departmental service and returns its id.
- * @throws WriteError `invalid` for an unknown director.
+ * Inserts a departmental service and returns its id.
+ * @throws WriteError `invalid` if the director does not exist.
  */
 export async function insertDepartmentalService(
   trx: Transaction<Database>,
@@ -43,8 +43,8 @@ export async function insertDepartmentalService(
 }
 
 /**
- * Writes the columns that were sent, and no other.
- * @throws WriteError `invalid` for an unknown director.
+ * Updates only the columns in the patch.
+ * @throws WriteError `invalid` if the director does not exist.
  */
 export async function updateDepartmentalService(
   trx: Transaction<Database>,
@@ -60,7 +60,7 @@ export async function updateDepartmentalService(
     .execute()
 }
 
-/** Deletes a departmental service; the projects that it ran stay, without one. */
+/** Deletes a departmental service; its projects stay, without a service. */
 export async function deleteDepartmentalService(
   trx: Transaction<Database>,
   id: string,

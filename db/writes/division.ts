@@ -10,7 +10,7 @@ export type DivisionPatch = Patch<
   'name' | 'slug' | 'director_id' | 'approver_id'
 >
 
-/** A division as it is first written. */
+/** A division to be inserted. */
 export type NewDivision = DivisionPatch & { readonly name: string; readonly slug: string }
 
 /**
@@ -25,8 +25,8 @@ export const lockDivision = (
   lockForSuperuser(trx, { table: 'agencies_division', entity: 'Division', id }, userId)
 
 /**
- * Writes a new division and returns its id.
- * @throws WriteError `invalid` for an unknown director or approver.
+ * Inserts a division and returns its id.
+ * @throws WriteError `invalid` if the director or approver does not exist.
  */
 export async function insertDivision(
   trx: Transaction<Database>,
@@ -43,8 +43,8 @@ export async function insertDivision(
 }
 
 /**
- * Writes the columns that were sent, and no other.
- * @throws WriteError `invalid` for an unknown director or approver.
+ * Updates only the columns in the patch.
+ * @throws WriteError `invalid` if the director or approver does not exist.
  */
 export async function updateDivision(
   trx: Transaction<Database>,
@@ -61,9 +61,9 @@ export async function updateDivision(
 }
 
 /**
- * Makes these users, and nobody else, the e-mail list of a division. Who was on it stays where
- * they were, and who is new comes last.
- * @throws WriteError `invalid` for an unknown user.
+ * Replaces the e-mail list of a division. Users who are already on it keep their position, and new users
+ * come last.
+ * @throws WriteError `invalid` if a user does not exist.
  */
 export async function replaceEmailList(
   trx: Transaction<Database>,
@@ -86,7 +86,7 @@ export async function replaceEmailList(
     .execute()
 }
 
-/** Deletes a division and its e-mail list; its business areas stay, without one. */
+/** Deletes a division and its e-mail list; its business areas stay, without a division. */
 export async function deleteDivision(trx: Transaction<Database>, id: string): Promise<void> {
   await trx
     .deleteFrom('agencies_division_directorate_email_list')

@@ -3,7 +3,7 @@ import type { Database } from '../schema.ts'
 
 const LOCK_TIMEOUT_MS = 1_000
 
-/** A log-in, and the hashes of its password: the one that was verified, and the one to be stored. */
+/** A log-in with two hashes of its password: the verified one, and the one to be stored. */
 export interface LogInRecord {
   readonly userId: string
   readonly from: string
@@ -11,15 +11,15 @@ export interface LogInRecord {
 }
 
 /**
- * Records when a user last logged in, as Django does, and the hash. Without a new hash it waits for no
- * other write of the user. Returns false where another transaction holds the row, or the password was
- * changed meanwhile.
+ * Stores the time of the log-in, like Django, and the new hash. Without a new hash it waits for no other
+ * write of the user. Returns false if another transaction holds the row, or if the password was changed
+ * in the meantime.
  */
 export async function recordLogIn(
   trx: Transaction<Database>,
   { userId, from, to }: LogInRecord,
 ): Promise<boolean> {
-  // Two log-ins may replace the same hash; the second waits for the first.
+  // Two log-ins may replace the same hash, and the second waits for the first.
   if (to !== from) await sql.raw(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`).execute(trx)
   const row = trx
     .selectFrom('users_user')

@@ -8,7 +8,7 @@ import { requireReference } from './reference.ts'
 import { WriteError } from './write-error.ts'
 import { rejectDuplicate } from './unique.ts'
 
-/** A membership is named by the project and the person. */
+/** The key of a membership. */
 export interface MemberKey {
   readonly projectId: string
   readonly memberId: string
@@ -20,7 +20,7 @@ export type MemberPatch = Patch<
   'is_leader' | 'role' | 'time_allocation' | 'position' | 'short_code' | 'comments'
 >
 
-/** A membership as it is first written. */
+/** A membership to be inserted. */
 export type NewMember = Omit<
   Insertable<Database['projects_projectmember']>,
   'id' | 'created_at' | 'updated_at' | 'user_id'
@@ -28,7 +28,7 @@ export type NewMember = Omit<
 
 /**
  * Locks a membership for a change by one of the project's leaders or a superuser.
- * @throws WriteError `unauthenticated`, or `not_found`, also for a project that the actor does not lead.
+ * @throws WriteError `unauthenticated`, or `not_found`, also if the actor does not lead the project.
  */
 export async function lockMember(
   trx: Transaction<Database>,
@@ -54,8 +54,8 @@ export async function lockMember(
 }
 
 /**
- * Adds a person to a project that is locked.
- * @throws WriteError `invalid` for an unknown user, `conflict` for one who is a member already.
+ * Adds a user to a locked project.
+ * @throws WriteError `invalid` if the user does not exist, `conflict` if the user is a member already.
  */
 export async function insertMember(trx: Transaction<Database>, member: NewMember): Promise<void> {
   await requireReference(trx, 'users_user', 'user', member.user_id)
@@ -66,7 +66,7 @@ export async function insertMember(trx: Transaction<Database>, member: NewMember
     .catch(rejectDuplicate('project', 'user'))
 }
 
-/** Writes the columns that were sent, and no other. */
+/** Updates only the columns in the patch. */
 export async function updateMember(
   trx: Transaction<Database>,
   { projectId, memberId }: MemberKey,
@@ -95,7 +95,7 @@ export async function promoteMember(
     .execute()
 }
 
-/** Takes a person off a project. */
+/** Removes a member from a project. */
 export async function deleteMember(
   trx: Transaction<Database>,
   { projectId, memberId }: MemberKey,

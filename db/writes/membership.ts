@@ -5,14 +5,14 @@ import { requireReference } from './reference.ts'
 import { WriteError } from './write-error.ts'
 import { lockUser } from './user.ts'
 
-/** Where a user belongs, as they and superusers may say. */
+/** The columns of a user's place of work that the user and superusers may change. */
 export type MembershipPatch = Patch<
   'users_userwork',
   'role' | 'business_area_id' | 'affiliation_id' | 'branch_id'
 >
 
 /**
- * Locks where a user belongs, for a change by themselves or a superuser.
+ * Locks a user's place of work for a change by the user or a superuser.
  * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export async function lockMembership(
@@ -33,8 +33,8 @@ export async function lockMembership(
 }
 
 /**
- * Writes the columns that were sent, and no other.
- * @throws WriteError `invalid` for an unknown business area, affiliation or branch.
+ * Updates only the columns in the patch.
+ * @throws WriteError `invalid` if the business area, affiliation or branch does not exist.
  */
 export async function updateMembership(
   trx: Transaction<Database>,

@@ -3,7 +3,7 @@ import type { Database } from '../schema.ts'
 import { findActor } from './actor.ts'
 import { WriteError } from './write-error.ts'
 
-/** The hash of a user's password, and the one that is to take its place. */
+/** The verified hash of a user's password, and its replacement. */
 export interface PasswordChange {
   readonly userId: string
   readonly from: string
@@ -11,8 +11,8 @@ export interface PasswordChange {
 }
 
 /**
- * Replaces the hash that was verified, and no other.
- * @throws WriteError `unauthenticated`, or `conflict` when the password has been changed meanwhile.
+ * Replaces a password hash if the stored one is still the verified one.
+ * @throws WriteError `unauthenticated`, or `conflict` if the password was changed in the meantime.
  */
 export async function replacePassword(
   trx: Transaction<Database>,

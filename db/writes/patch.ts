@@ -1,7 +1,7 @@
 import { type RawBuilder, type Updateable, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 
-/** The columns of a row that were sent, to be written; the others keep what another may write. */
+/** The columns of a row to update. Other columns are not written, so concurrent changes are kept. */
 export type Patch<
   Table extends keyof Database,
   Column extends keyof Updateable<Database[Table]>,
@@ -9,16 +9,16 @@ export type Patch<
   readonly [C in Column]?: Updateable<Database[Table]>[C] | undefined
 }
 
-/** The moment of a change. Not `now()`: before it got its lock, a transaction may have waited. */
+/** The time of a change. Not `now()`, since the transaction may have waited for a lock. */
 export const changedAt = sql<Date>`statement_timestamp()`
 
-/** Whether no column was sent at all; SQL has no update of none. */
+/** Whether a patch has no columns; an UPDATE requires at least one. */
 export const isEmpty = (patch: Readonly<Record<string, unknown>>): boolean =>
   Object.values(patch).every((value) => value === undefined)
 
 /**
- * Whether a row holds other values than these. An update under this condition leaves a row alone
- * that a save would not change, as well as the columns that were not sent.
+ * Returns a condition that is true if the stored values differ from the patch. An update with this
+ * condition does not rewrite unchanged rows.
  */
 export function differsFrom(patch: Readonly<Record<string, unknown>>): RawBuilder<boolean> {
   const sent = Object.entries(patch).filter(([, value]) => value !== undefined)
@@ -33,8 +33,8 @@ const isDistinct = (column: string, value: unknown) =>
   sql<boolean>`${sql.ref(column)} is distinct from ${value}`
 
 /**
- * A collation of the column may call another text equal, which is still to be saved. The CASE gives
- * the parameter the type of the column, without which two rows have no common image.
+ * Compares by bytes: under the column's collation a different text may be equal, but must be saved. The
+ * CASE gives the parameter the type of the column, which `record_image_ne` requires.
  */
 const hasOtherBytes = (column: string, value: string) => {
   const stored = sql.ref(column)

@@ -3,7 +3,7 @@ import type { Database } from '../schema.ts'
 import { changedAt, differsFrom, isEmpty, type Patch } from './patch.ts'
 import { type LockedUser, updateUser } from './user.ts'
 
-/** How a user wants to be called and reached. */
+/** The names, title and contact data of a user that may be changed. */
 export type PersonalInformationPatch = Patch<
   'users_user',
   'display_first_name' | 'display_last_name'
@@ -12,8 +12,8 @@ export type PersonalInformationPatch = Patch<
   Patch<'contacts_usercontact', 'phone' | 'fax'>
 
 /**
- * Writes what was sent to the tables that hold it. A contact is made where there is none; a title
- * needs a profile, and without one it is not kept.
+ * Updates each column of the patch in its table. Inserts a contact if there is none. A title is ignored
+ * if the user has no profile.
  */
 export async function updatePersonalInformation(
   trx: Transaction<Database>,

@@ -5,38 +5,38 @@ import { differsFrom, isEmpty, type Patch } from './patch.ts'
 import { WriteError } from './write-error.ts'
 import { requireOwner } from './staff-profile.ts'
 
-/** The columns of a job on a CV that its owner may change. */
+/** The columns of a job in a CV that its owner may change. */
 export type EmploymentPatch = Patch<
   'users_employmententry',
   'position_title' | 'start_year' | 'end_year' | 'section' | 'employer'
 >
 
-/** A job as it is first written. */
+/** A job to be inserted. */
 export type NewEmployment = EmploymentPatch & {
   readonly position_title: string
   readonly start_year: number
 }
 
-/** The columns of a qualification on a CV that its owner may change. */
+/** The columns of a qualification in a CV that its owner may change. */
 export type EducationPatch = Patch<
   'users_educationentry',
   'qualification_name' | 'end_year' | 'institution' | 'location'
 >
 
-/** A qualification as it is first written. */
+/** A qualification to be inserted. */
 export type NewEducation = EducationPatch & {
   readonly qualification_name: string
   readonly end_year: number
   readonly institution: string
 }
 
-/** One entry of a CV. */
+/** The key of a CV entry. */
 export interface EntryKey {
   readonly kind: 'employment' | 'education'
   readonly id: string
 }
 
-/** How many of a kind a profile has: its public page shows them all. */
+/** Maximum number of entries of a kind in a profile, since its public page shows them all. */
 const MAX_ENTRIES = 200
 
 const TABLES = { employment: 'users_employmententry', education: 'users_educationentry' } as const
@@ -44,7 +44,7 @@ const THINGS = { employment: 'Employment entry', education: 'Education entry' } 
 
 /**
  * Locks an entry for a change by the owner of its profile or a superuser.
- * @throws WriteError as `requireOwner`.
+ * @throws WriteError like `requireOwner`.
  */
 export async function lockEntry(
   trx: Transaction<Database>,
@@ -62,7 +62,7 @@ export async function lockEntry(
   )
 }
 
-/** @throws WriteError `conflict` when a profile, which is locked, has as many entries as it may have. */
+/** @throws WriteError `conflict` if a locked profile has the maximum number of entries. */
 async function requireRoom(
   trx: Transaction<Database>,
   kind: EntryKey['kind'],
@@ -78,8 +78,8 @@ async function requireRoom(
 }
 
 /**
- * Writes a job on the CV of a profile that is locked, and returns its id.
- * @throws WriteError `conflict` when the profile has as many entries as it may have.
+ * Inserts a job into the CV of a locked profile, and returns its id.
+ * @throws WriteError `conflict` if the profile has the maximum number of entries.
  */
 export async function insertEmployment(
   trx: Transaction<Database>,
@@ -96,8 +96,8 @@ export async function insertEmployment(
 }
 
 /**
- * Writes a qualification on the CV of a profile that is locked, and returns its id.
- * @throws WriteError `conflict` when the profile has as many entries as it may have.
+ * Inserts a qualification into the CV of a locked profile, and returns its id.
+ * @throws WriteError `conflict` if the profile has the maximum number of entries.
  */
 export async function insertEducation(
   trx: Transaction<Database>,
@@ -113,7 +113,7 @@ export async function insertEducation(
   return id
 }
 
-/** Writes the columns that were sent, and no other. */
+/** Updates only the columns in the patch. */
 export async function updateEmployment(
   trx: Transaction<Database>,
   id: string,
@@ -128,7 +128,7 @@ export async function updateEmployment(
     .execute()
 }
 
-/** Writes the columns that were sent, and no other. */
+/** Updates only the columns in the patch. */
 export async function updateEducation(
   trx: Transaction<Database>,
   id: string,
@@ -143,7 +143,7 @@ export async function updateEducation(
     .execute()
 }
 
-/** Takes an entry off its CV. */
+/** Deletes a CV entry. */
 export async function deleteEntry(
   trx: Transaction<Database>,
   { kind, id }: EntryKey,

@@ -3,7 +3,7 @@ import type { Database } from '../schema.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Deletes a project that is locked, and everything that belongs to it. */
+/** Deletes a locked project and everything that belongs to it. */
 export async function deleteProject(trx: Transaction<Database>, projectId: string): Promise<void> {
   await deleteDocuments(trx, projectId)
   for (const table of PARTS) {
@@ -31,7 +31,7 @@ async function deleteDocuments(trx: Transaction<Database>, projectId: string): P
     .selectFrom('communications_comment')
     .select('id')
     .where('document_id', 'in', documents)
-  // A text names its project and its document, and nothing makes them agree.
+  // A text refers to a project and to a document, which may belong to another project.
   const isOfProject = sql<boolean>`(project_id = ${projectId} or document_id in ${documents})`
   const plans = eb.selectFrom('documents_projectplan').select('id').where(isOfProject)
   const endorsements = eb

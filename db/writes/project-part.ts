@@ -8,7 +8,7 @@ import { WriteError } from './write-error.ts'
 import { rejectDuplicate } from './unique.ts'
 import { keepUsers } from './user-locks.ts'
 
-/** The tables that describe a project beside its own, and the columns that its leaders write. */
+/** Tables with further data of projects, and the columns that project leaders may write. */
 interface Parts {
   readonly projects_projectarea: Patch<'projects_projectarea', 'areas'>
   readonly projects_projectdetail: Patch<
@@ -33,18 +33,18 @@ interface Parts {
 
 export type PartTable = keyof Parts
 
-/** The columns of such a row that were sent. */
+/** The columns of such a row to update. */
 export type PartPatch<T extends PartTable> = Parts[T]
 
-/** One such row. */
+/** The key of such a row. */
 export interface PartKey {
   readonly table: PartTable
   readonly id: string
-  /** What clients call it. */
+  /** Name of the entity in error messages. */
   readonly entity: string
 }
 
-/** Keeps the users whom a row is to name; to be called before its project is locked. */
+/** Locks the users that a row will refer to against deletion. Call it before the project is locked. */
 export async function keepNamedUsers(
   trx: Transaction<Database>,
   columns: PartPatch<PartTable>,
@@ -57,8 +57,8 @@ export async function keepNamedUsers(
 }
 
 /**
- * Finds the project of a row beside it, for one of the project's leaders or a superuser.
- * @throws WriteError `unauthenticated`, or `not_found`, also for a project that the actor does not lead.
+ * Returns the project of such a row, for one of the project's leaders or a superuser.
+ * @throws WriteError `unauthenticated`, or `not_found`, also if the actor does not lead the project.
  */
 export async function requirePart(
   trx: Transaction<Database>,
@@ -76,8 +76,8 @@ export async function requirePart(
 }
 
 /**
- * Locks a row beside a project for one of the project's leaders or a superuser.
- * @throws WriteError as `requirePart`.
+ * Locks such a row for one of the project's leaders or a superuser.
+ * @throws WriteError like `requirePart`.
  */
 export async function lockPart(
   trx: Transaction<Database>,
@@ -85,7 +85,7 @@ export async function lockPart(
   userId: string,
 ): Promise<void> {
   const projectId = await requirePart(trx, key, userId)
-  // The project is locked first, so the row may go, or go to another project, in between.
+  // The project is locked first. Until the row is locked, it may be deleted or moved to another project.
   await lockProjectRow(trx, projectId)
   await trx.selectFrom(key.table).select('id').where('id', '=', key.id).forUpdate().execute()
   if ((await requirePart(trx, key, userId)) === projectId) return
@@ -93,8 +93,9 @@ export async function lockPart(
 }
 
 /**
- * Writes a new row beside a project that is locked, and returns its id.
- * @throws WriteError `invalid` for an unknown reference, `conflict` where there may be only one.
+ * Inserts such a row for a locked project, and returns its id.
+ * @throws WriteError `invalid` if a referenced row does not exist, `conflict` if the project already has
+ * the only row that it may have.
  */
 export async function insertPart<T extends PartTable>(
   trx: Transaction<Database>,
@@ -119,8 +120,8 @@ export async function insertPart<T extends PartTable>(
 }
 
 /**
- * Writes the columns that were sent, and no other.
- * @throws WriteError `invalid` for an unknown reference.
+ * Updates only the columns in the patch.
+ * @throws WriteError `invalid` if a referenced row does not exist.
  */
 export async function updatePart<T extends PartTable>(
   trx: Transaction<Database>,
@@ -139,7 +140,7 @@ export async function updatePart<T extends PartTable>(
     .execute()
 }
 
-/** Deletes a row beside a project. */
+/** Deletes such a row. */
 export async function deletePart(
   trx: Transaction<Database>,
   table: PartTable,
@@ -148,7 +149,7 @@ export async function deletePart(
   await trx.deleteFrom(table).where('id', '=', id).execute()
 }
 
-/** Of every column, since the table may have none. */
+/** Defaults for every column, since databases that Django created have none. */
 const DEFAULTS: { readonly [T in PartTable]: Required<Parts[T]> } = {
   projects_projectarea: { areas: [] },
   projects_projectdetail: {
@@ -198,7 +199,7 @@ async function requireReferences(
   if (Array.isArray(columns.areas)) await requireAreas(trx, columns.areas)
 }
 
-// They are referred to without a foreign key: one that goes later is left out of answers.
+// Areas are referenced without a foreign key; reads skip areas that were deleted later.
 async function requireAreas(trx: Transaction<Database>, ids: readonly unknown[]): Promise<void> {
   const { rows } = await sql<{ id: string }>`
     select id from unnest(${ids}::bigint[]) as wanted(id)

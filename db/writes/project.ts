@@ -6,7 +6,7 @@ import { changedAt, differsFrom, type Patch } from './patch.ts'
 import { rejectReference, requireReference } from './reference.ts'
 import { WriteError } from './write-error.ts'
 
-/** The columns of a project that each of its leaders may change. */
+/** The columns of a project that its leaders may change. */
 type ProjectPatch = Patch<
   'projects_project',
   | 'kind'
@@ -23,13 +23,13 @@ type ProjectPatch = Patch<
   | 'business_area_id'
 >
 
-/** The same with the members whose staff profiles leave the project out. */
+/** These columns, and the list of members whose staff profiles hide the project. */
 type WholePatch = ProjectPatch & Patch<'projects_project', 'hidden_from_staff_profiles'>
 
-/** A project that is locked, and the actor of the write. */
+/** A locked project, and the actor of the write. */
 export interface LockedProject {
   readonly id: string
-  /** The ids of the members whose staff profiles leave it out. */
+  /** Ids of the members whose staff profiles hide the project. */
   readonly hiddenFrom: readonly number[]
   readonly actor: Actor
 }
@@ -45,8 +45,8 @@ export const lockProject = (
 ): Promise<LockedProject> => lockFor(trx, projectId, userId, isLeader)
 
 /**
- * Locks the project that a new row names, for one of its leaders or a superuser.
- * @throws WriteError `unauthenticated`, `forbidden`, or `invalid` where a superuser names no project.
+ * Locks the project that a new row refers to, for one of its leaders or a superuser.
+ * @throws WriteError `unauthenticated`, `forbidden`, or for superusers `invalid` if it does not exist.
  */
 export async function lockNamedProject(
   trx: Transaction<Database>,
@@ -60,9 +60,9 @@ export async function lockNamedProject(
 }
 
 /**
- * Refuses an actor who neither leads the project that a body names nor is a superuser; where it
- * names none, an actor who leads no project at all. So the answer is the same for every project
- * that the actor does not lead, existing or not.
+ * Rejects an actor who neither leads the project in a request body nor is a superuser. If the body names
+ * no project, the actor must lead any project. So the response does not reveal whether a project exists
+ * that the actor does not lead.
  * @throws WriteError `unauthenticated` or `forbidden`.
  */
 export async function requireNamedLeader(
@@ -84,7 +84,7 @@ export async function requireNamedLeader(
 }
 
 /**
- * Locks a project for one of its members, who need not lead it.
+ * Locks a project for one of its members or a superuser.
  * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export async function lockOwnProject(
@@ -120,8 +120,8 @@ function lockFor(
 }
 
 /**
- * Locks a project's row, if there is one. Every change of its members takes this lock before it
- * looks at who leads: of two leaders who remove each other only one can.
+ * Locks the row of a project, and returns whether it exists. Every change of members takes this lock
+ * before it reads the leaders. So if two leaders remove each other, only one of them succeeds.
  */
 export async function lockProjectRow(
   trx: Transaction<Database>,
@@ -147,7 +147,7 @@ export async function isLeader(
   return membership?.is_leader === true
 }
 
-/** Refuses an actor who is neither a member of the project nor a superuser. */
+/** Rejects an actor who is neither a member of the project nor a superuser. */
 export async function requireMember(
   trx: Transaction<Database>,
   projectId: string,
@@ -166,9 +166,9 @@ const findMembership = (trx: Transaction<Database>, projectId: string, { id }: A
     .executeTakeFirst()
 
 /**
- * Writes what a leader or a superuser sent of a project that is locked.
- * @throws WriteError `invalid` as `updateProject`, and `forbidden` where a leader decides for another
- * member whether that member's staff profile shows the project.
+ * Applies the patch of a leader or a superuser to a locked project.
+ * @throws WriteError `invalid` like `updateProject`, and `forbidden` if a leader changes whether another
+ * member's staff profile shows the project.
  */
 export async function changeProject(
   trx: Transaction<Database>,
@@ -186,8 +186,8 @@ export async function changeProject(
 }
 
 /**
- * Writes the columns that were sent, and no other.
- * @throws WriteError `invalid` when there is no such business area.
+ * Updates only the columns in the patch.
+ * @throws WriteError `invalid` if the business area does not exist.
  */
 export const updateProject = (
   trx: Transaction<Database>,
@@ -210,8 +210,8 @@ async function writeProject(
 }
 
 /**
- * Leaves the project out of a member's public page, or lists it there again; without `isHidden` what
- * it was not before.
+ * Hides a project on a member's public staff profile, or shows it again; without `isHidden` it toggles
+ * that.
  */
 export async function toggleProjectVisibility(
   trx: Transaction<Database>,

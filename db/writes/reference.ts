@@ -3,9 +3,9 @@ import type { Database } from '../schema.ts'
 import { WriteError } from './write-error.ts'
 
 /**
- * Makes sure that the row behind a reference exists and stays until the commit. A foreign key that
- * is deferred would fail only there, without a word on the field.
- * @throws WriteError `invalid`, naming the field.
+ * Checks that a referenced row exists, and locks it against deletion until the commit. A deferred
+ * foreign key would fail only at the commit, without the name of the field.
+ * @throws WriteError `invalid` with the name of the field.
  */
 export async function requireReference(
   trx: Transaction<Database>,
@@ -31,8 +31,8 @@ export async function requireReference(
 }
 
 /**
- * The same for users in several fields, in one query. An id without a field is left out.
- * @throws WriteError `invalid`, naming the first field with a user who does not exist.
+ * Checks the users of several fields in one query, like `requireReference`. Skips missing ids.
+ * @throws WriteError `invalid` with the name of the first field whose user does not exist.
  */
 export async function requireUsers(
   trx: Transaction<Database>,
@@ -53,7 +53,7 @@ export async function requireUsers(
   }
 }
 
-/** Says that a field names a row that does not exist. */
+/** @throws WriteError `invalid`: a field refers to a row that does not exist. */
 export function rejectReference(field: string, id: string): never {
   const message = `Invalid pk "${id}" - object does not exist.`
   throw new WriteError('invalid', message, { fields: { [field]: [message] } })

@@ -3,23 +3,23 @@ import { canRevokeSessions } from '../queries/session-revocations.ts'
 import type { Database } from '../schema.ts'
 import { SESSION_REVOCATION } from '../session-revocation.ts'
 
-/** One session of a user, and when it ends by itself. */
+/** A session to be revoked, and when it expires. */
 export interface RevokedSession {
   readonly userId: string
   readonly sessionId: string
   readonly endsAt: Date
 }
 
-/** More revoked sessions of one user than this are replaced by a revocation of all. */
+/** A user with more revoked sessions gets one revocation of all sessions instead. */
 const MAX_SINGLE = 100
-/** How many expired rows one write deletes. */
+/** Maximum number of expired rows that one write deletes. */
 const MAX_PRUNED = 100
 
 /**
- * Revokes one session. Returns false where the database has no table of revocations.
+ * Revokes one session. Returns false if the database has no table of revocations.
  *
- * The table has no rows that other tables refer to. Two writes for one user may wait for each other's
- * row, never in a circle: each inserts one row, and deletes only rows that nobody holds.
+ * No other table refers to this one. Concurrent writes for one user cannot deadlock: each inserts one
+ * row, and deletes only rows that are not locked.
  */
 export async function revokeSession(
   trx: Transaction<Database>,
@@ -40,7 +40,7 @@ export async function revokeSession(
   return true
 }
 
-/** Revokes every session of a user. Returns false where the database has no table of revocations. */
+/** Revokes every session of a user. Returns false if the database has no table of revocations. */
 export async function revokeAllSessions(
   trx: Transaction<Database>,
   userId: string,

@@ -18,18 +18,18 @@ export type StaffProfilePatch = Patch<
   | 'public_email_on'
 >
 
-/** A profile, and what clients call that which they want to change. */
+/** A profile, and the name of the entity to be changed in error messages. */
 interface OwnedPart {
-  /** Undefined for a row that does not exist. */
+  /** Undefined if the entity does not exist. */
   readonly profileId: string | undefined
-  /** Such as `Profile 41`. */
+  /** For example `Profile 41`. */
   readonly entity: string
 }
 
 /**
- * Refuses an actor who neither owns a profile nor is a superuser.
- * @throws WriteError `unauthenticated`; `forbidden` for a profile that everybody may see; `not_found`
- * for a hidden one, as for none.
+ * Rejects an actor who neither owns a profile nor is a superuser.
+ * @throws WriteError `unauthenticated`; `forbidden` for a public profile; `not_found` for a hidden or
+ * missing one.
  */
 export async function requireOwner(
   trx: Transaction<Database>,
@@ -53,7 +53,7 @@ export async function requireOwner(
 
 /**
  * Locks a profile for a change by its owner or a superuser.
- * @throws WriteError as `requireOwner`.
+ * @throws WriteError like `requireOwner`.
  */
 export const lockStaffProfile = (
   trx: Transaction<Database>,
@@ -71,12 +71,12 @@ export const lockStaffProfile = (
         .execute(),
   )
 
-/** A profile as its owner first writes it. */
+/** A profile to be inserted. */
 export type NewStaffProfile = Pick<StaffProfilePatch, 'about' | 'expertise' | 'is_hidden'>
 
 /**
- * Writes the profile of whoever asks, and returns its id.
- * @throws WriteError `unauthenticated`, or `conflict` when they have one.
+ * Inserts the staff profile of the actor, and returns its id.
+ * @throws WriteError `unauthenticated`, or `conflict` if the actor has a profile.
  */
 export async function insertStaffProfile(
   trx: Transaction<Database>,
@@ -109,7 +109,7 @@ export async function insertStaffProfile(
   return inserted.id
 }
 
-/** Writes the columns that were sent, and no other. */
+/** Updates only the columns in the patch. */
 export async function updateStaffProfile(
   trx: Transaction<Database>,
   profileId: string,
@@ -123,7 +123,7 @@ export async function updateStaffProfile(
     .execute()
 }
 
-/** Hides a visible profile and shows a hidden one. */
+/** Toggles whether a profile is hidden. */
 export async function toggleStaffProfile(
   trx: Transaction<Database>,
   profileId: string,
@@ -136,7 +136,7 @@ export async function toggleStaffProfile(
     .execute()
 }
 
-/** Deletes a profile and what belongs to it. */
+/** Deletes a profile and the rows that belong to it. */
 export async function deleteStaffProfile(
   trx: Transaction<Database>,
   profileId: string,

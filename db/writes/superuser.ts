@@ -3,7 +3,7 @@ import type { Database } from '../schema.ts'
 import { type Actor, findActor, requirePermission } from './actor.ts'
 import { WriteError } from './write-error.ts'
 
-/** A row that only superusers change. */
+/** A row that only superusers may change. */
 export interface KeptRow {
   readonly table:
     | 'agencies_affiliation'
@@ -12,13 +12,13 @@ export interface KeptRow {
     | 'agencies_departmentalservice'
     | 'agencies_division'
     | 'users_user'
-  /** What clients call it. */
+  /** Name of the entity in error messages. */
   readonly entity: string
   readonly id: string
 }
 
 /**
- * Makes sure that whoever asks is a superuser.
+ * Returns the actor, who must be a superuser.
  * @throws WriteError `unauthenticated` or `forbidden`.
  */
 export async function requireSuperuser(trx: Transaction<Database>, userId: string): Promise<Actor> {
@@ -28,8 +28,8 @@ export async function requireSuperuser(trx: Transaction<Database>, userId: strin
 }
 
 /**
- * Locks a row for a change by a superuser; another user locks nothing.
- * @throws WriteError `unauthenticated`, `forbidden`, also where there is no such row, or `not_found`.
+ * Locks a row for a change by a superuser. For other users it locks nothing.
+ * @throws WriteError `unauthenticated`, `forbidden`, or for superusers `not_found`.
  */
 export async function lockForSuperuser(
   trx: Transaction<Database>,

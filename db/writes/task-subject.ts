@@ -7,7 +7,7 @@ import { WriteError } from './write-error.ts'
 import { lockUsers } from './user-locks.ts'
 import { lockForMerge, type UserMerge } from './user-merge.ts'
 
-/** What a request to administrators is about. */
+/** The subject of an admin task. */
 export type Subject =
   | { readonly action: 'deleteproject'; readonly projectId: string }
   | ({ readonly action: 'mergeuser' } & UserMerge)
@@ -15,7 +15,7 @@ export type Subject =
 
 type Row = Selectable<Database['adminoptions_admintask']>
 
-/** What a stored request is about; null when that is gone. */
+/** Returns the subject of a stored admin task; null if its project or users were deleted. */
 export function subjectOf({
   action,
   project_id,
@@ -32,17 +32,17 @@ export function subjectOf({
   return { action, coveredId: primary_user_id, caretakerId: first }
 }
 
-// The list is JSON of any shape, and its ids are of users who may be gone.
+// The column is JSON of any shape, and its users may have been deleted.
 const idsIn = (list: unknown): string[] =>
   Array.isArray(list) ? list.map(String).filter((id) => /^\d{1,18}$/.test(id)) : []
 
-/** Whether a stored request names a user: its requester, or somebody it is about. */
+/** Whether a user is the requester, the primary user or a secondary user of a stored admin task. */
 export const namesUser = (
   { requester_id, primary_user_id, secondary_users }: Row,
   userId: string,
 ): boolean => [requester_id, primary_user_id, ...idsIn(secondary_users)].includes(userId)
 
-/** How a request stores what it is about. */
+/** Returns the columns that store the subject of an admin task. */
 export function columnsOf(subject: Subject) {
   const [primary = null, ...others] = usersOf(subject)
   return {
@@ -53,7 +53,7 @@ export function columnsOf(subject: Subject) {
   }
 }
 
-/** Whom a request is about: first the one who is covered, or who is to stay. */
+/** Returns the users of a subject; the first is the covered user, or the one that a merge keeps. */
 function usersOf(subject: Subject): string[] {
   if (subject.action === 'mergeuser') return [subject.primaryId, ...subject.secondaryIds]
   if (subject.action === 'setcaretaker') return [subject.coveredId, subject.caretakerId]
@@ -61,8 +61,8 @@ function usersOf(subject: Subject): string[] {
 }
 
 /**
- * Locks what keeps two requests for the same apart. Whom a merge would remove is only locked when it
- * is done: until then every user may request one.
+ * Locks rows so that concurrent transactions cannot insert equal admin tasks. The users that a merge
+ * would delete are not locked, since every user may request a merge.
  */
 export async function lockRequest(trx: Transaction<Database>, subject: Subject): Promise<void> {
   if (subject.action === 'deleteproject') await lockProjectRow(trx, subject.projectId)
@@ -70,7 +70,7 @@ export async function lockRequest(trx: Transaction<Database>, subject: Subject):
   else await lockUsers(trx, usersOf(subject))
 }
 
-/** Locks what a request is about, so that it can be done. */
+/** Locks all rows of a subject, so that the task can be executed. */
 export async function lockSubject(trx: Transaction<Database>, subject: Subject): Promise<void> {
   if (subject.action === 'deleteproject') await lockProjectRow(trx, subject.projectId)
   else if (subject.action === 'mergeuser') await lockForMerge(trx, subject)
@@ -78,8 +78,8 @@ export async function lockSubject(trx: Transaction<Database>, subject: Subject):
 }
 
 /**
- * Makes sure that what a new request is about is there, and makes sense.
- * @throws WriteError `invalid`, naming the field.
+ * Checks that the subject of a new admin task exists and is valid.
+ * @throws WriteError `invalid` with the name of the field.
  */
 export async function requireSubject(trx: Transaction<Database>, subject: Subject): Promise<void> {
   if (subject.action === 'deleteproject') {
@@ -98,7 +98,7 @@ function requireOthers({ primaryId, secondaryIds }: UserMerge): void {
   throw new WriteError('invalid', message, { fields: { non_field_errors: [message] } })
 }
 
-/** Whether all that a request is about is there. */
+/** Whether the project or all users of a subject exist. */
 export async function isWhole(trx: Transaction<Database>, subject: Subject): Promise<boolean> {
   const [table, ids] =
     subject.action === 'deleteproject'

@@ -6,7 +6,7 @@ import { WriteError, type WriteErrorReason } from './write-error.ts'
 
 /**
  * Runs a write in one transaction.
- * @throws WriteError when it must not be done, or when Postgres would not do it now.
+ * @throws WriteError if the write is not permitted, or Postgres reports a transient error.
  */
 export async function transact<T>(
   db: Kysely<Database>,
@@ -19,8 +19,8 @@ export async function transact<T>(
   }
 }
 
-// Writes check what they refer to and what refers to them, so these come from rows that they cannot
-// know of: another writer's, or a table that only this database has.
+// Writes check references in both directions. So these errors are caused by concurrent writers, or by
+// tables that only some databases have.
 const CONSTRAINT_ERRORS: Readonly<Record<string, readonly [WriteErrorReason, string]>> = {
   '23503': ['conflict', 'Other rows still refer to this one.'],
   '23505': ['conflict', 'Another row already has these values.'],
@@ -35,10 +35,10 @@ function toWriteError(error: unknown): WriteError | undefined {
   return reason && message ? new WriteError(reason, message, { cause: error }) : undefined
 }
 
-/** The SQLSTATE of what Postgres reported; undefined for any other failure. */
+/** Returns the SQLSTATE of a Postgres error; undefined for other errors. */
 export const sqlStateOf = (error: unknown) =>
   error instanceof DatabaseError ? error.code : undefined
 
-/** The constraint that a row would have broken, where Postgres named it. */
+/** Returns the name of the violated constraint, if Postgres reported one. */
 export const constraintOf = (error: unknown) =>
   error instanceof DatabaseError ? error.constraint : undefined

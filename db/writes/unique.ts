@@ -2,9 +2,9 @@ import { WriteError } from './write-error.ts'
 import { sqlStateOf } from './transact.ts'
 
 /**
- * For the catch of a write: says which fields another row already has, and passes on any other
- * error. What the fields are called, clients know.
- * @throws WriteError `conflict`
+ * Returns an error handler for a write that violates a unique constraint on `fields`, which are names in
+ * the API. It rethrows other errors.
+ * @throws WriteError `conflict` with the names of the fields.
  */
 export const rejectDuplicate =
   (...fields: readonly [string, ...string[]]) =>

@@ -2,7 +2,7 @@ import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { deleteStaffProfile } from './staff-profile.ts'
 
-/** What is a user's alone and goes with them; the column holds whose it is. */
+/** Rows that belong to one user and are deleted with the user; the column refers to the user. */
 const OWNED: readonly (readonly [table: keyof Database, column: string])[] = [
   ['users_userwork', 'user_id'],
   ['users_userprofile', 'user_id'],
@@ -19,7 +19,7 @@ const OWNED: readonly (readonly [table: keyof Database, column: string])[] = [
   ['django_admin_log', 'user_id'],
 ]
 
-/** What others have too: it stays, and its columns no longer name the user. */
+/** Rows that are kept; these columns no longer refer to the user. */
 const SHARED: readonly (readonly [table: keyof Database, ...columns: string[]])[] = [
   ['agencies_agency', 'key_stakeholder_id'],
   ['agencies_branch', 'manager_id'],
@@ -44,7 +44,7 @@ const SHARED: readonly (readonly [table: keyof Database, ...columns: string[]])[
   ['communications_comment', 'user_id'],
 ]
 
-/** Deletes a user who is locked, with what is theirs; what they had a part in stays without them. */
+/** Deletes a locked user and the user's own rows, and removes references to the user from other rows. */
 export async function deleteUser(trx: Transaction<Database>, id: string): Promise<void> {
   const profiles = await trx
     .selectFrom('users_publicstaffprofile')
@@ -54,7 +54,7 @@ export async function deleteUser(trx: Transaction<Database>, id: string): Promis
     .execute()
   for (const profile of profiles) await deleteStaffProfile(trx, profile.id)
 
-  // Somebody else's profile may show their picture.
+  // Another user's profile may refer to this user's picture.
   await trx
     .updateTable('users_userprofile')
     .set({ image_id: null })
@@ -69,19 +69,20 @@ export async function deleteUser(trx: Transaction<Database>, id: string): Promis
   await trx.deleteFrom('users_user').where('id', '=', id).execute()
 }
 
-/** Names another user, or nobody, wherever what others have too names this one. */
+/** Replaces references to a user in shared rows by another user or null. */
 export async function handOver(
   trx: Transaction<Database>,
   id: string,
-  heirId: string | null,
+  replacementId: string | null,
 ): Promise<void> {
   for (const [table, ...columns] of SHARED) {
     const refs = columns.map((column) => sql.ref(column))
-    const handed = refs.map(
-      (ref) => sql`${ref} = case ${ref} when ${id}::bigint then ${heirId}::bigint else ${ref} end`,
+    const assignments = refs.map(
+      (ref) =>
+        sql`${ref} = case ${ref} when ${id}::bigint then ${replacementId}::bigint else ${ref} end`,
     )
     await sql`
-      update ${sql.table(table)} set ${sql.join(handed)}
+      update ${sql.table(table)} set ${sql.join(assignments)}
       where ${id}::bigint in (${sql.join(refs)})
     `.execute(trx)
   }

@@ -1,23 +1,23 @@
 import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 
-// Every write locks parents before children: users, then projects, then what belongs to them, and
-// of one table in the order of ids. So no two of them wait for each other.
+// To avoid deadlocks, every write locks parents before children: users, projects, then rows that belong
+// to them. Rows of one table are locked in the order of their ids.
 
-/** Ids of users; nulls and users who do not exist are left out. */
+/** Ids of users; nulls and users that do not exist are skipped. */
 export type UserIds = readonly (string | null | undefined)[]
 
-/** Keeps users from being deleted before the commit, for rows that are to refer to them. */
+/** Locks users against deletion (FOR KEY SHARE), so that new rows can refer to them. */
 export async function keepUsers(trx: Transaction<Database>, ids: UserIds): Promise<void> {
   await selectUsers(trx, ids).forKeyShare().execute()
 }
 
-/** Lets one write at a time decide what concerns these users; rows may go on referring to them. */
+/** Locks users against concurrent decisions (FOR NO KEY UPDATE). New rows can still refer to them. */
 export async function lockUsers(trx: Transaction<Database>, ids: UserIds): Promise<void> {
   await selectUsers(trx, ids).forNoKeyUpdate().execute()
 }
 
-/** Locks users who are to be deleted: no row can begin to refer to them, and then they are gone. */
+/** Locks users that will be deleted (FOR UPDATE), so that no new row can refer to them. */
 export async function lockUsersWhole(trx: Transaction<Database>, ids: UserIds): Promise<void> {
   await selectUsers(trx, ids).forUpdate().execute()
 }

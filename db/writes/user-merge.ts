@@ -4,13 +4,13 @@ import { changedAt } from './patch.ts'
 import { deleteUser, handOver } from './user-deletion.ts'
 import { lockUsersWhole } from './user-locks.ts'
 
-/** Several accounts of one person, of which one is to stay. */
+/** Several accounts of one person; the primary one is kept. */
 export interface UserMerge {
   readonly primaryId: string
   readonly secondaryIds: readonly string[]
 }
 
-/** Locks whom a merge concerns, and the projects on which it changes something. */
+/** Locks the users of a merge, and the projects that it changes. */
 export async function lockForMerge(
   trx: Transaction<Database>,
   { primaryId, secondaryIds }: UserMerge,
@@ -31,8 +31,8 @@ export async function lockForMerge(
 }
 
 /**
- * Makes one user, who stays, of several who are locked. What the others did and looked after, and
- * where they belonged, becomes the one's; what describes them as persons goes with them.
+ * Merges locked users into the primary one and deletes the others. Their work, responsibilities and
+ * memberships move to the primary user; their personal data is deleted.
  */
 export async function mergeUsers(
   trx: Transaction<Database>,
@@ -53,7 +53,7 @@ interface Pair {
   readonly to: string
 }
 
-// Roles that a member of staff, or somebody from outside, takes over from their other account.
+// Roles in projects that the primary user, as staff or as external, takes over from the other account.
 const STAFF_ROLES = ['research', 'technical']
 const OUTSIDE_ROLES = [
   'externalcol',
@@ -87,7 +87,7 @@ async function mergeMemberships(trx: Transaction<Database>, { from, to }: Pair):
     )`.execute(trx)
 }
 
-// What one of them left out of their page stays left out.
+// A project that one of the accounts has hidden from its staff profile stays hidden.
 async function mergeHidden(trx: Transaction<Database>, { from, to }: Pair): Promise<void> {
   await sql`
     update projects_project set

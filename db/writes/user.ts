@@ -6,17 +6,17 @@ import { revokeAllSessions } from './session-revocation.ts'
 import { WriteError } from './write-error.ts'
 import { constraintOf, sqlStateOf } from './transact.ts'
 
-/** The columns of a user that they may change themselves. */
+/** The columns that users may change of themselves. */
 type OwnColumn =
   'username' | 'email' | 'first_name' | 'last_name' | 'display_first_name' | 'display_last_name'
 
-/** The columns that say what a user may do: superusers give and take that. */
+/** The columns with the rights of a user; only superusers may change them. */
 const FLAGS = ['is_superuser', 'is_staff', 'is_active', 'is_aec'] as const
 
-/** Whether a column says what a user may do. */
+/** Whether a column contains rights of a user. */
 export const isFlag = (name: string): boolean => FLAGS.some((flag) => flag === name)
 
-/** The columns of a user that may be changed, by one or the other. */
+/** The columns that the user or a superuser may change. */
 export type UserPatch = Patch<'users_user', OwnColumn | (typeof FLAGS)[number]>
 
 /** A user whose row is locked. */
@@ -28,15 +28,15 @@ export interface LockedUser {
   readonly display_last_name: string | null
   readonly email: string | null
   readonly is_active: boolean
-  /** The stored hash, to be compared with one that was verified. */
+  /** The stored password hash, for comparison with the verified one. */
   readonly password: string
-  /** Who is to change them: themselves or a superuser. */
+  /** The actor of the write: the user or a superuser. */
   readonly actor: Actor
 }
 
 /**
- * Locks a user for a change by themselves or a superuser.
- * @throws WriteError `unauthenticated`, `forbidden`, also where there is no such user, or `not_found`.
+ * Locks a user for a change by the user or a superuser.
+ * @throws WriteError `unauthenticated`, `forbidden`, or for superusers `not_found`.
  */
 export async function lockUser(
   trx: Transaction<Database>,
@@ -67,18 +67,18 @@ async function findUserEditor(
 }
 
 /**
- * Refuses columns that the actor may not write, whatever their values.
- * @throws WriteError `forbidden` for flags by anybody but superusers.
+ * Rejects columns that the actor may not write, even if the values do not change.
+ * @throws WriteError `forbidden` for flags if the actor is not a superuser.
  */
 export function requireColumns({ actor }: LockedUser, names: readonly string[]): void {
   requirePermission(actor.isSuperuser || !FLAGS.some((flag) => names.includes(flag)))
 }
 
 /**
- * Writes the columns that were sent, and no other but a name to show where there is none. Users who change
- * their own e-mail address must have given their password: `verifiedHash` is the one that it matches.
- * @throws WriteError `forbidden` for flags by anybody but superusers, `invalid` without the password,
- * `conflict` for a user name or e-mail that another has.
+ * Updates the columns in the patch, and fills empty display names. To change their own e-mail address,
+ * users must give their password: `verifiedHash` is the hash that it matches.
+ * @throws WriteError `forbidden` for flags unless the actor is a superuser, `invalid` without the
+ * password, `conflict` if the user name or e-mail is taken.
  */
 export async function updateUser(
   trx: Transaction<Database>,
@@ -107,8 +107,8 @@ export async function updateUser(
 }
 
 /**
- * Activates or deactivates a user; without `isActive` the other of the two. Deactivation revokes every session, so
- * that a later activation does not bring them back.
+ * Activates or deactivates a user; without `isActive` it toggles that. A deactivation revokes every
+ * session, so that a later activation does not restore them.
  */
 export async function toggleActive(
   trx: Transaction<Database>,
@@ -124,7 +124,7 @@ export async function toggleActive(
   if (user?.is_active === false) await revokeAllSessions(trx, id)
 }
 
-/** Makes a superuser of a user or takes that back; without `isSuperuser` what they were not before. */
+/** Sets whether a user is a superuser; without `isSuperuser` it toggles that. */
 export async function toggleSuperuser(
   trx: Transaction<Database>,
   id: string,
@@ -137,7 +137,7 @@ export async function toggleSuperuser(
     .execute()
 }
 
-// As Django does when it saves: whoever has a name and shows none shows that.
+// Like Django on save: an empty display name is filled from the name.
 function withShownName(user: LockedUser, patch: UserPatch): UserPatch {
   const { first_name, last_name, display_first_name, display_last_name } = {
     ...user,
@@ -156,8 +156,8 @@ const definedOf = (patch: UserPatch): UserPatch =>
 const EMAIL_TAKEN = 'user with this email already exists.'
 
 /**
- * The index on addresses tells upper from lower case, and bearer tokens name users by their address. A
- * lock on the address keeps two writes from taking it in different cases at once.
+ * Rejects an e-mail address that another user has, ignoring case, since bearer tokens identify users by
+ * address. The unique index is case-sensitive, so a lock on the address serializes writes.
  */
 async function rejectTakenEmail(
   trx: Transaction<Database>,
@@ -178,7 +178,7 @@ async function rejectTakenEmail(
   if (taken) throw new WriteError('conflict', EMAIL_TAKEN, { fields: { email: [EMAIL_TAKEN] } })
 }
 
-// The index is called after its column, whoever made it.
+// The name of the index contains its column, both in databases of Django and of this application.
 function rejectTakenName(error: unknown): never {
   if (sqlStateOf(error) !== '23505') throw error
   const [field, message] = constraintOf(error)?.includes('email')

@@ -1,12 +1,12 @@
-/** Why a write was not done; the words are those of the error that a client is told. */
+/** Reasons for which a write is rejected; clients receive them as error codes. */
 export type WriteErrorReason =
   'invalid' | 'unauthenticated' | 'forbidden' | 'not_found' | 'conflict' | 'unavailable'
 
-/** A write that must not be done. Thrown inside its transaction, so that nothing of it remains. */
+/** Thrown if a write is rejected. Thrown inside the transaction, so that it rolls back. */
 export class WriteError extends Error {
   override readonly name = 'WriteError'
   readonly reason: WriteErrorReason
-  /** What clients are told beside the message, such as the messages of each wrong field. */
+  /** Further members of the problem details, such as the messages of each invalid field. */
   readonly fields: Readonly<Record<string, string | readonly string[]>>
 
   constructor(
