@@ -1,9 +1,9 @@
 import { Connection, type ConnectionConfig } from 'pg'
 
 /**
- * The connection below a client that runs a statement before the client learns that it is connected:
- * for a library that opens its client by itself and lends it to nobody. A startup parameter would
- * not do, since poolers reject those that they do not know.
+ * A connection that runs a statement before it reports to its client that it is ready. For a library
+ * that opens its own client and does not expose it. A startup parameter is no alternative, since
+ * poolers reject parameters that they do not know.
  */
 export class ConfiguredConnection extends Connection {
   readonly #statement: string

@@ -3,24 +3,24 @@ import { type DatabaseAddress, parseDatabaseUrl } from './database-url.ts'
 import { ConfigurationError } from './errors.ts'
 import { meaningOf, SESSION_DEFAULTS, setLocalSql, type Settings } from './settings.ts'
 
-/** How a program of ours connects to Postgres. */
+/** How a program of this application connects to Postgres. */
 export interface ConnectOptions {
-  /** What `pg_stat_activity` calls the session; other code finds it by this name. */
+  /** `application_name` in `pg_stat_activity`; other code finds the session by it. */
   readonly applicationName: string
   readonly connectTimeoutMs?: number
-  /** The client gives up on an answer after this time. */
+  /** Client-side timeout of a query. */
   readonly queryTimeoutMs?: number
-  /** Sends queries without waiting for the answers to those before. */
+  /** Sends queries without waiting for the results of earlier ones. */
   readonly pipeline?: boolean
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
-/** When a connection without traffic is probed. */
+/** Idle time after which TCP keepalive probes a connection. */
 const KEEP_ALIVE_DELAY_MS = 5_000
 
 /**
- * What `pg` needs to connect. Only the address comes from the URL, and nothing but the name is sent
- * at startup, since poolers reject other startup parameters.
+ * Returns the configuration of a `pg` client. Only the address comes from the URL. The application
+ * name is the only startup parameter, since poolers reject others.
  */
 export function clientConfig(address: DatabaseAddress, options: ConnectOptions): ClientConfig {
   return {
@@ -34,10 +34,10 @@ export function clientConfig(address: DatabaseAddress, options: ConnectOptions):
   }
 }
 
-/** Connects and leaves the settings of the session as the server has them. */
+/** Connects and keeps the server's settings for the session. */
 export async function connectPlain(url: string, options: ConnectOptions): Promise<Client> {
   const client = new Client(clientConfig(parseDatabaseUrl(url), options))
-  // A connection that breaks between two queries has nobody to tell; the next query fails by itself.
+  // Without a listener, an error between two queries would end the process. The next query fails anyway.
   client.on('error', () => {})
   try {
     await client.connect()
@@ -48,9 +48,9 @@ export async function connectPlain(url: string, options: ConnectOptions): Promis
 }
 
 /**
- * Connects and sets all that the program relies on, so that neither the URL nor the defaults of the
- * role or the database decide it. `settings` replace single defaults.
- * @throws SettingsLost where a pooler gives the next statement to another backend.
+ * Connects and sets every setting that the program relies on, overriding the URL and the defaults of
+ * the role and the database. `settings` overrides individual defaults.
+ * @throws SettingsLost if a pooler sends the next statement to another backend.
  */
 export async function connect(
   url: string,
@@ -67,13 +67,13 @@ export async function connect(
   }
 }
 
-/** A setting that was made did not last until the next statement. */
+/** Thrown if a session setting was lost before the next statement. */
 export class SettingsLost extends Error {
   override readonly name = 'SettingsLost'
   readonly code = 'SETTINGS_LOST'
 }
 
-/** Sets the settings of a session and reads them back. Returns the id of the backend that has them. */
+/** Sets the settings of a session and reads them back. Returns the process id of its backend. */
 export async function pinSession(
   client: Client,
   url: string,
@@ -87,7 +87,7 @@ export async function pinSession(
     ...settings,
     application_name: applicationName,
   }
-  // A name that this version of Postgres does not know is left out.
+  // Skips settings that this version of Postgres does not know.
   const set = await client.query<Setting>(
     `select name, pg_catalog.set_config(name, value, false) as value,
             pg_catalog.pg_backend_pid() as backend
@@ -106,7 +106,7 @@ export async function pinSession(
   const backend = found.rows[0]?.backend
   if (lost.length > 0 || backend === undefined || set.rows.some((row) => row.backend !== backend)) {
     throw new SettingsLost(
-      `settings of the session did not last (${lost.map(({ name }) => name).join(', ') || 'another backend answered'}): ${NEEDS_A_SESSION}`,
+      `session settings were lost (${lost.map(({ name }) => name).join(', ') || 'another backend answered'}): ${NEEDS_A_SESSION}`,
     )
   }
   return backend
@@ -118,20 +118,20 @@ interface Setting {
   readonly backend: number
 }
 
-/** The remedy where a pooler is in the way. */
+/** The remedy in error messages if a pooler does not provide sessions. */
 export const NEEDS_A_SESSION =
   'connect to Postgres directly or through a pooler in session mode, not in transaction mode'
 
-/** For the statement that begins a transaction of a connection whose session may be shared. */
+/** Returns SET LOCAL statements to send with BEGIN on a connection whose session may be shared. */
 export const localSettingsSql = (url: string): string =>
   setLocalSql(meaningOf(parseDatabaseUrl(url).searchPath))
 
-/** A read that policies would filter fails instead of returning less, as in `SESSION_DEFAULTS`. */
+/** Makes a read fail that row security policies would filter, as in `SESSION_DEFAULTS`. */
 const UNFILTERED = 'set local row_security = off'
 
 /**
- * Runs some queries in one transaction that sets what they rely on. It leaves no setting behind, so
- * that it may run through a pooler in transaction mode.
+ * Runs `work` in one transaction with the settings that its queries rely on. All settings are local
+ * to the transaction, so this also works through a pooler in transaction mode.
  */
 export async function inTransaction<T>(
   url: string,
@@ -152,7 +152,7 @@ export async function inTransaction<T>(
   }
 }
 
-/** Certificates that cannot be traced to a known authority. */
+/** OpenSSL error codes for certificates of an unknown authority. */
 const UNKNOWN_AUTHORITY = [
   'SELF_SIGNED_CERT_IN_CHAIN',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
@@ -161,7 +161,7 @@ const UNKNOWN_AUTHORITY = [
   'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
 ]
 
-/** Says which setting is missing where the TLS of a connection failed; other errors stay as they are. */
+/** Adds the missing setting to the message of a TLS error. Returns other errors unchanged. */
 export function explainConnectionError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const code = 'code' in error ? String(error.code) : ''

@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import { ConfigurationError } from './errors.ts'
 
-/** Which database to connect to, and what a bare name means in it. */
+/** The address of a database and the search path of its sessions. */
 export interface DatabaseAddress {
-  /** A name, an address, or the directory of a socket; the default of `pg` where the URL has none. */
+  /** A name, an address, or the directory of a socket; without it `pg` uses its default. */
   readonly host?: string
   readonly port?: number
   readonly user?: string
@@ -12,14 +12,14 @@ export interface DatabaseAddress {
   readonly database?: string
   /** Always explicit: without it `pg` would read `PGSSLMODE`. */
   readonly ssl: false | ConnectionOptions
-  /** Schemas in which bare names are looked up, between `pg_catalog` and `pg_temp`. */
+  /** Schemas in which unqualified names are looked up, between `pg_catalog` and `pg_temp`. */
   readonly searchPath: readonly string[]
 }
 
 const PARAMETERS = ['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'search_path', 'host']
 const SUPPORTED = 'sslmode, sslrootcert, sslcert, sslkey and search_path'
 
-/** Why a parameter that other programs take is rejected here. */
+/** Alternatives to parameters that other programs support; part of error messages. */
 const HINTS: Readonly<Record<string, string>> = {
   ssl: 'write sslmode=verify-full',
   uselibpqcompat: 'sslmode has one meaning here, see docs/configuration.md',
@@ -36,9 +36,9 @@ const HINTS: Readonly<Record<string, string>> = {
 }
 
 /**
- * Parses a Postgres URL. Everything that the program does not support is rejected by name, since a
- * driver would pass it to the server, where it could replace settings that correctness depends on.
- * @throws ConfigurationError that says what is wrong, without any value that may be secret.
+ * Parses a Postgres URL. Rejects every unsupported parameter by name, since a driver would pass it to
+ * the server, where it could override settings that correctness depends on.
+ * @throws ConfigurationError if the URL is invalid; the message contains no value that may be secret.
  */
 export function parseDatabaseUrl(text: string): DatabaseAddress {
   if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) {
@@ -89,11 +89,11 @@ function decode(part: string): string {
   try {
     return decodeURIComponent(part)
   } catch {
-    throw new ConfigurationError('has a % that encodes nothing: a percent sign is written as %25')
+    throw new ConfigurationError('has an invalid % escape: a percent sign is written as %25')
   }
 }
 
-/** `postgres:///database?host=/directory`, since the standard's URL has no room for a socket. */
+/** Reads `postgres:///database?host=/directory`, since a standard URL cannot name a socket. */
 function socketOf(parameters: ReadonlyMap<string, string>, hostname: string): string | undefined {
   const socket = parameters.get('host')
   if (socket === undefined) return undefined
@@ -106,8 +106,8 @@ function socketOf(parameters: ReadonlyMap<string, string>, hostname: string): st
 }
 
 /**
- * `require` verifies as `verify-full` does: encryption without a check of the certificate protects
- * from nobody on the way. `no-verify` has to be asked for by that name.
+ * `require` verifies the certificate like `verify-full`: without that check, encryption does not
+ * protect against a man in the middle. Only `no-verify` skips the check.
  */
 function readTls(parameters: ReadonlyMap<string, string>): false | ConnectionOptions {
   const [rootFile, certFile, keyFile] = ['sslrootcert', 'sslcert', 'sslkey'].map((name) =>
@@ -157,7 +157,7 @@ function readCertificate(parameter: string, file: string): string {
 
 const SCHEMA = /^(?:"(?<quoted>[^",]+)"|(?<bare>[a-z_][a-z0-9_$]*))$/
 
-/** A schema named like the role, or one that only a session has, would not be the same for all. */
+/** Rejects `$user` and temporary schemas, which differ between roles and sessions. */
 function readSearchPath(text: string): string[] {
   return text.split(',').map((part) => {
     const { quoted, bare } = SCHEMA.exec(part.trim())?.groups ?? {}

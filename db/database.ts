@@ -6,41 +6,41 @@ import { PinnedDialect } from './pinned-dialect.ts'
 import { setLocalSql } from './settings.ts'
 import type { Database } from './schema.ts'
 
-/** How a program of ours connects. */
+/** How a program of this application opens a connection pool. */
 export interface DatabaseOptions {
   readonly url: string
   readonly poolSize: number
-  /** What `pg_stat_activity` calls us. */
+  /** `application_name` in `pg_stat_activity`. */
   readonly applicationName: string
   /**
-   * Told when a connection breaks, in use or not. A query on it fails by itself, and the pool
-   * connects anew: this is for the log.
+   * Called when a connection breaks, in use or idle; for logging only. A query on the connection
+   * fails, and the pool opens another one.
    */
   readonly onConnectionError?: (error: Error) => void
-  /** By default no statement and no wait for a lock has a limit of ours. */
+  /** By default the program limits neither statements nor lock waits. */
   readonly limits?: DatabaseLimits
-  /** How many requests may wait for a connection; a further one fails. By default any number. */
+  /** How many requests may wait for a connection; further ones fail. Unlimited by default. */
   readonly maxWaiting?: number
 }
 
-/** How long Postgres may work on a statement, in milliseconds. */
+/** Timeouts of Postgres, in milliseconds. */
 export interface DatabaseLimits {
-  /** A statement of a transaction that only reads. */
+  /** Statement timeout of a read-only transaction. */
   readonly loadMs: number
-  /** A statement of a transaction that may write. */
+  /** Statement timeout of a read-write transaction. */
   readonly writeMs: number
-  /** The wait for one lock, in either. */
+  /** Lock timeout in both. */
   readonly lockMs: number
 }
 
-/** Too many requests wait for a connection of the pool. */
+/** Thrown if too many requests wait for a connection of the pool. */
 class PoolBusy extends Error {
   override readonly name = 'PoolBusy'
-  /** As Postgres reports that there is no connection left. */
+  /** too_many_connections */
   readonly code = '53300'
 }
 
-/** How the connections of a pool are used. */
+/** Counts of a pool's connections. */
 export interface PoolUse {
   readonly busy: number
   readonly idle: number
@@ -52,11 +52,11 @@ const CONNECT_TIMEOUT_MS = 5_000
 const pools = new WeakMap<Kysely<Database>, Pool>()
 
 /**
- * A pool of connections to Postgres. Connects at the first query; `destroy()` closes it.
+ * Returns a pool of connections to Postgres. It connects at the first query; `destroy()` closes it.
  *
- * Each transaction sets for itself what its statements mean. A pooler in transaction mode may give
- * the session to others between two transactions, so a statement outside of one must not depend on
- * any setting: it names schemas, `pg_catalog` too.
+ * Each transaction sets the settings that its statements depend on. A pooler in transaction mode may
+ * give the session to other clients between two transactions. So a statement outside a transaction
+ * must not depend on any setting: it qualifies every name with a schema, including `pg_catalog`.
  */
 export function openDatabase(options: DatabaseOptions): Kysely<Database> {
   const { url, applicationName } = options
@@ -68,8 +68,8 @@ export function openDatabase(options: DatabaseOptions): Kysely<Database> {
     max: options.poolSize,
   })
 
-  // Node ends the process for an error event that nobody hears. The pool listens to its idle
-  // connections only (and repeats their errors as its own), so each one gets a listener for life.
+  // Node ends the process for an error event without a listener. The pool listens only to idle
+  // connections (and emits their errors itself), so each connection gets a permanent listener.
   pool.on('connect', (client) => {
     client.on('error', (error) => options.onConnectionError?.(error))
   })
@@ -82,7 +82,7 @@ export function openDatabase(options: DatabaseOptions): Kysely<Database> {
       settingsSql: localSettingsSql(url),
       ...(limits && { limitsSql: limitsSql(limits) }),
       admit() {
-        if (pool.waitingCount >= maxWaiting) throw new PoolBusy('too many requests wait')
+        if (pool.waitingCount >= maxWaiting) throw new PoolBusy('too many waiting requests')
       },
     },
   )
@@ -97,7 +97,7 @@ const limitsSql = ({ loadMs, writeMs, lockMs }: DatabaseLimits) => {
   return { 'read only': limited(loadMs), 'read write': limited(writeMs) }
 }
 
-/** How the connections of what `openDatabase` opened are used now. */
+/** Returns the current connection counts of a database that `openDatabase` opened. */
 export function poolUse(db: Kysely<Database>): PoolUse {
   const { totalCount = 0, idleCount: idle = 0, waitingCount: waiting = 0 } = pools.get(db) ?? {}
   return { busy: totalCount - idle, idle, waiting }

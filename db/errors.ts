@@ -1,4 +1,4 @@
-/** The process cannot start with this environment. Restarting will not help. */
+/** Thrown if the process cannot start with its configuration; a restart does not help. */
 export class ConfigurationError extends Error {
   override readonly name = 'ConfigurationError'
 }

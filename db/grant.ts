@@ -5,8 +5,9 @@ import { openDatabase } from './database.ts'
 const GRANTS = new URL('grants.sql', import.meta.url)
 
 /**
- * Gives the roles `spms_api` and `spms_invalidator` the rights that they need, in one transaction.
- * `url` is of the role that owns the tables and installed the event log. May be repeated.
+ * Grants the roles `spms_api` and `spms_invalidator` the privileges that they need, in one
+ * transaction. `url` must name the role that owns the tables and installed the event log. Safe to
+ * repeat.
  */
 export async function grant(url: string): Promise<void> {
   const statements = await readFile(GRANTS, 'utf8')

@@ -1,16 +1,16 @@
--- The API reads everything but other programs' sessions, their diary, and what groups may.
+-- The API reads all tables except Django's sessions, its admin log and the permissions of groups.
 grant usage on schema public, invalidation to spms_api;
 grant select on all tables in schema public to spms_api;
 revoke select on django_session, django_admin_log, django_content_type, auth_permission,
   auth_group, auth_group_permissions
   from spms_api;
 grant select on invalidation.current_incarnation to spms_api;
--- After a restart of Postgres it may be the first to find that no incarnation has begun.
+-- After a restart of Postgres the API may be the first to find that no incarnation has begun.
 grant execute on function invalidation.begin_incarnation() to spms_api;
--- A log-out revokes its session.
+-- POST /users/log-out revokes the session.
 grant select, insert, update, delete on invalidation.session_revocation to spms_api;
 
--- What its requests create and change.
+-- Tables that requests to the API write.
 grant insert, update, delete on
   adminoptions_admintask, agencies_affiliation, agencies_branch, agencies_businessarea,
   agencies_departmentalservice, agencies_division, agencies_division_directorate_email_list,
@@ -26,7 +26,7 @@ grant update, delete on
   to spms_api;
 grant update on agencies_agency, documents_annualreport to spms_api;
 
--- What goes with a branch, a project or a user that is deleted.
+-- Rows that the API deletes together with a branch, a project or a user.
 grant delete on
   communications_reaction, contacts_address, documents_conceptplan, documents_custompublication,
   documents_endorsement, documents_progressreport, documents_projectclosure,
@@ -36,22 +36,22 @@ grant delete on
   to spms_api;
 grant delete, select (user_id) on django_admin_log to spms_api;
 
--- The invalidator reads the log and what it means ...
+-- The invalidator reads the event log and its rules.
 grant usage on schema public, invalidation to spms_invalidator;
 grant select on invalidation.event, invalidation.rules, invalidation.watched_table,
   invalidation.build, invalidation.current_incarnation, invalidation.retention_floor, invalidation.checkpoint,
   invalidation.cursor
   to spms_invalidator;
--- ... writes down how far it is, and that a new life has begun ...
+-- It records its cursors, and begins a new incarnation.
 grant insert, update on invalidation.cursor, invalidation.retention_floor to spms_invalidator;
 grant delete on invalidation.cursor to spms_invalidator;
 grant insert, delete on invalidation.checkpoint to spms_invalidator;
 grant execute on function invalidation.begin_incarnation() to spms_invalidator;
--- ... empties segments, which takes a lock that TRUNCATE gives the right to ...
+-- It empties segments. The lock for that requires TRUNCATE.
 grant select, truncate on invalidation.event_0, invalidation.event_1, invalidation.event_2,
   invalidation.event_3
   to spms_invalidator;
--- ... and follows links from changed rows to entries.
+-- Its lookups read the tables that link changed rows to entries.
 grant select on
   agencies_businessarea, agencies_division_directorate_email_list, caretakers_caretaker,
   documents_conceptplan, documents_progressreport, documents_projectclosure,

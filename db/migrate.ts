@@ -9,9 +9,9 @@ const FOLDER = new URL('migrations/', import.meta.url)
 const BOOKKEEPING = 'spms_migration'
 
 /**
- * Builds the application tables of a fresh database, or brings them up to date. Safe to repeat and
- * to run twice at once. Returns the names of the migrations that this call ran.
- * @throws ConfigurationError for a database whose tables something else made.
+ * Creates the application tables in an empty database, or migrates them to the current version. Safe
+ * to repeat and to run concurrently. Returns the names of the migrations that this call ran.
+ * @throws ConfigurationError if another program created the tables.
  */
 export async function migrate(url: string): Promise<readonly string[]> {
   const db = openDatabase({ url, poolSize: 2, applicationName: 'spms-migrate' })
@@ -36,7 +36,7 @@ export async function migrate(url: string): Promise<readonly string[]> {
   }
 }
 
-// One statement, so one snapshot: another run commits its tables after its bookkeeping.
+// A single statement reads one snapshot: a concurrent run commits its bookkeeping table first.
 async function rejectForeignTables(db: Kysely<Database>, schema: string): Promise<void> {
   const { rows } = await sql<{ name: string }>`
     select c.relname as name
@@ -48,8 +48,8 @@ async function rejectForeignTables(db: Kysely<Database>, schema: string): Promis
   const names = rows.map(({ name }) => name)
   if (names.length > 0 && !names.includes(BOOKKEEPING)) {
     throw new ConfigurationError(
-      'This database has SPMS tables that `migrate` did not create, so it leaves them alone. ' +
-        'To use the database as it is, run `install`.',
+      'this database has SPMS tables that `migrate` did not create: it does not change them. ' +
+        'To use the database as it is, run `install`',
     )
   }
 }

@@ -9,19 +9,19 @@ import {
 } from 'kysely'
 import { explainConnectionError } from './connection.ts'
 
-/** What a dialect does beyond Kysely's. */
+/** Additions to Kysely's dialect. */
 export interface PinnedOptions {
-  /** Settings that are part of every transaction. */
+  /** SET LOCAL statements for every transaction. */
   readonly settingsSql: string
-  /** Further settings of transactions that only read, and of those that may write. */
+  /** Further SET LOCAL statements for each access mode. */
   readonly limitsSql?: Readonly<Record<AccessMode, string>>
-  /** Runs before a connection is requested, and throws where too many requests wait for one. */
+  /** Runs before a connection is requested; throws if too many requests wait for one. */
   readonly admit?: () => void
 }
 
 type AccessMode = NonNullable<TransactionSettings['accessMode']>
 
-/** Postgres, with settings that are part of every transaction. */
+/** The Postgres dialect with fixed settings in every transaction. */
 export class PinnedDialect extends PostgresDialect {
   readonly #createDriver: () => Driver
 
@@ -36,8 +36,8 @@ export class PinnedDialect extends PostgresDialect {
 }
 
 /**
- * Begins each transaction together with its settings, in one round trip. The isolation level and
- * the access mode are always named, since the role or the database may have other defaults.
+ * Sends BEGIN and the settings of the transaction in one round trip. BEGIN always states isolation
+ * level and access mode, since the role or the database may have other defaults.
  */
 class PinnedDriver extends PostgresDriver {
   readonly #options: PinnedOptions
@@ -69,7 +69,7 @@ class PinnedDriver extends PostgresDriver {
         ),
       )
     } catch (error) {
-      // Kysely rolls back only what began.
+      // Kysely rolls back only transactions that began successfully.
       await connection.executeQuery(CompiledQuery.raw('rollback')).catch(() => undefined)
       throw error
     }

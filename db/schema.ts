@@ -1,6 +1,6 @@
 import type { ColumnType } from 'kysely'
 
-// A bigint outgrows a JavaScript number, so pg hands it over as text. Both may be written.
+// pg returns a bigint as text, since a JavaScript number cannot hold it. Writes accept both.
 type Id = ColumnType<string, string | number | undefined, string | number>
 type Reference = ColumnType<string, string | number, string | number>
 type NullableReference = ColumnType<
@@ -13,12 +13,12 @@ type Time = Date | string
 type Timestamp = ColumnType<Date, Time, Time>
 type NullableTimestamp = ColumnType<Date | null, Time | null | undefined, Time | null>
 
-// pg makes of a date the midnight of the process's own time zone; answers take their dates from SQL.
+// pg converts a date to midnight in the process's time zone; responses use dates formatted by SQL.
 type CalendarDate = Timestamp
 type NullableCalendarDate = NullableTimestamp
 
-// What our migrations give a default is required on insert all the same: an SPMS database that
-// Django made has no defaults, so every write names every column.
+// Columns with a default in our migrations are required on insert too: an SPMS database that Django
+// created has no defaults, so every write sets every column.
 interface Timestamps {
   readonly created_at: Timestamp
   readonly updated_at: Timestamp
@@ -431,9 +431,9 @@ interface AddressTable extends Timestamps {
 
 interface CaretakerTable extends Timestamps {
   readonly id: Id
-  /** The person being covered. */
+  /** The covered user. */
   readonly user_id: Reference
-  /** The person acting for them. */
+  /** The user who acts for the covered user. */
   readonly caretaker_id: Reference
   readonly end_date: NullableTimestamp
   readonly reason: string | null
@@ -447,7 +447,7 @@ interface AdminTaskTable extends Timestamps {
   readonly project_id: NullableReference
   readonly requester_id: NullableReference
   readonly primary_user_id: NullableReference
-  /** Ids of users, without a foreign key; written as JSON text, since pg makes `{}` of an array. */
+  /** Ids of users, without a foreign key; written as JSON text, since pg sends an array as `{}`. */
   readonly secondary_users: ColumnType<number[] | null, string | null | undefined, string | null>
   readonly reason: string | null
   readonly start_date: NullableTimestamp
@@ -514,7 +514,7 @@ interface SessionTable {
   readonly expire_date: Timestamp
 }
 
-/** The application tables of SPMS, with the names and columns that Django gave them. */
+/** The tables of SPMS, with the table and column names of Django. */
 export interface Database {
   readonly adminoptions_admintask: AdminTaskTable
   readonly agencies_affiliation: AffiliationTable

@@ -2,16 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { type Client, escapeIdentifier } from 'pg'
 
-const HEARING_MS = 2_000
+const NOTIFICATION_TIMEOUT_MS = 2_000
 
 /**
- * Whether a client has a backend of its own, which a session needs: for locks, settings and LISTEN.
- * A pooler in transaction mode lends a backend for one transaction, so that with few clients each
- * may get the same one every time. Two observations do not depend on how many there are: another
- * client must not be given the same backend, and a notification must arrive between two queries.
+ * Checks whether a client has its own backend, which session locks, settings and LISTEN require. A
+ * pooler in transaction mode assigns a backend for one transaction, and with few clients each may get
+ * the same one every time. Two checks do not depend on the number of clients: a second client must
+ * get another backend, and a notification must arrive between two queries.
  *
- * Returns what was observed instead, or `null` for a session. `other` is a second connection by the
- * same way.
+ * Returns a description of the failed check, or `null` for a session. `other` is a second connection
+ * to the same address.
  */
 export async function sessionModeProblem(client: Client, other: Client): Promise<string | null> {
   const channel = escapeIdentifier(`session_check_${randomUUID()}`)
@@ -26,7 +26,8 @@ export async function sessionModeProblem(client: Client, other: Client): Promise
   await other.query('rollback')
   if (first !== again) return `one client was served by two backends, ${first} and ${again}`
 
-  const arrived = once(client, 'notification', { signal: AbortSignal.timeout(HEARING_MS) }).then(
+  const timeout = { signal: AbortSignal.timeout(NOTIFICATION_TIMEOUT_MS) }
+  const arrived = once(client, 'notification', timeout).then(
     () => true,
     () => false,
   )
@@ -34,7 +35,7 @@ export async function sessionModeProblem(client: Client, other: Client): Promise
   await other.query(`notify ${channel}`)
   const isSession = await arrived
   await client.query(`unlisten ${channel}`)
-  return isSession ? null : 'a client did not receive a notification that it listened for'
+  return isSession ? null : 'a client did not receive a notification on a channel it listens to'
 }
 
 async function backendOf(client: Client): Promise<number | undefined> {

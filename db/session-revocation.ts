@@ -1,15 +1,15 @@
 import type { TableCreation } from './event-log/definition.ts'
 
 /**
- * Where revoked sessions are recorded. Sessions are signed tokens, so revoking one needs state that
- * outlives Redis. Nothing but the schema of the event log may be added to an existing database.
+ * The table of revoked sessions. Sessions are signed tokens, so a revocation needs state that
+ * outlives Redis. It is in the schema of the event log, since an existing database may get no other.
  */
 export const SESSION_REVOCATION = 'invalidation.session_revocation'
 
 /**
- * A row revokes one session. A row without a session id revokes every session that was opened before
- * the row: its id is part of what a session is checked against. Such a row is only replaced by a
- * newer one. There is no foreign key, since that would add triggers to the table of users.
+ * A row with a session id revokes that session. A row without one revokes all sessions of the user
+ * that are older than the row: a session is compared with the row's id. Only a newer row replaces
+ * such a row. There is no foreign key, since that would add triggers to the table of users.
  */
 export const sessionRevocationTable: TableCreation = {
   sql: `create table ${SESSION_REVOCATION} (

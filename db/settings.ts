@@ -1,12 +1,11 @@
 import { escapeIdentifier } from 'pg'
 
-/** Settings of Postgres by name. */
+/** Postgres settings by name. */
 export type Settings = Readonly<Record<string, string>>
 
 /**
- * The settings that change what a statement means or what its answer looks like. They are set for
- * every session or transaction, so that `alter role ... set` and `alter database ... set` change
- * neither which relation a name means nor the text of a key or an answer.
+ * Returns the settings that affect name resolution and the text of values. Every session or transaction
+ * sets them, which overrides `alter role ... set` and `alter database ... set`.
  *
  * `pg_catalog` is not listed in the search path and is therefore searched first; a temporary table
  * is found last. Objects are created in the first schema listed.
@@ -26,9 +25,9 @@ export const meaningOf = (searchPath: readonly string[]): Settings => ({
 })
 
 /**
- * What else a session of ours relies on. A limit that was meant for other programs of the role must
- * not end our work, a filtered read must fail rather than return less, and a default of "read only"
- * must not stop the bookkeeping of the log.
+ * Further settings that sessions of this application rely on. Limits for other programs of the role
+ * must not apply here. A read that row security would filter must fail. A default of "read only" must
+ * not block writes to the event log.
  */
 export const SESSION_DEFAULTS: Settings = {
   client_encoding: 'UTF8',
@@ -39,14 +38,14 @@ export const SESSION_DEFAULTS: Settings = {
   plan_cache_mode: 'auto',
   lock_timeout: '0',
   statement_timeout: '0',
-  // Postgres 17; where there is none it is left out.
+  // Since Postgres 17; skipped before.
   transaction_timeout: '0',
   restrict_nonsystem_relation_kind: '',
   idle_in_transaction_session_timeout: '0',
   idle_session_timeout: '0',
 }
 
-/** For the statement that begins a transaction. Unlike a SELECT, SET takes no snapshot. */
+/** Returns SET LOCAL statements to send with BEGIN. Unlike a SELECT, SET takes no snapshot. */
 export const setLocalSql = (settings: Settings): string =>
   Object.entries(settings)
     .map(([name, value]) => `set local ${name} = ${sqlValue(name, value)}`)

@@ -1,10 +1,10 @@
 /**
- * Why Postgres did not do some work now, although another attempt may succeed:
- * - `conflict`: it lost a deadlock or a serialization conflict; an attempt at once may succeed
- * - `locked`: a row or a table stayed locked by others for too long
- * - `slow`: a statement or a transaction took too long, or was cancelled
- * - `read-only`: the server accepts no writes, as a standby or during a failover
- * - `away`: the server starts, stops, is full, or ended the session
+ * Kinds of transient Postgres errors, for which another attempt may succeed:
+ * - `conflict`: a deadlock or a serialization failure; an immediate retry may succeed
+ * - `locked`: another transaction held a lock on a row or table for too long
+ * - `slow`: a statement or a transaction timed out or was cancelled
+ * - `read-only`: the server accepts no writes, for example as a standby or during a failover
+ * - `away`: the server starts, stops, has no free connection or memory, or ended the session
  */
 export type Transience = 'conflict' | 'locked' | 'slow' | 'read-only' | 'away'
 
@@ -32,8 +32,8 @@ const STATES: Readonly<Record<string, Transience>> = {
 const CONNECTION_FAILED = /^08[\dA-Z]{3}$/
 
 /**
- * Reads the SQLSTATE of an error. This list is the only one: reads, writes and their answers use it.
- * Undefined for any other failure, which another attempt would meet again.
+ * Classifies an error by its SQLSTATE. Reads, writes and error responses all use this one list.
+ * Returns undefined for a permanent error.
  */
 export function transienceOf(error: unknown): Transience | undefined {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
@@ -49,5 +49,5 @@ const MESSAGES: Readonly<Record<Transience, string>> = {
   away: 'The database cannot be reached. Try again soon.',
 }
 
-/** What a client is told of work that was not done now. */
+/** Returns the problem detail that clients receive for a transient error. */
 export const transienceMessage = (transience: Transience): string => MESSAGES[transience]

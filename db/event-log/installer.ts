@@ -85,7 +85,7 @@ async function transaction(
       if (triedMs > patienceMs) {
         const holders = await findHolders(client, table)
         throw new InstallTimeout(
-          `cannot lock ${table ?? 'the schema invalidation'} within ${Math.round(triedMs / 1000)} s: it is held by ` +
+          `timed out after ${Math.round(triedMs / 1000)} s: ${table ?? 'the schema invalidation'} is held by ` +
             `${holders.join(', ') || 'a series of short transactions'}; run the command again when they have ended`,
           { cause: error },
         )

@@ -1,4 +1,4 @@
--- Requests to administrators, and comments on documents. Direct messages are not kept here, so
+-- Admin tasks, and comments on documents. There is no table of direct messages, so
 -- communications_reaction.direct_message_id has no foreign key.
 
 create table adminoptions_admintask (

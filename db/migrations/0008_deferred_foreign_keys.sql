@@ -1,4 +1,4 @@
--- As in the existing SPMS: a transaction may write rows in any order.
+-- Foreign keys are deferred, as in the existing SPMS, so a transaction may write rows in any order.
 
 do $$
 declare

@@ -1,4 +1,4 @@
--- What the existing SPMS lacks. The API's reads and the lookups of the invalidator filter by these.
+-- Indexes that the existing SPMS lacks, for the API's reads and the invalidator's lookups.
 
 create index on users_publicstaffprofile (is_hidden);
 create index on projects_project (status);
