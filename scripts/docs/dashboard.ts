@@ -1,18 +1,18 @@
-/** A query by the legend of what it shows. */
+/** PromQL queries by their legend. */
 type Queries = Readonly<Record<string, string>>
 
 interface Panel {
-  /** Never another panel's, also of one that is gone: links and annotations hold on to it. */
+  /** Never reused, even after a panel is removed, because links and annotations refer to it. */
   readonly id: number
   readonly title: string
   readonly help: string
   readonly unit: string
   readonly queries: Queries
-  /** One number instead of a graph. */
+  /** True for a single number instead of a graph. */
   readonly isNumber?: boolean
-  /** From where on it is yellow, and red; with one of them, a line in the graph. */
+  /** Thresholds for yellow and red. Graphs draw them as lines. */
   readonly bounds?: readonly number[]
-  /** What is below the bound is bad. */
+  /** True if values below the threshold are bad. */
   readonly isBetterAbove?: boolean
 }
 
@@ -25,7 +25,7 @@ interface Row {
 const rate = (counter: string) => `rate(${counter}[$__rate_interval])`
 const quantile = (q: number, histogram: string, by = 'le') =>
   `histogram_quantile(${q}, sum by (${by}) (${rate(`${histogram}_bucket`)}))`
-/** One metric's histogram for some labels. */
+/** Returns the quantile of the HTTP request duration for some labels. */
 const bucketsOf = (q: number, labels: string) =>
   `histogram_quantile(${q}, sum by (le) (${rate(`spms_http_request_duration_seconds_bucket${labels}`)}))`
 const mean = (labels: string) =>
@@ -34,7 +34,7 @@ const mean = (labels: string) =>
     .join(' / ')
 const HIT = '{cache="hit"}'
 const UNCACHED = '{cache=~"miss|bypass|stale"}'
-/** What CACHE_RESOURCES leaves out is no miss. */
+/** Resources that CACHE_RESOURCES excludes do not count as misses. */
 const READS = 'spms_cache_reads_total{detail!="off"}'
 const HITS = 'spms_cache_reads_total{outcome="hit"}'
 const NO_HITS = 'spms_cache_reads_total{outcome!="hit"}'
@@ -42,12 +42,12 @@ const NO_HITS = 'spms_cache_reads_total{outcome!="hit"}'
 const ROWS: readonly Row[] = [
   {
     id: 1,
-    title: 'Is it right?',
+    title: 'Correctness',
     panels: [
       {
         id: 101,
         title: 'Oldest watermark',
-        help: 'How long ago the resource that is furthest behind was known to be up to date, as the APIs see it.',
+        help: 'Age of the oldest watermark of all resources, as the APIs read it.',
         unit: 's',
         isNumber: true,
         bounds: [2, 10],
@@ -55,8 +55,8 @@ const ROWS: readonly Row[] = [
       },
       {
         id: 102,
-        title: 'Change to invalidation, p99',
-        help: 'From a commit to the moment its entries were gone.',
+        title: 'Invalidation lag, p99',
+        help: 'Time from a commit to the deletion of its entries.',
         unit: 's',
         isNumber: true,
         bounds: [0.1, 1],
@@ -64,8 +64,8 @@ const ROWS: readonly Row[] = [
       },
       {
         id: 103,
-        title: 'Events that wait',
-        help: 'Committed and not yet applied.',
+        title: 'Backlog',
+        help: 'Events that are committed and not yet applied.',
         unit: 'short',
         isNumber: true,
         bounds: [100, 1000],
@@ -74,7 +74,7 @@ const ROWS: readonly Row[] = [
       {
         id: 104,
         title: 'Resources without owner',
-        help: 'That no invalidator keeps up to date.',
+        help: 'Resources that no invalidator keeps up to date.',
         unit: 'short',
         isNumber: true,
         bounds: [1],
@@ -83,7 +83,7 @@ const ROWS: readonly Row[] = [
       {
         id: 105,
         title: 'Damaged tables',
-        help: 'Triggers that somebody disabled, dropped or changed. What depends on them is not cached.',
+        help: 'Tables whose triggers were disabled, dropped or changed. Resources that use them are not cached.',
         unit: 'short',
         isNumber: true,
         bounds: [1],
@@ -91,8 +91,8 @@ const ROWS: readonly Row[] = [
       },
       {
         id: 106,
-        title: 'Verify found wrong',
-        help: 'Cached answers that were not what Postgres says. Empty where `verify --watch` does not run.',
+        title: 'Verification mismatches',
+        help: 'Cached values that differed from Postgres. Empty if `verify --watch` does not run.',
         unit: 'short',
         isNumber: true,
         bounds: [1],
@@ -102,8 +102,8 @@ const ROWS: readonly Row[] = [
       },
       {
         id: 107,
-        title: 'Other system in this Redis',
-        help: 'Resources that are left alone, because another database invalidates them here.',
+        title: 'Foreign watermarks',
+        help: 'Resources that the invalidator skips, because another database invalidates them in this Redis.',
         unit: 'short',
         isNumber: true,
         bounds: [1],
@@ -112,7 +112,7 @@ const ROWS: readonly Row[] = [
       {
         id: 108,
         title: 'Disconnected listeners',
-        help: 'Invalidators that no notification wakes. They poll instead, every 20 ms.',
+        help: 'Invalidators that receive no notifications. They poll every 20 ms instead.',
         unit: 'short',
         isNumber: true,
         bounds: [1],
@@ -120,15 +120,15 @@ const ROWS: readonly Row[] = [
       },
       {
         id: 111,
-        title: 'Watermark age, as APIs see it',
-        help: 'Above the line entries live no longer than MAX_STALENESS_MS.',
+        title: 'Watermark age in the APIs',
+        help: 'Above the line, entries expire after MAX_STALENESS_MS.',
         unit: 's',
         bounds: [10],
         queries: { '{{resource}}': 'max by (resource) (spms_cache_watermark_age_seconds)' },
       },
       {
         id: 112,
-        title: 'Watermark age, as stored in Redis',
+        title: 'Watermark age in Redis',
         help: 'Measured every ten seconds.',
         unit: 's',
         bounds: [10],
@@ -136,8 +136,8 @@ const ROWS: readonly Row[] = [
       },
       {
         id: 113,
-        title: 'Change to invalidation',
-        help: 'From a commit to the moment its entries were gone.',
+        title: 'Invalidation lag',
+        help: 'Time from a commit to the deletion of its entries.',
         unit: 's',
         bounds: [1],
         queries: {
@@ -148,14 +148,14 @@ const ROWS: readonly Row[] = [
       {
         id: 114,
         title: 'Events by table',
-        help: 'Rows of the event log: I U D changes; T, B, X and F flush. Every replica reads them all.',
+        help: 'Rows of the event log. I, U and D are changes; T, B, X and F cause flushes. Every replica reads all of them.',
         unit: 'ops',
         queries: { '{{table}} {{op}}': `max by (table, op) (${rate('spms_events_total')})` },
       },
       {
         id: 115,
         title: 'Entries invalidated',
-        help: 'That were really there.',
+        help: 'Entries that existed and were deleted.',
         unit: 'ops',
         queries: { '{{resource}}': `sum by (resource) (${rate('spms_invalidated_keys_total')})` },
       },
@@ -171,8 +171,8 @@ const ROWS: readonly Row[] = [
       },
       {
         id: 117,
-        title: 'Verified',
-        help: 'Cached answers compared with Postgres by `verify --watch`, so long after a change.',
+        title: 'Verified values',
+        help: 'Cached values compared with Postgres by `verify --watch`, by time after a change.',
         unit: 'ops',
         queries: {
           '{{outcome}} after {{after_s}} s': `sum by (outcome, after_s) (${rate('spms_verified_total')})`,
@@ -181,7 +181,7 @@ const ROWS: readonly Row[] = [
       {
         id: 118,
         title: 'Resources owned',
-        help: 'Replicas share them out.',
+        help: 'Replicas share the resources.',
         unit: 'short',
         queries: { '{{instance}}': 'sum by (instance) (spms_resource_owned)' },
       },
@@ -189,12 +189,12 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 2,
-    title: 'Is it fast?',
+    title: 'Latency',
     panels: [
       {
         id: 201,
         title: 'Hit rate',
-        help: 'Of all reads of what is cached. The line is the target.',
+        help: 'Share of all reads of cached resources. The line is the target.',
         unit: 'percentunit',
         bounds: [0.7],
         isBetterAbove: true,
@@ -203,7 +203,7 @@ const ROWS: readonly Row[] = [
       {
         id: 202,
         title: 'Queries saved',
-        help: 'Reads of what is cached that Postgres did not see. The line is the least that was hoped for.',
+        help: 'Share of the reads of cached resources without a query. The line is the minimum target.',
         unit: 'percentunit',
         bounds: [0.4],
         isBetterAbove: true,
@@ -243,14 +243,14 @@ const ROWS: readonly Row[] = [
       {
         id: 206,
         title: 'Mean response time',
-        help: 'Cached against uncached.',
+        help: 'Cached and uncached requests.',
         unit: 's',
         queries: { cached: mean(HIT), uncached: mean(UNCACHED) },
       },
       {
         id: 207,
-        title: 'Reads that were no hits',
-        help: 'off: not to be cached. redis: it did not answer. consistency: a client wants to see what it wrote. triggers: damaged triggers. version: another build is being deployed. freshness: the watermark stood still. error: an old answer stood in.',
+        title: 'Reads without a hit',
+        help: 'off: not cached. redis: no reply from Redis. consistency: the client requires newer data. triggers: damaged triggers. version: another build is being deployed. freshness: the watermark did not advance. error: a stale value replaced an error.',
         unit: 'reqps',
         queries: {
           '{{outcome}} {{detail}}': `sum by (outcome, detail) (${rate(NO_HITS)})`,
@@ -259,21 +259,21 @@ const ROWS: readonly Row[] = [
       {
         id: 208,
         title: 'Fills',
-        help: 'revoked: something changed during the load. full: no variant may give way. too_large: above CACHE_MAX_VALUE_BYTES. rate_limited: too many entities that do not exist. failed: Redis.',
+        help: 'revoked: invalidated during the load. full: too many variants. too_large: above CACHE_MAX_VALUE_BYTES. rate_limited: too many entities that do not exist. failed: Redis error.',
         unit: 'ops',
         queries: { '{{result}}': `sum by (result) (${rate('spms_cache_fills_total')})` },
       },
       {
         id: 209,
-        title: 'Waits for the load of another',
-        help: 'Reads that were spared a query of their own.',
+        title: 'Shared loads',
+        help: 'Reads that used the result of a concurrent load.',
         unit: 'ops',
         queries: { '{{resource}}': `sum by (resource) (${rate('spms_cache_lease_waits_total')})` },
       },
       {
         id: 210,
-        title: 'Redis, p99',
-        help: 'What requests waited for a command.',
+        title: 'Redis latency, p99',
+        help: 'Time that requests waited for a command.',
         unit: 's',
         bounds: [0.05],
         queries: {
@@ -283,7 +283,7 @@ const ROWS: readonly Row[] = [
       {
         id: 211,
         title: 'Loads from Postgres, p95',
-        help: 'With the wait for their turn.',
+        help: 'Including the time in the queue.',
         unit: 's',
         queries: {
           '{{resource}}': quantile(0.95, 'spms_cache_load_duration_seconds', 'le, resource'),
@@ -293,12 +293,12 @@ const ROWS: readonly Row[] = [
   },
   {
     id: 3,
-    title: 'Is it loaded?',
+    title: 'Load',
     panels: [
       {
         id: 301,
         title: 'Requests',
-        help: '429: who asks too often. 499: the client left. 503: too many loads, or no Postgres.',
+        help: '429: rate limited. 499: the client disconnected. 503: too many loads, or Postgres is unavailable.',
         unit: 'reqps',
         queries: { '{{status}}': `sum by (status) (${rate('spms_http_requests_total')})` },
       },
@@ -314,7 +314,7 @@ const ROWS: readonly Row[] = [
       {
         id: 303,
         title: 'Redis memory',
-        help: 'The line of the alert is at 80 % of the limit.',
+        help: 'The alert fires at 80 % of the limit.',
         unit: 'bytes',
         queries: {
           used: 'max(spms_redis_memory_used_bytes)',
@@ -324,14 +324,14 @@ const ROWS: readonly Row[] = [
       {
         id: 304,
         title: 'Evictions',
-        help: 'Entries that Redis had to drop for want of memory. Harmless but for the hit rate.',
+        help: 'Entries that Redis evicted at its memory limit. This only lowers the hit rate.',
         unit: 'ops',
         queries: { entries: `max(${rate('spms_redis_evicted_keys_total')})` },
       },
       {
         id: 305,
-        title: 'Redis in use',
-        help: 'Processes without a connection, and processes that do not try.',
+        title: 'Processes without Redis',
+        help: 'Processes without a connection, and processes with an open circuit breaker.',
         unit: 'short',
         queries: {
           disconnected: 'count(spms_redis_up == 0) or vector(0)',
@@ -341,7 +341,7 @@ const ROWS: readonly Row[] = [
       {
         id: 306,
         title: 'Redis failures',
-        help: 'unreadable: keys and values under our prefix that another program wrote; doctor names them.',
+        help: 'unreadable: keys and values under the prefix that another program wrote; doctor lists them.',
         unit: 'ops',
         queries: {
           '{{reason}}': `sum by (reason) (${rate('spms_redis_errors_total')})`,
@@ -352,24 +352,24 @@ const ROWS: readonly Row[] = [
       {
         id: 307,
         title: 'Reads from Postgres',
-        help: 'LOAD_CONCURRENCY may run and LOAD_QUEUE may wait, in each process; beyond them requests are rejected.',
+        help: 'In each process, LOAD_CONCURRENCY loads run and LOAD_QUEUE wait. Further requests are rejected.',
         unit: 'short',
         queries: {
           '{{state}}': 'sum by (state) (spms_loads)',
-          'rejected a second': `sum(${rate('spms_loads_rejected_total')})`,
+          'rejected per second': `sum(${rate('spms_loads_rejected_total')})`,
         },
       },
       {
         id: 308,
         title: 'Connections to Postgres',
-        help: 'Of the APIs, which keep those of writes apart. waiting: requests that found none free.',
+        help: 'Connections of the APIs, with a separate pool for writes. waiting: requests that wait for a free connection.',
         unit: 'short',
         queries: { '{{pool}} {{state}}': 'sum by (pool, state) (spms_db_connections)' },
       },
       {
         id: 309,
         title: 'Windows and wake-ups',
-        help: 'Under load invalidators poll, and writers do not notify.',
+        help: 'Under load, invalidators poll and writers do not notify.',
         unit: 'ops',
         queries: {
           windows: `sum(${rate('spms_invalidator_windows_total')})`,
@@ -386,22 +386,22 @@ const ROWS: readonly Row[] = [
       {
         id: 311,
         title: 'Oldest event',
-        help: 'Ten to twenty minutes are kept.',
+        help: 'The event log keeps ten to twenty minutes.',
         unit: 's',
         bounds: [2700],
         queries: { age: 'max(spms_event_log_oldest_seconds)' },
       },
       {
         id: 312,
-        title: 'Queue of notifications',
-        help: 'Above one half writers no longer notify.',
+        title: 'NOTIFY queue',
+        help: 'Above one half, writers no longer notify.',
         unit: 'percentunit',
         bounds: [0.25],
         queries: { full: 'max(spms_notify_queue_usage_ratio)' },
       },
       {
         id: 313,
-        title: 'Processor',
+        title: 'CPU',
         help: 'Cores in use.',
         unit: 'short',
         queries: { '{{job}} {{instance}}': rate('process_cpu_seconds_total') },
@@ -416,7 +416,7 @@ const ROWS: readonly Row[] = [
       {
         id: 315,
         title: 'Event loop',
-        help: 'Near one, a process can do no more.',
+        help: 'Near one, the process is saturated.',
         unit: 'percentunit',
         bounds: [0.8],
         queries: { '{{job}} {{instance}}': 'nodejs_eventloop_utilization_ratio' },
@@ -430,7 +430,7 @@ const NUMBER = { w: 3, h: 4 }
 const GRAPH = { w: 8, h: 8 }
 const DATASOURCE = { type: 'prometheus', uid: '${datasource}' }
 
-/** Writes the Grafana dashboard: is it right, is it fast, is it loaded. */
+/** Returns the Grafana dashboard as JSON. */
 export function describeDashboard(): string {
   let y = 0
   const panels = ROWS.flatMap((row) => {
@@ -464,7 +464,8 @@ export function describeDashboard(): string {
 const CACHED = {
   uid: 'spms',
   title: 'SPMS',
-  description: 'Is it right, is it fast, is it loaded. docs/runbook.md says what to do.',
+  description:
+    'Correctness, latency and load of the cache. docs/runbook.md lists actions for each alert.',
   tags: ['spms'],
   schemaVersion: 39,
   version: 1,

@@ -2,15 +2,15 @@ import { columnsOf, compileRules } from '../../shared/cache/compile.ts'
 import type { ResourceRules } from '../../shared/cache/resource.ts'
 import { isLookup, type Rule } from '../../shared/cache/rule.ts'
 
-/** The page that says which column makes which entries stale, and the reverse. */
+/** Returns the page that lists the columns that make entries stale, by resource and by column. */
 export function describeDependencies(catalog: readonly ResourceRules[]): string {
   const resources = catalog.toSorted((a, b) => (a.name < b.name ? -1 : 1))
   return [
     '# Dependencies',
     '',
-    'What makes which cached answers stale. Made by `npm run docs` from the rules in `shared/resources`, from',
-    'which the triggers and the invalidator are made too; a test compares. An insert or a delete of a row',
-    'concerns every resource that depends on its table, an update those that depend on a column it changed.',
+    'This page lists the columns whose changes make cached entries stale. `npm run docs` generates it from the rules',
+    'in `shared/resources`, which also define the triggers and the invalidation. An insert or a delete of a row',
+    'affects every resource that depends on its table. An update affects the resources that depend on a changed column.',
     '',
     '## By resource',
     ...resources.flatMap(describeResource),
@@ -39,8 +39,8 @@ function describeResource({ name, key, version, staleWhen }: ResourceRules): str
 
 function entriesOf(rule: Rule): string {
   const columns = codes(columnsOf(rule))
-  if (isLookup(rule)) return `those that a query finds from ${columns}`
-  return columns === '' ? 'the only one' : `the one named by ${columns}`
+  if (isLookup(rule)) return `entries that a lookup finds from ${columns}`
+  return columns === '' ? 'the only entry' : `the entry with key ${columns}`
 }
 
 function describeTable(

@@ -35,9 +35,9 @@ describe('dashboard', function () {
 
   it('has three rows and no overlapping panels', () => {
     expect(panels.filter(({ type }) => type === 'row').map(({ title }) => title)).to.deep.equal([
-      'Is it right?',
-      'Is it fast?',
-      'Is it loaded?',
+      'Correctness',
+      'Latency',
+      'Load',
     ])
     expect(new Set(panels.map(({ id }) => id)).size).to.equal(panels.length)
     for (const [index, panel] of panels.entries()) {
