@@ -1,4 +1,4 @@
-{{/* A Deployment of one of the two services. */}}
+{{/* Renders the Deployment of a service (`component`: `api` or `invalidator`). */}}
 {{- define "spms.deployment" -}}
 {{- $own := index .root.Values .component }}
 {{- $name := printf "%s-%s" (include "spms.fullname" .root) .component }}
@@ -29,7 +29,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
       annotations:
-        # Another configuration is another pod. A changed Secret is not seen from here: restart the Deployment.
+        # Replaces the pods when a setting changes. Helm cannot detect a changed Secret: restart the Deployment.
         spms/settings: {{ include "spms.settings" . | sha256sum }}
         {{- with $own.podAnnotations }}
         {{- toYaml . | nindent 8 }}
@@ -37,7 +37,7 @@ spec:
     spec:
       {{- include "spms.pod" .root | nindent 6 }}
       serviceAccountName: {{ include "spms.serviceAccount" .root }}
-      # The program gives itself 25 s from SIGTERM, which comes after preStop.
+      # The program ends within 25 s after SIGTERM, which follows preStop.
       terminationGracePeriodSeconds: {{ add 30 .preStopSeconds }}
       {{- with $own.priorityClassName }}
       priorityClassName: {{ . }}
@@ -47,7 +47,7 @@ spec:
         - topologyKey: {{ . }}
           maxSkew: 1
           whenUnsatisfiable: ScheduleAnyway
-          # Each rollout is spread by itself.
+          # Spreads the pods of each rollout separately.
           matchLabelKeys: [pod-template-hash]
           labelSelector:
             matchLabels:

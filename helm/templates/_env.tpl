@@ -36,7 +36,7 @@
 {{ include "spms.env.redis" . }}
 {{- end }}
 
-{{/* Of a command of `spms`, beside what every pod has. */}}
+{{/* Environment of a command of `spms`. */}}
 {{- define "spms.env.command" -}}
 {{ include "spms.fromSecret" (dict "name" "DATABASE_URL" "secret" .Values.secrets.ownerDatabaseUrl) }}
 {{- with .Values.api.settings.MAX_STALENESS_MS }}

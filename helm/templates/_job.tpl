@@ -1,4 +1,4 @@
-{{/* The Jobs of this release, and when each runs. */}}
+{{/* Maps each enabled Job to its Helm hooks. */}}
 {{- define "spms.jobHooks" -}}
 {{- with .Values.jobs }}
 {{- if .install.enabled }}
@@ -13,7 +13,7 @@ uninstall: pre-delete
 {{- end }}
 {{- end }}
 
-{{/* A container that runs a command of `spms` on the database, as its owner. */}}
+{{/* Renders a container that runs a command of `spms` with the owner's DATABASE_URL. */}}
 {{- define "spms.command" -}}
 name: {{ index .args 0 }}
 image: {{ include "spms.image" (dict "root" .root "component" "api") }}
@@ -29,7 +29,7 @@ resources:
   {{- toYaml .root.Values.jobs.resources | nindent 2 }}
 {{- end }}
 
-{{/* A hook that runs one. It needs nothing of the release, which may not be there yet, but Secrets. */}}
+{{/* Renders a Job as a hook. It may run before the release exists, so it uses only Secrets. */}}
 {{- define "spms.job" -}}
 {{- $of := dict "root" .root "component" .name }}
 apiVersion: batch/v1
@@ -40,7 +40,7 @@ metadata:
     {{- include "spms.labels" $of | nindent 4 }}
   annotations:
     helm.sh/hook: {{ .hook }}
-    # One that failed stays, with its log.
+    # A failed Job is kept, with its log.
     helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 spec:
   backoffLimit: {{ .root.Values.jobs.backoffLimit }}

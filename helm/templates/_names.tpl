@@ -1,4 +1,4 @@
-{{/* Leaves room for the longest ending, in the 63 characters that a name may have. */}}
+{{/* At most 40 characters: with the longest suffix a name must not exceed 63. */}}
 {{- define "spms.fullname" -}}
 {{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" }}
 {{- end }}
@@ -7,7 +7,7 @@
 {{- .Values.serviceAccount.name | default (ternary (include "spms.fullname" .) "default" .Values.serviceAccount.create) }}
 {{- end }}
 
-{{/* What never changes: a Deployment may not be given another selector. */}}
+{{/* Labels that never change: the selector of a Deployment is immutable. */}}
 {{- define "spms.selector" -}}
 app.kubernetes.io/name: spms-api
 app.kubernetes.io/instance: {{ .root.Release.Name }}

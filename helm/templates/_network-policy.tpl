@@ -1,4 +1,4 @@
-{{/* What the pods of a component may hear and say; no peers means all of them. Anybody may look up names. */}}
+{{/* Renders the NetworkPolicy of a component. No peers means all peers. Pods with egress may also use DNS. */}}
 {{- define "spms.networkPolicy" -}}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -8,7 +8,7 @@ metadata:
     {{- include "spms.labels" . | nindent 4 }}
   {{- with .hook }}
   annotations:
-    # It stands before the Job does, and goes with it.
+    # Created before the Job, and deleted with it.
     helm.sh/hook: {{ . }}
     helm.sh/hook-weight: '-5'
     helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded

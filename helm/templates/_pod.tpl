@@ -1,4 +1,4 @@
-{{/* What every pod of our images has in common, but for its containers. */}}
+{{/* Fields of every pod that runs an image of SPMS, without its containers. */}}
 {{- define "spms.pod" -}}
 automountServiceAccountToken: false
 # A Service called `metrics` would otherwise set METRICS_PORT.
@@ -26,7 +26,7 @@ volumes:
 {{- end }}
 {{- end }}
 
-{{/* And what every container has: no rights, and nothing it could write to. */}}
+{{/* Fields of every container: no privileges, a read-only file system. */}}
 {{- define "spms.container" -}}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:

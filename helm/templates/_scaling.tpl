@@ -1,4 +1,4 @@
-{{/* How many pods of a service there are, and how many may be taken away at once. */}}
+{{/* Renders the HorizontalPodAutoscaler and the PodDisruptionBudget of a service. */}}
 {{- define "spms.scaling" -}}
 {{- $own := index .root.Values .component }}
 {{- $name := printf "%s-%s" (include "spms.fullname" .root) .component }}
@@ -40,7 +40,7 @@ metadata:
     {{- include "spms.labels" . | nindent 4 }}
 spec:
   maxUnavailable: {{ $own.podDisruptionBudget.maxUnavailable }}
-  # A pod that is not ready guards nothing: it does not keep a node from being drained.
+  # A pod that is not ready must not block the drain of a node.
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:

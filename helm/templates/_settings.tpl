@@ -1,4 +1,4 @@
-{{/* A value of `settings` as the environment has it. Helm reads numbers as floats: 1000000 would be 1e+06. */}}
+{{/* Converts a value of `settings` to the text of an environment variable. Helm parses numbers as floats, so 1000000 would become 1e+06. */}}
 {{- define "spms.setting" -}}
 {{- if kindIs "slice" . }}{{ join "," . }}
 {{- else if kindIs "map" . }}
@@ -10,7 +10,7 @@
 {{- end }}
 {{- end }}
 
-{{/* The plain settings of a component, and where it listens. */}}
+{{/* Settings of a component that are not secret, with its addresses. */}}
 {{- define "spms.settings" -}}
 {{- $own := index .root.Values .component -}}
 HOST: 0.0.0.0
@@ -23,7 +23,7 @@ PORT: {{ int64 $own.port | quote }}
 {{- end }}
 {{- end }}
 
-{{/* Whether the API may use a cache: `true`, or nothing. */}}
+{{/* `true` if the API uses the cache, else empty. */}}
 {{- define "spms.isCached" -}}
 {{- $enabled := .Values.api.settings.CACHE_ENABLED }}
 {{- if or (kindIs "invalid" $enabled) $enabled }}true{{ end }}

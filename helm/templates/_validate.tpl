@@ -1,8 +1,8 @@
-{{/* What one value alone does not show to be wrong. */}}
+{{/* Fails for combinations of values that the schema cannot reject. */}}
 {{- define "spms.validate" -}}
 {{- $cached := include "spms.isCached" . }}
 {{- if and $cached (not .Values.invalidator.enabled) }}
-{{- fail "invalidator.enabled: may be false only with api.settings.CACHE_ENABLED false, since nothing would be forgotten" }}
+{{- fail "invalidator.enabled: may be false only with api.settings.CACHE_ENABLED false, since no entry would be invalidated" }}
 {{- end }}
 {{- if and (eq .Values.redis.mode "none") (or $cached .Values.invalidator.enabled) }}
 {{- fail "redis.mode: may be none only with api.settings.CACHE_ENABLED false and invalidator.enabled false" }}
@@ -16,10 +16,10 @@
 {{- end }}
 {{- if .Values.ingress.enabled }}
 {{- if not .Values.ingress.hosts }}
-{{- fail "ingress.hosts: needs at least one" }}
+{{- fail "ingress.hosts: needs at least one host" }}
 {{- end }}
 {{- if not (hasKey .Values.api.settings "TRUST_PROXY") }}
-{{- fail "api.settings.TRUST_PROXY: needed behind an Ingress, or all clients are taken for one and share its rate limit; such as the number of proxies, or their networks" }}
+{{- fail "api.settings.TRUST_PROXY: needed behind an Ingress, since otherwise all clients share one rate limit; set the number of proxies, or their networks" }}
 {{- end }}
 {{- end }}
 {{- end }}
