@@ -9,12 +9,12 @@ import { type Discovered, discover } from './servers/discover.ts'
 ignoreClosedPipe()
 
 const program = new Command('spms')
-  .description('Works on DATABASE_URL, or on the servers of the `npm start` that runs here.')
+  .description('Uses DATABASE_URL, or the servers of the `npm start` that runs in this folder.')
   .showHelpAfterError()
 
 program
   .command('migrate')
-  .description('build a fresh database, or bring one that was built so up to date')
+  .description('create the tables of an empty database, or apply pending migrations')
   .action(async () => {
     const { runMigrate } = await import('./verbs/migrate.ts')
     await runMigrate((await find()).databaseUrl)
@@ -22,8 +22,8 @@ program
 
 program
   .command('install')
-  .description('add the schema `invalidation` and its triggers to an SPMS database')
-  .option('--print', 'write the SQL for a DBA, and run nothing')
+  .description('install the schema `invalidation` and its triggers in an SPMS database')
+  .option('--print', 'print the SQL for a DBA instead of running it')
   .action(async ({ print }: { readonly print?: true }) => {
     const { runInstall } = await import('./verbs/install.ts')
     await runInstall((await find()).databaseUrl, { print: print ?? false })
@@ -31,7 +31,9 @@ program
 
 program
   .command('grant')
-  .description('give the roles of the services the rights that they need; run it as the owner')
+  .description(
+    'grant the roles of the services the rights that they need; requires the owner of the tables',
+  )
   .action(async () => {
     const { runGrant } = await import('./verbs/grant.ts')
     await runGrant((await find()).databaseUrl)
@@ -47,7 +49,7 @@ program
 
 program
   .command('retire')
-  .description('stop watching what only other builds of this program want')
+  .description('stop watching columns that only other builds of this program need')
   .action(async () => {
     const { runRetire } = await import('./verbs/retire.ts')
     await runRetire((await find()).databaseUrl)
@@ -55,7 +57,7 @@ program
 
 program
   .command('empty-log')
-  .description('empty the event log, where no invalidator runs that does')
+  .description('empty the event log while no invalidator runs; the next one flushes everything')
   .action(async () => {
     const { runEmptyLog } = await import('./verbs/empty-log.ts')
     await runEmptyLog((await find()).databaseUrl)
@@ -63,7 +65,7 @@ program
 
 program
   .command('status')
-  .description('say what is installed, drift, backlog, lag and the age of the watermarks')
+  .description('print the installed rules, drift, backlog, lag and the age of the watermarks')
   .action(async () => {
     const { runStatus } = await import('./verbs/status.ts')
     await runStatus(await find(), prefix())
@@ -71,7 +73,7 @@ program
 
 program
   .command('doctor')
-  .description('examine the live servers, and say what is wrong, why it matters and what to do')
+  .description('examine the live servers, and print problems with their consequences and remedies')
   .action(async () => {
     const { runDoctor } = await import('./verbs/doctor.ts')
     if (!(await runDoctor(await find(), environment()))) process.exitCode = 1
@@ -79,9 +81,12 @@ program
 
 program
   .command('verify')
-  .description('compare what is cached with Postgres, and forget what is wrong')
-  .option('--sample <n>', 'so many entries at random, instead of all', parseCount)
-  .option('--watch', 'go on: 1, 10 and 60 s after each change; metrics on METRICS_PORT')
+  .description('compare cached values with Postgres, and delete wrong ones')
+  .option('--sample <n>', 'compare n random entries instead of all', parseCount)
+  .option(
+    '--watch',
+    'compare continuously, 1, 10 and 60 s after each change; metrics on METRICS_PORT',
+  )
   .action(async ({ sample, watch = false }: { sample?: number; watch?: boolean }) => {
     const { runVerify } = await import('./verbs/verify.ts')
     const options = { watch, ...(sample !== undefined && { sample }) }
@@ -90,8 +95,8 @@ program
 
 program
   .command('explain <key-or-url>')
-  .description('say whether it is cached, since when, and what would make it stale')
-  .option('--as <user-id>', 'ask for a URL as this user')
+  .description('print whether an entry is cached, since when, and what makes it stale')
+  .option('--as <user-id>', 'request the URL as this user')
   .action(async (what: string, { as }: { readonly as?: string }) => {
     const { runExplain } = await import('./verbs/explain.ts')
     await runExplain(await find(), environment(), what, as)
@@ -99,7 +104,7 @@ program
 
 program
   .command('tail')
-  .description('print changes as they are committed, and the entries that each invalidates')
+  .description('print changes after their commit, and the entries that each invalidates')
   .action(async () => {
     const { runTail } = await import('./verbs/tail.ts')
     const stop = new AbortController()
@@ -119,8 +124,8 @@ program
 
 program
   .command('seed')
-  .description('fill a fresh database with example data, the same every time')
-  .option('--scale <n>', 'how many times the usual size', parseScale)
+  .description('fill an empty database with example data, identical in every run')
+  .option('--scale <n>', 'multiple of the usual size', parseScale)
   .action(async ({ scale }: { readonly scale?: number }) => {
     const { runSeed } = await import('./verbs/seed.ts')
     await runSeed((await find()).databaseUrl, scale)
@@ -128,7 +133,7 @@ program
 
 program
   .command('sql <statements>')
-  .description('run SQL and print what it answers')
+  .description('run SQL and print the results')
   .action(async (statements: string) => {
     const { runSql } = await import('./verbs/sql.ts')
     await runSql((await find()).databaseUrl, statements)

@@ -10,7 +10,7 @@ import { createTestDatabase, type TestDatabase } from './support/database.ts'
 import { newPrefix, testRedisUrl } from './support/invalidator.ts'
 import { until } from './support/until.ts'
 
-describe('doctor and install on a server that is replicated', () => {
+describe('doctor and install on a replicated server', () => {
   let database: TestDatabase
   let sql: Client
 
@@ -27,9 +27,9 @@ describe('doctor and install on a server that is replicated', () => {
   for (const [what, target] of [
     ['FOR ALL TABLES', 'for all tables'],
     ['FOR TABLES IN SCHEMA invalidation', 'for tables in schema invalidation'],
-    ['of a table of the log', 'for table invalidation.cursor'],
+    ['of a table of the event log', 'for table invalidation.cursor'],
   ] as const) {
-    it(`finds a publication ${what}`, async function () {
+    it(`reports a publication ${what}`, async function () {
       const { rows } = await sql.query<{ old: boolean }>(
         `select current_setting('server_version_num')::int < 150000 as old`,
       )
@@ -45,13 +45,13 @@ describe('doctor and install on a server that is replicated', () => {
     })
   }
 
-  it('finds nothing wrong with a publication of the application tables', async () => {
+  it('accepts a publication of the application tables', async () => {
     await sql.query('create publication own for table users_user, projects_project')
     expect(await checkPublications(sql)).to.eql([])
     await sql.query('drop publication own')
   })
 
-  it('keeps its books and empties the log while all tables are published', async () => {
+  it('prunes the event log while all tables are published', async () => {
     await sql.query('create publication everything for all tables')
     for (let minute = 0; minute < 40; minute++) {
       const { rows } = await sql.query<{ now: string }>('select pg_current_snapshot()::text as now')
@@ -64,7 +64,7 @@ describe('doctor and install on a server that is replicated', () => {
     await sql.query('drop publication everything')
   })
 
-  it('is warned of by install and by doctor, which name the remedy', async function () {
+  it('install and doctor report a publication of all tables with its remedy', async function () {
     this.timeout(60_000)
     await sql.query('create publication everything for all tables')
     const { code, output } = await runCli(
@@ -85,7 +85,7 @@ describe('doctor and install on a server that is replicated', () => {
     await sql.query('drop publication everything')
   })
 
-  it('notes a standby, and how to dump there', async () => {
+  it('notes a standby and how to dump it', async () => {
     expect(await checkStandbys(sql)).to.eql([])
     const standby = new Client({
       connectionString: database.url,
@@ -109,7 +109,7 @@ describe('doctor and install on a server that is replicated', () => {
     await until(async () => (await checkStandbys(sql)).length === 0)
   })
 
-  it('notes a limit of temporary files, of the server or of a role', async () => {
+  it('notes a limit of temporary files', async () => {
     const { rows } = await sql.query<{ name: string }>('select current_database() as name')
     await sql.query(`alter database ${rows[0]?.name} set temp_file_limit = '10MB'`)
     const found = (await checkSettings(sql)).find(({ what }) => what.startsWith('temp_file_limit'))
@@ -118,7 +118,7 @@ describe('doctor and install on a server that is replicated', () => {
   })
 })
 
-/** What a standby tells of how far it has written, flushed and replayed. */
+/** Returns a standby status update: the positions that a standby has written, flushed and replayed. */
 function standbyStatus(lsn: string): Buffer {
   const [high, low] = lsn.split('/').map((part) => Number.parseInt(part, 16))
   const message = Buffer.alloc(1 + 4 + 34)

@@ -20,7 +20,7 @@ import { type PrivateRedis, startPrivateRedis } from './support/private-redis.ts
 import { startTransactionPooler } from './support/transaction-pooler.ts'
 import { until } from './support/until.ts'
 
-/** What a person does where the remedy is in words. */
+/** SQL for remedies that are described in words. */
 const UNDO: Readonly<Record<string, string>> = {
   'users_keywordtag is a partition or inherits from another table':
     'alter table users_keywordtag no inherit tag; drop table tag; analyze users_keywordtag',
@@ -74,7 +74,7 @@ describe('doctor', function () {
 
   async function connectAs(application: string, url = database.url): Promise<Client> {
     const client = new Client({ connectionString: url, application_name: application })
-    // A test that failed leaves its connection behind, and the database is dropped by force.
+    // A failed test leaves its connection open, and dropping the database terminates it.
     client.on('error', () => {})
     await client.connect()
     return client
@@ -84,30 +84,30 @@ describe('doctor', function () {
     examine({ databaseUrl: database.url, redisUrl: server.url, prefix, maxStalenessMs })
   const whats = (findings: readonly Finding[]) => findings.map(({ what }) => what)
 
-  /** What is wrong now. */
+  /** Returns the current findings that are wrong. */
   const found = async () => whats((await look()).filter(({ kind }) => kind === 'wrong'))
 
   const run = () => runCli({ databaseUrl: database.url, redisUrl: server.url, prefix }, 'doctor')
 
-  it('finds nothing wrong with a healthy system', async () => {
+  it('reports nothing for a healthy system and exits with 0', async () => {
     const { code, output } = await run()
     expect(output).to.contain('nothing is wrong')
     expect(code).to.equal(0)
   })
 
-  it('finds a disabled trigger, says what to do, and fails', async () => {
+  it('reports a disabled trigger with its remedy and exits with 1', async () => {
     await sql.query('alter table users_user disable trigger zz_invalidation_update')
     const { code, output } = await run()
     expect(output).to.match(
       /WRONG {2}the triggers on users_user are .*disabled.*\n +why: .*\n +do: .*install/,
     )
     expect(code).to.equal(1)
-    await until(async () => (await found()).includes('user:me is not to be read from the cache'))
+    await until(async () => (await found()).includes('reading user:me from the cache is disabled'))
     await install(database.url, compileRules(catalog))
     await until(async () => (await found()).length === 0)
   })
 
-  it('finds a build that was retired', async () => {
+  it('reports a retired build', async () => {
     await sql.query('update invalidation.build set retired_at = now()')
     expect(await found()).to.include('the triggers on users_user were not installed for this build')
     await install(database.url, compileRules(catalog))
@@ -123,12 +123,12 @@ describe('doctor', function () {
     [
       'users_keywordtag is a partition or inherits from another table',
       'create table tag (id bigint); alter table users_keywordtag inherit tag',
-      'end the inheritance',
+      'remove the inheritance',
     ],
     [
       'users_keywordtag has no column name',
       'alter table users_keywordtag rename name to label',
-      'give users_keywordtag back what it had',
+      'restore the definition of users_keywordtag',
     ],
     [
       'invalidation.event has triggers or rules that are not ours',
@@ -143,7 +143,7 @@ describe('doctor', function () {
       'npm run spms -- install',
     ],
   ] as const) {
-    it(`finds that ${what}, and says what to do`, async () => {
+    it(`reports "${what}" with its remedy`, async () => {
       await sql.query(change)
       const finding = (await look()).find((one) => one.what.includes(what))
       expect(finding?.kind).to.equal('wrong')
@@ -155,14 +155,14 @@ describe('doctor', function () {
   }
 
   for (const policy of ['noeviction', 'allkeys-lru']) {
-    it(`finds the eviction policy ${policy}`, async () => {
+    it(`reports the eviction policy ${policy}`, async () => {
       await redis.config('SET', 'maxmemory-policy', policy)
       expect(await found()).to.eql([`maxmemory-policy is ${policy}`])
       await redis.config('SET', 'maxmemory-policy', 'volatile-lfu')
     })
   }
 
-  it('notes another policy that spares the watermark, and a Redis without a limit', async () => {
+  it('notes an eviction policy other than volatile-lru and volatile-lfu, and a missing memory limit', async () => {
     await redis.config('SET', 'maxmemory', '0', 'maxmemory-policy', 'volatile-random')
     expect(await found()).to.eql([])
     expect(whats(await look())).to.include.members([
@@ -172,7 +172,7 @@ describe('doctor', function () {
     await redis.config('SET', 'maxmemory', '100mb', 'maxmemory-policy', 'volatile-lfu')
   })
 
-  it('finds a Redis that is a replica', async () => {
+  it('reports that Redis is a replica', async () => {
     await redis.call('REPLICAOF', '127.0.0.1', '1')
     let findings: readonly string[]
     try {
@@ -186,7 +186,7 @@ describe('doctor', function () {
   })
 
   for (const status of ['rdb_last_bgsave_status', 'aof_last_write_status']) {
-    it(`finds a Redis that cannot save: ${status}`, () => {
+    it(`reports that Redis cannot save: ${status}`, () => {
       const info = { maxmemory_policy: 'volatile-lfu', maxmemory: '1', role: 'master' }
       expect(infoFindings(new Map(Object.entries(info)))).to.eql([])
       const findings = infoFindings(new Map(Object.entries({ ...info, [status]: 'err' })))
@@ -202,23 +202,23 @@ describe('doctor', function () {
     [21_000, ['wrong']],
     [-21_000, ['wrong']],
   ] as const) {
-    it(`judges a clock that differs by ${offsetMs} ms`, () => {
+    it(`reports ${kinds[0] ?? 'nothing'} for a clock that differs by ${offsetMs} ms`, () => {
       const findings = clockFindings('Redis', offsetMs)
       expect(findings.map(({ kind }) => kind)).to.eql(kinds)
       for (const { what } of findings) expect(what).to.contain(`of Redis differs`)
     })
   }
 
-  it('finds a stranger who holds a lock of ours', async () => {
-    const stranger = await connectAs('stranger')
-    await stranger.query('select pg_advisory_lock_shared($1, $2)', [LOCK_CLASS, LOCK.install])
-    expect(await found(), 'as a writer does').to.eql([])
-    await stranger.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, LOCK.install])
-    expect((await found()).join()).to.match(/\(stranger, pid \d+\) holds an advisory lock/)
-    await stranger.end()
+  it('reports another program that holds an advisory lock of the event log', async () => {
+    const other = await connectAs('other')
+    await other.query('select pg_advisory_lock_shared($1, $2)', [LOCK_CLASS, LOCK.install])
+    expect(await found(), 'a shared lock, as of a writer').to.eql([])
+    await other.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, LOCK.install])
+    expect((await found()).join()).to.match(/\(other, pid \d+\) holds an advisory lock/)
+    await other.end()
   })
 
-  it('notes a writer whose transaction lasts', async () => {
+  it('notes a long transaction of a writer', async () => {
     const writer = await connectAs('loader')
     await writer.query(`begin; select pg_advisory_xact_lock_shared(${LOCK_CLASS}, ${LOCK.install})`)
     expect(whats(await checkLocks(sql, 0)).join()).to.match(
@@ -228,7 +228,7 @@ describe('doctor', function () {
     await writer.end()
   })
 
-  describe('finds what a role lacks, and is content when what it says was done:', () => {
+  describe('missing rights of a role', () => {
     for (const [application, lacking] of [
       [
         'spms-api',
@@ -256,44 +256,44 @@ describe('doctor', function () {
         ],
       ],
     ] as const) {
-      it(application, async () => {
+      it(`reports those of ${application}, and nothing after its remedies were applied`, async () => {
         const role = `spms_doctor_${prefix.replace('-', '_')}`
         await sql.query(`create role ${role} login password 'x';
           revoke usage on schema public from public`)
         const url = new URL(database.url)
         url.username = role
         url.password = 'x'
-        const poor = await connectAs(application, url.href)
+        const limited = await connectAs(application, url.href)
         const findings = (await look()).filter(({ kind }) => kind === 'wrong')
         expect(whats(findings)).to.include.members(
           lacking.map((rights) => `${role}, the role of ${application}, lacks ${rights}`),
         )
         for (const { remedy } of findings) await sql.query(remedy.split(';')[0] as string)
-        // A busy machine may cost the invalidator its session, and find it back in the next look.
+        // On a busy machine the invalidator may lose its session and reconnect.
         await until(async () => (await found()).length === 0)
         await sql.query(`drop owned by ${role}; grant usage on schema public to public`)
-        await poor.end()
+        await limited.end()
         await until(async () => (await found()).length === 0)
         await sql.query(`drop role ${role}`)
       })
     }
   })
 
-  it('finds that no incarnation has begun', async () => {
-    // An invalidator would begin another one.
+  it('reports that no incarnation has begun', async () => {
+    // An invalidator would begin a new incarnation.
     await invalidator?.[Symbol.asyncDispose]()
     await sql.query('delete from invalidation.incarnation')
     expect(await found()).to.include('no incarnation has begun since Postgres was started')
     await start()
   })
 
-  it('notes a superuser who needs not be one', async () => {
-    const mighty = await connectAs('spms-api')
+  it('notes that the API is connected as a superuser', async () => {
+    const superuser = await connectAs('spms-api')
     expect(whats(await look()).join()).to.match(/spms-api is connected as \w+, a superuser/)
-    await mighty.end()
+    await superuser.end()
   })
 
-  it('notes a table that the planner knows nothing of', async () => {
+  it('notes a table without planner statistics', async () => {
     const finding = 'agencies_affiliation was never analysed'
     expect(whats(await look())).not.to.include(finding)
     await sql.query(`alter table agencies_affiliation set (autovacuum_enabled = off)`)
@@ -304,14 +304,14 @@ describe('doctor', function () {
     await until(async () => !whats(await look()).includes(finding))
   })
 
-  it('finds that no invalidator runs', async () => {
+  it('reports that no invalidator runs', async () => {
     await invalidator?.[Symbol.asyncDispose]()
     invalidator = undefined
     await until(async () => (await found()).includes('no invalidator is running'))
     await start()
   })
 
-  it('finds watermarks that nobody moves at this Redis', async () => {
+  it('reports missing watermarks under another prefix', async () => {
     const findings = await examine({
       databaseUrl: database.url,
       redisUrl: server.url,
@@ -321,11 +321,11 @@ describe('doctor', function () {
     expect(findings.map(({ what }) => what)).to.include('staff:profile has no watermark')
   })
 
-  it('finds watermarks that have grown old', async () => {
+  it('reports watermarks above the staleness bound', async () => {
     expect(whats(await look(-1)).join()).to.match(/the watermark of staff:profile is \d+ s old/)
   })
 
-  it('finds that another database has the cache', async () => {
+  it('reports that another database owns the watermarks', async () => {
     await using other = await createTestDatabase({ installed: true })
     const findings = await examine({
       databaseUrl: other.url,
@@ -338,13 +338,13 @@ describe('doctor', function () {
     )
   })
 
-  it('finds a Redis that is away', async () => {
+  it('reports that Redis does not answer', async () => {
     await server.stop()
     expect(await found()).to.include('Redis does not answer')
     await server.start()
   })
 
-  it('finds a pooler that gives out transactions', async () => {
+  it('reports a pooler in transaction mode', async () => {
     await using pooler = await startTransactionPooler(database.url)
     const findings = await checkPooler(pooler.url, 'spms-doctor')
     expect(findings.map(({ what }) => what).join()).to.match(
@@ -352,7 +352,7 @@ describe('doctor', function () {
     )
   })
 
-  it('finds a database without the event log', async () => {
+  it('reports a database without the event log', async () => {
     await using bare = await createTestDatabase()
     const findings = await examine({
       databaseUrl: bare.url,
@@ -363,7 +363,7 @@ describe('doctor', function () {
     expect(findings.map(({ what }) => what)).to.include('the event log is not installed')
   })
 
-  describe('judges settings:', () => {
+  describe('settings of Postgres', () => {
     const fine = {
       standby: false,
       notify: '',
@@ -374,17 +374,17 @@ describe('doctor', function () {
       temp_limits: [],
     }
     for (const [what, change, kinds] of [
-      ['as they should be', {}, []],
+      ['recommended settings', {}, []],
       ['a standby', { standby: true }, ['wrong']],
-      ['a bell that must not ring', { notify: 'on', prepared: 10 }, ['wrong']],
-      ['a bell that is off where it must be', { prepared: 10 }, []],
-      ['a bell that is off without need', { notify: 'off' }, ['note']],
-      ['few locks', { locks: 10 }, ['note']],
-      ['sessions that end at once', { idle_ms: 1_000 }, ['wrong']],
-      ['transactions that may idle for ever', { idle_transaction_ms: 0 }, ['note']],
+      ['NOTIFY with prepared transactions', { notify: 'on', prepared: 10 }, ['wrong']],
+      ['no NOTIFY with prepared transactions', { prepared: 10 }, []],
+      ['no NOTIFY without prepared transactions', { notify: 'off' }, ['note']],
+      ['few locks per transaction', { locks: 10 }, ['note']],
+      ['a short idle_session_timeout', { idle_ms: 1_000 }, ['wrong']],
+      ['no idle_in_transaction_session_timeout', { idle_transaction_ms: 0 }, ['note']],
       ['a limit of temporary files', { temp_limits: ['1MB of loader'] }, ['note']],
     ] as const) {
-      it(what, () => {
+      it(`reports ${kinds[0] ?? 'nothing'} for ${what}`, () => {
         expect(settingFindings({ ...fine, ...change }).map(({ kind }) => kind)).to.eql(kinds)
       })
     }

@@ -6,8 +6,8 @@ import { newPrefix, testRedisUrl } from './support/invalidator.ts'
 describe('tail', function () {
   this.timeout(60_000)
 
-  it('prints what to do, without a stack trace, where no incarnation has begun', async () => {
-    // A copy of a database: the incarnation that it carries belongs to the original.
+  it('prints the remedy without a stack trace if no incarnation has begun', async () => {
+    // The incarnation in a copied database belongs to the original.
     await using database = await createTestDatabase({ installed: true })
     const target = { databaseUrl: database.url, redisUrl: testRedisUrl(), prefix: newPrefix() }
     const { code, complaint } = await runCli(target, 'tail')

@@ -7,7 +7,7 @@ import { until } from './support/until.ts'
 
 const PROFILE = 'users/staffprofiles/1'
 
-describe('an operator', function () {
+describe('npm run spms', function () {
   this.timeout(60_000)
   let system: System
   let key: string
@@ -23,11 +23,11 @@ describe('an operator', function () {
 
   const warm = () => until(async () => (await system.get(PROFILE)).cache === 'hit')
 
-  describe('asks to explain', () => {
-    it('a URL: what it is answered from, since when, and what would make that stale', async () => {
+  describe('explain', () => {
+    it('prints the entries behind a URL, their ages, and what makes them stale', async () => {
       await warm()
       const { output, code } = await run('explain', `/api/v1/${PROFILE}`)
-      expect(output).to.contain(`GET /api/v1/${PROFILE} is answered with 200`)
+      expect(output).to.contain(`GET /api/v1/${PROFILE} returns 200`)
       expect(output).to.contain(`staff:profile  ${key}`)
       expect(output).to.match(
         /^ {2}full: \d+ bytes, cached \d+\.\d s ago, fresh for \d+\.\d s more$/m,
@@ -38,7 +38,7 @@ describe('an operator', function () {
       expect(code).to.equal(0)
     })
 
-    it('a URL that needs a session, as somebody', async () => {
+    it('requests a URL as the user of --as', async () => {
       const { rows } = await system.sql.query<{ id: string }>(
         'select id from users_user where is_active and is_staff order by id limit 1',
       )
@@ -50,45 +50,47 @@ describe('an operator', function () {
       expect(code).to.equal(0)
     })
 
-    it('a URL without knowing the secret of sessions, except what is named by it', async () => {
-      const blind = { ...target(), sessionSecrets: '' }
-      const { output, code } = await runCli(blind, 'explain', 'users/me', '--as', '1')
-      expect(output).to.contain('GET /api/v1/users/me is answered with 200')
-      expect(output).to.contain('nothing can be said of user:access')
+    it('omits user:access without SESSION_SECRETS', async () => {
+      const withoutSecret = { ...target(), sessionSecrets: '' }
+      const { output, code } = await runCli(withoutSecret, 'explain', 'users/me', '--as', '1')
+      expect(output).to.contain('GET /api/v1/users/me returns 200')
+      expect(output).to.contain('cannot explain user:access')
       expect(output).to.contain(`user:me  ${system.prefix}/v1/user:1:me`)
       expect(output).not.to.contain(`user:access  `)
       expect(code).to.equal(0)
     })
 
-    it('a key, also one that is not cached', async () => {
+    it('explains keys, cached or not', async () => {
       await warm()
       expect((await run('explain', key)).output).to.match(/^ {2}full: \d+ bytes/m)
       expect((await run('explain', 'staff:profile:987654')).output).to.contain('  not cached')
     })
 
-    it('what nothing is answered from, and is told so', async () => {
+    it('rejects unknown keys and invalid user ids', async () => {
       const { complaint, code } = await run('explain', 'staff:nonsense:1')
-      expect(complaint.trim()).to.equal('staff:nonsense:1 is answered from nothing that is cached')
+      expect(complaint.trim()).to.equal(
+        'staff:nonsense:1 is neither a key nor a URL of a cached resource',
+      )
       expect(code).to.equal(1)
-      const nobody = await run('explain', 'users/me', '--as', 'admin')
-      expect(nobody.complaint.trim()).to.equal('--as: takes the id of a user')
+      const invalid = await run('explain', 'users/me', '--as', 'admin')
+      expect(invalid.complaint.trim()).to.equal('--as: expected the id of a user, got admin')
     })
   })
 
-  describe('watches', () => {
-    it('changes as they are committed, and what is forgotten for each', async () => {
+  describe('tail', () => {
+    it('prints changes after their commit, and the entries that each invalidates', async () => {
       const child = await startCli(target(), 'tail')
       let output = ''
       child.stdout.on('data', (data: Buffer) => (output += data.toString()))
       await until(() => output.includes('waiting for changes'))
-      // It begins with what is committed after its first look.
+      // It prints changes that are committed after its first poll.
       await until(async () => {
         await system.sql.query(
           'update users_publicstaffprofile set expertise = clock_timestamp()::text where id = 1',
         )
         return output.includes('users_publicstaffprofile')
       })
-      await until(() => output.includes(`forget ${key}`))
+      await until(() => output.includes(`invalidate ${key}`))
       expect(output).to.match(
         /^[\d:.]+ {2}update {2}users_publicstaffprofile \(expertise\) {2}.*\[1, /m,
       )
@@ -97,25 +99,25 @@ describe('an operator', function () {
     })
   })
 
-  describe('has forgotten', () => {
+  describe('flush', () => {
     for (const what of ['staff:profile', 'staff:profile:*', () => key]) {
-      const named = () => (typeof what === 'string' ? what : what())
-      it(`all entries of ${typeof what === 'string' ? what : 'the resource of a key'}`, async () => {
+      const argument = () => (typeof what === 'string' ? what : what())
+      it(`flushes ${typeof what === 'string' ? what : 'the resource of a key'}`, async () => {
         await warm()
-        const { output, code } = await run('flush', named())
-        expect(output).to.contain('asked for: staff:profile').and.to.contain('forgotten')
+        const { output, code } = await run('flush', argument())
+        expect(output).to.contain('requested: staff:profile').and.to.contain('flushed')
         expect(code).to.equal(0)
         expect((await system.get(PROFILE)).cache).to.equal('fwd=miss')
       })
     }
 
-    it('nothing by a name that nothing has', async () => {
+    it('rejects an unknown name and lists the resources', async () => {
       const { complaint, code } = await run('flush', 'staff:profiles')
       expect(complaint).to.contain('resources are ').and.to.contain('staff:profile')
       expect(code).to.equal(1)
     })
 
-    it('nothing while nobody does it, and is told so', async () => {
+    it('fails if no invalidator runs', async () => {
       await system.invalidator.kill()
       const { complaint, code } = await run('flush', 'staff:profile')
       expect(complaint).to.contain('is an invalidator running?')
@@ -125,7 +127,7 @@ describe('an operator', function () {
   })
 
   for (const verb of ['explain', 'tail', 'flush', 'status', 'doctor', 'verify']) {
-    it(`asks how to ${verb}`, async () => {
+    it(`prints the usage of ${verb}`, async () => {
       const { output, code } = await run(verb, '--help')
       expect(output).to.contain(`Usage: spms ${verb}`)
       expect(code).to.equal(0)

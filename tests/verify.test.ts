@@ -7,7 +7,7 @@ import { type PrivateRedis, startPrivateRedis } from './support/private-redis.ts
 import { startSystem, type System } from './support/system.ts'
 import { until } from './support/until.ts'
 
-const FORGOTTEN = 'users_keywordtag'
+const UNWATCHED_TABLE = 'users_keywordtag'
 
 describe('verify', function () {
   this.timeout(60_000)
@@ -39,10 +39,10 @@ describe('verify', function () {
 
   const warm = () => until(async () => (await system.get(profile)).cache === 'hit')
   const rename = (name: string) =>
-    system.sql.query(`update ${FORGOTTEN} set name = $1 where id = $2`, [name, tagId])
+    system.sql.query(`update ${UNWATCHED_TABLE} set name = $1 where id = $2`, [name, tagId])
 
-  /** As a build would whose staff profiles know nothing of one table. */
-  async function startWithoutInvalidation(): Promise<TestInvalidator> {
+  /** Starts an invalidator without the rules for one table. */
+  async function startWithoutRule(): Promise<TestInvalidator> {
     await system.invalidator.kill()
     const invalidator = startInvalidator({
       databaseUrl: system.databaseUrl,
@@ -50,14 +50,14 @@ describe('verify', function () {
       prefix: system.prefix,
       catalog: catalog.map((resource) => ({
         ...resource,
-        staleWhen: resource.staleWhen.filter(({ table }) => table !== FORGOTTEN),
+        staleWhen: resource.staleWhen.filter(({ table }) => table !== UNWATCHED_TABLE),
       })),
     })
     await until(() => invalidator.working)
     return invalidator
   }
 
-  it('finds everything right where every rule is there', async () => {
+  it('finds no wrong value if no rule is missing', async () => {
     await warm()
     const { output, code } = await run()
     expect(output).to.match(
@@ -66,7 +66,7 @@ describe('verify', function () {
     expect(code).to.equal(0)
   })
 
-  it('accuses nothing that changes all the time', async () => {
+  it('does not report values that change during the comparison', async () => {
     const over = new AbortController()
     const writing = (async () => {
       for (let n = 0; !over.signal.aborted; n++) {
@@ -81,35 +81,35 @@ describe('verify', function () {
     expect(code).to.equal(0)
   })
 
-  it('finds what a missing rule left in the cache, and forgets it', async () => {
-    await using forgetful = await startWithoutInvalidation()
-    expect(forgetful.working).to.be.true
+  it('reports and deletes a stale value that a missing rule leaves in the cache', async () => {
+    await using invalidator = await startWithoutRule()
+    expect(invalidator.working).to.be.true
     await rename('before')
     await until(async () => (await run()).code === 0)
     await warm()
     await rename('after')
     const { output, code } = await run()
-    expect(output).to.match(/^WRONG {2}staff:profile .* {2}full {2}\(forgotten now\)$/m)
+    expect(output).to.match(/^WRONG {2}staff:profile .* {2}full {2}\(deleted\)$/m)
     expect(code).to.equal(1)
     expect((await system.get(profile)).text).to.contain('"after"')
     expect((await run('--sample', '500')).code).to.equal(0)
   })
 
-  it('goes on watching, and says how old what it found was', async () => {
-    await using forgetful = await startWithoutInvalidation()
-    expect(forgetful.working).to.be.true
+  it('compares continuously with --watch, and counts wrong values by time after the change', async () => {
+    await using invalidator = await startWithoutRule()
+    expect(invalidator.working).to.be.true
     const child = await startCli(target(), 'verify', '--watch', '--sample', '500')
     const lines: string[] = []
     child.stdout.on('data', (data: Buffer) => lines.push(...data.toString().split('\n')))
     await until(() => lines.some((line) => line.startsWith('watching')))
     const metricsPort = /port (\d+)/.exec(lines.join('\n'))?.[1]
-    // Also when it has lost its connection meanwhile.
+    // It continues after it has lost its connection.
     await until(async () => {
       await system.sql.query(
         `select pg_terminate_backend(pid) from pg_stat_activity
          where application_name = 'spms-verify' and datname = current_database()`,
       )
-      return lines.some((line) => line.startsWith('cannot look now'))
+      return lines.some((line) => line.startsWith('cannot compare, retrying'))
     })
     await warm()
     await rename('watched')

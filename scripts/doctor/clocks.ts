@@ -3,12 +3,12 @@ import { readClockOffset } from '../../shared/cache/clock.ts'
 import type { Redis } from '../../shared/redis.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
-/** Above it figures of lag mean nothing. */
+/** Offsets above this distort the lag metrics. */
 const NOTICED_MS = 1_000
-/** What tokens allow hosts to differ by. */
+/** Clock difference between hosts that consistency tokens tolerate. */
 const TOLERATED_MS = 20_000
 
-/** Whether the clocks of Redis, Postgres and this host agree. Nothing is ordered by more than one of them. */
+/** Checks that the clocks of Redis, Postgres and this host agree. No ordering compares two of these clocks. */
 export async function checkClocks(
   client: Client,
   redis: Redis,
@@ -35,23 +35,32 @@ export async function checkClocks(
 
 const steppedBack = (ms: number): Finding =>
   note(
-    `the clock of Redis has stepped back, by ${Math.round(ms / 1000)} s altogether`,
-    'ages are still right; a step while no process runs would make entries look younger',
-    'let NTP slew the clock instead of stepping it',
+    `the clock of Redis has stepped back by ${Math.round(ms / 1000)} s in total`,
+    'ages are corrected for it; a step while no process runs would make entries appear too young',
+    'configure NTP to slew the clock instead of stepping it',
   )
 
-/** What follows from how far a clock is ahead of this host's; pure, since no test can turn a clock. */
+/** Returns the findings for a clock that is `offsetMs` ahead of this host's. Pure, because tests cannot set a clock. */
 export function clockFindings(name: string, offsetMs: number): Finding[] {
   if (Math.abs(offsetMs) <= NOTICED_MS) return []
   const what = `the clock of ${name} differs from this host's by ${Math.round(offsetMs)} ms`
-  const remedy = 'let NTP set all of them'
+  const remedy = 'synchronise the clocks of all hosts with NTP'
   if (Math.abs(offsetMs) <= TOLERATED_MS) {
-    return [note(what, 'figures of lag are wrong by as much; answers are not', remedy)]
+    return [note(what, 'lag metrics are wrong by as much; responses stay correct', remedy)]
   }
-  return [wrong(what, 'API hosts that differ as much take tokens for too old that are not', remedy)]
+  return [
+    wrong(
+      what,
+      'API hosts that differ by as much treat valid consistency tokens as expired',
+      remedy,
+    ),
+  ]
 }
 
-/** How far a clock is ahead of ours: at least so much, given that its answer took a while. */
+/**
+ * Returns how far a clock is ahead of this host's, in milliseconds; negative if it is behind. The
+ * round trip makes the result uncertain, so this is the smallest offset that explains the reading.
+ */
 async function offsetOf(read: () => Promise<number>): Promise<number> {
   const beforeMs = Date.now()
   const theirsMs = await read()

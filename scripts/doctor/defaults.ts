@@ -1,20 +1,21 @@
 import type { Client } from 'pg'
 import { type Finding, note, wrong } from './finding.ts'
 
-/** A default of the role, the database or the server that the services replace by a value of their own. */
+/** A default setting of a role, the database or the server. */
 interface Default {
   readonly name: string
   readonly value: string
   readonly scope: string
 }
 
-/** What a default means to programs that have no value of their own. */
+/** Effects of a default on programs that do not override it. */
 const OTHERS: Readonly<Record<string, string>> = {
-  default_transaction_read_only: 'every other program that connects so can only read',
-  search_path: 'every other program that connects so may mean other tables by the same names',
-  row_security: 'every other program that connects so may read less, or fail',
+  default_transaction_read_only: 'other programs with this default can only read',
+  search_path: 'other programs with this default may resolve table names to other tables',
+  row_security: 'other programs with this default may read fewer rows, or fail',
 }
 
+/** Settings that the services override in their sessions. */
 const REPLACED = [
   ...Object.keys(OTHERS),
   'default_transaction_isolation',
@@ -29,7 +30,7 @@ const REPLACED = [
   'gin_fuzzy_search_limit',
 ]
 
-/** Finds defaults that apply to the sessions of the services and do not reach them. */
+/** Finds defaults that the sessions of the services override. */
 export async function checkDefaults(client: Client): Promise<Finding[]> {
   const { rows } = await client.query<Default>(
     `select lower(split_part(setting, '=', 1)) as name,
@@ -61,9 +62,9 @@ function defaultFindings({ name, value, scope }: Default): Finding[] {
       ? `alter system reset ${name}, or remove it from postgresql.conf`
       : `alter ${scope.split(' in ')[0]} ... reset ${name}`
   if (name === 'session_replication_role' && value !== 'origin') {
-    return [wrong(what, 'what it writes is not checked by foreign keys', remedy)]
+    return [wrong(what, 'foreign keys are not checked for its writes', remedy)]
   }
   if (!REPLACED.includes(name)) return []
-  const others = OTHERS[name] ?? 'every other program that connects so gets it'
-  return [note(what, `API and invalidator set a value of their own; ${others}`, remedy)]
+  const others = OTHERS[name] ?? 'other programs with this default use it'
+  return [note(what, `the API and the invalidator override it; ${others}`, remedy)]
 }

@@ -23,27 +23,27 @@ import { checkTriggers } from './triggers.ts'
 
 export interface ExamineOptions {
   readonly databaseUrl: string
-  /** Without one only the database is looked at. */
+  /** If undefined, only the database is examined. */
   readonly redisUrl: string | undefined
   readonly prefix: string
   readonly maxStalenessMs: number
 }
 
 const APPLICATION_NAME = 'spms-doctor'
-const REDIS_PATIENCE_MS = 2_000
+const REDIS_TIMEOUT_MS = 2_000
 
-/** Looks at the live servers, and changes nothing on them. */
+/** Examines the live servers without changing them. */
 export async function examine(options: ExamineOptions): Promise<readonly Finding[]> {
   const { databaseUrl } = options
   const client = await connectPlain(databaseUrl, { applicationName: APPLICATION_NAME })
   try {
-    // As any program of this role finds them, before the session has values of its own.
+    // Before pinSession, these are the settings of any session of this role.
     const settings = [
       ...(await attempt('the settings of Postgres', () => checkSettings(client))),
       ...(await attempt('the defaults of roles', () => checkDefaults(client))),
     ]
     await pinSession(client, databaseUrl, APPLICATION_NAME).catch((error: unknown) => {
-      // What checkPooler finds then explains it.
+      // checkPooler reports the cause.
       if (!(error instanceof SettingsLost)) throw error
     })
     const { rows } = await client.query<{ installed: boolean }>(
@@ -51,7 +51,7 @@ export async function examine(options: ExamineOptions): Promise<readonly Finding
     )
     const isInstalled = rows[0]?.installed === true
     const log = isInstalled ? await examineEventLog(client, options) : [NOT_INSTALLED]
-    const pooler = await attempt('the way to Postgres', () =>
+    const pooler = await attempt('the connection to Postgres', () =>
       checkPooler(databaseUrl, APPLICATION_NAME),
     )
     const incarnation = isInstalled ? await findIncarnation(client).catch(() => null) : null
@@ -60,13 +60,13 @@ export async function examine(options: ExamineOptions): Promise<readonly Finding
       isInstalled && incarnation === null && !(await isStandby(client)) ? [NOT_BEGUN] : []
     return [...settings, ...log, ...begun, ...pooler, ...redis]
   } finally {
-    // Behind a pooler in transaction mode the next one gets this backend.
+    // A pooler in transaction mode gives this backend to the next client.
     await client.query('reset all').catch(() => undefined)
     await client.end()
   }
 }
 
-/** A check that fails is a finding of its own, and hides none of the others. */
+/** Runs a check. If it fails, the error becomes a finding and the other checks still run. */
 async function attempt(name: string, check: () => Promise<Finding[]>): Promise<Finding[]> {
   try {
     return await check()
@@ -74,10 +74,10 @@ async function attempt(name: string, check: () => Promise<Finding[]>): Promise<F
     return [
       wrong(
         `cannot examine ${name}: ${error instanceof Error ? error.message : String(error)}`,
-        'what is wrong there stays unknown',
+        'this check has no result',
         isDenial(error)
-          ? 'grant the permissions in Redis that are listed here'
-          : 'fix what the error names',
+          ? 'grant the Redis permissions that the other findings list'
+          : 'fix the cause that the error names',
       ),
     ]
   }
@@ -97,8 +97,8 @@ async function isStandby(client: Client): Promise<boolean> {
 
 const NOT_BEGUN = wrong(
   'no incarnation has begun since Postgres was started',
-  'nothing that is loaded is stored in Redis',
-  'start an invalidator, or an API whose role may run invalidation.begin_incarnation() and write; the log of the API says what keeps it from that',
+  'no loaded value is stored in Redis',
+  'start an invalidator, or an API whose role may write and execute invalidation.begin_incarnation(); the log of the API contains the reason if it cannot',
 )
 
 const NOT_INSTALLED = wrong(
@@ -125,20 +125,20 @@ async function examineEventLog(
 
 async function examineRedis(
   client: Client,
-  patient: ExamineOptions,
+  options: ExamineOptions,
   incarnation: string | null,
 ): Promise<Finding[]> {
-  const { redisUrl, prefix, maxStalenessMs } = patient
+  const { redisUrl, prefix, maxStalenessMs } = options
   if (redisUrl === undefined) return []
   const redis = openRedis(redisUrl, {
     name: APPLICATION_NAME,
-    commandTimeoutMs: REDIS_PATIENCE_MS,
+    commandTimeoutMs: REDIS_TIMEOUT_MS,
     // A replica rejects the writes of checkPermissions, and the other checks need the connection.
     staysOnReplica: true,
     onState: () => undefined,
   })
   try {
-    const ready = once(redis, 'ready', { signal: AbortSignal.timeout(REDIS_PATIENCE_MS) })
+    const ready = once(redis, 'ready', { signal: AbortSignal.timeout(REDIS_TIMEOUT_MS) })
     const failure = await ready.then(() => null, explainRedisError)
     if (failure !== null) {
       return [

@@ -1,9 +1,9 @@
-/** Something about the servers that an operator should know. */
+/** A problem or a remark about the servers, for an operator. */
 export interface Finding {
-  /** `wrong` has to be put right; a `note` may be as it is on purpose. */
+  /** `wrong` requires a fix; a `note` may be intended. */
   readonly kind: 'wrong' | 'note'
   readonly what: string
-  /** What comes of it. */
+  /** The consequence. */
   readonly why: string
   readonly remedy: string
 }
@@ -20,6 +20,6 @@ export const note = (what: string, why: string, remedy: string): Finding => ({
   kind: 'note',
 })
 
-/** A finding as the command line prints it. */
+/** Formats a finding for the terminal. */
 export const describeFinding = ({ kind, what, why, remedy }: Finding): string =>
   `\n${kind === 'wrong' ? 'WRONG' : 'note '}  ${what}\n       why: ${why}\n       do:  ${remedy}`

@@ -10,7 +10,10 @@ interface User {
 
 const APPLICATIONS: readonly Application[] = ['spms-api', 'spms-invalidator']
 
-/** Whether the roles by which API and invalidator are connected may do what they have to, and no more. */
+/**
+ * Checks that the roles of the connected API and invalidator processes have the rights that they
+ * need, and that none of them is a superuser.
+ */
 export async function checkGrants(client: Client): Promise<Finding[]> {
   const { rows: users } = await client.query<User>(
     `select distinct a.application_name as application, r.rolname as role, r.rolsuper as superuser
@@ -29,8 +32,8 @@ export async function checkGrants(client: Client): Promise<Finding[]> {
       findings.push(
         note(
           `${application} is connected as ${role}, a superuser`,
-          'it may do far more than it has to',
-          'make the roles of docs/dba.md',
+          'it has more rights than it needs',
+          'create the roles of docs/dba.md, and connect as them',
         ),
       )
       continue
@@ -53,7 +56,7 @@ export async function checkGrants(client: Client): Promise<Finding[]> {
   return findings
 }
 
-/** The needs of a role that are not met, each with the rights that it lacks. What is not there needs no right. */
+/** Returns the needs that a role does not meet, each with the missing rights. Objects that do not exist need none. */
 async function findMissing(
   client: Client,
   role: string,

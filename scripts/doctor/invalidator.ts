@@ -4,20 +4,20 @@ import { ageMsOf, decodeWatermark, DISABLED } from '../../shared/cache/watermark
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, wrong } from './finding.ts'
 
-/** Whether anybody invalidates at all. */
+/** Checks that an invalidator is connected. */
 export async function checkInvalidator(databaseUrl: string): Promise<Finding[]> {
   const { sessions, events } = await readStatus(databaseUrl)
   if (sessions.length > 0) return []
   return [
     wrong(
       'no invalidator is running',
-      `nothing is invalidated, so little is served from the cache; the log grows (${events} events)`,
-      'start it, or find out why it does not connect: its log says so',
+      `nothing is invalidated, so few reads are hits; the log grows (${events} events)`,
+      'start an invalidator, or read in its log why it cannot connect',
     ),
   ]
 }
 
-/** Whether each resource moves on at this Redis in this life of the database, and may be read from it. */
+/** Checks that each resource has a recent watermark of this incarnation in Redis, and that it may be read from there. */
 export async function checkWatermarks(
   invalidationStore: Pick<InvalidationStore, 'time' | 'read'>,
   maxStalenessMs: number,
@@ -38,22 +38,22 @@ export async function checkWatermarks(
           : mark.asOfMs > nowMs
             ? `the watermark of ${name} is from the future`
             : `the watermark of ${name} is ${Math.round((nowMs - mark.asOfMs) / 1000)} s old`,
-        'what is cached of it is loaded anew again and again, since nobody knows what changed',
+        'its values are loaded from Postgres repeatedly, because it is unknown which of them changed',
         'start an invalidator with this REDIS_URL and CACHE_PREFIX',
       )
     }
     if (mark.incarnation !== incarnation) {
       return wrong(
         `${name} is invalidated for another database`,
-        'the invalidator of this one leaves it alone, so what is cached is loaded anew again and again',
-        'give each of the two a CACHE_PREFIX or a Redis of its own',
+        'the invalidator of this database skips it, so its values are loaded from Postgres repeatedly',
+        'give each of the two databases its own CACHE_PREFIX or its own Redis',
       )
     }
     if (mark.keyVersion !== DISABLED) return []
     return wrong(
-      `${name} is not to be read from the cache`,
-      'the invalidator found that changes of its tables may go unlogged',
-      'npm run spms -- install, after what is said about its tables was put right',
+      `reading ${name} from the cache is disabled`,
+      'the invalidator found that the event log may miss changes of its tables',
+      'fix the findings about its tables, then npm run spms -- install',
     )
   })
 }

@@ -14,18 +14,18 @@ import type { Redis } from '../../shared/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
-/** So many keys say enough. */
+/** Maximum number of keys that are scanned. */
 const MOST_KEYS = 100_000
-/** Of so many entries the values are looked at, too. */
+/** Maximum number of entries whose values are decoded. */
 const MOST_ENTRIES = 200
 const HUGE_BYTES = 8 * 2 ** 20
 const SCAN_COUNT = 1_000
 
-/** What stands under the prefix and was not written by this program. */
+/** Finds keys and values under the prefix that this program did not write. */
 export async function checkKeys(redis: Redis, prefix: string): Promise<Finding[]> {
   const types = { [watermarkKey(prefix)]: 'hash', [clockKey(prefix)]: 'string' }
   const matchers = catalog.map((resource) => ({ resource, matcher: keyMatcher(prefix, resource) }))
-  /** Also of another version, as during a deploy. */
+  /** Includes entries of other resource versions, which exist during a deploy. */
   const isEntry = (key: string) =>
     matchers.some(({ resource, matcher }) =>
       matcher.test(fullKey(prefix, resource, bareKey(prefix, key))),
@@ -80,8 +80,8 @@ function unreadableFindings(found: readonly string[]): Finding[] {
   return [
     wrong(
       `${found.length} values in Redis were not written by this program: ${some(found)}`,
-      'they count as absent, so what should stand there is loaded and stored again and again',
-      'give the program that writes them another prefix, or set another CACHE_PREFIX; what is left over: UNLINK',
+      'they count as missing, so the correct values are loaded and stored repeatedly',
+      'change the prefix of the program that writes them, or CACHE_PREFIX; then delete the leftover keys with UNLINK',
     ),
   ]
 }
@@ -91,8 +91,8 @@ function unknownKeyFindings(found: readonly string[]): Finding[] {
   return [
     note(
       `${found.length} keys under the prefix are of no resource of this build: ${some(found)}`,
-      'they are of another build, or another program uses the prefix',
-      'nothing, if another build is deployed; else another CACHE_PREFIX',
+      'another build wrote them, or another program uses the prefix',
+      'nothing, if another build is deployed; otherwise set another CACHE_PREFIX',
     ),
   ]
 }

@@ -2,7 +2,7 @@ import type { Client } from 'pg'
 import { LOCK_CLASS } from '../../db/event-log/event.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
-/** A transaction that has written for this long keeps the invalidator from sleeping. */
+/** Age in seconds from which a writing transaction is reported. It keeps the invalidator from sleeping. */
 const LONG_S = 60
 
 interface Holder {
@@ -13,7 +13,7 @@ interface Holder {
   readonly age_s: number
 }
 
-/** Whether others hold our advisory locks, other than as writers do for a moment. */
+/** Finds other programs that hold advisory locks of the event log, except short writing transactions. */
 export async function checkLocks(client: Client, longS = LONG_S): Promise<Finding[]> {
   const { rows } = await client.query<Holder>(
     `select a.pid, a.usename as role, a.application_name as application,
@@ -32,16 +32,16 @@ export async function checkLocks(client: Client, longS = LONG_S): Promise<Findin
     const who = `${role} (${application || 'no application name'}, pid ${pid})`
     if (alone) {
       return wrong(
-        `${who} holds an advisory lock of the class ${LOCK_CLASS}, which is ours`,
-        'every writer notifies while it holds the sleep lock, or no invalidator works',
-        'take another number there; select pg_terminate_backend(pid) frees it at once',
+        `${who} holds an advisory lock of the class ${LOCK_CLASS}, which the event log uses`,
+        'depending on the lock, every writer notifies or no invalidator can work',
+        'use another lock class in that program; select pg_terminate_backend(pid) releases the lock at once',
       )
     }
     if (age_s < longS) return []
     return note(
       `${who} has been writing in one transaction for ${age_s} s`,
-      'until it ends the invalidator polls and the log keeps its segment',
-      'nothing, if it is a load that is meant to take so long',
+      'until it ends, the invalidator polls and the event log keeps its segment',
+      'nothing, if this is a planned bulk load',
     )
   })
 }

@@ -5,7 +5,7 @@ import { catalog } from '../../shared/resources/index.ts'
 
 export type Application = 'spms-api' | 'spms-invalidator'
 
-/** Rights on one thing, and what becomes of whoever lacks one. */
+/** Rights on one database object, and the consequence of lacking one. */
 export interface Need {
   readonly kind: 'schema' | 'table' | 'function'
   readonly name: string
@@ -13,10 +13,10 @@ export interface Need {
   readonly why: string
 }
 
-/** All that the role of a service has to be granted; `docs/dba.md` grants it. */
+/** Returns all rights that the role of a service needs. `docs/dba.md` contains the grants. */
 export const needsOf = (
   application: Application,
-  /** Where the tables of the application are. */
+  /** Schemas with the tables of the application. */
   searchPath: readonly string[],
 ): readonly Need[] => [
   ...[...searchPath, 'invalidation'].map((name): Need => ({
@@ -30,7 +30,7 @@ export const needsOf = (
 
 const watched = compileRules(catalog).tables.map(({ name }) => name)
 
-/** Every table that a lookup reads is watched, so its name is one of these. */
+/** Tables that lookups read. All of them are watched, so their names are found in the queries. */
 const lookedUp = new Set(
   catalog
     .flatMap(({ staleWhen }) => staleWhen.filter(isLookup))
@@ -41,13 +41,13 @@ const lookedUp = new Set(
 const tables = (names: Iterable<string>, rights: readonly string[], why: string): Need[] =>
   [...names].map((name) => ({ kind: 'table', name, rights, why }))
 
-const NOTHING_READ = 'it reads nothing, and does not start to work'
+const NOTHING_READ = 'it cannot read the event log and does not start'
 const NO_SCHEMA: Readonly<Record<Application, string>> = {
   'spms-api': 'every request fails, or nothing is cached',
   'spms-invalidator': NOTHING_READ,
 }
-const NO_BOOKS = 'the log is not emptied, or not read at all'
-const NO_WRITE = 'requests that change or delete what is there fail'
+const NO_PRUNING = 'the event log is not pruned, or not read at all'
+const NO_WRITE = 'requests that change or delete its rows fail'
 
 const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
   'spms-api': [
@@ -58,8 +58,12 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
       rights: ['execute'],
       why: 'nothing is cached after a restart of Postgres until an invalidator runs',
     },
-    ...tables(watched, ['select'], 'what shows it cannot be loaded'),
-    ...tables([SESSION_REVOCATION], ['insert', 'update', 'delete'], 'a log-out revokes nothing'),
+    ...tables(watched, ['select'], 'resources that use it cannot be loaded'),
+    ...tables(
+      [SESSION_REVOCATION],
+      ['insert', 'update', 'delete'],
+      'a log-out does not revoke sessions',
+    ),
     ...tables(
       [
         'adminoptions_admintask',
@@ -137,18 +141,18 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
       ['select'],
       NOTHING_READ,
     ),
-    ...tables(['invalidation.cursor'], ['select', 'insert', 'update', 'delete'], NO_BOOKS),
-    ...tables(['invalidation.retention_floor'], ['select', 'insert', 'update'], NO_BOOKS),
-    ...tables(['invalidation.checkpoint'], ['select', 'insert', 'delete'], NO_BOOKS),
+    ...tables(['invalidation.cursor'], ['select', 'insert', 'update', 'delete'], NO_PRUNING),
+    ...tables(['invalidation.retention_floor'], ['select', 'insert', 'update'], NO_PRUNING),
+    ...tables(['invalidation.checkpoint'], ['select', 'insert', 'delete'], NO_PRUNING),
     ...tables(
       [0, 1, 2, 3].map((segment) => `invalidation.event_${segment}`),
       ['select', 'truncate'],
-      NO_BOOKS,
+      NO_PRUNING,
     ),
     ...tables(
       lookedUp,
       ['select'],
-      'links through it cannot be followed, so each change flushes what they lead to',
+      'lookups that read it fail, so each change flushes the resources that they lead to',
     ),
   ],
 }

@@ -5,13 +5,13 @@ import { type Finding, note, wrong } from './finding.ts'
 
 type Call = readonly [command: string, ...args: string[]]
 
-/** Of whom each is the user in the address: so these are asked as that user, and change nothing. */
+/** Commands that the services run, with arguments that change nothing. They run as the user of REDIS_URL. */
 const NEEDED = (key: string): readonly Call[] => [
   ['EVAL', 'return 1', '0'],
   ['EVALSHA', '0'.repeat(40), '0'],
   ['TIME'],
   ['GET', key],
-  // Without a value, or with a word that there is not, the command is permitted and then fails.
+  // Invalid arguments make the command fail after its permission check.
   ['SET', key, '', 'NOTHING'],
   ['HGET', key, ''],
   ['HGETALL', key],
@@ -27,23 +27,23 @@ const NEEDED = (key: string): readonly Call[] => [
   ['SCAN', '0', 'COUNT', '1'],
 ]
 
-/** What only commands and metrics ask for. */
+/** Commands that only the CLI and the metrics run. */
 const WANTED = (key: string): readonly Call[] => [['INFO', 'memory'], ['TYPE', key], ['RANDOMKEY']]
 
-/** Whether the user of the address may run what the services run, on the keys of the prefix. */
+/** Checks that the user of REDIS_URL may run the commands of the services on keys of the prefix. */
 export async function checkPermissions(redis: Redis, prefix: string): Promise<Finding[]> {
   const user = await redis.call('ACL', 'WHOAMI').then(String, () => '<user>')
-  // A key that is none of ours, so that nothing is lost by it.
+  // A key that no service uses, so that the commands cannot destroy data.
   const key = `${watermarkKey(prefix)}:doctor`
   const grant = (command: string) =>
-    `ACL SETUSER ${user} +${command.toLowerCase()} ~${prefix}/*, and the same in the file of users`
+    `ACL SETUSER ${user} +${command.toLowerCase()} ~${prefix}/*, and the same in the ACL file`
   const findings: Finding[] = []
   for (const [command, ...args] of NEEDED(key)) {
     if (!(await isDenied(redis, [command, ...args]))) continue
     findings.push(
       wrong(
         `the user ${user} of Redis is not permitted ${command}`,
-        'what needs it is not cached, or not invalidated',
+        'entries that need this command are not cached, or not invalidated',
         grant(command),
       ),
     )
@@ -53,7 +53,7 @@ export async function checkPermissions(redis: Redis, prefix: string): Promise<Fi
     findings.push(
       note(
         `the user ${user} of Redis is not permitted ${command}`,
-        'doctor, verify and metrics cannot tell what it says; the cache works without it',
+        'doctor, verify and metrics lack its information; the cache works without it',
         grant(command),
       ),
     )

@@ -2,7 +2,7 @@ import { connectPlain } from '../../db/connection.ts'
 import { sessionModeProblem } from '../../db/session-mode.ts'
 import { type Finding, wrong } from './finding.ts'
 
-/** Whether a session stays a session on the way to the server. */
+/** Checks that a connection keeps its Postgres session. A pooler in transaction mode does not. */
 export async function checkPooler(url: string, applicationName: string): Promise<Finding[]> {
   const open = () => connectPlain(url, { applicationName })
   const clients = await Promise.all([open(), open()])
@@ -12,8 +12,8 @@ export async function checkPooler(url: string, applicationName: string): Promise
     return [
       wrong(
         observed,
-        'between here and Postgres is a pooler in transaction mode, through which nobody can hold a lock or listen: the invalidator refuses it',
-        'give the invalidator an address that leads to Postgres itself, or to a pooler in session mode',
+        'session locks and LISTEN do not work through a pooler in transaction mode, so the invalidator rejects it',
+        'set DATABASE_URL of the invalidator to Postgres itself, or to a pooler in session mode',
       ),
     ]
   } finally {

@@ -8,8 +8,8 @@ interface Publication {
 }
 
 /**
- * Publications that carry tables of the event log. A subscriber that does not have them stops at the
- * first change of one, and the server keeps its WAL until the subscriber goes on.
+ * Finds publications that include tables of the event log. A subscriber without these tables stops at
+ * their first change, and the server keeps its WAL until the subscriber continues.
  */
 export async function checkPublications(client: Client): Promise<Finding[]> {
   const { rows } = await client.query<Publication>(
@@ -23,7 +23,7 @@ export async function checkPublications(client: Client): Promise<Finding[]> {
   return rows.map(({ name, tables, for_all_tables }) =>
     wrong(
       `the publication ${name}${for_all_tables ? ' FOR ALL TABLES' : ''} publishes ${tables.join(', ')} of the schema invalidation`,
-      'a subscriber without these tables stops with "logical replication target relation does not exist", and WAL is kept for it',
+      'a subscriber without these tables stops with "logical replication target relation does not exist", and the server keeps WAL for it',
       'create the schema on the subscriber, then publish FOR TABLES IN SCHEMA public instead; docs/dba.md has the order of steps',
     ),
   )

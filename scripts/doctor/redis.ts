@@ -1,7 +1,7 @@
 import type { Redis } from '../../shared/redis.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
-/** Whether Redis forgets what it may, keeps what it must, and takes writes. */
+/** Checks the eviction policy, the memory limit, the role and the persistence of Redis. */
 export async function checkRedis(redis: Redis): Promise<Finding[]> {
   // Unlike CONFIG, INFO is allowed on hosted servers too.
   const texts = await Promise.all(
@@ -18,7 +18,7 @@ export async function checkRedis(redis: Redis): Promise<Finding[]> {
 
 type Info = ReadonlyMap<string, string>
 
-/** What follows from what INFO says; pure, since a test has no full disk. */
+/** Returns the findings that follow from INFO. Pure, because tests cannot fill a disk. */
 export const infoFindings = (info: Info): Finding[] => [
   ...policy(info),
   ...limit(info),
@@ -30,13 +30,15 @@ function policy(info: Info): Finding[] {
   if (found === 'volatile-lru' || found === 'volatile-lfu') return []
   const remedy = 'config set maxmemory-policy volatile-lfu, and the same in redis.conf'
   if (found === 'noeviction') {
-    return [wrong('maxmemory-policy is noeviction', 'a full Redis refuses every fill', remedy)]
+    return [wrong('maxmemory-policy is noeviction', 'a full Redis rejects every fill', remedy)]
   }
   if (found.startsWith('allkeys-')) {
-    const why = 'the watermark may be evicted, and everything is flushed each time'
+    const why = 'Redis may evict the watermark, and each eviction flushes everything'
     return [wrong(`maxmemory-policy is ${found}`, why, remedy)]
   }
-  return [note(`maxmemory-policy is ${found}`, 'what is read most may go first', remedy)]
+  return [
+    note(`maxmemory-policy is ${found}`, 'Redis may evict the entries that are read most', remedy),
+  ]
 }
 
 function limit(info: Info): Finding[] {
@@ -44,8 +46,8 @@ function limit(info: Info): Finding[] {
   return [
     note(
       'maxmemory is not set',
-      'Redis takes what memory there is, until the system ends it',
-      'config set maxmemory, below what the machine can spare',
+      'Redis uses all memory until the operating system kills it',
+      'config set maxmemory, below the memory that the host can spare',
     ),
   ]
 }
@@ -57,7 +59,7 @@ function writes(info: Info): Finding[] {
       wrong(
         'this Redis is a replica',
         'nothing can be stored or invalidated',
-        'give the address of the master in REDIS_URL',
+        'set REDIS_URL to the address of the master',
       ),
     )
   }
@@ -66,8 +68,8 @@ function writes(info: Info): Finding[] {
     findings.push(
       wrong(
         `${status} is ${info.get(status)}`,
-        'Redis refuses writes while it cannot save',
-        'make room on its disk, or turn persistence off: the cache does not need it',
+        'Redis rejects writes while it cannot save',
+        'free space on its disk, or turn persistence off: the cache does not need it',
       ),
     )
   }

@@ -8,17 +8,17 @@ interface Settings {
   readonly locks: number
   readonly idle_ms: number
   readonly idle_transaction_ms: number
-  /** The values of `temp_file_limit` other than none: `10MB`, `10MB of loader`. */
+  /** Values of `temp_file_limit` that set a limit: `10MB`, `10MB of loader`. */
   readonly temp_limits: readonly string[]
 }
 
 const DOCUMENTATION = 'docs/dba.md'
-/** The pool of the API keeps an idle connection for so long. */
+/** Time after which the API's pool closes an idle connection. */
 const IDLE_SESSION_MS = 10_000
-/** What Postgres ships with. */
+/** The default of Postgres. */
 const LOCKS_PER_TRANSACTION = 64
 
-/** The settings of the server that matter to the log, whatever else they are good for. */
+/** Checks the server settings that affect the event log. */
 export async function checkSettings(client: Client): Promise<Finding[]> {
   const { rows } = await client.query<Settings>(
     `select pg_is_in_recovery() as standby,
@@ -43,23 +43,23 @@ export async function checkSettings(client: Client): Promise<Finding[]> {
   return settingFindings(rows[0] as Settings)
 }
 
-/** What follows from the settings; pure, since some of them need a server of their own to be tried. */
+/** Returns the findings that follow from the settings. Pure, because some settings need a restart of the server. */
 export function settingFindings(settings: Settings): Finding[] {
   const findings: Finding[] = []
   if (settings.standby) {
     findings.push(
       wrong(
         'this server is a standby',
-        'the invalidator refuses it, and what it shows lags behind',
-        'give the address of the primary in DATABASE_URL',
+        'the invalidator rejects it, and its data lags behind the primary',
+        'set DATABASE_URL to the address of the primary',
       ),
     )
   }
   if (settings.prepared > 0 && !['', 'off'].includes(settings.notify)) {
     findings.push(
       wrong(
-        `invalidation.notify is ${settings.notify}, and max_prepared_transactions ${settings.prepared}`,
-        'PREPARE TRANSACTION fails for a transaction that notified',
+        `invalidation.notify is ${settings.notify}, and max_prepared_transactions is ${settings.prepared}`,
+        'PREPARE TRANSACTION fails in a transaction that has executed NOTIFY',
         `alter database ... reset invalidation.notify (${DOCUMENTATION})`,
       ),
     )
@@ -67,8 +67,8 @@ export function settingFindings(settings: Settings): Finding[] {
   if (settings.prepared === 0 && settings.notify === 'off') {
     findings.push(
       note(
-        'invalidation.notify is off, though nothing here can be prepared',
-        'the invalidator polls where it could sleep',
+        'invalidation.notify is off, although max_prepared_transactions is 0',
+        'the invalidator polls although it could sleep',
         'alter database ... reset invalidation.notify, and restart the invalidator',
       ),
     )
@@ -77,7 +77,7 @@ export function settingFindings(settings: Settings): Finding[] {
     findings.push(
       note(
         `max_locks_per_transaction is ${settings.locks}`,
-        'each writing transaction takes one lock more, and fails when the table of locks is full',
+        'each writing transaction takes one more lock, and fails if the lock table is full',
         `raise it to ${LOCKS_PER_TRANSACTION} or more`,
       ),
     )
@@ -86,7 +86,7 @@ export function settingFindings(settings: Settings): Finding[] {
     findings.push(
       wrong(
         `idle_session_timeout is ${settings.idle_ms} ms`,
-        'the API loses idle connections again and again',
+        'Postgres closes idle connections of the API before its pool does',
         'raise it for the role of the API, or turn it off',
       ),
     )
@@ -95,7 +95,7 @@ export function settingFindings(settings: Settings): Finding[] {
     findings.push(
       note(
         'idle_in_transaction_session_timeout is off',
-        'a transaction that somebody forgets keeps the log from being emptied',
+        'a transaction that is left open prevents the pruning of the event log',
         'set it for the roles that write',
       ),
     )
@@ -104,7 +104,7 @@ export function settingFindings(settings: Settings): Finding[] {
     findings.push(
       note(
         `temp_file_limit is ${settings.temp_limits.join(', ')}`,
-        'a statement fails whose changed rows, old and new, take more than that in temporary files beside work_mem',
+        'a statement fails if its changed rows, old and new, need more temporary files than that beyond work_mem',
         'set a higher limit, or a higher work_mem, for the roles that change many rows in one statement',
       ),
     )

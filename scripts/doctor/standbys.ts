@@ -1,9 +1,9 @@
 import type { Client } from 'pg'
 import { type Finding, note } from './finding.ts'
 
-/** Physical standbys, on which emptying a segment of the log conflicts with a dump or a long query. */
+/** Finds physical standbys. Emptying a segment of the event log conflicts there with a dump or a long query. */
 export async function checkStandbys(client: Client): Promise<Finding[]> {
-  // pg_receivewal and pg_basebackup replay nothing. Without pg_read_all_stats the details are null.
+  // pg_receivewal and pg_basebackup replay nothing. Without pg_read_all_stats these columns are null.
   const { rows } = await client.query<{ name: string; is_known: boolean }>(
     `select coalesce(nullif(r.application_name, ''), 'pid ' || r.pid) as name,
             r.state is not null as is_known
@@ -19,9 +19,9 @@ export async function checkStandbys(client: Client): Promise<Finding[]> {
     note(
       rows.every(({ is_known }) => is_known)
         ? `standbys replay this server: ${names}`
-        : `connections replicate this server: ${names}; pg_read_all_stats shows whether they are standbys`,
-      'each time a segment of the log is emptied there, a dump that holds locks in the schema invalidation is cancelled after max_standby_streaming_delay',
-      'dump there with --exclude-schema=invalidation, or on the primary; docs/dba.md',
+        : `connections replicate this server: ${names}; with pg_read_all_stats doctor can see whether they are standbys`,
+      'when a segment of the event log is emptied, the standby cancels a dump that locks tables of the schema invalidation, after max_standby_streaming_delay',
+      'dump the standby with --exclude-schema=invalidation, or dump the primary; see docs/dba.md',
     ),
   ]
 }

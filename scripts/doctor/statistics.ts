@@ -4,10 +4,10 @@ import { compileRules } from '../../shared/cache/compile.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, note } from './finding.ts'
 
-/** Small tables are read whole, whatever is known of them. */
+/** Smaller tables are not reported, because the planner scans them in any case. */
 const PAGES = 100
 
-/** Whether the planner knows the tables that answers are made of. */
+/** Checks that the planner has statistics for the watched tables. */
 export async function checkStatistics(client: Client): Promise<Finding[]> {
   const { rows } = await client.query<{ name: string }>(
     `select c.oid::regclass::text as name
@@ -22,7 +22,7 @@ export async function checkStatistics(client: Client): Promise<Finding[]> {
   return rows.map(({ name }) =>
     note(
       `${name} was never analysed`,
-      'loads and lookups may be planned badly, as after a restore',
+      'loads and lookups may get slow plans, for example after a restore',
       `analyze ${name}; leave autovacuum on`,
     ),
   )

@@ -6,7 +6,7 @@ import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, wrong } from './finding.ts'
 
 const INSTALL = 'npm run spms -- install'
-const UNSEEN = 'changes of the table may pass unseen, so what shows it is not cached'
+const UNSEEN = 'changes of the table may not be logged, so resources that use it are not cached'
 
 interface Advice {
   readonly why: string
@@ -15,7 +15,7 @@ interface Advice {
 
 const AS_IT_WAS: Advice = {
   why: UNSEEN,
-  remedy: (table) => `give ${table} back what it had, then ${INSTALL}`,
+  remedy: (table) => `restore the definition of ${table}, then ${INSTALL}`,
 }
 
 const ADVICE: Readonly<Record<Cause, Advice>> = {
@@ -24,38 +24,38 @@ const ADVICE: Readonly<Record<Cause, Advice>> = {
   column: AS_IT_WAS,
   'primary key': AS_IT_WAS,
   inheritance: {
-    why: 'statement triggers fire only for the table that a statement names, so what shows it is not cached',
+    why: 'statement triggers fire only for the table that a statement names, so resources that use it are not cached',
     remedy: (table) =>
-      `end the inheritance (alter table ... no inherit ...; alter table ... detach partition ...), then analyze ${table}`,
+      `remove the inheritance (alter table ... no inherit ...; alter table ... detach partition ...), then analyze ${table}`,
   },
   triggers: { why: UNSEEN, remedy: () => INSTALL },
   build: {
-    why: 'they do not report all that it needs, so what shows the table is not cached',
+    why: 'the triggers do not log all that this build needs, so resources that use the table are not cached',
     remedy: () => INSTALL,
   },
   'row security': {
-    why: 'a role may not see all rows, and nothing reports when policies show it others, so what shows the table is not cached',
+    why: 'a role may not see all rows, and changes of policies are not logged, so resources that use the table are not cached',
     remedy: (table) => `alter table ${table} disable row level security`,
   },
   subscription: {
-    why: 'no change that replication applies is logged, so what shows the table is not cached',
+    why: 'changes that replication applies are not logged, so resources that use the table are not cached',
     remedy: () =>
-      'use the publisher as the database of SPMS, or take the table out of the publication and `alter subscription ... refresh publication`',
+      'use the publisher as the database of SPMS, or remove the table from the publication and run `alter subscription ... refresh publication`',
   },
   log: {
     why: 'writes of watched tables may fail, or the invalidator may not see their events, so nothing is cached',
     remedy: () =>
-      `alter table ... disable row level security, or drop the triggers and rules, where it says so; else ${INSTALL}, as a superuser or as the owner of the schema`,
+      `alter table ... disable row level security, or drop the triggers and rules, if the finding names them; otherwise ${INSTALL}, as a superuser or as the owner of the schema`,
   },
 }
 
-/** Whether each table is still as it can be watched, and its triggers report what this build needs. */
+/** Checks that each watched table has the expected definition, and that its triggers log what this build needs. */
 export async function checkTriggers(client: Client): Promise<Finding[]> {
   const inspect = createInspection()
   const installation = await inspect(client)
   const problems = new Map<string, Problem>()
   for (const table of compileRules(catalog).tables) {
-    // What is wrong with the log is so for every table.
+    // A problem of the event log is reported for every table.
     for (const problem of installation.problems(table)) problems.set(problem.text, problem)
   }
   return [...problems.values()].map(({ table, cause, text }) =>

@@ -4,13 +4,13 @@ import { describeFinding } from '../doctor/finding.ts'
 import { maskUrl } from '../mask-url.ts'
 import type { Discovered } from '../servers/discover.ts'
 
-/** Examines the live servers and prints what was found. Returns whether nothing is wrong. */
+/** Examines the live servers and prints the findings. Returns true if none of them is `wrong`. */
 export async function runDoctor(
   { databaseUrl, redisUrl }: Discovered,
   environment: Environment,
 ): Promise<boolean> {
   console.log(`database  ${maskUrl(databaseUrl)}`)
-  console.log(`redis     ${redisUrl === undefined ? 'not given' : maskUrl(redisUrl)}`)
+  console.log(`redis     ${redisUrl === undefined ? 'not set' : maskUrl(redisUrl)}`)
   const findings = await examine({
     databaseUrl,
     redisUrl,

@@ -1,6 +1,6 @@
 import { emptyLog } from '../../db/event-log/pruning.ts'
 
-/** Empties the event log where no invalidator does; the next one to run flushes everything. */
+/** Empties the event log while no invalidator runs. The next invalidator flushes every resource. */
 export async function runEmptyLog(url: string): Promise<void> {
   console.log(`${await emptyLog(url)} events removed`)
 }

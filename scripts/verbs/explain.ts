@@ -27,17 +27,17 @@ import { closeServer, listen } from '../../shared/server.ts'
 import type { Discovered } from '../servers/discover.ts'
 import { withRedis } from './with-redis.ts'
 
-/** An entry that an answer is made of. */
+/** A cached entry that a response is built from. */
 interface Part {
   readonly resource: ResourceRules
   readonly key: string
-  /** The one that was asked for; all that there are when a key was given. */
+  /** The requested variant; undefined means all variants of the key. */
   readonly variant?: string
 }
 
 /**
- * Says of a key, or of each entry that a path is answered from, whether it is cached, since when,
- * and what would make it stale. @throws when it names nothing that is cached.
+ * Prints whether a key, or each entry behind a URL, is cached, since when, and what makes it stale.
+ * @throws ConfigurationError if `what` is neither a key nor a URL of a cached resource.
  */
 export async function runExplain(
   discovered: Discovered,
@@ -49,13 +49,13 @@ export async function runExplain(
   if (redisUrl === undefined) throw new ConfigurationError('REDIS_URL: is not set')
   const prefix = environment.CACHE_PREFIX || CACHE_PREFIX
   const named = partsOfKey(prefix, what)
-  // Of a key, only what stands before the pattern has a slash.
+  // Without prefix and version, a key contains no slash.
   const isPath = named.length === 0 && bareKey(prefix, what).includes('/')
   const parts = isPath
     ? await partsOfPath(discovered, environment, prefix, pathIn(what), userId)
     : named
   if (parts.length === 0) {
-    throw new ConfigurationError(`${what} is answered from nothing that is cached`)
+    throw new ConfigurationError(`${what} is neither a key nor a URL of a cached resource`)
   }
   await withRedis(redisUrl, async (redis) => {
     for (const part of parts) {
@@ -77,7 +77,7 @@ function partsOfKey(prefix: string, what: string): readonly Part[] {
   return []
 }
 
-/** Asks an API of our own that notes what it reads, so that no list of routes can be out of date. */
+/** Sends the request to an API in this process and records its reads, so that no list of routes can be outdated. */
 async function partsOfPath(
   { databaseUrl, sessionSecrets }: Discovered,
   environment: Environment,
@@ -86,13 +86,13 @@ async function partsOfPath(
   userId: string | undefined,
 ): Promise<readonly Part[]> {
   if (userId !== undefined && !/^\d+$/.test(userId)) {
-    throw new ConfigurationError('--as: takes the id of a user')
+    throw new ConfigurationError(`--as: expected the id of a user, got ${userId}`)
   }
   const { http } = parseConfig(apiConfig(catalog.map(({ name }) => name)), {
     ...environment,
     DATABASE_URL: databaseUrl,
     CACHE_ENABLED: 'false',
-    // Else one to ask ourselves with.
+    // Without configured secrets, a random one signs the session of this request.
     SESSION_SECRETS: sessionSecrets.join() || randomBytes(32).toString('hex'),
   })
   const db = openDatabase({ url: databaseUrl, poolSize: 2, applicationName: 'spms-explain' })
@@ -109,7 +109,7 @@ async function partsOfPath(
     metrics: createCacheMetrics(createRegistry()),
     onFillError: () => undefined,
   })
-  const noting: Reader = {
+  const recordingReader: Reader = {
     ...uncached,
     read(resource, params, variant) {
       parts.push({ resource, key: entryKey(prefix, resource, params), variant })
@@ -117,9 +117,9 @@ async function partsOfPath(
     },
   }
   const logger = createLogger('explain')
-  // The security log of this request concerns nobody.
+  // Suppresses the security log of this internal request.
   logger.level = 'warn'
-  const app = createApp({ config: http, reader: noting, db, logger, isReady: () => true })
+  const app = createApp({ config: http, reader: recordingReader, db, logger, isReady: () => true })
   const server = createServer(app)
   try {
     const port = await listen(server, { host: '127.0.0.1', port: 0, setting: 'PORT' })
@@ -130,7 +130,9 @@ async function partsOfPath(
           .selectFrom('users_user')
           .select('password')
           .where('id', '=', userId)
-          .executeTakeFirstOrThrow(() => new ConfigurationError(`there is no user ${userId}`))
+          .executeTakeFirstOrThrow(
+            () => new ConfigurationError(`--as: user ${userId} does not exist`),
+          )
         return { ...user, ...(await findSessionRevocations(trx, userId)) }
       })
       const session = await createSessions(http.sessionSecrets).issue(userId, password, epoch)
@@ -138,13 +140,13 @@ async function partsOfPath(
     }
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers })
     await response.arrayBuffer()
-    console.log(`GET ${path} is answered with ${response.status}`)
-    if (response.status === 401) console.log('it needs a session: add --as <user id>')
+    console.log(`GET ${path} returns ${response.status}`)
+    if (response.status === 401) console.log('the request needs a session: add --as <user id>')
     if (sessionSecrets.length > 0) return parts
-    // Its entries are named by the secret.
+    // The secret is part of the keys of this resource.
     const known = parts.filter(({ resource }) => resource.name !== userAccessRules.name)
     if (known.length < parts.length) {
-      console.log(`without SESSION_SECRETS nothing can be said of ${userAccessRules.name}`)
+      console.log(`SESSION_SECRETS is not set: cannot explain ${userAccessRules.name}`)
     }
     return known
   } finally {
@@ -163,7 +165,11 @@ async function describe(
   const mark = decodeWatermark(await invalidationStore.read(resource.name))
   const type = await redis.type(key)
   if (type !== 'hash' && type !== 'none') {
-    return ['', `${resource.name}  ${key}`, `  unreadable: another program wrote a ${type} there`]
+    return [
+      '',
+      `${resource.name}  ${key}`,
+      `  unreadable: another program wrote a ${type} to this key`,
+    ]
   }
   const fields = variant === undefined ? await redis.hkeys(key) : [variant]
   const variants = fields.filter((field) => !field.startsWith('~'))
@@ -171,7 +177,7 @@ async function describe(
     variants.map(async (field) => {
       const bytes = await redis.hgetBuffer(key, field)
       const cached = decodeValue(bytes)
-      if (cached === null && bytes !== null) return `  ${field}: unreadable, so it is not used`
+      if (cached === null && bytes !== null) return `  ${field}: unreadable, not used`
       return `  ${field}: ${describeValue(cached, mark?.incarnation, nowMs)}`
     }),
   )
@@ -180,15 +186,15 @@ async function describe(
     `${resource.name}  ${key}`,
     ...(found.length === 0 ? ['  not cached'] : found),
     mark === null
-      ? '  no watermark: nobody invalidates here, so only what is younger than the bound is used'
+      ? '  no watermark: no invalidator uses this Redis, so entries expire after MAX_STALENESS_MS'
       : ageMsOf(mark, nowMs) === Infinity
-        ? '  the watermark is from the future, so it is not trusted'
-        : `  everything up to ${seconds(ageMsOf(mark, nowMs))} ago has been applied`,
-    '  goes stale when one of these changes',
+        ? '  the watermark is in the future, so it is ignored'
+        : `  all changes up to ${seconds(ageMsOf(mark, nowMs))} ago have been applied`,
+    '  becomes stale when one of these columns changes',
     ...resource.staleWhen.map((rule) => {
       const columns = rule.watch.join(', ')
       if (isLookup(rule))
-        return `    ${rule.table} (${columns}), found from ${rule.from.join(', ')}`
+        return `    ${rule.table} (${columns}), looked up from ${rule.from.join(', ')}`
       const where = Object.entries(rule.key).map(([name, column]) => `${column} is {${name}}`)
       return `    ${rule.table} (${columns})${where.length === 0 ? '' : ` where ${where.join(' and ')}`}`
     }),
@@ -205,9 +211,9 @@ function describeValue(
   if (incarnation !== undefined && cached.incarnation !== incarnation.replaceAll('-', '')) {
     return `${since}, in another incarnation of the database: not used`
   }
-  if (!isPlausible(cached, Infinity, nowMs)) return 'with impossible times: not used'
+  if (!isPlausible(cached, Infinity, nowMs)) return 'with impossible timestamps: not used'
   if (cached.body === 'too large') return 'too large to be cached (CACHE_MAX_VALUE_BYTES)'
-  const size = cached.body === null ? 'that it does not exist' : `${cached.body.length} bytes`
+  const size = cached.body === null ? 'does not exist' : `${cached.body.length} bytes`
   const left = cached.freshUntilMs - nowMs
   return `${size}, ${since}, ${left > 0 ? `fresh for ${seconds(left)} more` : 'expired'}`
 }

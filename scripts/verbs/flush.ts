@@ -11,11 +11,11 @@ import { catalog } from '../../shared/resources/index.ts'
 import type { Discovered } from '../servers/discover.ts'
 import { withRedis } from './with-redis.ts'
 
-const PATIENCE_MS = 15_000
+const TIMEOUT_MS = 15_000
 
 /**
- * Asks the invalidators to forget all entries of the resources that a name, a key or a pattern
- * concerns, and waits until they have. @throws when it concerns none, or nobody does it.
+ * Flushes the resources that a name, a key or a pattern matches, and waits for the invalidators.
+ * @throws ConfigurationError if no resource matches, or if the flush takes longer than 15 s.
  */
 export async function runFlush(
   { databaseUrl, redisUrl }: Discovered,
@@ -26,24 +26,24 @@ export async function runFlush(
   const names = catalog.filter((one) => concerns(pattern, one)).map(({ name }) => name)
   if (names.length === 0) {
     throw new ConfigurationError(
-      `nothing that is cached is called ${what}; resources are ${catalog.map(({ name }) => name).join(', ')}`,
+      `no cached resource matches ${what}; resources are ${catalog.map(({ name }) => name).join(', ')}`,
     )
   }
-  const asked = await ask(databaseUrl, pattern)
-  console.log(`asked for: ${names.join(', ')}`)
+  const requested = await requestFlush(databaseUrl, pattern)
+  console.log(`requested: ${names.join(', ')}`)
   if (redisUrl === undefined) return
   await withRedis(redisUrl, async (redis) => {
     const invalidationStore = createInvalidationStore(redis, prefix)
-    const giveUpAtMs = performance.now() + PATIENCE_MS
+    const giveUpAtMs = performance.now() + TIMEOUT_MS
     const areFlushed = async () => {
       const texts = await Promise.all(names.map((name) => invalidationStore.read(name)))
       const marks = texts.map(decodeWatermark)
-      return marks.every((mark) => mark !== null && includes(mark.snapshot, asked))
+      return marks.every((mark) => mark !== null && includes(mark.snapshot, requested))
     }
     while (!(await areFlushed())) {
       if (performance.now() > giveUpAtMs) {
         throw new ConfigurationError(
-          `not done within ${PATIENCE_MS / 1000} s: is an invalidator running? (status)`,
+          `not flushed within ${TIMEOUT_MS / 1000} s: is an invalidator running? See npm run spms -- status`,
         )
       }
       await sleep(20)
@@ -52,8 +52,8 @@ export async function runFlush(
   console.log('flushed')
 }
 
-/** Answers with a snapshot that sees the request. */
-async function ask(url: string, pattern: string): Promise<Snapshot> {
+/** Logs the request. Returns a snapshot that includes it. */
+async function requestFlush(url: string, pattern: string): Promise<Snapshot> {
   const connection = { applicationName: 'spms-flush' }
   const request = (client: Client) => client.query('select invalidation.flush($1)', [pattern])
   await inTransaction(url, connection, request, 'read write')

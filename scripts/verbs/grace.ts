@@ -1,11 +1,11 @@
 import { MAX_STALENESS_MS } from '../../shared/config.ts'
 
-/** The next inspection of the triggers by every invalidator, and the next poll of every API. */
+/** Time until every invalidator has checked the triggers and every API has polled the watermarks again. */
 const NOTICED_MS = 3_000
 
 /**
- * How long it takes until nobody reads entries that an installation no longer keeps right: its
- * invalidators say so, or, where none runs, the staleness bound has passed.
+ * Returns the milliseconds after which no process reads entries that are no longer invalidated.
+ * Running invalidators disable them earlier; without one, the staleness bound has to pass.
  */
 export const graceMs = (environment: NodeJS.ProcessEnv) =>
   Number(environment.MAX_STALENESS_MS || MAX_STALENESS_MS) + NOTICED_MS

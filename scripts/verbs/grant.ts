@@ -1,7 +1,7 @@
 import { grant } from '../../db/grant.ts'
 
-/** Gives the roles of the services the rights that they need. */
+/** Grants the roles of the services the rights that they need. */
 export async function runGrant(url: string): Promise<void> {
   await grant(url)
-  console.log('granted to spms_api and spms_invalidator what they need')
+  console.log('granted the required rights to spms_api and spms_invalidator')
 }

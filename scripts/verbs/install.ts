@@ -6,7 +6,7 @@ import { describeFinding } from '../doctor/finding.ts'
 import { checkPublications } from '../doctor/publications.ts'
 import { checkStandbys } from '../doctor/standbys.ts'
 
-/** Adds the event log and its triggers, or prints the SQL that would. */
+/** Installs the event log and its triggers, or prints the SQL for it. */
 export async function runInstall(
   url: string,
   { print }: { readonly print: boolean },
@@ -18,12 +18,13 @@ export async function runInstall(
   }
   const { version, tables, changed, warnings } = await install(url, rules)
   for (const name of changed) console.log(name)
-  for (const warning of warnings) console.warn(`warning: ${warning}; not cached until that ends`)
+  for (const warning of warnings)
+    console.warn(`warning: ${warning}; its resources are not cached until this is fixed`)
   console.log(`rules version ${version} on ${tables} tables, ${changed.length} changed`)
   await warnOfReplication(url)
 }
 
-/** Prints what replicates this database, and stops or is disturbed by the new tables. */
+/** Prints findings about subscribers and standbys that the new tables affect. */
 async function warnOfReplication(url: string): Promise<void> {
   const client = new Client({ connectionString: url, application_name: 'spms-install' })
   await client.connect()

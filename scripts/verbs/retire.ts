@@ -3,7 +3,7 @@ import { compileRules } from '../../shared/cache/compile.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { graceMs } from './grace.ts'
 
-/** Ends what only other builds than this one want watched: the last step of a rolling deploy. */
+/** Stops watching the columns that only other builds need. This is the last step of a rolling deploy. */
 export async function runRetire(url: string): Promise<void> {
   const wait = graceMs(process.env)
   const { retired, changed } = await retireOthers(url, compileRules(catalog), wait)

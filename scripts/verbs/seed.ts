@@ -1,8 +1,8 @@
 import { seed } from '../seed/seed.ts'
 
-/** Fills a fresh database with example data. `scale` multiplies the usual size. */
+/** Fills an empty database with example data. `scale` multiplies the usual size. */
 export async function runSeed(url: string, scale: number | undefined): Promise<void> {
   const { users, login, alreadyThere } = await seed(url, scale === undefined ? {} : { scale })
-  console.log(`${users} users ${alreadyThere ? 'are there already' : 'made'}`)
+  console.log(`${users} users ${alreadyThere ? 'exist already' : 'created'}`)
   console.log(`log in as ${login.username} with password ${login.password}`)
 }

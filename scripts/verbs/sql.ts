@@ -3,24 +3,24 @@ import { connectPlain } from '../../db/connection.ts'
 import { parseDatabaseUrl } from '../../db/database-url.ts'
 import { meaningOf } from '../../db/settings.ts'
 
-/** Runs SQL and prints each answer: an aligned table, or how many rows it touched. */
+/** Runs SQL and prints each result: a table, or the command tag with its row count. */
 export async function runSql(url: string, statements: string): Promise<void> {
   const client = await connectPlain(url, { applicationName: 'spms-sql' })
   client.on('notice', ({ message }) => console.error(`notice: ${message}`))
   try {
-    // Names mean what they mean to the services; everything else is as the role has it.
+    // Names resolve as in the services; the other settings are those of the role.
     const { search_path } = meaningOf(parseDatabaseUrl(url).searchPath)
     await client.query(`set search_path = ${search_path}`)
     const text = { getTypeParser: () => String }
     const answer = await client.query<Row>({ text: statements, rowMode: 'array', types: text })
-    // Several statements in one text are answered by several results, which the types do not say.
+    // Several statements return an array of results, which the types omit.
     for (const result of [answer].flat()) console.log(render(result))
   } finally {
     await client.end()
   }
 }
 
-/** As the server wrote it; null is empty, as in psql. */
+/** Values as the server formats them. Null is printed as an empty string, as in psql. */
 type Row = (string | null)[]
 
 function render({ command, rowCount, fields, rows }: QueryArrayResult<Row>): string {

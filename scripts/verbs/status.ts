@@ -7,9 +7,9 @@ import { catalog } from '../../shared/resources/index.ts'
 import { maskUrl } from '../mask-url.ts'
 import type { Discovered } from '../servers/discover.ts'
 
-const REDIS_PATIENCE_MS = 2_000
+const REDIS_TIMEOUT_MS = 2_000
 
-/** Prints what is installed, what is damaged, how much waits, and how fresh each resource is. */
+/** Prints the installed rules, damaged triggers, the backlog and the age of each watermark. */
 export async function runStatus(
   { databaseUrl, redisUrl }: Discovered,
   prefix: string,
@@ -31,7 +31,7 @@ function describeLog(status: LogStatus): string[] {
     ...(damaged.length === 0
       ? ['triggers     intact']
       : [
-          'triggers     DAMAGED, or what surrounds them: `doctor` says what to do',
+          'triggers     DAMAGED: npm run spms -- doctor prints the remedies',
           ...new Set(damaged.map(({ text }) => `  ${text}`)),
         ]),
     `event log    ${status.events} events, ${Math.ceil(status.bytes / 1024)} KiB`,
@@ -50,12 +50,12 @@ async function describeWatermarks(
 ): Promise<string[]> {
   const redis = openRedis(redisUrl, {
     name: 'spms-status',
-    commandTimeoutMs: REDIS_PATIENCE_MS,
+    commandTimeoutMs: REDIS_TIMEOUT_MS,
     onState: () => undefined,
   })
   try {
     try {
-      await once(redis, 'ready', { signal: AbortSignal.timeout(REDIS_PATIENCE_MS) })
+      await once(redis, 'ready', { signal: AbortSignal.timeout(REDIS_TIMEOUT_MS) })
     } catch {
       return ['             does not answer']
     }
@@ -70,7 +70,7 @@ async function describeWatermarks(
         const ageS = (ageMsOf(mark, nowMs) / 1000).toFixed(1)
         const { events, oldestMs } = await readBacklog(databaseUrl, mark.snapshot)
         const lag =
-          events === 0 ? 'nothing waits' : `${events} events wait, ${oldestMs.toFixed(0)} ms`
+          events === 0 ? 'no backlog' : `backlog ${events} events, ${oldestMs.toFixed(0)} ms`
         return `  ${name.padEnd(24)} watermark ${ageS} s old, ${lag}`
       }),
     )

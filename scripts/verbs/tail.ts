@@ -10,11 +10,11 @@ import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
-const LOOK_EVERY_MS = 200
+const POLL_INTERVAL_MS = 200
 const SHOWN_ROWS = 5
 const SHOWN_KEYS = 10
 
-/** Prints each event as it is committed, and what an invalidator forgets for it, until asked to stop. */
+/** Prints each event after its commit, and the entries that it invalidates, until `stopping` aborts. */
 export async function runTail(
   databaseUrl: string,
   prefix: string,
@@ -31,7 +31,7 @@ export async function runTail(
   try {
     let rules = await readRules(client)
     let since: Snapshot | null = null
-    console.log('waiting for changes; Ctrl-C ends it')
+    console.log('waiting for changes; press Ctrl-C to stop')
     while (!stopping.aborted) {
       await translation.beginWindow()
       const { snapshot } = await beginReading(client).catch(explainNoIncarnation)
@@ -58,14 +58,14 @@ export async function runTail(
       }
       await client.query('commit')
       since = snapshot
-      await sleep(LOOK_EVERY_MS, undefined, { signal: stopping }).catch(() => undefined)
+      await sleep(POLL_INTERVAL_MS, undefined, { signal: stopping }).catch(() => undefined)
     }
   } finally {
     await client.end()
   }
 }
 
-/** A copied database and a restarted server have none until a service connects. */
+/** A copied database and a restarted server have no incarnation until a service connects. */
 function explainNoIncarnation(error: unknown): never {
   if (!(error instanceof NoIncarnation)) throw error
   throw new ConfigurationError(

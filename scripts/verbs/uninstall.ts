@@ -1,10 +1,10 @@
 import { uninstall } from '../../db/event-log/uninstall.ts'
 import { graceMs } from './grace.ts'
 
-/** Removes every trace of the event log, after those who rely on it have been told. */
+/** Removes the event log and its triggers, after the services have stopped reading from the cache. */
 export async function runUninstall(url: string): Promise<void> {
   const wait = graceMs(process.env)
-  console.log(`waiting up to ${wait / 1000} s, so that nothing is read from the cache any more`)
+  console.log(`waiting up to ${wait / 1000} s until no process reads from the cache`)
   await uninstall(url, wait)
   console.log('removed')
 }

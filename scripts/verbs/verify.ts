@@ -12,22 +12,22 @@ import type { Discovered } from '../servers/discover.ts'
 import { withRedis } from './with-redis.ts'
 
 export interface VerifyOptions {
-  /** How many entries, taken at random; all of them without it. */
+  /** Number of entries to compare, chosen at random; all entries if undefined. */
   readonly sample?: number
-  /** Goes on until it is asked to stop, 1, 10 and 60 s after each change. */
+  /** Compares 1, 10 and 60 s after each change, until a signal stops it. */
   readonly watch: boolean
 }
 
-/** How long after a change entries are examined, in seconds. */
-/** What to do where something stands in Redis that this program did not write. */
-const OTHER_WRITER = 'another program writes such keys: give it, or CACHE_PREFIX, another prefix'
+/** Remedy for values that this program did not write. */
+const OTHER_WRITER = 'another program writes such keys: change its prefix or CACHE_PREFIX'
+/** Seconds after a change at which entries are compared. */
 const AGES_S = [1, 10, 60]
-const LOOK_EVERY_MS = 500
-/** Under uninterrupted changes, not more often than this. */
+const POLL_INTERVAL_MS = 500
+/** Minimum time between two rounds under uninterrupted changes. */
 const ROUND_EVERY_MS = 1_000
 const WATCHED_SAMPLE = 100
 
-/** Compares what is cached with Postgres, and prints what was found. Returns whether nothing was wrong. */
+/** Compares cached values with Postgres and prints the differences. Returns true if no value is wrong. */
 export async function runVerify(
   { databaseUrl, redisUrl, sessionSecrets }: Discovered,
   environment: Environment,
@@ -35,7 +35,7 @@ export async function runVerify(
 ): Promise<boolean> {
   if (redisUrl === undefined) throw new ConfigurationError('REDIS_URL: is not set')
   if (sessionSecrets.length === 0) {
-    console.log('without SESSION_SECRETS user:access and user:by_email are left out')
+    console.log('SESSION_SECRETS is not set: user:access and user:by_email are not compared')
   }
   const db = openDatabase({ url: databaseUrl, poolSize: 1, applicationName: 'spms-verify' })
   try {
@@ -63,7 +63,7 @@ function report(found: readonly Verified[]): boolean {
   printMismatches(found)
   console.log(
     `${found.length} examined: ${count('right')} right, ${count('changed')} changed meanwhile, ` +
-      `${count('unproven')} different while the watermark stood still, ${count('wrong')} wrong` +
+      `${count('unproven')} different while the watermark did not advance, ${count('wrong')} wrong` +
       (count('unreadable') === 0 ? '' : `, ${count('unreadable')} unreadable`),
   )
   return count('wrong') === 0 && count('unproven') === 0
@@ -73,20 +73,20 @@ function printMismatches(found: readonly Verified[]): void {
   for (const { outcome, resource, key, variant } of found) {
     if (outcome === 'wrong') console.log(`WRONG  ${resource}  ${key}  ${variant}  (deleted)`)
     if (outcome === 'unreadable') {
-      console.log(`UNREADABLE  ${resource}  ${key}  ${variant}  (deleted now; ${OTHER_WRITER})`)
+      console.log(`UNREADABLE  ${resource}  ${key}  ${variant}  (deleted; ${OTHER_WRITER})`)
     }
   }
 }
 
 /**
- * Any transaction of the cluster that wrote shows in the snapshot, with or without a trigger: where
- * a rule or a trigger is missing, no event would say that there is something to examine.
+ * Detects changes by the snapshot, which advances with every writing transaction of the cluster.
+ * Events would not reveal a change whose rule or trigger is missing.
  */
 async function verifyContinuously(
   verifier: Verifier,
   { HOST, METRICS_PORT }: Environment,
   sample: number,
-  look: () => Promise<string>,
+  readSnapshot: () => Promise<string>,
 ): Promise<boolean> {
   const registry = new Registry()
   const verified = new Counter({
@@ -99,10 +99,10 @@ async function verifyContinuously(
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGPIPE'] as const) {
     process.once(signal, () => stop.abort())
   }
-  // A watch of days outlives a restart of Postgres or of Redis; until it has looked once more it is not well.
-  let isAway = true
+  // A round fails while Postgres or Redis restarts. Not ready before the first successful round.
+  let hasFailed = true
   let lastReason = ''
-  const server = createStatusServer({ registry, isReady: () => !isAway })
+  const server = createStatusServer({ registry, isReady: () => !hasFailed })
   const address = { host: HOST || '127.0.0.1', port: Number(METRICS_PORT || 0) }
   const port = await listen(server, { ...address, setting: 'METRICS_PORT' })
   console.log(`watching; metrics on port ${port}`)
@@ -112,10 +112,10 @@ async function verifyContinuously(
   let changedAtMs = -Infinity
   const due: { readonly atMs: number; readonly afterS: number }[] = []
   const pause = () =>
-    sleep(LOOK_EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined)
+    sleep(POLL_INTERVAL_MS, undefined, { signal: stop.signal }).catch(() => undefined)
 
   async function round(): Promise<void> {
-    const snapshot = await look()
+    const snapshot = await readSnapshot()
     const nowMs = performance.now()
     seen ??= snapshot
     if (snapshot !== seen && nowMs - changedAtMs >= ROUND_EVERY_MS) {
@@ -137,18 +137,18 @@ async function verifyContinuously(
     while (!stop.signal.aborted) {
       try {
         await round()
-        isAway = false
+        hasFailed = false
         lastReason = ''
       } catch (error) {
-        const reason = `cannot look now: ${String(error)}`
+        const reason = `cannot compare, retrying: ${String(error)}`
         if (reason !== lastReason) console.log(reason)
         lastReason = reason
-        isAway = true
+        hasFailed = true
         await pause()
       }
     }
   } finally {
     await closeServer(server)
   }
-  return isRight && !isAway
+  return isRight && !hasFailed
 }

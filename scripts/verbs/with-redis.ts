@@ -2,17 +2,20 @@ import { once } from 'node:events'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { explainRedisError, openRedis, type Redis } from '../../shared/redis.ts'
 
-const PATIENCE_MS = 5_000
+const TIMEOUT_MS = 5_000
 
-/** Lends a connection for as long as some work takes. @throws when Redis does not answer. */
+/**
+ * Runs `work` with a connection to Redis.
+ * @throws ConfigurationError if Redis does not answer within 5 s.
+ */
 export async function withRedis<T>(url: string, work: (redis: Redis) => Promise<T>): Promise<T> {
   const redis = openRedis(url, {
     name: 'spms-cli',
-    commandTimeoutMs: PATIENCE_MS,
+    commandTimeoutMs: TIMEOUT_MS,
     onState: () => undefined,
   })
   try {
-    await once(redis, 'ready', { signal: AbortSignal.timeout(PATIENCE_MS) }).catch(
+    await once(redis, 'ready', { signal: AbortSignal.timeout(TIMEOUT_MS) }).catch(
       (error: Error) => {
         const reason = error.name === 'AbortError' ? '' : `: ${explainRedisError(error).message}`
         throw new ConfigurationError(`REDIS_URL: Redis does not answer${reason}`)
