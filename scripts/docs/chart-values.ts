@@ -1,20 +1,21 @@
-/** A value that may be given to the chart, or a group of them. */
+/** A value of the chart, or a group of values. */
 export interface ChartValue {
-  /** `api.autoscaling.enabled`. */
+  /** For example `api.autoscaling.enabled`. */
   readonly path: string
-  /** As it stands in the file; a group has none. */
+  /** The text in the file; empty for a group. */
   readonly default: string
-  /** The comment right above it, as deep as itself. */
+  /** The comment directly above it, with the same indentation. */
   readonly about: string
 }
 
 const BEGIN = '<!-- values: made by `npm run docs` from values.yaml -->'
 const END = '<!-- end of values -->'
 
-/** A chart's README with its table of values as `values.yaml` has them. */
+/** Returns the README of a chart with the table of values from `values.yaml`. */
 export function describeChartValues(readme: string, valuesYaml: string): string {
   const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)]
-  if (begin < 0 || end < begin) throw new Error(`the README lacks ${BEGIN} and ${END}`)
+  if (begin < 0 || end < begin)
+    throw new Error(`helm/README.md lacks the markers ${BEGIN} and ${END}`)
   const rows = readChartValues(valuesYaml)
     .filter((value) => value.default !== '' || value.about !== '')
     .map(({ path, default: text, about }) => [code(path), code(text), about].join(' | '))
@@ -22,17 +23,17 @@ export function describeChartValues(readme: string, valuesYaml: string): string 
   return `${readme.slice(0, begin + BEGIN.length)}\n\n${table.join('\n')}\n\n${readme.slice(end)}`
 }
 
-/** Every value of a `values.yaml` in which each stands on a line of its own. */
+/** Returns every value of a `values.yaml` that has one value per line. */
 export function readChartValues(valuesYaml: string): ChartValue[] {
   const values: ChartValue[] = []
   const parents: string[] = []
   let comment: { readonly depth: number; readonly lines: string[] } = { depth: 0, lines: [] }
   for (const line of valuesYaml.split('\n')) {
     const depth = (line.length - line.trimStart().length) / 2
-    const [, said] = /^ *# ?(.*)$/.exec(line) ?? []
-    if (said !== undefined) {
+    const [, commentText] = /^ *# ?(.*)$/.exec(line) ?? []
+    if (commentText !== undefined) {
       if (comment.depth !== depth) comment = { depth, lines: [] }
-      comment.lines.push(said)
+      comment.lines.push(commentText)
       continue
     }
     const [, name, text = ''] = /^ *(\w+):(?: (.*))?$/.exec(line) ?? []

@@ -3,7 +3,7 @@ import { apiSettings } from '../../api/config.ts'
 import { invalidatorSettings } from '../../invalidator/config.ts'
 import { SECRETS } from '../../shared/secret-files.ts'
 
-/** The page of all environment variables, from the schemas that parse them. */
+/** Returns the page of all environment variables, generated from the schemas that parse them. */
 export function describeConfiguration(resourceNames: readonly string[]): string {
   const services = {
     API: apiSettings(resourceNames).shape,
@@ -14,7 +14,7 @@ export function describeConfiguration(resourceNames: readonly string[]): string 
     const found = Object.entries<Readonly<Record<string, z.ZodType>>>(services).flatMap(
       ([service, shape]) => (shape[name] ? [{ service, schema: shape[name] }] : []),
     )
-    // A variable without a description is only read to be rejected.
+    // Variables without a description exist only to be rejected.
     const about = found[0]?.schema.meta()?.description
     if (about === undefined) return []
     const defaults = found.map(({ schema }) => defaultOf(schema))
