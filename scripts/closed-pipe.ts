@@ -1,7 +1,7 @@
 /**
- * Ends the output of a program whose reader has gone, as with `| head`, without a stack trace. What
- * runs until it is asked to stop hears SIGPIPE, which Node itself ignores; everything else goes on
- * to its end, so that its exit code still says what it found.
+ * Prevents a stack trace when the reader of the output exits, as with `| head`. Commands that run
+ * until a signal receive SIGPIPE, which Node itself ignores. Other commands run to their end, so
+ * that their exit code stays meaningful.
  */
 export function ignoreClosedPipe(): void {
   for (const stream of [process.stdout, process.stderr]) {

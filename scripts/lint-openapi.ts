@@ -4,13 +4,13 @@ import parsers from '@stoplight/spectral-parsers'
 import rulesets from '@stoplight/spectral-rulesets'
 import { readOpenApiDocument } from './openapi.ts'
 
-/** Findings that follow from the paths of existing clients and monitors, which stay. */
+/** Findings that are accepted, because existing clients and monitors use these paths. */
 const ACCEPTED: readonly (readonly [rule: RegExp, location: RegExp])[] = [
-  // Ids are digits, and words come first: `users/staffprofiles/1` is no user's `pi`.
+  // Ids are digits, and fixed segments match first, so the paths are not ambiguous.
   [/no-ambiguous-paths$/, /^#\/paths\/~1api~1v1~1(?:users|projects)~1/],
-  // Monitors ask for `/health/`.
+  // Monitors request `/health/`.
   [/trailing-slash$/, /^#\/paths\/~1health~1$/],
-  // Nothing in a probe can be wrong.
+  // Probes have no parameters that could be invalid.
   [/operation-4xx-response$/, /^#\/paths\/~1(?:livez|readyz|health~1)\/get/],
 ]
 

@@ -1,6 +1,6 @@
-/** A connection string as it may be shown: without its passwords. */
+/** Returns a connection string with its passwords masked. */
 export function maskUrl(url: string): string {
-  // Several hosts, as sentinels have, are no URL by the standard.
+  // Sentinel addresses with several hosts are not valid URLs.
   if (/^rediss?-sentinel:/.test(url)) {
     return url
       .replace(/^([^:]+:\/\/[^:@/]*):[^@/]*@/, '$1:***@')
@@ -9,7 +9,7 @@ export function maskUrl(url: string): string {
   if (!URL.canParse(url)) return '***'
   const shown = new URL(url)
   if (shown.password) shown.password = '***'
-  // libpq and ioredis read one from the query too.
+  // libpq and ioredis also read a password from the query.
   if (shown.searchParams.has('password')) shown.searchParams.set('password', '***')
   return shown.href
 }

@@ -14,14 +14,14 @@ import { listen } from '../shared/server.ts'
 
 const DATABASE_URL = 'postgres://127.0.0.1/none'
 
-/** The OpenAPI document as a client gets it. It needs neither Postgres nor Redis. */
+/** Returns the OpenAPI document as clients receive it. Needs neither Postgres nor Redis. */
 export async function readOpenApiDocument(): Promise<string> {
   const { http } = parseConfig(apiConfig([]), {
     DATABASE_URL,
     CACHE_ENABLED: 'false',
     SESSION_SECRETS: 'a secret that signs nothing at all',
   })
-  // It connects at the first query, of which there is none.
+  // The pool connects at its first query, and this script runs no query.
   const db = openDatabase({ url: DATABASE_URL, poolSize: 1, applicationName: 'spms-openapi' })
   const reader = createReader({
     store: null,

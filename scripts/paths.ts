@@ -1,8 +1,8 @@
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The folder of the checkout. */
+/** The root folder of the repository. */
 export const root = resolve(fileURLToPath(import.meta.url), '../..')
 
-/** The git-ignored folder that holds everything the commands make, so that one command removes it. */
+/** Git-ignored folder for all files that the commands create. `npm run clean` removes it. */
 export const stateDir = join(root, '.spms')

@@ -17,15 +17,15 @@ const isCached = ({ headers }: Response) => !headers.get('cache-status')?.includ
 
 ignoreClosedPipe()
 
-/** Resolves when we are asked to stop. Again is not more: a terminal and npm both pass a Ctrl-C on. */
-const asked = new Promise<void>((resolve) => {
+/** Resolves at the first stop signal. Later ones are ignored, because terminal and npm both forward a Ctrl-C. */
+const stopRequested = new Promise<void>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGPIPE'])
     process.on(signal, () => resolve())
   if (process.env.npm_lifecycle_event !== undefined) onParentExit(resolve)
 })
 
 try {
-  await Promise.race([runUntilServiceEnds(), asked])
+  await Promise.race([runUntilServiceEnds(), stopRequested])
   print('stopping')
 } catch (error) {
   process.exitCode = 1
@@ -37,7 +37,7 @@ for (const stop of stops.toReversed()) {
     console.error(error)
   })
 }
-// What was still being started ends with us.
+// Ends startup work that is still pending.
 process.exit()
 
 async function runUntilServiceEnds(): Promise<never> {
@@ -51,7 +51,7 @@ async function runUntilServiceEnds(): Promise<never> {
   const redisUrl = config.redisUrl ?? made?.redisUrl
   const services = await startServices(config, {
     ...process.env,
-    // Our own output may be a terminal; theirs is a pipe.
+    // The services write to a pipe, even if this process writes to a terminal.
     LOG_FORMAT: process.env.LOG_FORMAT ?? 'text',
     DATABASE_URL: databaseUrl,
     ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
@@ -74,13 +74,13 @@ async function runUntilServiceEnds(): Promise<never> {
   return ended
 }
 
-/** A started api may not have met its Redis yet; the first command to try should show the cache. */
+/** Waits until the API uses Redis. It may be ready earlier, and the first example command should show a cached response. */
 function untilCached(api: string): Promise<void> {
-  const patience = AbortSignal.timeout(UNTIL_CACHED_MS)
-  return untilReady(`${api}/api/v1/users/staffprofiles`, patience, isCached)
+  const timeout = AbortSignal.timeout(UNTIL_CACHED_MS)
+  return untilReady(`${api}/api/v1/users/staffprofiles`, timeout, isCached)
 }
 
-/** Without a Redis there is nothing to invalidate. */
+/** Starts the API, and the invalidator if there is a Redis. */
 async function startServices(config: StartConfig, env: NodeJS.ProcessEnv): Promise<Service[]> {
   const services: Service[] = []
   onStop(() => Promise.all(services.map((service) => service.stop())))

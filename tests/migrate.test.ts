@@ -5,7 +5,7 @@ import { migrate } from '../db/migrate.ts'
 import { createEmptyDatabase, createTestDatabase } from './support/database.ts'
 
 describe('migrate', () => {
-  it('builds the tables once, and has nothing to do the second time', async () => {
+  it('creates the tables once, and applies nothing the second time', async () => {
     await using database = await createEmptyDatabase()
     expect(await migrate(database.url)).to.include('0001_accounts')
     expect(await migrate(database.url)).to.be.empty
@@ -19,7 +19,7 @@ describe('migrate', () => {
     expect(new Set(names).size).to.equal(names.length)
   })
 
-  it('refuses a database whose tables it did not make, and leaves no trace in it', async () => {
+  it('rejects a database with tables that it did not create, and changes nothing in it', async () => {
     await using database = await createTestDatabase({ madeByDjango: true })
     const before = await tablesOf(database.url)
     const error = await migrate(database.url).catch((reason: unknown) => reason)
@@ -28,7 +28,7 @@ describe('migrate', () => {
     expect(await tablesOf(database.url)).to.deep.equal(before)
   })
 
-  it('keeps its books in two tables of the public schema', async () => {
+  it('records migrations in two tables of the public schema', async () => {
     await using database = await createEmptyDatabase()
     await migrate(database.url)
     const tables = await tablesOf(database.url)
@@ -38,7 +38,7 @@ describe('migrate', () => {
     ])
   })
 
-  it('makes every foreign key wait for the commit, and every referencing column an index', async () => {
+  it('defers every foreign key to the commit, and indexes every referencing column', async () => {
     await using database = await createTestDatabase()
     const eager = await query(
       database.url,

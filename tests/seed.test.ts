@@ -11,7 +11,7 @@ describe('seed', () => {
   })
   after(() => seeded[Symbol.asyncDispose]())
 
-  it('makes as much of everything as a real SPMS holds', async () => {
+  it('creates as many rows as a real SPMS has', async () => {
     expect(await seed(seeded.url)).to.deep.include({
       users: 1_200,
       alreadyThere: true,
@@ -46,7 +46,7 @@ describe('seed', () => {
     })
   })
 
-  it('gives one member of staff sixty projects and half of them fewer than ten', async () => {
+  it('assigns sixty projects to one member of staff, and fewer than ten to half of them', async () => {
     const [spread] = await seeded.query(`
       select max(n)::int, min(n)::int, percentile_disc(0.5) within group (order by n)::int as median
       from (
@@ -58,7 +58,7 @@ describe('seed', () => {
     expect(spread?.['median']).to.be.below(10)
   })
 
-  it('writes texts of the lengths that people write', async () => {
+  it('writes texts of realistic lengths', async () => {
     const [lengths] = await seeded.query(`
       select
         percentile_disc(0.5) within group (order by length(about)) filter (where about <> '')
@@ -74,7 +74,7 @@ describe('seed', () => {
     expect(lengths?.['expertise_median']).to.be.closeTo(219, 30)
   })
 
-  it('lets caretakers end long ago, in decades or never, and covers one through another', async () => {
+  it('creates chains of caretakers that have ended, end in decades, or never end', async () => {
     const [facts] = await seeded.query(`
       with recursive chain as (
         select caretaker_id, 1 as length from caretakers_caretaker where end_date is null
@@ -99,7 +99,7 @@ describe('seed', () => {
     })
   })
 
-  it('names an example that everybody may see', async () => {
+  it('returns a public profile as the example', async () => {
     const { exampleProfileId } = await seed(seeded.url)
     const [profile] = await seeded.query(
       `select p.is_hidden, u.is_active, u.is_staff, length(p.expertise) > 0 as has_expertise
@@ -114,7 +114,7 @@ describe('seed', () => {
     })
   })
 
-  it('names a log-in whose password is the one that is stored', async () => {
+  it('returns a log-in that matches the stored password', async () => {
     const { login } = await seed(seeded.url)
     const [user] = await seeded.query(
       'select password, is_superuser from users_user where username = $1',
@@ -128,12 +128,12 @@ describe('seed', () => {
     expect(user).to.have.property('is_superuser', true)
   })
 
-  it('makes the same rows in every database, one without defaults included', async () => {
+  it('creates the same rows in every database, with or without column defaults', async () => {
     await using djangos = await openSeeded({ madeByDjango: true })
     expect(await digest(djangos)).to.deep.equal(await digest(seeded))
   })
 
-  it('changes nothing the second time, also when what it made was edited', async () => {
+  it('changes nothing on a second run, even if its rows were edited', async () => {
     await using world = await openSeeded()
     await world.query(`update users_publicstaffprofile set expertise = 'changed' where id = 1`)
     const before = await digest(world)
@@ -141,14 +141,14 @@ describe('seed', () => {
     expect(await digest(world)).to.deep.equal(before)
   })
 
-  it('runs once when two are started together', async () => {
+  it('seeds once if two processes start together', async () => {
     await using database = await createTestDatabase()
     const runs = await Promise.all([0, 1].map(() => seed(database.url, { scale: 0.05 })))
     expect(runs.map(({ alreadyThere }) => alreadyThere)).to.have.members([true, false])
     expect(new Set(runs.map(({ users }) => users))).to.deep.equal(new Set([60]))
   })
 
-  it('leaves the next id of every table free', async () => {
+  it('advances the id sequences past its rows', async () => {
     await using world = await openSeeded()
     const [branch] = await world.query(
       `insert into agencies_branch (name) values ('New branch') returning id`,
@@ -156,14 +156,14 @@ describe('seed', () => {
     expect(branch).to.deep.equal({ id: '61' })
   })
 
-  it('refuses a database with users that it did not make', async () => {
+  it('rejects a database with users that it did not create', async () => {
     await using database = await createTestDatabase()
     await using world = await open(database.url)
-    await world.query(`insert into users_user (password, username) values ('!', 'somebody')`)
+    await world.query(`insert into users_user (password, username) values ('!', 'other')`)
     const error = await seed(database.url).catch((reason: unknown) => reason)
     expect(error).to.have.property('name', 'ConfigurationError')
     const users = await world.query('select username from users_user')
-    expect(users).to.deep.equal([{ username: 'somebody' }])
+    expect(users).to.deep.equal([{ username: 'other' }])
   })
 })
 
@@ -194,7 +194,7 @@ async function open(url: string): Promise<World> {
   }
 }
 
-/** A hash of the rows of each table. */
+/** Returns a hash of the rows of each table. */
 async function digest(world: World): Promise<Record<string, unknown>> {
   const tables = await world.query(`
     select tablename as name from pg_tables

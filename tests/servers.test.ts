@@ -15,11 +15,11 @@ describe('servers', function () {
   this.timeout(60_000)
 
   let folder: string
-  let said: string[]
-  const print = (line: string) => void said.push(line)
+  let printed: string[]
+  const print = (line: string) => void printed.push(line)
 
   beforeEach(async () => {
-    said = []
+    printed = []
     folder = await mkdtemp(join(tmpdir(), 'spms-servers-'))
   })
 
@@ -28,7 +28,7 @@ describe('servers', function () {
     await rm(folder, { recursive: true, force: true })
   })
 
-  it('keeps data where its user can, when root closed the folders above', async function () {
+  it('stores data outside the state folder if the server user cannot enter it', async function () {
     if (process.getuid?.() !== 0) this.skip()
     await chmod(folder, 0o700)
     const stateDir = join(folder, '.spms')
@@ -38,11 +38,11 @@ describe('servers', function () {
       expect(postgres.dataDir).to.match(/^\/var\/lib\/spms-/)
       await postgres.stop()
     }
-    expect(said).to.have.length(1)
-    expect(said[0]).to.include('keep their files in /var/lib/spms-')
+    expect(printed).to.have.length(1)
+    expect(printed[0]).to.include('store their files in /var/lib/spms-')
   })
 
-  it('makes the library links that npm ci --ignore-scripts leaves out', async () => {
+  it('creates the library links that npm ci --ignore-scripts omits', async () => {
     const user = await findServerUser()
     await chmod(folder, 0o755)
     const whole = await findPostgresBinaries(folder, user, print)
@@ -55,10 +55,10 @@ describe('servers', function () {
     expect(postgres).to.equal(join(broken, 'native/bin/postgres'))
     expect(await versionOf(postgres)).to.match(/^postgres \(PostgreSQL\)/)
     expect(await versionOf(initdb)).to.match(/^initdb \(PostgreSQL\)/)
-    expect(said).to.deep.equal([])
+    expect(printed).to.deep.equal([])
   })
 
-  it('unpacks the distribution’s Redis where none is on PATH, once', async function () {
+  it('unpacks the distribution’s Redis once if none is on PATH', async function () {
     const tools = ['apt-get', 'dpkg-deb']
     if (!tools.every((tool) => findProgram([tool], process.env.PATH))) this.skip()
     const stateDir = join(folder, '.spms')
@@ -70,8 +70,8 @@ describe('servers', function () {
       client.disconnect()
       await redis.stop()
     }
-    expect(said).to.have.length(1)
-    expect(said[0]).to.include('not installed')
+    expect(printed).to.have.length(1)
+    expect(printed[0]).to.include('not installed')
   })
 })
 

@@ -37,7 +37,7 @@ describe('npm start', function () {
     await checkout[Symbol.asyncDispose]()
   })
 
-  it('prints three commands that show a miss, a hit, one row changed, and the new value', async () => {
+  it('prints three commands that show a miss and a hit, a change, and the new value', async () => {
     const [look = '', change = '', lookAgain = ''] = printedCommands()
     expect(lines(await shell(look))).to.satisfy(missThenHit)
     expect(await shell(change)).to.equal('UPDATE 1\n')
@@ -62,11 +62,11 @@ describe('npm start', function () {
       while (!(await read()).includes(value)) await sleep(1)
       tookMs.push(performance.now() - committed)
     }
-    // Other tests share the processors, and delay most rounds; the bench measures the usual time.
+    // Other tests share the CPU and delay most rounds, so the fastest round counts.
     expect(Math.min(...tookMs), tookMs.join()).to.be.below(50)
   })
 
-  it('prints a log-in that works', async () => {
+  it('prints a log-in that the API accepts', async () => {
     const [, username, password] = /Log-in +(\S+) with password (\S+),/.exec(running.output()) ?? []
     const response = await fetch(`http://127.0.0.1:${port}/api/v1/users/log-in`, {
       method: 'POST',
@@ -77,7 +77,7 @@ describe('npm start', function () {
     expect(await response.json()).to.have.property('ok')
   })
 
-  it('is found by the other commands', async () => {
+  it('lets the other commands find its servers', async () => {
     expect(await shell('npm run --silent spms -- migrate')).to.equal('nothing to do\n')
     expect(await shell('npm run --silent spms -- sql "select 1 as one, null as two"')).to.equal(
       ' one | two\n-----+-----\n 1   |\n(1 row)\n',
@@ -88,7 +88,7 @@ describe('npm start', function () {
   it('refuses to run twice in one folder', async () => {
     const second = npmStart(checkout.dir, { PORT: `${await findFreePort()}` })
     expect(await second.ended).to.equal(1)
-    expect(second.output()).to.include('is running here already')
+    expect(second.output()).to.include('is already running in this folder')
   })
 
   it('stops everything on Ctrl-C, the services before their servers', async () => {
@@ -100,7 +100,7 @@ describe('npm start', function () {
     expect(running.output()).not.to.include('ECONNREFUSED')
   })
 
-  it('starts again in seconds, and leaves nothing behind when it is killed', async () => {
+  it('starts again in seconds, and leaves no process when it is killed', async () => {
     const began = Date.now()
     running = npmStart(checkout.dir, { PORT: port })
     await running.untilPrinted(READY)
@@ -113,7 +113,7 @@ describe('npm start', function () {
     expect(await survivors(pids)).to.deep.equal([])
   })
 
-  it('starts after it was killed, and is stopped and removed by npm run clean', async () => {
+  it('starts after it was killed, and npm run clean stops it and removes its files', async () => {
     running = npmStart(checkout.dir, { PORT: port })
     await running.untilPrinted(READY)
     const pids = await running.processes()
@@ -123,7 +123,7 @@ describe('npm start', function () {
     expect(await exists(join(checkout.dir, '.spms'))).to.equal(false)
   })
 
-  it('says that its port is taken before it starts anything', async () => {
+  it('reports that its port is taken before it starts anything', async () => {
     const taken = createServer().listen(Number(port), '127.0.0.1')
     await once(taken, 'listening')
     running = npmStart(checkout.dir, { PORT: port })
@@ -133,26 +133,26 @@ describe('npm start', function () {
     expect(await exists(join(checkout.dir, '.spms'))).to.equal(false)
   })
 
-  it('names the command that a given database needs, and shows no password', async () => {
+  it('names the command that the database of DATABASE_URL needs, and masks passwords', async () => {
     const { TEST_DATABASE_URL = '', TEST_REDIS_URL } = process.env
     await using server = await connect(TEST_DATABASE_URL)
     const name = `start_test_${process.pid}`
     await server.client.query(`create database ${name}`)
     const url = Object.assign(new URL(TEST_DATABASE_URL), { pathname: name }).href
-    const given = { DATABASE_URL: url, REDIS_URL: TEST_REDIS_URL, PORT: port }
+    const configured = { DATABASE_URL: url, REDIS_URL: TEST_REDIS_URL, PORT: port }
     try {
-      const empty = npmStart(checkout.dir, given)
+      const empty = npmStart(checkout.dir, configured)
       expect(await empty.ended).to.equal(1)
       expect(empty.output()).to.include('npm run spms -- migrate')
       expect(empty.output()).to.include(':***@')
 
-      await shell('npm run --silent spms -- migrate', given)
-      const unwatched = npmStart(checkout.dir, given)
+      await shell('npm run --silent spms -- migrate', configured)
+      const unwatched = npmStart(checkout.dir, configured)
       expect(await unwatched.ended).to.equal(1)
       expect(unwatched.output()).to.include('npm run spms -- install')
 
-      await shell('npm run --silent spms -- install', given)
-      running = npmStart(checkout.dir, { ...given, SESSION_SECRETS: 's'.repeat(32) })
+      await shell('npm run --silent spms -- install', configured)
+      running = npmStart(checkout.dir, { ...configured, SESSION_SECRETS: 's'.repeat(32) })
       await running.untilPrinted('SPMS is running')
       expect(running.output()).not.to.include(new URL(url).password)
       running.interrupt()
@@ -163,7 +163,7 @@ describe('npm start', function () {
     }
   })
 
-  it('needs to be told of a Redis for a given database', async () => {
+  it('requires REDIS_URL with DATABASE_URL', async () => {
     running = npmStart(checkout.dir, { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' })
     expect(await running.ended).to.equal(1)
     expect(running.output()).to.include('REDIS_URL')
@@ -181,7 +181,7 @@ describe('npm start', function () {
     return state
   }
 
-  /** As a person would: in the folder, by the shell, until it has ended well. */
+  /** Runs a shell command in the checkout and returns its output. Rejects if it fails. */
   function shell(command: string, env: NodeJS.ProcessEnv = {}): Promise<string> {
     return new Promise((resolve, reject) => {
       const options = { cwd: checkout.dir, env: { ...plainEnv(), ...env } }
@@ -198,7 +198,7 @@ const lines = (text: string) => text.split('\n').filter((line) => /^cache-status
 const missThenHit = ([first = '', second = '', ...more]: string[]) =>
   more.length === 0 && first.includes('fwd=miss') && second.includes('spms; hit')
 
-/** Those that are alive after the time in which all should have ended. */
+/** Returns the processes that are still alive after the time in which all should have ended. */
 async function survivors(pids: readonly number[]): Promise<number[]> {
   const until = Date.now() + GONE_MS
   for (;;) {
@@ -211,7 +211,7 @@ async function survivors(pids: readonly number[]): Promise<number[]> {
 
 async function connect(url: string | undefined) {
   const client = new Client({ connectionString: url })
-  // Its server may be stopped first.
+  // The server may stop before the client.
   client.on('error', () => {})
   await client.connect()
   return { client, [Symbol.asyncDispose]: () => client.end() }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs once, when Postgres has made its data: the roles of docs/dba.md, none of them a superuser. On a database of
-# our own the owner of the event log owns the tables too.
+# Creates the roles of docs/dba.md; none of them is a superuser. Postgres runs this script once, when it initialises
+# its data. In this set-up the owner of the event log also owns the tables.
 set -eu
 
 password() { cat "/run/secrets/spms/$1_password"; }

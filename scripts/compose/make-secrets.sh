@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the secrets of docker-compose.yml, once. Each role has a volume of its own below /secrets, so that a
-# container reads no secret but its own. An existing secret stays: delete the volumes to replace all of them.
+# Creates the secrets of docker-compose.yml. Each role has its own volume below /secrets, so that a container can
+# read only its own secrets. Existing secrets are kept; to replace all of them, delete the volumes.
 set -eu
 directory=${SECRETS_DIRECTORY:-/secrets}
 

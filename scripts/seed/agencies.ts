@@ -6,7 +6,7 @@ import type { Rows } from './rows.ts'
 import type { Size } from './size.ts'
 import { stamps } from './time.ts'
 
-/** Where people and projects can belong: ids, and the names that other rows repeat. */
+/** Ids of the agencies' rows that people and projects refer to, and names that other rows copy. */
 export interface Agencies {
   readonly agency: number
   readonly branches: readonly number[]
@@ -18,7 +18,7 @@ export interface Agencies {
 const EMAILS_OF_A_DIVISION = 5
 const SERVICES = 12
 
-/** Agencies with everything inside them. */
+/** Adds agencies with their branches, divisions, business areas, services and affiliations. */
 export function addAgencies(rows: Rows, size: Size, { staff }: People): Agencies {
   const random = createRandom('agencies')
   const faker = createFaker(random)
@@ -78,7 +78,7 @@ export function addAgencies(rows: Rows, size: Size, { staff }: People): Agencies
   })
 
   const businessAreas = times(size.businessAreas, (n) => {
-    // The members of this one act for the directorate.
+    // Members of the business area "Directorate" have the rights of the directorate.
     const name = n === 1 ? 'Directorate' : `${capitalise(random.pick(KEYWORDS))} ${n}`
     const businessArea = rows.add('agencies_businessarea', {
       ...stamps(random),

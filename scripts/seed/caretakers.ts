@@ -6,7 +6,7 @@ import type { Size } from './size.ts'
 import { moment, stamps } from './time.ts'
 
 const GROUP = 4
-// Whom does whom cover, within four people: in a row, in a circle, in pairs, one by three.
+// Pairs of user and caretaker within four people: a chain, a circle, two pairs, three caretakers of one user.
 const PATTERNS = [
   [
     [0, 1],
@@ -29,7 +29,7 @@ const PATTERNS = [
   ],
 ] as const
 
-/** Who acts for whom. Nothing ends soon: it ended, ends in decades, or never ends. */
+/** Adds caretakers. Each one has ended, ends in decades, or never ends, so that the data does not age. */
 export function addCaretakers(rows: Rows, size: Size, { staff }: People): void {
   const random = createRandom('caretakers')
   const people = random.sample(staff, staff.length)
@@ -39,7 +39,7 @@ export function addCaretakers(rows: Rows, size: Size, { staff }: People): void {
     for (const [covered, covering] of pattern.slice(0, left)) {
       const [user, caretaker] = [members[covered], members[covering]]
       if (user === undefined || caretaker === undefined) return
-      // The first of each pattern is whole.
+      // The first group of each pattern is complete.
       const isExpired = group >= PATTERNS.length && random.chance(0.4)
       rows.add('caretakers_caretaker', {
         ...stamps(random, 1_200),

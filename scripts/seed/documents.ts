@@ -14,7 +14,7 @@ interface Document {
 
 const STATUSES = ['approved', 'inapproval', 'inreview', 'new', 'revising'] as const
 
-/** Annual reports, and the documents of projects, each with the row that holds its text. */
+/** Adds annual reports, and the documents of projects with their texts. */
 export function addDocuments(
   rows: Rows,
   size: Size,
@@ -53,7 +53,7 @@ export function addDocuments(
   }
 }
 
-/** Concept, plan and closure come first; as many reports as then fit. In the order of projects. */
+/** Returns concepts, plans and closures, and as many reports as the size allows, ordered by project. */
 function plan(random: Random, size: Size, projects: readonly Project[]): Document[] {
   const basics: Document[] = []
   const reports: Document[] = []
@@ -184,7 +184,7 @@ function addComments(rows: Rows, random: Random, staff: readonly number[], docum
   }
 }
 
-/** The annual report of each year, by year. */
+/** Adds an annual report for each year, and returns their ids by year. */
 function addAnnualReports(rows: Rows, staff: readonly number[]): ReadonlyMap<number, number> {
   const random = createRandom('annual reports')
   const reports = new Map<number, number>()

@@ -1,7 +1,7 @@
 import { base, en, en_AU, Faker } from '@faker-js/faker'
 import type { Random } from './random.ts'
 
-/** Australian names and places, drawn from our own chance. */
+/** Returns a generator of Australian names and places that draws from `random`. */
 export const createFaker = (random: Random): Faker =>
   new Faker({
     locale: [en_AU, en, base],

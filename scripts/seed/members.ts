@@ -8,7 +8,7 @@ import { stamps } from './time.ts'
 const STAFF_ROLES = ['technical', 'research', 'consulted', 'group'] as const
 const OUTSIDER_ROLES = ['externalcol', 'externalpeer', 'academicsuper', 'consulted'] as const
 
-/** Who does what on a project. A member of staff leads, where the team has one. */
+/** Adds the members of projects. A member of staff leads, if the team has one. */
 export function addMembers(rows: Rows, { staff }: People, projects: readonly Project[]): void {
   const random = createRandom('members')
   const insiders = new Set(staff)
@@ -27,7 +27,7 @@ export function addMembers(rows: Rows, { staff }: People, projects: readonly Pro
         is_leader: isLeader,
         role: isLeader ? 'supervising' : otherRole,
         time_allocation: random.chance(0.9) ? random.int(0, 10) / 10 : null,
-        // Some were never put in order.
+        // 100 is the position of members that were never ordered.
         position: isLeader ? 1 : random.chance(0.8) ? i + 2 : 100,
         short_code: random.chance(0.2) ? String(random.int(1_000, 9_999)) : null,
         comments: random.chance(0.1) ? words(random, 100) : null,

@@ -5,19 +5,19 @@ import type { Rows } from './rows.ts'
 import type { Size } from './size.ts'
 import { moment } from './time.ts'
 
-/** Whom a seed's rows can point at: ids of users. */
+/** Ids of users that other rows of the seed refer to. */
 export interface People {
   /** The superuser `admin` first. */
   readonly staff: readonly number[]
   readonly others: readonly number[]
 }
 
-/** Opens every account of the seed. For development only. */
+/** The password of every account of the seed. For development only. */
 export const DEVELOPMENT_PASSWORD = 'spms'
 /** The only superuser. */
 export const ADMIN_USERNAME = 'admin'
 
-// Names that ordering, JSON and HTML have to get right.
+// Names that test ordering, JSON and HTML.
 const UNUSUAL_NAMES = [
   ['Zoë', 'O’Brien'],
   ['Søren', 'Ångström'],
@@ -29,7 +29,7 @@ const UNUSUAL_NAMES = [
 
 const GROUPS = ['Executive', 'Animal ethics']
 
-/** Users, their groups, and nothing that hangs on them. */
+/** Adds users and their groups. */
 export function addPeople(rows: Rows, size: Size): People {
   const random = createRandom('people')
   const faker = createFaker(random)
@@ -40,7 +40,7 @@ export function addPeople(rows: Rows, size: Size): People {
     const unusual = n % 40 === 0 ? random.pick(UNUSUAL_NAMES) : undefined
     const first = isAdmin ? 'Ada' : (unusual?.[0] ?? faker.person.firstName())
     const last = isAdmin ? 'Minister' : (unusual?.[1] ?? faker.person.lastName())
-    // A few came from an import that knew an e-mail address and nothing else.
+    // A few have only an e-mail address, as if imported.
     const isNameless = !isStaff && random.chance(0.02)
     const alias = !isAdmin && random.chance(0.1) ? faker.person.firstName() : undefined
     const [given, family] = [slug(first), slug(last)]
@@ -49,7 +49,7 @@ export function addPeople(rows: Rows, size: Size): People {
       last_login: random.chance(0.6) ? moment(random, 400, 0) : null,
       is_superuser: isAdmin,
       is_staff: isStaff,
-      // Whose profile is shown as the example, and who logs in, must be able to.
+      // The administrator and the owner of the example profile must be active.
       is_active: n <= 2 || !random.chance(isStaff ? 0.04 : 0.1),
       date_joined: moment(random, 2500, 100),
       username: isAdmin ? ADMIN_USERNAME : `${given.charAt(0)}${family}${n}`,
@@ -93,7 +93,7 @@ function addGroups(rows: Rows, users: readonly number[]): void {
   }
 }
 
-/** As Django stores it, but with few rounds and one salt for all: quick, and equal every time. */
+/** Hashes as Django does, but with few rounds and one salt, which is fast and deterministic. */
 function hashPassword(password: string): string {
   const rounds = 1_000
   const salt = 'spmsdevelopment'

@@ -10,18 +10,19 @@ import { TITLES } from './work.ts'
 
 const DEGREES = ['BSc', 'BSc (Hons)', 'MSc', 'PhD', 'Grad. Dip. Environmental Science']
 
-/** Public profiles with their keywords and careers. Half of them say nothing about the person. */
+/** Adds public profiles with their keywords and careers. Half of them have no text about the person. */
 export function addProfiles(rows: Rows, size: Size, { staff, others }: People): void {
   const random = createRandom('profiles')
   const faker = createFaker(random)
   const tags = KEYWORDS.flatMap((word) => [word, `applied ${word}`, `${word} in WA`]).map((name) =>
     rows.add('users_keywordtag', { name }),
   )
-  // The first profile is the example of the README: of the first colleague of the administrator,
-  // who has none. Of the last ones, the people are no longer staff.
+  // The first profile is the example of the README. The administrator has no profile. The owners of
+  // the last profiles are no longer staff.
   const outsiders = Math.floor(size.profiles / 100)
   const [example, ...colleagues] = staff.slice(1)
-  if (example === undefined) throw new Error('a seed needs two members of staff')
+  if (example === undefined)
+    throw new Error('the scale is too small: the seed needs two members of staff')
   const owners = [
     example,
     ...random.sample(colleagues, size.profiles - outsiders - 1),
@@ -73,7 +74,7 @@ function addCareer(rows: Rows, random: Random, faker: Faker, profile: number): v
       institution: `University of ${faker.location.city()}`,
       location: random.chance(0.9) ? `${faker.location.city()}, Australia` : '',
     })
-    // Some finish two degrees, or start two jobs, in one year.
+    // Some people finish two degrees, or start two jobs, in one year.
     year += random.int(0, 4)
   }
   for (let left = random.int(0, 5); left > 0; left--) {

@@ -5,7 +5,7 @@ import { createRandom, type Random } from './random.ts'
 import type { Rows } from './rows.ts'
 import { calendarDate, FIRST_YEAR, stamps, THIS_YEAR } from './time.ts'
 
-/** What documents, members and tasks need to know of a project. */
+/** The properties of a project that documents, members and tasks depend on. */
 export interface Project {
   readonly id: number
   readonly kind: Kind
@@ -18,14 +18,14 @@ export interface Project {
 
 type Kind = (typeof KINDS)[number]
 
-// By how common they are; the first ones are picked more often.
+// Ordered by frequency: the first ones are picked more often.
 const KINDS = ['science', 'student', 'external', 'core_function'] as const
 const OPEN = ['active', 'updating', 'new', 'pending', 'final_update', 'closure_requested'] as const
 const CLOSED = ['completed', 'completed', 'completed', 'terminated', 'suspended'] as const
 const LEVELS = ['phd', 'msc', 'honours', 'pd', 'undergrad', 'third_year', 'fourth_year'] as const
 const LONGEST_YEARS = 8
 
-/** Projects with what describes them, except people and documents. */
+/** Adds projects with their details, without members and documents. */
 export function addProjects(
   rows: Rows,
   { staff }: People,
@@ -61,7 +61,7 @@ export function addProjects(
       hidden_from_staff_profiles: random.chance(0.06) ? random.sample(team, 1) : [],
     })
     addDetails(rows, random, id, staff, agencies)
-    // A few lack their row of areas, though nearly every program makes one.
+    // A few projects lack their row of areas, which programs normally create.
     if (random.chance(0.99)) {
       rows.add('projects_projectarea', {
         ...stamps(random),
@@ -93,7 +93,7 @@ function addDetails(
   { services }: Agencies,
 ): void {
   const someone = () => (random.chance(0.9) ? random.pick(staff) : null)
-  // Nothing forbids a second row, so a few projects have one.
+  // No constraint forbids a second row, so a few projects have one.
   for (let left = random.chance(0.005) ? 2 : 1; left > 0; left--) {
     rows.add('projects_projectdetail', {
       ...stamps(random),
@@ -142,7 +142,7 @@ function addExternalDetails(
 const namesOf = (affiliations: Agencies['affiliations']) =>
   affiliations.map(({ name }) => name).join('; ')
 
-/** As many areas of each type as the maps of Western Australia have. */
+/** Adds as many areas of each type as Western Australia has. Returns their ids. */
 function addAreas(rows: Rows): number[] {
   const random = createRandom('areas')
   const counts = { dbcaregion: 9, dbcadistrict: 17, ibra: 55, imcra: 60, nrm: 11 }

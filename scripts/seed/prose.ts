@@ -81,7 +81,7 @@ export const KEYWORDS = [...TOPICS, ...METHODS, 'taxonomy', 'botany', 'herpetolo
   (word) => word.toLowerCase(),
 )
 
-/** A plain sentence such as `This work maps fire ecology of karri in the Pilbara with ...`. */
+/** Returns a sentence such as `This work maps fire ecology of karri in the Pilbara with ...`. */
 function sentence(random: Random): string {
   const subject = random.pick(['This work', 'The project', 'Our team', 'A new study'])
   const core = `${random.pick(VERBS)} ${random.pick(TOPICS)} of ${random.pick(SPECIES)}`
@@ -89,7 +89,7 @@ function sentence(random: Random): string {
   return `${subject} ${core} ${where}, ${random.pick(RESULTS)}.`.replace('&', '&amp;')
 }
 
-/** About so many characters of HTML, in paragraphs. */
+/** Returns about `length` characters of HTML, in paragraphs. */
 export function html(random: Random, length: number): string {
   const paragraphs: string[] = []
   let left = length
@@ -102,7 +102,7 @@ export function html(random: Random, length: number): string {
   return paragraphs.join('')
 }
 
-/** At most so many characters: whole sentences if some fit, else the beginning of one. */
+/** Returns at most `length` characters: whole sentences if one fits, otherwise the beginning of one. */
 export function words(random: Random, length: number): string {
   let text = sentence(random)
   if (text.length > length) {
@@ -116,11 +116,11 @@ export function words(random: Random, length: number): string {
   }
 }
 
-/** A project's title, in HTML as the editor leaves it, or plain as imports do. */
+/** Returns the title of a project: HTML as the editor writes it, or plain text as imports write it. */
 export function title(random: Random): string {
   const plain = `${capitalise(random.pick(TOPICS))} of ${random.pick(SPECIES)} in ${random.pick(PLACES)}`
   return random.chance(0.5) ? `<p>${plain}</p>`.replace('&', '&amp;') : plain
 }
 
-/** For what starts a line. */
+/** Returns the text with an upper-case first letter. */
 export const capitalise = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)

@@ -1,23 +1,23 @@
-/** Chance that always falls out the same way: equal names give equal sequences. */
+/** A deterministic random generator: equal names give equal sequences. */
 export interface Random {
-  /** From 0 up to, but not including, 1. */
+  /** Returns a number from 0 up to, but not including, 1. */
   next(): number
-  /** A whole number, both ends included. */
+  /** Returns a whole number, both ends included. */
   int(min: number, max: number): number
   chance(probability: number): boolean
   pick<T>(list: readonly T[]): T
-  /** The first ones of a list are likelier, as in most of life: half of the picks fall on a fifth. */
+  /** Prefers the first members of a list: about half of the picks are from its first fifth. */
   pickSkewed<T>(list: readonly T[]): T
-  /** Different members of a list, in a random order. */
+  /** Returns different members of a list, in random order. */
   sample<T>(list: readonly T[], count: number): T[]
-  /** Log-normal: half are below the median, one in twenty is above `p95`, none is above `max`. */
+  /** Returns a log-normal length with this median and 95th percentile, at most `max`. */
   length(median: number, p95: number, max: number): number
 }
 
 const P95_IN_SIGMAS = 1.645
 const SKEW = 2.3
 
-/** Every part of the seed draws from a sequence of its own, so a change to one moves no other. */
+/** Every part of the seed has its own sequence, so that a change of one part does not affect the others. */
 export function createRandom(name: string): Random {
   const next = mulberry32(hash(name))
   const int = (min: number, max: number) => min + Math.floor(next() * (max - min + 1))

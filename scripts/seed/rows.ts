@@ -12,17 +12,17 @@ type Mandatory<T extends Table> = {
   [C in keyof Values<T>]: null extends Values<T>[C] ? never : C
 }[keyof Values<T>]
 
-/** A row of a table, naming every column that may not be null: Django's tables have no defaults. */
+/** A row with every column that may not be null, because Django's tables have no defaults. */
 export type Row<T extends Table> = Partial<Values<T>> & Required<Pick<Values<T>, Mandatory<T>>>
 
-/** Rows in the making, with the ids they will have. */
+/** Rows to insert, with their future ids. */
 export interface Rows {
-  /** Gives the row the next id of its table. Rows of a table must name the same columns. */
+  /** Adds a row and returns its id, the next of its table. Rows of a table must have the same columns. */
   add<T extends Table>(table: T, row: Row<T>): number
   readonly tables: ReadonlyMap<Table, readonly object[]>
 }
 
-/** An empty database in memory. */
+/** Returns an empty set of rows. */
 export function createRows(): Rows {
   const tables = new Map<Table, object[]>()
   return {

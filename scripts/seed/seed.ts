@@ -15,20 +15,19 @@ import { addTasks } from './tasks.ts'
 import { assembleTeams } from './teams.ts'
 import { addWork } from './work.ts'
 
-/** What may be chosen; everything else is always the same. */
 export interface SeedOptions {
-  /** So many times the ordinary size; 1 unless told otherwise. */
+  /** Multiple of the ordinary size; 1 by default. */
   readonly scale?: number
 }
 
-/** What a caller shows people, so that they can begin. */
+/** Facts about the seeded data that `npm start` prints. */
 export interface SeedSummary {
   readonly users: number
   /** A superuser that can log in. */
   readonly login: { readonly username: string; readonly password: string }
-  /** A profile that everybody may see, of somebody with expertise. */
+  /** A public profile with a text about expertise. */
   readonly exampleProfileId: string
-  /** True when an earlier run had made the data, so this one changed nothing. */
+  /** True if an earlier run has created the data, so that this one changed nothing. */
   readonly alreadyThere: boolean
   /** Rows by table. */
   readonly counts: Readonly<Record<string, number>>
@@ -36,7 +35,7 @@ export interface SeedSummary {
 
 const MARK = 'made by the seed of SPMS'
 const ROWS_PER_STATEMENT = 2_000
-// Stands in where somebody has since hidden or deleted every profile.
+// The example if all profiles have been hidden or deleted since.
 const FIRST_PROFILE = '1'
 const COUNTED = [
   'users_user',
@@ -52,9 +51,8 @@ const COUNTED = [
 ] as const
 
 /**
- * Fills a migrated database with made-up people and projects, always the same ones. Safe to repeat
- * and to run twice at once.
- * @throws ConfigurationError for a database with users that are not the seed's.
+ * Fills a migrated database with deterministic example data. Repeated and concurrent runs are safe.
+ * @throws ConfigurationError if the database has no tables, or users that the seed did not create.
  */
 export async function seed(url: string, options: SeedOptions = {}): Promise<SeedSummary> {
   const db = openDatabase({ url, poolSize: 1, applicationName: 'spms-seed' })
@@ -73,7 +71,7 @@ export async function seed(url: string, options: SeedOptions = {}): Promise<Seed
   }
 }
 
-// The mark is a comment on a table: it needs no table of its own, and goes with dumps and copies.
+// The mark is a comment on a table. It needs no table of its own, and dumps and copies include it.
 async function isSeeded(db: Kysely<Database>): Promise<boolean> {
   const { rows } = await sql<{ mark: string | null }>`
     select obj_description(c.oid, 'pg_class') as mark from pg_class c
@@ -81,12 +79,14 @@ async function isSeeded(db: Kysely<Database>): Promise<boolean> {
   `.execute(db)
   const [table] = rows
   if (table === undefined) {
-    throw new ConfigurationError('This database has no SPMS tables yet. Run `migrate` first.')
+    throw new ConfigurationError(
+      'cannot seed: the database has no SPMS tables; run `npm run spms -- migrate` first',
+    )
   }
   const user = await db.selectFrom('users_user').select('id').limit(1).executeTakeFirst()
   if (user !== undefined && table.mark !== MARK) {
     throw new ConfigurationError(
-      'This database has users that `seed` did not make, so it leaves it alone.',
+      'cannot seed: the database has users that `seed` did not create; use an empty database',
     )
   }
   return user !== undefined
@@ -107,7 +107,7 @@ function makeRows(scale: number): Rows {
   return rows
 }
 
-// Foreign keys wait for the commit, so the order of tables does not matter.
+// Foreign keys are checked at the commit, so the order of tables does not matter.
 async function load(trx: Transaction<Database>, { tables }: Rows): Promise<void> {
   for (const [name, rows] of tables) {
     const table = sql.table(name)

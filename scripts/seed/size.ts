@@ -1,4 +1,4 @@
-/** How much of what a seed makes. */
+/** Numbers of rows that the seed creates. */
 export interface Size {
   readonly users: number
   readonly staff: number
@@ -14,7 +14,7 @@ export interface Size {
   readonly caretakers: number
 }
 
-/** The ordinary size, that of a real SPMS, so many times over. */
+/** Returns the size of a real SPMS, multiplied by `scale`. */
 export function sizeOf(scale: number): Size {
   const times = (count: number) => Math.max(1, Math.round(count * scale))
   return {

@@ -8,7 +8,7 @@ import { moment, stamps } from './time.ts'
 const DONE = ['approved', 'fulfilled', 'cancelled', 'rejected'] as const
 const REQUESTS_PER_KIND = 15
 
-/** What people have asked the administrators for. A project to be deleted has its task pending. */
+/** Adds requests to the administrators. A project with a requested deletion has a pending task. */
 export function addTasks(rows: Rows, { staff }: People, projects: readonly Project[]): void {
   const random = createRandom('tasks')
   const common = () => ({
@@ -17,13 +17,13 @@ export function addTasks(rows: Rows, { staff }: People, projects: readonly Proje
     reason: random.chance(0.8) ? words(random, 100) : null,
     notes: random.chance(0.1) ? words(random, 60) : null,
   })
-  const nobody = { primary_user_id: null, secondary_users: null, end_date: null }
+  const noUsers = { primary_user_id: null, secondary_users: null, end_date: null }
 
   for (const { id, deletionRequested } of projects) {
     if (!deletionRequested && !random.chance(0.01)) continue
     rows.add('adminoptions_admintask', {
       ...common(),
-      ...nobody,
+      ...noUsers,
       action: 'deleteproject',
       status: deletionRequested ? 'pending' : random.pick(['cancelled', 'rejected']),
       project_id: id,

@@ -4,11 +4,11 @@ import type { Size } from './size.ts'
 
 const MOST_PROJECTS_OF_ONE = 60
 const MOST_PROJECTS_OF_AN_OUTSIDER = 3
-const LONELY_EVERY = 300
+const EMPTY_TEAM_EVERY = 300
 
 /**
- * The members of each project, as ids of users. Four to six work on a project, nobody on a few;
- * one member of staff works on sixty, and most on a handful.
+ * Returns the ids of the members of each project. A project has four to six members, and a few have
+ * none. One member of staff works on sixty projects, most on a handful.
  */
 export function assembleTeams(size: Size, { staff, others }: People): readonly number[][] {
   const random = createRandom('teams')
@@ -29,7 +29,7 @@ export function assembleTeams(size: Size, { staff, others }: People): readonly n
 
 function placesOf(random: Random, { projects, members }: Size): number[] {
   const few = Math.floor(members / projects)
-  const places = Array.from({ length: projects }, (_, i) => ((i + 1) % LONELY_EVERY ? few : 0))
+  const places = Array.from({ length: projects }, (_, i) => ((i + 1) % EMPTY_TEAM_EVERY ? few : 0))
   for (let left = members - places.reduce((sum, n) => sum + n, 0); left > 0;) {
     const project = random.int(0, projects - 1)
     const taken = places[project] ?? 0

@@ -1,15 +1,15 @@
 import type { Random } from './random.ts'
 
-/** The seed's today. Fixed, so that the data is the same whenever it is made. */
+/** The current day of the seed. It is fixed, so that the data does not depend on the clock. */
 const TODAY_MS = Date.UTC(2026, 10, 1)
 /** The year of that day. */
 export const THIS_YEAR = 2026
-/** Of the oldest project and the first annual report. */
+/** The year of the oldest project and the first annual report. */
 export const FIRST_YEAR = 2013
 
 const DAY_MS = 86_400_000
 
-/** A moment between two ages, in days; negative ages lie ahead. Microseconds as Django has them. */
+/** Returns a time between two ages in days, with microseconds as in Django. Negative ages are in the future. */
 export function moment(random: Random, oldestDays: number, youngestDays: number): string {
   const ageMs = (youngestDays + random.next() * (oldestDays - youngestDays)) * DAY_MS
   const toMillis = new Date(TODAY_MS - Math.floor(ageMs)).toISOString().slice(0, -1)
@@ -18,7 +18,7 @@ export function moment(random: Random, oldestDays: number, youngestDays: number)
   return `${toMillis}${String(random.int(0, 999)).padStart(3, '0')}Z`
 }
 
-/** The two columns that most tables have: made at some time, and saved again since. */
+/** Returns `created_at`, and an equal or later `updated_at`. */
 export function stamps(random: Random, oldestDays = 2500) {
   const created_at = moment(random, oldestDays, 30)
   if (random.chance(0.3)) return { created_at, updated_at: created_at }
@@ -26,6 +26,6 @@ export function stamps(random: Random, oldestDays = 2500) {
   return { created_at, updated_at: moment(random, ageDays, 0) }
 }
 
-/** Such as `2024-03-31`. */
+/** Returns a date such as `2024-03-31`. */
 export const calendarDate = (year: number, month: number, day: number) =>
   new Date(Date.UTC(year, month - 1, day)).toISOString().slice(0, 10)

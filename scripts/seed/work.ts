@@ -5,7 +5,7 @@ import { createRandom } from './random.ts'
 import type { Rows } from './rows.ts'
 import { stamps } from './time.ts'
 
-/** How people are addressed, as the forms offer it. */
+/** Titles of people that the forms offer. */
 export const TITLES = ['mr', 'ms', 'mrs', 'aprof', 'prof', 'dr']
 const ROLES = [
   'Ecoinformatics Developer',
@@ -17,13 +17,13 @@ const ROLES = [
   'None',
 ]
 
-/** Where people work, how to reach them, and their pictures. */
+/** Adds the work places, contacts, profiles and pictures of users. */
 export function addWork(rows: Rows, { staff, others }: People, agencies: Agencies): void {
   const random = createRandom('work')
   const insiders = new Set(staff)
   for (const user of [...staff, ...others]) {
     const isInsider = insiders.has(user)
-    // A user that another program made may have nothing but the user row.
+    // Users that another program created may have no rows besides their own.
     if (!isInsider && random.chance(0.1)) continue
     rows.add('users_userwork', {
       ...stamps(random),

@@ -14,7 +14,7 @@ import { readState, secretPath } from './state.ts'
 export interface Discovered {
   readonly databaseUrl: string
   readonly redisUrl: string | undefined
-  /** What its sessions are signed with; none where that is not known. */
+  /** Secrets that sign its sessions; empty if they are unknown. */
   readonly sessionSecrets: readonly string[]
 }
 
@@ -25,28 +25,30 @@ const urls = z.object({
 })
 
 /**
- * Finds them in the environment, else those of the `npm start` that runs here.
- * @throws ConfigurationError when there is neither, or a URL is not supported.
+ * Returns the servers that the environment names, or those of the `npm start` in this folder.
+ * @throws ConfigurationError if there are none, or if a URL is not supported.
  */
 export async function discover(stateDir: string, env: Environment): Promise<Discovered> {
-  const given = (env.SESSION_SECRETS ?? '').split(',').filter(Boolean)
+  const configured = (env.SESSION_SECRETS ?? '').split(',').filter(Boolean)
   parseConfig(urls, env)
   if (env.DATABASE_URL) {
-    return { databaseUrl: env.DATABASE_URL, redisUrl: env.REDIS_URL, sessionSecrets: given }
+    return { databaseUrl: env.DATABASE_URL, redisUrl: env.REDIS_URL, sessionSecrets: configured }
   }
   const state = await readState(stateDir)
   if (!state?.running || state.databaseUrl === undefined) {
-    throw new ConfigurationError('DATABASE_URL is not set, and no `npm start` is running here')
+    throw new ConfigurationError(
+      'DATABASE_URL is not set, and no `npm start` runs in this folder: set it, or run npm start',
+    )
   }
   return {
     databaseUrl: state.databaseUrl,
     redisUrl: env.REDIS_URL || state.redisUrl,
-    sessionSecrets: given.length > 0 ? given : await keptSecrets(stateDir),
+    sessionSecrets: configured.length > 0 ? configured : await readSecrets(stateDir),
   }
 }
 
-/** Few commands need one: what cannot be read is as good as none. */
-const keptSecrets = (stateDir: string): Promise<string[]> =>
+/** Ignores a file that cannot be read, because few commands need the secret. */
+const readSecrets = (stateDir: string): Promise<string[]> =>
   readFile(secretPath(stateDir), 'utf8').then(
     (secret) => [secret],
     () => [],

@@ -13,8 +13,8 @@ export interface LoadProgramOptions {
 }
 
 /**
- * Finds wrk on PATH, else unpacks the distribution's package.
- * @throws ConfigurationError when neither works.
+ * Finds wrk on PATH, or unpacks the distribution's package.
+ * @throws ConfigurationError if neither works.
  */
 export async function findWrk(options: LoadProgramOptions): Promise<PackagedProgram> {
   const command = findProgram(['wrk'], options.env.PATH)
@@ -27,12 +27,12 @@ export async function findWrk(options: LoadProgramOptions): Promise<PackagedProg
 }
 
 /**
- * Finds pgbench where Debian keeps it, then on PATH, else unpacks the distribution's package.
- * @throws ConfigurationError when nothing works.
+ * Finds pgbench in Debian's folders or on PATH, or unpacks the distribution's package.
+ * @throws ConfigurationError if nothing works.
  */
 export async function findPgbench(options: LoadProgramOptions): Promise<PackagedProgram> {
   const onPath = findProgram(['pgbench'], options.env.PATH)
-  // On Debian the one on PATH is a wrapper, and may stand there without what it wraps.
+  // On Debian, the one on PATH is a wrapper, which may be installed without its target.
   for (const command of [...(await pgbenchesBelow('/')), ...(onPath ? [onPath] : [])]) {
     if (await succeeds(command, ['--version'])) return { command, env: {} }
   }
@@ -43,7 +43,7 @@ export async function findPgbench(options: LoadProgramOptions): Promise<Packaged
   })
 }
 
-/** Debian keeps one for each major version; the newest comes first. */
+/** Returns the paths of Debian, which has one pgbench for each major version. The newest comes first. */
 async function pgbenchesBelow(folder: string): Promise<string[]> {
   const versions = join(folder, 'usr/lib/postgresql')
   const names = await readdir(versions).catch(() => [])
@@ -61,7 +61,7 @@ async function unpackOrExplain(
   } catch (error) {
     const reason = error instanceof Error ? error.message.trim().split('\n').at(-1) : String(error)
     throw new ConfigurationError(
-      `${program.name} is neither installed nor could it be unpacked (${reason}): install it`,
+      `${program.name} is not installed, and its package could not be unpacked (${reason}): install it`,
     )
   }
 }

@@ -8,13 +8,13 @@ export interface OsUser {
 }
 
 /**
- * The user that runs Postgres, which refuses root: `postgres`, made when it is missing.
- * `undefined` says that whoever runs us can run it too.
+ * Returns the user that runs Postgres, which refuses to run as root: `postgres`, created if missing.
+ * Returns undefined if this process does not run as root and can start Postgres itself.
  */
 export async function findServerUser(): Promise<OsUser | undefined> {
   if (process.getuid?.() !== 0) return undefined
   const known = await lookUp('postgres').catch(() => undefined)
-  return known ?? makeUser('postgres')
+  return known ?? createUser('postgres')
 }
 
 async function lookUp(name: string): Promise<OsUser> {
@@ -22,7 +22,7 @@ async function lookUp(name: string): Promise<OsUser> {
   return { name, uid: Number(uid), gid: Number(gid) }
 }
 
-async function makeUser(name: string): Promise<OsUser> {
+async function createUser(name: string): Promise<OsUser> {
   const args = [
     '--system',
     '--user-group',
@@ -34,7 +34,7 @@ async function makeUser(name: string): Promise<OsUser> {
   try {
     await run('useradd', args)
   } catch (error) {
-    // Another start may have made it at the same moment.
+    // Another process may have created it at the same time.
     return lookUp(name).catch(() => {
       throw error
     })

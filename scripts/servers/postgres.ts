@@ -13,30 +13,30 @@ import type { Server } from './server.ts'
 import { asUser, type ServerProcess, startProcess } from './server-process.ts'
 
 export interface PostgresOptions {
-  /** The state folder; the data stands in it, or outside where its user cannot enter. */
+  /** The state folder. It contains the data, unless the user of the server cannot enter it. */
   readonly stateDir: string
   /** The folder of this server's data, inside the state folder. */
   readonly name: string
-  /** A free one when it is not given. */
+  /** A free port if undefined. */
   readonly port?: number
-  /** False: a crash of the machine may lose the data. For tests only. */
+  /** If false, a crash of the machine may lose data. For tests only. */
   readonly durable: boolean
   /** Further settings, such as `max_prepared_transactions`. */
   readonly settings?: Readonly<Record<string, string | number>>
   readonly print: Print
 }
 
-/** An embedded Postgres that was started here. */
+/** An embedded Postgres that this process started. */
 export interface PostgresServer extends Server {
-  /** Where the data stands. */
+  /** The data folder. */
   readonly dataDir: string
-  /** The address of a database on it, as superuser. */
+  /** Returns the URL of a database on this server, as superuser. */
   urlOf(database: string): string
 }
 
 const START_MS = 60_000
 
-/** Starts an embedded Postgres on a free port, with its data made the first time. */
+/** Starts an embedded Postgres, and initialises its data folder the first time. */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
   const { stateDir, name, durable, print } = options
   const user = await findServerUser()
@@ -48,7 +48,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   await mkdir(home, { recursive: true })
   await chmod(home, 0o755)
   if (!(await exists(dataDir)))
-    await makeData({ binaries, user, home, dataDir, passwordPath, durable })
+    await initialiseData({ binaries, user, home, dataDir, passwordPath, durable })
   const password = await readFile(passwordPath, 'utf8')
 
   const logPath = join(stateDir, `${name}.log`)
@@ -61,7 +61,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     const process = await startProcess({
       command: binaries.postgres,
       args: ['-D', dataDir, ...settingArgs({ ...settingsOf(port, durable), ...options.settings })],
-      // Fast, not immediate: the next start need not recover.
+      // A fast shutdown, so that the next start needs no recovery.
       deathSignal: 'INT',
       env: cleanEnv(),
       logPath,
@@ -79,10 +79,10 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
       }
     }
     await process.stop('SIGINT')
-    // A port may be taken in between, and an old server may take a moment to let the folder go.
-    const complaint = (await readLog(logPath)).slice(logged.length).trim()
-    if (!/lock file|could not bind|shared memory/.test(complaint) || Date.now() > until) {
-      throw new Error(`Postgres did not start:\n${complaint}`)
+    // Another process may have taken the port, or an old server may still use the folder.
+    const errorLog = (await readLog(logPath)).slice(logged.length).trim()
+    if (!/lock file|could not bind|shared memory/.test(errorLog) || Date.now() > until) {
+      throw new Error(`Postgres did not start; its log:\n${errorLog}`)
     }
     await sleep(200)
   }
@@ -97,8 +97,8 @@ interface NewData {
   readonly durable: boolean
 }
 
-/** Made under another name and then renamed: a start that was ended here begins again. */
-async function makeData({ binaries, user, home, dataDir, passwordPath, durable }: NewData) {
+/** Initialises under another name and renames, so that an interrupted start leaves no partial data. */
+async function initialiseData({ binaries, user, home, dataDir, passwordPath, durable }: NewData) {
   const unfinished = join(home, 'unfinished')
   await rm(unfinished, { recursive: true, force: true })
   await mkdir(unfinished, { mode: 0o700 })
@@ -135,7 +135,7 @@ const settingsOf = (port: number, durable: boolean) => ({
 const settingArgs = (settings: Readonly<Record<string, string | number>>) =>
   Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 
-/** Without PGDATA, PGPORT and their like, and with a locale that every machine has. */
+/** Returns an environment without PGDATA, PGPORT and the like, with a locale that every machine has. */
 const cleanEnv = () => ({ PATH: process.env.PATH, LC_ALL: 'C' })
 
 async function answers(process: ServerProcess, url: string, until: number): Promise<boolean> {

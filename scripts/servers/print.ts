@@ -1,2 +1,2 @@
-/** Tells the person at the terminal what happens, one line at a time. */
+/** Prints one line of progress to the terminal. */
 export type Print = (line: string) => void

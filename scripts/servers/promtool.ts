@@ -9,7 +9,7 @@ export interface PromtoolOptions {
   readonly print: Print
 }
 
-/** Finds what checks the rules of Prometheus on PATH, else unpacks the distribution's package. */
+/** Finds promtool on PATH, or unpacks the distribution's package. */
 export async function findPromtool({
   stateDir,
   env,

@@ -4,15 +4,15 @@ import { findProgram } from './path-search.ts'
 import { run, succeeds } from './run.ts'
 import type { Print } from './print.ts'
 
-/** A Redis server outside the system's folders, and the environment that finds its libraries. */
+/** A Redis server outside the system's folders, and the environment variables that locate its libraries. */
 interface UnpackedRedis {
   readonly command: string
   readonly env: NodeJS.ProcessEnv
 }
 
 /**
- * Fetches the distribution's Redis and unpacks it, as any user. Nothing is installed: apt works on
- * folders of ours and reads the system's state only to know which libraries are there already.
+ * Downloads and unpacks the distribution's Redis, without root and without installing it. apt writes
+ * to `stateDir` only, and reads the system's state to skip libraries that are installed.
  */
 export async function unpackRedis(
   stateDir: string,
@@ -23,9 +23,9 @@ export async function unpackRedis(
   const cached = await findIn(folder, env)
   if (cached) return cached
 
-  // The system's tools may stand where an ordinary user's PATH does not look.
+  // The PATH of an ordinary user may lack the folders of the system's tools.
   const tools = { ...env, PATH: `${env.PATH ?? ''}:/usr/bin:/bin:/usr/sbin:/sbin`, LC_ALL: 'C' }
-  if (!findProgram(['apt-get'], tools.PATH)) throw new Error('there is no apt-get')
+  if (!findProgram(['apt-get'], tools.PATH)) throw new Error('apt-get was not found')
   print(`no Redis on PATH: unpacking the distribution's package into ${folder} (not installed)`)
 
   const fresh = await mkdtemp(`${folder}-`)
@@ -58,7 +58,7 @@ async function download(folder: string, env: NodeJS.ProcessEnv): Promise<string[
     `Dir::Log=${folder}`,
     'Debug::NoLocking=true',
     'Acquire::Languages=none',
-    // Root would hand the download to a user who cannot enter these folders.
+    // By default, apt as root downloads as a user that cannot enter these folders.
     ...(process.getuid?.() === 0 ? ['APT::Sandbox::User=root'] : []),
   ].flatMap((option) => ['-o', option])
 
@@ -66,8 +66,8 @@ async function download(folder: string, env: NodeJS.ProcessEnv): Promise<string[
   const install = ['install', '--download-only', '--reinstall', '--no-install-recommends', '--yes']
   await run('apt-get', [...options, '--quiet', ...install, 'redis-server', 'redis-tools'], { env })
   const names = (await readdir(archives)).filter((name) => name.endsWith('.deb'))
-  // apt calls it a success when it has not found what it was asked for again.
-  if (names.length === 0) throw new Error('apt-get could not download it')
+  // apt-get may exit with 0 although it has downloaded nothing.
+  if (names.length === 0) throw new Error('apt-get downloaded nothing for redis-server')
   return names.map((name) => join(archives, name))
 }
 
@@ -81,7 +81,7 @@ async function findIn(folder: string, env: NodeJS.ProcessEnv): Promise<UnpackedR
   return runs ? found : undefined
 }
 
-/** `usr/lib` and, in it, the folders of an architecture: `x86_64-linux-gnu`. */
+/** Returns `usr/lib` and `lib`, and their folders of an architecture, such as `x86_64-linux-gnu`. */
 async function findLibraryFolders(folder: string): Promise<string[]> {
   const lists = ['usr/lib', 'lib'].map(async (name) => {
     const path = join(folder, name)

@@ -5,12 +5,15 @@ import { unpackRedis } from './redis-package.ts'
 import { succeeds } from './run.ts'
 import type { Print } from './print.ts'
 
-/** What can be run as a Redis server here: a program, or an image in Docker. */
+/** A Redis server that this machine can run: a program, or an image in Docker. */
 export type RedisProgram =
   | { readonly command: string; readonly env?: NodeJS.ProcessEnv; readonly image?: undefined }
   | { readonly image: string }
 
-/** Finds one, in this order: PATH, the distribution's packages unpacked, Docker. */
+/**
+ * Finds a Redis server on PATH, in the distribution's packages, or in Docker, in this order.
+ * @throws ConfigurationError if there is none, with the command to install one.
+ */
 export async function findRedisProgram(
   stateDir: string,
   env: NodeJS.ProcessEnv,
@@ -36,11 +39,11 @@ export async function findRedisProgram(
   }
 
   throw new ConfigurationError(
-    `no Redis server here: ${howToInstall(release)}, or set REDIS_URL.${failures.join('')}`,
+    `no Redis server found: ${howToInstall(release)}, or set REDIS_URL.${failures.join('')}`,
   )
 }
 
-/** `ID` and `ID_LIKE` of the Linux distribution; nothing elsewhere. */
+/** Returns `ID` and `ID_LIKE` of the Linux distribution; an empty string on other systems. */
 async function readRelease(): Promise<string> {
   const text = await readFile('/etc/os-release', 'utf8').catch(() => '')
   return text

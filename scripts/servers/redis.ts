@@ -11,31 +11,31 @@ import { type ServerProcess, startProcess } from './server-process.ts'
 
 export interface RedisOptions {
   readonly stateDir: string
-  /** PATH and REDIS_IMAGE say where a server is found. */
+  /** PATH and REDIS_IMAGE select the server. */
   readonly env: NodeJS.ProcessEnv
-  /** A free one when it is not given. */
+  /** A free port if undefined. */
   readonly port?: number
-  /** A folder whose `dump.rdb` it begins with, and into which `SAVE` writes it. */
+  /** Folder of the `dump.rdb` that the server loads at start and that `SAVE` writes. */
   readonly dataDir?: string
   readonly print: Print
 }
 
-/** A Redis that was started here. It stores nothing on disk unless it is told to. */
+/** A Redis that this process started. It writes to disk only on `SAVE`. */
 export interface RedisServer extends Server {
-  /** Ends it at once. */
+  /** Ends the server with SIGKILL. */
   kill(): Promise<void>
-  /** Holds it still: connections stay open and nothing answers. */
+  /** Suspends the server: connections stay open and get no replies. */
   freeze(): Promise<void>
   thaw(): Promise<void>
 }
 
 const START_MS = 15_000
-/** An image may have to be fetched first. */
+/** Docker may have to pull the image first. */
 const CONTAINER_START_MS = 180_000
 
 /**
  * Starts a Redis on 127.0.0.1, from PATH, from the distribution's packages, or in Docker.
- * @throws ConfigurationError when this machine has none, with how to install one.
+ * @throws ConfigurationError if this machine has none, with the command to install one.
  */
 export async function startRedis(options: RedisOptions): Promise<RedisServer> {
   const { stateDir, env, print } = options
@@ -48,8 +48,9 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
       return server
     }
     await server.kill()
-    // A free port may be taken in between; a given one may not be free yet.
-    if (attempt === 5) throw new Error(`Redis did not start on port ${port}: see .spms/redis.log`)
+    // Another process may have taken the port, or an old server may still use it.
+    if (attempt === 5)
+      throw new Error(`Redis did not start on port ${port}: see ${join(stateDir, 'redis.log')}`)
     await sleep(100 * attempt)
   }
 }
@@ -89,7 +90,7 @@ async function launch(
   const started = await startProcess({
     command: program.command,
     args: ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', dataDir ?? '/', ...SETTINGS],
-    // Nothing to save, and a frozen server heeds no other.
+    // It has nothing to save, and a suspended process handles no other signal.
     deathSignal: 'KILL',
     env: { ...env, ...program.env },
     logPath,
@@ -98,7 +99,7 @@ async function launch(
     url,
     port,
     process: started,
-    // Redis rewrites its command line to show its address.
+    // Redis changes its command line to show its address.
     mark: `127.0.0.1:${port}`,
     stop: () => started.stop('SIGTERM', 2000),
     kill: () => started.stop('SIGKILL'),
@@ -107,22 +108,22 @@ async function launch(
   }
 }
 
-/** As our own user, or the folder would become another one's. */
+/** Returns the volume of the data folder. The server runs as the current user, so that it does not change the owner. */
 const mounted = (dataDir: string | undefined): string[] =>
   dataDir === undefined
     ? []
     : ['--volume', `${dataDir}:/data`, '--user', `${process.getuid?.()}:${process.getgid?.()}`]
 
 /**
- * Docker's client leaves the container behind when it is sent the death signal, which comes once
- * for every thread of ours. The shell heeds it once.
+ * Docker's client does not remove the container on the death signal, so this shell does. The kernel
+ * sends the signal once for every thread of the starter; the trap handles only the first.
  */
 const RUN_CONTAINER = `
   trap 'trap "" TERM; docker rm --force "$0"; exit' TERM
   docker run --rm --name "$0" "$@" &
   wait $!`
 
-/** As `volatile-lru` asks: what has no expiry (the watermark) is never evicted. */
+/** With `volatile-lru` Redis never evicts keys without expiry, such as the watermark. */
 const SETTINGS = [
   '--save',
   '',

@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 
 const execute = promisify(execFile)
 
-/** Runs a command to its end and answers what it printed. Rejects with what it complained of. */
+/** Runs a command and returns its output. Rejects with its error output if it fails. */
 export async function run(
   command: string,
   args: readonly string[],
@@ -13,7 +13,7 @@ export async function run(
   return stdout
 }
 
-/** Whether a command ends well. A command that does not exist does not. */
+/** Returns whether a command exits with 0; false if it does not exist. */
 export async function succeeds(
   command: string,
   args: readonly string[],

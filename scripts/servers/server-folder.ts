@@ -6,8 +6,8 @@ import type { Print } from './print.ts'
 import { asUser } from './server-process.ts'
 
 /**
- * The folder for the files of a server that runs as another user: the state folder itself, or,
- * where that user cannot enter the checkout, one outside it, which the state folder links to.
+ * Returns the folder for the files of a server that runs as another user. This is the state folder,
+ * or, if that user cannot enter it, a folder outside that the state folder links to.
  */
 export async function findServerFolder(
   stateDir: string,
@@ -29,15 +29,17 @@ export async function findServerFolder(
   )
     return stateDir
 
-  // Not a temporary folder: those are swept, and the data should outlive a reboot.
+  // Not a temporary folder, because the data should survive a reboot.
   const folder = await mkdtemp('/var/lib/spms-')
   await chmod(folder, 0o755)
   await symlink(folder, join(stateDir, LINK))
-  print(`the user ${user.name} cannot enter ${stateDir}: its servers keep their files in ${folder}`)
+  print(
+    `the user ${user.name} cannot enter ${stateDir}: its servers store their files in ${folder}`,
+  )
   return folder
 }
 
-/** Removes what was put outside the state folder. */
+/** Removes the folder outside the state folder, if there is one. */
 export async function removeExternalFolder(stateDir: string): Promise<void> {
   const external = await findExternalFolder(stateDir)
   if (external) await rm(external, { recursive: true, force: true })

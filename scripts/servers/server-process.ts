@@ -5,38 +5,38 @@ import type { OsUser } from './os-user.ts'
 import { findProgram } from './path-search.ts'
 import { succeeds } from './run.ts'
 
-/** How a server is run. */
+/** How to start a server. */
 export interface Launch {
   readonly command: string
   readonly args: readonly string[]
-  /** Sent by the kernel when the process that started it dies, however it dies (Linux only). */
+  /** The signal that the kernel sends to the server when its starter dies for any reason (Linux only). */
   readonly deathSignal: 'INT' | 'TERM' | 'KILL'
   readonly env: NodeJS.ProcessEnv
   readonly logPath: string
   readonly user?: OsUser | undefined
 }
 
-/** A server that was started here. */
+/** The process of a server that this process started. */
 export interface ServerProcess {
   readonly pid: number
   /** Resolves when the process has ended, and never rejects. */
   readonly ended: Promise<void>
   hasEnded(): boolean
   signal(signal: NodeJS.Signals): void
-  /** Asks it to end, waits, and ends it by force after `graceMs`. */
+  /** Sends the signal, waits for the exit, and sends SIGKILL after `graceMs`. */
   stop(signal: NodeJS.Signals, graceMs?: number): Promise<void>
 }
 
 /**
- * Starts a server in a session of its own, so that a Ctrl-C reaches only its starter, which stops
- * what it started in order. It does not keep its starter alive.
+ * Starts a server in its own session, so that a Ctrl-C reaches only the starter, which then stops its
+ * servers in order. The server does not keep the starter's event loop alive.
  */
 export async function startProcess(launch: Launch): Promise<ServerProcess> {
   const log = openSync(launch.logPath, 'a', 0o600)
   const setpriv = await findSetpriv()
   const [command, args] = setpriv ? withDeathSignal(setpriv, launch) : plain(launch)
   const child = spawn(command, args, {
-    // A folder that every user may enter.
+    // Every user may enter this folder.
     cwd: '/',
     env: launch.env,
     stdio: ['ignore', log, log],
@@ -69,7 +69,7 @@ export async function startProcess(launch: Launch): Promise<ServerProcess> {
   }
 }
 
-/** Runs a command to its end as another user: the words to hand to `run`. */
+/** Returns the arguments of `run` that run a command as another user. */
 export async function asUser(
   user: OsUser | undefined,
   command: string,
@@ -90,10 +90,10 @@ const plain = ({ command, args }: Launch): [string, string[]] => [command, [...a
 
 const become = ({ uid, gid }: OsUser) => [`--reuid=${uid}`, `--regid=${gid}`, '--init-groups']
 
-let lookedFor: Promise<string | undefined> | undefined
+let setprivPath: Promise<string | undefined> | undefined
 
-/** The full path of a setpriv that knows death signals, for launches whose PATH is another. */
-const findSetpriv = () => (lookedFor ??= lookForSetpriv())
+/** Returns the full path of a setpriv with support for death signals. Servers may run with another PATH. */
+const findSetpriv = () => (setprivPath ??= lookForSetpriv())
 
 async function lookForSetpriv(): Promise<string | undefined> {
   const found = findProgram(['setpriv'], process.env.PATH)

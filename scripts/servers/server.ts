@@ -1,13 +1,13 @@
 import type { ServerProcess } from './server-process.ts'
 
-/** A server that was started here, and ends with whoever started it. */
+/** A server that this process started. It ends with its starter. */
 export interface Server {
   readonly url: string
   readonly port: number
   readonly process: ServerProcess
-  /** What its command line shows, so that a later start can tell it from a stranger. */
+  /** Text in its command line by which a later start recognises it. */
   readonly mark: string
-  /** The container, where Docker runs it. */
+  /** The name of its container, if it runs in Docker. */
   readonly container?: string
   stop(): Promise<void>
 }

@@ -15,17 +15,17 @@ const stateSchema = z.object({
   ),
 })
 
-/** What `npm start` has running: how others find it, and how the next start finds what it left. */
+/** State of a running `npm start`. Other commands find its servers here, and the next start its leftovers. */
 export type State = Readonly<z.output<typeof stateSchema>>
 
-/** How a server is written down. */
+/** Returns the state of a server. */
 export const describeServer = ({ process, mark, container }: Server): State['servers'][number] => ({
   pid: process.pid,
   mark,
   container,
 })
 
-/** Writes the state in one step, for its owner only: it holds a password. */
+/** Replaces the state file atomically. Only its owner may read it, because it contains a password. */
 export async function writeState(stateDir: string, state: State): Promise<void> {
   const fresh = `${pathIn(stateDir)}.${process.pid}`
   await writeFile(fresh, JSON.stringify(state, null, 2), { mode: 0o600 })
@@ -36,7 +36,7 @@ export async function removeState(stateDir: string): Promise<void> {
   await rm(pathIn(stateDir), { force: true })
 }
 
-/** The state of the start that runs now, or of one that was ended before it could tidy up. */
+/** Returns the state of the running `npm start`, or of one that was killed and left its state file. */
 export async function readState(
   stateDir: string,
 ): Promise<(State & { readonly running: boolean }) | undefined> {
@@ -47,7 +47,7 @@ export async function readState(
   return { ...state, running: commandLine.includes('scripts/start.') }
 }
 
-/** Ends the servers of a start that is gone. A process that is not ours any more is left alone. */
+/** Ends the servers of an `npm start` that was killed. Ignores pids that other processes now use. */
 export async function endLeftovers(stateDir: string): Promise<void> {
   const state = await readState(stateDir)
   for (const { pid, mark, container } of state?.servers ?? []) {
@@ -67,5 +67,5 @@ const END_MS = 10_000
 
 const pathIn = (stateDir: string) => join(stateDir, 'state.json')
 
-/** Where `npm start` keeps what it signs sessions with. */
+/** Returns the path of the secret with which `npm start` signs sessions. */
 export const secretPath = (stateDir: string): string => join(stateDir, 'session-secret')

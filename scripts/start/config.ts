@@ -16,10 +16,10 @@ const startConfig = z
   })
   .refine((env) => !env.DATABASE_URL || env.REDIS_URL || !env.CACHE_ENABLED, {
     path: ['REDIS_URL'],
-    error: 'is needed beside DATABASE_URL, unless CACHE_ENABLED=false',
+    error: 'is required with DATABASE_URL, unless CACHE_ENABLED=false',
   })
 
-/** What `npm start` itself wants to know. */
+/** Settings of `npm start` itself. */
 export interface StartConfig {
   readonly port: number
   readonly apiMetricsPort: number
@@ -29,17 +29,23 @@ export interface StartConfig {
   readonly cacheEnabled: boolean
 }
 
-/** @throws ConfigurationError for wrong values and for ports that are taken. */
+/**
+ * Reads the settings from the environment.
+ * @throws ConfigurationError if a value is invalid or a port is taken.
+ */
 export async function readStartConfig(environment: NodeJS.ProcessEnv): Promise<StartConfig> {
   const env = parseConfig(startConfig, environment)
   for (const name of ['PORT', 'API_METRICS_PORT', 'INVALIDATOR_METRICS_PORT'] as const) {
     const reason = env[name] && (await listenError(env.HOST, env[name]))
     if (reason === 'EADDRINUSE') {
       throw new ConfigurationError(
-        `port ${env[name]} is taken: stop what listens there, or choose another with ${name}=...`,
+        `port ${env[name]} is taken: stop the process that listens on it, or choose another port with ${name}=...`,
       )
     }
-    if (reason) throw new ConfigurationError(`cannot listen on ${name} ${env[name]}: ${reason}`)
+    if (reason)
+      throw new ConfigurationError(
+        `cannot listen on ${name} ${env[name]}: ${reason}; choose another port with ${name}=...`,
+      )
   }
   return {
     port: env.PORT,

@@ -21,7 +21,7 @@ import {
   writeState,
 } from '../servers/state.ts'
 
-/** The embedded default: everything that the services need, made here. */
+/** The servers and the data that `npm start` creates by default. */
 export interface DefaultServers {
   readonly databaseUrl: string
   readonly redisUrl: string
@@ -33,13 +33,13 @@ export interface DefaultServersOptions {
   readonly stateDir: string
   readonly env: NodeJS.ProcessEnv
   readonly print: Print
-  /** Told how each thing that was started is stopped, as soon as it runs. */
+  /** Receives the stop function of each server as soon as the server runs. */
   readonly onStop: (stop: () => Promise<unknown>) => void
 }
 
 /**
- * Starts Postgres and Redis, and brings the database up: tables, triggers and a seed, each once.
- * @throws ConfigurationError while another start runs here.
+ * Starts Postgres and Redis, and creates tables, triggers and example data if they are missing.
+ * @throws ConfigurationError if another `npm start` runs in this folder.
  */
 export async function startDefaultServers(options: DefaultServersOptions): Promise<DefaultServers> {
   const { stateDir, env, print, onStop } = options
@@ -47,7 +47,7 @@ export async function startDefaultServers(options: DefaultServersOptions): Promi
   const previous = await readState(stateDir)
   if (previous?.running) {
     throw new ConfigurationError(
-      `npm start is running here already (process ${previous.starterPid}): stop it first`,
+      `npm start is already running in this folder (process ${previous.starterPid}): stop it first`,
     )
   }
   await endLeftovers(stateDir)
@@ -71,8 +71,8 @@ export async function startDefaultServers(options: DefaultServersOptions): Promi
   const { version, changed } = await install(databaseUrl, compileRules(catalog))
   if (changed.length > 0) print(`installed the triggers of rules version ${version}`)
   const seeded = await seed(databaseUrl)
-  if (!seeded.alreadyThere) print(`seeded ${seeded.users} users and what belongs to them`)
-  // Now that they hold what they should, others may find them.
+  if (!seeded.alreadyThere) print(`seeded ${seeded.users} users and their data`)
+  // Other commands find the servers only after their data is complete.
   await updateState({ databaseUrl, redisUrl })
   return { databaseUrl, redisUrl, seeded, sessionSecrets: await readOrCreateSecret(stateDir) }
 
@@ -98,7 +98,7 @@ async function createDatabase(url: string, name: string): Promise<void> {
 
 const DUPLICATE_DATABASE = '42P04'
 
-/** Signs sessions; kept, so that a restart logs nobody out. */
+/** Returns the secret that signs sessions. It is kept in a file, so that sessions survive a restart. */
 async function readOrCreateSecret(stateDir: string): Promise<string> {
   const path = secretPath(stateDir)
   const fresh = randomBytes(32).toString('hex')

@@ -3,13 +3,13 @@ import { ConfigurationError } from '../../shared/errors.ts'
 import { maskUrl } from '../mask-url.ts'
 
 /**
- * Checks that a database of somebody else's is ready to be served from. Changes nothing in it.
- * @throws ConfigurationError that names the command to run.
+ * Checks that the database of DATABASE_URL has tables and triggers, without changing it.
+ * @throws ConfigurationError if not, with the command to run.
  */
 export async function checkGivenDatabase(url: string): Promise<void> {
   const shown = maskUrl(url)
-  const { tables, triggers } = await look(url).catch((error: unknown) => {
-    throw new ConfigurationError(`cannot look into ${shown}: ${reason(error)}`)
+  const { tables, triggers } = await inspect(url).catch((error: unknown) => {
+    throw new ConfigurationError(`cannot inspect ${shown}: ${reason(error)}`)
   })
   if (!tables) {
     throw new ConfigurationError(
@@ -19,7 +19,7 @@ export async function checkGivenDatabase(url: string): Promise<void> {
   }
   if (!triggers) {
     throw new ConfigurationError(
-      `nothing reports changes in ${shown} yet: run \`npm run spms -- install\``,
+      `there are no triggers in ${shown}: run \`npm run spms -- install\``,
     )
   }
 }
@@ -29,7 +29,7 @@ interface Readiness {
   readonly triggers: boolean
 }
 
-const look = (url: string): Promise<Readiness> =>
+const inspect = (url: string): Promise<Readiness> =>
   inTransaction(url, { applicationName: 'spms-start', connectTimeoutMs: 5_000 }, async (client) => {
     const { rows } = await client.query<Readiness>(`
       select to_regclass('users_publicstaffprofile') is not null as tables,
@@ -37,6 +37,6 @@ const look = (url: string): Promise<Readiness> =>
     return rows[0] ?? { tables: false, triggers: false }
   })
 
-// A refused connection to a name with two addresses is an AggregateError without a message.
+// If two addresses of a host both refuse the connection, the error has no message.
 const reason = (error: unknown) =>
   error instanceof AggregateError ? error.errors.join(', ') : String(error)

@@ -1,7 +1,7 @@
 import { maskUrl } from '../mask-url.ts'
 import type { DefaultServers } from './default-servers.ts'
 
-/** Where everything listens. */
+/** Addresses of the services and servers. */
 export interface Addresses {
   readonly api: string
   readonly apiMetrics: string
@@ -10,7 +10,7 @@ export interface Addresses {
   readonly redisUrl: string | undefined
 }
 
-/** What is printed when all is up. Only passwords that were made here are shown. */
+/** Returns the text to print after the start. Passwords are masked, except those that `npm start` created. */
 export function instructions(addresses: Addresses, made: DefaultServers | undefined): string {
   const { api, apiMetrics, invalidatorMetrics, databaseUrl, redisUrl } = addresses
   const lines = [
@@ -18,7 +18,7 @@ export function instructions(addresses: Addresses, made: DefaultServers | undefi
     'SPMS is running.',
     '',
     `  API           ${api}/api/v1`,
-    `  its metrics   ${apiMetrics}/metrics`,
+    `  API metrics   ${apiMetrics}/metrics`,
     ...(invalidatorMetrics ? [`  Invalidator   ${invalidatorMetrics}/metrics`] : []),
     `  Postgres      ${made ? databaseUrl : maskUrl(databaseUrl)}`,
     `  Redis         ${redisUrl === undefined ? 'none' : maskUrl(redisUrl)}`,
@@ -28,17 +28,17 @@ export function instructions(addresses: Addresses, made: DefaultServers | undefi
     lines.push(
       `  Log-in        ${username} with password ${password}, at POST /api/v1/users/log-in`,
       '',
-      'Try these, in this order: miss then hit; a change; the new value at once.',
+      'Run these commands in order: a miss and a hit, a change by SQL, the new value.',
       '',
       ...tryThese(api, made.seeded.exampleProfileId).map((command) => `  ${command}`),
       '',
-      'Ctrl-C stops everything. `npm run clean` removes all that this made.',
+      'Ctrl-C stops everything. `npm run clean` removes all files that it created.',
     )
   }
   return [...lines, ''].join('\n')
 }
 
-/** The same curl before and after a change. It asks twice, and shows how and with what each was answered. */
+/** Returns a curl command, a change, and the same curl command. It sends two requests and prints Cache-Status and value. */
 function tryThese(api: string, profileId: string): readonly string[] {
   const url = `${api}/api/v1/users/staffprofiles/${profileId}/overview`
   const look = `curl -si -w '\\n' ${url} ${url} | grep -iE '^cache-status|expertise' | cut -c -100`

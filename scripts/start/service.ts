@@ -4,10 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { styleText } from 'node:util'
 import { root } from '../paths.ts'
 
-/** One of our two processes, as `npm start` runs it. */
+/** A service process of `npm start`. */
 export interface Service {
   readonly name: string
-  /** Resolves with how the process ended, in words. */
+  /** Resolves with the signal or the exit code that ended the process. */
   readonly ended: Promise<string>
   stop(): Promise<void>
 }
@@ -19,12 +19,12 @@ export interface ServiceOptions {
   readonly env: NodeJS.ProcessEnv
 }
 
-/** Above the services' own grace, after which they end by themselves. */
+/** Longer than the services' own grace period, after which they exit by themselves. */
 const GRACE_MS = 30_000
 
 /**
- * Starts a service with a pipe on descriptor 3, which ends when we do: so it stops even when we
- * were killed. It is in a session of its own, so that a Ctrl-C reaches it only through us.
+ * Starts a service with a pipe on descriptor 3. The pipe closes when this process ends, even by
+ * SIGKILL, and the service then stops. Its own session keeps a Ctrl-C in the terminal away from it.
  */
 export async function startService({ name, main, colour, env }: ServiceOptions): Promise<Service> {
   const child = spawn(process.execPath, ['--import', 'tsx', main], {
@@ -33,7 +33,7 @@ export async function startService({ name, main, colour, env }: ServiceOptions):
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
   })
-  // Our end of the pipe may report that the other has gone.
+  // The pipe emits an error if the service exits first.
   child.stdio[3]?.on('error', () => {})
   const ended = new Promise<string>((resolve) => {
     child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`))
@@ -52,7 +52,7 @@ export async function startService({ name, main, colour, env }: ServiceOptions):
   }
 }
 
-/** Waits until an address answers 200, and with what is asked of it. */
+/** Waits until a URL returns 200 and `isEnough` accepts the response. */
 export async function untilReady(
   url: string,
   signal: AbortSignal,
