@@ -1,10 +1,10 @@
 import type { Bench } from './bench.ts'
 import { type Service, startService } from './service.ts'
 
-/** Signs the sessions of the bench, and guards nothing. */
+/** Signs the sessions of the benchmark. */
 export const BENCH_SECRET = 'a secret of the bench that guards nothing'
 
-/** Starts our API on a core of its own, with nothing between it and the load; `env` is added to its own. */
+/** Starts the API on its own core, without rate limits. `env` overrides its environment. */
 export async function startApi(
   { servers, cores, onStop }: Bench,
   cached: boolean,
@@ -17,7 +17,7 @@ export async function startApi(
       CACHE_PREFIX: servers.prefix,
       CACHE_ENABLED: `${cached}`,
       RATE_LIMIT_PER_S: '0',
-      // As many as the hashes of the seed have, so that a log-in replaces none.
+      // The iterations of the seed's hashes, so that a log-in does not rehash a password.
       PASSWORD_ITERATIONS: '1000',
       SEARCHES_PER_MINUTE: '0',
       EXPORTS_PER_MINUTE: '0',

@@ -10,12 +10,12 @@ type Target = Pick<Servers, 'databaseUrl' | 'redisUrl' | 'prefix'>
 const LOST_MS = 60_000
 
 /**
- * Answers with the milliseconds until every resource's watermark is past what is committed by now.
- * @throws after a minute.
+ * Returns the milliseconds until the watermarks of all resources include what is committed now.
+ * @throws Error if that takes longer than a minute.
  */
 export const untilApplied = (target: Target): Promise<number> => wait(target, async () => {})
 
-/** The same for a change that it commits first. */
+/** Commits a change, then does the same as `untilApplied`. */
 export const untilChangeApplied = (target: Target): Promise<number> =>
   wait(target, (client) =>
     client.query('update users_publicstaffprofile set expertise = $1 where id = 1', [
@@ -33,15 +33,16 @@ async function wait(
   try {
     await client.connect()
     await change(client)
-    const committed = await look(client)
+    const committed = await readMoment(client)
     for (;;) {
       const marks = await readWatermarks(redis, prefix)
-      const { incarnation } = await look(client)
+      const { incarnation } = await readMoment(client)
       const isApplied = marks.every(
         (mark) => mark?.incarnation === incarnation && includes(mark.snapshot, committed.snapshot),
       )
       if (isApplied) return performance.now() - startedMs
-      if (performance.now() - startedMs > LOST_MS) throw new Error('not applied within a minute')
+      if (performance.now() - startedMs > LOST_MS)
+        throw new Error('the change was not applied within a minute')
       await sleep(2)
     }
   } finally {
@@ -50,7 +51,9 @@ async function wait(
   }
 }
 
-async function look(client: Client): Promise<{ snapshot: Snapshot; incarnation: string | null }> {
+async function readMoment(
+  client: Client,
+): Promise<{ snapshot: Snapshot; incarnation: string | null }> {
   const { rows } = await client.query<{ snapshot: string; incarnation: string | null }>(
     `select pg_current_snapshot()::text as snapshot, (select id from invalidation.current_incarnation) as incarnation`,
   )

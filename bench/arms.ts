@@ -9,15 +9,15 @@ import { logIn } from './log-in.ts'
 import { findProfileIds, profileKey, profilePath } from './profiles.ts'
 import { type Service, startService } from './service.ts'
 
-/** One way to answer a request, and who answers it. */
+/** One way to respond to a request, and the service that does so. */
 export interface Arm {
   readonly name: ArmName
   readonly service: Service
   readonly paths: readonly string[]
   readonly headers?: Readonly<Record<string, string>>
-  /** How our API should answer, and with which resource. */
+  /** The resource that the API reads, and the expected outcome. */
   readonly expected?: { readonly resource: string; readonly outcome: string }
-  /** What happens while it is measured; it answers with how that ends. */
+  /** Starts background work for the measurement. Returns a function that ends it. */
   readonly meanwhile?: () => () => void
 }
 
@@ -32,10 +32,10 @@ export type ArmName =
   | 'uncached'
 
 const PROJECTS_PATH = '/api/v1/projects/mine'
-/** Much shorter than one turn through all profiles, so that none is found a second time. */
+/** Much shorter than one pass through all profiles, so that every read is a miss. */
 const ERASE_EVERY_MS = 20
 
-/** Starts them all, and makes sure that arms that are compared send the same bytes. */
+/** Starts all arms. @throws Error if arms that are compared send different bytes. */
 export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm[]> {
   const { servers } = bench
   await startInvalidator(bench)
@@ -49,7 +49,7 @@ export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm
 
   const profile = await fetchBytes(uncached, path)
   const projects = await fetchBytes(cached, PROJECTS_PATH, session)
-  const files = await keepBytes({ profile: profile.body, projects: projects.body })
+  const files = await writeBytes({ profile: profile.body, projects: projects.body })
   const express = await startConstant(bench, 'bench/arms/express.ts', path, files)
   const bare = await startConstant(bench, 'bench/arms/bare.ts', path, files)
   const same = [
@@ -58,7 +58,8 @@ export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm
     [profile, await fetchBytes(bare, path)],
     [projects, await fetchBytes(express, PROJECTS_PATH)],
   ] as const
-  if (same.some(([a, b]) => !a.body.equals(b.body))) throw new Error('the arms send other bytes')
+  if (same.some(([a, b]) => !a.body.equals(b.body)))
+    throw new Error('the arms send different bytes')
 
   const hit = { resource: 'staff:profile', outcome: 'hit' }
   return [
@@ -110,7 +111,7 @@ async function fetchBytes(
   headers: Record<string, string> = {},
 ): Promise<Bytes> {
   const response = await fetch(`${origin}${path}`, { headers })
-  if (!response.ok) throw new Error(`${path} was answered with ${response.status}`)
+  if (!response.ok) throw new Error(`GET ${path} returned ${response.status}`)
   const body = Buffer.from(await response.arrayBuffer())
   return { body, etag: response.headers.get('etag') ?? '' }
 }
@@ -120,8 +121,8 @@ interface Files extends NodeJS.ProcessEnv {
   readonly PROJECTS_FILE: string
 }
 
-/** For the constant arms, which are told where they lie. */
-async function keepBytes(bytes: { profile: Buffer; projects: Buffer }): Promise<Files> {
+/** Writes the response bodies to files. Returns environment variables with their paths for the constant arms. */
+async function writeBytes(bytes: { profile: Buffer; projects: Buffer }): Promise<Files> {
   const folder = join(stateDir, 'bench')
   const files = { PROFILE_FILE: join(folder, 'profile'), PROJECTS_FILE: join(folder, 'projects') }
   await writeFile(files.PROFILE_FILE, bytes.profile)

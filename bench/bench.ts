@@ -3,16 +3,16 @@ import type { Cores } from './cores.ts'
 import type { Figure } from './figure.ts'
 import type { Servers } from './servers.ts'
 
-/** What every part of the bench is given. */
+/** The context of every part of the benchmark. */
 export interface Bench {
   readonly servers: Servers
   readonly cores: Cores | null
-  /** Short rounds, for a look; the figures of a full run are those to quote. */
+  /** True for short rounds. Quote only the figures of full runs. */
   readonly quick: boolean
   readonly print: Print
-  /** Told how each thing that was started is stopped. */
+  /** Receives the stop function of each process that a part starts. */
   readonly onStop: (stop: () => Promise<unknown>) => void
 }
 
-/** Measures one thing, says what it found, and answers with what there is a budget for. */
+/** Runs one measurement and prints its tables. Returns the figures for the last table. */
 export type Part = (bench: Bench) => Promise<readonly Figure[]>

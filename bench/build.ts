@@ -3,17 +3,17 @@ import { copyData } from '../scripts/copy-data.ts'
 import { root, stateDir } from '../scripts/paths.ts'
 import { run } from '../scripts/servers/run.ts'
 
-/** The compiled form of a source file. */
+/** Returns the path of a compiled source file. */
 export const built = (source: string): string => join(compiled, source.replace(/\.ts$/, '.js'))
 
 const compiled = join(stateDir, 'bench/build')
 
-/** Compiles what is measured, as production runs it: a loader of TypeScript costs on every call. */
+/** Compiles the measured code as for production, because a TypeScript loader would slow it down. */
 export async function build(): Promise<void> {
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   await run(process.execPath, [tsc, '-p', join(root, 'bench/tsconfig.json')], { cwd: root }).catch(
     (error: { readonly stdout?: string }) => {
-      throw new Error(`what is to be measured does not compile:\n${error.stdout ?? 'no output'}`)
+      throw new Error(`tsc -p bench/tsconfig.json failed:\n${error.stdout ?? 'no output'}`)
     },
   )
   await copyData(compiled)

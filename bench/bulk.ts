@@ -26,14 +26,14 @@ interface Round {
   readonly bareMs: number
   readonly watchedMs: number
   readonly goneMs: number
-  /** What the writer's backend held at most beyond what it holds without triggers. */
+  /** Peak memory of the writer's backend, minus its peak without triggers. */
   readonly backendBytes: number
-  /** What somebody else waited meanwhile, without triggers and with them. */
+  /** Latencies of other clients meanwhile, without triggers and with them. */
   readonly besideBare: Latencies
   readonly besideWatched: Latencies
 }
 
-/** What a change of a million rows costs its writer and others, and how long entries outlive it. */
+/** Measures a change of a million rows: its duration, the latency of other clients, and how long stale entries remain. */
 export const bulk: Part = async (bench) => {
   const { servers, quick, print } = bench
   const rows = quick ? 100_000 : 1_000_000
@@ -48,7 +48,7 @@ export const bulk: Part = async (bench) => {
   const changes = CHANGES.filter(({ name }) => name !== COPY || mayCopy)
   print(`bulk: ${rows.toLocaleString('en')} rows${mayCopy ? '' : '; this role may not COPY'}`)
 
-  /** Milliseconds until the change is committed, and what the backend held at most. */
+  /** Returns the milliseconds until the change is committed, and the peak memory of the backend. */
   async function make({ text, mode }: Change, url: string) {
     const client = new Client({ connectionString: url })
     await client.connect()
@@ -58,7 +58,7 @@ export const bulk: Part = async (bench) => {
       const startedMs = performance.now()
       await client.query(text(rows))
       const ms = performance.now() - startedMs
-      // A server elsewhere does not show its memory.
+      // The memory of a server on another host is unknown.
       const bytes = await peakBytes(result.rows[0]?.pid ?? 0).catch(() => Number.NaN)
       return { ms, bytes }
     } finally {
@@ -69,7 +69,8 @@ export const bulk: Part = async (bench) => {
   async function untilGone(): Promise<number> {
     const startedMs = performance.now()
     while ((await redis.exists(...keys)) > 0) {
-      if (performance.now() - startedMs > LOST_MS) throw new Error('entries are still there')
+      if (performance.now() - startedMs > LOST_MS)
+        throw new Error(`stale entries still exist after ${LOST_MS} ms`)
       await sleep(2)
     }
     return performance.now() - startedMs
@@ -123,9 +124,9 @@ export const bulk: Part = async (bench) => {
       ]),
     ),
   )
-  print(`bulk: the invalidator held ${mib(invalidatorBytes)} MiB at most`)
+  print(`bulk: the invalidator used ${mib(invalidatorBytes)} MiB at most`)
 
-  const others = (name: string, one: readonly Latencies[], other?: readonly Latencies[]) => [
+  const othersRow = (name: string, one: readonly Latencies[], other?: readonly Latencies[]) => [
     name,
     ...(['hit', 'uncached'] as const).flatMap((kind) => [
       shown(p99(one, kind)),
@@ -136,10 +137,10 @@ export const bulk: Part = async (bench) => {
   const besideWatched = (rounds: readonly Round[]) => rounds.map((round) => round.besideWatched)
   print(
     table(
-      ['others, p99 ms', 'hit', 'with triggers', 'uncached', 'with triggers'],
+      ['other clients, p99 ms', 'hit', 'with triggers', 'uncached', 'with triggers'],
       [
-        others('nothing changes', quiet),
-        ...[...found].map(([name, done]) => others(name, besideBare(done), besideWatched(done))),
+        othersRow('no change', quiet),
+        ...[...found].map(([name, done]) => othersRow(name, besideBare(done), besideWatched(done))),
       ],
     ),
   )
@@ -159,7 +160,7 @@ export const bulk: Part = async (bench) => {
     ),
   )
   const meanwhile = figure(
-    "meanwhile, p99 of another endpoint's hits",
+    "p99 of another endpoint's hits meanwhile",
     p99(besideWatched(all), 'hit'),
     'ms',
   )
@@ -168,13 +169,13 @@ export const bulk: Part = async (bench) => {
     ...costs,
     figure('after any of these, until the last stale entry is gone', Math.max(...outlived), 'ms'),
     hitShare < AS_EXPECTED
-      ? { ...meanwhile, value: null, note: 'other answers' }
+      ? { ...meanwhile, value: null, note: 'other outcomes' }
       : {
           ...meanwhile,
           note: `${shown(p99(besideBare(all), 'hit'))} without triggers, ${shown(p99(quiet, 'hit'))} at rest`,
         },
     {
-      what: 'invalidator, most memory meanwhile',
+      what: 'peak memory of the invalidator meanwhile',
       value: invalidatorBytes,
       unit: 'bytes',
       budget: { atMost: 300 * 2 ** 20 },
@@ -182,7 +183,7 @@ export const bulk: Part = async (bench) => {
   ]
 }
 
-/** Over all that was asked, in whichever round. */
+/** Returns the 99th percentile over all rounds. */
 const p99 = (all: readonly Latencies[], kind: keyof Latencies) =>
   quantile(
     all.flatMap((one) => one[kind]),

@@ -5,29 +5,29 @@ import { createClient } from './client.ts'
 import { openLoop } from './open-loop.ts'
 import { findProfiles, projectsPath } from './profiles.ts'
 
-/** Latencies of somebody who has nothing to do with what goes on, in milliseconds. */
+/** Latencies in milliseconds of a client that does not use the changed rows. */
 export interface Latencies {
   readonly hit: readonly number[]
   readonly uncached: readonly number[]
 }
 
-/** Reads from our API what a change does not concern. */
+/** Reads resources from the API that the measured change does not affect. */
 export interface Bystander {
-  /** Asks until the work is done. */
+  /** Sends requests until the work is done. */
   during<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly latencies: Latencies }>
-  /** How many of the hits were hits: nearly 1, or something else was measured. */
+  /** Returns the share of reads that were hits. Below about 1, the latencies are not those of hits. */
   hitShare(): Promise<number>
   stop(): Promise<void>
 }
 
 const HITS_PER_S = 100
 const UNCACHED_PER_S = 20
-/** Few, so that those that expire meanwhile do not count. */
+/** Few, so that reloads of expired entries are rare. */
 const HIT_ENTRIES = 50
-/** Of all staff, so that the query is one that costs something. */
+/** Searches all staff, so that the query is expensive. */
 const UNCACHED_PATH = '/api/v1/users/staffprofiles?search=a'
 
-/** Starts an API, anywhere on the machine, and asks it at rates that wait for nobody. */
+/** Starts an API on any core, and sends requests at fixed rates that do not wait for responses. */
 export async function openBystander(bench: Bench): Promise<Bystander> {
   const api = await startApi({ ...bench, cores: null }, true)
   const profiles = await findProfiles(bench.servers.databaseUrl)

@@ -1,12 +1,12 @@
 import { Agent, get } from 'node:http'
 
-/** Asks one server over connections that it keeps. */
+/** An HTTP client for one server, with persistent connections. */
 export interface Client extends Disposable {
-  /** Reads a path to its end. @throws for any status but 200. */
+  /** Requests a path and reads the response. @throws Error if the status is not 200. */
   ask(path: string, headers?: Readonly<Record<string, string>>): Promise<void>
 }
 
-/** `connections`: how many there are at most; each request takes the one that has rested longest. */
+/** Returns a client with at most `connections` connections. Each request uses the one that was idle longest. */
 export function createClient(origin: string, connections = Infinity): Client {
   const agent = new Agent({ keepAlive: true, maxSockets: connections, scheduling: 'fifo' })
   return {

@@ -1,16 +1,16 @@
 import { readFile } from 'node:fs/promises'
 import { run, succeeds } from '../scripts/servers/run.ts'
 
-/** Lists of cores, as taskset reads them. */
+/** Lists of cores in the format of taskset. */
 export interface Cores {
-  /** Of the process that is measured, alone. */
+  /** The core of the measured process. No other process uses it. */
   readonly measured: string
-  /** Of its servers and its clients. */
+  /** The cores of its servers and clients. */
   readonly others: string
   readonly all: string
 }
 
-/** How the cores are shared out; `null` where there is only one, or no way to choose. */
+/** Returns how the cores are assigned; null if there is only one, or if taskset is missing. */
 export async function shareOutCores(): Promise<Cores | null> {
   const status = await readFile('/proc/self/status', 'utf8').catch(() => '')
   const all = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1]
@@ -23,7 +23,7 @@ export async function shareOutCores(): Promise<Cores | null> {
   return { measured: `${measured}`, others: others.join(','), all }
 }
 
-/** Keeps a running process, and what it starts from now on, on these cores. */
+/** Pins a running process and its future children to these cores. */
 export async function pin(pid: number, cores: string): Promise<void> {
   await run('taskset', ['--all-tasks', '--cpu-list', '--pid', cores, `${pid}`])
 }

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 
-/** What each thread of a process has had of the processors, at one moment. */
+/** CPU times of the threads of a process, at one moment. */
 export interface CpuReading {
   readonly atMs: number
   readonly threads: ReadonlyMap<string, Thread>
@@ -8,23 +8,23 @@ export interface CpuReading {
 
 interface Thread {
   readonly ranMs: number
-  /** Ready to run, and waiting for a core. */
+  /** Time in which the thread was ready to run and waited for a core. */
   readonly waitedMs: number
 }
 
-/** How a process spent the time between two readings. */
+/** CPU use of a process between two readings. */
 export interface CpuUse {
-  /** Milliseconds of processor in all its threads. */
+  /** CPU milliseconds of all its threads. */
   readonly ranMs: number
   readonly overMs: number
   /**
-   * The share of the time in which its busiest thread ran or waited for a core. On a machine that
-   * others use too, this tells a process that has no more to give from one that has nothing to do.
+   * Share of the time in which the busiest thread ran or waited for a core. On a shared machine, it
+   * distinguishes a saturated process from an idle one.
    */
   readonly busy: number
 }
 
-/** Reads the scheduler's account of a process (Linux only). */
+/** Reads the scheduler's statistics of a process (Linux only). */
 export async function readCpu(pid: number): Promise<CpuReading> {
   const folder = `/proc/${pid}/task`
   const tids = await readdir(folder)
@@ -38,7 +38,7 @@ export async function readCpu(pid: number): Promise<CpuReading> {
   return { atMs: performance.now(), threads: new Map(threads) }
 }
 
-/** What happened between two readings. Threads that came or went in between do not count. */
+/** Returns the CPU use between two readings. Threads that started or ended in between do not count. */
 export function cpuBetween(before: CpuReading, after: CpuReading): CpuUse {
   const overMs = after.atMs - before.atMs
   const spent = [...before.threads].flatMap(([tid, was]) => {

@@ -11,60 +11,60 @@ import { table } from './table.ts'
 
 const WRITERS = 16
 
-/** What can be taken away from writers. */
-interface Mortal {
+/** A process that the benchmark kills and restarts. */
+interface Killable {
   kill(): Promise<unknown>
   restore(): Promise<unknown>
 }
 
 interface Run {
   readonly tps: number
-  /** Notifications for each commit; NaN where nobody counts them. */
+  /** Notifications per commit; NaN without an invalidator, which counts them. */
   readonly notified: number
 }
 
-/** Whether writers notice that what comes after them is dead. */
+/** Measures the throughput of writers without the invalidator, without Redis, and without both. */
 export const dead: Part = async (bench) => {
   const { quick, print, onStop } = bench
   const seconds = quick ? 2 : 5
   const pgbench = await findPgbench({ stateDir, env: process.env, print })
-  // Not one that others may need.
+  // Its own Redis, because this part kills it.
   let server = await startRedis({ stateDir, env: process.env, print })
   onStop(() => server.stop())
   const own: Bench = { ...bench, servers: { ...bench.servers, redisUrl: server.url } }
   let worker = await startInvalidator(own)
   await untilApplied(own.servers)
 
-  const redis: Mortal = {
+  const redis: Killable = {
     kill: () => server.kill(),
     async restore() {
       server = await startRedis({ stateDir, env: process.env, port: server.port, print })
     },
   }
-  const invalidator: Mortal = {
+  const invalidator: Killable = {
     kill: () => worker.stop('SIGKILL'),
     async restore() {
       worker = await startInvalidator(own)
     },
   }
-  const arms: readonly { readonly name: string; readonly takes: readonly Mortal[] }[] = [
-    { name: 'everything alive', takes: [] },
-    { name: 'invalidator dead', takes: [invalidator] },
-    { name: 'Redis dead', takes: [redis] },
-    { name: 'both dead', takes: [redis, invalidator] },
+  const arms: readonly { readonly name: string; readonly kills: readonly Killable[] }[] = [
+    { name: 'everything alive', kills: [] },
+    { name: 'invalidator dead', kills: [invalidator] },
+    { name: 'Redis dead', kills: [redis] },
+    { name: 'both dead', kills: [redis, invalidator] },
   ]
   const [alive = '', ...others] = arms.map(({ name }) => name)
 
-  async function measure({ takes }: (typeof arms)[number]): Promise<Run> {
-    for (const one of takes) await one.kill()
+  async function measure({ kills }: (typeof arms)[number]): Promise<Run> {
+    for (const one of kills) await one.kill()
     const countWakeUps = () =>
-      takes.includes(invalidator) ? Number.NaN : worker.count('spms_wakeups_total')
+      kills.includes(invalidator) ? Number.NaN : worker.count('spms_wakeups_total')
     const before = await countWakeUps()
     const writer = { pgbench, url: own.servers.databaseUrl, clients: WRITERS }
     const tps = await runPgbench({ ...writer, seconds })
     const notified = ((await countWakeUps()) - before) / (tps * seconds)
-    for (const one of takes) await one.restore()
-    // The next finds nothing left to do.
+    for (const one of kills) await one.restore()
+    // The next arm starts without a backlog.
     await untilApplied(own.servers)
     return { tps, notified }
   }
@@ -74,7 +74,7 @@ export const dead: Part = async (bench) => {
   for (let round = 0; round < (quick ? 3 : 7); round++) {
     print(`dead: round ${round + 1}`)
     const found = new Map<string, Run>()
-    // In another order each time, since each leaves the machine to the next as it does.
+    // In another order each time, because every arm affects the state of the machine for the next one.
     for (const arm of shuffled(arms, random)) found.set(arm.name, await measure(arm))
     rounds.push(found)
   }

@@ -13,7 +13,7 @@ const reportSchema = z.object({
   backlog: z.number(),
 })
 
-/** What a window costs the invalidator: an empty one, one with a single event, and a full backlog. */
+/** Measures the time of a window without events, with one event, and with a full backlog. */
 export const drain: Part = async ({ servers, quick, print }) => {
   const output = await run(process.execPath, [built('bench/arms/windows.ts')], {
     env: {
@@ -21,7 +21,7 @@ export const drain: Part = async ({ servers, quick, print }) => {
       LOG_LEVEL: 'error',
       DATABASE_URL: servers.databaseUrl,
       REDIS_URL: servers.redisUrl,
-      // Watermarks of its own: the other parts' belong to an invalidator.
+      // Its own watermarks, because an invalidator owns those of the other parts.
       CACHE_PREFIX: `${servers.prefix}-windows`,
       WINDOWS: quick ? '300' : '2000',
       DRAINS: quick ? '3' : '7',
@@ -54,5 +54,5 @@ export const drain: Part = async ({ servers, quick, print }) => {
   ]
 }
 
-/** What comes before it is the log. */
+/** Returns the report, which follows the log output. */
 const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? ''

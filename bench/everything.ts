@@ -14,7 +14,7 @@ const LISTS = [
   'projects/statistics',
 ]
 
-/** Asks for each person, profile, project, page and list in every way that is cached. */
+/** Returns requests for every cached response: each user, profile, project, page and list. */
 export async function findEverything(databaseUrl: string, secret: string): Promise<Visit[]> {
   const client = new Client({ connectionString: databaseUrl })
   await client.connect()

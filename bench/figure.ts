@@ -1,25 +1,25 @@
 import { table } from './table.ts'
 
-/** One measured number, and what the design asks of it. */
+/** One measured number and its budget. */
 export interface Figure {
   readonly what: string
-  /** `null`: refused, and `note` says why. */
+  /** Null if the measurement is invalid; `note` gives the reason. */
   readonly value: number | null
   readonly unit: '' | 'ms' | 'bytes' | 'events' | 'events/s'
-  /** What it should be at most, or at least; `null` where the design asks nothing. */
+  /** The upper or lower bound of the design; null if there is none. */
   readonly budget: Budget | null
   readonly note?: string
 }
 
 type Budget = { readonly atMost: number } | { readonly atLeast: number }
 
-/** The figures beside their budgets. */
+/** Returns a table of the figures and their budgets. */
 export const budgetTable = (figures: readonly Figure[]): string =>
   table(
     ['against the budgets', 'measured', 'budget', ''],
     figures.map(({ what, value, unit, budget, note }) => [
       what,
-      value === null ? 'refused' : withUnit(value, unit),
+      value === null ? 'invalid' : withUnit(value, unit),
       budget === null ? '' : bound(budget, unit),
       [value !== null && budget !== null && verdict(value, budget), note]
         .filter(Boolean)
@@ -37,7 +37,7 @@ const verdict = (value: number, budget: Budget) =>
 
 const withUnit = (value: number, unit: Figure['unit']) => `${shown(value)} ${unit}`.trim()
 
-/** Three digits that mean something; whole above a hundred. */
+/** Formats a number with three significant digits, or as a whole number from 100. */
 export function shown(value: number): string {
   if (Number.isNaN(value)) return '-'
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')

@@ -12,11 +12,11 @@ import { quantile, seededRandom, shuffled } from './statistics.ts'
 import { table } from './table.ts'
 import { runWrk, type WrkRun } from './wrk.ts'
 
-/** Half of what the slowest of them can do, or a queue without end would be measured. */
+/** Share of the slowest arm's throughput. A higher rate would measure an unbounded queue. */
 const LATENCY_SHARE = 0.5
 const LATENCY_PER_S = 200
 
-/** How many requests a second are answered as hit, 304, miss and without a cache, beside constant bytes. */
+/** Measures requests per second as hit, 304, miss and without a cache, relative to constant responses. */
 export const http: Part = async (bench) => {
   const { servers, cores, quick, print } = bench
   const wrk = await findWrk({ stateDir, env: process.env, print })
@@ -82,7 +82,7 @@ export const http: Part = async (bench) => {
   }
 }
 
-/** Measures an arm in the state that it needs. */
+/** Measures an arm while its background work runs. */
 async function during<T>(arm: Arm, measure: () => Promise<T>): Promise<T> {
   await fetch(`${arm.service.origin}${arm.paths[0]}`, { headers: { ...arm.headers } })
   const end = arm.meanwhile?.()
@@ -93,7 +93,7 @@ async function during<T>(arm: Arm, measure: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Runs an arm, and asks our API how it answered meanwhile. */
+/** Runs an arm, and computes the share of expected outcomes from the metrics of the API. */
 async function runArm(arm: Arm, measure: () => Promise<WrkRun>): Promise<ArmRun> {
   const { service, expected } = arm
   if (!expected) return { ...(await measure()), asExpected: 1 }
@@ -124,7 +124,7 @@ function throughputTable(arms: readonly Arm[], rounds: readonly Round[]): string
       'x node:http',
       'CPU us',
       'x Express by CPU',
-      'as named',
+      'as expected',
       'server',
       'wrk',
     ],

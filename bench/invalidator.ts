@@ -1,7 +1,7 @@
 import type { Bench } from './bench.ts'
 import { type Service, startService } from './service.ts'
 
-/** Starts our invalidator on the database with triggers. */
+/** Starts the invalidator on the database with triggers. */
 export async function startInvalidator({ servers, onStop }: Bench): Promise<Service> {
   const invalidator = await startService('invalidator/main.ts', {
     env: {

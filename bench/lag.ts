@@ -12,12 +12,12 @@ import { table } from './table.ts'
 const LOADED_SHARE = 0.7
 const WRITERS = 16
 
-/** How long an entry outlives a commit that makes it stale, with one invalidator. */
+/** Measures the time from a commit to the deletion of its stale entry, with one invalidator. */
 export const lag: Part = async (bench) => {
   const { servers, quick, print } = bench
   const pgbench = await findPgbench({ stateDir, env: process.env, print })
   const invalidator = await startInvalidator(bench)
-  // Not those that the load beside it changes: their invalidation would be taken for ours.
+  // Excludes the profiles that the background load changes, because it invalidates them too.
   const ids = (await findProfileIds(servers.databaseUrl)).filter((id) => +id > LAST_WRITTEN_ID)
   const seconds = quick ? 4 : 20
   const at = (perS: number, forS = seconds) => probe({ ...servers, ids, perS, seconds: forS })
@@ -30,7 +30,7 @@ export const lag: Part = async (bench) => {
   const writer = { pgbench, url: servers.databaseUrl, clients: WRITERS }
   const saturation = await runPgbench({ ...writer, seconds: quick ? 2 : 5 })
   const perS = LOADED_SHARE * saturation
-  print(`lag: beside ${shown(perS)} commits a second, 70 % of what ${WRITERS} writers can do`)
+  print(`lag: during ${shown(perS)} commits a second, 70 % of the throughput of ${WRITERS} writers`)
   const load = runPgbench({ ...writer, seconds: seconds + 1, perS })
   const [loaded] = await Promise.all([at(50), load])
   await invalidator.stop()

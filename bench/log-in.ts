@@ -1,6 +1,6 @@
 import type { SeedSummary } from '../scripts/seed/seed.ts'
 
-/** Logs in and answers with the `Cookie` header of the session. */
+/** Logs in and returns the `Cookie` header of the session. */
 export async function logIn(
   origin: string,
   { username, password }: SeedSummary['login'],
@@ -10,7 +10,7 @@ export async function logIn(
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ username, password }),
   })
-  if (!response.ok) throw new Error(`the log-in was answered with ${response.status}`)
+  if (!response.ok) throw new Error(`POST /api/v1/users/log-in returned ${response.status}`)
   return response.headers
     .getSetCookie()
     .map((cookie) => cookie.split(';')[0])

@@ -33,9 +33,11 @@ const parts: Readonly<Record<string, Part>> = {
 }
 
 const program = new Command('bench')
-  .description('Measures this checkout on servers of its own, beside its budgets.')
-  .option('--quick', 'short rounds, for a look')
-  .addArgument(new Argument('[part]', 'one part, instead of all').choices(Object.keys(parts)))
+  .description(
+    'Measures this checkout on its own servers, and compares the figures with their budgets.',
+  )
+  .option('--quick', 'short rounds; do not quote the figures')
+  .addArgument(new Argument('[part]', 'one part instead of all').choices(Object.keys(parts)))
   .showHelpAfterError()
   .action((part: string | undefined, { quick = false }: Options) => run(part, quick))
 
@@ -43,16 +45,16 @@ interface Options {
   readonly quick?: boolean
 }
 
-// What was started does not keep us alive, and neither does waiting for it to end.
+// Keeps the event loop alive: the child processes, and promises that wait for them, do not.
 setInterval(() => undefined, 1_000)
 const print = (line: string) => console.log(line)
 const stops: (() => Promise<unknown>)[] = []
-const asked = new Promise<void>((resolve) => {
+const stopRequested = new Promise<void>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => resolve())
 })
 
 try {
-  await Promise.race([program.parseAsync(), asked])
+  await Promise.race([program.parseAsync(), stopRequested])
 } catch (error) {
   process.exitCode = 1
   console.error(describeFailure(error))
@@ -63,7 +65,7 @@ for (const stop of stops.toReversed()) {
     console.error(error)
   })
 }
-// What was still being measured ends with us.
+// Ends measurements that are still running.
 process.exit()
 
 async function run(only: string | undefined, quick: boolean): Promise<void> {
@@ -71,7 +73,7 @@ async function run(only: string | undefined, quick: boolean): Promise<void> {
   const [cpu] = cpus()
   print(`${cpus().length} x ${cpu?.model ?? 'processor'}, Node ${process.version}`)
   print(
-    `load average ${loadavg()[0]?.toFixed(1)}: ratios within a run count, not numbers between runs`,
+    `load average ${loadavg()[0]?.toFixed(1)}: compare ratios within a run, not figures of different runs`,
   )
   await build()
   const servers = await openServers({ env: process.env, print, onStop })

@@ -10,7 +10,7 @@ import { table } from './table.ts'
 
 const ENTRIES = 100
 
-/** What an entry takes in Redis beyond the bytes that it answers with. */
+/** Measures the memory overhead of an entry in Redis over its response bodies. */
 export const memory: Part = async (bench) => {
   const { servers, print } = bench
   const invalidator = await startInvalidator(bench)
@@ -54,7 +54,7 @@ export const memory: Part = async (bench) => {
     const key = profileKey(servers.prefix, id)
     let [bodyBytes, plainBytes] = [0, 0]
     for (const [index, section] of sections.entries()) {
-      const body = await fetchUntilKept(`${profilePath(id)}${section}`, key, index + 1)
+      const body = await fetchUntilStored(`${profilePath(id)}${section}`, key, index + 1)
       bodyBytes += body.length
       const plainKey = `${key}:plain`
       await redis.set(plainKey, body)
@@ -68,16 +68,16 @@ export const memory: Part = async (bench) => {
     }
   }
 
-  /** A response does not wait for the fill, and on a busy machine the fill may fail. */
-  async function fetchUntilKept(path: string, key: string, variants: number): Promise<Buffer> {
+  /** Retries, because a response does not wait for the fill, and on a busy machine the fill may fail. */
+  async function fetchUntilStored(path: string, key: string, variants: number): Promise<Buffer> {
     for (let attempt = 0; attempt < 100; attempt++) {
       const response = await fetch(`${api.origin}${path}`)
       const body = Buffer.from(await response.arrayBuffer())
       await sleep(attempt)
-      // A lease is a field too, until it is filled.
+      // Fields with ~ are leases whose fill is pending.
       const fields = await redis.hkeys(key)
       if (fields.length >= variants && !fields.some((field) => field.startsWith('~'))) return body
     }
-    throw new Error(`${path} was not kept`)
+    throw new Error(`the response of ${path} was not stored in Redis`)
   }
 }

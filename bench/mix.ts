@@ -13,12 +13,12 @@ import { openWorkload } from './workload.ts'
 
 const PER_S = 150
 const CONNECTIONS = 1_000
-/** What everybody asks for is in the cache before it is measured, as on any day but the first. */
+/** Requests before the measurement, so that it starts with a warm cache. */
 const WARM_REQUESTS = { uncached: 500, cached: 20_000 }
 const WARM_AT_ONCE = 8
 const MEBIBYTE = 1024 * 1024
 
-/** What people do with the system, with and without a cache: what the cache saves. */
+/** Replays a realistic mix of requests with and without a cache, and measures the savings. */
 export const mix: Part = async (bench) => {
   const { quick, print } = bench
   const seconds = quick ? 10 : 60
@@ -50,7 +50,7 @@ export const mix: Part = async (bench) => {
   )
   print(
     table(
-      ['with connections', 'MiB before', 'MiB with them', 'p99 ms'],
+      ['connections', 'MiB before', 'MiB with them', 'p99 ms'],
       [
         [
           `${CONNECTIONS}`,
@@ -65,7 +65,7 @@ export const mix: Part = async (bench) => {
   const figure = (what: string, value: number, budget: Figure['budget'], note: string) =>
     ({ what: `mix, ${what}`, value, unit: '', budget, note }) as const
   return [
-    figure('hit rate', cached.hitRate, { atLeast: 0.95 }, 'of what is cached; ADR: above 0.7'),
+    figure('hit rate', cached.hitRate, { atLeast: 0.95 }, 'of cached resources; ADR: above 0.7'),
     figure(
       'transactions saved in the database',
       saved,
@@ -73,7 +73,7 @@ export const mix: Part = async (bench) => {
       'task lists and the invalidator included; ADR: 0.4 to 0.6 of the queries',
     ),
     figure(
-      'loads saved of what is cached',
+      'loads saved for cached resources',
       1 - cached.loads / cached.reads,
       { atLeast: 0.95 },
       'ADR: 0.4 to 0.6 of the queries',
@@ -92,7 +92,7 @@ interface Replay {
   readonly reads: number
   readonly loads: number
   readonly transactions: number
-  /** Of one core: the time that Postgres ran, by the time that passed. */
+  /** CPU time of Postgres divided by the elapsed time, so 1 is one full core. */
   readonly databaseShare: number
 }
 
@@ -139,7 +139,7 @@ async function replay(
   }
 }
 
-/** Many clients who keep their connections and seldom ask. */
+/** Runs the mix over many persistent connections that are mostly idle. */
 async function crowded({ servers }: Bench, api: Service, seconds: number) {
   const beforeBytes = await residentBytes(api.pid)
   await using workload = await openWorkload(servers.databaseUrl, BENCH_SECRET)

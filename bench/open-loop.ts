@@ -4,13 +4,13 @@ export type OpenLoopOptions = {
   readonly perS: number
 } & ({ readonly seconds: number } | { readonly until: AbortSignal })
 
-/** Timers come up to a millisecond late: the rest is spent looking at the clock. */
+/** Timers fire up to a millisecond late, so the remaining time is spent polling the clock. */
 const EARLY_MS = 1.5
 
 /**
- * Asks at a fixed rate that waits for nobody: a driver that waits hides the queue it made.
- * Answers with each latency in milliseconds, from the moment its request was due; without those
- * that `ask` answers with `false`.
+ * Sends requests at a fixed rate and does not wait for responses, because a waiting driver hides the
+ * queue that it causes. Returns the latencies in milliseconds, each from the moment the request was
+ * due. Calls of `ask` that resolve with false do not count.
  */
 export async function openLoop(
   options: OpenLoopOptions,

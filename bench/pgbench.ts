@@ -9,14 +9,14 @@ export interface PgbenchOptions {
   readonly url: string
   readonly clients: number
   readonly seconds: number
-  /** Transactions a second over all clients; as many as it can without. */
+  /** Transactions a second over all clients; unlimited if undefined. */
   readonly perS?: number
 }
 
-/** These writers change the profiles of ids up to here, which the seed numbers without a gap. */
+/** The highest id of the profiles that these writers change. The seed assigns ids without gaps. */
 export const LAST_WRITTEN_ID = 150
 
-/** Writers that update one watched column of one row, each in a transaction. Answers with their TPS. */
+/** Runs writers that update one watched column of one row per transaction. Returns the transactions per second. */
 export async function runPgbench(options: PgbenchOptions): Promise<number> {
   const { pgbench, url, clients, seconds, perS } = options
   const script = join(stateDir, 'bench/update.sql')
@@ -39,6 +39,6 @@ update users_publicstaffprofile set expertise = 'bench ' || :n where id = :id;
     { env: { ...process.env, ...pgbench.env } },
   )
   const tps = Number(/^tps = ([\d.]+)/m.exec(output)?.[1])
-  if (!(tps > 0)) throw new Error(`pgbench did not say its TPS:\n${output}`)
+  if (!(tps > 0)) throw new Error(`the output of pgbench contains no TPS:\n${output}`)
   return tps
 }

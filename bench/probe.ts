@@ -14,18 +14,16 @@ export interface ProbeOptions {
   readonly seconds: number
 }
 
-/** After which a change counts as never applied. */
+/** Time after which a change counts as lost. */
 const LOST_MS = 5_000
 
 /**
- * Commits changes of one row at random moments, `perS` a second on average, and answers with how
- * long each entry outlived the commit: from the moment the writer was told of the commit to the
- * moment that Redis said that the entry was gone, in milliseconds on one clock.
+ * Commits changes of one row at random moments, `perS` a second on average. Returns for each the
+ * milliseconds from the reply to the commit to Redis' report that the entry was deleted.
  *
- * Redis reports it itself, so the figure is never too small by more than the time that this process
- * takes to look.
+ * Both times are read from one clock. Redis pushes the report, so the figure contains no polling delay.
  *
- * @throws when an entry was not invalidated within 5 s.
+ * @throws Error if an entry is not deleted within 5 s.
  */
 export async function probe(options: ProbeOptions): Promise<number[]> {
   const { databaseUrl, redisUrl, prefix, ids, perS, seconds } = options
@@ -51,7 +49,7 @@ export async function probe(options: ProbeOptions): Promise<number[]> {
         const id = ids[turn++ % ids.length] as string
         if (!outcomes.has(profileKey(prefix, id))) return id
       }
-      throw new Error(`${ids.length} changes at once are not applied`)
+      throw new Error(`none of ${ids.length} concurrent changes has been applied`)
     }
     for (let i = 0; i < perS * seconds; i++) {
       dueMs += (-Math.log(1 - random()) * 1000) / perS
@@ -65,7 +63,7 @@ export async function probe(options: ProbeOptions): Promise<number[]> {
       await writer.query({
         name: 'probe',
         text: `update users_publicstaffprofile set expertise = $1 where id = $2`,
-        // Always another text: a change to what was there before is none.
+        // Always a different text, because an update to the same value is not logged.
         values: [randomUUID(), id],
       })
       const committedMs = performance.now()

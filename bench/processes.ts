@@ -1,12 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises'
 
-/** A tick of the kernel's accounts. */
+/** Duration of a tick in /proc/<pid>/stat. */
 const TICK_MS = 10
 
-/** Milliseconds of processor that a process and all its children have had, those that ended too (Linux only). */
+/** Returns the CPU milliseconds of a process and all its children, including those that ended (Linux only). */
 export async function treeCpuMs(pid: number): Promise<number> {
   const own = await readStat(pid)
-  if (!own) throw new Error(`there is no process ${pid}`)
+  if (!own) throw new Error(`process ${pid} does not exist`)
   let ticks = own.ticks + own.endedChildrenTicks
   for (const name of await readdir('/proc')) {
     const stat = /^\d+$/.test(name) ? await readStat(Number(name)) : null
@@ -15,10 +15,10 @@ export async function treeCpuMs(pid: number): Promise<number> {
   return ticks * TICK_MS
 }
 
-/** Bytes of memory that a process holds (Linux only). */
+/** Returns the resident memory of a process in bytes (Linux only). */
 export const residentBytes = (pid: number): Promise<number> => readBytes(pid, 'VmRSS')
 
-/** Bytes of memory that a process has held at most (Linux only). */
+/** Returns the peak resident memory of a process in bytes (Linux only). */
 export const peakBytes = (pid: number): Promise<number> => readBytes(pid, 'VmHWM')
 
 async function readBytes(pid: number, line: string): Promise<number> {
@@ -29,7 +29,7 @@ async function readBytes(pid: number, line: string): Promise<number> {
 async function readStat(pid: number) {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null)
   if (text === null) return null
-  // The name before it may hold spaces.
+  // The process name, in parentheses, may contain spaces.
   const fields = text
     .slice(text.lastIndexOf(')') + 2)
     .split(' ')

@@ -2,7 +2,7 @@ import { Client } from 'pg'
 import { entryKey } from '../shared/cache/key.ts'
 import { staffProfile } from '../shared/resources/index.ts'
 
-/** A profile that everybody may see, and whose it is. */
+/** A public profile and its owner. */
 export interface Profile {
   readonly id: string
   readonly userId: string
@@ -23,17 +23,17 @@ export async function findProfiles(databaseUrl: string): Promise<Profile[]> {
   }
 }
 
-/** The ids of the profiles that everybody may see. */
+/** Returns the ids of the public profiles. */
 export const findProfileIds = async (databaseUrl: string): Promise<string[]> =>
   (await findProfiles(databaseUrl)).map(({ id }) => id)
 
-/** What follows the path of a profile: all of it, and each part by itself. */
+/** Suffixes of the path of a profile: the whole profile, and each section. */
 export const PROFILE_SECTIONS = ['', '/hero', '/overview', '/cv']
 
 export const profilePath = (id: string) => `/api/v1/users/staffprofiles/${id}`
 
 export const projectsPath = (userId: string) => `/api/v1/users/${userId}/projects_staff_profile`
 
-/** Where a profile stands in Redis. */
+/** Returns the Redis key of a profile. */
 export const profileKey = (prefix: string, id: string) =>
   entryKey(prefix, staffProfile, { profile_id: id })

@@ -19,10 +19,10 @@ import { median, quantile } from './statistics.ts'
 import { table } from './table.ts'
 
 const NAME = 'bench-recovery'
-/** By then two replicas have shared out the resources. */
+/** Time in which two replicas distribute the resources between them. */
 const SHARED_OUT_MS = 3_000
 
-/** How long after a fault, or after the server is back, everything committed by then is applied. */
+/** Measures the time from a fault, or from the return of a server, until all earlier commits are applied. */
 export const recovery: Part = async (bench) => {
   const { print, onStop, quick } = bench
   const open = { stateDir, name: NAME, durable: true, print }
@@ -57,15 +57,15 @@ export const recovery: Part = async (bench) => {
 
   interface Fault {
     readonly name: string
-    /** How many invalidators there are. */
+    /** Number of invalidators. */
     readonly replicas: number
-    /** The clock starts when this has ended. */
+    /** Causes the fault. The measurement starts when it resolves. */
     inject(invalidators: readonly Service[]): Promise<unknown>
   }
   const faults: readonly Fault[] = [
     { name: 'none', replicas: 1, inject: () => Promise.resolve() },
     {
-      name: 'invalidator killed, another one lives',
+      name: 'invalidator killed, another one runs',
       replicas: 2,
       inject: async ([first]) => first?.stop('SIGKILL'),
     },
@@ -79,7 +79,7 @@ export const recovery: Part = async (bench) => {
       },
     },
     {
-      name: 'invalidator stands still, another one lives',
+      name: 'invalidator suspended, another one runs',
       replicas: 2,
       inject: async ([first]) => void process.kill(first?.pid ?? 0, 'SIGSTOP'),
     },

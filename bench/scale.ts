@@ -6,7 +6,7 @@ import { emptied } from './scale/emptied.ts'
 import { replicas } from './scale/replicas.ts'
 import { stream } from './scale/stream.ts'
 
-/** What happens when there is much of something: entries of one edit, invalidators, commits, events that waited, misses. */
+/** Measures large numbers: entries of one edit, invalidators, commits, events in a backlog, and misses. */
 export const scale: Part = async (bench) => {
   const figures: Figure[] = []
   for (const part of [edit, replicas, stream, backlog, emptied])

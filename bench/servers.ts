@@ -12,16 +12,16 @@ import { compileRules } from '../shared/cache/compile.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { runStatement } from './statement.ts'
 
-/** What a run works on: databases and a key prefix of its own, and what serves them. */
+/** The databases and the key prefix of a run, and their servers. */
 export interface Servers {
-  /** Seeded, with our triggers. */
+  /** A seeded database with triggers. */
   readonly databaseUrl: string
-  /** Seeded the same, without them. */
+  /** The same seeded database without triggers. */
   readonly bareUrl: string
   readonly redisUrl: string
   readonly prefix: string
   readonly seeded: SeedSummary
-  /** The processes that were started here, to be kept off the core of what is measured. */
+  /** Server processes of this run. They must not use the core of the measured process. */
   readonly pids: readonly number[]
 }
 
@@ -31,7 +31,7 @@ export interface ServersOptions {
   readonly onStop: (stop: () => Promise<unknown>) => void
 }
 
-/** Starts Postgres and Redis, except what `DATABASE_URL` and `REDIS_URL` give; no row or key of theirs is touched. */
+/** Starts Postgres and Redis, or uses those of `DATABASE_URL` and `REDIS_URL` without touching existing rows or keys. */
 export async function openServers({ env, print, onStop }: ServersOptions): Promise<Servers> {
   const pids: number[] = []
   const postgresUrl = env.DATABASE_URL || (await startOwnPostgres())
@@ -40,7 +40,7 @@ export async function openServers({ env, print, onStop }: ServersOptions): Promi
   const prefix = `spms-bench-${process.pid}`
   onStop(() => removeKeys(redisUrl, prefix))
 
-  print('making two seeded databases, one of them with triggers')
+  print('creating two seeded databases, one of them with triggers')
   const bareUrl = await createDatabase(`${name}_bare`)
   await migrate(bareUrl)
   const seeded = await seed(bareUrl)

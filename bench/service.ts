@@ -6,25 +6,25 @@ import { startProcess } from '../scripts/servers/server-process.ts'
 import { untilReady } from '../scripts/start/service.ts'
 import { built } from './build.ts'
 
-/** A compiled process of ours. */
+/** A running service, compiled as for production. */
 export interface Service {
   readonly pid: number
-  /** Where it listens. */
+  /** Its base URL. */
   readonly origin: string
-  /** The sum of a counter over all its series with these labels. */
+  /** Returns the sum of a counter over all series with these labels. */
   count(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
   stop(signal?: NodeJS.Signals): Promise<void>
 }
 
 export interface ServiceOptions {
   readonly env: NodeJS.ProcessEnv
-  /** Cores to keep it on. */
+  /** Cores to pin it to. */
   readonly cores?: string | undefined
-  /** What to ask until it answers 200; below the origin, or below that of the metrics. */
+  /** Path to poll until it returns 200, or `metrics` for the readiness of the metrics server. */
   readonly ready: { readonly path: string } | 'metrics'
 }
 
-/** Starts it on free ports and waits until it is ready. @throws with its log when it ends instead. */
+/** Starts a service on free ports and waits until it is ready. @throws Error with its log if it exits. */
 export async function startService(
   source: string,
   { env, cores, ready }: ServiceOptions,
@@ -57,12 +57,12 @@ export async function startService(
   const giveUp = new AbortController()
   const ended = started.ended.then(async () => {
     giveUp.abort()
-    throw new Error(`${source} ended:\n${(await readFile(logPath, 'utf8')).slice(-2000)}`)
+    throw new Error(`${source} exited; its log:\n${(await readFile(logPath, 'utf8')).slice(-2000)}`)
   })
   ended.catch(() => {})
   const url = ready === 'metrics' ? `${metrics}/readyz` : `${origin}${ready.path}`
   await Promise.race([untilReady(url, giveUp.signal), ended])
-  // It also stops waiting when there is nothing to wait for.
+  // untilReady also returns when the service has exited.
   if (giveUp.signal.aborted) await ended
   return {
     pid: started.pid,

@@ -22,14 +22,14 @@ import { quantile } from './statistics.ts'
 import { table } from './table.ts'
 
 const NAME = 'bench-sizing'
-/** How many times the ordinary size. */
+/** Multiples of the ordinary size. */
 const SCALES = [1, 10]
 const AT_ONCE = 6
 const MEBIBYTE = 2 ** 20
-/** Until everything has been asked for, nothing may leave: neither for its age nor for want of room. */
+/** TTLs that are long enough to keep every entry until the end of the measurement. */
 const LASTING = catalog.map(({ name }) => `${name}=3600`).join()
 
-/** What Redis holds when everything is cached, of a system of ordinary size and of one ten times as large. */
+/** Measures the size of Redis when everything is cached, for the ordinary size and ten times as much. */
 export const sizing: Part = async (bench) => {
   const { print, onStop, quick } = bench
   const postgres = await startPostgres({ stateDir, name: NAME, durable: false, print })
@@ -63,7 +63,7 @@ async function measure(bench: Bench, databaseUrl: string, redisUrl: string): Pro
     const emptyBytes = await usedBytes()
     const invalidator = await startInvalidator({ ...bench, servers })
     const api = await startApi({ ...bench, servers }, true, { CACHE_TTL_OVERRIDES: LASTING })
-    await askForEverything(databaseUrl, api.origin)
+    await requestEverything(databaseUrl, api.origin)
     const allBytes = (await usedBytes()) - emptyBytes
     const found = await findEntries(redis, servers.prefix)
     const resident = await Promise.all([api, invalidator].map(({ pid }) => residentBytes(pid)))
@@ -98,7 +98,7 @@ async function measure(bench: Bench, databaseUrl: string, redisUrl: string): Pro
   }
 }
 
-async function askForEverything(databaseUrl: string, origin: string): Promise<void> {
+async function requestEverything(databaseUrl: string, origin: string): Promise<void> {
   const visits = (await findEverything(databaseUrl, BENCH_SECRET)).values()
   using client = createClient(origin)
   const walk = async () => {
@@ -107,7 +107,7 @@ async function askForEverything(databaseUrl: string, origin: string): Promise<vo
   await Promise.all(Array.from({ length: AT_ONCE }, walk))
 }
 
-/** What each entry takes in Redis, by resource. */
+/** Returns the memory of each entry in Redis, by resource. */
 async function findEntries(redis: Redis, prefix: string): Promise<Map<string, number[]>> {
   const kinds = catalog.map((resource) => ({
     name: resource.name,

@@ -1,4 +1,4 @@
-/** The value below which this share of the values lies; NaN without values. */
+/** Returns the value below which this share of the values lies; NaN without values. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
@@ -12,7 +12,7 @@ export const median = (values: readonly number[]): number => {
   )
 }
 
-/** Equally distributed over [0, 1), and the same in every run. */
+/** Returns a generator of uniformly distributed numbers in [0, 1). The sequence depends only on the seed. */
 export function seededRandom(seed: number): () => number {
   let state = seed
   return () => {
@@ -23,7 +23,7 @@ export function seededRandom(seed: number): () => number {
   }
 }
 
-/** The same things in an order of chance. */
+/** Returns the items in random order. */
 export function shuffled<T>(items: readonly T[], random: () => number): T[] {
   return items
     .map((item) => ({ item, at: random() }))

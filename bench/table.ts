@@ -1,4 +1,4 @@
-/** Columns as wide as they need to be; the first to the left, the others to the right. */
+/** Formats a table. The first column is left-aligned, the others are right-aligned. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows]
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)))

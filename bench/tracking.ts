@@ -1,14 +1,14 @@
 import { Redis } from 'ioredis'
 
-/** Redis' own reports of what others do to keys. */
+/** A subscription to changes of keys by other connections. */
 export interface Tracking extends Disposable {
-  /** What is done on this connection, such as filling entries, is not reported. */
+  /** Commands on this connection, such as fills, are not reported. */
   readonly redis: Redis
 }
 
 export interface TrackingOptions {
   readonly redisUrl: string
-  /** What the keys begin with. */
+  /** Prefix of the tracked keys. */
   readonly keysFrom: string
   readonly onChange: (key: string, atMs: number) => void
 }
@@ -16,13 +16,13 @@ export interface TrackingOptions {
 const INVALIDATED = '__redis__:invalidate'
 
 /**
- * Has Redis report keys that others change or remove (client tracking). Its report travels as far
- * as a reader's answer would, and nothing is polled, which on few cores would slow what is measured.
+ * Subscribes to keys that other connections change or remove (client tracking). A report takes as
+ * long as a reply to a reader. Polling would slow down the measured processes on few cores.
  */
 export async function openTracking(options: TrackingOptions): Promise<Tracking> {
   const { redisUrl, keysFrom, onChange } = options
   const redis = new Redis(redisUrl)
-  // Under the newer protocol the client keeps such reports to itself.
+  // With RESP3 the client does not expose these reports.
   const reports = new Redis(redisUrl, { protocol: 2 })
   const reporter = await reports.client('ID')
   await reports.subscribe(INVALIDATED)

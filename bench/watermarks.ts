@@ -3,7 +3,7 @@ import { watermarkKey } from '../shared/cache/key.ts'
 import { decodeWatermark, type Watermark } from '../shared/cache/watermark.ts'
 import { catalog } from '../shared/resources/index.ts'
 
-/** How far each resource has been applied; `null` for one that nobody has published. */
+/** Returns the watermark of each resource; null if there is none. */
 export async function readWatermarks(redis: Redis, prefix: string): Promise<(Watermark | null)[]> {
   const stored = await redis.hgetall(watermarkKey(prefix))
   return catalog.map(({ name }) => decodeWatermark(stored[name] ?? null))

@@ -9,20 +9,20 @@ export interface Visit {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** What people do with the system, in the proportions that it is made for; the same in every run. */
+/** A realistic mix of requests and writes. It is the same in every run. */
 export interface Workload extends AsyncDisposable {
-  /** The next request; or `null`, and then a row has been changed instead. */
+  /** Returns the next request, or null after changing a row instead. */
   next(): Promise<Visit | null>
 }
 
 const WRITE_SHARE = 0.01
-/** Of what is left: people with a session, who open their dashboard and look at others and at projects. */
+/** Share of the other requests that have a session: dashboards, users and projects. */
 const SESSION_SHARE = 0.4
 
 /**
- * Public profile pages are four requests each, a dashboard is the eight of the single-page
- * application. Who looks and what is looked at is zipf-distributed. Writes are SQL, as another
- * application would write.
+ * A public profile page has four requests; a dashboard has the eight requests of the single-page
+ * application. Users and their targets are zipf-distributed. Writes are SQL, as from another
+ * application.
  */
 export async function openWorkload(databaseUrl: string, secret: string): Promise<Workload> {
   const client = new Client({ connectionString: databaseUrl })
@@ -56,7 +56,7 @@ export async function openWorkload(databaseUrl: string, secret: string): Promise
 
   let waiting: Visit[] = []
 
-  /** A person's next step, as the requests that it takes. */
+  /** Returns the requests of a user's next step. */
   function visits(): Visit[] {
     if (random() >= SESSION_SHARE) {
       const { id, user_id } = pick.profile()

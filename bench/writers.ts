@@ -12,11 +12,11 @@ const CLIENTS = [1, 16]
 interface Round {
   readonly bare: number
   readonly watched: number
-  /** Notifications for each commit. */
+  /** Notifications per commit. */
   readonly notified: number
 }
 
-/** What the triggers cost a writer of single rows, with an invalidator at work. */
+/** Measures the cost of the triggers for writers of single rows, while an invalidator runs. */
 export const writers: Part = async (bench) => {
   const { servers, quick, print } = bench
   const pgbench = await findPgbench({ stateDir, env: process.env, print })
@@ -26,7 +26,7 @@ export const writers: Part = async (bench) => {
 
   const measure = async (clients: number, swapped: boolean): Promise<Round> => {
     const bareRun = () => runPgbench({ pgbench, url: servers.bareUrl, clients, seconds })
-    // The first of two runs finds a cooler machine, so they take turns.
+    // The first of two runs finds a cooler machine, so the order alternates.
     const first = swapped ? undefined : await bareRun()
     const before = await wakeUps()
     const watched = await runPgbench({ pgbench, url: servers.databaseUrl, clients, seconds })

@@ -1,4 +1,4 @@
--- Asks for the paths given after `--`, one after the other, and prints one line of JSON.
+-- Requests the paths after `--`, one after the other, and prints one line of JSON.
 local paths, at = {}, 0
 
 function init(args)

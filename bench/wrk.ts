@@ -10,27 +10,27 @@ import { type CpuUse, cpuBetween, readCpu } from './cpu.ts'
 export interface WrkOptions {
   readonly wrk: PackagedProgram
   readonly origin: string
-  /** Asked for one after the other. */
+  /** Paths to request, one after the other. */
   readonly paths: readonly string[]
   readonly headers: Readonly<Record<string, string>>
-  /** The process that answers. */
+  /** The measured process. */
   readonly serverPid: number
   readonly seconds: number
   /** Cores for the client. */
   readonly cores: string | undefined
 }
 
-/** As much as a server answers, and who was busy meanwhile. */
+/** Throughput of a server, and the CPU use of client and server. */
 export interface WrkRun {
   readonly perS: number
   readonly client: CpuUse
   readonly server: CpuUse
-  /** Microseconds of the server's processors for each request. */
+  /** CPU microseconds of the server per request. */
   readonly cpuUs: number
 }
 
 const CONNECTIONS = 32
-/** Connecting and saying goodbye are not part of it. */
+/** Margins at both ends, which exclude connecting and disconnecting. */
 const EDGE_MS = 200
 
 const summarySchema = z.object({
@@ -39,7 +39,7 @@ const summarySchema = z.object({
   errors: z.number(),
 })
 
-/** Asks for as much as one thread can, over 32 connections. @throws when any answer was an error. */
+/** Sends as many requests as one thread can, over 32 connections. @throws Error if any request fails. */
 export async function runWrk(options: WrkOptions): Promise<WrkRun> {
   const { wrk, origin, paths, headers, serverPid, seconds, cores } = options
   const script = fileURLToPath(new URL('wrk.lua', import.meta.url))
@@ -64,7 +64,8 @@ export async function runWrk(options: WrkOptions): Promise<WrkRun> {
   const after = await both()
 
   const summary = summarySchema.parse(JSON.parse(/^\{.*\}$/m.exec(await output)?.[0] ?? 'null'))
-  if (summary.errors > 0) throw new Error(`${origin}${paths[0]}: ${summary.errors} errors`)
+  if (summary.errors > 0)
+    throw new Error(`wrk reported ${summary.errors} errors for ${origin}${paths[0]}`)
   const perS = summary.requests / (summary.durationUs / 1e6)
   const server = cpuBetween(before[1], after[1])
   return {

@@ -1,7 +1,7 @@
-/** How much more often the first is asked for than the n-th. */
+/** Exponent of the Zipf distribution. */
 const ZIPF_EXPONENT = 1
 
-/** Draws from a list: the n-th is drawn with a probability proportional to 1/n. */
+/** Returns a function that draws from a list. The probability of the n-th item is proportional to 1/n. */
 export function zipf<T>(items: readonly T[], random: () => number): () => T {
   const cumulative: number[] = []
   let sum = 0

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import { readConstants } from './constants.ts'
 
-// The least that Node can do: no routes, no framework.
+// The minimum of Node: no routes, no framework.
 const { port, profile } = await readConstants()
 createServer((_req, res) => {
   res.writeHead(200, profile.headers).end(profile.body)

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises'
 
-/** An answer that never changes. */
+/** A constant response. */
 interface Constant {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
 }
 
-/** What a constant arm is told by its environment: its port, and files with the bytes to send. */
+/** Reads the port and the response files of a constant arm from its environment. */
 export async function readConstants(): Promise<{
   readonly port: number
   readonly profile: Constant

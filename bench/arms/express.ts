@@ -1,7 +1,7 @@
 import express from 'express'
 import { readConstants } from './constants.ts'
 
-// As little as Express allows: two routes like ours, and bytes, length and tag made beforehand.
+// The minimum of Express: two routes like those of the API, with bytes, length and ETag computed in advance.
 const { port, profile, projects } = await readConstants()
 const app = express()
 app.disable('x-powered-by')

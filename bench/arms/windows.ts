@@ -9,7 +9,7 @@ import { createRegistry } from '../../shared/metrics.ts'
 import { openRedis } from '../../shared/redis.ts'
 import { catalog, staffProfile } from '../../shared/resources/index.ts'
 
-// The invalidator's worker alone, driven by hand: what windows cost when nobody waits for them.
+// Runs the invalidator's worker without its scheduler, to measure windows alone.
 const { DATABASE_URL: url = '', REDIS_URL: redisUrl = '', CACHE_PREFIX: prefix = '' } = process.env
 const windows = Number(process.env.WINDOWS)
 const drains = Number(process.env.DRAINS)
@@ -33,7 +33,7 @@ const worker = createWorker({ session, invalidationStore, catalog, prefix, metri
 const writer = new pg.Client({ connectionString: url })
 await writer.connect()
 worker.acquire(catalog)
-// The first finds no watermark and flushes; the second has everything compiled and planned.
+// Warms up: the first window finds no watermark and flushes, and later ones run compiled code and cached plans.
 for (let i = 0; i < 200; i++) await change(i).then(worker.applyWindow)
 await worker.waitForPasses()
 
@@ -51,10 +51,11 @@ const drainMs = await times(drains, async () => {
     await worker.waitForPasses()
   })
   const left = await redis.exists(keyOf(1), keyOf(BACKLOG))
-  if (left > 0) throw new Error('the backlog was applied and its entries are still there')
+  if (left > 0) throw new Error('the backlog was applied, but its entries still exist')
   return ms
 })
-if ((await countFlushes()) > flushesBefore) throw new Error('flushed instead of key by key')
+if ((await countFlushes()) > flushesBefore)
+  throw new Error('the backlog was flushed instead of invalidated key by key')
 process.stdout.write(`${JSON.stringify({ emptyMs, singleMs, drainMs, backlog: BACKLOG })}\n`)
 process.exit()
 
@@ -83,10 +84,10 @@ async function change(i: number): Promise<void> {
   })
 }
 
-/** As many events as one window takes key by key, each like a real one but of another profile, and an entry for each. */
+/** Creates as many events as one window invalidates key by key, each of another profile, and their entries. */
 async function pileUp(): Promise<void> {
   await change(Date.now())
-  // The pattern goes first, so that the window holds what was piled up and no more.
+  // Applies the model event first, so that the window contains only its copies.
   await worker.applyWindow()
   await writer.query(
     `insert into invalidation.event

@@ -1,15 +1,15 @@
-/** One statement that changes so many rows of one watched table, each as one transaction. */
+/** One statement that changes many rows of a watched table in its own transaction. */
 export interface Change {
   readonly name: string
   readonly text: (rows: number) => string
-  /** Makes it cheaper: see `invalidation.mode`. */
+  /** Value of the setting `invalidation.mode`; `coarse` makes the triggers cheaper. */
   readonly mode?: 'coarse'
 }
 
-/** What only some roles of a server may do. */
+/** Name of the change that requires the role pg_execute_server_program. */
 export const COPY = 'copy'
 
-/** In the order in which they find and leave rows. */
+/** Ordered so that each change finds the rows that it needs. */
 export const CHANGES: readonly Change[] = [
   {
     name: 'insert',
@@ -39,7 +39,7 @@ export const CHANGES: readonly Change[] = [
   { name: 'truncate', text: () => 'truncate users_employmententry' },
 ]
 
-/** The table ends a round empty: what the seed made is put aside before, and put back after each. */
+/** The table is empty after a round, so its seeded rows are copied before and restored after each. */
 export const KEEP_ROWS = 'create table bench_kept as table users_employmententry'
 export const RESTORE_ROWS = 'insert into users_employmententry table bench_kept'
 export const DROP_KEPT_ROWS = 'drop table bench_kept'

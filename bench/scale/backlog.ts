@@ -11,7 +11,7 @@ import { fillEntries } from './entries.ts'
 
 const EVENTS_OF_A_COMMIT = 1_000
 
-/** What an invalidator does with a log that was filled while there was none. */
+/** Measures the start of an invalidator with a full event log. */
 export const backlog: Part = async (bench) => {
   const { servers, quick, print } = bench
   const events = quick ? 100_000 : 1_000_000
@@ -20,7 +20,7 @@ export const backlog: Part = async (bench) => {
     profileKey(servers.prefix, id),
   )
   try {
-    // It leaves watermarks behind: without one it would forget everything unread.
+    // This one stores watermarks. Without them the next one would flush instead of reading the log.
     const earlier = await startInvalidator(bench)
     await untilApplied(servers)
     await earlier.stop()
@@ -37,24 +37,24 @@ export const backlog: Part = async (bench) => {
     const bytes = await peakBytes(invalidator.pid)
     await invalidator.stop()
     const left = await redis.exists(...keys)
-    if (left > 0) throw new Error(`the backlog was applied and ${left} entries are still there`)
+    if (left > 0) throw new Error(`the backlog was applied, but ${left} entries still exist`)
 
     print(
       table(
-        ['backlog at the start', 'events', 'ready after ms', 'applied after ms', 'MiB at most'],
+        ['backlog at the start', 'events', 'ready after ms', 'applied after ms', 'peak MiB'],
         [['', shown(events), shown(readyMs), shown(appliedMs), shown(bytes / 2 ** 20)]],
       ),
     )
     const what = `start with ${events.toLocaleString('en')} events`
     return [
       {
-        what: `${what}, until every watermark is past them`,
+        what: `${what}, until every watermark includes them`,
         value: appliedMs,
         unit: 'ms',
         budget: { atMost: 10_000 },
       },
       {
-        what: `${what}, most memory`,
+        what: `${what}, peak memory`,
         value: bytes,
         unit: 'bytes',
         budget: { atMost: 300 * 2 ** 20 },
@@ -65,7 +65,7 @@ export const backlog: Part = async (bench) => {
   }
 }
 
-/** Commits copies of a real event, each of another profile, as many writers' triggers would have. */
+/** Returns SQL that commits copies of a real event, each of another profile, as triggers would. */
 const pileUp = (commits: number): string => `do $$
   begin
     update users_publicstaffprofile set expertise = 'backlog ' || clock_timestamp() where id = 1;

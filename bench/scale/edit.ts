@@ -9,11 +9,11 @@ import { table } from '../table.ts'
 import { openTracking } from '../tracking.ts'
 import { fillEntries, findEntries } from './entries.ts'
 
-/** The business area is taken whose edit concerns about so many entries. */
+/** The edited business area is the one that affects about this number of entries. */
 const WANTED_ENTRIES = 320
 const LOST_MS = 10_000
 
-/** How long it takes until an edit of one row has reached all the entries that it concerns. */
+/** Measures the time from an edit of one row until all affected entries are deleted. */
 export const edit: Part = async (bench) => {
   const { servers, quick, print } = bench
   const invalidator = await startInvalidator(bench)
@@ -34,7 +34,7 @@ export const edit: Part = async (bench) => {
     gone.clear()
   }
 
-  /** Gives an area another name, or its own again, and answers with when that was committed. */
+  /** Renames an area, or restores its name. Returns the time of the commit. */
   async function rename(id: string): Promise<number> {
     await writer.query(
       `update agencies_businessarea
@@ -45,7 +45,7 @@ export const edit: Part = async (bench) => {
   }
 
   try {
-    // A new invalidator forgets everything before it begins, and is warm after as many edits.
+    // A new invalidator first flushes everything. The edits of all areas warm it up.
     await untilApplied(servers)
     await refill(entries.keys())
     const areas = await writer.query<{ id: string }>('select id from agencies_businessarea')
@@ -56,29 +56,30 @@ export const edit: Part = async (bench) => {
       touched.set(id, new Set(gone.keys()))
       await refill(gone.keys())
     }
-    const [id, concerned] = [...touched].toSorted(
+    const [id, affected] = [...touched].toSorted(
       ([, a], [, b]) => Math.abs(a.size - WANTED_ENTRIES) - Math.abs(b.size - WANTED_ENTRIES),
     )[0] as [string, ReadonlySet<string>]
 
     const found: number[] = []
     for (let round = 0; round < (quick ? 10 : 100); round++) {
       const committedMs = await rename(id)
-      while (![...concerned].every((key) => gone.has(key))) {
-        if (performance.now() - committedMs > LOST_MS) throw new Error('entries are still there')
+      while (![...affected].every((key) => gone.has(key))) {
+        if (performance.now() - committedMs > LOST_MS)
+          throw new Error(`stale entries still exist after ${LOST_MS} ms`)
         await sleep(5)
       }
       found.push(Math.max(...gone.values()) - committedMs)
       await refill(gone.keys())
     }
 
-    const resources = new Set([...concerned].map((key) => entries.get(key)))
+    const resources = new Set([...affected].map((key) => entries.get(key)))
     print(
       table(
         ['edit of a business area', 'entries', 'of resources', 'p50 ms', 'p95 ms', 'max ms'],
         [
           [
-            'commit -> the last is gone',
-            `${concerned.size}`,
+            'commit -> last entry deleted',
+            `${affected.size}`,
             `${resources.size}`,
             ...[0.5, 0.95, 1].map((share) => shown(quantile(found, share))),
           ],
@@ -87,7 +88,7 @@ export const edit: Part = async (bench) => {
     )
     return [
       {
-        what: `commit -> the last of ${concerned.size} entries of ${resources.size} resources is gone, p95`,
+        what: `commit -> last of ${affected.size} entries of ${resources.size} resources deleted, p95`,
         value: quantile(found, 0.95),
         unit: 'ms',
         budget: { atMost: 50 },

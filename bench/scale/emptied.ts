@@ -15,14 +15,14 @@ import { zipf } from '../zipf.ts'
 
 const PER_S = 300
 const BEFORE_S = 5
-/** What is empty fills again in these. */
+/** Time in which the empty Redis fills again. */
 const FIRST_S = 3
 
-/** What a loaded API makes of a Redis that forgets everything at once. */
+/** Measures a loaded API while Redis loses all its keys. */
 export const emptied: Part = async (bench) => {
   const { quick, print, onStop, servers } = bench
   const afterS = quick ? 5 : 20
-  // Nobody else's keys may be in it.
+  // Its own Redis, because this part deletes all keys.
   const redis = await startRedis({ stateDir, env: process.env, print })
   onStop(() => redis.stop())
   const own: Bench = { ...bench, servers: { ...servers, redisUrl: redis.url } }
@@ -47,13 +47,13 @@ export const emptied: Part = async (bench) => {
 
   print(`scale: ${PER_S} requests a second while Redis is emptied`)
   const [emptyAt, calmAt] = [BEFORE_S * PER_S, (BEFORE_S + FIRST_S) * PER_S]
-  const asked = new Set<string>()
+  const requested = new Set<string>()
   const errors: string[] = []
   const ms = await openLoop({ perS: PER_S, seconds: BEFORE_S + FIRST_S + afterS }, async (i) => {
     const path = pick()
     if (i === emptyAt) await commands.flushall()
-    if (i >= emptyAt) asked.add(path)
-    // It counts as answered, so that the latencies stay those of their moments.
+    if (i >= emptyAt) requested.add(path)
+    // A failed request counts too, so that the indexes of the latencies match the time.
     await client.ask(path).catch((error: unknown) => errors.push(String(error)))
   })
   const loads = (await countLoads()) - warmed
@@ -77,7 +77,7 @@ export const emptied: Part = async (bench) => {
       ]),
     ),
   )
-  const reloaded = `${loads} loads of ${asked.size} entries that were asked for again`
+  const reloaded = `${loads} loads of ${requested.size} entries that were requested again`
   print(`scale: ${reloaded}, ${errors.length} errors${errors.length > 0 ? `: ${errors[0]}` : ''}`)
   return [
     {
@@ -88,8 +88,8 @@ export const emptied: Part = async (bench) => {
       note: `${shown(quantile(phases[0]?.[1] ?? [], 0.99))} before`,
     },
     {
-      what: 'Redis emptied, loads for each entry',
-      value: loads / asked.size,
+      what: 'Redis emptied, loads per entry',
+      value: loads / requested.size,
       unit: '',
       budget: { atMost: 2 },
     },

@@ -5,14 +5,14 @@ import { paramsOf, type ResourceRules } from '../../shared/cache/resource.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import type { Servers } from '../servers.ts'
 
-/** Whose ids an entry is named by. */
+/** The table of each parameter in the keys of entries. */
 const TABLES: Readonly<Record<string, string>> = {
   profile_id: 'users_publicstaffprofile',
   user_id: 'users_user',
   project_id: 'projects_project',
 }
 
-/** Every entry that there can be, except those named by an e-mail address, and of which resource it is. */
+/** Returns the keys of all possible entries with their resources, except those with an e-mail address. */
 export async function findEntries({
   databaseUrl,
   prefix,
@@ -41,7 +41,7 @@ async function findParams(client: Client, resource: ResourceRules) {
   return rows.map(({ id }) => ({ [name]: id }))
 }
 
-/** Makes entries as good as real ones to whoever forgets them. */
+/** Stores placeholder entries. An invalidator deletes them like real ones. */
 export async function fillEntries(redis: Redis, keys: Iterable<string>): Promise<void> {
   const pipeline = redis.pipeline()
   for (const key of keys) pipeline.hset(key, 'bench', '1').pexpire(key, 600_000)

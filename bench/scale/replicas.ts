@@ -13,12 +13,12 @@ import { table } from '../table.ts'
 
 const COMMITS_PER_S = 200
 const MORE = 2
-/** Between one change of their number and the next. */
+/** Pause between two changes of the number of invalidators. */
 const CALM_MS = 2_000
-const LOOK_EVERY_MS = 20
+const POLL_INTERVAL_MS = 20
 const LOST_MS = 60_000
 
-/** How soon invalidators share out the resources when their number changes, and what commits feel of it. */
+/** Measures how fast invalidators redistribute resources when their number changes, and the lag meanwhile. */
 export const replicas: Part = async (bench) => {
   const { servers, quick, print } = bench
   const seconds = quick ? 20 : 120
@@ -59,8 +59,8 @@ export const replicas: Part = async (bench) => {
     table(
       ['replicas, ms', 'times', 'p50', 'p99', 'max'],
       [
-        row(`until ${1 + MORE} have their shares, from when the last is ready`, more),
-        row('until one has all again, from when the others are asked to leave', fewer),
+        row(`until ${1 + MORE} own their shares, after the last is ready`, more),
+        row('until one owns everything, after the others are stopped', fewer),
         row('commit -> invalidated meanwhile', lags),
       ],
     ),
@@ -72,12 +72,12 @@ export const replicas: Part = async (bench) => {
     budget: { atMost },
   })
   return [
-    figure('most until resources have moved', Math.max(...moves), 2_000),
+    figure('maximum until resources are redistributed', Math.max(...moves), 2_000),
     figure('commit -> invalidated, p99', quantile(lags, 0.99), 250),
   ]
 }
 
-/** Answers with the milliseconds until they own everything, none of them more than its share. */
+/** Returns the milliseconds until the invalidators own all resources, and none more than its share. */
 async function untilSharedOut(invalidators: readonly Service[]): Promise<number> {
   const startedMs = performance.now()
   const share = Math.ceil(catalog.length / invalidators.length)
@@ -86,7 +86,10 @@ async function untilSharedOut(invalidators: readonly Service[]): Promise<number>
     const all = owned.reduce((sum, count) => sum + count, 0)
     const tookMs = performance.now() - startedMs
     if (all === catalog.length && Math.max(...owned) <= share) return tookMs
-    if (tookMs > LOST_MS) throw new Error(`resources are not shared out: ${owned.join(', ')}`)
-    await sleep(LOOK_EVERY_MS)
+    if (tookMs > LOST_MS)
+      throw new Error(
+        `the resources are not distributed evenly after ${LOST_MS} ms: ${owned.join(', ')}`,
+      )
+    await sleep(POLL_INTERVAL_MS)
   }
 }

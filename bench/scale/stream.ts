@@ -20,11 +20,11 @@ const COMMITS_PER_S = 50_000 / 60
 const SAMPLES_PER_S = 20
 const WRITERS = 16
 const REPLICAS = 4
-/** By then they have shared out the resources. */
+/** Time in which the replicas distribute the resources between them. */
 const SHARED_OUT_MS = 5_000
-const LOOK_EVERY_MS = 500
+const SAMPLE_INTERVAL_MS = 500
 
-/** Whether replicas keep up with a long stream of commits, and what they hold meanwhile. */
+/** Measures lag, backlog and memory of replicas under a long stream of commits. */
 export const stream: Part = async (bench) => {
   const { servers, quick, print } = bench
   const seconds = quick ? 20 : 600
@@ -37,7 +37,7 @@ export const stream: Part = async (bench) => {
   await sleep(SHARED_OUT_MS)
   print(`scale: 50,000 commits a minute for ${seconds} s, ${REPLICAS} invalidators`)
 
-  // All of them hear every ring.
+  // Every replica receives every notification.
   const countWakeUps = async () =>
     Math.max(...(await Promise.all(replicas.map((one) => one.count('spms_wakeups_total')))))
   const wakeUpsBefore = await countWakeUps()
@@ -76,7 +76,7 @@ export const stream: Part = async (bench) => {
           shown(commits),
           shown((commits / seconds) * 60),
           `${lags.length}`,
-          // Else the probe had failed.
+          // The probe fails if an entry is lost.
           '0',
           ...[0.5, 0.99, 1].map((share) => shown(quantile(lags, share))),
           `${shown((100 * wakeUps) / commits)} %`,
@@ -86,10 +86,10 @@ export const stream: Part = async (bench) => {
   )
   print(
     table(
-      ['backlog, events', 'p50', 'p99', 'max', 'looks'],
+      ['backlog, events', 'p50', 'p99', 'max', 'samples'],
       [
         [
-          'behind the last of the watermarks',
+          'after the oldest watermark',
           ...[0.5, 0.99, 1].map((share) => shown(quantile(backlogs, share))),
           `${backlogs.length}`,
         ],
@@ -103,14 +103,14 @@ export const stream: Part = async (bench) => {
     budget: Figure['budget'],
   ): Figure => ({ what: `50,000 commits a minute, ${what}`, value, unit, budget })
   return [
-    figure('those that were committed', (commits / seconds) * 60, '', { atLeast: 50_000 }),
+    figure('committed', (commits / seconds) * 60, '', { atLeast: 50_000 }),
     figure('commit -> invalidated, p99', p99, 'ms', { atMost: 25 }),
-    figure('most that waited', most, 'events', { atMost: COMMITS_PER_S }),
-    figure('most memory of a replica', bytes, 'bytes', { atMost: 300 * 2 ** 20 }),
+    figure('largest backlog', most, 'events', { atMost: COMMITS_PER_S }),
+    figure('peak memory of a replica', bytes, 'bytes', { atMost: 300 * 2 ** 20 }),
   ]
 }
 
-/** Counts, twice a second, what was committed after the watermark that is furthest behind. */
+/** Returns the number of events after the oldest watermark, sampled twice a second. */
 async function sampleBacklog(
   { databaseUrl, redisUrl, prefix }: Servers,
   until: AbortSignal,
@@ -123,7 +123,7 @@ async function sampleBacklog(
       const last = snapshots.reduce((a, b) => (a && b ? (a.xmax < b.xmax ? a : b) : undefined))
       if (!last) throw new Error('a resource has no watermark')
       found.push((await readBacklog(databaseUrl, last)).events)
-      await sleep(LOOK_EVERY_MS)
+      await sleep(SAMPLE_INTERVAL_MS)
     }
     return found
   } finally {
