@@ -1,4 +1,6 @@
 FROM spms-stand-in/debian
+# The official image's user has this id; mounted secrets belong to it.
+RUN groupadd --gid 70 postgres && useradd --uid 70 --gid 70 --home-dir /var/lib/postgresql postgres
 RUN apt-get update \
   && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends postgresql-17 \
   && rm -rf /var/lib/apt/lists/* /var/lib/postgresql/17
