@@ -6,6 +6,8 @@ import type { EntryStore } from '../../shared/cache/entry-store.ts'
 import { type Engine, openEngine } from './engine.ts'
 
 const MINUTE_MS = 60_000
+/** Time-out of a command. A busy machine must not look like an unavailable Redis here. */
+const PATIENT_MS = 5_000
 const budget = () => new TimeBudget(10_000)
 const incarnation = bareUuid(randomUUID())
 
@@ -18,7 +20,7 @@ describe('entry store', () => {
   before(async function () {
     this.timeout(60_000)
     engine = await openEngine()
-    ;({ store } = await engine.openReader())
+    ;({ store } = await engine.openReader({ redisTimeoutMs: PATIENT_MS }))
   })
   after(() => engine[Symbol.asyncDispose]())
   beforeEach(() => {
@@ -216,7 +218,7 @@ describe('entry store', () => {
   })
 
   it('limits one entry to the bytes of 8 values of the maximum size', async () => {
-    const small = await engine.openReader({ maxValueBytes: 1_000 })
+    const small = await engine.openReader({ maxValueBytes: 1_000, redisTimeoutMs: PATIENT_MS })
     const text = 'x'.repeat(900)
     for (let i = 1; i <= 30; i++) {
       await small.store.lease(at(`v${i}`), 't', { incarnation, oldestMs: 0 }, budget())
@@ -227,7 +229,7 @@ describe('entry store', () => {
   })
 
   it('treats a value above the size limit as absent when a lease is requested', async () => {
-    const small = await engine.openReader({ maxValueBytes: 1_000 })
+    const small = await engine.openReader({ maxValueBytes: 1_000, redisTimeoutMs: PATIENT_MS })
     await lease('t')
     await fill('t', 'v', valueOf('x'.repeat(1_001)))
     const requirement = { incarnation, oldestMs: 0 }

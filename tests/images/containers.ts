@@ -178,7 +178,7 @@ describe('docker-compose.yml and its images', function () {
   })
 
   it('runs the commands status, doctor and install', async () => {
-    expect(await spms('status')).to.match(/triggers +whole/)
+    expect(await spms('status')).to.match(/triggers +intact/)
     expect(await spms('doctor')).to.include('nothing is wrong')
     expect(await spms('install')).to.include('0 changed')
   })
