@@ -313,7 +313,7 @@ describe('bearer tokens', () => {
   })
 
   describe('signing keys', () => {
-    const reading = (options: { keysLiveMs?: number; askAgainMs?: number }) =>
+    const reading = (options: { keysTtlMs?: number; refetchIntervalMs?: number }) =>
       createBearer(configOf(issuer), { ...bearerDeps(), ...options })
 
     it('are fetched once for any number of valid and forged tokens', async () => {
@@ -335,7 +335,7 @@ describe('bearer tokens', () => {
     })
 
     it('are fetched again when a token names a new key, and replaced keys are no longer accepted', async () => {
-      const read = reading({ askAgainMs: 0 })
+      const read = reading({ refetchIntervalMs: 0 })
       const old = await signFor(LEA)
       expect(await read(old)).to.equal(String(LEA))
       await issuer.rotate()
@@ -346,7 +346,7 @@ describe('bearer tokens', () => {
     })
 
     it('are not used after they expire, even if they cannot be fetched again', async () => {
-      const read = reading({ keysLiveMs: 0 })
+      const read = reading({ keysTtlMs: 0 })
       const token = await signFor(LEA)
       expect(await read(token)).to.equal(String(LEA))
       issuer.answer('error')
