@@ -92,6 +92,7 @@ describe('doctor', function () {
   it('reports nothing for a healthy system and exits with 0', async () => {
     const { code, output } = await run()
     expect(output).to.contain('nothing is wrong')
+    expect(output).not.to.contain('of no resource of this build')
     expect(code).to.equal(0)
   })
 

@@ -4,6 +4,7 @@ import {
   bareKey,
   clockKey,
   fullKey,
+  identityKey,
   keyGlob,
   keyMatcher,
   watermarkKey,
@@ -23,7 +24,11 @@ const SCAN_COUNT = 1_000
 
 /** Finds keys and values under the prefix that this program did not write. */
 export async function checkKeys(redis: Redis, prefix: string): Promise<Finding[]> {
-  const types = { [watermarkKey(prefix)]: 'hash', [clockKey(prefix)]: 'string' }
+  const types = {
+    [watermarkKey(prefix)]: 'hash',
+    [clockKey(prefix)]: 'string',
+    [identityKey(prefix)]: 'string',
+  }
   const matchers = catalog.map((resource) => ({ resource, matcher: keyMatcher(prefix, resource) }))
   /** Includes entries of other resource versions, which exist during a deploy. */
   const isEntry = (key: string) =>
