@@ -1,5 +1,5 @@
-import { bulkhead, BulkheadRejectedError } from 'cockatiel'
 import { PublicError } from '../../shared/errors.ts'
+import { createLimiter, type Limiter } from '../../shared/limiter.ts'
 import { throttled } from './problem.ts'
 import { createTokenBuckets } from './token-buckets.ts'
 
@@ -17,7 +17,7 @@ export interface ExpensiveReads {
    * Runs a part of an expensive read as soon as a slot is free.
    * @throws PublicError `unavailable` if the queue is full.
    */
-  run<T>(work: () => Promise<T>): Promise<T>
+  readonly run: Limiter
 }
 
 export interface ExpensiveReadOptions {
@@ -37,20 +37,16 @@ export function createExpensiveReads(options: ExpensiveReadOptions): ExpensiveRe
     search: limitOf(options.searchesPerMinute),
     export: limitOf(options.exportsPerMinute),
   }
-  const limiter = bulkhead(options.atOnce, options.queue)
   return {
     count(userId, read) {
       const waitMs = limits[read](userId)
       if (waitMs > 0) throw throttled(waitMs)
     },
-    async run(work) {
-      try {
-        return await limiter.execute(work)
-      } catch (error) {
-        if (!(error instanceof BulkheadRejectedError)) throw error
-        throw new PublicError('unavailable', 'The server is busy.', { retryAfterS: 1 })
-      }
-    },
+    run: createLimiter(
+      options.atOnce,
+      options.queue,
+      () => new PublicError('unavailable', 'The server is busy.', { retryAfterS: 1 }),
+    ),
   }
 }
 

@@ -23,6 +23,7 @@ import { operation } from '../openapi/operation.ts'
 import { parse, parseId } from '../parse.ts'
 import { integer, listOf, reference, text } from './field.ts'
 import { peek } from './peek.ts'
+import { queryAs } from './query-as.ts'
 import { written } from './written.ts'
 
 /**
@@ -80,10 +81,7 @@ function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<
   router
     .route(`/projects/${path}`)
     .get(operations.lists, async (req, res) => {
-      const { userId } = await deps.requireUser(req)
-      deps.expensive.count(userId, 'export')
-      const parts = await deps.expensive.run(() => reader.query((trx) => findParts(trx, table)))
-      sendPrivate(res, parts)
+      sendPrivate(res, await queryAs(deps, req, (trx) => findParts(trx, table), 'export'))
     })
     .post(operations.adds, async (req, res) => {
       const { userId } = await deps.requireUser(req)

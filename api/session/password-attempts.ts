@@ -1,5 +1,5 @@
-import { bulkhead, BulkheadRejectedError } from 'cockatiel'
 import { PublicError } from '../../shared/errors.ts'
+import { createLimiter } from '../../shared/limiter.ts'
 import type { Bucket, SharedBuckets } from '../../shared/redis-buckets.ts'
 import { throttled } from '../http/problem.ts'
 import { createTokenBuckets } from '../http/token-buckets.ts'
@@ -57,18 +57,14 @@ export function createPasswordAttempts({
   shared,
 }: PasswordAttemptsOptions): PasswordAttempts {
   const local = [PER_NETWORK, PER_PAIR, PER_NAME].map(createTokenBuckets)
-  const hashing = bulkhead(HASHES_AT_ONCE, MAX_QUEUED_HASHES)
-
-  const queued = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await hashing.execute(work)
-    } catch (error) {
-      if (!(error instanceof BulkheadRejectedError)) throw error
-      throw new PublicError('unavailable', 'Too many people are logging in. Try again soon.', {
+  const queued = createLimiter(
+    HASHES_AT_ONCE,
+    MAX_QUEUED_HASHES,
+    () =>
+      new PublicError('unavailable', 'Too many people are logging in. Try again soon.', {
         retryAfterS: 5,
-      })
-    }
-  }
+      }),
+  )
 
   /**
    * Takes a token from each local bucket, or from none. Returns the wait in ms, as

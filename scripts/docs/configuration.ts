@@ -52,10 +52,6 @@ function defaultOf(schema: z.ZodType): string {
   if (typeof otherwise === 'string') return otherwise
   const parsed = schema.safeParse(undefined)
   if (!parsed.success) return 'required'
-  const { data } = parsed
-  if (data === undefined || (Array.isArray(data) && data.length === 0)) return 'none'
-  return `\`${z
-    .union([z.string(), z.number(), z.boolean(), z.array(z.string())])
-    .parse(data)
-    .toString()}\``
+  const values = z.array(z.coerce.string()).parse([parsed.data ?? []].flat())
+  return values.length === 0 ? 'none' : `\`${values.join(',')}\``
 }

@@ -1,9 +1,9 @@
-import { Client } from 'pg'
 import type { Fault } from './faults/fault.ts'
 import { FAULTS } from './faults/index.ts'
 import type { Guarantee } from './oracle/verdict.ts'
 import { describeViolation } from './report.ts'
 import { run } from './run.ts'
+import { onPostgres } from './stage/on-postgres.ts'
 import type { StageOptions } from './stage/stage.ts'
 
 /** A safeguard that is disabled in the real processes, and what the checker must report then. */
@@ -30,13 +30,7 @@ const inDatabase = (statements: string): Fault => ({
   takes: 'nothing',
   holdMs: 0,
   async inject({ stage }) {
-    const client = new Client({ connectionString: stage.postgres.url })
-    await client.connect()
-    try {
-      await client.query(statements)
-    } finally {
-      await client.end()
-    }
+    await onPostgres(stage.postgres.url, (client) => client.query(statements))
     return async () => {}
   },
 })
