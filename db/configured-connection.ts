@@ -2,7 +2,7 @@ import { Connection, type ConnectionConfig } from 'pg'
 
 /**
  * A connection that runs a statement before it reports to its client that it is ready. For a library
- * that opens its own client and does not expose it. A startup parameter is no alternative, since
+ * that opens its own client and does not expose it. A startup parameter does not work, since
  * poolers reject parameters that they do not know.
  */
 export class ConfiguredConnection extends Connection {

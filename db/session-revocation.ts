@@ -9,7 +9,7 @@ export const SESSION_REVOCATION = 'invalidation.session_revocation'
 /**
  * A row with a session id revokes that session. A row without one revokes all sessions of the user
  * that are older than the row: a session is compared with the row's id. Only a newer row replaces
- * such a row. There is no foreign key, since that would add triggers to the table of users.
+ * such a row. It has no foreign key, which would add triggers to the table of users.
  */
 export const sessionRevocationTable: TableCreation = {
   sql: `create table ${SESSION_REVOCATION} (

@@ -67,7 +67,7 @@ export const commonSettings = z.object({
     'Postgres 14 or later, the primary: `postgres://[user[:password]@]host[:port]/database`. ' +
       'Parameters: `sslmode`, `sslrootcert`, `sslcert`, `sslkey`, and `search_path`, a comma list of schemas (`public`). ' +
       '`sslmode=require` and `verify-full` verify certificate and host, `verify-ca` (with `sslrootcert`) only the ' +
-      'certificate, `no-verify` nothing. Without `sslmode` there is no TLS. Other parameters are rejected by name.',
+      'certificate, `no-verify` nothing. Without `sslmode` the connection does not use TLS. Other parameters are rejected by name.',
   ),
   PGSSLMODE: notRead('sslmode=... in DATABASE_URL'),
   CACHE_PREFIX: z

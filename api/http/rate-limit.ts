@@ -6,7 +6,7 @@ import { createTokenBuckets, type TokenBucketOptions } from './token-buckets.ts'
 
 /**
  * Creates the rate limit. The returned function rejects a request with 429 and returns true if the
- * client exceeds the limit. If `perS` or `burst` is 0, there is no limit.
+ * client exceeds the limit. A `perS` or `burst` of 0 disables the limit.
  */
 export function createRateLimit(
   client: Client,

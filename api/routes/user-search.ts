@@ -74,7 +74,7 @@ const listQuery = z.object({
 type Sent = Omit<z.output<typeof listQuery>, 'page' | 'page_size'>
 
 /**
- * Translates parameters to a filter. A false `only_...` is no filter: `only_staff=false` finds all
+ * Translates parameters to a filter. A false `only_...` does not filter: `only_staff=false` finds all
  * users.
  */
 function filterOf(sent: Sent): UserFilter {

@@ -35,7 +35,7 @@ export interface Sessions {
 }
 
 export interface SessionOptions {
-  /** Seconds without a request after which a session ends. By default there is no such limit. */
+  /** Seconds without a request after which a session ends. By default a session has no idle limit. */
   readonly idleS?: number | undefined
 }
 

@@ -196,7 +196,7 @@ async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<Pru
 }
 
 /**
- * Empties a segment if it is no longer needed. The exclusive lock of TRUNCATE cancels queries on a
+ * Empties a segment that no cursor needs. The exclusive lock of TRUNCATE cancels queries on a
  * standby that read the segment, such as a dump. So a first check runs under a weak lock.
  */
 async function emptySegment(

@@ -1,4 +1,4 @@
--- Admin tasks, and comments on documents. There is no table of direct messages, so
+-- Admin tasks, and comments on documents. No table of direct messages exists, so
 -- communications_reaction.direct_message_id has no foreign key.
 
 create table adminoptions_admintask (

@@ -22,7 +22,7 @@ export interface StaffProfileOptions {
 
 /**
  * Returns a staff profile, or null. `private` is for the owner and superusers: it includes the settings,
- * and the log-in e-mail if there is no public one.
+ * and the log-in e-mail if the profile has no public one.
  */
 export async function findStaffProfile(
   trx: Kysely<Database>,

@@ -120,7 +120,7 @@ export function requireTwo(userId: string, caretakerId: string): void {
 
 /**
  * Updates only the columns in the patch.
- * @throws WriteError `forbidden` if the relation would last longer and there is no consent to that.
+ * @throws WriteError `forbidden` if the relation would last longer without consent.
  */
 export async function updateCaretaker(
   trx: Transaction<Database>,

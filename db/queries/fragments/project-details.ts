@@ -77,5 +77,5 @@ const student = (project: TitledProject) =>
 
 const titled = ({ id, title }: TitledProject) => jsonObject({ id, title })
 
-// Clients expect an empty list if there is no object.
+// Clients expect an empty list instead of a missing object.
 const orEmptyList = (object: Expression<unknown>) => sql`coalesce(${object}, '[]')`
