@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { codeOf } from '../writers/transaction.ts'
 
-const TIMES = 100
+/** Longer than crash recovery takes after a minute of writes on a busy machine. */
+const RECOVERY_MS = 60_000
 const EVERY_MS = 100
 
 /** Runs `work` with a new connection, and closes it. */
@@ -20,14 +21,18 @@ export async function onPostgres<T>(url: string, work: (client: Client) => Promi
  * to reject occupies a slot, even one that is reserved for superusers.
  */
 export async function connect(url: string): Promise<Client> {
-  for (let time = 1; ; time++) {
+  const giveUpAtMs = performance.now() + RECOVERY_MS
+  for (;;) {
     const client = new Client({ connectionString: url })
     client.on('error', () => {})
     try {
       await client.connect()
       return client
     } catch (error) {
-      if (!['53300', '57P03'].includes(codeOf(error) ?? '') || time === TIMES) throw error
+      const mayPass = ['53300', '57P03'].includes(codeOf(error) ?? '')
+      // The driver's error has no stack of its caller.
+      if (!mayPass || performance.now() > giveUpAtMs)
+        throw new Error('no connection', { cause: error })
       await sleep(EVERY_MS)
     }
   }

@@ -60,7 +60,8 @@ export function startSqlWriters(options: SqlWritersOptions): Running {
       const client = new Client({
         connectionString: url,
         connectionTimeoutMillis: 2_000,
-        query_timeout: 20_000,
+        // Longer than any fault holds a lock.
+        query_timeout: 60_000,
         application_name: 'checker',
         keepAlive: true,
       })
