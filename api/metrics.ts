@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Kysely } from 'kysely'
 import type { Registry } from 'prom-client'
-import { poolUse } from '../db/database.ts'
+import { poolUse } from '../db/event-log/connection/pool.ts'
 import type { Database } from '../db/schema.ts'
-import type { LimitedLoader } from '../shared/cache/loader.ts'
-import type { IncarnationTracker } from '../shared/cache/incarnation-tracker.ts'
-import type { EntryStore } from '../shared/cache/entry-store.ts'
-import { ageMsOf } from '../shared/cache/watermark.ts'
-import { createInstruments } from '../shared/instruments.ts'
+import type { LimitedLoader } from '../shared/cache/read/loader.ts'
+import type { IncarnationTracker } from '../shared/cache/freshness/incarnation-tracker.ts'
+import type { EntryStore } from '../shared/cache/entry-store/entry-store.ts'
+import { ageMsOf } from '../shared/cache/freshness/watermark.ts'
+import { createInstruments } from '../shared/cache/instruments.ts'
 
 /** Counts a request and measures its duration. Call it when the request arrives. */
 export type RequestCounter = (req: IncomingMessage, res: ServerResponse) => void

@@ -1,5 +1,5 @@
-import type { Reader } from '../shared/cache/reader.ts'
-import type { Resource } from '../shared/cache/resource.ts'
+import type { Reader } from '../shared/cache/read/reader.ts'
+import type { Resource } from '../shared/cache/definition/resource.ts'
 
 /**
  * Returns a reader that replaces the TTLs of the given resources. `ttlsMs` maps names to

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis'
-import { watermarkKey } from '../shared/cache/key.ts'
-import { decodeWatermark, type Watermark } from '../shared/cache/watermark.ts'
+import { watermarkKey } from '../shared/cache/definition/key.ts'
+import { decodeWatermark, type Watermark } from '../shared/cache/freshness/watermark.ts'
 import { catalog } from '../shared/resources/index.ts'
 
 /** Returns the watermark of each resource; null if there is none. */

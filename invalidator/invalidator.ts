@@ -1,17 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
-import { pruneEventLog, recordCursors } from '../db/event-log/pruning.ts'
-import type { Listener } from '../db/event-log/listener.ts'
+import { pruneEventLog, recordCursors } from '../db/event-log/reading/pruning.ts'
+import type { Listener } from '../db/event-log/reading/listener.ts'
 import {
   isSilence,
   NotOneSession,
   PING_EVERY_MS,
   type WorkerSession,
-} from '../db/event-log/session.ts'
-import { NoIncarnation } from '../db/event-log/window.ts'
-import type { InvalidationStore } from '../shared/cache/invalidation-store.ts'
-import type { ResourceRules } from '../shared/cache/resource.ts'
-import { createDenialLog } from '../shared/redis-denials.ts'
+} from '../db/event-log/reading/session.ts'
+import { NoIncarnation } from '../db/event-log/reading/window.ts'
+import type { InvalidationStore } from '../shared/cache/invalidation-store/invalidation-store.ts'
+import type { ResourceRules } from '../shared/cache/definition/resource.ts'
+import { createDenialLog } from '../shared/cache/redis/denials.ts'
 import { every } from './every.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
 import { createOwedFlushes } from './owed-flushes.ts'

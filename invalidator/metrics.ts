@@ -1,6 +1,6 @@
 import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { createUnreadable, type Unreadable } from '../shared/cache/metrics.ts'
-import { createInstruments, type Tally } from '../shared/instruments.ts'
+import { createUnreadable, type Unreadable } from '../shared/cache/read/metrics.ts'
+import { createInstruments, type Tally } from '../shared/cache/instruments.ts'
 
 /** Metrics of the invalidator. */
 export interface InvalidatorMetrics {

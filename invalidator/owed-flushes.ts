@@ -1,5 +1,5 @@
-import { includes, type Snapshot } from '../db/event-log/snapshot.ts'
-import type { ReadSnapshot } from '../db/event-log/window.ts'
+import { includes, type Snapshot } from '../db/event-log/reading/snapshot.ts'
+import type { ReadSnapshot } from '../db/event-log/reading/window.ts'
 
 /**
  * Flushes that no stored watermark requires: the log lost events without a retention floor for them.

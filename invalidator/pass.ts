@@ -4,7 +4,7 @@ import type {
   Advance,
   AdvanceReport,
   InvalidationStore,
-} from '../shared/cache/invalidation-store.ts'
+} from '../shared/cache/invalidation-store/invalidation-store.ts'
 
 /**
  * One advance of one resource that takes many scripts, applied beside the windows of the others.

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Listener } from '../db/event-log/listener.ts'
-import { PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
+import type { Listener } from '../db/event-log/reading/listener.ts'
+import { PING_EVERY_MS, type WorkerSession } from '../db/event-log/reading/session.ts'
 import { every } from './every.ts'
 import type { WakeUp } from './wake-up.ts'
 

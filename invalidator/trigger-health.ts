@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { WatchedTable } from '../db/event-log/definition.ts'
-import type { Installation } from '../db/event-log/installation.ts'
-import type { Problem } from '../db/event-log/problem.ts'
-import { compileRules } from '../shared/cache/compile.ts'
-import type { ResourceRules } from '../shared/cache/resource.ts'
-import { DISABLED } from '../shared/cache/watermark.ts'
+import type { WatchedTable } from '../db/event-log/installation/definition.ts'
+import type { Installation } from '../db/event-log/installation/installation.ts'
+import type { Problem } from '../db/event-log/installation/problem.ts'
+import { compileRules } from '../shared/cache/definition/compile.ts'
+import type { ResourceRules } from '../shared/cache/definition/resource.ts'
+import { DISABLED } from '../shared/cache/freshness/watermark.ts'
 
 /** Whether the triggers are intact, so that entries of a resource may be read. */
 export interface TriggerHealth {

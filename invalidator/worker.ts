@@ -1,22 +1,26 @@
 import type { Logger } from 'winston'
-import type { Cursor } from '../db/event-log/pruning.ts'
-import { createInspection, type Installation } from '../db/event-log/installation.ts'
-import { NotOneSession, PING_EVERY_MS, type WorkerSession } from '../db/event-log/session.ts'
+import type { Cursor } from '../db/event-log/reading/pruning.ts'
+import { createInspection, type Installation } from '../db/event-log/installation/installation.ts'
+import {
+  NotOneSession,
+  PING_EVERY_MS,
+  type WorkerSession,
+} from '../db/event-log/reading/session.ts'
 import {
   beginReading,
   type ReadSnapshot,
   readHead,
   readWindow,
   type Window,
-} from '../db/event-log/window.ts'
+} from '../db/event-log/reading/window.ts'
 import {
   type Advance,
   type AdvanceReport,
   type InvalidationStore,
   takesLong,
-} from '../shared/cache/invalidation-store.ts'
-import type { ResourceRules } from '../shared/cache/resource.ts'
-import { decodeWatermark, isUnreadable, DISABLED } from '../shared/cache/watermark.ts'
+} from '../shared/cache/invalidation-store/invalidation-store.ts'
+import type { ResourceRules } from '../shared/cache/definition/resource.ts'
+import { decodeWatermark, isUnreadable, DISABLED } from '../shared/cache/freshness/watermark.ts'
 import { every } from './every.ts'
 import type { FlushReason, Lookup } from './mapping.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
@@ -30,8 +34,8 @@ import {
   groupByWatermark,
 } from './resource-state.ts'
 import { createForeignWatermarkCheck } from './foreign-watermarks.ts'
-import { TablesRewritten } from '../db/event-log/table-files.ts'
-import { isLookup } from '../shared/cache/rule.ts'
+import { TablesRewritten } from '../db/event-log/reading/table-files.ts'
+import { isLookup } from '../shared/cache/definition/rule.ts'
 import { createTranslation, LookupFailed } from './translation.ts'
 
 export interface WorkerDeps {

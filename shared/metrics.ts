@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { Registry } from 'prom-client'
-import { createInstruments } from './instruments.ts'
+import { createInstruments } from './cache/instruments.ts'
 
 /**
  * Creates a registry with the metrics of the process. They replace the default metrics of the client

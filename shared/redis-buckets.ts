@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { attemptKey } from './cache/key.ts'
-import type { Redis } from './redis.ts'
+import { attemptKey } from './cache/definition/key.ts'
+import type { Redis } from './cache/redis/redis.ts'
 
 /** A token bucket and its limits. */
 export interface Bucket {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Answer } from '../../shared/cache/answer.ts'
-import type { Resource } from '../../shared/cache/resource.ts'
+import type { Answer } from '../../shared/cache/read/answer.ts'
+import type { Resource } from '../../shared/cache/definition/resource.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { unsealed } from '../../shared/resources/seal.ts'
 import type { UserAccess } from '../../shared/resources/user-access.ts'

@@ -1,7 +1,7 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
-import type { Moment } from '../../db/queries/incarnation.ts'
-import { bareUuid } from '../../shared/cache/cached-value.ts'
-import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
+import type { Moment } from '../../db/event-log/reading/incarnation.ts'
+import { bareUuid } from '../../shared/cache/entry-store/cached-value.ts'
+import type { ConsistencyToken } from '../../shared/cache/freshness/consistency-token.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
 
 /** Signed tokens that a client receives after a write and returns to read its own writes. */

@@ -3,7 +3,7 @@ import type { ErrorRequestHandler, RequestHandler } from 'express'
 import type { Logger } from 'winston'
 import { WriteError } from '../../db/writes/write-error.ts'
 import { PublicError } from '../../shared/errors.ts'
-import { unavailableMessage } from '../../shared/unavailable.ts'
+import { unavailableMessage } from '../../db/event-log/connection/unavailable.ts'
 import type { SecurityLog } from './security-log.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'

@@ -1,12 +1,12 @@
 import pg from 'pg'
-import { openWorkerSession } from '../../db/event-log/session.ts'
+import { openWorkerSession } from '../../db/event-log/reading/session.ts'
 import { createInvalidatorMetrics } from '../../invalidator/metrics.ts'
 import { createWorker } from '../../invalidator/worker.ts'
-import { entryKey } from '../../shared/cache/key.ts'
-import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
+import { entryKey } from '../../shared/cache/definition/key.ts'
+import { createInvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createRegistry } from '../../shared/metrics.ts'
-import { openRedis } from '../../shared/redis.ts'
+import { openRedis } from '../../shared/cache/redis/redis.ts'
 import { catalog, staffProfile } from '../../shared/resources/index.ts'
 
 // Runs the invalidator's worker without its scheduler, to measure windows alone.

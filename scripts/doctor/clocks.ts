@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
-import { readClockOffset } from '../../shared/cache/clock.ts'
-import type { Redis } from '../../shared/redis.ts'
+import { readClockOffset } from '../../shared/cache/redis/clock.ts'
+import type { Redis } from '../../shared/cache/redis/redis.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
 /** Offsets above this distort the lag metrics. */

@@ -1,4 +1,4 @@
-import { decodeValue } from '../../shared/cache/cached-value.ts'
+import { decodeValue } from '../../shared/cache/entry-store/cached-value.ts'
 import {
   attemptKey,
   bareKey,
@@ -8,10 +8,10 @@ import {
   keyGlob,
   keyMatcher,
   watermarkKey,
-} from '../../shared/cache/key.ts'
-import { createInvalidationStore } from '../../shared/cache/invalidation-store.ts'
-import { isUnreadable } from '../../shared/cache/watermark.ts'
-import type { Redis } from '../../shared/redis.ts'
+} from '../../shared/cache/definition/key.ts'
+import { createInvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
+import { isUnreadable } from '../../shared/cache/freshness/watermark.ts'
+import type { Redis } from '../../shared/cache/redis/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, note, wrong } from './finding.ts'
 

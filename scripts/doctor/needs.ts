@@ -1,6 +1,6 @@
 import { SESSION_REVOCATION } from '../../db/session-revocation.ts'
-import { compileRules } from '../../shared/cache/compile.ts'
-import { isLookup } from '../../shared/cache/rule.ts'
+import { compileRules } from '../../shared/cache/definition/compile.ts'
+import { isLookup } from '../../shared/cache/definition/rule.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
 export type Application = 'spms-api' | 'spms-invalidator'

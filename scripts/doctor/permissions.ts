@@ -1,6 +1,6 @@
-import type { Redis } from '../../shared/redis.ts'
-import { isDenial } from '../../shared/redis-replies.ts'
-import { watermarkKey } from '../../shared/cache/key.ts'
+import type { Redis } from '../../shared/cache/redis/redis.ts'
+import { isDenial } from '../../shared/cache/redis/replies.ts'
+import { watermarkKey } from '../../shared/cache/definition/key.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
 type Call = readonly [command: string, ...args: string[]]

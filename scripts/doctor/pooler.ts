@@ -1,5 +1,5 @@
-import { connectPlain } from '../../db/connection.ts'
-import { sessionModeProblem } from '../../db/session-mode.ts'
+import { connectPlain } from '../../db/event-log/connection/connection.ts'
+import { sessionModeProblem } from '../../db/event-log/connection/session-mode.ts'
 import { type Finding, wrong } from './finding.ts'
 
 /** Checks that a connection keeps its Postgres session. A pooler in transaction mode does not. */

@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
-import { createInspection } from '../../db/event-log/installation.ts'
-import type { Cause, Problem } from '../../db/event-log/problem.ts'
-import { compileRules } from '../../shared/cache/compile.ts'
+import { createInspection } from '../../db/event-log/installation/installation.ts'
+import type { Cause, Problem } from '../../db/event-log/installation/problem.ts'
+import { compileRules } from '../../shared/cache/definition/compile.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, wrong } from './finding.ts'
 

@@ -1,7 +1,7 @@
 import type { QueryArrayResult } from 'pg'
-import { connectPlain } from '../../db/connection.ts'
-import { parseDatabaseUrl } from '../../db/database-url.ts'
-import { meaningOf } from '../../db/settings.ts'
+import { connectPlain } from '../../db/event-log/connection/connection.ts'
+import { parseDatabaseUrl } from '../../db/event-log/connection/database-url.ts'
+import { meaningOf } from '../../db/event-log/connection/settings.ts'
 
 /** Runs SQL and prints each result: a table, or the command tag with its row count. */
 export async function runSql(url: string, statements: string): Promise<void> {

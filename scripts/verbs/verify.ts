@@ -1,8 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Counter, Registry } from 'prom-client'
-import { openDatabase } from '../../db/database.ts'
-import { findMoment } from '../../db/queries/incarnation.ts'
-import { createVerifier, type Verified, type Verifier } from '../../shared/cache/verifier.ts'
+import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { findMoment } from '../../db/event-log/reading/incarnation.ts'
+import {
+  createVerifier,
+  type Verified,
+  type Verifier,
+} from '../../shared/cache/verification/verifier.ts'
 import { CACHE_PREFIX, type Environment } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createStatusServer } from '../../shared/metrics.ts'

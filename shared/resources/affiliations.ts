@@ -1,5 +1,5 @@
 import { findAffiliations } from '../../db/queries/affiliations.ts'
-import { defineResource } from '../cache/resource.ts'
+import { defineResource } from '../cache/definition/resource.ts'
 import { byVariant } from './load.ts'
 
 /** Every affiliation. */

@@ -1,5 +1,5 @@
 import { findBranches } from '../../db/queries/branches.ts'
-import { defineResource } from '../cache/resource.ts'
+import { defineResource } from '../cache/definition/resource.ts'
 import { byVariant } from './load.ts'
 
 /** Every branch. */

@@ -1,4 +1,4 @@
-import type { DirectRule, LookupRule } from '../cache/rule.ts'
+import type { DirectRule, LookupRule } from '../cache/definition/rule.ts'
 import {
   type Ids,
   businessAreasOfDivisions,

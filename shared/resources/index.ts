@@ -1,4 +1,4 @@
-import type { Resource, ResourceRules } from '../cache/resource.ts'
+import type { Resource, ResourceRules } from '../cache/definition/resource.ts'
 import { affiliations } from './affiliations.ts'
 import { areas } from './areas.ts'
 import { branches } from './branches.ts'

@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import type { Load, Loaded, Params } from '../cache/resource.ts'
+import type { Load, Loaded, Params } from '../cache/definition/resource.ts'
 
 /** Finds one variant, often just its finished JSON text; `null` if the entity does not exist. */
 export type Find = (trx: Transaction<Database>, params: Params) => Promise<Loaded | string | null>

@@ -1,6 +1,6 @@
 import { findProjectDetail } from '../../db/queries/project-detail.ts'
-import { defineResource } from '../cache/resource.ts'
-import type { DirectRule, LookupRule } from '../cache/rule.ts'
+import { defineResource } from '../cache/definition/resource.ts'
+import type { DirectRule, LookupRule } from '../cache/definition/rule.ts'
 import { businessAreaRules } from './business-area-rules.ts'
 import { byVariant } from './load.ts'
 import {

@@ -1,6 +1,6 @@
 import { findSessionRevocations } from '../../db/queries/session-revocations.ts'
 import { SESSION_REVOCATION, sessionRevocationTable } from '../../db/session-revocation.ts'
-import { defineResource, type Resource } from '../cache/resource.ts'
+import { defineResource, type Resource } from '../cache/definition/resource.ts'
 import { fingerprint, sessionKeys } from '../session-key.ts'
 import { createSeal } from './seal.ts'
 

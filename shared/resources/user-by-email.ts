@@ -1,5 +1,5 @@
 import { findUserByEmail } from '../../db/queries/user-by-email.ts'
-import { defineResource, type Params, type Resource } from '../cache/resource.ts'
+import { defineResource, type Params, type Resource } from '../cache/definition/resource.ts'
 import { createSeal } from './seal.ts'
 
 /** User with an e-mail address, stored under a seal; `null` for an address without a user. */

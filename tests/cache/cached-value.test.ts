@@ -6,7 +6,7 @@ import {
   encodeValue,
   etagOf,
   type CachedValue,
-} from '../../shared/cache/cached-value.ts'
+} from '../../shared/cache/entry-store/cached-value.ts'
 
 const time = fc.double({ min: 0, max: 4e12, noNaN: true })
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { TimeBudget } from '../../shared/cache/time-budget.ts'
-import { TimedOut, CommandTimer } from '../../shared/cache/command-timer.ts'
+import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
+import { TimedOut, CommandTimer } from '../../shared/cache/entry-store/command-timer.ts'
 
 const COMMAND_TIMEOUT_MS = 50
 /** Tolerance in milliseconds for a busy machine. */

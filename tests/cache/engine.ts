@@ -1,20 +1,27 @@
 import { type Kysely, sql } from 'kysely'
-import { openDatabase } from '../../db/database.ts'
-import { install } from '../../db/event-log/install.ts'
-import { findIncarnation } from '../../db/queries/incarnation.ts'
+import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { install } from '../../db/event-log/installation/install.ts'
+import { findIncarnation } from '../../db/event-log/reading/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
-import { createFreshnessPolicy, type FreshnessPolicy } from '../../shared/cache/freshness-policy.ts'
-import { entryKey } from '../../shared/cache/key.ts'
-import { createLoader } from '../../shared/cache/loader.ts'
-import { createCacheMetrics } from '../../shared/cache/metrics.ts'
-import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
-import { createReader, type Reader } from '../../shared/cache/reader.ts'
-import { defineResource, type Loaded, type Resource } from '../../shared/cache/resource.ts'
-import type { PolledState } from '../../shared/cache/polled-state.ts'
-import { createEntryStore, type EntryStore } from '../../shared/cache/entry-store.ts'
-import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
+import {
+  createFreshnessPolicy,
+  type FreshnessPolicy,
+} from '../../shared/cache/freshness/freshness-policy.ts'
+import { entryKey } from '../../shared/cache/definition/key.ts'
+import { createLoader } from '../../shared/cache/read/loader.ts'
+import { createCacheMetrics } from '../../shared/cache/read/metrics.ts'
+import { IncarnationTracker } from '../../shared/cache/freshness/incarnation-tracker.ts'
+import { createReader, type Reader } from '../../shared/cache/read/reader.ts'
+import {
+  defineResource,
+  type Loaded,
+  type Resource,
+} from '../../shared/cache/definition/resource.ts'
+import type { PolledState } from '../../shared/cache/freshness/polled-state.ts'
+import { createEntryStore, type EntryStore } from '../../shared/cache/entry-store/entry-store.ts'
+import type { ConsistencyToken } from '../../shared/cache/freshness/consistency-token.ts'
 import { createRegistry } from '../../shared/metrics.ts'
-import { openRedis, type Redis } from '../../shared/redis.ts'
+import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
 import { createEmptyDatabase } from '../support/database.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'

@@ -3,18 +3,30 @@ import { EventEmitter, once } from 'node:events'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { sql } from 'kysely'
-import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
-import { findIncarnation } from '../../db/queries/incarnation.ts'
-import type { Answer } from '../../shared/cache/answer.ts'
-import { bareUuid, decodeValue, encodeValue, etagOf } from '../../shared/cache/cached-value.ts'
-import { createFreshnessPolicy, type FreshnessPolicy } from '../../shared/cache/freshness-policy.ts'
-import { watermarkKey } from '../../shared/cache/key.ts'
-import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
-import type { Resource } from '../../shared/cache/resource.ts'
-import { PolledState } from '../../shared/cache/polled-state.ts'
-import type { EntryStore } from '../../shared/cache/entry-store.ts'
-import type { ConsistencyToken } from '../../shared/cache/consistency-token.ts'
-import { encodeWatermark, DISABLED, type Watermark } from '../../shared/cache/watermark.ts'
+import { parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
+import { findIncarnation } from '../../db/event-log/reading/incarnation.ts'
+import type { Answer } from '../../shared/cache/read/answer.ts'
+import {
+  bareUuid,
+  decodeValue,
+  encodeValue,
+  etagOf,
+} from '../../shared/cache/entry-store/cached-value.ts'
+import {
+  createFreshnessPolicy,
+  type FreshnessPolicy,
+} from '../../shared/cache/freshness/freshness-policy.ts'
+import { watermarkKey } from '../../shared/cache/definition/key.ts'
+import { IncarnationTracker } from '../../shared/cache/freshness/incarnation-tracker.ts'
+import type { Resource } from '../../shared/cache/definition/resource.ts'
+import { PolledState } from '../../shared/cache/freshness/polled-state.ts'
+import type { EntryStore } from '../../shared/cache/entry-store/entry-store.ts'
+import type { ConsistencyToken } from '../../shared/cache/freshness/consistency-token.ts'
+import {
+  encodeWatermark,
+  DISABLED,
+  type Watermark,
+} from '../../shared/cache/freshness/watermark.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { testRedisServerUrl } from '../support/invalidator.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'

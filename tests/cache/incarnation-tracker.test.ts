@@ -1,10 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { openDatabase } from '../../db/database.ts'
-import { findIncarnation } from '../../db/queries/incarnation.ts'
-import { bareUuid } from '../../shared/cache/cached-value.ts'
-import { IncarnationTracker, trackIncarnation } from '../../shared/cache/incarnation-tracker.ts'
+import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { findIncarnation } from '../../db/event-log/reading/incarnation.ts'
+import { bareUuid } from '../../shared/cache/entry-store/cached-value.ts'
+import {
+  IncarnationTracker,
+  trackIncarnation,
+} from '../../shared/cache/freshness/incarnation-tracker.ts'
 import { until } from '../support/until.ts'
 import { defineEntity, type Engine, openEngine } from './engine.ts'
 

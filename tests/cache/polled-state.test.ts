@@ -1,8 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { bareUuid } from '../../shared/cache/cached-value.ts'
-import { parsePoll, PolledState } from '../../shared/cache/polled-state.ts'
-import { encodeWatermark, NOTHING_SEEN, type Watermark } from '../../shared/cache/watermark.ts'
+import { bareUuid } from '../../shared/cache/entry-store/cached-value.ts'
+import { parsePoll, PolledState } from '../../shared/cache/freshness/polled-state.ts'
+import {
+  encodeWatermark,
+  NOTHING_SEEN,
+  type Watermark,
+} from '../../shared/cache/freshness/watermark.ts'
 
 const mark: Watermark = {
   incarnation: randomUUID(),

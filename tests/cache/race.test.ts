@@ -1,13 +1,13 @@
 import { expect } from 'chai'
 import * as fc from 'fast-check'
-import { openDatabase } from '../../db/database.ts'
-import { install } from '../../db/event-log/install.ts'
-import { compileRules } from '../../shared/cache/compile.ts'
-import { encodeValue } from '../../shared/cache/cached-value.ts'
-import { createLoader } from '../../shared/cache/loader.ts'
-import { IncarnationTracker } from '../../shared/cache/incarnation-tracker.ts'
-import { createEntryStore, type EntryStore } from '../../shared/cache/entry-store.ts'
-import { openRedis, type Redis } from '../../shared/redis.ts'
+import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { install } from '../../db/event-log/installation/install.ts'
+import { compileRules } from '../../shared/cache/definition/compile.ts'
+import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'
+import { createLoader } from '../../shared/cache/read/loader.ts'
+import { IncarnationTracker } from '../../shared/cache/freshness/incarnation-tracker.ts'
+import { createEntryStore, type EntryStore } from '../../shared/cache/entry-store/entry-store.ts'
+import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
 import {
   affiliations,
   areas,

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { TokenBucket } from '../../shared/cache/token-bucket.ts'
+import { TokenBucket } from '../../shared/cache/read/token-bucket.ts'
 
 describe('TokenBucket', () => {
   it('allows a burst, then a fixed rate, and saves up at most one burst', () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { overrideTtls } from '../../api/override-ttls.ts'
-import { TimeBudget } from '../../shared/cache/time-budget.ts'
-import type { Reader } from '../../shared/cache/reader.ts'
+import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
+import type { Reader } from '../../shared/cache/read/reader.ts'
 import { branches, staffList } from '../../shared/resources/index.ts'
 
 describe('overrideTtls', () => {

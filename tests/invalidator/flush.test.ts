@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
-import { decodeWatermark, DISABLED } from '../../shared/cache/watermark.ts'
+import type { InvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
+import { decodeWatermark, DISABLED } from '../../shared/cache/freshness/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import {
   recordKeys,

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
-import { createIdentityReader } from '../../shared/cache/identity.ts'
-import { identityKey } from '../../shared/cache/key.ts'
-import { compileRules } from '../../shared/cache/compile.ts'
+import { createIdentityReader } from '../../shared/cache/redis/identity.ts'
+import { identityKey } from '../../shared/cache/definition/key.ts'
+import { compileRules } from '../../shared/cache/definition/compile.ts'
 import { AVIARY, type EventLog, openEventLog } from '../event-log/event-log.ts'
 import {
   newPrefix,

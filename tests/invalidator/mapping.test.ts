@@ -1,9 +1,9 @@
 import { expect } from 'chai'
-import type { InstalledTable } from '../../db/event-log/definition.ts'
-import type { Event } from '../../db/event-log/event.ts'
-import type { InstalledRules } from '../../db/event-log/rules.ts'
+import type { InstalledTable } from '../../db/event-log/installation/definition.ts'
+import type { Event } from '../../db/event-log/reading/event.ts'
+import type { InstalledRules } from '../../db/event-log/installation/rules.ts'
 import { createMapping } from '../../invalidator/mapping.ts'
-import type { ResourceRules } from '../../shared/cache/resource.ts'
+import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
 
 const bird: ResourceRules = {
   name: 'bird',

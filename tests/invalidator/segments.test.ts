@@ -6,15 +6,15 @@ import {
   type PruneResult,
   pruneEventLog,
   recordCursors,
-} from '../../db/event-log/pruning.ts'
-import { LOCK, LOCK_CLASS } from '../../db/event-log/event.ts'
-import { openWorkerSession } from '../../db/event-log/session.ts'
-import { parseSnapshot, type Snapshot } from '../../db/event-log/snapshot.ts'
-import { beginReading, isRetained } from '../../db/event-log/window.ts'
+} from '../../db/event-log/reading/pruning.ts'
+import { LOCK, LOCK_CLASS } from '../../db/event-log/reading/event.ts'
+import { openWorkerSession } from '../../db/event-log/reading/session.ts'
+import { parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
+import { beginReading, isRetained } from '../../db/event-log/reading/window.ts'
 import { examine } from '../../scripts/doctor/examine.ts'
-import { createIdentityReader } from '../../shared/cache/identity.ts'
-import { decodeWatermark } from '../../shared/cache/watermark.ts'
-import { openRedis, type Redis } from '../../shared/redis.ts'
+import { createIdentityReader } from '../../shared/cache/redis/identity.ts'
+import { decodeWatermark } from '../../shared/cache/freshness/watermark.ts'
+import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
 import { runCli } from '../support/cli.ts'

@@ -1,13 +1,17 @@
 import { expect } from 'chai'
 import type { Client } from 'pg'
-import { uninstall } from '../../db/event-log/uninstall.ts'
-import { pruneEventLog, recordCursors } from '../../db/event-log/pruning.ts'
-import { compileRules } from '../../shared/cache/compile.ts'
-import { watermarkKey } from '../../shared/cache/key.ts'
-import type { InvalidationStore } from '../../shared/cache/invalidation-store.ts'
-import type { ResourceRules } from '../../shared/cache/resource.ts'
-import { decodeWatermark, encodeWatermark, type Watermark } from '../../shared/cache/watermark.ts'
-import { openRedis } from '../../shared/redis.ts'
+import { uninstall } from '../../db/event-log/installation/uninstall.ts'
+import { pruneEventLog, recordCursors } from '../../db/event-log/reading/pruning.ts'
+import { compileRules } from '../../shared/cache/definition/compile.ts'
+import { watermarkKey } from '../../shared/cache/definition/key.ts'
+import type { InvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
+import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
+import {
+  decodeWatermark,
+  encodeWatermark,
+  type Watermark,
+} from '../../shared/cache/freshness/watermark.ts'
+import { openRedis } from '../../shared/cache/redis/redis.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import {
   openWorker,

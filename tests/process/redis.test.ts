@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { findFreePort } from '../../scripts/servers/port.ts'
-import { createGathering, openRedis, type RedisState } from '../../shared/redis.ts'
+import { createGathering, openRedis, type RedisState } from '../../shared/cache/redis/redis.ts'
 import { startPrivateRedis } from '../support/private-redis.ts'
 
 /** Opens a client that records its states. */

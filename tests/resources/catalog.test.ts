@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { expect } from 'chai'
-import { paramsOf } from '../../shared/cache/resource.ts'
-import { isLookup } from '../../shared/cache/rule.ts'
+import { paramsOf } from '../../shared/cache/definition/resource.ts'
+import { isLookup } from '../../shared/cache/definition/rule.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
 const FOLDER = new URL('../../shared/resources/', import.meta.url)

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { z } from 'zod'
-import { openDatabase } from '../../db/database.ts'
+import { openDatabase } from '../../db/event-log/connection/pool.ts'
 import type { Database } from '../../db/schema.ts'
-import type { Params, Resource } from '../../shared/cache/resource.ts'
+import type { Params, Resource } from '../../shared/cache/definition/resource.ts'
 import {
   affiliations,
   areas,

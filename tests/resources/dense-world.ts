@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { type Kysely, sql } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import { SESSION_REVOCATION } from '../../db/session-revocation.ts'
-import type { Resource } from '../../shared/cache/resource.ts'
+import type { Resource } from '../../shared/cache/definition/resource.ts'
 import {
   affiliations,
   areas,

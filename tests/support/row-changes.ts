@@ -1,8 +1,8 @@
 import { CompiledQuery, type Kysely, sql } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import { entryKey } from '../../shared/cache/key.ts'
-import type { Params, ResourceRules } from '../../shared/cache/resource.ts'
-import { isLookup, type Rule } from '../../shared/cache/rule.ts'
+import { entryKey } from '../../shared/cache/definition/key.ts'
+import type { Params, ResourceRules } from '../../shared/cache/definition/resource.ts'
+import { isLookup, type Rule } from '../../shared/cache/definition/rule.ts'
 
 type Row = Readonly<Record<string, unknown>>
 

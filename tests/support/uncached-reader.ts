@@ -1,8 +1,8 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import { TimeBudget } from '../../shared/cache/time-budget.ts'
-import { etagOf } from '../../shared/cache/cached-value.ts'
-import type { Reader } from '../../shared/cache/reader.ts'
+import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
+import { etagOf } from '../../shared/cache/entry-store/cached-value.ts'
+import type { Reader } from '../../shared/cache/read/reader.ts'
 
 /** Creates a reader without a cache, which loads every answer from Postgres. */
 export function createUncachedReader(db: Kysely<Database>): Reader {

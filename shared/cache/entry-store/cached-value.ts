@@ -1,0 +1,102 @@
+import { hash } from 'node:crypto'
+import { CLOCK_SLACK_MS } from '../redis/clock.ts'
+
+/**
+ * Value that Redis stores for one variant: a fixed header, then the finished response bytes. A hit
+ * is checked and answered from it without parsing the body.
+ *
+ *      0  format       u8
+ *      1  flags        u8       bit 0: the entity does not exist; bit 1: the body is too large to be
+ *                               stored. In both cases there is no body.
+ *      2  incarnation  16 bytes incarnation of the database that was read.
+ *     18  leasedAt     f64      Redis milliseconds. The data is at least as recent as this.
+ *     26  freshUntil   f64      Redis milliseconds.
+ *     34  staleUntil   f64      Redis milliseconds. Until then the value may replace a failed load.
+ *     42  etag         16 bytes of the body's SHA-256.
+ *     58  body
+ */
+export interface CachedValue {
+  readonly incarnation: string
+  readonly leasedAtMs: number
+  readonly freshUntilMs: number
+  readonly staleUntilMs: number
+  /** In quotes, as it is sent. */
+  readonly etag: string
+  /**
+   * `null`: the entity does not exist. `too large`: it exists but is never stored, so readers must not
+   * wait for a fill. The etag then only identifies this marker.
+   */
+  readonly body: Buffer | null | 'too large'
+}
+
+const FORMAT = 1
+const ABSENT = 1
+const TOO_LARGE = 2
+const OFFSET = {
+  flags: 1,
+  incarnation: 2,
+  leasedAt: 18,
+  freshUntil: 26,
+  staleUntil: 34,
+  etag: 42,
+  body: 58,
+} as const
+
+/** Offsets that the Lua scripts need to check a cached value. Lua counts from 1. */
+export const LUA_OFFSETS = {
+  format: FORMAT,
+  shortest: OFFSET.body,
+  incarnation: OFFSET.incarnation + 1,
+  incarnationEnd: OFFSET.leasedAt,
+  /** `leasedAt`, followed by `freshUntil`. */
+  times: OFFSET.leasedAt + 1,
+} as const
+
+/** Returns a UUID as 32 hexadecimal digits without hyphens, as cached values store and compare it. */
+export const bareUuid = (uuid: string) => uuid.replaceAll('-', '')
+
+/** Encodes a cached value into the bytes to store. */
+export function encodeValue(cached: CachedValue): Buffer {
+  const head = Buffer.alloc(OFFSET.body)
+  head.writeUInt8(FORMAT, 0)
+  head.writeUInt8(flagsOf(cached.body), OFFSET.flags)
+  head.write(bareUuid(cached.incarnation), OFFSET.incarnation, 'hex')
+  head.writeDoubleBE(cached.leasedAtMs, OFFSET.leasedAt)
+  head.writeDoubleBE(cached.freshUntilMs, OFFSET.freshUntil)
+  head.writeDoubleBE(cached.staleUntilMs, OFFSET.staleUntil)
+  head.write(cached.etag.slice(1, -1), OFFSET.etag, 'base64url')
+  return Buffer.isBuffer(cached.body) ? Buffer.concat([head, cached.body]) : head
+}
+
+const flagsOf = (body: CachedValue['body']): number =>
+  body === null ? ABSENT : body === 'too large' ? TOO_LARGE : 0
+
+/** Decodes stored bytes; `null` for bytes that this build did not write. */
+export function decodeValue(bytes: Buffer | null): CachedValue | null {
+  if (bytes === null || bytes.length < OFFSET.body || bytes[0] !== FORMAT) return null
+  const flags = bytes[OFFSET.flags] as number
+  return {
+    incarnation: bytes.toString('hex', OFFSET.incarnation, OFFSET.leasedAt),
+    leasedAtMs: bytes.readDoubleBE(OFFSET.leasedAt),
+    freshUntilMs: bytes.readDoubleBE(OFFSET.freshUntil),
+    staleUntilMs: bytes.readDoubleBE(OFFSET.staleUntil),
+    etag: `"${bytes.toString('base64url', OFFSET.etag, OFFSET.body)}"`,
+    body: flags === 0 ? bytes.subarray(OFFSET.body) : (flags & ABSENT) !== 0 ? null : 'too large',
+  }
+}
+
+/**
+ * Returns whether a fill can have written these times: leased not in the future, and fresh for no longer
+ * than the TTL. Other values were restored or corrupted, and their age is unknown.
+ */
+export const isPlausible = (cached: CachedValue, ttlMs: number, nowMs: number): boolean =>
+  cached.leasedAtMs <= nowMs + CLOCK_SLACK_MS && cached.freshUntilMs <= cached.leasedAtMs + ttlMs
+
+/** Length of the header, in bytes. */
+export const HEADER_BYTES = OFFSET.body
+
+/** Returns a strong entity tag. Equal bytes have equal tags in every process. */
+export function etagOf(body: Buffer | null): string {
+  const digest = hash('sha256', body ?? '', 'buffer')
+  return `"${digest.toString('base64url', 0, OFFSET.body - OFFSET.etag)}"`
+}

@@ -1,0 +1,374 @@
+import type { Redis } from '../redis/redis.ts'
+import { isWrongType } from '../redis/replies.ts'
+import { CLOCK, createClock } from '../redis/clock.ts'
+import { clockKey, entryKey, keyMatcher, resourceGlob, watermarkKey } from '../definition/key.ts'
+import { paramsOf, type ResourceRules } from '../definition/resource.ts'
+import {
+  decodeWatermark,
+  encodeWatermark,
+  NOTHING_SEEN,
+  DISABLED,
+  type Watermark,
+} from '../freshness/watermark.ts'
+
+/** Update of one resource: delete these entries and store this watermark. */
+export interface Advance {
+  readonly resource: ResourceRules
+  /** Stored text that this owner last wrote or read; `null` if there was none. */
+  readonly expected: string | null
+  readonly next: Watermark
+  readonly keys: ReadonlySet<string>
+  /** Delete every entry of the resource instead. */
+  readonly flush: boolean
+  /**
+   * Called at each step of an advance that takes many scripts. Returns whether no entry may be read any
+   * more. That step and the last one then store `DISABLED`. Once true, the result must stay true.
+   */
+  readonly isDisabled?: () => boolean
+}
+
+/**
+ * Returns whether an advance takes many scripts. It then runs beside others, which must not wait for
+ * it. A flush of a resource without parameters is short: it deletes one key by name.
+ */
+export const takesLong = ({ resource, keys, flush }: Advance): boolean =>
+  flush ? paramsOf(resource).length > 0 : keys.size > KEYS_PER_SCRIPT
+
+export interface AdvanceReport {
+  /** Stored text of each resource. A resource whose watermark had changed is omitted. */
+  readonly stored: ReadonlyMap<string, string>
+  /** Number of deleted entries of each resource. */
+  readonly removed: ReadonlyMap<string, number>
+  /** Clock's time of the last script, in milliseconds; `null` if no script ran. */
+  readonly timeMs: number | null
+}
+
+/**
+ * Redis commands of the invalidator. Entries are deleted and the watermark advances in one step, or
+ * not at all.
+ */
+export interface InvalidationStore {
+  /** Returns the clock's time, in milliseconds. */
+  time(): Promise<number>
+  /** Returns the stored text of a resource's watermark. */
+  read(resource: string): Promise<string | null>
+  /**
+   * Returns the watermarks of all resources, including those of other builds. Omits unreadable ones.
+   */
+  readAll(): Promise<ReadonlyMap<string, Watermark>>
+  /**
+   * Applies advances. Awaits `between` between the scripts of an advance that needs several. May be
+   * called again meanwhile for other resources.
+   */
+  apply(advances: readonly Advance[], between?: () => Promise<void>): Promise<AdvanceReport>
+}
+
+/** Keys in one script. A script above one millisecond delays other clients noticeably. */
+const KEYS_PER_SCRIPT = 2_000
+const SCAN_COUNT = 1_000
+/** Steps of flushes in Redis at once: any other command may wait behind this many. */
+const STEPS_AT_ONCE = 2
+
+/** Creates the invalidation store of one key prefix in one Redis. */
+export function createInvalidationStore(redis: Redis, prefix: string): InvalidationStore {
+  redis.defineCommand('cacheAdvance', { lua: ADVANCE })
+  const scripted = redis as unknown as Scripted
+  const hash = watermarkKey(prefix)
+  const takeTurn = createTurns(STEPS_AT_ONCE)
+  const clock = clockKey(prefix)
+  const time = createClock(redis, prefix)
+
+  /** Runs one script for several resources and adds the results to `report`. */
+  async function advance(steps: readonly Step[], report: MutableReport): Promise<void> {
+    const keys = steps.flatMap((step) => step.keys)
+    const args = steps.flatMap(({ name, expected, next, keys }) => [
+      name,
+      bytesOf(expected ?? ''),
+      next,
+      keys.length,
+    ])
+    const [nowMs, ...replies] = await scripted.cacheAdvance(
+      2 + keys.length,
+      hash,
+      clock,
+      ...keys,
+      ...args,
+    )
+    report.timeMs = nowMs
+    steps.forEach(({ name, next }, index) => {
+      const removed = replies[index] as number
+      if (removed < 0) {
+        report.stored.delete(name)
+        return
+      }
+      report.stored.set(name, next)
+      report.removed.set(name, (report.removed.get(name) ?? 0) + removed)
+    })
+  }
+
+  /** Applies a part: deletes the keys and raises the part number, but keeps the snapshot. */
+  async function applyPart(
+    { item, progress }: PartialAdvance,
+    keys: readonly string[],
+    report: MutableReport,
+  ): Promise<boolean> {
+    const before = progress.before ?? { ...item.next, ...NOTHING_APPLIED }
+    const raised = encodeWatermark({ ...withDisabling(progress, before), part: ++progress.count })
+    await advance(
+      [{ name: item.resource.name, expected: progress.expected, next: raised, keys }],
+      report,
+    )
+    progress.expected = report.stored.get(item.resource.name) ?? null
+    return progress.expected !== null
+  }
+
+  async function applyLast(
+    { item, progress }: PartialAdvance,
+    report: MutableReport,
+  ): Promise<void> {
+    progress.isDisabled ||= item.isDisabled?.() ?? false
+    const next = encodeWatermark(withDisabling(progress, item.next))
+    await advance(
+      [{ name: item.resource.name, expected: progress.expected, next, keys: [] }],
+      report,
+    )
+  }
+
+  async function applyInParts(
+    item: Advance,
+    report: MutableReport,
+    between: () => Promise<void>,
+  ): Promise<void> {
+    const partial = beginPartial(item)
+    for (const batch of batchesOf([...item.keys])) {
+      partial.progress.isDisabled ||= item.isDisabled?.() ?? false
+      if (!(await takeTurn(() => applyPart(partial, batch, report)))) return
+      await between()
+    }
+    await applyLast(partial, report)
+  }
+
+  /** Deletes the entries of one resource in one pass over the key space. */
+  async function flush(
+    item: Advance,
+    report: MutableReport,
+    between: () => Promise<void>,
+  ): Promise<void> {
+    const matches = keyMatcher(prefix, item.resource)
+    const glob = resourceGlob(prefix, item.resource)
+    const partial = beginPartial(item)
+    const { progress } = partial
+    // A cursor is valid on one server only, and a restart may have restored deleted entries.
+    const connection = connectionOf(redis)
+    const step = async (cursor: string): Promise<string | null> => {
+      if (connectionOf(redis) !== connection) throw new ConnectionChanged()
+      const [next, found] = await redis.scan(cursor, 'MATCH', glob, 'COUNT', SCAN_COUNT)
+      if (connectionOf(redis) !== connection) throw new ConnectionChanged()
+      const keys = found.filter((key) => matches.test(key))
+      const wasDisabled = progress.isDisabled
+      progress.isDisabled ||= item.isDisabled?.() ?? false
+      if (keys.length === 0 && progress.isDisabled === wasDisabled) return next
+      return (await applyPart(partial, keys, report)) ? next : null
+    }
+    let cursor = '0'
+    do {
+      const from = cursor
+      const next = await takeTurn(() => step(from))
+      if (next === null) return
+      cursor = next
+      await between()
+    } while (cursor !== '0')
+    if (connectionOf(redis) !== connection) throw new ConnectionChanged()
+    await applyLast(partial, report)
+  }
+
+  return {
+    time,
+
+    read: (resource) =>
+      redis
+        .hgetBuffer(hash, resource)
+        .then((bytes) => bytes && textOf(bytes), emptyIfWrongType(null)),
+
+    async readAll() {
+      const stored = Object.entries(await redis.hgetall(hash).catch(emptyIfWrongType({})))
+      return new Map(
+        stored.flatMap(([resource, text]) => {
+          const mark = decodeWatermark(text)
+          return mark ? [[resource, mark]] : []
+        }),
+      )
+    },
+
+    async apply(advances, between = () => Promise.resolve()) {
+      const report: MutableReport = { stored: new Map(), removed: new Map(), timeMs: null }
+      const short = advances.filter((item) => !takesLong(item))
+
+      for (const group of groupBySize(short)) {
+        await advance(
+          group.map(({ resource, expected, next, keys, flush }) => ({
+            name: resource.name,
+            expected,
+            next: encodeWatermark(next),
+            keys: flush ? [entryKey(prefix, resource, {})] : [...keys],
+          })),
+          report,
+        )
+      }
+      for (const item of advances) {
+        if (!takesLong(item)) continue
+        if (item.flush) await flush(item, report, between)
+        else await applyInParts(item, report, between)
+      }
+      return report
+    },
+  }
+}
+
+/**
+ * KEYS: watermark hash, clock, then the entries of each resource one after another. ARGV for each
+ * resource: field, expected, next, number of entries.
+ *
+ * If the stored watermark differs from the expected one in any byte, nothing is done: another worker
+ * owns the resource, or Redis was restored to an earlier state. A key that is not a hash is replaced.
+ * Returns the time, then for each resource -1 if nothing was done, else the number of deleted entries.
+ *
+ * One script deletes the entries and stores the watermark. If there were two, a failover between them
+ * could promote a replica whose watermark claims deletions that it never received.
+ */
+const ADVANCE = `${CLOCK}
+local replies, at = { clock(KEYS[2], 0) }, 3
+if read('HLEN', KEYS[1]) == nil then redis.call('UNLINK', KEYS[1]) end
+for i = 1, #ARGV, 4 do
+  local field, expected, following, count = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
+  local removed = -1
+  if (redis.call('HGET', KEYS[1], field) or '') == expected then
+    removed = 0
+    for from = at, at + count - 1, 1000 do
+      local to = math.min(from + 999, at + count - 1)
+      removed = removed + redis.call('UNLINK', unpack(KEYS, from, to))
+    end
+    redis.call('HSET', KEYS[1], field, following)
+  end
+  replies[#replies + 1] = removed
+  at = at + count
+end
+return replies
+`
+
+interface Scripted {
+  cacheAdvance(
+    numberOfKeys: number,
+    ...keysAndArgs: (string | number | Buffer)[]
+  ): Promise<[nowMs: number, ...number[]]>
+}
+
+/**
+ * Latin-1 keeps every byte, also of values that are not text. Otherwise these could never be
+ * replaced.
+ */
+const textOf = (bytes: Buffer) => bytes.toString('latin1')
+const bytesOf = (text: string) => Buffer.from(text, 'latin1')
+
+/** Treats a key of another type as empty. */
+function emptyIfWrongType<T>(none: T): (error: unknown) => T {
+  return (error) => {
+    if (isWrongType(error)) return none
+    throw error
+  }
+}
+
+interface Step {
+  readonly name: string
+  readonly expected: string | null
+  readonly next: string
+  readonly keys: readonly string[]
+}
+
+/** An advance that takes many scripts, and its progress. */
+interface PartialAdvance {
+  readonly item: Advance
+  readonly progress: Progress
+}
+
+interface Progress {
+  expected: string | null
+  readonly before: Watermark | null
+  count: number
+  isDisabled: boolean
+}
+
+function beginPartial(item: Advance): PartialAdvance {
+  const before = decodeWatermark(item.expected)
+  const count = before?.part ?? 0
+  return { item, progress: { expected: item.expected, before, count, isDisabled: false } }
+}
+
+const withDisabling = ({ isDisabled }: Progress, mark: Watermark): Watermark =>
+  isDisabled ? { ...mark, keyVersion: DISABLED } : mark
+
+/** Thrown if the connection was replaced during a flush, which must then start again. */
+class ConnectionChanged extends Error {
+  override readonly name = 'ConnectionChanged'
+  constructor() {
+    super('the connection to Redis changed during a flush')
+  }
+}
+
+/** Returns the number of ended connections of a client: a change means that it has reconnected. */
+function connectionOf(redis: Redis): number {
+  const counted = connections.get(redis)
+  if (counted) return counted.ended
+  const count = { ended: 0 }
+  connections.set(redis, count)
+  redis.on('close', () => count.ended++)
+  return count.ended
+}
+const connections = new WeakMap<Redis, { ended: number }>()
+
+/** Returns a function that runs work in order of arrival, `atOnce` at a time. */
+function createTurns(atOnce: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = []
+  let running = 0
+  return async (work) => {
+    if (running >= atOnce) await new Promise<void>((resolve) => waiting.push(resolve))
+    else running++
+    try {
+      return await work()
+    } finally {
+      const next = waiting.shift()
+      if (next) next()
+      else running--
+    }
+  }
+}
+
+interface MutableReport {
+  readonly stored: Map<string, string>
+  readonly removed: Map<string, number>
+  timeMs: number | null
+}
+
+const NOTHING_APPLIED = { snapshot: NOTHING_SEEN, asOfMs: 0 } as const
+
+function* batchesOf(keys: readonly string[]): Iterable<readonly string[]> {
+  for (let from = 0; from < keys.length; from += KEYS_PER_SCRIPT) {
+    yield keys.slice(from, from + KEYS_PER_SCRIPT)
+  }
+}
+
+/** Groups resources so that no script has too many keys. */
+function* groupBySize(items: readonly Advance[]): Iterable<readonly Advance[]> {
+  let group: Advance[] = []
+  let size = 0
+  for (const item of items) {
+    if (group.length > 0 && size + item.keys.size > KEYS_PER_SCRIPT) {
+      yield group
+      group = []
+      size = 0
+    }
+    group.push(item)
+    size += item.keys.size
+  }
+  if (group.length > 0) yield group
+}

@@ -1,0 +1,215 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Kysely } from 'kysely'
+import { includes } from '../../../db/event-log/reading/snapshot.ts'
+import { TablesRewritten } from '../../../db/event-log/reading/table-files.ts'
+import { findMoment, type Moment } from '../../../db/event-log/reading/incarnation.ts'
+import type { Database } from '../../../db/schema.ts'
+import type { Redis } from '../redis/redis.ts'
+import { isWrongType } from '../redis/replies.ts'
+import {
+  bareUuid,
+  decodeValue,
+  etagOf,
+  type CachedValue,
+  isPlausible,
+} from '../entry-store/cached-value.ts'
+import { createClock } from '../redis/clock.ts'
+import { keyGlob, keyParser, watermarkKey } from '../definition/key.ts'
+import { type Params, type Resource, tablesOf } from '../definition/resource.ts'
+import { createSnapshotReader } from '../read/snapshot-read.ts'
+import { decodeWatermark } from '../freshness/watermark.ts'
+
+/** Compares cached values with Postgres, and deletes wrong ones. */
+export interface Verifier {
+  /**
+   * Examines `sample` random keys; by default all. Calls `onFound` for each result at once: a wrong
+   * entry has been deleted by then, even if the next examination fails.
+   */
+  verify(sample?: number, onFound?: (one: Verified) => void): Promise<readonly Verified[]>
+}
+
+/** Result for one variant of one entry. */
+export interface Verified {
+  readonly resource: string
+  readonly key: string
+  readonly variant: string
+  /**
+   * `changed`: deleted or replaced meanwhile, so there is no proof of an error. `unproven`: different, but
+   * the watermark did not include the fresh load in time. `wrong`: different, and deleted. `unreadable`:
+   * not written by this program, so no reader uses it; deleted.
+   */
+  readonly outcome: 'right' | 'changed' | 'unproven' | 'wrong' | 'unreadable'
+}
+
+export interface VerifierDeps {
+  readonly redis: Redis
+  /** Connection to the primary: a replica lags, so correct values would look wrong. */
+  readonly db: Kysely<Database>
+  readonly resources: readonly Resource[]
+  readonly prefix: string
+  /** Longest wait until a watermark includes a load. */
+  readonly timeoutMs?: number
+}
+
+const TIMEOUT_MS = 10_000
+const POLL_MS = 20
+const SCAN_COUNT = 1_000
+/** Number of times that a difference must be found before an entry is wrong. */
+const CONFIRMATIONS = 2
+
+/**
+ * Creates a verifier. A difference proves an error: the fresh load saw snapshot S. The entry existed
+ * before S was taken, and still existed unchanged when the watermark of its resource included S. By
+ * then every commit that S sees had been applied, and none of them had made the entry stale. A correct
+ * entry would therefore equal the fresh load.
+ */
+export function createVerifier(deps: VerifierDeps): Verifier {
+  const { redis, db, prefix, timeoutMs = TIMEOUT_MS } = deps
+  const clock = createClock(redis, prefix)
+  const snapshots = createSnapshotReader(db)
+  const kinds = deps.resources.map((resource) => ({
+    resource,
+    parse: keyParser(prefix, resource),
+  }))
+
+  async function verify(
+    sample?: number,
+    onFound: (one: Verified) => void = () => {},
+  ): Promise<readonly Verified[]> {
+    const keys = sample === undefined ? await allKeys() : await someKeys(sample)
+    const found: Verified[] = []
+    for (const key of keys) {
+      const entry = entryAt(key)
+      if (entry === null) continue
+      const record = (variant: string, outcome: Verified['outcome']) => {
+        const one = { resource: entry.resource.name, key, variant, outcome }
+        onFound(one)
+        found.push(one)
+      }
+      const variants = await variantsOf(key)
+      if (variants === null) record('', await remove(key))
+      for (const variant of variants ?? []) {
+        // Leases are fields too.
+        if (variant.startsWith('~')) continue
+        const outcome = await examine(entry.resource, key, entry.params, variant)
+        if (outcome !== null) record(variant, outcome)
+      }
+    }
+    return found
+  }
+
+  function entryAt(key: string): { readonly resource: Resource; readonly params: Params } | null {
+    for (const { resource, parse } of kinds) {
+      const params = parse(key)
+      if (params !== null) return { resource, params }
+    }
+    return null
+  }
+
+  async function examine(
+    resource: Resource,
+    key: string,
+    params: Params,
+    variant: string,
+  ): Promise<Verified['outcome'] | null> {
+    const bytes = await redis.hgetBuffer(key, variant).catch(() => null)
+    const cached = decodeValue(bytes)
+    if (cached === null) return bytes === null ? null : remove(key)
+    for (let attempt = 0; attempt < CONFIRMATIONS; attempt++) {
+      const fresh = await load(resource, params, variant)
+      // No request can name such an entry.
+      if (fresh === null) return remove(key)
+      // No reader would use this value, so it does no harm.
+      if (!isServed(cached, fresh)) return attempt === 0 ? null : 'changed'
+      if (cached.etag === fresh.etag) return 'right'
+      if (!(await isPast(resource, fresh.moment))) return 'unproven'
+      const still = await find(key, variant)
+      if (still?.leasedAtMs !== cached.leasedAtMs || still.etag !== cached.etag) return 'changed'
+    }
+    await redis.unlink(key)
+    return 'wrong'
+  }
+
+  /** Returns the fields of an entry; `null` if the key is not a hash. */
+  const variantsOf = (key: string): Promise<string[] | null> =>
+    redis.hkeys(key).catch((error: unknown) => {
+      if (isWrongType(error)) return null
+      throw error
+    })
+
+  async function remove(key: string): Promise<'unreadable'> {
+    await redis.unlink(key)
+    return 'unreadable'
+  }
+
+  const find = async (key: string, variant: string) =>
+    decodeValue(await redis.hgetBuffer(key, variant))
+
+  async function load(resource: Resource, params: Params, variant: string): Promise<Fresh | null> {
+    const nowMs = await clock()
+    // A load that saw a rewritten table as empty would make a correct value look wrong.
+    for (;;) {
+      try {
+        const { value } = await snapshots.read(tablesOf(resource), false, async (trx) => {
+          const moment = await findMoment(trx)
+          const loaded = await resource.load(trx, params, variant)
+          return { nowMs, moment, etag: etagOf(loaded === null ? null : Buffer.from(loaded.body)) }
+        })
+        return value
+      } catch (error) {
+        if (isDataException(error)) return null
+        if (!(error instanceof TablesRewritten)) throw error
+      }
+    }
+  }
+
+  /**
+   * Waits until everything that a load saw has been applied; returns whether that happened in time.
+   */
+  async function isPast({ name }: Resource, { incarnation, snapshot }: Moment): Promise<boolean> {
+    const giveUpAtMs = performance.now() + timeoutMs
+    while (performance.now() < giveUpAtMs) {
+      const mark = decodeWatermark(await redis.hget(watermarkKey(prefix), name))
+      if (mark?.incarnation === incarnation && includes(mark.snapshot, snapshot)) return true
+      await sleep(POLL_MS)
+    }
+    return false
+  }
+
+  async function allKeys(): Promise<ReadonlySet<string>> {
+    const keys = new Set<string>()
+    const pages = redis.scanStream({ match: keyGlob(prefix), count: SCAN_COUNT })
+    for await (const page of pages) for (const key of page as string[]) keys.add(key)
+    return keys
+  }
+
+  /** Returns the distinct keys of `sample` random draws. */
+  async function someKeys(sample: number): Promise<ReadonlySet<string>> {
+    const draws = Array.from({ length: sample }, () => redis.randomkey())
+    return new Set((await Promise.all(draws)).filter((key) => key !== null))
+  }
+
+  return { verify }
+}
+
+interface Fresh {
+  readonly etag: string
+  readonly moment: Moment
+  /** Clock's time before the load. */
+  readonly nowMs: number
+}
+
+/** Whether Postgres could not parse a value from a key or a variant. */
+const isDataException = (error: unknown) =>
+  error instanceof Error && 'code' in error && String(error.code).startsWith('22')
+
+/**
+ * Whether a reader would use the value. Its TTL is not checked, because readers have their own
+ * settings.
+ */
+const isServed = (cached: CachedValue, { moment, nowMs }: Fresh) =>
+  cached.freshUntilMs > nowMs &&
+  isPlausible(cached, Infinity, nowMs) &&
+  cached.body !== 'too large' &&
+  moment.incarnation !== null &&
+  cached.incarnation === bareUuid(moment.incarnation)
