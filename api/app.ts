@@ -3,7 +3,6 @@ import type { Kysely } from 'kysely'
 import type { Logger } from 'winston'
 import { findMoment } from '../db/event-log/reading/incarnation.ts'
 import type { Database } from '../db/schema.ts'
-import type { Reader } from '../shared/cache/read/reader.ts'
 import type { SharedBuckets } from '../shared/redis-buckets.ts'
 import { createUserAccess, createUserByEmail } from '../shared/resources/index.ts'
 import type { HttpConfig } from './config.ts'
@@ -48,6 +47,7 @@ import { userRoutes } from './routes/users.ts'
 import { createBearer } from './session/bearer.ts'
 import { createPasswordAttempts } from './session/password-attempts.ts'
 import { createSessions } from './session/session.ts'
+import type { Reader } from '../shared/resources/cache.ts'
 
 export interface AppOptions {
   readonly config: HttpConfig

@@ -1,4 +1,4 @@
-import { openDatabase } from '../db/event-log/connection/pool.ts'
+import { openDatabase } from '../db/database.ts'
 import { compileRules } from '../shared/cache/definition/compile.ts'
 import { createFreshnessPolicy } from '../shared/cache/freshness/freshness-policy.ts'
 import { createLoader } from '../shared/cache/read/loader.ts'
@@ -8,16 +8,18 @@ import {
   trackIncarnation,
 } from '../shared/cache/freshness/incarnation-tracker.ts'
 import { createReader } from '../shared/cache/read/reader.ts'
+import { createUncachedReader } from '../shared/cache/read/uncached-reader.ts'
 import { createEntryStore } from '../shared/cache/entry-store/entry-store.ts'
 import { parseConfig } from '../shared/config.ts'
-import { createInstruments, type Instruments } from '../shared/cache/instruments.ts'
+import type { Instruments } from '../shared/cache/instruments.ts'
 import { runService, type Service, untilStopped } from '../shared/lifecycle.ts'
 import { withSecretFiles } from '../shared/secret-files.ts'
 import { configureLogger, createLogger } from '../shared/logger.ts'
-import { createRegistry, createStatusServer } from '../shared/metrics.ts'
+import { createAppInstruments, createRegistry, createStatusServer } from '../shared/metrics.ts'
 import { exitWithParent } from '../shared/parent-watch.ts'
 import { openRedis, type Redis } from '../shared/cache/redis/redis.ts'
 import { createSharedBuckets } from '../shared/redis-buckets.ts'
+import { DOCTOR_HINT } from '../shared/doctor-hint.ts'
 import { createDenialLog } from '../shared/cache/redis/denials.ts'
 import { measureRedis } from '../shared/cache/redis/metrics.ts'
 import { catalog } from '../shared/resources/index.ts'
@@ -66,11 +68,12 @@ await runService(logger, async (service) => {
   checkDatabase()
 
   const registry = createRegistry()
-  const metrics = createCacheMetrics(registry)
+  const instruments = createAppInstruments(registry)
+  const metrics = createCacheMetrics(instruments)
   const { prefix, resources, maxStalenessMs } = config.cache
   const [secret = ''] = config.http.sessionSecrets
   const incarnationTracker = new IncarnationTracker()
-  const redis = openCacheRedis(config.cache, service, createInstruments(registry))
+  const redis = openCacheRedis(config.cache, service, instruments)
   const store = redis && openStore(redis, config.cache, service, metrics.store)
   if (store) {
     void trackIncarnation(db, incarnationTracker, stopping, (error) =>
@@ -87,18 +90,21 @@ await runService(logger, async (service) => {
     tables,
   })
   measureParts(registry, { db, writeDb, loader, store, incarnationTracker, resources })
-  const reader = createReader({
-    store,
-    loader,
-    freshnessPolicy: createFreshnessPolicy({ maxStalenessMs, incarnationTracker }),
-    currentConsistencyTokens,
-    prefix,
-    isCached: ({ name }) => resources.has(name),
-    metrics,
-    redisBudgetMs: config.cache.budgetMs,
-    maxValueBytes: config.cache.maxValueBytes,
-    onFillError: (error) => logger.debug('could not store a value in Redis', { error }),
-  })
+  const read = { loader, metrics }
+  const reader =
+    store === null
+      ? createUncachedReader(read)
+      : createReader({
+          ...read,
+          store,
+          freshnessPolicy: createFreshnessPolicy({ maxStalenessMs, incarnationTracker }),
+          currentConsistencyTokens,
+          prefix,
+          isCached: ({ name }) => resources.has(name),
+          redisBudgetMs: config.cache.budgetMs,
+          maxValueBytes: config.cache.maxValueBytes,
+          onFillError: (error) => logger.debug('could not store a value in Redis', { error }),
+        })
 
   let isListening = false
   const isReady = () => isListening && !stopping.aborted
@@ -167,7 +173,7 @@ function openStore(
       maxValueBytes,
       metrics,
       onState: (isUsable) => logger.info(isUsable ? 'cache in use' : 'cache not in use'),
-      onDenied: createDenialLog(logger),
+      onDenied: createDenialLog(logger, DOCTOR_HINT),
     }),
     (store) => store[Symbol.dispose](),
   )

@@ -3,11 +3,11 @@ import type { Kysely } from 'kysely'
 import type { Registry } from 'prom-client'
 import { poolUse } from '../db/event-log/connection/pool.ts'
 import type { Database } from '../db/schema.ts'
-import type { LimitedLoader } from '../shared/cache/read/loader.ts'
 import type { IncarnationTracker } from '../shared/cache/freshness/incarnation-tracker.ts'
 import type { EntryStore } from '../shared/cache/entry-store/entry-store.ts'
 import { ageMsOf } from '../shared/cache/freshness/watermark.ts'
-import { createInstruments } from '../shared/cache/instruments.ts'
+import { createAppInstruments } from '../shared/metrics.ts'
+import type { LimitedLoader } from '../shared/resources/cache.ts'
 
 /** Counts a request and measures its duration. Call it when the request arrives. */
 export type RequestCounter = (req: IncomingMessage, res: ServerResponse) => void
@@ -22,9 +22,9 @@ type Outcome = (typeof OUTCOMES)[number]
  * of paths is unbounded. It is `none` for unknown paths and for requests that middleware rejected.
  */
 export function createRequestCounter(registry: Registry): RequestCounter {
-  const { histogram, tally } = createInstruments(registry)
+  const { histogram, tally } = createAppInstruments(registry)
   const requests = tally(
-    'spms_http_requests_total',
+    'http_requests_total',
     'Requests; status 499: the client disconnected before the response was complete',
     'route',
     'method',
@@ -32,7 +32,7 @@ export function createRequestCounter(registry: Registry): RequestCounter {
     'cache',
   )
   const seconds = histogram(
-    'spms_http_request_duration_seconds',
+    'http_request_duration_seconds',
     'From the arrival of a request to the end of its response',
     REQUEST_S,
     'cache',
@@ -85,10 +85,10 @@ export interface MeasuredParts {
  */
 export function measureParts(registry: Registry, parts: MeasuredParts): void {
   const { db, writeDb, loader, store, incarnationTracker, resources } = parts
-  const { reading, sum } = createInstruments(registry)
+  const { reading, sum } = createAppInstruments(registry)
 
   reading(
-    'spms_db_connections',
+    'db_connections',
     'Connections to Postgres, and requests that wait for one',
     () =>
       Object.entries({ reads: db, writes: writeDb }).flatMap(([pool, of]) =>
@@ -98,20 +98,16 @@ export function measureParts(registry: Registry, parts: MeasuredParts): void {
     'state',
   )
   reading(
-    'spms_loads',
+    'loads',
     'Loads from Postgres that are running, and that are queued',
     () => (['running', 'waiting'] as const).map((state) => [{ state }, loader[state]] as const),
     'state',
   )
-  sum(
-    'spms_loads_rejected_total',
-    'Loads rejected because the queue was full',
-    () => loader.rejected,
-  )
+  sum('loads_rejected_total', 'Loads rejected because the queue was full', () => loader.rejected)
 
   if (store === null) return
   reading(
-    'spms_cache_watermark_age_seconds',
+    'cache_watermark_age_seconds',
     'Age of the watermark as this process sees it; infinite without a watermark of its own database',
     () => {
       const nowMs = timeOf(store)

@@ -1,5 +1,4 @@
-import type { Reader } from '../shared/cache/read/reader.ts'
-import type { Resource } from '../shared/cache/definition/resource.ts'
+import type { Reader, Resource } from '../shared/resources/cache.ts'
 
 /**
  * Returns a reader that replaces the TTLs of the given resources. `ttlsMs` maps names to

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { sql } from 'kysely'
-import { openDatabase } from './event-log/connection/pool.ts'
+import { openDatabase } from './database.ts'
 
 const GRANTS = new URL('grants.sql', import.meta.url)
 

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { type Kysely, type Migration, Migrator, sql } from 'kysely'
 import { parseDatabaseUrl } from './event-log/connection/database-url.ts'
-import { openDatabase } from './event-log/connection/pool.ts'
+import { openDatabase } from './database.ts'
 import { ConfigurationError } from './event-log/connection/configuration-error.ts'
 import type { Database } from './schema.ts'
 

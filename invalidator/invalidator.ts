@@ -11,7 +11,7 @@ import {
 import { NoIncarnation } from '../db/event-log/reading/window.ts'
 import type { InvalidationStore } from '../shared/cache/invalidation-store/invalidation-store.ts'
 import type { ResourceRules } from '../shared/cache/definition/resource.ts'
-import { createDenialLog } from '../shared/cache/redis/denials.ts'
+import type { DenialLog } from '../shared/cache/redis/denials.ts'
 import { every } from './every.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
 import { createOwedFlushes } from './owed-flushes.ts'
@@ -33,6 +33,8 @@ export interface InvalidatorDeps {
   readonly heartbeatMs: number
   readonly metrics: InvalidatorMetrics
   readonly logger: Logger
+  /** Receives every error; by default none. */
+  readonly logDenial?: DenialLog
   /** Called at each change of whether windows are being applied. */
   readonly onState?: (working: boolean) => void
 }
@@ -196,14 +198,16 @@ interface RetryState {
 }
 
 /** Logs the first failure and the recovery, and waits longer after every failure. */
-function createRetryState({ logger, onState }: InvalidatorDeps, stopping: AbortSignal): RetryState {
+function createRetryState(
+  { logger, logDenial, onState }: InvalidatorDeps,
+  stopping: AbortSignal,
+): RetryState {
   let delayMs = BACKOFF_FIRST_MS
   let working: boolean | undefined
-  const logDenial = createDenialLog(logger)
   return {
     async fail(error) {
       if (stopping.aborted) return
-      logDenial(error)
+      logDenial?.(error)
       if (working !== false) logger.warn('not invalidating, will retry', { error })
       if (working !== false) onState?.((working = false))
       const jitteredMs = delayMs * (0.5 + Math.random() / 2)

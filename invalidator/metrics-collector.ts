@@ -1,15 +1,14 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Registry } from 'prom-client'
 import type { Logger } from 'winston'
 import { type Gauges, readGauges } from '../db/event-log/reading/gauges.ts'
 import type { Snapshot } from '../db/event-log/reading/snapshot.ts'
 import type { InvalidationStore } from '../shared/cache/invalidation-store/invalidation-store.ts'
 import type { ResourceRules } from '../shared/cache/definition/resource.ts'
 import { ageMsOf, type Watermark } from '../shared/cache/freshness/watermark.ts'
-import { createInstruments } from '../shared/cache/instruments.ts'
+import type { Instruments } from '../shared/cache/instruments.ts'
 import type { Redis } from '../shared/cache/redis/redis.ts'
-import { createDenialLog } from '../shared/cache/redis/denials.ts'
+import type { DenialLog } from '../shared/cache/redis/denials.ts'
 import { findRedisUsage, type RedisUsage } from '../shared/cache/redis/usage.ts'
 
 export interface MetricsCollectorDeps {
@@ -18,8 +17,9 @@ export interface MetricsCollectorDeps {
   readonly redis: Redis
   readonly invalidationStore: Pick<InvalidationStore, 'time' | 'readAll'>
   readonly catalog: readonly ResourceRules[]
-  readonly registry: Registry
+  readonly instruments: Instruments
   readonly logger: Logger
+  readonly logDenial: DenialLog
   readonly everyMs?: number
 }
 
@@ -44,13 +44,13 @@ export async function runMetricsCollector(
   deps: MetricsCollectorDeps,
   stopping: AbortSignal,
 ): Promise<void> {
-  const { databaseUrl, applicationName, redis, invalidationStore, catalog, logger } = deps
+  const { databaseUrl, applicationName, redis, invalidationStore, catalog, logger, logDenial } =
+    deps
   let published: Published | null = null
   let isRedisAway = false
   let usage: RedisUsage | null = null
   let gauges: Gauges | null = null
   let isComplete = true
-  const logDenial = createDenialLog(logger)
   registerGauges(deps, {
     marks: () => published?.marks,
     nowMs: () => timeOf(published as Published, isRedisAway),
@@ -125,9 +125,9 @@ interface Measured {
   readonly gauges: () => Gauges | null
 }
 
-function registerGauges({ registry, catalog }: MetricsCollectorDeps, measured: Measured): void {
+function registerGauges({ instruments, catalog }: MetricsCollectorDeps, measured: Measured): void {
   const { marks, nowMs, usage, gauges } = measured
-  const { reading, sum } = createInstruments(registry)
+  const { reading, sum } = instruments
   const read = (name: string, help: string, value: () => number | null | undefined) =>
     reading(name, help, () => {
       const found = value()
@@ -135,7 +135,7 @@ function registerGauges({ registry, catalog }: MetricsCollectorDeps, measured: M
     })
 
   reading(
-    'spms_watermark_age_seconds',
+    'watermark_age_seconds',
     'Time since everything committed had been applied, as stored in Redis; infinite without a watermark',
     () => {
       const found = marks()
@@ -149,29 +149,25 @@ function registerGauges({ registry, catalog }: MetricsCollectorDeps, measured: M
     'resource',
   )
   read(
-    'spms_event_backlog',
+    'event_backlog',
     'Events committed after the lowest watermark, at most 100000',
     () => gauges()?.waiting,
   )
-  read('spms_event_log_bytes', 'Size of the event log', () => gauges()?.bytes)
+  read('event_log_bytes', 'Size of the event log', () => gauges()?.bytes)
+  read('event_log_oldest_seconds', 'Age of the oldest event in the log', () => gauges()?.oldestS)
   read(
-    'spms_event_log_oldest_seconds',
-    'Age of the oldest event in the log',
-    () => gauges()?.oldestS,
-  )
-  read(
-    'spms_notify_queue_usage_ratio',
+    'notify_queue_usage_ratio',
     'Used share of the queue of notifications of Postgres',
     () => gauges()?.notifyQueueUsage,
   )
-  read('spms_redis_memory_used_bytes', 'Memory that Redis uses', () => usage()?.usedBytes)
+  read('redis_memory_used_bytes', 'Memory that Redis uses', () => usage()?.usedBytes)
   read(
-    'spms_redis_memory_max_bytes',
+    'redis_memory_max_bytes',
     'Memory that Redis may use; 0 means no limit',
     () => usage()?.maxBytes,
   )
   sum(
-    'spms_redis_evicted_keys_total',
+    'redis_evicted_keys_total',
     'Entries that Redis evicted for lack of memory',
     () => usage()?.evictedKeys,
   )

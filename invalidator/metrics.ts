@@ -1,6 +1,6 @@
-import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import type { Counter, Gauge, Histogram } from 'prom-client'
 import { createUnreadable, type Unreadable } from '../shared/cache/read/metrics.ts'
-import { createInstruments, type Tally } from '../shared/cache/instruments.ts'
+import type { Instruments, Tally } from '../shared/cache/instruments.ts'
 
 /** Metrics of the invalidator. */
 export interface InvalidatorMetrics {
@@ -29,34 +29,34 @@ const LAG_S = [
 ]
 
 /** Creates the metrics of windows. The metrics collector creates the others. */
-export function createInvalidatorMetrics(registry: Registry): InvalidatorMetrics {
-  const { counter, gauge, histogram, tally } = createInstruments(registry)
+export function createInvalidatorMetrics(instruments: Instruments): InvalidatorMetrics {
+  const { counter, gauge, histogram, tally } = instruments
   return {
-    events: tally('spms_events_total', 'Events read from the log', 'table', 'op'),
-    invalidatedKeys: counter('spms_invalidated_keys_total', 'Entries invalidated', 'resource'),
-    flushes: counter('spms_flushes_total', 'Flushes by reason', 'resource', 'reason'),
+    events: tally('events_total', 'Events read from the log', 'table', 'op'),
+    invalidatedKeys: counter('invalidated_keys_total', 'Entries invalidated', 'resource'),
+    flushes: counter('flushes_total', 'Flushes by reason', 'resource', 'reason'),
     lagSeconds: histogram(
-      'spms_invalidation_lag_seconds',
+      'invalidation_lag_seconds',
       'Time from a commit to its invalidation, upper bound',
       LAG_S,
     ),
-    windows: counter('spms_invalidator_windows_total', 'Windows applied'),
-    wakeUps: counter('spms_wakeups_total', 'Notifications that the invalidator received'),
+    windows: counter('invalidator_windows_total', 'Windows applied'),
+    wakeUps: counter('wakeups_total', 'Notifications that the invalidator received'),
     owned: gauge(
-      'spms_resource_owned',
+      'resource_owned',
       'Whether this replica owns a resource and invalidates it',
       'resource',
     ),
     damagedTables: gauge(
-      'spms_damaged_tables',
+      'damaged_tables',
       'Tables of an owned resource whose changes may go unlogged, by cause',
       'resource',
       'table',
       'cause',
     ),
-    unreadable: createUnreadable(registry),
+    unreadable: createUnreadable(instruments),
     foreignWatermarks: gauge(
-      'spms_foreign_watermarks',
+      'foreign_watermarks',
       'Resources whose watermark another database advances',
       'resource',
     ),

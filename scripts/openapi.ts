@@ -1,15 +1,13 @@
 import { createServer } from 'node:http'
 import { createApp } from '../api/app.ts'
 import { apiConfig } from '../api/config.ts'
-import { openDatabase } from '../db/event-log/connection/pool.ts'
-import { createFreshnessPolicy } from '../shared/cache/freshness/freshness-policy.ts'
+import { openDatabase } from '../db/database.ts'
 import { createLoader } from '../shared/cache/read/loader.ts'
 import { createCacheMetrics } from '../shared/cache/read/metrics.ts'
-import { IncarnationTracker } from '../shared/cache/freshness/incarnation-tracker.ts'
-import { createReader } from '../shared/cache/read/reader.ts'
+import { createUncachedReader } from '../shared/cache/read/uncached-reader.ts'
 import { parseConfig } from '../shared/config.ts'
 import { createLogger } from '../shared/logger.ts'
-import { createRegistry } from '../shared/metrics.ts'
+import { createAppInstruments, createRegistry } from '../shared/metrics.ts'
 import { listen } from '../shared/server.ts'
 
 const DATABASE_URL = 'postgres://127.0.0.1/none'
@@ -23,17 +21,9 @@ export async function readOpenApiDocument(): Promise<string> {
   })
   // The pool connects at its first query, and this script runs no query.
   const db = openDatabase({ url: DATABASE_URL, poolSize: 1, applicationName: 'spms-openapi' })
-  const reader = createReader({
-    store: null,
+  const reader = createUncachedReader({
     loader: createLoader(db, { concurrency: 1, queue: 0 }),
-    freshnessPolicy: createFreshnessPolicy({
-      maxStalenessMs: 0,
-      incarnationTracker: new IncarnationTracker(),
-    }),
-    prefix: 'none',
-    isCached: () => false,
-    metrics: createCacheMetrics(createRegistry()),
-    onFillError: () => undefined,
+    metrics: createCacheMetrics(createAppInstruments(createRegistry())),
   })
   const app = createApp({
     config: http,

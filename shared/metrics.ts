@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { Registry } from 'prom-client'
-import { createInstruments } from './cache/instruments.ts'
+import { createInstruments, type Instruments } from './cache/instruments.ts'
 
 /**
  * Creates a registry with the metrics of the process. They replace the default metrics of the client
@@ -27,6 +27,10 @@ export function createRegistry(): Registry {
   )
   return registry
 }
+
+/** Creates the instruments of this application: the names of their metrics begin with `spms_`. */
+export const createAppInstruments = (registry: Registry): Instruments =>
+  createInstruments(registry, 'spms')
 
 export interface StatusServerOptions {
   readonly registry: Registry

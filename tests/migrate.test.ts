@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { type RawBuilder, sql } from 'kysely'
-import { openDatabase } from '../db/event-log/connection/pool.ts'
+import { openDatabase } from '../db/database.ts'
 import { migrate } from '../db/migrate.ts'
 import { createEmptyDatabase, createTestDatabase } from './support/database.ts'
 

@@ -7,6 +7,7 @@ import { clockKey, entryKey, watermarkKey } from '../shared/cache/definition/key
 import { createInvalidationStore } from '../shared/cache/invalidation-store/invalidation-store.ts'
 import { createEntryStore } from '../shared/cache/entry-store/entry-store.ts'
 import { openRedis } from '../shared/cache/redis/redis.ts'
+import { DOCTOR_HINT } from '../shared/doctor-hint.ts'
 import { createDenialLog } from '../shared/cache/redis/denials.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { runCli } from './support/cli.ts'
@@ -123,7 +124,10 @@ describe('a Redis user with limited permissions', function () {
       const redis = await connect(await addUser(`${ALL} ${lacking} ~${prefix}/*`))
       const lines: object[] = []
       let denials = 0
-      const log = createDenialLog({ error: ((...line: object[]) => lines.push(line)) as never })
+      const log = createDenialLog(
+        { error: ((...line: object[]) => lines.push(line)) as never },
+        DOCTOR_HINT,
+      )
       const store = createEntryStore(redis, {
         prefix,
         commandTimeoutMs: 1_000,

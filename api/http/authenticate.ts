@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Answer } from '../../shared/cache/read/answer.ts'
-import type { Resource } from '../../shared/cache/definition/resource.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { unsealed } from '../../shared/resources/seal.ts'
 import type { UserAccess } from '../../shared/resources/user-access.ts'
@@ -12,6 +11,7 @@ import { RecentMap } from './recent-map.ts'
 import type { RequestReader } from './request-reader.ts'
 import { isSafe } from './safe-method.ts'
 import { addSecurityContext } from './security-log.ts'
+import type { Resource } from '../../shared/resources/cache.ts'
 
 /**
  * The user who sent a request. The flags are for reads; writes read permissions from the database.

@@ -3,6 +3,7 @@ import type { ErrorRequestHandler, RequestHandler } from 'express'
 import type { Logger } from 'winston'
 import { WriteError } from '../../db/writes/write-error.ts'
 import { PublicError } from '../../shared/errors.ts'
+import { LoaderBusy } from '../../shared/cache/read/loader.ts'
 import { unavailableMessage } from '../../db/event-log/connection/unavailable.ts'
 import type { SecurityLog } from './security-log.ts'
 
@@ -126,6 +127,9 @@ function translate(thrown: unknown): PublicError | undefined {
       fields: thrown.fields,
       ...(thrown.reason === 'unavailable' && { retryAfterS: 1 }),
     })
+  }
+  if (thrown instanceof LoaderBusy) {
+    return new PublicError('unavailable', 'The server is busy.', { retryAfterS: 1 })
   }
   if (!(thrown instanceof Error)) return undefined
   const type = 'type' in thrown ? thrown.type : undefined

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { Answer } from '../../shared/cache/read/answer.ts'
 import type { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
-import type { Reader } from '../../shared/cache/read/reader.ts'
-import type { Params, Resource } from '../../shared/cache/definition/resource.ts'
+import type { Params } from '../../shared/cache/definition/resource.ts'
+import type { Reader, Resource } from '../../shared/resources/cache.ts'
 
 /** Reads for requests. All reads of one request share one time budget for Redis. */
 export interface RequestReader extends Pick<Reader, 'query'> {

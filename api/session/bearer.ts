@@ -2,11 +2,10 @@ import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyG
 import type { Logger } from 'winston'
 import { z } from 'zod'
 import type { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
-import type { Reader } from '../../shared/cache/read/reader.ts'
-import type { Resource } from '../../shared/cache/definition/resource.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { type UserIdentity, userByEmailParams } from '../../shared/resources/index.ts'
 import { unsealed } from '../../shared/resources/seal.ts'
+import type { Reader, Resource } from '../../shared/resources/cache.ts'
 
 /** The issuer whose tokens identify users, and the rules for its tokens. */
 export interface BearerConfig {

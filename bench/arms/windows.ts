@@ -5,7 +5,7 @@ import { createWorker } from '../../invalidator/worker.ts'
 import { entryKey } from '../../shared/cache/definition/key.ts'
 import { createInvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
 import { createLogger } from '../../shared/logger.ts'
-import { createRegistry } from '../../shared/metrics.ts'
+import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
 import { openRedis } from '../../shared/cache/redis/redis.ts'
 import { catalog, staffProfile } from '../../shared/resources/index.ts'
 
@@ -26,7 +26,7 @@ const session = await openWorkerSession({
   applicationName: 'bench',
   statementTimeoutMs: 60_000,
 })
-const metrics = createInvalidatorMetrics(createRegistry())
+const metrics = createInvalidatorMetrics(createAppInstruments(createRegistry()))
 const logger = createLogger('bench')
 const invalidationStore = createInvalidationStore(redis, prefix)
 const worker = createWorker({ session, invalidationStore, catalog, prefix, metrics, logger })

@@ -6,7 +6,7 @@ import { type Finding, wrong } from './finding.ts'
 
 /** Checks that an invalidator is connected. */
 export async function checkInvalidator(databaseUrl: string): Promise<Finding[]> {
-  const { sessions, events } = await readStatus(databaseUrl)
+  const { sessions, events } = await readStatus(databaseUrl, { sessionPrefix: 'spms-' })
   if (sessions.length > 0) return []
   return [
     wrong(

@@ -1,5 +1,5 @@
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { addAgencies } from './agencies.ts'

@@ -68,7 +68,9 @@ export async function startDefaultServers(options: DefaultServersOptions): Promi
   await createDatabase(postgres.urlOf('postgres'), 'spms')
   const applied = await migrate(databaseUrl)
   if (applied.length > 0) print(`migrated: ${applied.join(', ')}`)
-  const { version, changed } = await install(databaseUrl, compileRules(catalog))
+  const { version, changed } = await install(databaseUrl, compileRules(catalog), {
+    applicationName: 'spms-install',
+  })
   if (changed.length > 0) print(`installed the triggers of rules version ${version}`)
   const seeded = await seed(databaseUrl)
   if (!seeded.alreadyThere) print(`seeded ${seeded.users} users and their data`)

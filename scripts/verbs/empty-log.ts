@@ -2,5 +2,5 @@ import { emptyLog } from '../../db/event-log/reading/pruning.ts'
 
 /** Empties the event log while no invalidator runs. The next invalidator flushes every resource. */
 export async function runEmptyLog(url: string): Promise<void> {
-  console.log(`${await emptyLog(url)} events removed`)
+  console.log(`${await emptyLog(url, { applicationName: 'spms-install' })} events removed`)
 }

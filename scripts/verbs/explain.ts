@@ -3,9 +3,8 @@ import { createServer } from 'node:http'
 import { createApp } from '../../api/app.ts'
 import { apiConfig } from '../../api/config.ts'
 import { createSessions } from '../../api/session/session.ts'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { findSessionRevocations } from '../../db/queries/session-revocations.ts'
-import { createFreshnessPolicy } from '../../shared/cache/freshness/freshness-policy.ts'
 import {
   decodeValue,
   type CachedValue,
@@ -15,21 +14,21 @@ import { bareKey, entryKey, fullKey, keyParser } from '../../shared/cache/defini
 import { createInvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
 import { createLoader } from '../../shared/cache/read/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/read/metrics.ts'
-import { IncarnationTracker } from '../../shared/cache/freshness/incarnation-tracker.ts'
-import { createReader, type Reader } from '../../shared/cache/read/reader.ts'
+import { createUncachedReader } from '../../shared/cache/read/uncached-reader.ts'
 import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
 import { isLookup } from '../../shared/cache/definition/rule.ts'
 import { ageMsOf, decodeWatermark } from '../../shared/cache/freshness/watermark.ts'
 import { CACHE_PREFIX, type Environment, parseConfig } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
-import { createRegistry } from '../../shared/metrics.ts'
+import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
 import type { Redis } from '../../shared/cache/redis/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { userAccessRules } from '../../shared/resources/user-access.ts'
 import { closeServer, listen } from '../../shared/server.ts'
 import type { Discovered } from '../servers/discover.ts'
 import { withRedis } from './with-redis.ts'
+import type { Reader } from '../../shared/resources/cache.ts'
 
 /** A cached entry that a response is built from. */
 interface Part {
@@ -101,17 +100,9 @@ async function partsOfPath(
   })
   const db = openDatabase({ url: databaseUrl, poolSize: 2, applicationName: 'spms-explain' })
   const parts: Part[] = []
-  const uncached = createReader({
-    store: null,
+  const uncached = createUncachedReader({
     loader: createLoader(db, { concurrency: 2, queue: 100 }),
-    freshnessPolicy: createFreshnessPolicy({
-      maxStalenessMs: 0,
-      incarnationTracker: new IncarnationTracker(),
-    }),
-    prefix,
-    isCached: () => false,
-    metrics: createCacheMetrics(createRegistry()),
-    onFillError: () => undefined,
+    metrics: createCacheMetrics(createAppInstruments(createRegistry())),
   })
   const recordingReader: Reader = {
     ...uncached,

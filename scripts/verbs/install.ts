@@ -13,10 +13,12 @@ export async function runInstall(
 ): Promise<void> {
   const rules = compileRules(catalog)
   if (print) {
-    await install(url, rules, { print: (sql) => console.log(sql) })
+    await install(url, rules, { applicationName: 'spms-install', print: (sql) => console.log(sql) })
     return
   }
-  const { version, tables, changed, warnings } = await install(url, rules)
+  const { version, tables, changed, warnings } = await install(url, rules, {
+    applicationName: 'spms-install',
+  })
   for (const name of changed) console.log(name)
   for (const warning of warnings)
     console.warn(`warning: ${warning}; its resources are not cached until this is fixed`)

@@ -8,13 +8,14 @@ import { maskUrl } from '../mask-url.ts'
 import type { Discovered } from '../servers/discover.ts'
 
 const REDIS_TIMEOUT_MS = 2_000
+const STATUS = { applicationName: 'spms-status', sessionPrefix: 'spms-' }
 
 /** Prints the installed rules, damaged triggers, the backlog and the age of each watermark. */
 export async function runStatus(
   { databaseUrl, redisUrl }: Discovered,
   prefix: string,
 ): Promise<void> {
-  const status = await readStatus(databaseUrl)
+  const status = await readStatus(databaseUrl, STATUS)
   console.log(`database     ${maskUrl(databaseUrl)}`)
   for (const line of describeLog(status)) console.log(line)
   if (status.version !== null && redisUrl !== undefined) {
@@ -68,7 +69,7 @@ async function describeWatermarks(
         const mark = decodeWatermark(stored)
         if (!mark) return `  ${name.padEnd(24)} no watermark`
         const ageS = (ageMsOf(mark, nowMs) / 1000).toFixed(1)
-        const { events, oldestMs } = await readBacklog(databaseUrl, mark.snapshot)
+        const { events, oldestMs } = await readBacklog(databaseUrl, mark.snapshot, STATUS)
         const lag =
           events === 0 ? 'no backlog' : `backlog ${events} events, ${oldestMs.toFixed(0)} ms`
         return `  ${name.padEnd(24)} watermark ${ageS} s old, ${lag}`

@@ -5,6 +5,6 @@ import { graceMs } from './grace.ts'
 export async function runUninstall(url: string): Promise<void> {
   const wait = graceMs(process.env)
   console.log(`waiting up to ${wait / 1000} s until no process reads from the cache`)
-  await uninstall(url, wait)
+  await uninstall(url, wait, { applicationName: 'spms-install' })
   console.log('removed')
 }

@@ -45,20 +45,24 @@ export interface Instruments {
 }
 
 /**
- * Creates the instruments of a registry. All metrics are made by them, so that they have one form.
+ * Creates the instruments of a registry. All metrics are made by them, so that they have one form. The
+ * prefix is the first part of every name: `app` makes `app_loads_total` of `loads_total`.
  */
-export function createInstruments(registry: Registry): Instruments {
+export function createInstruments(registry: Registry, prefix?: string): Instruments {
   const registers = [registry]
+  const named = (name: string) => (prefix === undefined ? name : `${prefix}_${name}`)
   return {
-    counter: (name, help, ...labelNames) => new Counter({ name, help, labelNames, registers }),
-    gauge: (name, help, ...labelNames) => new Gauge({ name, help, labelNames, registers }),
+    counter: (name, help, ...labelNames) =>
+      new Counter({ name: named(name), help, labelNames, registers }),
+    gauge: (name, help, ...labelNames) =>
+      new Gauge({ name: named(name), help, labelNames, registers }),
     histogram: (name, help, buckets, ...labelNames) =>
-      new Histogram({ name, help, labelNames, buckets: [...buckets], registers }),
+      new Histogram({ name: named(name), help, labelNames, buckets: [...buckets], registers }),
 
     tally(name, help, ...labelNames) {
       const root = newNode()
       const counter = new Counter({
-        name,
+        name: named(name),
         help,
         labelNames,
         registers: [],
@@ -81,7 +85,7 @@ export function createInstruments(registry: Registry): Instruments {
 
     reading(name, help, read, ...labelNames) {
       const gauge = new Gauge({
-        name,
+        name: named(name),
         help,
         labelNames,
         registers: [],
@@ -97,7 +101,7 @@ export function createInstruments(registry: Registry): Instruments {
 
     sum(name, help, read) {
       const counter = new Counter({
-        name,
+        name: named(name),
         help,
         registers: [],
         collect() {

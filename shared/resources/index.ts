@@ -1,4 +1,4 @@
-import type { Resource, ResourceRules } from '../cache/definition/resource.ts'
+import type { ResourceRules } from '../cache/definition/resource.ts'
 import { affiliations } from './affiliations.ts'
 import { areas } from './areas.ts'
 import { branches } from './branches.ts'
@@ -13,6 +13,7 @@ import { createUserByEmail, userByEmailRules } from './user-by-email.ts'
 import { userMe } from './user-me.ts'
 import { userProfile } from './user-profile.ts'
 import { userProjects } from './user-projects.ts'
+import type { Resource } from './cache.ts'
 
 export {
   affiliations,

@@ -1,5 +1,6 @@
 import { STAFF_PAGE_SIZE, findStaffPage } from '../../db/queries/staff-page.ts'
-import { type Load, defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/definition/resource.ts'
+import type { Load } from './cache.ts'
 
 /** A page of the staff list in its default size. */
 export interface StaffListPage {

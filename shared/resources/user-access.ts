@@ -1,8 +1,9 @@
 import { findSessionRevocations } from '../../db/queries/session-revocations.ts'
 import { SESSION_REVOCATION, sessionRevocationTable } from '../../db/session-revocation.ts'
-import { defineResource, type Resource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/definition/resource.ts'
 import { fingerprint, sessionKeys } from '../session-key.ts'
 import { createSeal } from './seal.ts'
+import type { Resource } from './cache.ts'
 
 /**
  * User data that sessions are checked against, stored under a seal; `null` if the user does not

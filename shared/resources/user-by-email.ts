@@ -1,6 +1,7 @@
 import { findUserByEmail } from '../../db/queries/user-by-email.ts'
-import { defineResource, type Params, type Resource } from '../cache/definition/resource.ts'
+import { defineResource, type Params } from '../cache/definition/resource.ts'
 import { createSeal } from './seal.ts'
+import type { Resource } from './cache.ts'
 
 /** User with an e-mail address, stored under a seal; `null` for an address without a user. */
 export interface UserIdentity {

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { install } from '../../db/event-log/installation/install.ts'
 import { findIncarnation } from '../../db/event-log/reading/incarnation.ts'
 import type { Database } from '../../db/schema.ts'
@@ -11,20 +11,18 @@ import { entryKey } from '../../shared/cache/definition/key.ts'
 import { createLoader } from '../../shared/cache/read/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/read/metrics.ts'
 import { IncarnationTracker } from '../../shared/cache/freshness/incarnation-tracker.ts'
-import { createReader, type Reader } from '../../shared/cache/read/reader.ts'
-import {
-  defineResource,
-  type Loaded,
-  type Resource,
-} from '../../shared/cache/definition/resource.ts'
+import { createReader } from '../../shared/cache/read/reader.ts'
+import { createUncachedReader } from '../../shared/cache/read/uncached-reader.ts'
+import { defineResource, type Loaded } from '../../shared/cache/definition/resource.ts'
 import type { PolledState } from '../../shared/cache/freshness/polled-state.ts'
 import { createEntryStore, type EntryStore } from '../../shared/cache/entry-store/entry-store.ts'
 import type { ConsistencyToken } from '../../shared/cache/freshness/consistency-token.ts'
-import { createRegistry } from '../../shared/metrics.ts'
+import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
 import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
 import { createEmptyDatabase } from '../support/database.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
+import type { Reader, Resource } from '../../shared/resources/cache.ts'
 
 /** The cache engine over a real Postgres and Redis, with a table of entities to cache. */
 export interface Engine extends AsyncDisposable {
@@ -42,7 +40,9 @@ export interface Engine extends AsyncDisposable {
 export interface ReaderOptions {
   readonly redisUrl?: string
   /** Wraps the store that the reader uses. */
-  readonly wrap?: (store: EntryStore) => EntryStore | null
+  readonly wrap?: (store: EntryStore) => EntryStore
+  /** Disables the cache. */
+  readonly isDisabled?: boolean
   readonly isCached?: (resource: Resource) => boolean
   /** 10 s by default, as in production. */
   readonly maxStalenessMs?: number
@@ -157,30 +157,32 @@ export async function openEngine(
         ...(options.maxValueBytes && { maxValueBytes: options.maxValueBytes }),
       })
       closers.push(() => store[Symbol.dispose]())
-      const metrics = createCacheMetrics(createRegistry())
+      const metrics = createCacheMetrics(createAppInstruments(createRegistry()))
       const fillErrors: unknown[] = []
       const incarnationTracker = new IncarnationTracker()
       const freshnessPolicy = createFreshnessPolicy({
         maxStalenessMs: options.maxStalenessMs ?? 10_000,
         incarnationTracker,
       })
-      const reader = createReader({
+      const loader = createLoader(db, {
+        concurrency: 8,
+        queue: 1000,
+        incarnationTracker,
+        tables: ['entity'],
+      })
+      const cached = createReader({
         store: options.wrap ? options.wrap(store) : store,
-        loader: createLoader(db, {
-          concurrency: 8,
-          queue: 1000,
-          incarnationTracker,
-          tables: ['entity'],
-        }),
+        loader,
         freshnessPolicy: options.wrapPolicy ? options.wrapPolicy(freshnessPolicy) : freshnessPolicy,
         ...(options.consistencyTokens && { currentConsistencyTokens: options.consistencyTokens }),
         ...(options.maxValueBytes && { maxValueBytes: options.maxValueBytes }),
         ...(options.redisTimeoutMs && { redisBudgetMs: options.redisTimeoutMs }),
         prefix,
-        isCached: options.isCached ?? (() => true),
+        ...(options.isCached && { isCached: options.isCached }),
         metrics,
         onFillError: (error) => fillErrors.push(error),
       })
+      const reader = options.isDisabled ? createUncachedReader({ loader, metrics }) : cached
       incarnationTracker.observe(await findIncarnation(db), performance.now())
       if (!options.isAlone) await until(() => isUsable(store))
       return {

@@ -18,7 +18,6 @@ import {
 } from '../../shared/cache/freshness/freshness-policy.ts'
 import { watermarkKey } from '../../shared/cache/definition/key.ts'
 import { IncarnationTracker } from '../../shared/cache/freshness/incarnation-tracker.ts'
-import type { Resource } from '../../shared/cache/definition/resource.ts'
 import { PolledState } from '../../shared/cache/freshness/polled-state.ts'
 import type { EntryStore } from '../../shared/cache/entry-store/entry-store.ts'
 import type { ConsistencyToken } from '../../shared/cache/freshness/consistency-token.ts'
@@ -38,6 +37,7 @@ import {
   type ReaderOptions,
   type TestReader,
 } from './engine.ts'
+import type { Resource } from '../../shared/resources/cache.ts'
 
 const BOUND_MS = 10_000
 const MINUTE_MS = 60_000

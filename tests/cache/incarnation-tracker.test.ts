@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { findIncarnation } from '../../db/event-log/reading/incarnation.ts'
 import { bareUuid } from '../../shared/cache/entry-store/cached-value.ts'
 import {

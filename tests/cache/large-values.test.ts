@@ -1,9 +1,9 @@
 import { EventEmitter, once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import type { Resource } from '../../shared/cache/definition/resource.ts'
 import { until } from '../support/until.ts'
 import { defineEntity, type Engine, openEngine, type TestReader } from './engine.ts'
+import type { Resource } from '../../shared/resources/cache.ts'
 
 const LIMIT_BYTES = 1_000
 

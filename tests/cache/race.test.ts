@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import * as fc from 'fast-check'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { install } from '../../db/event-log/installation/install.ts'
 import { compileRules } from '../../shared/cache/definition/compile.ts'
 import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'

@@ -4,16 +4,15 @@ import type { Database } from '../../db/schema.ts'
 import { decodeValue } from '../../shared/cache/entry-store/cached-value.ts'
 import { entryKey, watermarkKey } from '../../shared/cache/definition/key.ts'
 import { createFreshnessPolicy } from '../../shared/cache/freshness/freshness-policy.ts'
-import type { Loader } from '../../shared/cache/read/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/read/metrics.ts'
 import type { IncarnationTracker } from '../../shared/cache/freshness/incarnation-tracker.ts'
-import { createReader, type Reader } from '../../shared/cache/read/reader.ts'
-import type { Resource } from '../../shared/cache/definition/resource.ts'
+import { createReader } from '../../shared/cache/read/reader.ts'
 import { type EntryStore, StoreUnavailable } from '../../shared/cache/entry-store/entry-store.ts'
-import { createRegistry } from '../../shared/metrics.ts'
+import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
 import { type Actor, type Cue, Stage } from '../support/chaos-stage.ts'
 import type { Example } from '../support/closure.ts'
 import { openWorker } from '../support/invalidator.ts'
+import type { Loader, Reader, Resource } from '../../shared/resources/cache.ts'
 
 /** Environment of a race. */
 export interface Track {
@@ -81,14 +80,14 @@ export async function openRace(
   // timeout.
   const pinging = setInterval(() => void session.ping().catch(() => {}), PING_EVERY_MS)
   worker.acquire([resource])
-  const metrics = createCacheMetrics(createRegistry())
+  const metrics = createCacheMetrics(createAppInstruments(createRegistry()))
   const keys = [...new Set(examples.map(({ params }) => entryKey(prefix, resource, params)))]
   let writeNumber = 0
 
   const loadAll = () =>
     Promise.all(
       examples.map(async ({ params, variant }) => {
-        const { loaded } = await loader.load(resource, params, variant, false)
+        const { loaded } = await loader.load({ resource, params, variant }, false)
         return loaded?.body ?? null
       }),
     )

@@ -3,11 +3,11 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import type { Answer } from '../../shared/cache/read/answer.ts'
 import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
-import type { Resource } from '../../shared/cache/definition/resource.ts'
-import { PublicError } from '../../shared/errors.ts'
+import { LoaderBusy } from '../../shared/cache/read/loader.ts'
 import { StoreUnavailable } from '../../shared/cache/entry-store/entry-store.ts'
 import { until } from '../support/until.ts'
 import { defineEntity, type Engine, openEngine, type TestReader } from './engine.ts'
+import type { Resource } from '../../shared/resources/cache.ts'
 
 const MINUTE_MS = 60_000
 
@@ -221,12 +221,12 @@ describe('reader', function () {
       },
     })
     const error = await read(one, losing).catch((e: unknown) => e)
-    expect(error).to.be.instanceOf(PublicError).with.property('code', 'unavailable')
+    expect(error).to.be.instanceOf(LoaderBusy)
     expect(loads).to.equal(3)
   })
 
   it('neither reads nor fills Redis if caching is off or the resource is not cached', async () => {
-    const off = await engine.openReader({ wrap: () => null })
+    const off = await engine.openReader({ isDisabled: true })
     const partial = await engine.openReader({ isCached: ({ name }) => name !== 'entity' })
     await read(one)
     await stored()
@@ -382,7 +382,7 @@ describe('reader', function () {
 
     it('serves an expired entry if staleIfError is set and too many loads are queued', async () => {
       await fillAndExpire(true)
-      const busy = new PublicError('unavailable', 'The server is busy.')
+      const busy = new LoaderBusy()
       expect(await read(one, failWith(true, busy))).to.include({ outcome: 'stale' })
     })
 

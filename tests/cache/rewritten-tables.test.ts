@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { Client } from 'pg'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { createSnapshotReader } from '../../shared/cache/read/snapshot-read.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { until } from '../support/until.ts'

@@ -6,7 +6,6 @@ import { install } from '../../db/event-log/installation/install.ts'
 import { retireOthers } from '../../db/event-log/installation/retire.ts'
 import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
 import { compileRules } from '../../shared/cache/definition/compile.ts'
-import type { Resource } from '../../shared/cache/definition/resource.ts'
 import { branches, staffProfile } from '../../shared/resources/index.ts'
 import { type Build, type BuildApi, defineBuild } from '../support/build.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
@@ -14,6 +13,7 @@ import { newPrefix, type TestInvalidator } from '../support/invalidator.ts'
 import { repeat, type Repetition } from '../support/repeat.ts'
 import { until } from '../support/until.ts'
 import { sessionOf } from './warm/questions.ts'
+import type { Resource } from '../../shared/resources/cache.ts'
 
 const ROUNDS = process.env.SPMS_LONG === '1' ? 12 : 1
 const BOUND_MS = 5_000

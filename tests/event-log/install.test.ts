@@ -364,7 +364,7 @@ describe('install and uninstall', () => {
   it('times out and reports the session that holds the lock', async () => {
     const idle = await connect()
     await idle.query(`set application_name = 'a dashboard'; begin; insert into bird values (-1)`)
-    await using installer = await openInstaller(database.url, 0)
+    await using installer = await openInstaller(database.url, { patienceMs: 0 })
     const sql = 'lock table bird in share row exclusive mode'
     const error: unknown = await installer.run(sql, 'bird').catch((error: unknown) => error)
     expect(error).to.be.an.instanceof(InstallTimeout)

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { overrideTtls } from '../../api/override-ttls.ts'
 import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
-import type { Reader } from '../../shared/cache/read/reader.ts'
 import { branches, staffList } from '../../shared/resources/index.ts'
+import type { Reader } from '../../shared/resources/cache.ts'
 
 describe('overrideTtls', () => {
   it('changes the TTL of the listed resources only', async () => {

@@ -1,3 +1,4 @@
+import { createAppInstruments } from '../../shared/metrics.ts'
 import { expect } from 'chai'
 import { Registry } from 'prom-client'
 import { runMetricsCollector } from '../../invalidator/metrics-collector.ts'
@@ -70,8 +71,9 @@ describe('metrics of an invalidator', function () {
         redis,
         invalidationStore,
         catalog: BIRDS,
-        registry,
+        instruments: createAppInstruments(registry),
         logger,
+        logDenial: () => {},
         everyMs: 20,
       },
       stopping.signal,

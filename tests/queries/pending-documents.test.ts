@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Kysely } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { findDocumentPage, type DocumentFilter } from '../../db/queries/document-list.ts'
 import { findPendingEndorsements } from '../../db/queries/endorsements.ts'
 import { findCaretakerDocuments, findPendingDocuments } from '../../db/queries/pending-documents.ts'

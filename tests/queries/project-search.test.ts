@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Kysely } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { findProject } from '../../db/queries/project.ts'
 import {
   findFirstProjects,

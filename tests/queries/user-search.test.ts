@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Kysely } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { isEmailTaken, isNameTaken, isUsernameTaken } from '../../db/queries/user-exists.ts'
 import { findFirstUsers, searchUsers, type UserFilter } from '../../db/queries/user-search.ts'
 import type { Database } from '../../db/schema.ts'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { type Kysely, sql } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { findCare } from '../../db/queries/caretakers.ts'
 import { findUser } from '../../db/queries/user.ts'
 import { MAX_RELATIONS } from '../../db/writes/caretaker-limit.ts'

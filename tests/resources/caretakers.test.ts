@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import * as fc from 'fast-check'
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { findCare } from '../../db/queries/caretakers.ts'
 import type { Database } from '../../db/schema.ts'
 import { entryKey } from '../../shared/cache/definition/key.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { catalog, userProjects } from '../../shared/resources/index.ts'
 import { unwatchedTables } from '../support/closure.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'

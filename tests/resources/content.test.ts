@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { z } from 'zod'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
-import type { Params, Resource } from '../../shared/cache/definition/resource.ts'
+import type { Params } from '../../shared/cache/definition/resource.ts'
 import {
   affiliations,
   areas,
@@ -30,6 +30,7 @@ import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { readTables, type Row, type Tables } from '../support/tables.ts'
 import { createExpected, EXPECTED_TABLES } from './expected.ts'
 import { createExpectedProject, EXPECTED_PROJECT_TABLES } from './expected-project.ts'
+import type { Resource } from '../../shared/resources/cache.ts'
 
 const PAGE_SIZE = 24
 const EVERY_NTH_USER = 20

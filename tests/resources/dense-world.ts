@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises'
 import { type Kysely, sql } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import { SESSION_REVOCATION } from '../../db/session-revocation.ts'
-import type { Resource } from '../../shared/cache/definition/resource.ts'
 import {
   affiliations,
   areas,
@@ -22,6 +21,7 @@ import {
 } from '../../shared/resources/index.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
 import type { Example } from '../support/closure.ts'
+import type { Resource } from '../../shared/resources/cache.ts'
 
 const FILE = new URL('dense-world.sql', import.meta.url)
 const SECRETS = ['a secret of thirty-two characters']

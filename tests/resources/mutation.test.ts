@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { array, assert, asyncProperty, boolean, constantFrom, tuple } from 'fast-check'
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
 import { entryKey } from '../../shared/cache/definition/key.ts'
 import { type Source, sourceOf } from '../support/closure.ts'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { type Kysely, sql, type Transaction } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
 import { projectDetail } from '../../shared/resources/index.ts'
 import { projectDetail as shape } from '../../shared/shapes/project-detail.ts'

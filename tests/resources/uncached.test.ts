@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Kysely } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { findBranch, findTinyBranch, searchBranches } from '../../db/queries/branches.ts'
 import { findMember } from '../../db/queries/member.ts'
 import { findProject } from '../../db/queries/project.ts'

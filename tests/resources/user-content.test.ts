@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Kysely } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
 import { userMe, userProfile } from '../../shared/resources/index.ts'
 import { me, user } from '../../shared/shapes/user.ts'

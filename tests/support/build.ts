@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { createApp } from '../../api/app.ts'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { createFreshnessPolicy } from '../../shared/cache/freshness/freshness-policy.ts'
 import { createLoader } from '../../shared/cache/read/loader.ts'
 import { createCacheMetrics } from '../../shared/cache/read/metrics.ts'
@@ -8,12 +8,12 @@ import {
   IncarnationTracker,
   trackIncarnation,
 } from '../../shared/cache/freshness/incarnation-tracker.ts'
-import { createReader, type Reader } from '../../shared/cache/read/reader.ts'
-import type { Resource, ResourceRules } from '../../shared/cache/definition/resource.ts'
+import { createReader } from '../../shared/cache/read/reader.ts'
+import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
 import { createEntryStore } from '../../shared/cache/entry-store/entry-store.ts'
 import type { Watermark } from '../../shared/cache/freshness/watermark.ts'
 import { createLogger } from '../../shared/logger.ts'
-import { createRegistry } from '../../shared/metrics.ts'
+import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
 import { openRedis } from '../../shared/cache/redis/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { closeServer, portOf } from '../../shared/server.ts'
@@ -23,6 +23,7 @@ import { startInvalidator, type TestInvalidator, testRedisUrl } from './invalida
 import { SYSTEM_SECRET } from './system.ts'
 import { createUncachedReader } from './uncached-reader.ts'
 import { until } from './until.ts'
+import type { Reader, Resource } from '../../shared/resources/cache.ts'
 
 export interface BuildOptions {
   readonly databaseUrl: string
@@ -98,7 +99,7 @@ export function defineBuild({
         currentConsistencyTokens,
         prefix,
         isCached: () => true,
-        metrics: createCacheMetrics(createRegistry()),
+        metrics: createCacheMetrics(createAppInstruments(createRegistry())),
         redisBudgetMs: 4_000,
         onFillError: () => {},
       })

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
-import { openDatabase } from '../../db/event-log/connection/pool.ts'
+import { openDatabase } from '../../db/database.ts'
 import { install } from '../../db/event-log/installation/install.ts'
 import { migrate } from '../../db/migrate.ts'
 import { seed } from '../../scripts/seed/seed.ts'

@@ -14,7 +14,7 @@ import {
 } from '../../shared/cache/invalidation-store/invalidation-store.ts'
 import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
 import { createLogger } from '../../shared/logger.ts'
-import { createRegistry } from '../../shared/metrics.ts'
+import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
 import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
 import { until } from './until.ts'
 
@@ -198,7 +198,7 @@ function open({ redisUrl = testRedisUrl(), prefix = newPrefix() }: TestInvalidat
     redis,
     invalidationStore: createInvalidationStore(redis, prefix),
     registry,
-    metrics: createInvalidatorMetrics(registry),
+    metrics: createInvalidatorMetrics(createAppInstruments(registry)),
   }
 }
 

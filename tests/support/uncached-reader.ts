@@ -2,7 +2,7 @@ import type { Kysely } from 'kysely'
 import type { Database } from '../../db/schema.ts'
 import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
 import { etagOf } from '../../shared/cache/entry-store/cached-value.ts'
-import type { Reader } from '../../shared/cache/read/reader.ts'
+import type { Reader } from '../../shared/resources/cache.ts'
 
 /** Creates a reader without a cache, which loads every answer from Postgres. */
 export function createUncachedReader(db: Kysely<Database>): Reader {

@@ -4,7 +4,6 @@ import { clientConfig, localSettingsSql } from './connection.ts'
 import { parseDatabaseUrl } from './database-url.ts'
 import { PinnedDialect } from './pinned-dialect.ts'
 import { setLocalSql } from './settings.ts'
-import type { Database } from '../../schema.ts'
 
 /** How a program of this application opens a connection pool. */
 export interface DatabaseOptions {
@@ -49,7 +48,7 @@ export interface PoolUse {
 }
 
 const CONNECT_TIMEOUT_MS = 5_000
-const pools = new WeakMap<Kysely<Database>, Pool>()
+const pools = new WeakMap<object, Pool>()
 
 /**
  * Returns a pool of connections to Postgres. It connects at the first query; `destroy()` closes it.
@@ -58,7 +57,7 @@ const pools = new WeakMap<Kysely<Database>, Pool>()
  * give the session to other clients between two transactions. So a statement outside a transaction
  * must not depend on any setting: it qualifies every name with a schema, including `pg_catalog`.
  */
-export function openDatabase(options: DatabaseOptions): Kysely<Database> {
+export function openDatabase<DB>(options: DatabaseOptions): Kysely<DB> {
   const { url, applicationName } = options
   const pool = new Pool({
     ...clientConfig(parseDatabaseUrl(url), {
@@ -86,7 +85,7 @@ export function openDatabase(options: DatabaseOptions): Kysely<Database> {
       },
     },
   )
-  const db = new Kysely<Database>({ dialect })
+  const db = new Kysely<DB>({ dialect })
   pools.set(db, pool)
   return db
 }
@@ -98,7 +97,7 @@ const limitsSql = ({ loadMs, writeMs, lockMs }: DatabaseLimits) => {
 }
 
 /** Returns the current connection counts of a database that `openDatabase` opened. */
-export function poolUse(db: Kysely<Database>): PoolUse {
+export function poolUse<DB>(db: Kysely<DB>): PoolUse {
   const { totalCount = 0, idleCount: idle = 0, waitingCount: waiting = 0 } = pools.get(db) ?? {}
   return { busy: totalCount - idle, idle, waiting }
 }

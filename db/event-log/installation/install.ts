@@ -6,7 +6,12 @@ import { readCatalog, readLogProblems } from './catalog.ts'
 import { digestOf, type InstalledTable, type RulesDefinition } from './definition.ts'
 import { scanTables } from './drift.ts'
 import { readWanted } from './installation.ts'
-import { dropTriggersSql, openInstaller, tablesWithStrayTriggers } from './installer.ts'
+import {
+  dropTriggersSql,
+  type InstallerOptions,
+  openInstaller,
+  tablesWithStrayTriggers,
+} from './installer.ts'
 import { identifier, literal } from './quote.ts'
 import { readRules } from './rules.ts'
 import { areSharedFunctionsIntact, sharedFunctionsSql } from './shared-functions.ts'
@@ -23,7 +28,7 @@ export interface InstallReport {
   readonly warnings: readonly string[]
 }
 
-export interface InstallOptions {
+export interface InstallOptions extends InstallerOptions {
   /** Receives the SQL instead of the database, for a DBA to read and run. */
   readonly print?: (sql: string) => void
 }
@@ -38,9 +43,9 @@ export interface InstallOptions {
 export async function install(
   url: string,
   wanted: RulesDefinition,
-  { print }: InstallOptions = {},
+  { print, ...options }: InstallOptions = {},
 ): Promise<InstallReport> {
-  await using installer = await openInstaller(url)
+  await using installer = await openInstaller(url, options)
   const { client } = installer
   // The DBA's session may have another search path.
   const run = print

@@ -29,9 +29,19 @@ export class InstallTimeout extends Error {
   readonly code = '55P03'
 }
 
+export interface InstallerOptions {
+  /** `application_name` in `pg_stat_activity`. */
+  readonly applicationName?: string
+  /** Longest wait for the locks of other transactions, in ms. */
+  readonly patienceMs?: number
+}
+
 /** Connects, and waits until no other installer runs. */
-export async function openInstaller(url: string, patienceMs = PATIENCE_MS): Promise<Installer> {
-  const client = await connect(url, { applicationName: 'spms-install' })
+export async function openInstaller(
+  url: string,
+  { applicationName = 'event-log-installer', patienceMs = PATIENCE_MS }: InstallerOptions = {},
+): Promise<Installer> {
+  const client = await connect(url, { applicationName })
   try {
     await client.query('select pg_advisory_lock($1, $2)', [LOCK_CLASS, LOCK.install])
   } catch (error) {

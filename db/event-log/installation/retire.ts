@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigurationError } from '../connection/configuration-error.ts'
 import { digestOf, type RulesDefinition } from './definition.ts'
 import { install, type InstallReport } from './install.ts'
-import { openInstaller, type Installer } from './installer.ts'
+import { type Installer, type InstallerOptions, openInstaller } from './installer.ts'
 
 export interface RetireReport extends InstallReport {
   /** Number of builds that were retired. */
@@ -19,10 +19,11 @@ export async function retireOthers(
   url: string,
   kept: RulesDefinition,
   graceMs: number,
+  options: InstallerOptions = {},
 ): Promise<RetireReport> {
   let retired: number
   {
-    await using installer = await openInstaller(url)
+    await using installer = await openInstaller(url, options)
     const { rowCount } = await installer.client.query(
       'select from invalidation.build where digest = $1 and retired_at is null',
       [digestOf(kept)],
@@ -31,7 +32,7 @@ export async function retireOthers(
     retired = await retireBuilds(installer, digestOf(kept))
     await waitForGracePeriod(installer, graceMs)
   }
-  return { retired, ...(await install(url, kept)) }
+  return { retired, ...(await install(url, kept, options)) }
 }
 
 /** Retires every build except `kept`. Invalidators detect it with their next drift scan. */

@@ -23,12 +23,20 @@ export interface LogStatus {
     readonly resource: string
     readonly ageS: number
   }[]
-  /** Sessions of this application that hold advisory locks (sleep lock, ownership of resources). */
+  /** Sessions that hold advisory locks (sleep lock, ownership of resources). */
   readonly sessions: readonly { readonly application: string; readonly locks: number }[]
 }
 
+export interface StatusOptions {
+  /** `application_name` in `pg_stat_activity`. */
+  readonly applicationName?: string
+  /** Only sessions whose `application_name` begins with this text are listed; by default all. */
+  readonly sessionPrefix?: string
+}
+
 /** Reads the state of the event log. Safe at any time. */
-export const readStatus = (url: string): Promise<LogStatus> => withClient(url, read)
+export const readStatus = (url: string, options: StatusOptions = {}): Promise<LogStatus> =>
+  withClient(url, options, (client) => read(client, options.sessionPrefix ?? ''))
 
 /** The events after a watermark: their number, and the age of the oldest in milliseconds. */
 export interface Backlog {
@@ -37,8 +45,12 @@ export interface Backlog {
 }
 
 /** Returns the number and age of the events that were committed after a snapshot. */
-export const readBacklog = (url: string, since: Snapshot): Promise<Backlog> =>
-  withClient(url, async (client) => {
+export const readBacklog = (
+  url: string,
+  since: Snapshot,
+  options: StatusOptions = {},
+): Promise<Backlog> =>
+  withClient(url, options, async (client) => {
     const { rows } = await client.query<{ events: string; oldest_ms: string }>(
       `select count(*) as events,
               coalesce(extract(epoch from clock_timestamp() - min(at)) * 1000, 0) as oldest_ms
@@ -50,10 +62,13 @@ export const readBacklog = (url: string, since: Snapshot): Promise<Backlog> =>
     return { events: Number(rows[0]?.events), oldestMs: Number(rows[0]?.oldest_ms) }
   })
 
-const withClient = <T>(url: string, work: (client: Client) => Promise<T>): Promise<T> =>
-  inTransaction(url, { applicationName: 'spms-status' }, work)
+const withClient = <T>(
+  url: string,
+  { applicationName = 'event-log-status' }: StatusOptions,
+  work: (client: Client) => Promise<T>,
+): Promise<T> => inTransaction(url, { applicationName }, work)
 
-async function read(client: Client): Promise<LogStatus> {
+async function read(client: Client, sessionPrefix: string): Promise<LogStatus> {
   const head = await client.query<{ snapshot: string; installed: boolean }>(
     `select pg_current_snapshot()::text as snapshot,
             to_regclass('invalidation.retention_floor') is not null as installed`,
@@ -86,9 +101,10 @@ async function read(client: Client): Promise<LogStatus> {
   const sessions = await client.query<{ application: string; locks: string }>(
     `select a.application_name as application, count(*) as locks
      from pg_locks l join pg_stat_activity a using (pid)
-     where l.locktype = 'advisory' and l.granted and a.application_name like 'spms-%'
+     where l.locktype = 'advisory' and l.granted and starts_with(a.application_name, $1)
        and l.database = (select oid from pg_database where datname = current_database())
      group by a.application_name, l.pid order by 1`,
+    [sessionPrefix],
   )
   return {
     version: newest?.version ?? null,

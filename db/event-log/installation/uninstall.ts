@@ -1,4 +1,9 @@
-import { dropTriggersSql, openInstaller, tablesWithStrayTriggers } from './installer.ts'
+import {
+  dropTriggersSql,
+  type InstallerOptions,
+  openInstaller,
+  tablesWithStrayTriggers,
+} from './installer.ts'
 import { waitForGracePeriod, retireBuilds } from './retire.ts'
 
 /**
@@ -6,8 +11,12 @@ import { waitForGracePeriod, retireBuilds } from './retire.ts'
  * It waits `graceMs`, so that invalidators can mark all cached values in Redis as unreadable. Then it
  * empties the trigger functions, so that running writers do not depend on dropped objects.
  */
-export async function uninstall(url: string, graceMs: number): Promise<void> {
-  await using installer = await openInstaller(url)
+export async function uninstall(
+  url: string,
+  graceMs: number,
+  options: InstallerOptions = {},
+): Promise<void> {
+  await using installer = await openInstaller(url, options)
   const { client, run } = installer
   const { rows } = await client.query<{ there: boolean }>(
     `select to_regclass('invalidation.build') is not null as there`,

@@ -1,9 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { fileNames, type Files, filesSql } from './table-files.ts'
-import type { Database } from '../../schema.ts'
 
 /** Returns the current file of each table, independent of the snapshot of an open transaction. */
-export async function findFiles(db: Kysely<Database>, tables: readonly string[]): Promise<Files> {
+export async function findFiles<DB>(db: Kysely<DB>, tables: readonly string[]): Promise<Files> {
   const [before = '', after = ''] = filesSql('?').split('?')
   const { rows } = await sql<{ files: Files }>`
     select ${sql.raw(before)}${fileNames(tables)}${sql.raw(after)} as files`.execute(db)
@@ -14,14 +13,14 @@ export async function findFiles(db: Kysely<Database>, tables: readonly string[])
  * Locks tables so that none is rewritten, truncated or replaced before the transaction ends. LOCK TABLE
  * takes no snapshot, so the transaction takes its snapshot afterwards.
  */
-export async function lockTables(trx: Kysely<Database>, tables: readonly string[]): Promise<void> {
+export async function lockTables<DB>(trx: Kysely<DB>, tables: readonly string[]): Promise<void> {
   if (tables.length === 0) return
   await sql`lock table ${sql.raw(fileNames(tables).join(', '))} in access share mode`.execute(trx)
 }
 
 /** Returns the current files and incarnation in one round trip. */
-export async function findFilesAndIncarnation(
-  db: Kysely<Database>,
+export async function findFilesAndIncarnation<DB>(
+  db: Kysely<DB>,
   tables: readonly string[],
 ): Promise<{ readonly files: Files; readonly incarnation: string | null }> {
   const [before = '', after = ''] = filesSql('?').split('?')

@@ -1,9 +1,8 @@
 import { type Kysely, sql } from 'kysely'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
-import type { Database } from '../../schema.ts'
 
 /** Returns the current incarnation of the database; `null` if none has begun. */
-export async function findIncarnation(db: Kysely<Database>): Promise<string | null> {
+export async function findIncarnation<DB>(db: Kysely<DB>): Promise<string | null> {
   const { rows } = await sql<{
     id: string
   }>`select id from invalidation.current_incarnation`.execute(db)
@@ -15,7 +14,7 @@ export async function findIncarnation(db: Kysely<Database>): Promise<string | nu
  * begins it and the others wait, each at most 1 s for a lock. Loads must not call it.
  * @throws DatabaseError on a standby, if transactions are read-only by default, or without the right.
  */
-export async function beginIncarnation(db: Kysely<Database>): Promise<void> {
+export async function beginIncarnation<DB>(db: Kysely<DB>): Promise<void> {
   await db.transaction().execute(async (trx) => {
     await sql`set local lock_timeout = '1s'`.execute(trx)
     await sql`select invalidation.begin_incarnation()`.execute(trx)
@@ -32,7 +31,7 @@ export interface Moment {
  * Returns the current snapshot, which includes all earlier commits. A REPEATABLE READ transaction
  * returns its own snapshot, so do not use one to get a snapshot that includes a recent write.
  */
-export async function findMoment(db: Kysely<Database>): Promise<Moment> {
+export async function findMoment<DB>(db: Kysely<DB>): Promise<Moment> {
   const { rows } = await sql<{ snapshot: string; incarnation: string | null }>`
     select pg_catalog.pg_current_snapshot()::pg_catalog.text as snapshot,
            (select id from invalidation.current_incarnation) as incarnation`.execute(db)

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
 import { LOCK, LOCK_CLASS } from './event.ts'
-import { openInstaller } from '../installation/installer.ts'
+import { type InstallerOptions, openInstaller } from '../installation/installer.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
 
 /** Interval of checkpoints, which record the lowest cursor. */
@@ -83,8 +83,8 @@ export class InvalidatorRunning extends Error {
  * fails and retries.
  * @throws InvalidatorRunning if an invalidator is connected; the message names its sessions.
  */
-export async function emptyLog(url: string): Promise<number> {
-  await using installer = await openInstaller(url)
+export async function emptyLog(url: string, options: InstallerOptions = {}): Promise<number> {
+  await using installer = await openInstaller(url, options)
   const { client, run } = installer
   await excludeInvalidators(client)
   const { rows } = await client.query<{ events: string }>(

@@ -3,7 +3,7 @@ import { paramsOf, type Params, type ResourceRules } from './resource.ts'
 type KeySpace = Pick<ResourceRules, 'key' | 'version'>
 
 /**
- * Returns the key of an entry, such as `spms-api/v1/staff:profile:42`: prefix, version of the resource,
+ * Returns the key of an entry, such as `app/v1/staff:profile:42`: prefix, version of the resource,
  * pattern with its parameters.
  *
  * Readers build keys from requests, the invalidator builds them from rows. Both use this function only.

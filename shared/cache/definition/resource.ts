@@ -1,6 +1,5 @@
 import type { Transaction } from 'kysely'
 import type { TableCreation } from '../../../db/event-log/installation/definition.ts'
-import type { Database } from '../../../db/schema.ts'
 import type { Rule } from './rule.ts'
 
 /**
@@ -38,14 +37,14 @@ export interface Loaded {
  * that the engine opens after it took the lease, and never reads the cache. Returns `null` if the
  * entity does not exist; that is cached too, for a shorter time.
  */
-export type Load = (
-  trx: Transaction<Database>,
+export type Load<DB> = (
+  trx: Transaction<DB>,
   params: Params,
   variant: string,
 ) => Promise<Loaded | null>
 
 /** A kind of cached answer, with its loader. */
-export interface Resource extends ResourceRules {
+export interface Resource<DB> extends ResourceRules {
   readonly ttlMs: number
   /**
    * Whether an expired entry may be served if the load fails. Never for permissions, nor for data
@@ -62,7 +61,7 @@ export interface Resource extends ResourceRules {
    * cached absence, counts as absent and is replaced.
    */
   readonly isGenuine?: (body: Buffer, params: Params, variant: string) => boolean
-  readonly load: Load
+  readonly load: Load<DB>
 }
 
 /**

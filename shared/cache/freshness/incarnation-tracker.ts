@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
 import { beginIncarnation, findIncarnation } from '../../../db/event-log/reading/incarnation.ts'
-import type { Database } from '../../../db/schema.ts'
 import { bareUuid } from '../entry-store/cached-value.ts'
 
 /**
@@ -37,8 +36,8 @@ const BEGIN_BACKOFF_MAX_MS = 60_000
  * has no loads. If the database has none, as after a restart without an invalidator, it begins one,
  * because without an incarnation no value can be stored. Calls `onError` once while that is not possible.
  */
-export async function trackIncarnation(
-  db: Kysely<Database>,
+export async function trackIncarnation<DB>(
+  db: Kysely<DB>,
   tracker: IncarnationTracker,
   stopping: AbortSignal,
   onError: (error: unknown) => void = () => {},

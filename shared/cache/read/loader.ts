@@ -1,9 +1,7 @@
 import { bulkhead, BulkheadRejectedError, handleWhen, retry } from 'cockatiel'
 import type { Kysely, Transaction } from 'kysely'
 import { TablesRewritten } from '../../../db/event-log/reading/table-files.ts'
-import type { Database } from '../../../db/schema.ts'
 import { transienceOf } from '../../../db/event-log/connection/transient-states.ts'
-import { PublicError } from '../../errors.ts'
 import { IncarnationTracker } from '../freshness/incarnation-tracker.ts'
 import { type Loaded, type Params, type Resource, tablesOf } from '../definition/resource.ts'
 import { createSnapshotReader, type SnapshotResult } from './snapshot-read.ts'
@@ -26,21 +24,34 @@ export interface LoadResult {
 }
 
 /** Reads from Postgres, with a limit on concurrent loads. */
-export interface Loader {
+export interface Loader<DB> {
   /**
    * Loads one variant. With `forStorage` it also reads the incarnation, which a cached value needs.
+   * @throws LoaderBusy if too many loads wait.
    */
-  load(
-    resource: Resource,
-    params: Params,
-    variant: string,
-    forStorage: boolean,
-  ): Promise<LoadResult>
-  query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T>
+  load(request: LoadRequest<DB>, forStorage: boolean): Promise<LoadResult>
+  /** Runs a query under the same limits. @throws LoaderBusy */
+  query<T>(work: (trx: Transaction<DB>) => Promise<T>): Promise<T>
 }
 
+/** What to load: one variant of one entry. */
+export interface LoadRequest<DB> {
+  readonly resource: Resource<DB>
+  readonly params: Params
+  readonly variant: string
+}
+
+/** Thrown if too many loads wait, or tables are rewritten all the time. A later load may succeed. */
+export class LoaderBusy extends Error {
+  override readonly name = 'LoaderBusy'
+}
+
+/** Returns the body of a result; `null` if the entity does not exist. */
+export const bodyOf = ({ loaded }: LoadResult): Buffer | null =>
+  loaded === null ? null : Buffer.from(loaded.body)
+
 /** A loader that reports its utilization. */
-export interface LimitedLoader extends Loader {
+export interface LimitedLoader<DB> extends Loader<DB> {
   readonly running: number
   readonly waiting: number
   /** Number of loads that found the queue full. */
@@ -51,15 +62,15 @@ export interface LimitedLoader extends Loader {
 const RETRIES = 2
 
 /** Creates a loader. Its limit on concurrent loads protects the database from a flood of misses. */
-export function createLoader(
-  db: Kysely<Database>,
+export function createLoader<DB>(
+  db: Kysely<DB>,
   {
     concurrency,
     queue,
     incarnationTracker = new IncarnationTracker(),
     tables: allTables = [],
   }: LoaderOptions,
-): LimitedLoader {
+): LimitedLoader<DB> {
   const limiter = bulkhead(concurrency, queue)
   // Loads only read, so a load that lost a deadlock against TRUNCATE or ALTER can start again.
   const retrying = retry(handleWhen(isRetryable), { maxAttempts: RETRIES })
@@ -69,7 +80,7 @@ export function createLoader(
   async function read<T>(
     tables: readonly string[],
     withIncarnation: boolean,
-    work: (trx: Transaction<Database>) => Promise<T>,
+    work: (trx: Transaction<DB>) => Promise<T>,
   ): Promise<SnapshotResult<T>> {
     try {
       return await limiter.execute(() =>
@@ -81,7 +92,7 @@ export function createLoader(
     } catch (error) {
       if (error instanceof BulkheadRejectedError) rejected++
       else if (!isRetryable(error)) throw error
-      throw new PublicError('unavailable', 'The server is busy.', { retryAfterS: 1, cause: error })
+      throw new LoaderBusy('too many loads wait', { cause: error })
     }
   }
 
@@ -96,7 +107,7 @@ export function createLoader(
       return rejected
     },
     query: async (work) => (await read(allTables, false, work)).value,
-    async load(resource, params, variant, forStorage) {
+    async load({ resource, params, variant }, forStorage) {
       const load = async (forStorage: boolean): Promise<LoadResult> => {
         const { value, incarnation, beganAtMs } = await read(
           tablesOf(resource),

@@ -1,5 +1,5 @@
-import type { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import { createInstruments, type Tally } from '../instruments.ts'
+import type { Counter, Gauge, Histogram } from 'prom-client'
+import type { Instruments, Tally } from '../instruments.ts'
 
 /** Metrics of readers. */
 export interface CacheMetrics {
@@ -34,9 +34,9 @@ const LOAD_S = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 const UNREADABLE = ['key', 'value', 'watermark'] as const
 
 /** `key`: a key of another type. `value`: not a cached value. `watermark`: not a watermark. */
-export function createUnreadable(registry: Registry): Unreadable {
-  const unreadable = createInstruments(registry).counter(
-    'spms_unreadable_values_total',
+export function createUnreadable(instruments: Instruments): Unreadable {
+  const unreadable = instruments.counter(
+    'unreadable_values_total',
     'Values found in Redis that this program did not write, by kind',
     'kind',
   )
@@ -45,50 +45,50 @@ export function createUnreadable(registry: Registry): Unreadable {
 }
 
 /** Creates the metrics of the cache engine. */
-export function createCacheMetrics(registry: Registry): CacheMetrics {
-  const { counter, gauge, histogram, tally } = createInstruments(registry)
-  const errors = counter('spms_redis_errors_total', 'Commands that failed', 'reason')
+export function createCacheMetrics(instruments: Instruments): CacheMetrics {
+  const { counter, gauge, histogram, tally } = instruments
+  const errors = counter('redis_errors_total', 'Commands that failed', 'reason')
   // Counters start at 0: a counter that starts with its first failure shows no increase.
   for (const reason of ERRORS) errors.labels(reason).inc(0)
   return {
     reads: tally(
-      'spms_cache_reads_total',
+      'cache_reads_total',
       'Reads by outcome and detail',
       'resource',
       'outcome',
       'detail',
     ),
-    loads: counter('spms_cache_loads_total', 'Loads from Postgres', 'resource'),
+    loads: counter('cache_loads_total', 'Loads from Postgres', 'resource'),
     loadSeconds: histogram(
-      'spms_cache_load_duration_seconds',
+      'cache_load_duration_seconds',
       'Duration of loads from Postgres, including the wait in the queue',
       LOAD_S,
       'resource',
     ),
     fills: counter(
-      'spms_cache_fills_total',
+      'cache_fills_total',
       'Fills by result: stored, or the reason why not',
       'resource',
       'result',
     ),
     leaseWaits: counter(
-      'spms_cache_lease_waits_total',
+      'cache_lease_waits_total',
       'Reads that waited for the load of another request',
       'resource',
     ),
     store: {
       commandSeconds: histogram(
-        'spms_redis_command_duration_seconds',
+        'redis_command_duration_seconds',
         'Duration of Redis commands, without the time in which this process was busy',
         REDIS_S,
         'command',
       ),
       errors,
       breakerOpen: gauge(
-        'spms_redis_breaker_open',
+        'redis_breaker_open',
         'Whether requests skip Redis because it did not answer',
       ),
-      unreadable: createUnreadable(registry),
+      unreadable: createUnreadable(instruments),
     },
   }
 }

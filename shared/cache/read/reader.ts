@@ -1,53 +1,56 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Transaction } from 'kysely'
-import type { Database } from '../../../db/schema.ts'
-import { PublicError } from '../../errors.ts'
 import { isUnavailable } from '../../../db/event-log/connection/unavailable.ts'
-import type { Answer } from './answer.ts'
-import { TimeBudget } from '../entry-store/time-budget.ts'
-import { etagOf, type CachedValue, isPlausible } from '../entry-store/cached-value.ts'
-import type { FreshnessRequirement, FreshnessPolicy } from '../freshness/freshness-policy.ts'
 import { entryKey } from '../definition/key.ts'
-import type { Loader, LoadResult } from './loader.ts'
-import type { CacheMetrics } from './metrics.ts'
-import { TokenBucket } from './token-bucket.ts'
 import type { Params, Resource } from '../definition/resource.ts'
+import { type CachedValue, isPlausible } from '../entry-store/cached-value.ts'
 import {
+  type EntryField,
   type EntryStore,
   type LeaseReply,
-  MAX_VALUE_BYTES,
-  type EntryField,
   StoreUnavailable,
 } from '../entry-store/entry-store.ts'
+import { TimeBudget } from '../entry-store/time-budget.ts'
 import type { ConsistencyToken } from '../freshness/consistency-token.ts'
+import type { FreshnessPolicy, FreshnessRequirement } from '../freshness/freshness-policy.ts'
 import type { Watermark } from '../freshness/watermark.ts'
+import type { Answer } from './answer.ts'
+import { createFill, STALE_IF_ERROR_MS, TOO_LARGE } from './fill.ts'
+import { countLoads } from './count-loads.ts'
+import { type Loader, LoaderBusy, type LoadRequest } from './loader.ts'
+import type { CacheMetrics } from './metrics.ts'
+import { bypassAnswer, createUncachedReader, missAnswer } from './uncached-reader.ts'
 
 /** Reads through the cache. While Redis is unavailable, reads are slower, never wrong. */
-export interface Reader {
+export interface Reader<DB> {
   /**
    * Answers one variant of one entry. All reads of one request share a budget; by default a read has
    * its own.
-   * @throws PublicError `unavailable` if the load fails and no stale value may replace it.
+   * @throws LoaderBusy, or the error of Postgres, if the load fails and no stale value may replace it.
    */
-  read(resource: Resource, params: Params, variant: string, budget?: TimeBudget): Promise<Answer>
+  read(
+    resource: Resource<DB>,
+    params: Params,
+    variant: string,
+    budget?: TimeBudget,
+  ): Promise<Answer>
   /** Returns the time that one request may wait for Redis, over all its reads. */
   openBudget(): TimeBudget
   /** Runs a query that is never cached, under the same limit on concurrent loads. */
-  query<T>(work: (trx: Transaction<Database>) => Promise<T>): Promise<T>
+  query<T>(work: (trx: Transaction<DB>) => Promise<T>): Promise<T>
 }
 
-export interface ReaderDeps {
-  /** `null` if the cache is switched off. */
-  readonly store: EntryStore | null
-  readonly loader: Loader
+export interface ReaderDeps<DB> {
+  readonly store: EntryStore
+  readonly loader: Loader<DB>
   /** Decides which cached values may be used. */
   readonly freshnessPolicy: FreshnessPolicy
   /** Returns the consistency tokens of the current request. By default none. */
   readonly currentConsistencyTokens?: () => readonly ConsistencyToken[]
   readonly prefix: string
-  /** Whether a resource is cached at all. */
-  readonly isCached: (resource: Resource) => boolean
+  /** Whether a resource is cached at all. By default all are. */
+  readonly isCached?: (resource: Resource<DB>) => boolean
   readonly metrics: CacheMetrics
   /** Time that one request may wait for Redis, over all its commands. */
   readonly redisBudgetMs?: number
@@ -57,21 +60,24 @@ export interface ReaderDeps {
   readonly onFillError: (error: unknown) => void
 }
 
+/** One read, from the request to the answer. */
+export interface ReadCall<DB> extends LoadRequest<DB> {
+  readonly field: EntryField
+  readonly consistencyTokens: readonly ConsistencyToken[]
+  readonly budget: TimeBudget
+  /** The watermark when the read began. */
+  readonly mark: Watermark | null
+  /** A value that was found but is not fresh. It may replace a failed load. */
+  old: CachedValue | null
+  /** Whether the stored value was not made by `load`. It counts as absent and is replaced. */
+  isForged: boolean
+}
+
 const REDIS_BUDGET_MS = 80
 /** Longest wait for a concurrent load. */
 const JOIN_TIMEOUT_MS = 1_000
 const POLL_FIRST_MS = 4
 const POLL_MAX_MS = 64
-const ABSENT_TTL_MS = 60_000
-/** Bounds negative caching: a client can request any number of missing ids. */
-const ABSENT_PER_S = 100
-const ABSENT_BURST = 1_000
-/** Time for which a value is marked as too large, also after the limit was raised. */
-const TOO_LARGE_TTL_MS = 60_000
-const TOO_LARGE = 'large'
-const STALE_IF_ERROR_MS = 5 * 60_000
-/** Random share of the TTL, so that entries that were filled together do not expire together. */
-const JITTER = 0.05
 
 /**
  * Creates the cache engine. Invariants:
@@ -84,205 +90,151 @@ const JITTER = 0.05
  * - A value from Redis is judged by the watermark that was held when the command was sent.
  * - Every failure of Redis leads to a load from Postgres whose result is not stored.
  */
-export function createReader(deps: ReaderDeps): Reader {
-  const {
-    store,
-    loader,
-    freshnessPolicy,
-    prefix,
-    metrics,
-    currentConsistencyTokens = () => [],
-  } = deps
-  const { maxValueBytes = MAX_VALUE_BYTES } = deps
+export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
+  const { store, freshnessPolicy, prefix, metrics } = deps
+  const { isCached = () => true, currentConsistencyTokens = () => NO_TOKENS } = deps
+  const uncached = createUncachedReader(deps)
+  const load = countLoads(deps.loader, metrics)
+  const fill = createFill({ ...deps, load })
   /** Running loads by lease id, or by the etag of the marker of a value that is too large. */
   const flights = new Map<string, Flight>()
-  const absentBucket = new TokenBucket(ABSENT_PER_S, ABSENT_BURST)
   const processId = randomBytes(9).toString('base64url')
   let leases = 0
 
   const openBudget = () => new TimeBudget(deps.redisBudgetMs ?? REDIS_BUDGET_MS)
 
   async function read(
-    resource: Resource,
+    resource: Resource<DB>,
     params: Params,
     variant: string,
     budget = openBudget(),
   ): Promise<Answer> {
-    const answer = await answerFor(resource, params, variant, budget)
+    if (!isCached(resource)) return uncached.read(resource, params, variant)
+    const call: ReadCall<DB> = {
+      resource,
+      params,
+      variant,
+      field: { key: entryKey(prefix, resource, params), variant, reserved: resource.reserved },
+      consistencyTokens: currentConsistencyTokens(),
+      budget,
+      mark: store.watermark(resource.name),
+      old: null,
+      isForged: false,
+    }
+    let answer: Answer
+    try {
+      answer = await readThrough(call)
+    } catch (error) {
+      const stale = staleAnswer(call, error)
+      if (stale === null) throw error
+      answer = stale
+    }
     metrics.reads.of(resource.name, answer.outcome, answer.detail ?? '').n++
     return answer
   }
 
-  async function answerFor(
-    resource: Resource,
-    params: Params,
-    variant: string,
-    budget: TimeBudget,
-  ): Promise<Answer> {
-    if (store === null || !deps.isCached(resource)) {
-      return bypass(resource, params, variant, 'off')
-    }
-    const field = { key: entryKey(prefix, resource, params), variant, reserved: resource.reserved }
-    const consistencyTokens = currentConsistencyTokens()
-    const mark = store.watermark(resource.name)
-    let rejected: CachedValue | null = null
+  /** Finds a fresh value, or loads and stores one. Without Redis it only loads. */
+  async function readThrough(call: ReadCall<DB>): Promise<Answer> {
     try {
-      try {
-        const bypassReason = reasonToBypass(store, resource, mark, consistencyTokens)
-        if (bypassReason !== undefined) return await bypass(resource, params, variant, bypassReason)
-        const found = await store.find(field, budget)
-        const isForged = found !== null && !isGenuine(resource, params, variant, found)
-        const cached = isForged ? null : found
-        const nowMs = store.now()
-        const requirement = freshnessPolicy.requirement(mark, nowMs)
-        const isExpired = cached === null || nowMs >= cached.freshUntilMs
-        if (
-          !isExpired &&
-          meetsRequirement(requirement, cached, resource, nowMs) &&
-          freshnessPolicy.satisfies(mark, consistencyTokens, nowMs)
-        ) {
-          return await answerFrom(resource, params, variant, cached, nowMs, requirement)
-        }
-        if (cached?.incarnation === requirement.incarnation) rejected = cached
-        const answer = await fillOrWait(
-          store,
-          resource,
-          params,
-          field,
-          consistencyTokens,
-          budget,
-          isForged,
-        )
-        const isRejected = rejected !== null && !isExpired && answer.outcome === 'miss'
-        return isRejected ? { ...answer, detail: 'freshness' } : answer
-      } catch (error) {
-        if (!(error instanceof StoreUnavailable)) throw error
-        return await bypass(resource, params, variant, 'redis')
+      const reason = reasonToBypass(call, call.mark)
+      if (reason !== undefined) return await bypass(call, reason)
+      const found = await store.find(call.field, call.budget)
+      if (found === null) return await fillOrWait(call)
+      const nowMs = store.now()
+      const requirement = freshnessPolicy.requirement(call.mark, nowMs)
+      const isUnexpired = nowMs < found.freshUntilMs
+      if (isFresh(call, found, call.mark, requirement, nowMs) && isUnexpired) {
+        return await answerFrom(call, found, nowMs, requirement)
       }
+      if (!call.isForged && found.incarnation === requirement.incarnation) call.old = found
+      const isRejected = isUnexpired && call.old !== null
+      const answer = await fillOrWait(call)
+      return isRejected && answer.outcome === 'miss' ? { ...answer, detail: 'freshness' } : answer
     } catch (error) {
-      const mayServeStale = resource.staleIfError && isTransient(error)
-      const stale = mayServeStale
-        ? staleAnswer(store, resource, rejected, mark, consistencyTokens)
-        : null
-      if (stale === null) throw error
-      return stale
+      if (!(error instanceof StoreUnavailable)) throw error
+      return bypass(call, 'redis')
     }
-  }
-
-  /**
-   * Returns a value that is no longer fresh, after a failed load; `null` if there is none or it is
-   * too old.
-   */
-  function staleAnswer(
-    store: EntryStore,
-    resource: Resource,
-    rejected: CachedValue | null,
-    mark: Watermark | null,
-    consistencyTokens: readonly ConsistencyToken[],
-  ): Answer | null {
-    const nowMs = timeOf(store)
-    if (rejected === null || nowMs === null || nowMs >= rejected.staleUntilMs) return null
-    if (rejected.body === 'too large' || !canServeStale(rejected, resource, nowMs)) return null
-    if (!freshnessPolicy.satisfies(mark, consistencyTokens, nowMs)) return null
-    return { ...hit(rejected, rejected.body, nowMs), outcome: 'stale', detail: 'error' }
   }
 
   /** Returns why neither an entry nor a concurrent load may be used, and nothing may be stored. */
-  function reasonToBypass(
-    store: EntryStore,
-    resource: Resource,
+  function reasonToBypass(call: ReadCall<DB>, mark: Watermark | null): string | undefined {
+    const reason = freshnessPolicy.reasonToBypass(call.resource, mark)
+    if (reason !== undefined) return reason
+    const isSatisfied = freshnessPolicy.satisfies(mark, call.consistencyTokens, store.now())
+    return isSatisfied ? undefined : 'consistency'
+  }
+
+  /**
+   * Whether a cached value may be used until its TTL ends. Records in the call whether it is forged.
+   * `mark` is the watermark that was held when the command was sent; `requirement` follows from it.
+   */
+  function isFresh(
+    call: ReadCall<DB>,
+    cached: CachedValue,
     mark: Watermark | null,
-    consistencyTokens: readonly ConsistencyToken[],
-  ): string | undefined {
-    const bypassReason = freshnessPolicy.reasonToBypass(resource, mark)
-    if (bypassReason !== undefined) return bypassReason
-    return freshnessPolicy.satisfies(mark, consistencyTokens, store.now())
-      ? undefined
-      : 'consistency'
+    { incarnation, oldestMs }: FreshnessRequirement,
+    nowMs: number,
+  ): boolean {
+    call.isForged = !isGenuine(call, cached)
+    return (
+      !call.isForged &&
+      cached.leasedAtMs >= oldestMs &&
+      cached.incarnation === incarnation &&
+      isPlausible(cached, call.resource.ttlMs, nowMs) &&
+      freshnessPolicy.satisfies(mark, call.consistencyTokens, nowMs)
+    )
   }
 
   /**
    * Answers with a cached value. If it marks a value that is too large to be stored, loads instead.
    */
   async function answerFrom(
-    resource: Resource,
-    params: Params,
-    variant: string,
+    call: ReadCall<DB>,
     cached: CachedValue,
     nowMs: number,
     requirement: FreshnessRequirement,
   ): Promise<Answer> {
-    if (cached.body !== 'too large') return hit(cached, cached.body, nowMs)
+    if (cached.body !== 'too large') return hitAnswer(cached, cached.body, nowMs)
     // An invalidation deletes this marker like a lease. So every request that finds it may share a load
     // that began while it existed: that load includes everything that was applied before the request.
     const flight = flights.get(cached.etag)
     if (flight && flight.leasedAtMs >= requirement.oldestMs) {
       return { ...(await flight.answer), collapsed: true }
     }
-    const own: Flight = {
-      leasedAtMs: nowMs,
-      answer: load(resource, params, variant, false)
-        .then((loadResult) => ({ ...miss(loadResult), detail: TOO_LARGE }))
-        .finally(() => {
-          if (flights.get(cached.etag) === own) flights.delete(cached.etag)
-        }),
-    }
-    flights.set(cached.etag, own)
-    return own.answer
+    return startFlight(cached.etag, nowMs, async () => ({
+      ...missAnswer(await load(call, false)),
+      detail: TOO_LARGE,
+    }))
   }
 
   /** Takes the lease and loads, or waits for the holder of the lease, or loads without storing. */
-  async function fillOrWait(
-    store: EntryStore,
-    resource: Resource,
-    params: Params,
-    field: EntryField,
-    consistencyTokens: readonly ConsistencyToken[],
-    budget: TimeBudget,
-    wasForged: boolean,
-  ): Promise<Answer> {
+  async function fillOrWait(call: ReadCall<DB>): Promise<Answer> {
     const giveUpAt = performance.now() + JOIN_TIMEOUT_MS
     let isWaiting = false
-    let isForged = wasForged
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
-      const mark = store.watermark(resource.name)
-      const bypassReason = reasonToBypass(store, resource, mark, consistencyTokens)
-      if (bypassReason !== undefined) return bypass(resource, params, field.variant, bypassReason)
+      const mark = store.watermark(call.resource.name)
+      const reason = reasonToBypass(call, mark)
+      if (reason !== undefined) return bypass(call, reason)
       const requirement = freshnessPolicy.requirement(mark, store.now())
       const leaseId = `${processId}.${++leases}`
-      const longestMs = resource.ttlMs
-      // No value is this young, so the script grants the lease although a forged value is stored.
-      const oldestMs = isForged ? Number.MAX_SAFE_INTEGER : requirement.oldestMs
-      const wanted = { ...requirement, oldestMs, longestMs }
-      const reply = await requestLease(store, field, leaseId, wanted, budget)
-      isForged = false
+      const reply = await requestLease(call, leaseId, requirement)
       switch (reply.state) {
         case 'hit': {
-          isForged = !isGenuine(resource, params, field.variant, reply.cached)
-          if (isForged) break
           // The script checked the value earlier; the watermark may have become too old since.
           const nowMs = Math.max(store.now(), reply.nowMs)
           const requirementNow = freshnessPolicy.requirement(mark, nowMs)
-          if (!meetsRequirement(requirementNow, reply.cached, resource, nowMs)) break
-          if (!freshnessPolicy.satisfies(mark, consistencyTokens, nowMs)) break
-          return answerFrom(
-            resource,
-            params,
-            field.variant,
-            reply.cached,
-            reply.nowMs,
-            requirementNow,
-          )
+          if (!isFresh(call, reply.cached, mark, requirementNow, nowMs)) break
+          return answerFrom(call, reply.cached, reply.nowMs, requirementNow)
         }
         case 'lease':
-          return startFlight(store, resource, params, field, leaseId, reply.nowMs)
+          return startFlight(leaseId, reply.nowMs, () => fill(call, leaseId, reply.nowMs))
         case 'full':
-          return miss(await load(resource, params, field.variant, false))
+          return missAnswer(await load(call, false))
         case 'held': {
-          if (!isWaiting) metrics.leaseWaits.labels(resource.name).inc()
+          if (!isWaiting) metrics.leaseWaits.labels(call.resource.name).inc()
           isWaiting = true
           const leftMs = giveUpAt - performance.now()
-          if (leftMs <= 0) return miss(await load(resource, params, field.variant, false))
+          if (leftMs <= 0) return missAnswer(await load(call, false))
           const flight = flights.get(reply.leaseId)
           if (flight && flight.leasedAtMs >= requirement.oldestMs) {
             const answer = await withTimeout(flight.answer, leftMs)
@@ -297,122 +249,62 @@ export function createReader(deps: ReaderDeps): Reader {
    * Requests the lease. Releases a lease that is granted too late, so that no reader waits for it.
    */
   async function requestLease(
-    store: EntryStore,
-    field: EntryField,
+    call: ReadCall<DB>,
     leaseId: string,
     requirement: FreshnessRequirement,
-    budget: TimeBudget,
   ): Promise<LeaseReply> {
+    const { isForged, resource } = call
+    call.isForged = false
+    // No value is this young, so the script grants the lease although a forged value is stored.
+    const oldestMs = isForged ? Number.MAX_SAFE_INTEGER : requirement.oldestMs
+    const wanted = { ...requirement, oldestMs, longestMs: resource.ttlMs }
     try {
-      return await store.lease(field, leaseId, requirement, budget)
+      return await store.lease(call.field, leaseId, wanted, call.budget)
     } catch (error) {
       // Redis runs the commands of one connection in order, so the release finds the late lease.
-      runInBackground(store.release(field, leaseId))
+      store.release(call.field, leaseId).catch(deps.onFillError)
       throw error
     }
   }
 
+  /** Starts a load that other requests may share while it runs. */
   function startFlight(
-    store: EntryStore,
-    resource: Resource,
-    params: Params,
-    field: EntryField,
-    leaseId: string,
+    id: string,
     leasedAtMs: number,
+    work: () => Promise<Answer>,
   ): Promise<Answer> {
-    const answer = loadAndFill(store, resource, params, field, leaseId, leasedAtMs).finally(() =>
-      flights.delete(leaseId),
-    )
-    flights.set(leaseId, { leasedAtMs, answer })
-    return answer
-  }
-
-  async function loadAndFill(
-    store: EntryStore,
-    resource: Resource,
-    params: Params,
-    field: EntryField,
-    leaseId: string,
-    leasedAtMs: number,
-  ): Promise<Answer> {
-    let loadResult: LoadResult
-    try {
-      loadResult = await load(resource, params, field.variant, true)
-    } catch (error) {
-      runInBackground(store.release(field, leaseId))
-      throw error
-    }
-    const body = bodyOf(loadResult)
-    const etag = etagOf(body)
-    const ttlMs = ttlOf(resource, loadResult)
-    if (ttlMs <= 0 || loadResult.incarnation === null) {
-      runInBackground(store.release(field, leaseId))
-      return { outcome: 'miss', body, etag, ageMs: 0, ttlMs: 0 }
-    }
-    const isTooLarge = body !== null && body.length > maxValueBytes
-    const freshUntilMs = leasedAtMs + (isTooLarge ? Math.min(TOO_LARGE_TTL_MS, ttlMs) : ttlMs)
-    const mayServeStale = resource.staleIfError && body !== null && !isTooLarge
-    const staleUntilMs = freshUntilMs + (mayServeStale ? STALE_IF_ERROR_MS : 0)
-    const cached: CachedValue = {
-      incarnation: loadResult.incarnation,
+    const flight: Flight = {
       leasedAtMs,
-      freshUntilMs,
-      staleUntilMs,
-      etag: isTooLarge ? etagOf(Buffer.from(leaseId)) : etag,
-      body: isTooLarge ? 'too large' : body,
+      answer: work().finally(() => {
+        if (flights.get(id) === flight) flights.delete(id)
+      }),
     }
-    // The response does not wait for the fill.
-    runInBackground(
-      store.fill(field, leaseId, cached, staleUntilMs - leasedAtMs).then(
-        (result) => metrics.fills.labels(resource.name, isTooLarge ? 'too_large' : result).inc(),
-        (error: unknown) => {
-          metrics.fills.labels(resource.name, 'failed').inc()
-          throw error
-        },
-      ),
-    )
-    if (isTooLarge) return { outcome: 'miss', detail: TOO_LARGE, body, etag, ageMs: 0, ttlMs: 0 }
-    return { outcome: 'miss', body, etag, ageMs: 0, ttlMs }
+    flights.set(id, flight)
+    return flight.answer
   }
 
-  /** Returns the TTL of an answer, in milliseconds; 0 if it must not be stored. */
-  function ttlOf(resource: Resource, { loaded }: LoadResult): number {
-    if (loaded?.cacheable === false) return 0
-    if (loaded === null && !absentBucket.take()) {
-      metrics.fills.labels(resource.name, 'rate_limited').inc()
-      return 0
-    }
-    const ttlMs = loaded === null ? Math.min(ABSENT_TTL_MS, resource.ttlMs) : resource.ttlMs
-    return Math.min(ttlMs * (1 - JITTER * Math.random()), loaded?.expiresInMs ?? Infinity)
+  async function bypass(call: ReadCall<DB>, detail: string): Promise<Answer> {
+    return bypassAnswer(await load(call, false), detail)
   }
 
-  async function bypass(
-    resource: Resource,
-    params: Params,
-    variant: string,
-    detail: string,
-  ): Promise<Answer> {
-    const body = bodyOf(await load(resource, params, variant, false))
-    return { outcome: 'bypass', detail, body, etag: etagOf(body), ageMs: 0, ttlMs: 0 }
+  /**
+   * Returns the old value in place of a load that failed; `null` if there is none, it is too old, or a
+   * later load would fail in the same way.
+   */
+  function staleAnswer(call: ReadCall<DB>, error: unknown): Answer | null {
+    const { old, resource } = call
+    if (old === null || !resource.staleIfError || !isTransient(error)) return null
+    const nowMs = timeOf(store)
+    if (nowMs === null || nowMs >= old.staleUntilMs || old.body === 'too large') return null
+    if (!canServeStale(old, resource.ttlMs, nowMs)) return null
+    if (!freshnessPolicy.satisfies(call.mark, call.consistencyTokens, nowMs)) return null
+    return { ...hitAnswer(old, old.body, nowMs), outcome: 'stale', detail: 'error' }
   }
 
-  function load(
-    resource: Resource,
-    params: Params,
-    variant: string,
-    forStorage: boolean,
-  ): Promise<LoadResult> {
-    metrics.loads.labels(resource.name).inc()
-    const stopTimer = metrics.loadSeconds.labels(resource.name).startTimer()
-    return loader.load(resource, params, variant, forStorage).finally(stopTimer)
-  }
-
-  function runInBackground(pending: Promise<unknown>): void {
-    pending.catch(deps.onFillError)
-  }
-
-  return { read, openBudget, query: loader.query }
+  return { read, openBudget, query: uncached.query }
 }
+
+const NO_TOKENS: readonly ConsistencyToken[] = []
 
 /** A running load, and the time of its lease: its data is at least as recent. */
 interface Flight {
@@ -421,13 +313,9 @@ interface Flight {
 }
 
 /** Whether a later load may succeed: Postgres is unavailable, or too many loads are running. */
-const isTransient = (error: unknown) =>
-  error instanceof PublicError ? error.code === 'unavailable' : isUnavailable(error)
+const isTransient = (error: unknown) => error instanceof LoaderBusy || isUnavailable(error)
 
-const bodyOf = ({ loaded }: LoadResult): Buffer | null =>
-  loaded === null ? null : Buffer.from(loaded.body)
-
-const hit = (cached: CachedValue, body: Buffer | null, nowMs: number): Answer => ({
+const hitAnswer = (cached: CachedValue, body: Buffer | null, nowMs: number): Answer => ({
   outcome: 'hit',
   body,
   etag: cached.etag,
@@ -435,33 +323,16 @@ const hit = (cached: CachedValue, body: Buffer | null, nowMs: number): Answer =>
   ttlMs: cached.freshUntilMs - nowMs,
 })
 
-function miss(loadResult: LoadResult): Answer {
-  const body = bodyOf(loadResult)
-  return { outcome: 'miss', body, etag: etagOf(body), ageMs: 0, ttlMs: 0 }
-}
-
-const meetsRequirement = (
-  { incarnation, oldestMs }: FreshnessRequirement,
-  cached: CachedValue,
-  { ttlMs }: Resource,
-  nowMs: number,
-): boolean =>
-  cached.leasedAtMs >= oldestMs &&
-  cached.incarnation === incarnation &&
-  isPlausible(cached, ttlMs, nowMs)
-
 /** Whether `load` made a cached value, as far as its resource can verify. */
-const isGenuine = (
-  resource: Resource,
-  params: Params,
-  variant: string,
+const isGenuine = <DB>(
+  { resource, params, variant }: LoadRequest<DB>,
   { body }: CachedValue,
 ): boolean =>
   resource.isGenuine === undefined ||
   (Buffer.isBuffer(body) && resource.isGenuine(body, params, variant))
 
 /** Whether a fill can have written these times, so that the age of the value is known. */
-const canServeStale = (cached: CachedValue, { ttlMs }: Resource, nowMs: number): boolean =>
+const canServeStale = (cached: CachedValue, ttlMs: number, nowMs: number): boolean =>
   isPlausible(cached, ttlMs, nowMs) &&
   cached.staleUntilMs <= cached.freshUntilMs + STALE_IF_ERROR_MS
 

@@ -5,7 +5,6 @@ import {
   findFilesAndIncarnation,
   lockTables,
 } from '../../../db/event-log/reading/find-files.ts'
-import type { Database } from '../../../db/schema.ts'
 
 /** Result of a read in one snapshot. */
 export interface SnapshotResult<T> {
@@ -17,7 +16,7 @@ export interface SnapshotResult<T> {
 }
 
 /** Reads several tables in one snapshot, so that no answer mixes two states. */
-export interface SnapshotReader {
+export interface SnapshotReader<DB> {
   /**
    * Runs queries in a REPEATABLE READ READ ONLY transaction. With `lockFirst` it locks all tables before
    * the snapshot. It may then wait for DDL on tables that `work` does not read, but no rewrite can follow.
@@ -26,13 +25,13 @@ export interface SnapshotReader {
   read<T>(
     tables: readonly string[],
     withIncarnation: boolean,
-    work: (trx: Transaction<Database>) => Promise<T>,
+    work: (trx: Transaction<DB>) => Promise<T>,
     lockFirst?: boolean,
   ): Promise<SnapshotResult<T>>
 }
 
 /** Creates a reader that remembers the files of the tables between reads. */
-export function createSnapshotReader(db: Kysely<Database>): SnapshotReader {
+export function createSnapshotReader<DB>(db: Kysely<DB>): SnapshotReader<DB> {
   const files = new TableFiles()
 
   return {
@@ -43,7 +42,7 @@ export function createSnapshotReader(db: Kysely<Database>): SnapshotReader {
       let before = files.known
       const beganAtMs = performance.now()
 
-      async function finish(trx: Transaction<Database>): Promise<string | null> {
+      async function finish(trx: Transaction<DB>): Promise<string | null> {
         if (tables.length === 0 && !withIncarnation) return null
         const seen = withIncarnation
           ? await findFilesAndIncarnation(trx, tables)

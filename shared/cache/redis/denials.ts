@@ -1,11 +1,11 @@
 import type { Logger } from 'winston'
 import { isDenial } from './replies.ts'
 
-/**
- * Returns a function that logs each command that Redis denies, once, with its remedy. Ignores other
- * errors.
- */
-export function createDenialLog(logger: Pick<Logger, 'error'>): (error: unknown) => void {
+/** Logs each command that Redis denies, once, with its remedy. Ignores other errors. */
+export type DenialLog = (error: unknown) => void
+
+/** Creates a denial log. `hint` is appended to each remedy. */
+export function createDenialLog(logger: Pick<Logger, 'error'>, hint?: string): DenialLog {
   const logged = new Set<string>()
   return (error) => {
     if (!isDenial(error)) return
@@ -15,7 +15,7 @@ export function createDenialLog(logger: Pick<Logger, 'error'>): (error: unknown)
     logger.error('Redis does not permit a command', {
       command: what,
       reason: error.message,
-      remedy: `${remedy}; npm run spms -- doctor lists all missing permissions`,
+      remedy: hint === undefined ? remedy : `${remedy}; ${hint}`,
     })
   }
 }

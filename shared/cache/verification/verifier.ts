@@ -3,7 +3,6 @@ import type { Kysely } from 'kysely'
 import { includes } from '../../../db/event-log/reading/snapshot.ts'
 import { TablesRewritten } from '../../../db/event-log/reading/table-files.ts'
 import { findMoment, type Moment } from '../../../db/event-log/reading/incarnation.ts'
-import type { Database } from '../../../db/schema.ts'
 import type { Redis } from '../redis/redis.ts'
 import { isWrongType } from '../redis/replies.ts'
 import {
@@ -41,11 +40,11 @@ export interface Verified {
   readonly outcome: 'right' | 'changed' | 'unproven' | 'wrong' | 'unreadable'
 }
 
-export interface VerifierDeps {
+export interface VerifierDeps<DB> {
   readonly redis: Redis
   /** Connection to the primary: a replica lags, so correct values would look wrong. */
-  readonly db: Kysely<Database>
-  readonly resources: readonly Resource[]
+  readonly db: Kysely<DB>
+  readonly resources: readonly Resource<DB>[]
   readonly prefix: string
   /** Longest wait until a watermark includes a load. */
   readonly timeoutMs?: number
@@ -63,7 +62,7 @@ const CONFIRMATIONS = 2
  * then every commit that S sees had been applied, and none of them had made the entry stale. A correct
  * entry would therefore equal the fresh load.
  */
-export function createVerifier(deps: VerifierDeps): Verifier {
+export function createVerifier<DB>(deps: VerifierDeps<DB>): Verifier {
   const { redis, db, prefix, timeoutMs = TIMEOUT_MS } = deps
   const clock = createClock(redis, prefix)
   const snapshots = createSnapshotReader(db)
@@ -98,7 +97,9 @@ export function createVerifier(deps: VerifierDeps): Verifier {
     return found
   }
 
-  function entryAt(key: string): { readonly resource: Resource; readonly params: Params } | null {
+  function entryAt(
+    key: string,
+  ): { readonly resource: Resource<DB>; readonly params: Params } | null {
     for (const { resource, parse } of kinds) {
       const params = parse(key)
       if (params !== null) return { resource, params }
@@ -107,7 +108,7 @@ export function createVerifier(deps: VerifierDeps): Verifier {
   }
 
   async function examine(
-    resource: Resource,
+    resource: Resource<DB>,
     key: string,
     params: Params,
     variant: string,
@@ -145,7 +146,11 @@ export function createVerifier(deps: VerifierDeps): Verifier {
   const find = async (key: string, variant: string) =>
     decodeValue(await redis.hgetBuffer(key, variant))
 
-  async function load(resource: Resource, params: Params, variant: string): Promise<Fresh | null> {
+  async function load(
+    resource: Resource<DB>,
+    params: Params,
+    variant: string,
+  ): Promise<Fresh | null> {
     const nowMs = await clock()
     // A load that saw a rewritten table as empty would make a correct value look wrong.
     for (;;) {
@@ -166,7 +171,10 @@ export function createVerifier(deps: VerifierDeps): Verifier {
   /**
    * Waits until everything that a load saw has been applied; returns whether that happened in time.
    */
-  async function isPast({ name }: Resource, { incarnation, snapshot }: Moment): Promise<boolean> {
+  async function isPast(
+    { name }: Resource<DB>,
+    { incarnation, snapshot }: Moment,
+  ): Promise<boolean> {
     const giveUpAtMs = performance.now() + timeoutMs
     while (performance.now() < giveUpAtMs) {
       const mark = decodeWatermark(await redis.hget(watermarkKey(prefix), name))

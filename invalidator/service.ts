@@ -1,0 +1,105 @@
+import type { Logger } from 'winston'
+import { openListener } from '../db/event-log/reading/listener.ts'
+import { openWorkerSession } from '../db/event-log/reading/session.ts'
+import type { ResourceRules } from '../shared/cache/definition/resource.ts'
+import type { Instruments } from '../shared/cache/instruments.ts'
+import { createInvalidationStore } from '../shared/cache/invalidation-store/invalidation-store.ts'
+import { createDenialLog } from '../shared/cache/redis/denials.ts'
+import { createIdentityReader } from '../shared/cache/redis/identity.ts'
+import { measureRedis } from '../shared/cache/redis/metrics.ts'
+import { openRedis } from '../shared/cache/redis/redis.ts'
+import { runInvalidator } from './invalidator.ts'
+import { runMetricsCollector } from './metrics-collector.ts'
+import { createInvalidatorMetrics } from './metrics.ts'
+import { WakeUp } from './wake-up.ts'
+
+export interface InvalidatorServiceOptions {
+  readonly databaseUrl: string
+  readonly redisUrl: string
+  /** `application_name` of its sessions in Postgres, and its name in Redis. */
+  readonly applicationName: string
+  /** First part of every key in Redis. */
+  readonly prefix: string
+  readonly catalog: readonly ResourceRules[]
+  /** Longest sleep without a notification, in ms. By default 500. */
+  readonly heartbeatMs?: number
+  readonly instruments: Instruments
+  readonly logger: Logger
+  /** Appended to log messages about missing permissions of Redis. */
+  readonly denialHint?: string
+  /** Called at each change of whether windows are being applied. */
+  readonly onState?: (isWorking: boolean) => void
+}
+
+/** Kept short: while a command waits, the worker does not ping its session. */
+const REDIS_COMMAND_TIMEOUT_MS = 2_000
+const STATEMENT_TIMEOUT_MS = 30_000
+const HEARTBEAT_MS = 500
+
+/**
+ * Connects to Postgres and Redis, and invalidates until `stopping`. Any number of processes may run it:
+ * they divide the resources among them.
+ * @throws ConfigurationError for an address that cannot be used.
+ */
+export async function runInvalidatorService(
+  options: InvalidatorServiceOptions,
+  stopping: AbortSignal,
+): Promise<void> {
+  const { databaseUrl: url, redisUrl, applicationName, prefix, catalog } = options
+  const { instruments, logger, denialHint, onState } = options
+  const metrics = createInvalidatorMetrics(instruments)
+  const logDenial = createDenialLog(logger, denialHint)
+  const redis = openRedis(redisUrl, {
+    name: applicationName,
+    commandTimeoutMs: REDIS_COMMAND_TIMEOUT_MS,
+    onState: (state, error) => logger.info('redis', { state, error }),
+  })
+  measureRedis(redis, instruments)
+  const wakeUp = new WakeUp()
+  const listener = openListener({
+    url,
+    applicationName: `${applicationName}-listener`,
+    onNotify: () => {
+      metrics.wakeUps.inc()
+      wakeUp.notify()
+    },
+    onState: (connected, error) => logger.info('listener', { connected, error }),
+  })
+  instruments.reading('listener_connected', 'Whether the listener is connected', () => [
+    [{}, listener.connected ? 1 : 0],
+  ])
+  const invalidationStore = createInvalidationStore(redis, prefix)
+  const common = { invalidationStore, catalog, logger, logDenial }
+  try {
+    await Promise.all([
+      runMetricsCollector(
+        {
+          ...common,
+          databaseUrl: url,
+          applicationName: `${applicationName}-metrics`,
+          redis,
+          instruments,
+        },
+        stopping,
+      ),
+      runInvalidator(
+        {
+          ...common,
+          openSession: () =>
+            openWorkerSession({ url, applicationName, statementTimeoutMs: STATEMENT_TIMEOUT_MS }),
+          listener,
+          wakeUp,
+          prefix,
+          readIdentity: createIdentityReader(redis, prefix),
+          heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
+          metrics,
+          ...(onState && { onState }),
+        },
+        stopping,
+      ),
+    ])
+  } finally {
+    await listener[Symbol.asyncDispose]()
+    redis.disconnect()
+  }
+}
