@@ -34,7 +34,7 @@ export interface Loader<DB> {
   query<T>(work: (trx: Transaction<DB>) => Promise<T>): Promise<T>
 }
 
-/** What to load: one variant of one entry. */
+/** One variant of one entry, to be loaded. */
 export interface LoadRequest<DB> {
   readonly resource: Resource<DB>
   readonly params: Params
