@@ -1,5 +1,12 @@
 // The arrows: api and invalidator -> shared -> db; resources -> cache; the two services never meet.
 const ours = '^(api|invalidator|db|shared|scripts|tests|bench)/'
+const engineFolders = ['db/event-log', 'shared/cache', 'invalidator']
+const engine = `^(${engineFolders.join('|')})/`
+// Tests and benchmarks of the engine's own files.
+const whiteBox =
+  '^tests/(cache|event-log|invalidator|process)/|^tests/support/invalidator\\.ts$|^bench/arms/windows\\.ts$'
+// The process of this application in the folder of the invalidator.
+const process = '^invalidator/(main|config)\\.ts$'
 const rule = (name, from, to, fromNot) => ({
   name,
   severity: 'error',
@@ -12,7 +19,16 @@ module.exports = {
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
     rule('db-stands-alone', '^db/', { path: ours, pathNot: '^db/' }),
     rule('shared-knows-only-db', '^shared/', { path: ours, pathNot: '^(shared|db)/' }),
-    rule('engine-ignores-resources', '^shared/cache/', { path: '^shared/resources/' }),
+    rule('engine-ignores-the-application', engine, { path: ours, pathNot: engine }, process),
+    rule('engine-ignores-its-process', engine, { path: process }, process),
+    ...engineFolders.map((folder) =>
+      rule(
+        `${folder.split('/').pop()}-by-its-index`,
+        ours,
+        { path: `^${folder}/`, pathNot: `^${folder}/(index|config)\\.ts$` },
+        `^${folder}/|${whiteBox}`,
+      ),
+    ),
     rule('services-never-meet', '^api/', { path: '^invalidator/' }),
     rule('services-never-meet-either', '^invalidator/', { path: '^api/' }),
     rule('production-ignores-tools', '^(api|invalidator|db|shared)/', {

@@ -1,7 +1,7 @@
 import express, { type Express, Router } from 'express'
 import type { Kysely } from 'kysely'
 import type { Logger } from 'winston'
-import { findMoment } from '../db/event-log/reading/incarnation.ts'
+import { findMoment } from '../db/event-log/index.ts'
 import type { Database } from '../db/schema.ts'
 import type { SharedBuckets } from '../shared/redis-buckets.ts'
 import { createUserAccess, createUserByEmail } from '../shared/resources/index.ts'

@@ -10,7 +10,7 @@ import {
   redisSetting,
   wholeNumber,
 } from '../shared/config.ts'
-import { MAX_VALUE_BYTES } from '../shared/cache/entry-store/entry-store.ts'
+import { MAX_VALUE_BYTES } from '../shared/cache/index.ts'
 import { type ConnectionShares, MIN_CONNECTIONS, shareConnections } from './connection-shares.ts'
 import type { TrustProxy } from './http/client.ts'
 import { DJANGO_ITERATIONS } from './session/password.ts'

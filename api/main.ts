@@ -1,27 +1,29 @@
 import { openDatabase } from '../db/database.ts'
-import { compileRules } from '../shared/cache/definition/compile.ts'
-import { createFreshnessPolicy } from '../shared/cache/freshness/freshness-policy.ts'
-import { createLoader } from '../shared/cache/read/loader.ts'
-import { createCacheMetrics, type StoreMetrics } from '../shared/cache/read/metrics.ts'
 import {
+  compileRules,
+  createCacheMetrics,
+  createDenialLog,
+  createEntryStore,
+  createFreshnessPolicy,
+  createLoader,
+  createReader,
+  createUncachedReader,
   IncarnationTracker,
+  type Instruments,
+  measureRedis,
+  openRedis,
+  type Redis,
+  type StoreMetrics,
   trackIncarnation,
-} from '../shared/cache/freshness/incarnation-tracker.ts'
-import { createReader } from '../shared/cache/read/reader.ts'
-import { createUncachedReader } from '../shared/cache/read/uncached-reader.ts'
-import { createEntryStore } from '../shared/cache/entry-store/entry-store.ts'
+} from '../shared/cache/index.ts'
 import { parseConfig } from '../shared/config.ts'
-import type { Instruments } from '../shared/cache/instruments.ts'
 import { runService, type Service, untilStopped } from '../shared/lifecycle.ts'
 import { withSecretFiles } from '../shared/secret-files.ts'
 import { configureLogger, createLogger } from '../shared/logger.ts'
 import { createAppInstruments, createRegistry, createStatusServer } from '../shared/metrics.ts'
 import { exitWithParent } from '../shared/parent-watch.ts'
-import { openRedis, type Redis } from '../shared/cache/redis/redis.ts'
 import { createSharedBuckets } from '../shared/redis-buckets.ts'
 import { DOCTOR_HINT } from '../shared/doctor-hint.ts'
-import { createDenialLog } from '../shared/cache/redis/denials.ts'
-import { measureRedis } from '../shared/cache/redis/metrics.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { closeServer, listen } from '../shared/server.ts'
 import { createApp } from './app.ts'

@@ -1,11 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Kysely } from 'kysely'
 import type { Registry } from 'prom-client'
-import { poolUse } from '../db/event-log/connection/pool.ts'
+import { poolUse } from '../db/event-log/index.ts'
 import type { Database } from '../db/schema.ts'
-import type { IncarnationTracker } from '../shared/cache/freshness/incarnation-tracker.ts'
-import type { EntryStore } from '../shared/cache/entry-store/entry-store.ts'
-import { ageMsOf } from '../shared/cache/freshness/watermark.ts'
+import { ageMsOf, type EntryStore, type IncarnationTracker } from '../shared/cache/index.ts'
 import { createAppInstruments } from '../shared/metrics.ts'
 import type { LimitedLoader } from '../shared/resources/cache.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { Client } from 'pg'
-import { includes, parseSnapshot, type Snapshot } from '../db/event-log/reading/snapshot.ts'
+import { includes, parseSnapshot, type Snapshot } from '../db/event-log/index.ts'
 import type { Servers } from './servers.ts'
 import { readWatermarks } from './watermarks.ts'
 

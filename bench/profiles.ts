@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { entryKey } from '../shared/cache/definition/key.ts'
+import { entryKey } from '../shared/cache/index.ts'
 import { staffProfile } from '../shared/resources/index.ts'
 
 /** A public profile and its owner. */

@@ -1,6 +1,5 @@
 import type { Redis } from 'ioredis'
-import { watermarkKey } from '../shared/cache/definition/key.ts'
-import { decodeWatermark, type Watermark } from '../shared/cache/freshness/watermark.ts'
+import { decodeWatermark, type Watermark, watermarkKey } from '../shared/cache/index.ts'
 import { catalog } from '../shared/resources/index.ts'
 
 /** Returns the watermark of each resource; null if there is none. */

@@ -1,8 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { type Kysely, type Migration, Migrator, sql } from 'kysely'
-import { parseDatabaseUrl } from './event-log/connection/database-url.ts'
+import { ConfigurationError, parseDatabaseUrl } from './event-log/index.ts'
 import { openDatabase } from './database.ts'
-import { ConfigurationError } from './event-log/connection/configuration-error.ts'
 import type { Database } from './schema.ts'
 
 const FOLDER = new URL('migrations/', import.meta.url)

@@ -1,4 +1,4 @@
-import type { TableCreation } from './event-log/installation/definition.ts'
+import type { TableCreation } from './event-log/index.ts'
 
 /**
  * The table of revoked sessions. Sessions are signed tokens, so a revocation needs state that

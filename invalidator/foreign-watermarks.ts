@@ -1,5 +1,5 @@
-import type { DatabaseIdentity } from '../db/event-log/reading/window.ts'
-import type { Watermark } from '../shared/cache/freshness/watermark.ts'
+import type { DatabaseIdentity } from '../db/event-log/index.ts'
+import type { Watermark } from '../shared/cache/index.ts'
 
 /** Reason why a watermark of another incarnation must not be replaced. */
 export type ForeignReason = 'moving' | 'newer timeline'

@@ -1,17 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
-import { pruneEventLog, recordCursors } from '../db/event-log/reading/pruning.ts'
-import type { Listener } from '../db/event-log/reading/listener.ts'
 import {
   isSilence,
+  type Listener,
+  NoIncarnation,
   NotOneSession,
   PING_EVERY_MS,
+  pruneEventLog,
+  recordCursors,
   type WorkerSession,
-} from '../db/event-log/reading/session.ts'
-import { NoIncarnation } from '../db/event-log/reading/window.ts'
-import type { InvalidationStore } from '../shared/cache/invalidation-store/invalidation-store.ts'
-import type { ResourceRules } from '../shared/cache/definition/resource.ts'
-import type { DenialLog } from '../shared/cache/redis/denials.ts'
+} from '../db/event-log/index.ts'
+import type { DenialLog, InvalidationStore, ResourceRules } from '../shared/cache/index.ts'
 import { every } from './every.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
 import { createOwedFlushes } from './owed-flushes.ts'

@@ -8,7 +8,7 @@ import { catalog } from '../shared/resources/index.ts'
 import { withSecretFiles } from '../shared/secret-files.ts'
 import { closeServer, listen } from '../shared/server.ts'
 import { invalidatorConfig } from './config.ts'
-import { runInvalidatorService } from './service.ts'
+import { runInvalidatorService } from './index.ts'
 
 const logger = createLogger('invalidator')
 

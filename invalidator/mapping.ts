@@ -1,10 +1,12 @@
-import type { InstalledTable } from '../db/event-log/installation/definition.ts'
-import type { Event } from '../db/event-log/reading/event.ts'
-import type { InstalledRules } from '../db/event-log/installation/rules.ts'
-import { columnsOf } from '../shared/cache/definition/compile.ts'
-import { entryKey } from '../shared/cache/definition/key.ts'
-import type { ResourceRules } from '../shared/cache/definition/resource.ts'
-import { isLookup, type DirectRule, type LookupRule } from '../shared/cache/definition/rule.ts'
+import type { Event, InstalledRules, InstalledTable } from '../db/event-log/index.ts'
+import {
+  columnsOf,
+  type DirectRule,
+  entryKey,
+  isLookup,
+  type LookupRule,
+  type ResourceRules,
+} from '../shared/cache/index.ts'
 import { LIMITS } from './limits.ts'
 import { concerns } from './pattern.ts'
 

@@ -1,15 +1,18 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
-import { type Gauges, readGauges } from '../db/event-log/reading/gauges.ts'
-import type { Snapshot } from '../db/event-log/reading/snapshot.ts'
-import type { InvalidationStore } from '../shared/cache/invalidation-store/invalidation-store.ts'
-import type { ResourceRules } from '../shared/cache/definition/resource.ts'
-import { ageMsOf, type Watermark } from '../shared/cache/freshness/watermark.ts'
-import type { Instruments } from '../shared/cache/instruments.ts'
-import type { Redis } from '../shared/cache/redis/redis.ts'
-import type { DenialLog } from '../shared/cache/redis/denials.ts'
-import { findRedisUsage, type RedisUsage } from '../shared/cache/redis/usage.ts'
+import { type Gauges, readGauges, type Snapshot } from '../db/event-log/index.ts'
+import {
+  ageMsOf,
+  type DenialLog,
+  findRedisUsage,
+  type Instruments,
+  type InvalidationStore,
+  type Redis,
+  type RedisUsage,
+  type ResourceRules,
+  type Watermark,
+} from '../shared/cache/index.ts'
 
 export interface MetricsCollectorDeps {
   readonly databaseUrl: string

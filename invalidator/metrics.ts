@@ -1,6 +1,10 @@
 import type { Counter, Gauge, Histogram } from 'prom-client'
-import { createUnreadable, type Unreadable } from '../shared/cache/read/metrics.ts'
-import type { Instruments, Tally } from '../shared/cache/instruments.ts'
+import {
+  createUnreadable,
+  type Instruments,
+  type Tally,
+  type Unreadable,
+} from '../shared/cache/index.ts'
 
 /** Metrics of the invalidator. */
 export interface InvalidatorMetrics {

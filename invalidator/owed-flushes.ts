@@ -1,5 +1,4 @@
-import { includes, type Snapshot } from '../db/event-log/reading/snapshot.ts'
-import type { ReadSnapshot } from '../db/event-log/reading/window.ts'
+import { includes, type ReadSnapshot, type Snapshot } from '../db/event-log/index.ts'
 
 /**
  * Flushes that no stored watermark requires: the log lost events without a retention floor for them.

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { WorkerSession } from '../db/event-log/reading/session.ts'
-import type { ResourceRules } from '../shared/cache/definition/resource.ts'
+import type { WorkerSession } from '../db/event-log/index.ts'
+import type { ResourceRules } from '../shared/cache/index.ts'
 
 /** Resources that this worker invalidates. They are locks of its session, so they end with it. */
 export interface Ownership {

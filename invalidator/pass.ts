@@ -1,10 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
-import type {
-  Advance,
-  AdvanceReport,
-  InvalidationStore,
-} from '../shared/cache/invalidation-store/invalidation-store.ts'
+import type { Advance, AdvanceReport, InvalidationStore } from '../shared/cache/index.ts'
 
 /**
  * One advance of one resource that takes many scripts, applied beside the windows of the others.

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Listener } from '../db/event-log/reading/listener.ts'
-import { PING_EVERY_MS, type WorkerSession } from '../db/event-log/reading/session.ts'
+import { type Listener, PING_EVERY_MS, type WorkerSession } from '../db/event-log/index.ts'
 import { every } from './every.ts'
 import type { WakeUp } from './wake-up.ts'
 

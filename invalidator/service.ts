@@ -1,13 +1,14 @@
 import type { Logger } from 'winston'
-import { openListener } from '../db/event-log/reading/listener.ts'
-import { openWorkerSession } from '../db/event-log/reading/session.ts'
-import type { ResourceRules } from '../shared/cache/definition/resource.ts'
-import type { Instruments } from '../shared/cache/instruments.ts'
-import { createInvalidationStore } from '../shared/cache/invalidation-store/invalidation-store.ts'
-import { createDenialLog } from '../shared/cache/redis/denials.ts'
-import { createIdentityReader } from '../shared/cache/redis/identity.ts'
-import { measureRedis } from '../shared/cache/redis/metrics.ts'
-import { openRedis } from '../shared/cache/redis/redis.ts'
+import { openListener, openWorkerSession } from '../db/event-log/index.ts'
+import {
+  createDenialLog,
+  createIdentityReader,
+  createInvalidationStore,
+  type Instruments,
+  measureRedis,
+  openRedis,
+  type ResourceRules,
+} from '../shared/cache/index.ts'
 import { runInvalidator } from './invalidator.ts'
 import { runMetricsCollector } from './metrics-collector.ts'
 import { createInvalidatorMetrics } from './metrics.ts'

@@ -1,13 +1,18 @@
 import type { Logger } from 'winston'
-import type { Event } from '../db/event-log/reading/event.ts'
-import { beginLookups, findFiles, followLinks } from '../db/event-log/reading/lookup.ts'
-import { type InstalledRules, readRules } from '../db/event-log/installation/rules.ts'
-import type { WorkerSession } from '../db/event-log/reading/session.ts'
-import { type Files, TableFiles, TablesRewritten } from '../db/event-log/reading/table-files.ts'
-import type { Window } from '../db/event-log/reading/window.ts'
-import { compileRules } from '../shared/cache/definition/compile.ts'
-import { entryKey } from '../shared/cache/definition/key.ts'
-import type { ResourceRules } from '../shared/cache/definition/resource.ts'
+import {
+  beginLookups,
+  type Event,
+  type Files,
+  readFiles,
+  followLinks,
+  type InstalledRules,
+  readRules,
+  TableFiles,
+  TablesRewritten,
+  type Window,
+  type WorkerSession,
+} from '../db/event-log/index.ts'
+import { compileRules, entryKey, type ResourceRules } from '../shared/cache/index.ts'
 import { setImmediate } from 'node:timers/promises'
 import { LIMITS } from './limits.ts'
 import {
@@ -81,7 +86,7 @@ export function createTranslation(deps: TranslationDeps): Translation {
     learn,
 
     async beginWindow() {
-      if (!files.knows(tables)) files.observe(tables, await findFiles(session.client, tables))
+      if (!files.knows(tables)) files.observe(tables, await readFiles(session.client, tables))
       filesBefore = files.known
     },
 
@@ -126,7 +131,7 @@ export function createTranslation(deps: TranslationDeps): Translation {
         if (performance.now() - startedAtMs > LIMITS.lookupsMs) {
           logger.warn('lookups took too long, flushing the resources of the remaining ones')
           for (const { resource } of lookups.slice(from)) flush.set(resource.name, 'lookup failed')
-          await checkFiles(findFiles(client, tables))
+          await checkFiles(readFiles(client, tables))
           return
         }
         const begun = from === 0 ? beginLookups(client) : Promise.resolve()
@@ -134,7 +139,7 @@ export function createTranslation(deps: TranslationDeps): Translation {
           followLinks(client, rule.query, values, LIMITS.lookupRows),
         )
         // Sent after the lookups, so that it sees the files that they have locked.
-        const filesQuery = isLast ? findFiles(client, tables) : undefined
+        const filesQuery = isLast ? readFiles(client, tables) : undefined
         const settled = Promise.allSettled([begun, filesQuery])
         const answers = await Promise.allSettled(queries)
         await settled

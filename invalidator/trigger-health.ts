@@ -1,10 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { WatchedTable } from '../db/event-log/installation/definition.ts'
-import type { Installation } from '../db/event-log/installation/installation.ts'
-import type { Problem } from '../db/event-log/installation/problem.ts'
-import { compileRules } from '../shared/cache/definition/compile.ts'
-import type { ResourceRules } from '../shared/cache/definition/resource.ts'
-import { DISABLED } from '../shared/cache/freshness/watermark.ts'
+import type { Installation, Problem, WatchedTable } from '../db/event-log/index.ts'
+import { compileRules, DISABLED, type ResourceRules } from '../shared/cache/index.ts'
 
 /** Whether the triggers are intact, so that entries of a resource may be read. */
 export interface TriggerHealth {

@@ -1,26 +1,29 @@
 import type { Logger } from 'winston'
-import type { Cursor } from '../db/event-log/reading/pruning.ts'
-import { createInspection, type Installation } from '../db/event-log/installation/installation.ts'
-import {
-  NotOneSession,
-  PING_EVERY_MS,
-  type WorkerSession,
-} from '../db/event-log/reading/session.ts'
 import {
   beginReading,
-  type ReadSnapshot,
+  createInspection,
+  type Cursor,
+  type Installation,
+  NotOneSession,
+  PING_EVERY_MS,
   readHead,
+  type ReadSnapshot,
   readWindow,
+  TablesRewritten,
   type Window,
-} from '../db/event-log/reading/window.ts'
+  type WorkerSession,
+} from '../db/event-log/index.ts'
 import {
   type Advance,
   type AdvanceReport,
+  decodeWatermark,
+  DISABLED,
   type InvalidationStore,
+  isLookup,
+  isUnreadable,
+  type ResourceRules,
   takesLong,
-} from '../shared/cache/invalidation-store/invalidation-store.ts'
-import type { ResourceRules } from '../shared/cache/definition/resource.ts'
-import { decodeWatermark, isUnreadable, DISABLED } from '../shared/cache/freshness/watermark.ts'
+} from '../shared/cache/index.ts'
 import { every } from './every.ts'
 import type { FlushReason, Lookup } from './mapping.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
@@ -34,8 +37,6 @@ import {
   groupByWatermark,
 } from './resource-state.ts'
 import { createForeignWatermarkCheck } from './foreign-watermarks.ts'
-import { TablesRewritten } from '../db/event-log/reading/table-files.ts'
-import { isLookup } from '../shared/cache/definition/rule.ts'
 import { createTranslation, LookupFailed } from './translation.ts'
 
 export interface WorkerDeps {

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { parseDatabaseUrl } from '../db/event-log/connection/database-url.ts'
+import { parseDatabaseUrl } from '../db/event-log/index.ts'
 import { ConfigurationError } from './errors.ts'
 import { defaultLogFormat, LOG_FORMATS, LOG_LEVELS } from './logger.ts'
-import { parseRedisUrl } from './cache/redis/address.ts'
+import { parseRedisUrl } from './cache/index.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

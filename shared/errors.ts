@@ -1,4 +1,4 @@
-export { ConfigurationError } from '../db/event-log/connection/configuration-error.ts'
+export { ConfigurationError } from '../db/event-log/index.ts'
 
 /** Kinds of failures that clients are informed of, with the status of each. */
 const STATUS = {

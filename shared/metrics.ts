@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { Registry } from 'prom-client'
-import { createInstruments, type Instruments } from './cache/instruments.ts'
+import { createInstruments, type Instruments } from './cache/index.ts'
 
 /**
  * Creates a registry with the metrics of the process. They replace the default metrics of the client

@@ -1,7 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { attemptKey } from './cache/definition/key.ts'
-import type { Redis } from './cache/redis/redis.ts'
+import type { Redis } from './cache/index.ts'
 
 /** A token bucket and its limits. */
 export interface Bucket {
@@ -11,6 +10,9 @@ export interface Bucket {
   /** Largest and initial number of tokens. */
   readonly burst: number
 }
+
+/** Returns the key of a token bucket for log-in attempts, named by the HMAC of what it limits. */
+export const attemptKey = (prefix: string, hmac: string) => `${prefix}/attempts/${hmac}`
 
 /** Token buckets shared by all API processes. */
 export interface SharedBuckets {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { parseDatabaseUrl } from '../db/event-log/connection/database-url.ts'
+import { parseDatabaseUrl } from '../db/event-log/index.ts'
 import { discover } from '../scripts/servers/discover.ts'
 import { ConfigurationError } from '../shared/errors.ts'
 

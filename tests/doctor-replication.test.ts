@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { Client } from 'pg'
-import { pruneEventLog, recordCursors } from '../db/event-log/reading/pruning.ts'
+import { pruneEventLog, recordCursors } from '../db/event-log/index.ts'
 import { examine } from '../scripts/doctor/examine.ts'
 import { checkPublications } from '../scripts/doctor/publications.ts'
 import { checkSettings } from '../scripts/doctor/settings.ts'

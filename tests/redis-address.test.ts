@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { maskUrl } from '../scripts/mask-url.ts'
 import { ConfigurationError } from '../shared/errors.ts'
-import { parseRedisUrl } from '../shared/cache/redis/address.ts'
+import { parseRedisUrl } from '../shared/cache/index.ts'
 
 const SENTINELS =
   'redis-sentinel://me:s%40cret@one,two:5000,[::1]:6000/3?sentinelPassword=hush#main'

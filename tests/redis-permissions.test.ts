@@ -3,12 +3,16 @@ import { expect } from 'chai'
 import type { Redis } from 'ioredis'
 import { examine } from '../scripts/doctor/examine.ts'
 import { checkPermissions } from '../scripts/doctor/permissions.ts'
-import { clockKey, entryKey, watermarkKey } from '../shared/cache/definition/key.ts'
-import { createInvalidationStore } from '../shared/cache/invalidation-store/invalidation-store.ts'
-import { createEntryStore } from '../shared/cache/entry-store/entry-store.ts'
-import { openRedis } from '../shared/cache/redis/redis.ts'
+import {
+  clockKey,
+  createDenialLog,
+  createEntryStore,
+  createInvalidationStore,
+  entryKey,
+  openRedis,
+  watermarkKey,
+} from '../shared/cache/index.ts'
 import { DOCTOR_HINT } from '../shared/doctor-hint.ts'
-import { createDenialLog } from '../shared/cache/redis/denials.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { runCli } from './support/cli.ts'
 import { createTestDatabase, type TestDatabase } from './support/database.ts'

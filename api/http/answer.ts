@@ -1,6 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
 import vary from 'vary'
-import type { Answer } from '../../shared/cache/read/answer.ts'
+import type { Answer } from '../../shared/cache/index.ts'
 import { PROBLEM_TYPE, problemBody } from './problem.ts'
 
 /** The readers to whom caches may show a response: anyone, or only the user who sent the request. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Answer } from '../../shared/cache/read/answer.ts'
+import type { Answer } from '../../shared/cache/index.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { unsealed } from '../../shared/resources/seal.ts'
 import type { UserAccess } from '../../shared/resources/user-access.ts'

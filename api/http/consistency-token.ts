@@ -1,7 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
-import type { Moment } from '../../db/event-log/reading/incarnation.ts'
-import { bareUuid } from '../../shared/cache/entry-store/cached-value.ts'
-import type { ConsistencyToken } from '../../shared/cache/freshness/consistency-token.ts'
+import type { Moment } from '../../db/event-log/index.ts'
+import { bareUuid, type ConsistencyToken } from '../../shared/cache/index.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
 
 /** Signed tokens that a client receives after a write and returns to read its own writes. */

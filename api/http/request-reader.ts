@@ -1,7 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Answer } from '../../shared/cache/read/answer.ts'
-import type { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
-import type { Params } from '../../shared/cache/definition/resource.ts'
+import type { Answer, Params, TimeBudget } from '../../shared/cache/index.ts'
 import type { Reader, Resource } from '../../shared/resources/cache.ts'
 
 /** Reads for requests. All reads of one request share one time budget for Redis. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { etagOf } from '../../shared/cache/entry-store/cached-value.ts'
+import { etagOf } from '../../shared/cache/index.ts'
 import { PublicError } from '../../shared/errors.ts'
 
 /** The response body of a write, with the entity tag of the changed resource. */

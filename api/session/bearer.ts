@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose'
 import type { Logger } from 'winston'
 import { z } from 'zod'
-import type { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
+import type { TimeBudget } from '../../shared/cache/index.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { type UserIdentity, userByEmailParams } from '../../shared/resources/index.ts'
 import { unsealed } from '../../shared/resources/seal.ts'

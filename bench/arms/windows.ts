@@ -1,12 +1,10 @@
 import pg from 'pg'
-import { openWorkerSession } from '../../db/event-log/reading/session.ts'
+import { openWorkerSession } from '../../db/event-log/index.ts'
 import { createInvalidatorMetrics } from '../../invalidator/metrics.ts'
 import { createWorker } from '../../invalidator/worker.ts'
-import { entryKey } from '../../shared/cache/definition/key.ts'
-import { createInvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
+import { createInvalidationStore, entryKey, openRedis } from '../../shared/cache/index.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
-import { openRedis } from '../../shared/cache/redis/redis.ts'
 import { catalog, staffProfile } from '../../shared/resources/index.ts'
 
 // Runs the invalidator's worker without its scheduler, to measure windows alone.

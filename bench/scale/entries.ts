@@ -1,7 +1,6 @@
 import type { Redis } from 'ioredis'
 import { Client } from 'pg'
-import { entryKey } from '../../shared/cache/definition/key.ts'
-import { paramsOf, type ResourceRules } from '../../shared/cache/definition/resource.ts'
+import { entryKey, type ResourceRules, paramsOf } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import type { Servers } from '../servers.ts'
 

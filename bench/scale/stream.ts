@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
-import { readBacklog } from '../../db/event-log/installation/status.ts'
+import { readBacklog } from '../../db/event-log/index.ts'
 import { stateDir } from '../../scripts/paths.ts'
 import { findPgbench } from '../../scripts/servers/load-programs.ts'
 import { untilApplied } from '../applied.ts'

@@ -1,7 +1,7 @@
 import { DatabaseError } from 'pg'
 import type { Kysely, Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
-import { transienceMessage, transienceOf } from '../event-log/connection/transient-states.ts'
+import { transienceMessage, transienceOf } from '../event-log/index.ts'
 import { WriteError, type WriteErrorReason } from './write-error.ts'
 
 /**

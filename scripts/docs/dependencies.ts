@@ -1,6 +1,10 @@
-import { columnsOf, compileRules } from '../../shared/cache/definition/compile.ts'
-import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
-import { isLookup, type Rule } from '../../shared/cache/definition/rule.ts'
+import {
+  columnsOf,
+  compileRules,
+  isLookup,
+  type ResourceRules,
+  type Rule,
+} from '../../shared/cache/index.ts'
 
 /** Returns the page that lists the columns that make entries stale, by resource and by column. */
 export function describeDependencies(catalog: readonly ResourceRules[]): string {

@@ -1,6 +1,5 @@
 import type { Client } from 'pg'
-import { readClockOffset } from '../../shared/cache/redis/clock.ts'
-import type { Redis } from '../../shared/cache/redis/redis.ts'
+import { readClockOffset, type Redis } from '../../shared/cache/index.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
 /** Offsets above this distort the lag metrics. */

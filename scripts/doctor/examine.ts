@@ -1,9 +1,12 @@
 import { once } from 'node:events'
 import type { Client } from 'pg'
-import { connectPlain, pinSession, SettingsLost } from '../../db/event-log/connection/connection.ts'
-import { createInvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import { explainRedisError, openRedis } from '../../shared/cache/redis/redis.ts'
-import { isDenial } from '../../shared/cache/redis/replies.ts'
+import { connectPlain, pinSession, SettingsLost } from '../../db/event-log/index.ts'
+import {
+  createInvalidationStore,
+  explainRedisError,
+  isDenial,
+  openRedis,
+} from '../../shared/cache/index.ts'
 import { checkClocks } from './clocks.ts'
 import { checkDefaults } from './defaults.ts'
 import { type Finding, wrong } from './finding.ts'

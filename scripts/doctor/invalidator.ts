@@ -1,6 +1,10 @@
-import { readStatus } from '../../db/event-log/installation/status.ts'
-import type { InvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import { ageMsOf, decodeWatermark, DISABLED } from '../../shared/cache/freshness/watermark.ts'
+import { readStatus } from '../../db/event-log/index.ts'
+import {
+  ageMsOf,
+  decodeWatermark,
+  DISABLED,
+  type InvalidationStore,
+} from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, wrong } from './finding.ts'
 

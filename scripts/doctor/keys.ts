@@ -1,17 +1,17 @@
-import { decodeValue } from '../../shared/cache/entry-store/cached-value.ts'
+import { attemptKey } from '../../shared/redis-buckets.ts'
 import {
-  attemptKey,
   bareKey,
   clockKey,
+  createInvalidationStore,
+  decodeValue,
   fullKey,
   identityKey,
+  isUnreadable,
   keyGlob,
   keyMatcher,
+  type Redis,
   watermarkKey,
-} from '../../shared/cache/definition/key.ts'
-import { createInvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import { isUnreadable } from '../../shared/cache/freshness/watermark.ts'
-import type { Redis } from '../../shared/cache/redis/redis.ts'
+} from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, note, wrong } from './finding.ts'
 

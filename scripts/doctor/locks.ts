@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { LOCK_CLASS } from '../../db/event-log/reading/event.ts'
+import { LOCK_CLASS } from '../../db/event-log/index.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
 /** Age in seconds from which a writing transaction is reported. It keeps the invalidator from sleeping. */

@@ -1,6 +1,5 @@
 import { SESSION_REVOCATION } from '../../db/session-revocation.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
-import { isLookup } from '../../shared/cache/definition/rule.ts'
+import { compileRules, isLookup } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
 export type Application = 'spms-api' | 'spms-invalidator'

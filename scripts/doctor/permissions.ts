@@ -1,6 +1,4 @@
-import type { Redis } from '../../shared/cache/redis/redis.ts'
-import { isDenial } from '../../shared/cache/redis/replies.ts'
-import { watermarkKey } from '../../shared/cache/definition/key.ts'
+import { isDenial, type Redis, watermarkKey } from '../../shared/cache/index.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
 type Call = readonly [command: string, ...args: string[]]

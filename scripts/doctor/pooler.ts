@@ -1,5 +1,4 @@
-import { connectPlain } from '../../db/event-log/connection/connection.ts'
-import { sessionModeProblem } from '../../db/event-log/connection/session-mode.ts'
+import { connectPlain, sessionModeProblem } from '../../db/event-log/index.ts'
 import { type Finding, wrong } from './finding.ts'
 
 /** Checks that a connection keeps its Postgres session. A pooler in transaction mode does not. */

@@ -1,4 +1,4 @@
-import type { Redis } from '../../shared/cache/redis/redis.ts'
+import type { Redis } from '../../shared/cache/index.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
 /** Checks the eviction policy, the memory limit, the role and the persistence of Redis. */

@@ -1,6 +1,6 @@
 import type { Client } from 'pg'
-import { identifier } from '../../db/event-log/installation/quote.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
+import { identifier } from '../../db/event-log/index.ts'
+import { compileRules } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, note } from './finding.ts'
 

@@ -1,7 +1,6 @@
 import type { Client } from 'pg'
-import { createInspection } from '../../db/event-log/installation/installation.ts'
-import type { Cause, Problem } from '../../db/event-log/installation/problem.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
+import { type Cause, createInspection, type Problem } from '../../db/event-log/index.ts'
+import { compileRules } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type Finding, wrong } from './finding.ts'
 

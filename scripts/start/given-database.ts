@@ -1,4 +1,4 @@
-import { inTransaction } from '../../db/event-log/connection/connection.ts'
+import { inTransaction } from '../../db/event-log/index.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { maskUrl } from '../mask-url.ts'
 

@@ -1,4 +1,4 @@
-import { emptyLog } from '../../db/event-log/reading/pruning.ts'
+import { emptyLog } from '../../db/event-log/index.ts'
 
 /** Empties the event log while no invalidator runs. The next invalidator flushes every resource. */
 export async function runEmptyLog(url: string): Promise<void> {

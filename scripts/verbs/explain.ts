@@ -6,23 +6,27 @@ import { createSessions } from '../../api/session/session.ts'
 import { openDatabase } from '../../db/database.ts'
 import { findSessionRevocations } from '../../db/queries/session-revocations.ts'
 import {
-  decodeValue,
+  ageMsOf,
+  bareKey,
   type CachedValue,
+  createCacheMetrics,
+  createInvalidationStore,
+  createLoader,
+  createUncachedReader,
+  decodeValue,
+  decodeWatermark,
+  entryKey,
+  fullKey,
+  isLookup,
   isPlausible,
-} from '../../shared/cache/entry-store/cached-value.ts'
-import { bareKey, entryKey, fullKey, keyParser } from '../../shared/cache/definition/key.ts'
-import { createInvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import { createLoader } from '../../shared/cache/read/loader.ts'
-import { createCacheMetrics } from '../../shared/cache/read/metrics.ts'
-import { createUncachedReader } from '../../shared/cache/read/uncached-reader.ts'
-import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
-import { isLookup } from '../../shared/cache/definition/rule.ts'
-import { ageMsOf, decodeWatermark } from '../../shared/cache/freshness/watermark.ts'
+  keyParser,
+  type Redis,
+  type ResourceRules,
+} from '../../shared/cache/index.ts'
 import { CACHE_PREFIX, type Environment, parseConfig } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
-import type { Redis } from '../../shared/cache/redis/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { userAccessRules } from '../../shared/resources/user-access.ts'
 import { closeServer, listen } from '../../shared/server.ts'

@@ -1,6 +1,6 @@
 import { Client } from 'pg'
-import { install } from '../../db/event-log/installation/install.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
+import { install } from '../../db/event-log/index.ts'
+import { compileRules } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { describeFinding } from '../doctor/finding.ts'
 import { checkPublications } from '../doctor/publications.ts'

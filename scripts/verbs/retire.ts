@@ -1,5 +1,5 @@
-import { retireOthers } from '../../db/event-log/installation/retire.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
+import { retireOthers } from '../../db/event-log/index.ts'
+import { compileRules } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { graceMs } from './grace.ts'
 

@@ -1,7 +1,5 @@
 import type { QueryArrayResult } from 'pg'
-import { connectPlain } from '../../db/event-log/connection/connection.ts'
-import { parseDatabaseUrl } from '../../db/event-log/connection/database-url.ts'
-import { meaningOf } from '../../db/event-log/connection/settings.ts'
+import { connectPlain, meaningOf, parseDatabaseUrl } from '../../db/event-log/index.ts'
 
 /** Runs SQL and prints each result: a table, or the command tag with its row count. */
 export async function runSql(url: string, statements: string): Promise<void> {

@@ -1,8 +1,12 @@
 import { once } from 'node:events'
-import { type LogStatus, readBacklog, readStatus } from '../../db/event-log/installation/status.ts'
-import { createInvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import { ageMsOf, decodeWatermark, isUnreadable } from '../../shared/cache/freshness/watermark.ts'
-import { openRedis } from '../../shared/cache/redis/redis.ts'
+import { type LogStatus, readBacklog, readStatus } from '../../db/event-log/index.ts'
+import {
+  ageMsOf,
+  createInvalidationStore,
+  decodeWatermark,
+  isUnreadable,
+  openRedis,
+} from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { maskUrl } from '../mask-url.ts'
 import type { Discovered } from '../servers/discover.ts'

@@ -1,11 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { connect } from '../../db/event-log/connection/connection.ts'
-import type { Event } from '../../db/event-log/reading/event.ts'
-import { type InstalledRules, readRules } from '../../db/event-log/installation/rules.ts'
-import type { Snapshot } from '../../db/event-log/reading/snapshot.ts'
-import { TablesRewritten } from '../../db/event-log/reading/table-files.ts'
-import { beginReading, NoIncarnation, readWindow } from '../../db/event-log/reading/window.ts'
-import { createTranslation } from '../../invalidator/translation.ts'
+import {
+  beginReading,
+  connect,
+  type Event,
+  type InstalledRules,
+  NoIncarnation,
+  readRules,
+  readWindow,
+  type Snapshot,
+  TablesRewritten,
+} from '../../db/event-log/index.ts'
+import { createTranslation } from '../../invalidator/index.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { catalog } from '../../shared/resources/index.ts'

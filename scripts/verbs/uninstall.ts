@@ -1,4 +1,4 @@
-import { uninstall } from '../../db/event-log/installation/uninstall.ts'
+import { uninstall } from '../../db/event-log/index.ts'
 import { graceMs } from './grace.ts'
 
 /** Removes the event log and its triggers, after the services have stopped reading from the cache. */

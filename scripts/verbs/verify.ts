@@ -1,12 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Counter, Registry } from 'prom-client'
 import { openDatabase } from '../../db/database.ts'
-import { findMoment } from '../../db/event-log/reading/incarnation.ts'
-import {
-  createVerifier,
-  type Verified,
-  type Verifier,
-} from '../../shared/cache/verification/verifier.ts'
+import { findMoment } from '../../db/event-log/index.ts'
+import { createVerifier, type Verified, type Verifier } from '../../shared/cache/index.ts'
 import { CACHE_PREFIX, type Environment } from '../../shared/config.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createStatusServer } from '../../shared/metrics.ts'

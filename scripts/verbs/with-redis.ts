@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { ConfigurationError } from '../../shared/errors.ts'
-import { explainRedisError, openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
+import { explainRedisError, openRedis, type Redis } from '../../shared/cache/index.ts'
 
 const TIMEOUT_MS = 5_000
 

@@ -1,5 +1,5 @@
 import { findAffiliations } from '../../db/queries/affiliations.ts'
-import { defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/index.ts'
 import { byVariant } from './load.ts'
 
 /** Every affiliation. */

@@ -1,5 +1,5 @@
 import { findAreas, findAreasOfType } from '../../db/queries/areas.ts'
-import { defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/index.ts'
 import { byVariant, type Find } from './load.ts'
 
 const TYPES = ['dbcaregion', 'dbcadistrict', 'ibra', 'imcra', 'nrm'] as const

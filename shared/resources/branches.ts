@@ -1,5 +1,5 @@
 import { findBranches } from '../../db/queries/branches.ts'
-import { defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/index.ts'
 import { byVariant } from './load.ts'
 
 /** Every branch. */

@@ -1,4 +1,4 @@
-import type { DirectRule, LookupRule } from '../cache/definition/rule.ts'
+import type { DirectRule, LookupRule } from '../cache/index.ts'
 import {
   type Ids,
   businessAreasOfDivisions,

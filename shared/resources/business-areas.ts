@@ -1,5 +1,5 @@
 import { findBusinessAreas } from '../../db/queries/business-areas.ts'
-import { defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/index.ts'
 import { everyBusinessAreaRules } from './business-area-rules.ts'
 import { byVariant } from './load.ts'
 

@@ -1,4 +1,4 @@
-import type { ResourceRules } from '../cache/definition/resource.ts'
+import type { ResourceRules } from '../cache/index.ts'
 import { affiliations } from './affiliations.ts'
 import { areas } from './areas.ts'
 import { branches } from './branches.ts'

@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import type { Loaded, Params } from '../cache/definition/resource.ts'
+import type { Loaded, Params } from '../cache/index.ts'
 import type { Load } from './cache.ts'
 
 /** Finds one variant, often just its finished JSON text; `null` if the entity does not exist. */

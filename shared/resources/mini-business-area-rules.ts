@@ -1,4 +1,4 @@
-import type { Rule } from '../cache/definition/rule.ts'
+import type { Rule } from '../cache/index.ts'
 import { businessAreasOfDivisions, entries, given, leadersOfBusinessAreas } from './lookups.ts'
 
 /** Returns the rules of users' entries that show the business areas which the user leads. */

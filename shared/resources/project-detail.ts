@@ -1,6 +1,5 @@
 import { findProjectDetail } from '../../db/queries/project-detail.ts'
-import { defineResource } from '../cache/definition/resource.ts'
-import type { DirectRule, LookupRule } from '../cache/definition/rule.ts'
+import { defineResource, type DirectRule, type LookupRule } from '../cache/index.ts'
 import { businessAreaRules } from './business-area-rules.ts'
 import { byVariant } from './load.ts'
 import {

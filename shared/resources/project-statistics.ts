@@ -1,5 +1,5 @@
 import { findProjectStatistics } from '../../db/queries/project-statistics.ts'
-import { defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/index.ts'
 import { byVariant } from './load.ts'
 
 /** Numbers of projects and documents. */

@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
-import type { Params } from '../cache/definition/resource.ts'
+import type { Params } from '../cache/index.ts'
 import { sessionKeys } from '../session-key.ts'
 
 /**

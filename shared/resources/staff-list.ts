@@ -1,5 +1,5 @@
 import { STAFF_PAGE_SIZE, findStaffPage } from '../../db/queries/staff-page.ts'
-import { defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/index.ts'
 import type { Load } from './cache.ts'
 
 /** A page of the staff list in its default size. */

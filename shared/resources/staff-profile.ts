@@ -1,5 +1,5 @@
 import { type StaffView, findStaffProfile } from '../../db/queries/staff-profile.ts'
-import { defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/index.ts'
 import { type Find, byVariant } from './load.ts'
 import {
   entries,

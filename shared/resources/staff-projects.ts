@@ -1,5 +1,5 @@
 import { findStaffProjects } from '../../db/queries/project-rows.ts'
-import { defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/index.ts'
 import { businessAreaRules } from './business-area-rules.ts'
 import { byVariant } from './load.ts'
 import { entries, given, membersOfProjects, projectsOfBusinessAreas } from './lookups.ts'

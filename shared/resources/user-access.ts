@@ -1,6 +1,6 @@
 import { findSessionRevocations } from '../../db/queries/session-revocations.ts'
 import { SESSION_REVOCATION, sessionRevocationTable } from '../../db/session-revocation.ts'
-import { defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/index.ts'
 import { fingerprint, sessionKeys } from '../session-key.ts'
 import { createSeal } from './seal.ts'
 import type { Resource } from './cache.ts'

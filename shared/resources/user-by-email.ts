@@ -1,5 +1,5 @@
 import { findUserByEmail } from '../../db/queries/user-by-email.ts'
-import { defineResource, type Params } from '../cache/definition/resource.ts'
+import { defineResource, type Params } from '../cache/index.ts'
 import { createSeal } from './seal.ts'
 import type { Resource } from './cache.ts'
 

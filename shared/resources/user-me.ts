@@ -1,5 +1,5 @@
 import { findMe } from '../../db/queries/user.ts'
-import { defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/index.ts'
 import { byVariant } from './load.ts'
 import { entries, given, usersOfAgencies } from './lookups.ts'
 import { userRules } from './user-rules.ts'

@@ -1,6 +1,6 @@
 import { findUserProjects } from '../../db/queries/project-rows.ts'
 import { findTinyProjects } from '../../db/queries/tiny-projects.ts'
-import { defineResource } from '../cache/definition/resource.ts'
+import { defineResource } from '../cache/index.ts'
 import { businessAreaRules } from './business-area-rules.ts'
 import { byVariant } from './load.ts'
 import {

@@ -1,4 +1,4 @@
-import type { Rule } from '../cache/definition/rule.ts'
+import type { Rule } from '../cache/index.ts'
 import { businessAreaRules } from './business-area-rules.ts'
 import {
   entries,

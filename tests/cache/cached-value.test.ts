@@ -1,12 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import * as fc from 'fast-check'
-import {
-  decodeValue,
-  encodeValue,
-  etagOf,
-  type CachedValue,
-} from '../../shared/cache/entry-store/cached-value.ts'
+import { type CachedValue, decodeValue, etagOf } from '../../shared/cache/index.ts'
+import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'
 
 const time = fc.double({ min: 0, max: 4e12, noNaN: true })
 

@@ -1,19 +1,21 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
-import { findIncarnation } from '../../db/event-log/reading/incarnation.ts'
-import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
-import { createClock, readClockOffset } from '../../shared/cache/redis/clock.ts'
+import { findIncarnation, parseSnapshot, type Snapshot } from '../../db/event-log/index.ts'
 import {
-  decodeValue,
-  encodeValue,
-  etagOf,
   type CachedValue,
-} from '../../shared/cache/entry-store/cached-value.ts'
-import { clockKey, watermarkKey } from '../../shared/cache/definition/key.ts'
+  clockKey,
+  decodeValue,
+  etagOf,
+  openRedis,
+  readClockOffset,
+  type Redis,
+  TimeBudget,
+  watermarkKey,
+} from '../../shared/cache/index.ts'
+import { createClock } from '../../shared/cache/redis/clock.ts'
+import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'
 import { encodeWatermark } from '../../shared/cache/freshness/watermark.ts'
-import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
 import { type SteppingRedis, startSteppingRedis } from '../support/stepping-redis.ts'
 import { until } from '../support/until.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
+import { TimeBudget } from '../../shared/cache/index.ts'
 import { TimedOut, CommandTimer } from '../../shared/cache/entry-store/command-timer.ts'
 
 const COMMAND_TIMEOUT_MS = 50

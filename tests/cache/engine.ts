@@ -1,24 +1,26 @@
 import { type Kysely, sql } from 'kysely'
 import { openDatabase } from '../../db/database.ts'
-import { install } from '../../db/event-log/installation/install.ts'
-import { findIncarnation } from '../../db/event-log/reading/incarnation.ts'
+import { findIncarnation, install } from '../../db/event-log/index.ts'
 import type { Database } from '../../db/schema.ts'
 import {
+  type ConsistencyToken,
+  createCacheMetrics,
+  createEntryStore,
   createFreshnessPolicy,
-  type FreshnessPolicy,
-} from '../../shared/cache/freshness/freshness-policy.ts'
-import { entryKey } from '../../shared/cache/definition/key.ts'
-import { createLoader } from '../../shared/cache/read/loader.ts'
-import { createCacheMetrics } from '../../shared/cache/read/metrics.ts'
-import { IncarnationTracker } from '../../shared/cache/freshness/incarnation-tracker.ts'
-import { createReader } from '../../shared/cache/read/reader.ts'
-import { createUncachedReader } from '../../shared/cache/read/uncached-reader.ts'
-import { defineResource, type Loaded } from '../../shared/cache/definition/resource.ts'
+  createLoader,
+  createReader,
+  createUncachedReader,
+  defineResource,
+  entryKey,
+  type EntryStore,
+  IncarnationTracker,
+  type Loaded,
+  openRedis,
+  type Redis,
+} from '../../shared/cache/index.ts'
+import { type FreshnessPolicy } from '../../shared/cache/freshness/freshness-policy.ts'
 import type { PolledState } from '../../shared/cache/freshness/polled-state.ts'
-import { createEntryStore, type EntryStore } from '../../shared/cache/entry-store/entry-store.ts'
-import type { ConsistencyToken } from '../../shared/cache/freshness/consistency-token.ts'
 import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
-import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
 import { createEmptyDatabase } from '../support/database.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'

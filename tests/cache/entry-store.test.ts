@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
 import {
   bareUuid,
-  encodeValue,
-  etagOf,
   type CachedValue,
-} from '../../shared/cache/entry-store/cached-value.ts'
-import type { EntryStore } from '../../shared/cache/entry-store/entry-store.ts'
+  type EntryStore,
+  etagOf,
+  TimeBudget,
+} from '../../shared/cache/index.ts'
+import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'
 import { type Engine, openEngine } from './engine.ts'
 
 const MINUTE_MS = 60_000

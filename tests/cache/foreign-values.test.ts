@@ -2,18 +2,20 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
 import {
-  decodeValue,
-  encodeValue,
-  etagOf,
   type CachedValue,
-} from '../../shared/cache/entry-store/cached-value.ts'
-import { entryKey, watermarkKey } from '../../shared/cache/definition/key.ts'
-import { createInvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import { createVerifier } from '../../shared/cache/verification/verifier.ts'
-import { decodeWatermark, NOTHING_SEEN } from '../../shared/cache/freshness/watermark.ts'
-import { openRedis } from '../../shared/cache/redis/redis.ts'
+  createInvalidationStore,
+  createVerifier,
+  decodeValue,
+  decodeWatermark,
+  entryKey,
+  etagOf,
+  openRedis,
+  TimeBudget,
+  watermarkKey,
+} from '../../shared/cache/index.ts'
+import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'
+import { NOTHING_SEEN } from '../../shared/cache/freshness/watermark.ts'
 import { testRedisUrl } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 import { defineEntity, type Engine, isUsable, openEngine, type TestReader } from './engine.ts'

@@ -3,29 +3,24 @@ import { EventEmitter, once } from 'node:events'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
 import { sql } from 'kysely'
-import { parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
-import { findIncarnation } from '../../db/event-log/reading/incarnation.ts'
-import type { Answer } from '../../shared/cache/read/answer.ts'
+import { findIncarnation, parseSnapshot, type Snapshot } from '../../db/event-log/index.ts'
 import {
+  type Answer,
   bareUuid,
-  decodeValue,
-  encodeValue,
-  etagOf,
-} from '../../shared/cache/entry-store/cached-value.ts'
-import {
+  type ConsistencyToken,
   createFreshnessPolicy,
-  type FreshnessPolicy,
-} from '../../shared/cache/freshness/freshness-policy.ts'
-import { watermarkKey } from '../../shared/cache/definition/key.ts'
-import { IncarnationTracker } from '../../shared/cache/freshness/incarnation-tracker.ts'
-import { PolledState } from '../../shared/cache/freshness/polled-state.ts'
-import type { EntryStore } from '../../shared/cache/entry-store/entry-store.ts'
-import type { ConsistencyToken } from '../../shared/cache/freshness/consistency-token.ts'
-import {
-  encodeWatermark,
+  decodeValue,
   DISABLED,
+  type EntryStore,
+  etagOf,
+  IncarnationTracker,
   type Watermark,
-} from '../../shared/cache/freshness/watermark.ts'
+  watermarkKey,
+} from '../../shared/cache/index.ts'
+import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'
+import { type FreshnessPolicy } from '../../shared/cache/freshness/freshness-policy.ts'
+import { PolledState } from '../../shared/cache/freshness/polled-state.ts'
+import { encodeWatermark } from '../../shared/cache/freshness/watermark.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { testRedisServerUrl } from '../support/invalidator.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'

@@ -2,12 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { openDatabase } from '../../db/database.ts'
-import { findIncarnation } from '../../db/event-log/reading/incarnation.ts'
-import { bareUuid } from '../../shared/cache/entry-store/cached-value.ts'
-import {
-  IncarnationTracker,
-  trackIncarnation,
-} from '../../shared/cache/freshness/incarnation-tracker.ts'
+import { findIncarnation } from '../../db/event-log/index.ts'
+import { bareUuid, IncarnationTracker, trackIncarnation } from '../../shared/cache/index.ts'
 import { until } from '../support/until.ts'
 import { defineEntity, type Engine, openEngine } from './engine.ts'
 

@@ -1,12 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import { bareUuid } from '../../shared/cache/entry-store/cached-value.ts'
+import { bareUuid, type Watermark } from '../../shared/cache/index.ts'
 import { parsePoll, PolledState } from '../../shared/cache/freshness/polled-state.ts'
-import {
-  encodeWatermark,
-  NOTHING_SEEN,
-  type Watermark,
-} from '../../shared/cache/freshness/watermark.ts'
+import { encodeWatermark, NOTHING_SEEN } from '../../shared/cache/freshness/watermark.ts'
 
 const mark: Watermark = {
   incarnation: randomUUID(),

@@ -1,13 +1,17 @@
 import { expect } from 'chai'
 import * as fc from 'fast-check'
 import { openDatabase } from '../../db/database.ts'
-import { install } from '../../db/event-log/installation/install.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
+import { install } from '../../db/event-log/index.ts'
+import {
+  compileRules,
+  createEntryStore,
+  createLoader,
+  type EntryStore,
+  IncarnationTracker,
+  openRedis,
+  type Redis,
+} from '../../shared/cache/index.ts'
 import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'
-import { createLoader } from '../../shared/cache/read/loader.ts'
-import { IncarnationTracker } from '../../shared/cache/freshness/incarnation-tracker.ts'
-import { createEntryStore, type EntryStore } from '../../shared/cache/entry-store/entry-store.ts'
-import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
 import {
   affiliations,
   areas,

@@ -1,13 +1,17 @@
 import { type Kysely, sql } from 'kysely'
-import { PING_EVERY_MS } from '../../db/event-log/reading/session.ts'
+import { PING_EVERY_MS } from '../../db/event-log/index.ts'
 import type { Database } from '../../db/schema.ts'
-import { decodeValue } from '../../shared/cache/entry-store/cached-value.ts'
-import { entryKey, watermarkKey } from '../../shared/cache/definition/key.ts'
-import { createFreshnessPolicy } from '../../shared/cache/freshness/freshness-policy.ts'
-import { createCacheMetrics } from '../../shared/cache/read/metrics.ts'
-import type { IncarnationTracker } from '../../shared/cache/freshness/incarnation-tracker.ts'
-import { createReader } from '../../shared/cache/read/reader.ts'
-import { type EntryStore, StoreUnavailable } from '../../shared/cache/entry-store/entry-store.ts'
+import {
+  createCacheMetrics,
+  createFreshnessPolicy,
+  createReader,
+  decodeValue,
+  entryKey,
+  type EntryStore,
+  type IncarnationTracker,
+  watermarkKey,
+} from '../../shared/cache/index.ts'
+import { StoreUnavailable } from '../../shared/cache/entry-store/entry-store.ts'
 import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
 import { type Actor, type Cue, Stage } from '../support/chaos-stage.ts'
 import type { Example } from '../support/closure.ts'

@@ -1,7 +1,5 @@
 import { expect } from 'chai'
-import type { Answer } from '../../shared/cache/read/answer.ts'
-import type { EntryStore } from '../../shared/cache/entry-store/entry-store.ts'
-import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
+import { type Answer, type EntryStore, TimeBudget } from '../../shared/cache/index.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { until } from '../support/until.ts'

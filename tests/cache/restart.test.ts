@@ -1,7 +1,6 @@
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { trackIncarnation } from '../../shared/cache/freshness/incarnation-tracker.ts'
-import type { InvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
+import { type InvalidationStore, trackIncarnation } from '../../shared/cache/index.ts'
 import { startInvalidator, testRedisUrl } from '../support/invalidator.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
 import { until } from '../support/until.ts'

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
+import { openRedis, type Redis } from '../../shared/cache/index.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'

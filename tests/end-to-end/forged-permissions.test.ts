@@ -1,8 +1,14 @@
 import { expect } from 'chai'
-import { decodeValue, encodeValue, etagOf } from '../../shared/cache/entry-store/cached-value.ts'
-import { entryKey } from '../../shared/cache/definition/key.ts'
-import type { Params, ResourceRules } from '../../shared/cache/definition/resource.ts'
-import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
+import {
+  decodeValue,
+  entryKey,
+  etagOf,
+  openRedis,
+  type Params,
+  type Redis,
+  type ResourceRules,
+  encodeValue,
+} from '../../shared/cache/index.ts'
 import { userByEmailParams } from '../../shared/resources/index.ts'
 import { userAccessRules } from '../../shared/resources/user-access.ts'
 import { userByEmailRules } from '../../shared/resources/user-by-email.ts'

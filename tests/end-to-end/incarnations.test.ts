@@ -1,12 +1,12 @@
 import { expect } from 'chai'
 import { Client } from 'pg'
-import { watermarkKey } from '../../shared/cache/definition/key.ts'
-import type {
-  AdvanceReport,
-  InvalidationStore,
-} from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import { decodeWatermark } from '../../shared/cache/freshness/watermark.ts'
-import type { Redis } from '../../shared/cache/redis/redis.ts'
+import {
+  type AdvanceReport,
+  decodeWatermark,
+  type InvalidationStore,
+  type Redis,
+  watermarkKey,
+} from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
 import { newPrefix, startInvalidator } from '../support/invalidator.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { openRedis } from '../../shared/cache/redis/redis.ts'
+import { openRedis } from '../../shared/cache/index.ts'
 import { ADMIN_USERNAME, DEVELOPMENT_PASSWORD } from '../../scripts/seed/people.ts'
 import { testRedisUrl } from '../support/invalidator.ts'
 import { sessionHeaders } from '../support/session-headers.ts'

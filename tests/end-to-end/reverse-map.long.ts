@@ -1,6 +1,5 @@
 import { expect } from 'chai'
-import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
-import type { Rule } from '../../shared/cache/definition/rule.ts'
+import type { ResourceRules, Rule } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { agencyChanges } from './reverse-map/agency-changes.ts'
 import type { Change } from './reverse-map/change.ts'

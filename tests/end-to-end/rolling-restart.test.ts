@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { LOCK_CLASS } from '../../db/event-log/reading/event.ts'
+import { LOCK_CLASS } from '../../db/event-log/index.ts'
 import { type ProfileWatch, type Sighting, watchProfiles } from '../support/profile-watch.ts'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'

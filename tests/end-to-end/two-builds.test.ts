@@ -2,10 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { expect } from 'chai'
 import { sql as query } from 'kysely'
 import { Client } from 'pg'
-import { install } from '../../db/event-log/installation/install.ts'
-import { retireOthers } from '../../db/event-log/installation/retire.ts'
-import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
+import {
+  includes,
+  install,
+  parseSnapshot,
+  retireOthers,
+  type Snapshot,
+} from '../../db/event-log/index.ts'
+import { compileRules } from '../../shared/cache/index.ts'
 import { branches, staffProfile } from '../../shared/resources/index.ts'
 import { type Build, type BuildApi, defineBuild } from '../support/build.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'

@@ -1,9 +1,6 @@
 import { expect } from 'chai'
 import { Client } from 'pg'
-import type { RulesDefinition } from '../../db/event-log/installation/definition.ts'
-import { install } from '../../db/event-log/installation/install.ts'
-import { readStatus } from '../../db/event-log/installation/status.ts'
-import { uninstall } from '../../db/event-log/installation/uninstall.ts'
+import { install, readStatus, type RulesDefinition, uninstall } from '../../db/event-log/index.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
 
 const TABLE = 'invalidation.nest'

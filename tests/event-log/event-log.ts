@@ -1,6 +1,6 @@
 import { Client, escapeIdentifier } from 'pg'
-import type { RulesDefinition } from '../../db/event-log/installation/definition.ts'
-import { install, type InstallReport } from '../../db/event-log/installation/install.ts'
+import { install, type RulesDefinition } from '../../db/event-log/index.ts'
+import { type InstallReport } from '../../db/event-log/installation/install.ts'
 import { createEmptyDatabase } from '../support/database.ts'
 
 /** The logged event of one statement, with names instead of ids. */

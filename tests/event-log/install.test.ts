@@ -1,11 +1,14 @@
 import { expect } from 'chai'
 import { Client } from 'pg'
-import type { RulesDefinition, WatchedTable } from '../../db/event-log/installation/definition.ts'
-import { ConfigurationError } from '../../db/event-log/connection/configuration-error.ts'
-import { install } from '../../db/event-log/installation/install.ts'
+import {
+  ConfigurationError,
+  install,
+  retireOthers,
+  type RulesDefinition,
+  uninstall,
+  type WatchedTable,
+} from '../../db/event-log/index.ts'
 import { InstallTimeout, openInstaller } from '../../db/event-log/installation/installer.ts'
-import { retireOthers } from '../../db/event-log/installation/retire.ts'
-import { uninstall } from '../../db/event-log/installation/uninstall.ts'
 import { repeat } from '../support/repeat.ts'
 import { until } from '../support/until.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'

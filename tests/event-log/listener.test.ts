@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { type Listener, openListener } from '../../db/event-log/reading/listener.ts'
+import { type Listener, openListener } from '../../db/event-log/index.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'

@@ -1,10 +1,18 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Client } from 'pg'
-import { pruneEventLog, recordCursors } from '../../db/event-log/reading/pruning.ts'
-import { openWorkerSession, type WorkerSession } from '../../db/event-log/reading/session.ts'
-import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
-import { beginReading, isRetained, readWindow } from '../../db/event-log/reading/window.ts'
+import {
+  beginReading,
+  includes,
+  isRetained,
+  openWorkerSession,
+  parseSnapshot,
+  pruneEventLog,
+  readWindow,
+  recordCursors,
+  type Snapshot,
+  type WorkerSession,
+} from '../../db/event-log/index.ts'
 import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'
 
 const MINUTE_S = 60

@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
 import { Client } from 'pg'
-import { install } from '../../db/event-log/installation/install.ts'
-import { openWorkerSession } from '../../db/event-log/reading/session.ts'
-import { readStatus } from '../../db/event-log/installation/status.ts'
+import { install, openWorkerSession, readStatus } from '../../db/event-log/index.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
 import { AVIARY, AVIARY_RULES } from './event-log.ts'
 

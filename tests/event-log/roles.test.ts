@@ -5,13 +5,17 @@ import { expect } from 'chai'
 import type { Kysely, Transaction } from 'kysely'
 import { Client } from 'pg'
 import { openDatabase } from '../../db/database.ts'
-import { pruneEventLog, recordCursors } from '../../db/event-log/reading/pruning.ts'
-import { install } from '../../db/event-log/installation/install.ts'
-import { followLinks } from '../../db/event-log/reading/lookup.ts'
-import { openWorkerSession } from '../../db/event-log/reading/session.ts'
-import { readStatus } from '../../db/event-log/installation/status.ts'
-import { uninstall } from '../../db/event-log/installation/uninstall.ts'
-import { beginIncarnation, findIncarnation } from '../../db/event-log/reading/incarnation.ts'
+import {
+  beginIncarnation,
+  findIncarnation,
+  followLinks,
+  install,
+  openWorkerSession,
+  pruneEventLog,
+  readStatus,
+  recordCursors,
+  uninstall,
+} from '../../db/event-log/index.ts'
 import type { Database } from '../../db/schema.ts'
 import {
   deleteOrphanedAffiliations,
@@ -28,8 +32,7 @@ import { deleteUser } from '../../db/writes/user-deletion.ts'
 import { lockForMerge, mergeUsers } from '../../db/writes/user-merge.ts'
 import { root } from '../../scripts/paths.ts'
 import { needsOf } from '../../scripts/doctor/needs.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
-import { isLookup } from '../../shared/cache/definition/rule.ts'
+import { compileRules, isLookup } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { buildDenseWorld, worldEntries } from '../resources/dense-world.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'

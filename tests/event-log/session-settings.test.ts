@@ -1,9 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'chai'
-import { readGauges } from '../../db/event-log/reading/gauges.ts'
-import { recordCursors } from '../../db/event-log/reading/pruning.ts'
-import { NotOneSession, openWorkerSession } from '../../db/event-log/reading/session.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
+import {
+  NotOneSession,
+  openWorkerSession,
+  readGauges,
+  recordCursors,
+} from '../../db/event-log/index.ts'
+import { compileRules } from '../../shared/cache/index.ts'
 import { BIRDS } from '../invalidator/birds.ts'
 import { openWorker, recordKeys, startInvalidator } from '../support/invalidator.ts'
 import { startTransactionPooler } from '../support/transaction-pooler.ts'

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { isSilence, openWorkerSession } from '../../db/event-log/reading/session.ts'
+import { isSilence, openWorkerSession } from '../../db/event-log/index.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
 import { createEmptyDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { Client } from 'pg'
-import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
+import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/index.ts'
 
 describe('snapshot', () => {
   it('parses the text that Postgres prints and rejects any other', () => {

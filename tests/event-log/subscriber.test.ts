@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { Client } from 'pg'
 import { checkTriggers } from '../../scripts/doctor/triggers.ts'
-import { decodeWatermark, DISABLED } from '../../shared/cache/freshness/watermark.ts'
+import { decodeWatermark, DISABLED } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { openWorker } from '../support/invalidator.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'

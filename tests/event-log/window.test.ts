@@ -1,16 +1,19 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import type { Client } from 'pg'
-import { recordCursors, pruneEventLog } from '../../db/event-log/reading/pruning.ts'
-import { openWorkerSession, type WorkerSession } from '../../db/event-log/reading/session.ts'
-import { includes, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
 import {
   beginReading,
-  type ReadSnapshot,
+  includes,
   isRetained,
+  openWorkerSession,
+  pruneEventLog,
+  type ReadSnapshot,
   readWindow,
+  recordCursors,
+  type Snapshot,
   type Window,
-} from '../../db/event-log/reading/window.ts'
+  type WorkerSession,
+} from '../../db/event-log/index.ts'
 import { rewriteSql } from '../support/rewritten.ts'
 import { until } from '../support/until.ts'
 import { AVIARY, AVIARY_RULES, type EventLog, openEventLog } from './event-log.ts'

@@ -1,7 +1,7 @@
 import { createServer, request } from 'node:http'
 import { expect } from 'chai'
 import { type Audience, createSendAnswer } from '../../api/http/answer.ts'
-import type { Answer } from '../../shared/cache/read/answer.ts'
+import type { Answer } from '../../shared/cache/index.ts'
 import { portOf } from '../../shared/server.ts'
 
 const body = Buffer.from('{"name":"Ngurra"}')

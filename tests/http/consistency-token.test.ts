@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import * as fc from 'fast-check'
 import { createConsistencyTokens } from '../../api/http/consistency-token.ts'
-import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
-import { bareUuid } from '../../shared/cache/entry-store/cached-value.ts'
+import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/index.ts'
+import { bareUuid } from '../../shared/cache/index.ts'
 
 const [OLD_SECRET, SECRET] = ['o'.repeat(32), 's'.repeat(32)]
 const LIFETIME_MS = 30_000

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { overrideTtls } from '../../api/override-ttls.ts'
-import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
+import { TimeBudget } from '../../shared/cache/index.ts'
 import { branches, staffList } from '../../shared/resources/index.ts'
 import type { Reader } from '../../shared/resources/cache.ts'
 

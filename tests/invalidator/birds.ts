@@ -1,8 +1,5 @@
 import type { Client } from 'pg'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
-import { entryKey } from '../../shared/cache/definition/key.ts'
-import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
-import type { Redis } from '../../shared/cache/redis/redis.ts'
+import { compileRules, entryKey, type Redis, type ResourceRules } from '../../shared/cache/index.ts'
 import { AVIARY, type EventLog, openEventLog } from '../event-log/event-log.ts'
 
 /** A resource of one bird and its nest: the table `bird` by key, `nest` by a lookup. */

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { expect } from 'chai'
-import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
-import { createInvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import { watermarkKey } from '../../shared/cache/definition/key.ts'
-import { decodeWatermark } from '../../shared/cache/freshness/watermark.ts'
-import { openRedis } from '../../shared/cache/redis/redis.ts'
+import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/index.ts'
+import {
+  createInvalidationStore,
+  decodeWatermark,
+  openRedis,
+  watermarkKey,
+} from '../../shared/cache/index.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import {
   newPrefix,

@@ -1,6 +1,5 @@
 import { expect } from 'chai'
-import type { InvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import { decodeWatermark, DISABLED } from '../../shared/cache/freshness/watermark.ts'
+import { decodeWatermark, DISABLED, type InvalidationStore } from '../../shared/cache/index.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import {
   recordKeys,

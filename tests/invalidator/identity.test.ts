@@ -1,7 +1,5 @@
 import { expect } from 'chai'
-import { createIdentityReader } from '../../shared/cache/redis/identity.ts'
-import { identityKey } from '../../shared/cache/definition/key.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
+import { compileRules, createIdentityReader, identityKey } from '../../shared/cache/index.ts'
 import { AVIARY, type EventLog, openEventLog } from '../event-log/event-log.ts'
 import {
   newPrefix,

@@ -1,19 +1,19 @@
 import { once } from 'node:events'
 import { expect } from 'chai'
-import { parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
+import { parseSnapshot, type Snapshot } from '../../db/event-log/index.ts'
 import {
   type Advance,
   createInvalidationStore,
-  type InvalidationStore,
-} from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import { entryKey, watermarkKey } from '../../shared/cache/definition/key.ts'
-import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
-import {
   decodeWatermark,
-  encodeWatermark,
+  entryKey,
+  type InvalidationStore,
+  openRedis,
+  type Redis,
+  type ResourceRules,
   type Watermark,
-} from '../../shared/cache/freshness/watermark.ts'
-import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
+  watermarkKey,
+} from '../../shared/cache/index.ts'
+import { encodeWatermark } from '../../shared/cache/freshness/watermark.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
 import { rewriteScripts } from '../support/rewritten.ts'
 

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
-import { beginReading, readWindow } from '../../db/event-log/reading/window.ts'
-import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
+import { beginReading, readWindow } from '../../db/event-log/index.ts'
+import type { ResourceRules } from '../../shared/cache/index.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { openWorker, type TestWorker } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'

@@ -1,9 +1,7 @@
 import { expect } from 'chai'
-import type { InstalledTable } from '../../db/event-log/installation/definition.ts'
-import type { Event } from '../../db/event-log/reading/event.ts'
-import type { InstalledRules } from '../../db/event-log/installation/rules.ts'
+import type { Event, InstalledRules, InstalledTable } from '../../db/event-log/index.ts'
 import { createMapping } from '../../invalidator/mapping.ts'
-import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
+import type { ResourceRules } from '../../shared/cache/index.ts'
 
 const bird: ResourceRules = {
   name: 'bird',

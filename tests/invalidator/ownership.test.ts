@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import { openWorkerSession, type WorkerSession } from '../../db/event-log/reading/session.ts'
+import { openWorkerSession, type WorkerSession } from '../../db/event-log/index.ts'
 import { createOwnership, type Ownership } from '../../invalidator/ownership.ts'
 import type { EventLog } from '../event-log/event-log.ts'
-import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
+import type { ResourceRules } from '../../shared/cache/index.ts'
 import { until } from '../support/until.ts'
 import { BIRDS, openBirds } from './birds.ts'
 

@@ -1,20 +1,25 @@
 import { expect } from 'chai'
 import type { Client } from 'pg'
 import {
+  beginReading,
   emptyLog,
-  InvalidatorRunning,
-  type PruneResult,
+  isRetained,
+  LOCK_CLASS,
+  openWorkerSession,
+  parseSnapshot,
   pruneEventLog,
   recordCursors,
-} from '../../db/event-log/reading/pruning.ts'
-import { LOCK, LOCK_CLASS } from '../../db/event-log/reading/event.ts'
-import { openWorkerSession } from '../../db/event-log/reading/session.ts'
-import { parseSnapshot, type Snapshot } from '../../db/event-log/reading/snapshot.ts'
-import { beginReading, isRetained } from '../../db/event-log/reading/window.ts'
+  type Snapshot,
+} from '../../db/event-log/index.ts'
+import { InvalidatorRunning, type PruneResult } from '../../db/event-log/reading/pruning.ts'
+import { LOCK } from '../../db/event-log/reading/event.ts'
 import { examine } from '../../scripts/doctor/examine.ts'
-import { createIdentityReader } from '../../shared/cache/redis/identity.ts'
-import { decodeWatermark } from '../../shared/cache/freshness/watermark.ts'
-import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
+import {
+  createIdentityReader,
+  decodeWatermark,
+  openRedis,
+  type Redis,
+} from '../../shared/cache/index.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
 import { runCli } from '../support/cli.ts'

@@ -1,17 +1,16 @@
 import { expect } from 'chai'
 import type { Client } from 'pg'
-import { uninstall } from '../../db/event-log/installation/uninstall.ts'
-import { pruneEventLog, recordCursors } from '../../db/event-log/reading/pruning.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
-import { watermarkKey } from '../../shared/cache/definition/key.ts'
-import type { InvalidationStore } from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
+import { pruneEventLog, recordCursors, uninstall } from '../../db/event-log/index.ts'
 import {
+  compileRules,
   decodeWatermark,
-  encodeWatermark,
+  type InvalidationStore,
+  openRedis,
+  type ResourceRules,
   type Watermark,
-} from '../../shared/cache/freshness/watermark.ts'
-import { openRedis } from '../../shared/cache/redis/redis.ts'
+  watermarkKey,
+} from '../../shared/cache/index.ts'
+import { encodeWatermark } from '../../shared/cache/freshness/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import {
   openWorker,

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { findFreePort } from '../../scripts/servers/port.ts'
-import { createGathering, openRedis, type RedisState } from '../../shared/cache/redis/redis.ts'
+import { openRedis } from '../../shared/cache/index.ts'
+import { createGathering, type RedisState } from '../../shared/cache/redis/redis.ts'
 import { startPrivateRedis } from '../support/private-redis.ts'
 
 /** Opens a client that records its states. */

@@ -1,7 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { expect } from 'chai'
-import { paramsOf } from '../../shared/cache/definition/resource.ts'
-import { isLookup } from '../../shared/cache/definition/rule.ts'
+import { isLookup, paramsOf } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
 const FOLDER = new URL('../../shared/resources/', import.meta.url)

@@ -3,7 +3,7 @@ import { type Kysely, sql, type Transaction } from 'kysely'
 import { z } from 'zod'
 import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
-import type { Params } from '../../shared/cache/definition/resource.ts'
+import type { Params } from '../../shared/cache/index.ts'
 import {
   affiliations,
   areas,

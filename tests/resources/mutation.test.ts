@@ -3,7 +3,7 @@ import { array, assert, asyncProperty, boolean, constantFrom, tuple } from 'fast
 import { type Kysely, sql, type Transaction } from 'kysely'
 import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
-import { entryKey } from '../../shared/cache/definition/key.ts'
+import { entryKey } from '../../shared/cache/index.ts'
 import { type Source, sourceOf } from '../support/closure.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { applyMutation, listMutations, type Mutation } from '../support/mutations.ts'

@@ -1,20 +1,20 @@
 import { createServer, type Server } from 'node:http'
 import { createApp } from '../../api/app.ts'
 import { openDatabase } from '../../db/database.ts'
-import { createFreshnessPolicy } from '../../shared/cache/freshness/freshness-policy.ts'
-import { createLoader } from '../../shared/cache/read/loader.ts'
-import { createCacheMetrics } from '../../shared/cache/read/metrics.ts'
 import {
+  createCacheMetrics,
+  createEntryStore,
+  createFreshnessPolicy,
+  createLoader,
+  createReader,
   IncarnationTracker,
+  openRedis,
+  type ResourceRules,
   trackIncarnation,
-} from '../../shared/cache/freshness/incarnation-tracker.ts'
-import { createReader } from '../../shared/cache/read/reader.ts'
-import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
-import { createEntryStore } from '../../shared/cache/entry-store/entry-store.ts'
-import type { Watermark } from '../../shared/cache/freshness/watermark.ts'
+  type Watermark,
+} from '../../shared/cache/index.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
-import { openRedis } from '../../shared/cache/redis/redis.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { closeServer, portOf } from '../../shared/server.ts'
 import { currentConsistencyTokens } from '../../api/http/consistency.ts'

@@ -1,8 +1,7 @@
 import { CompiledQuery, Kysely, PostgresDialect } from 'kysely'
 import { Pool } from 'pg'
 import type { Database } from '../../db/schema.ts'
-import type { Params } from '../../shared/cache/definition/resource.ts'
-import { isLookup } from '../../shared/cache/definition/rule.ts'
+import { isLookup, type Params } from '../../shared/cache/index.ts'
 import type { Resource } from '../../shared/resources/cache.ts'
 
 /** Parameters and variant of one cached answer. */

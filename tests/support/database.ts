@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
 import { openDatabase } from '../../db/database.ts'
-import { install } from '../../db/event-log/installation/install.ts'
+import { install } from '../../db/event-log/index.ts'
 import { migrate } from '../../db/migrate.ts'
 import { seed } from '../../scripts/seed/seed.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
+import { compileRules } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
 /** A database of one test. Disposing drops it. */

@@ -1,21 +1,21 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Registry } from 'prom-client'
-import { openListener } from '../../db/event-log/reading/listener.ts'
-import { openWorkerSession, type WorkerSession } from '../../db/event-log/reading/session.ts'
+import { openListener, openWorkerSession, type WorkerSession } from '../../db/event-log/index.ts'
 import { runInvalidator } from '../../invalidator/invalidator.ts'
 import { createInvalidatorMetrics, type InvalidatorMetrics } from '../../invalidator/metrics.ts'
 import { WakeUp } from '../../invalidator/wake-up.ts'
 import { createWorker, type Worker } from '../../invalidator/worker.ts'
-import { createIdentityReader } from '../../shared/cache/redis/identity.ts'
 import {
+  createIdentityReader,
   createInvalidationStore,
   type InvalidationStore,
-} from '../../shared/cache/invalidation-store/invalidation-store.ts'
-import type { ResourceRules } from '../../shared/cache/definition/resource.ts'
+  openRedis,
+  type Redis,
+  type ResourceRules,
+} from '../../shared/cache/index.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
-import { openRedis, type Redis } from '../../shared/cache/redis/redis.ts'
 import { until } from './until.ts'
 
 export interface TestInvalidatorOptions {

@@ -1,13 +1,13 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from 'pg'
-import { install } from '../../db/event-log/installation/install.ts'
+import { install } from '../../db/event-log/index.ts'
 import { migrate } from '../../db/migrate.ts'
 import { stateDir } from '../../scripts/paths.ts'
 import { seed } from '../../scripts/seed/seed.ts'
 import { type PostgresServer, startPostgres } from '../../scripts/servers/postgres.ts'
 import { run } from '../../scripts/servers/run.ts'
-import { compileRules } from '../../shared/cache/definition/compile.ts'
+import { compileRules } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
 /** A private Postgres server that a test can stop, crash and restart at the same address. */

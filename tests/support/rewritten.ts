@@ -1,6 +1,6 @@
 import type { QueryConfig } from 'pg'
-import type { WorkerSession } from '../../db/event-log/reading/session.ts'
-import type { Redis } from '../../shared/cache/redis/redis.ts'
+import type { WorkerSession } from '../../db/event-log/index.ts'
+import type { Redis } from '../../shared/cache/index.ts'
 
 /** A part of a program text, and its replacement. */
 export interface Rewriting {

@@ -1,8 +1,12 @@
 import { CompiledQuery, type Kysely, sql } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import { entryKey } from '../../shared/cache/definition/key.ts'
-import type { Params, ResourceRules } from '../../shared/cache/definition/resource.ts'
-import { isLookup, type Rule } from '../../shared/cache/definition/rule.ts'
+import {
+  entryKey,
+  isLookup,
+  type Params,
+  type ResourceRules,
+  type Rule,
+} from '../../shared/cache/index.ts'
 
 type Row = Readonly<Record<string, unknown>>
 

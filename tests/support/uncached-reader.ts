@@ -1,7 +1,6 @@
 import type { Kysely } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import { TimeBudget } from '../../shared/cache/entry-store/time-budget.ts'
-import { etagOf } from '../../shared/cache/entry-store/cached-value.ts'
+import { etagOf, TimeBudget } from '../../shared/cache/index.ts'
 import type { Reader } from '../../shared/resources/cache.ts'
 
 /** Creates a reader without a cache, which loads every answer from Postgres. */

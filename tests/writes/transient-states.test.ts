@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { WriteError } from '../../db/writes/write-error.ts'
 import { transact } from '../../db/writes/transact.ts'
-import { isUnavailable } from '../../db/event-log/connection/unavailable.ts'
+import { isUnavailable } from '../../db/event-log/index.ts'
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
 
 /** SQLSTATEs of failures that may not occur again in a retry. */

@@ -48,7 +48,7 @@ export async function followLinks(
 }
 
 /** Returns the current file of each table, independent of the snapshot of the open transaction. */
-export async function findFiles(client: pg.ClientBase, tables: readonly string[]): Promise<Files> {
+export async function readFiles(client: pg.ClientBase, tables: readonly string[]): Promise<Files> {
   const { rows } = await client.query<{ files: Files }>({
     name: 'invalidation-files',
     text: `select ${filesSql('$1')} as files`,

@@ -1,7 +1,4 @@
-import type {
-  RulesDefinition,
-  WatchedTable,
-} from '../../../db/event-log/installation/definition.ts'
+import type { RulesDefinition, WatchedTable } from '../../../db/event-log/index.ts'
 import type { ResourceRules } from './resource.ts'
 import { isLookup, type Rule } from './rule.ts'
 

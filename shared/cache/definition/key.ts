@@ -73,9 +73,6 @@ export const watermarkKey = (prefix: string) => `${prefix}/watermark`
 /** Returns the key of the clock, which measures the age of entries and watermarks. */
 export const clockKey = (prefix: string) => `${prefix}/clock`
 
-/** Returns the key of a token bucket for log-in attempts, named by the HMAC of what it limits. */
-export const attemptKey = (prefix: string, hmac: string) => `${prefix}/attempts/${hmac}`
-
 const start = (prefix: string, version: number) => `${prefix}/v${version}/`
 
 /** Returns the key of the identity of this Redis, which invalidators use. */

@@ -1,5 +1,5 @@
 import type { Transaction } from 'kysely'
-import type { TableCreation } from '../../../db/event-log/installation/definition.ts'
+import type { TableCreation } from '../../../db/event-log/index.ts'
 import type { Rule } from './rule.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { Visibility } from '../../../db/event-log/reading/snapshot.ts'
+import type { Visibility } from '../../../db/event-log/index.ts'
 
 /** State that a client must see after its write: everything committed before a moment. */
 export interface ConsistencyToken {

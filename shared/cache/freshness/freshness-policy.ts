@@ -1,4 +1,4 @@
-import { includes } from '../../../db/event-log/reading/snapshot.ts'
+import { includes } from '../../../db/event-log/index.ts'
 import type { IncarnationTracker } from './incarnation-tracker.ts'
 import type { ResourceRules } from '../definition/resource.ts'
 import type { ConsistencyToken } from './consistency-token.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
-import { beginIncarnation, findIncarnation } from '../../../db/event-log/reading/incarnation.ts'
+import { beginIncarnation, findIncarnation } from '../../../db/event-log/index.ts'
 import { bareUuid } from '../entry-store/cached-value.ts'
 
 /**

@@ -1,5 +1,4 @@
-import { parseSnapshot, type Snapshot } from '../../../db/event-log/reading/snapshot.ts'
-import type { DatabaseIdentity } from '../../../db/event-log/reading/window.ts'
+import { type DatabaseIdentity, parseSnapshot, type Snapshot } from '../../../db/event-log/index.ts'
 import { CLOCK_SLACK_MS } from '../redis/clock.ts'
 
 /**

@@ -1,3 +1,6 @@
+import { etagOf } from '../entry-store/cached-value.ts'
+import { bodyOf, type LoadResult } from './loader.ts'
+
 /** Response of the cache, ready to be sent. The `Cache-Status` header (RFC 9211) is built from it. */
 export interface Answer {
   /**
@@ -16,4 +19,17 @@ export interface Answer {
   readonly ttlMs: number
   /** True if the answer comes from a load that another request started. */
   readonly collapsed?: boolean
+}
+
+/** Returns the answer of a load without the cache; `detail` is the reason. */
+export const bypassAnswer = (result: LoadResult, detail: string): Answer => ({
+  ...missAnswer(result),
+  outcome: 'bypass',
+  detail,
+})
+
+/** Returns the answer of a load whose result is not stored. */
+export function missAnswer(result: LoadResult): Answer {
+  const body = bodyOf(result)
+  return { outcome: 'miss', body, etag: etagOf(body), ageMs: 0, ttlMs: 0 }
 }

@@ -4,7 +4,7 @@ import { type EntryStore, MAX_VALUE_BYTES } from '../entry-store/entry-store.ts'
 import type { Answer } from './answer.ts'
 import { bodyOf, type LoadRequest, type LoadResult } from './loader.ts'
 import type { CacheMetrics } from './metrics.ts'
-import type { ReadCall } from './reader.ts'
+import type { ReadCall } from './read-call.ts'
 import { TokenBucket } from './token-bucket.ts'
 
 const ABSENT_TTL_MS = 60_000

@@ -1,7 +1,6 @@
 import { bulkhead, BulkheadRejectedError, handleWhen, retry } from 'cockatiel'
 import type { Kysely, Transaction } from 'kysely'
-import { TablesRewritten } from '../../../db/event-log/reading/table-files.ts'
-import { transienceOf } from '../../../db/event-log/connection/transient-states.ts'
+import { TablesRewritten, transienceOf } from '../../../db/event-log/index.ts'
 import { IncarnationTracker } from '../freshness/incarnation-tracker.ts'
 import { type Loaded, type Params, type Resource, tablesOf } from '../definition/resource.ts'
 import { createSnapshotReader, type SnapshotResult } from './snapshot-read.ts'

@@ -1,26 +1,21 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Transaction } from 'kysely'
-import { isUnavailable } from '../../../db/event-log/connection/unavailable.ts'
+import { isUnavailable } from '../../../db/event-log/index.ts'
 import { entryKey } from '../definition/key.ts'
 import type { Params, Resource } from '../definition/resource.ts'
 import { type CachedValue, isPlausible } from '../entry-store/cached-value.ts'
-import {
-  type EntryField,
-  type EntryStore,
-  type LeaseReply,
-  StoreUnavailable,
-} from '../entry-store/entry-store.ts'
+import { type EntryStore, type LeaseReply, StoreUnavailable } from '../entry-store/entry-store.ts'
 import { TimeBudget } from '../entry-store/time-budget.ts'
 import type { ConsistencyToken } from '../freshness/consistency-token.ts'
 import type { FreshnessPolicy, FreshnessRequirement } from '../freshness/freshness-policy.ts'
 import type { Watermark } from '../freshness/watermark.ts'
-import type { Answer } from './answer.ts'
+import { type Answer, bypassAnswer, missAnswer } from './answer.ts'
 import { createFill, STALE_IF_ERROR_MS, TOO_LARGE } from './fill.ts'
 import { countLoads } from './count-loads.ts'
 import { type Loader, LoaderBusy, type LoadRequest } from './loader.ts'
 import type { CacheMetrics } from './metrics.ts'
-import { bypassAnswer, createUncachedReader, missAnswer } from './uncached-reader.ts'
+import type { ReadCall } from './read-call.ts'
 
 /** Reads through the cache. While Redis is unavailable, reads are slower, never wrong. */
 export interface Reader<DB> {
@@ -60,19 +55,6 @@ export interface ReaderDeps<DB> {
   readonly onFillError: (error: unknown) => void
 }
 
-/** One read, from the request to the answer. */
-export interface ReadCall<DB> extends LoadRequest<DB> {
-  readonly field: EntryField
-  readonly consistencyTokens: readonly ConsistencyToken[]
-  readonly budget: TimeBudget
-  /** The watermark when the read began. */
-  readonly mark: Watermark | null
-  /** A value that was found but is not fresh. It may replace a failed load. */
-  old: CachedValue | null
-  /** Whether the stored value was not made by `load`. It counts as absent and is replaced. */
-  isForged: boolean
-}
-
 const REDIS_BUDGET_MS = 80
 /** Longest wait for a concurrent load. */
 const JOIN_TIMEOUT_MS = 1_000
@@ -93,7 +75,6 @@ const POLL_MAX_MS = 64
 export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
   const { store, freshnessPolicy, prefix, metrics } = deps
   const { isCached = () => true, currentConsistencyTokens = () => NO_TOKENS } = deps
-  const uncached = createUncachedReader(deps)
   const load = countLoads(deps.loader, metrics)
   const fill = createFill({ ...deps, load })
   /** Running loads by lease id, or by the etag of the marker of a value that is too large. */
@@ -109,7 +90,9 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
     variant: string,
     budget = openBudget(),
   ): Promise<Answer> {
-    if (!isCached(resource)) return uncached.read(resource, params, variant)
+    if (!isCached(resource)) {
+      return counted(resource, await bypass({ resource, params, variant }, 'off'))
+    }
     const call: ReadCall<DB> = {
       resource,
       params,
@@ -121,15 +104,17 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
       old: null,
       isForged: false,
     }
-    let answer: Answer
     try {
-      answer = await readThrough(call)
+      return counted(resource, await readThrough(call))
     } catch (error) {
       const stale = staleAnswer(call, error)
       if (stale === null) throw error
-      answer = stale
+      return counted(resource, stale)
     }
-    metrics.reads.of(resource.name, answer.outcome, answer.detail ?? '').n++
+  }
+
+  function counted({ name }: Resource<DB>, answer: Answer): Answer {
+    metrics.reads.of(name, answer.outcome, answer.detail ?? '').n++
     return answer
   }
 
@@ -283,8 +268,8 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
     return flight.answer
   }
 
-  async function bypass(call: ReadCall<DB>, detail: string): Promise<Answer> {
-    return bypassAnswer(await load(call, false), detail)
+  async function bypass(request: LoadRequest<DB>, detail: string): Promise<Answer> {
+    return bypassAnswer(await load(request, false), detail)
   }
 
   /**
@@ -301,7 +286,7 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
     return { ...hitAnswer(old, old.body, nowMs), outcome: 'stale', detail: 'error' }
   }
 
-  return { read, openBudget, query: uncached.query }
+  return { read, openBudget, query: deps.loader.query }
 }
 
 const NO_TOKENS: readonly ConsistencyToken[] = []

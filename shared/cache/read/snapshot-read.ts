@@ -1,10 +1,11 @@
 import type { Kysely, Transaction } from 'kysely'
-import { TableFiles, TablesRewritten } from '../../../db/event-log/reading/table-files.ts'
 import {
   findFiles,
   findFilesAndIncarnation,
   lockTables,
-} from '../../../db/event-log/reading/find-files.ts'
+  TableFiles,
+  TablesRewritten,
+} from '../../../db/event-log/index.ts'
 
 /** Result of a read in one snapshot. */
 export interface SnapshotResult<T> {

@@ -1,8 +1,7 @@
-import { etagOf } from '../entry-store/cached-value.ts'
 import { TimeBudget } from '../entry-store/time-budget.ts'
-import type { Answer } from './answer.ts'
+import { bypassAnswer } from './answer.ts'
 import { countLoads } from './count-loads.ts'
-import { bodyOf, type Loader, type LoadResult } from './loader.ts'
+import type { Loader } from './loader.ts'
 import type { CacheMetrics } from './metrics.ts'
 import type { Reader } from './reader.ts'
 
@@ -23,17 +22,4 @@ export function createUncachedReader<DB>({ loader, metrics }: UncachedDeps<DB>):
 export interface UncachedDeps<DB> {
   readonly loader: Loader<DB>
   readonly metrics: CacheMetrics
-}
-
-/** Returns the answer of a load without the cache; `detail` is the reason. */
-export const bypassAnswer = (result: LoadResult, detail: string): Answer => ({
-  ...missAnswer(result),
-  outcome: 'bypass',
-  detail,
-})
-
-/** Returns the answer of a load whose result is not stored. */
-export function missAnswer(result: LoadResult): Answer {
-  const body = bodyOf(result)
-  return { outcome: 'miss', body, etag: etagOf(body), ageMs: 0, ttlMs: 0 }
 }

@@ -1,4 +1,4 @@
-import { ConfigurationError } from '../../errors.ts'
+import { ConfigurationError } from '../../../db/event-log/index.ts'
 
 /** Address of Redis: one server, or the master that a group of sentinels reports. */
 export type RedisAddress = ServerAddress | SentinelAddress

@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
-import { includes } from '../../../db/event-log/reading/snapshot.ts'
-import { TablesRewritten } from '../../../db/event-log/reading/table-files.ts'
-import { findMoment, type Moment } from '../../../db/event-log/reading/incarnation.ts'
+import { findMoment, includes, type Moment, TablesRewritten } from '../../../db/event-log/index.ts'
 import type { Redis } from '../redis/redis.ts'
 import { isWrongType } from '../redis/replies.ts'
 import {

@@ -1,9 +1,13 @@
 import { readFile } from 'node:fs/promises'
-import { includes, parseSnapshot } from '../../../db/event-log/reading/snapshot.ts'
-import { entryKey, watermarkKey } from '../../../shared/cache/definition/key.ts'
-import { paramsOf, type ResourceRules } from '../../../shared/cache/definition/resource.ts'
-import { decodeWatermark } from '../../../shared/cache/freshness/watermark.ts'
-import type { Redis } from '../../../shared/cache/redis/redis.ts'
+import { includes, parseSnapshot } from '../../../db/event-log/index.ts'
+import {
+  decodeWatermark,
+  entryKey,
+  type Redis,
+  type ResourceRules,
+  watermarkKey,
+  paramsOf,
+} from '../../../shared/cache/index.ts'
 import { catalog } from '../../../shared/resources/index.ts'
 import { startInvalidator, type TestInvalidator } from '../../support/invalidator.ts'
 import { startIssuer } from '../../support/issuer.ts'
