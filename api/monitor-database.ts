@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Kysely, sql } from 'kysely'
 import type { Logger } from 'winston'
 import type { Database } from '../db/schema.ts'
+import { backOffMs } from '../db/event-log/index.ts'
 
 export interface MonitorDatabaseDeps {
   readonly db: Kysely<Database>
@@ -33,7 +34,7 @@ export function monitorDatabase({ db, logger, stopping }: MonitorDatabaseDeps): 
   }
 
   const pause = (attempt: number) =>
-    sleep(Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** attempt), undefined, {
+    sleep(backOffMs(attempt + 1, RETRY_MIN_MS, RETRY_MAX_MS), undefined, {
       signal: stopping,
     }).catch(() => {})
 

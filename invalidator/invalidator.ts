@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
 import {
+  backOffMs,
   isSilence,
   type Listener,
   NoIncarnation,
@@ -201,7 +202,7 @@ function createRetryState(
   { logger, logDenial, onState }: InvalidatorDeps,
   stopping: AbortSignal,
 ): RetryState {
-  let delayMs = BACKOFF_FIRST_MS
+  let failures = 0
   let working: boolean | undefined
   return {
     async fail(error) {
@@ -209,12 +210,10 @@ function createRetryState(
       logDenial?.(error)
       if (working !== false) logger.warn('not invalidating, will retry', { error })
       if (working !== false) onState?.((working = false))
-      const jitteredMs = delayMs * (0.5 + Math.random() / 2)
-      delayMs = Math.min(2 * delayMs, BACKOFF_MAX_MS)
-      await pause(jitteredMs, stopping)
+      await pause(backOffMs(++failures, BACKOFF_FIRST_MS, BACKOFF_MAX_MS), stopping)
     },
     recover() {
-      delayMs = BACKOFF_FIRST_MS
+      failures = 0
       if (working === true) return
       logger.info('invalidating')
       onState?.((working = true))

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
 import type { Advance, AdvanceReport, InvalidationStore } from '../shared/cache/index.ts'
+import { backOffMs } from '../db/event-log/index.ts'
 
 /**
  * One advance of one resource that takes many scripts, applied beside the windows of the others.
@@ -55,7 +56,7 @@ export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesD
       const count = failures.get(name) ?? 0
       failures.set(name, count + 1)
       if (count === 0) logger.warn('a flush failed, will retry', { resource: name, error })
-      const delayMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(count, 10))
+      const delayMs = backOffMs(count + 1, BACKOFF_FIRST_MS, BACKOFF_MAX_MS)
       await sleep(delayMs, undefined, { signal: aborted }).catch(() => undefined)
       return null
     }

@@ -1,11 +1,12 @@
 import type { Logger } from 'winston'
 import {
   beginLookups,
+  errorCode,
   type Event,
   type Files,
-  readFiles,
   followLinks,
   type InstalledRules,
+  readFiles,
   readRules,
   TableFiles,
   TablesRewritten,
@@ -179,5 +180,4 @@ export function createTranslation(deps: TranslationDeps): Translation {
 }
 
 /** lock_not_available, query_canceled */
-const hasGivenUp = (error: unknown) =>
-  error instanceof Error && 'code' in error && (error.code === '55P03' || error.code === '57014')
+const hasGivenUp = (error: unknown) => ['55P03', '57014'].includes(errorCode(error) ?? '')

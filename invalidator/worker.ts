@@ -3,6 +3,7 @@ import {
   beginReading,
   createInspection,
   type Cursor,
+  errorCode,
   type Installation,
   NotOneSession,
   PING_EVERY_MS,
@@ -95,8 +96,7 @@ interface Retry {
 }
 
 /** query_canceled: a statement exceeded its time limit. */
-const isTooSlow = (error: unknown) =>
-  error instanceof Error && 'code' in error && error.code === '57014'
+const isTooSlow = (error: unknown) => errorCode(error) === '57014'
 
 const NOTHING_DONE: AdvanceReport = { stored: new Map(), removed: new Map(), timeMs: null }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { cacheStatus } from './answer.ts'
+import { errorCode } from '../../db/event-log/index.ts'
 
 /**
  * Streams the result of a read that is never cached and too large to buffer, as pieces of JSON text. The
@@ -30,5 +31,4 @@ export async function sendPieces(
 }
 
 /** Whether the stream ended because the client disconnected. */
-const isClientDisconnect = (error: unknown) =>
-  error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE'
+const isClientDisconnect = (error: unknown) => errorCode(error) === 'ERR_STREAM_PREMATURE_CLOSE'

@@ -4,7 +4,7 @@ import type { Logger } from 'winston'
 import { WriteError } from '../../db/writes/write-error.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { LoaderBusy } from '../../shared/cache/index.ts'
-import { unavailableMessage } from '../../db/event-log/index.ts'
+import { errorCode, unavailableMessage } from '../../db/event-log/index.ts'
 import type { SecurityLog } from './security-log.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
@@ -140,7 +140,7 @@ function translate(thrown: unknown): PublicError | undefined {
   }
   if (status === 415) return new PublicError('unsupported_media_type', 'Unsupported encoding.')
   if (status === 400) return new PublicError('invalid', 'The request is malformed.')
-  if ('code' in thrown && thrown.code === UNSTORABLE_CHARACTER) {
+  if (errorCode(thrown) === UNSTORABLE_CHARACTER) {
     return new PublicError('invalid', 'Text must not contain null characters.')
   }
   const busy = unavailableMessage(thrown)

@@ -1,3 +1,4 @@
+import { TokenBucket } from '../../shared/cache/index.ts'
 import { RecentMap } from './recent-map.ts'
 
 export interface TokenBucketOptions {
@@ -23,31 +24,19 @@ export interface TokenBuckets {
 const CAPACITY = 50_000
 
 /** Creates token buckets, one for each key, in the memory of this process. */
-export function createTokenBuckets({
-  perS,
-  burst,
-  nowMs = () => performance.now(),
-}: TokenBucketOptions): TokenBuckets {
-  const buckets = new RecentMap<{ tokens: number; atMs: number }>(CAPACITY)
+export function createTokenBuckets({ perS, burst, nowMs }: TokenBucketOptions): TokenBuckets {
+  const buckets = new RecentMap<TokenBucket>(CAPACITY)
 
   return {
     take(key) {
-      const now = nowMs()
       let bucket = buckets.get(key)
       if (bucket === undefined) {
-        bucket = { tokens: burst, atMs: now }
+        bucket = new TokenBucket(perS, burst, nowMs)
         buckets.set(key, bucket)
       }
-      bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.atMs) / 1000) * perS)
-      bucket.atMs = now
-      if (bucket.tokens < 1) return Math.ceil(((1 - bucket.tokens) / perS) * 1000)
-      bucket.tokens -= 1
-      return 0
+      return bucket.take()
     },
 
-    giveBack(key) {
-      const bucket = buckets.get(key)
-      if (bucket !== undefined) bucket.tokens = Math.min(burst, bucket.tokens + 1)
-    },
+    giveBack: (key) => buckets.get(key)?.giveBack(),
   }
 }

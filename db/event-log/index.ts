@@ -1,6 +1,7 @@
 // The event log: connections to Postgres, its installation, and reading what it logged.
 // Other code imports this file only.
 
+export { backOffMs } from './connection/back-off.ts'
 export { ConfigurationError } from './connection/configuration-error.ts'
 export {
   connect,
@@ -9,6 +10,7 @@ export {
   pinSession,
   SettingsLost,
 } from './connection/connection.ts'
+export { errorCode } from './connection/error-code.ts'
 export { parseDatabaseUrl } from './connection/database-url.ts'
 export { type DatabaseOptions, openDatabase, poolUse } from './connection/pool.ts'
 export { sessionModeProblem } from './connection/session-mode.ts'

@@ -1,6 +1,6 @@
+import { errorCode } from '../../db/event-log/index.ts'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { errorCode } from '../error-code.ts'
 
 /** Returns a port that is free now. Another process may take it first, so callers retry. */
 export async function findFreePort(): Promise<number> {

@@ -60,6 +60,7 @@ export {
   type Unreadable,
 } from './read/metrics.ts'
 export { createReader, type Reader } from './read/reader.ts'
+export { TokenBucket } from './read/token-bucket.ts'
 export { createUncachedReader } from './read/uncached-reader.ts'
 export { parseRedisUrl } from './redis/address.ts'
 export { readClockOffset } from './redis/clock.ts'

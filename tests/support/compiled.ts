@@ -1,9 +1,9 @@
+import { errorCode } from '../../db/event-log/index.ts'
 import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import ts from 'typescript'
 import { copyData } from '../../scripts/copy-data.ts'
-import { errorCode } from '../../scripts/error-code.ts'
 import { root, stateDir } from '../../scripts/paths.ts'
 
 const SOURCES = ['api', 'invalidator', 'db', 'shared', 'scripts'] as const

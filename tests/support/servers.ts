@@ -1,7 +1,7 @@
+import { errorCode } from '../../db/event-log/index.ts'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { errorCode } from '../../scripts/error-code.ts'
 import { stateDir } from '../../scripts/paths.ts'
 import { findServerFolder } from '../../scripts/servers/server-folder.ts'
 import { findServerUser } from '../../scripts/servers/os-user.ts'

@@ -1,6 +1,7 @@
 import { Client, type ClientConfig } from 'pg'
 import { type DatabaseAddress, parseDatabaseUrl } from './database-url.ts'
 import { ConfigurationError } from './configuration-error.ts'
+import { errorCode } from './error-code.ts'
 import { meaningOf, SESSION_DEFAULTS, setLocalSql, type Settings } from './settings.ts'
 
 /** How a program of this application connects to Postgres. */
@@ -164,7 +165,7 @@ const UNKNOWN_AUTHORITY = [
 /** Adds the missing setting to the message of a TLS error. Returns other errors unchanged. */
 export function explainConnectionError(error: unknown): unknown {
   if (!(error instanceof Error)) return error
-  const code = 'code' in error ? String(error.code) : ''
+  const code = errorCode(error) ?? ''
   const explain = (text: string) =>
     new ConfigurationError(`cannot connect to Postgres: ${error.message}; ${text}`, {
       cause: error,

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import { ConfigurationError } from './configuration-error.ts'
+import { errorCode } from './error-code.ts'
 
 /** The address of a database and the search path of its sessions. */
 export interface DatabaseAddress {
@@ -150,7 +151,7 @@ function readCertificate(parameter: string, file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
+    const code = errorCode(error) ?? 'unreadable'
     throw new ConfigurationError(`${parameter}: cannot read ${file} (${code})`)
   }
 }

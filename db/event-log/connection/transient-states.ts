@@ -1,3 +1,5 @@
+import { errorCode } from './error-code.ts'
+
 /**
  * Kinds of transient Postgres errors, for which another attempt may succeed:
  * - `conflict`: a deadlock or a serialization failure; an immediate retry may succeed
@@ -36,8 +38,8 @@ const CONNECTION_FAILED = /^08[\dA-Z]{3}$/
  * Returns undefined for a permanent error.
  */
 export function transienceOf(error: unknown): Transience | undefined {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (typeof code !== 'string') return undefined
+  const code = errorCode(error)
+  if (code === undefined) return undefined
   return CONNECTION_FAILED.test(code) ? 'away' : STATES[code]
 }
 

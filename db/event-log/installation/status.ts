@@ -3,6 +3,7 @@ import { inTransaction } from '../connection/connection.ts'
 import { scanTables } from './drift.ts'
 import type { Problem } from './problem.ts'
 import { readRules } from './rules.ts'
+import { AFTER_SNAPSHOT, snapshotValues } from '../reading/backlog.ts'
 import type { Snapshot } from '../reading/snapshot.ts'
 import { columnProblems } from './watchable.ts'
 
@@ -55,9 +56,8 @@ export const readBacklog = (
       `select count(*) as events,
               coalesce(extract(epoch from clock_timestamp() - min(at)) * 1000, 0) as oldest_ms
        from invalidation.event
-       where (xid >= $1::xid8 or xid = any ($2::xid8[]))
-         and xid < pg_snapshot_xmax(pg_current_snapshot())`,
-      [String(since.xmax), since.xip.map(String)],
+       where ${AFTER_SNAPSHOT}`,
+      snapshotValues(since),
     )
     return { events: Number(rows[0]?.events), oldestMs: Number(rows[0]?.oldest_ms) }
   })

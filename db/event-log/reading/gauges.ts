@@ -1,4 +1,5 @@
 import { inTransaction } from '../connection/connection.ts'
+import { AFTER_SNAPSHOT, snapshotValues } from './backlog.ts'
 import type { Snapshot } from './snapshot.ts'
 
 /** Sizes of the event log and of the NOTIFY queue. */
@@ -40,11 +41,10 @@ export async function readGauges(options: GaugesOptions): Promise<Gauges> {
                         from invalidation.event order by xid limit 1), 0) as oldest_s,
               (select count(*) from (
                  select from invalidation.event
-                 where (xid >= $1::xid8 or xid = any ($2::xid8[]))
-                   and xid < pg_snapshot_xmax(pg_current_snapshot())
+                 where ${AFTER_SNAPSHOT}
                  limit $3
                ) waiting) as waiting`,
-      [String(since?.xmax ?? 0), since?.xip.map(String) ?? [], since ? COUNT_UP_TO : 0],
+      [...(since ? snapshotValues(since) : ['0', []]), since ? COUNT_UP_TO : 0],
     )
     const row = rows[0] as Row
     return {

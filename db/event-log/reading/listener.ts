@@ -5,6 +5,7 @@ import { clientConfig, explainConnectionError } from '../connection/connection.t
 import { parseDatabaseUrl } from '../connection/database-url.ts'
 import { ConfiguredConnection } from '../connection/configured-connection.ts'
 import { NOTIFY_CHANNEL } from './event.ts'
+import { backOffMs } from '../connection/back-off.ts'
 
 /**
  * Receives wake-ups (NOTIFY). They are only hints: after a lost wake-up the next window still returns
@@ -77,9 +78,9 @@ export function openListener({
         setConnected(false, explainConnectionError(error))
         // Not awaited: closing may hang if the server is unreachable.
         subscriber.close().catch(() => undefined)
-        await sleep(retryDelayMs(attempt), undefined, { signal: stop.signal }).catch(
-          () => undefined,
-        )
+        await sleep(backOffMs(attempt + 1, RETRY_FIRST_MS, RETRY_MAX_MS), undefined, {
+          signal: stop.signal,
+        }).catch(() => undefined)
       }
     }
   }
@@ -139,6 +140,3 @@ export function openListener({
     },
   }
 }
-
-const retryDelayMs = (attempt: number) =>
-  Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2)

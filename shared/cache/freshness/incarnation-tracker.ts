@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
-import { beginIncarnation, findIncarnation } from '../../../db/event-log/index.ts'
+import {
+  backOffMs,
+  beginIncarnation,
+  errorCode,
+  findIncarnation,
+} from '../../../db/event-log/index.ts'
 import { bareUuid } from '../entry-store/cached-value.ts'
 
 /**
@@ -43,7 +48,7 @@ export async function trackIncarnation<DB>(
   onError: (error: unknown) => void = () => {},
 ): Promise<void> {
   let isReported = false
-  let pauseMs = REFRESH_INTERVAL_MS
+  let failures = 0
   let beginAtMs = 0
 
   async function refresh(): Promise<void> {
@@ -60,11 +65,11 @@ export async function trackIncarnation<DB>(
     try {
       await beginIncarnation(db)
       isReported = false
-      pauseMs = REFRESH_INTERVAL_MS
+      failures = 0
       await refresh()
     } catch (error) {
       if (isPermanent(error)) report(error)
-      pauseMs = Math.min(BEGIN_BACKOFF_MAX_MS, 2 * pauseMs)
+      const pauseMs = backOffMs(++failures, 2 * REFRESH_INTERVAL_MS, BEGIN_BACKOFF_MAX_MS)
       beginAtMs = performance.now() + pauseMs
     }
   }
@@ -84,5 +89,4 @@ export async function trackIncarnation<DB>(
 /** A permission, the schema or an object is missing, or the connection is read-only. */
 const PERMANENT_STATES = new Set(['42501', '42P01', '42883', '3F000', '25006'])
 
-const isPermanent = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && PERMANENT_STATES.has(String(error.code))
+const isPermanent = (error: unknown): boolean => PERMANENT_STATES.has(errorCode(error) ?? '')

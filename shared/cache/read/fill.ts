@@ -80,7 +80,7 @@ export function createFill<DB>(deps: FillDeps<DB>): Fill<DB> {
   /** Returns the TTL of an answer, in milliseconds; 0 if it must not be stored. */
   function ttlOf(resource: Resource<DB>, { loaded }: LoadResult): number {
     if (loaded?.cacheable === false) return 0
-    if (loaded === null && !absentBucket.take()) {
+    if (loaded === null && absentBucket.take() > 0) {
       metrics.fills.labels(resource.name, 'rate_limited').inc()
       return 0
     }

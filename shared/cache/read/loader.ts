@@ -1,6 +1,6 @@
 import { bulkhead, BulkheadRejectedError, handleWhen, retry } from 'cockatiel'
 import type { Kysely, Transaction } from 'kysely'
-import { TablesRewritten, transienceOf } from '../../../db/event-log/index.ts'
+import { errorCode, TablesRewritten, transienceOf } from '../../../db/event-log/index.ts'
 import { IncarnationTracker } from '../freshness/incarnation-tracker.ts'
 import { type Loaded, type Params, type Resource, tablesOf } from '../definition/resource.ts'
 import { createSnapshotReader, type SnapshotResult } from './snapshot-read.ts'
@@ -127,11 +127,8 @@ export function createLoader<DB>(
   }
 }
 
-const hasState = (error: unknown, ...states: readonly string[]) =>
-  error instanceof Error && 'code' in error && states.includes(String(error.code))
-
 /** Whether the event log does not exist, or this role may not read it. */
-const isMissingLog = (error: unknown) => hasState(error, '42P01', '42501')
+const isMissingLog = (error: unknown) => ['42P01', '42501'].includes(errorCode(error) ?? '')
 
 /** Postgres ends a deadlock by failing one transaction. A rewrite has ended when it is detected. */
 const isRetryable = (error: unknown) =>

@@ -1,5 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis'
 import { parseRedisUrl, type RedisAddress } from './address.ts'
+import { errorCode, backOffMs } from '../../../db/event-log/index.ts'
 
 export type { Redis } from 'ioredis'
 
@@ -138,18 +139,11 @@ function addressOptions(address: RedisAddress) {
   } satisfies RedisOptions
 }
 
-/**
- * Returns a delay that grows with every failure. It is random, so that processes do not retry
- * together.
- */
-function retryDelayMs(attempt: number): number {
-  const ceilingMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(attempt, 10))
-  return ceilingMs * (0.5 + Math.random() / 2)
-}
+const retryDelayMs = (failures: number) => backOffMs(failures + 1, RETRY_MIN_MS, RETRY_MAX_MS)
 
 /** Adds a remedy to an error if the certificate of Redis cannot be verified. */
 export function explainRedisError(error: Error): Error {
-  const code = 'code' in error ? String(error.code) : ''
+  const code = errorCode(error) ?? ''
   if (!/^(SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(VERIFY|GET_ISSUER))/.test(code)) return error
   const remedy = 'name the file of its certificate authority in NODE_EXTRA_CA_CERTS'
   return new Error(`${error.message}; ${remedy}`, { cause: error })

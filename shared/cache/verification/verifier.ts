@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Kysely } from 'kysely'
-import { findMoment, includes, type Moment, TablesRewritten } from '../../../db/event-log/index.ts'
+import {
+  errorCode,
+  findMoment,
+  includes,
+  type Moment,
+  TablesRewritten,
+} from '../../../db/event-log/index.ts'
 import type { Redis } from '../redis/redis.ts'
 import { isWrongType } from '../redis/replies.ts'
 import {
@@ -206,8 +212,7 @@ interface Fresh {
 }
 
 /** Whether Postgres could not parse a value from a key or a variant. */
-const isDataException = (error: unknown) =>
-  error instanceof Error && 'code' in error && String(error.code).startsWith('22')
+const isDataException = (error: unknown) => errorCode(error)?.startsWith('22') === true
 
 /**
  * Whether a reader would use the value. Its TTL is not checked, because readers have their own

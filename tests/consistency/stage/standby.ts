@@ -1,7 +1,7 @@
+import { errorCode } from '../../../db/event-log/index.ts'
 import { chmod, chown, cp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { errorCode } from '../../../scripts/error-code.ts'
 import { stateDir } from '../../../scripts/paths.ts'
 import { startPostgres } from '../../../scripts/servers/postgres.ts'
 import type { PrivatePostgres } from '../../support/private-postgres.ts'
