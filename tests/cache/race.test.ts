@@ -38,7 +38,7 @@ import { until } from '../support/until.ts'
 import { isUsable } from './engine.ts'
 import { openRace, type Racers, StaleAnswer, type Track } from './race.ts'
 
-const RUNS = process.env.SPMS_LONG ? 5_000 : 60
+const RUNS = process.env.SPMS_LONG ? 5_000 : 30
 const COMMAND_TIMEOUT_MS = 5_000
 const SEED = 20_261_122
 

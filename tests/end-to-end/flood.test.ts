@@ -7,8 +7,8 @@ import { until } from '../support/until.ts'
 
 /** `SPMS_LONG=1` runs the full number of requests. */
 const LONG = process.env.SPMS_LONG === '1'
-const RANDOM_REQUESTS = LONG ? 100_000 : 5_000
-const WARM_REQUESTS = LONG ? 10_000 : 2_000
+const RANDOM_REQUESTS = LONG ? 100_000 : 2_000
+const WARM_REQUESTS = LONG ? 10_000 : 1_000
 const CONNECTIONS = 16
 
 describe('a flood of anonymous requests', function () {

@@ -12,7 +12,7 @@ import { startSystem, SYSTEM_SECRET, type System } from '../support/system.ts'
 
 /** `SPMS_LONG=1` runs the full number of requests. */
 const LONG = process.env.SPMS_LONG === '1'
-const REQUESTS = LONG ? 100_000 : 4_000
+const REQUESTS = LONG ? 100_000 : 2_000
 const AT_ONCE = 8
 const SEED = 20260210
 const BODY_LIMIT = 20_000

@@ -44,7 +44,7 @@ describe('logger', () => {
     logger.error('failed', { error: new AggregateError([cause], 'both', { cause }) })
     const { error } = JSON.parse(lines[0] ?? '')
     expect(error.message).to.equal('both')
-    expect(error.stack).to.include('logger.test.ts')
+    expect(error.stack).to.include('logger.unit.test.ts')
     expect(error.cause).to.include({ message: 'refused', code: '28P01' })
     expect(error.errors[0]).to.include({ message: 'refused', code: '28P01' })
     expect(lines[0]).not.to.include('hunter2')
