@@ -15,19 +15,20 @@ import { createConsistency } from './http/consistency.ts'
 import { createConsistencyTokens } from './http/consistency-token.ts'
 import { createExpensiveReads } from './http/expensive-reads.ts'
 import { createCommonMiddleware, type Middleware } from './http/common-middleware.ts'
+import { createEndpointRouter } from './endpoints/router.ts'
 import { createRequestReader } from './http/request-reader.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import { createSecurityLog } from './http/security-log.ts'
 import type { RequestCounter } from './metrics.ts'
 import { describeRoutes } from './openapi/document.ts'
 import { adminTaskRoutes } from './routes/admin-tasks.ts'
-import { affiliationRoutes } from './routes/affiliations.ts'
-import { agencyRoutes } from './routes/agencies.ts'
-import { businessAreaRoutes } from './routes/business-areas.ts'
+import { affiliationEndpoints } from './routes/affiliations.ts'
+import { agencyEndpoints } from './routes/agencies.ts'
+import { businessAreaEndpoints } from './routes/business-areas.ts'
 import { caretakerReadRoutes } from './routes/caretaker-reads.ts'
 import { caretakerRoutes } from './routes/caretakers.ts'
-import { departmentalServiceRoutes } from './routes/departmental-services.ts'
-import { divisionRoutes } from './routes/divisions.ts'
+import { departmentalServiceEndpoints } from './routes/departmental-services.ts'
+import { divisionEndpoints } from './routes/divisions.ts'
 import { docsRoutes } from './routes/docs.ts'
 import { documentRoutes } from './routes/documents.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -138,9 +139,21 @@ export function createApp(options: AppOptions): Express {
   v1.use(caretakerReadRoutes(deps), documentRoutes(deps), projectSearchRoutes(deps))
   v1.use(userExistsRoutes(deps), userSearchRoutes(deps))
   v1.use(projectPartRoutes(deps), adminTaskRoutes(deps), caretakerRoutes(deps))
-  v1.use(affiliationRoutes(deps), businessAreaRoutes(deps), departmentalServiceRoutes(deps))
-  v1.use(divisionRoutes(deps), locationRoutes(deps))
-  v1.use(userDetailRoutes(deps), profileEntryRoutes(deps), agencyRoutes(deps))
+  v1.use(
+    createEndpointRouter(
+      [
+        ...affiliationEndpoints,
+        ...businessAreaEndpoints,
+        ...departmentalServiceEndpoints,
+        ...divisionEndpoints,
+        ...agencyEndpoints,
+      ],
+      deps,
+      { rejectsOtherMethods: true },
+    ),
+  )
+  v1.use(locationRoutes(deps))
+  v1.use(userDetailRoutes(deps), profileEntryRoutes(deps))
   v1.use(projectReadRoutes(deps), projectMemberRoutes(deps), projectRoutes(deps))
   if (config.docsEnabled) {
     v1.use(docsRoutes({ describe: () => describeRoutes({ '': health, '/api/v1': v1 }) }))

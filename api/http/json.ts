@@ -15,15 +15,9 @@ export function sendJson(res: ServerResponse, status: number, json: Json | Tagge
 /** A request of Express; `baseUrl` is the path at which its router is mounted. */
 type Routed = IncomingMessage & { readonly baseUrl: string }
 
-/**
- * Sends a created resource with 201 and `Location`. `:id` in the path is replaced by the `id` that the
- * JSON must begin with: `sendCreated(req, res, '/agencies/branches/:id', branch)`.
- */
+/** Sends a created resource with 201, and `Location`: its path below the mounted router. */
 export function sendCreated(req: Routed, res: ServerResponse, path: string, json: Tagged): void {
-  const [, id] = /^\{\s*"id"\s*:\s*(\d+)/.exec(json.body) ?? []
-  if (id === undefined && path.includes(':id'))
-    throw new Error('the JSON of a created resource must begin with its id')
-  res.setHeader('Location', `${req.baseUrl}${path.replace(':id', id ?? '')}`)
+  res.setHeader('Location', `${req.baseUrl}${path}`)
   sendJson(res, 201, json)
 }
 

@@ -1,4 +1,3 @@
-import { Router } from 'express'
 import { z } from 'zod'
 import {
   findBusinessArea,
@@ -8,102 +7,19 @@ import {
 import {
   deleteBusinessArea,
   insertBusinessArea,
-  lockBusinessArea,
   toggleBusinessArea,
   updateBusinessArea,
 } from '../../db/writes/business-area.ts'
-import { requireSuperuser } from '../../db/writes/superuser.ts'
-import { transact } from '../../db/writes/transact.ts'
 import { businessAreas } from '../../shared/resources/index.ts'
 import { businessArea, businessAreaDetail } from '../../shared/shapes/business-area.ts'
-import type { AppDeps } from '../deps.ts'
-import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
-import { methodNotAllowed } from '../http/problem.ts'
-import { requireMatch, tagged } from '../http/tagged.ts'
-import { operation } from '../openapi/operation.ts'
-import { parse, parseId } from '../parse.ts'
+import { superuserOf, user } from '../endpoints/access.ts'
+import type { Endpoint } from '../endpoints/endpoint.ts'
+import { getCached } from '../endpoints/get-cached.ts'
+import { get } from '../endpoints/get.ts'
+import { idOf } from '../endpoints/path-parameters.ts'
+import { post } from '../endpoints/write.ts'
 import { reference, slug, text } from './field.ts'
-import { found } from './found.ts'
-import { queryAs } from './query-as.ts'
-import { written } from './written.ts'
-
-/** Business areas of users and projects. Superusers manage them. */
-export function businessAreaRoutes(deps: AppDeps): Router {
-  const router = Router({ strict: true, caseSensitive: true })
-  const { db } = deps
-
-  router
-    .route('/agencies/business_areas')
-    .get(listsAreas, async (req, res) => {
-      const answer = await deps.readAs(req, () => deps.reader.read(req, businessAreas, {}, 'all'))
-      deps.sendAnswer(req, res, answer, 'user')
-    })
-    .post(addsArea, async (req, res) => {
-      const { userId } = await deps.requireUser(req)
-      const area = await transact(db, async (trx) => {
-        await requireSuperuser(trx, userId)
-        const id = await insertBusinessArea(trx, parse(newArea, req.body))
-        return tagged(written(await findTinyBusinessArea(trx, id)), await findBusinessArea(trx, id))
-      })
-      sendCreated(req, res, '/agencies/business_areas/:id', area)
-    })
-    .all(methodNotAllowed('GET', 'POST'))
-
-  router
-    .route('/agencies/business_areas/mine')
-    .get(listsLedAreas, async (req, res) => {
-      const led = await queryAs(deps, req, (trx, { userId }) => findLedBusinessAreas(trx, userId))
-      sendPrivate(res, led)
-    })
-    .all(methodNotAllowed('GET'))
-
-  router
-    .route('/agencies/business_areas/:id')
-    .get(showsArea, async (req, res) => {
-      const id = parseId(req.params.id, 'Business area')
-      const area = await queryAs(deps, req, (trx) => findBusinessArea(trx, id))
-      sendResource(req, res, found(area, 'Business area', id))
-    })
-    .put(changesArea, async (req, res) => {
-      const id = parseId(req.params.id, 'Business area')
-      const { userId } = await deps.requireUser(req)
-      const area = await transact(db, async (trx) => {
-        await lockBusinessArea(trx, id, userId)
-        await requireMatch(req, () => findBusinessArea(trx, id))
-        await updateBusinessArea(trx, id, parse(areaPatch, req.body))
-        return tagged(written(await findTinyBusinessArea(trx, id)), await findBusinessArea(trx, id))
-      })
-      sendJson(res, 200, area)
-    })
-    .delete(deletesArea, async (req, res) => {
-      const id = parseId(req.params.id, 'Business area')
-      const { userId } = await deps.requireUser(req)
-      await transact(db, async (trx) => {
-        await lockBusinessArea(trx, id, userId)
-        await requireMatch(req, () => findBusinessArea(trx, id))
-        await deleteBusinessArea(trx, id)
-      })
-      sendNoContent(res)
-    })
-    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
-
-  router
-    .route('/agencies/business_areas/setactive/:id')
-    .post(togglesArea, async (req, res) => {
-      const id = parseId(req.params.id, 'Business area')
-      const { userId } = await deps.requireUser(req)
-      const area = await transact(db, async (trx) => {
-        await lockBusinessArea(trx, id, userId)
-        await requireMatch(req, () => findBusinessArea(trx, id))
-        await toggleBusinessArea(trx, id, parse(activity, req.body).is_active)
-        return tagged(written(await findBusinessArea(trx, id)))
-      })
-      sendJson(res, 200, area)
-    })
-    .all(methodNotAllowed('POST'))
-
-  return router
-}
+import { superuserRows } from './superuser-rows.ts'
 
 type Id = string | undefined
 
@@ -148,49 +64,47 @@ const areaPatch = areaFields
 /** Without a value the flag is toggled. */
 const activity = z.object({ is_active: z.boolean().optional() })
 
-const listsAreas = operation({
-  summary: 'List all business areas by name',
-  who: 'users',
-  answers: { 200: z.array(businessArea) },
-})
-
-const addsArea = operation({
-  summary: 'Add a business area',
-  who: 'superusers',
-  body: newArea,
-  answers: { 201: businessArea },
-})
-
-const listsLedAreas = operation({
-  summary: 'List the business areas that the user leads',
-  who: 'users',
-  answers: { 200: z.array(businessArea) },
-})
-
-const showsArea = operation({
-  summary: 'Get a business area',
-  who: 'users',
-  answers: { 200: businessAreaDetail },
-})
-
-const changesArea = operation({
-  summary: 'Change a business area',
-  who: 'superusers',
-  body: areaPatch,
-  answers: { 200: businessArea },
-})
-
-const deletesArea = operation({
-  summary: 'Delete a business area',
-  who: 'superusers',
-  answers: { 204: null },
-})
-
-const togglesArea = operation({
-  summary: 'Activate or deactivate a business area',
-  who: 'superusers',
-  body: activity,
-  isBodyOptional: true,
-  isConditional: true,
-  answers: { 200: businessAreaDetail },
-})
+/** Business areas of users and projects. */
+export const businessAreaEndpoints: readonly Endpoint[] = [
+  getCached('/agencies/business_areas', {
+    summary: 'List all business areas by name',
+    access: user,
+    answers: { 200: z.array(businessArea) },
+    resource: businessAreas,
+    variant: () => 'all',
+  }),
+  ...superuserRows('/agencies/business_areas', {
+    table: 'agencies_businessarea',
+    entity: 'Business area',
+    summaries: {
+      post: 'Add a business area',
+      get: 'Get a business area',
+      put: 'Change a business area',
+      delete: 'Delete a business area',
+    },
+    shape: businessAreaDetail,
+    find: findBusinessArea,
+    changed: { shape: businessArea, find: findTinyBusinessArea },
+    added: newArea,
+    patch: areaPatch,
+    insert: insertBusinessArea,
+    update: updateBusinessArea,
+    remove: deleteBusinessArea,
+  }),
+  get('/agencies/business_areas/mine', {
+    summary: 'List the business areas that the user leads',
+    access: user,
+    answers: { 200: z.array(businessArea) },
+    read: (trx, _, { user }) => findLedBusinessAreas(trx, user.userId),
+  }),
+  post('/agencies/business_areas/setactive/:id', {
+    summary: 'Activate or deactivate a business area',
+    access: superuserOf('agencies_businessarea', 'Business area'),
+    params: { id: idOf('Business area') },
+    body: activity,
+    isBodyOptional: true,
+    answers: { 200: businessAreaDetail },
+    shown: (trx, { id }) => findBusinessArea(trx, id),
+    write: (trx, { id }, { body }) => toggleBusinessArea(trx, id, body.is_active),
+  }),
+]

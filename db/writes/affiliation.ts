@@ -1,35 +1,19 @@
 import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
+import { insertRow } from './insert-row.ts'
 import { changedAt } from './patch.ts'
 import { rejectReference } from './reference.ts'
 import { WriteError } from './write-error.ts'
-import { lockForSuperuser } from './superuser.ts'
 import { sqlStateOf } from './transact.ts'
 import { rejectDuplicate } from './unique.ts'
-
-/**
- * Locks an affiliation for a change by a superuser.
- * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
- */
-export const lockAffiliation = (
-  trx: Transaction<Database>,
-  id: string,
-  userId: string,
-): Promise<void> =>
-  lockForSuperuser(trx, { table: 'agencies_affiliation', entity: 'Affiliation', id }, userId)
+import { updateRow } from './update-row.ts'
 
 /**
  * Inserts an affiliation and returns its id.
  * @throws WriteError `conflict` if the name is taken.
  */
 export async function insertAffiliation(trx: Transaction<Database>, name: string): Promise<string> {
-  const { id } = await trx
-    .insertInto('agencies_affiliation')
-    .values({ name, created_at: changedAt, updated_at: changedAt })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-    .catch(rejectDuplicate('name'))
-  return id
+  return insertRow(trx, 'agencies_affiliation', { name }).catch(rejectDuplicate('name'))
 }
 
 /**
@@ -43,12 +27,7 @@ export async function renameAffiliation(
 ): Promise<void> {
   const before = await findName(trx, id)
   if (before === name) return
-  await trx
-    .updateTable('agencies_affiliation')
-    .set({ name, updated_at: changedAt })
-    .where('id', '=', id)
-    .execute()
-    .catch(rejectDuplicate('name'))
+  await updateRow(trx, 'agencies_affiliation', id, { name }).catch(rejectDuplicate('name'))
   await replaceInProjects(trx, [before], name)
 }
 

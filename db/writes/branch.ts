@@ -1,26 +1,16 @@
 import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
-import { changedAt, differsFrom, type Patch } from './patch.ts'
+import { insertRow } from './insert-row.ts'
+import type { Patch } from './patch.ts'
 import { requireReference } from './reference.ts'
-import { lockForSuperuser } from './superuser.ts'
 import { rejectDuplicate } from './unique.ts'
+import { updateRow } from './update-row.ts'
 
 /** The columns of a branch that may be changed. */
 export type BranchPatch = Patch<'agencies_branch', 'name' | 'agency_id' | 'manager_id'>
 
 /** A branch to be inserted. */
 export type NewBranch = BranchPatch & { readonly name: string }
-
-/**
- * Locks a branch for a change by a superuser.
- * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
- */
-export const lockBranch = (
-  trx: Transaction<Database>,
-  branchId: string,
-  userId: string,
-): Promise<void> =>
-  lockForSuperuser(trx, { table: 'agencies_branch', entity: 'Branch', id: branchId }, userId)
 
 /**
  * Inserts a branch and returns its id.
@@ -32,13 +22,8 @@ export async function insertBranch(
   { name, agency_id = null, manager_id = null }: NewBranch,
 ): Promise<string> {
   await requireReferences(trx, { agency_id, manager_id })
-  const { id } = await trx
-    .insertInto('agencies_branch')
-    .values({ name, agency_id, manager_id, created_at: changedAt, updated_at: changedAt })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-    .catch(rejectTakenName)
-  return id
+  const row = { name, agency_id, manager_id }
+  return insertRow(trx, 'agencies_branch', row).catch(rejectTakenName)
 }
 
 /**
@@ -52,13 +37,7 @@ export async function updateBranch(
   patch: BranchPatch,
 ): Promise<void> {
   await requireReferences(trx, patch)
-  await trx
-    .updateTable('agencies_branch')
-    .set({ ...patch, updated_at: changedAt })
-    .where('id', '=', branchId)
-    .where(differsFrom(patch))
-    .execute()
-    .catch(rejectTakenName)
+  await updateRow(trx, 'agencies_branch', branchId, patch).catch(rejectTakenName)
 }
 
 /** Deletes a branch and its addresses; its users keep their work record, without a branch. */

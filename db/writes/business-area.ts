@@ -1,9 +1,10 @@
 import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
-import { changedAt, differsFrom, type Patch } from './patch.ts'
+import { insertRow } from './insert-row.ts'
+import { changedAt, type Patch } from './patch.ts'
 import { requireReference } from './reference.ts'
-import { lockForSuperuser } from './superuser.ts'
 import { rejectDuplicate } from './unique.ts'
+import { updateRow } from './update-row.ts'
 
 /** The columns of a business area that may be changed. */
 export type BusinessAreaPatch = Patch<
@@ -26,17 +27,6 @@ export type NewBusinessArea = BusinessAreaPatch & {
 }
 
 /**
- * Locks a business area for a change by a superuser.
- * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
- */
-export const lockBusinessArea = (
-  trx: Transaction<Database>,
-  id: string,
-  userId: string,
-): Promise<void> =>
-  lockForSuperuser(trx, { table: 'agencies_businessarea', entity: 'Business area', id }, userId)
-
-/**
  * Inserts a business area and returns its id.
  * @throws WriteError `invalid` if a referenced row does not exist, `conflict` if the agency has a
  * business area of that name.
@@ -56,31 +46,24 @@ export async function insertBusinessArea(
     introduction = null,
     ...rest
   } = area
-  const { id } = await trx
-    .insertInto('agencies_businessarea')
-    .values({
-      ...rest,
-      slug,
-      division_id,
-      leader_id,
-      finance_admin_id,
-      data_custodian_id,
-      focus,
-      introduction,
-      published: false,
-      is_active: true,
-      caretaker_id: null,
-      cost_center: null,
-      old_leader_id: null,
-      old_finance_admin_id: null,
-      old_data_custodian_id: null,
-      created_at: changedAt,
-      updated_at: changedAt,
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-    .catch(rejectTakenName)
-  return id
+  const row = {
+    ...rest,
+    slug,
+    division_id,
+    leader_id,
+    finance_admin_id,
+    data_custodian_id,
+    focus,
+    introduction,
+    published: false,
+    is_active: true,
+    caretaker_id: null,
+    cost_center: null,
+    old_leader_id: null,
+    old_finance_admin_id: null,
+    old_data_custodian_id: null,
+  }
+  return insertRow(trx, 'agencies_businessarea', row).catch(rejectTakenName)
 }
 
 /**
@@ -94,13 +77,7 @@ export async function updateBusinessArea(
   patch: BusinessAreaPatch,
 ): Promise<void> {
   await requireReferences(trx, patch)
-  await trx
-    .updateTable('agencies_businessarea')
-    .set({ ...patch, updated_at: changedAt })
-    .where('id', '=', id)
-    .where(differsFrom(patch))
-    .execute()
-    .catch(rejectTakenName)
+  await updateRow(trx, 'agencies_businessarea', id, patch).catch(rejectTakenName)
 }
 
 /** Sets whether a business area is active; without `isActive` it toggles that. */

@@ -1,29 +1,15 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
-import { changedAt, differsFrom, type Patch } from './patch.ts'
+import { insertRow } from './insert-row.ts'
+import type { Patch } from './patch.ts'
 import { requireReference } from './reference.ts'
-import { lockForSuperuser } from './superuser.ts'
+import { updateRow } from './update-row.ts'
 
 /** The columns of a departmental service that may be changed. */
 export type DepartmentalServicePatch = Patch<'agencies_departmentalservice', 'name' | 'director_id'>
 
 /** A departmental service to be inserted. */
 export type NewDepartmentalService = DepartmentalServicePatch & { readonly name: string }
-
-/**
- * Locks a departmental service for a change by a superuser.
- * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
- */
-export const lockDepartmentalService = (
-  trx: Transaction<Database>,
-  id: string,
-  userId: string,
-): Promise<void> =>
-  lockForSuperuser(
-    trx,
-    { table: 'agencies_departmentalservice', entity: 'Departmental service', id },
-    userId,
-  )
 
 /**
  * Inserts a departmental service and returns its id.
@@ -34,12 +20,7 @@ export async function insertDepartmentalService(
   { name, director_id = null }: NewDepartmentalService,
 ): Promise<string> {
   await requireReference(trx, 'users_user', 'director', director_id)
-  const { id } = await trx
-    .insertInto('agencies_departmentalservice')
-    .values({ name, director_id, created_at: changedAt, updated_at: changedAt })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  return id
+  return insertRow(trx, 'agencies_departmentalservice', { name, director_id })
 }
 
 /**
@@ -52,12 +33,7 @@ export async function updateDepartmentalService(
   patch: DepartmentalServicePatch,
 ): Promise<void> {
   await requireReference(trx, 'users_user', 'director', patch.director_id)
-  await trx
-    .updateTable('agencies_departmentalservice')
-    .set({ ...patch, updated_at: changedAt })
-    .where('id', '=', id)
-    .where(differsFrom(patch))
-    .execute()
+  await updateRow(trx, 'agencies_departmentalservice', id, patch)
 }
 
 /** Deletes a departmental service; its projects stay, without a service. */

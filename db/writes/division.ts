@@ -1,8 +1,9 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../schema.ts'
-import { changedAt, differsFrom, type Patch } from './patch.ts'
+import { insertRow } from './insert-row.ts'
+import type { Patch } from './patch.ts'
 import { requireReference } from './reference.ts'
-import { lockForSuperuser } from './superuser.ts'
+import { updateRow } from './update-row.ts'
 
 /** The columns of a division that may be changed. */
 export type DivisionPatch = Patch<
@@ -14,17 +15,6 @@ export type DivisionPatch = Patch<
 export type NewDivision = DivisionPatch & { readonly name: string; readonly slug: string }
 
 /**
- * Locks a division for a change by a superuser.
- * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
- */
-export const lockDivision = (
-  trx: Transaction<Database>,
-  id: string,
-  userId: string,
-): Promise<void> =>
-  lockForSuperuser(trx, { table: 'agencies_division', entity: 'Division', id }, userId)
-
-/**
  * Inserts a division and returns its id.
  * @throws WriteError `invalid` if the director or approver does not exist.
  */
@@ -34,12 +24,7 @@ export async function insertDivision(
 ): Promise<string> {
   await requireReferences(trx, division)
   const { director_id = null, approver_id = null, ...rest } = division
-  const { id } = await trx
-    .insertInto('agencies_division')
-    .values({ ...rest, director_id, approver_id, created_at: changedAt, updated_at: changedAt })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  return id
+  return insertRow(trx, 'agencies_division', { ...rest, director_id, approver_id })
 }
 
 /**
@@ -52,12 +37,7 @@ export async function updateDivision(
   patch: DivisionPatch,
 ): Promise<void> {
   await requireReferences(trx, patch)
-  await trx
-    .updateTable('agencies_division')
-    .set({ ...patch, updated_at: changedAt })
-    .where('id', '=', id)
-    .where(differsFrom(patch))
-    .execute()
+  await updateRow(trx, 'agencies_division', id, patch)
 }
 
 /**

@@ -9,6 +9,16 @@ export type Patch<
   readonly [C in Column]?: Updateable<Database[Table]>[C] | undefined
 }
 
+/** The tables that store when a row was created and changed. */
+export type StampedTable = {
+  [Table in keyof Database]: Database[Table] extends {
+    readonly created_at: unknown
+    readonly updated_at: unknown
+  }
+    ? Table
+    : never
+}[keyof Database]
+
 /** The time of a change. Not `now()`, since the transaction may have waited for a lock. */
 export const changedAt = sql<Date>`statement_timestamp()`
 

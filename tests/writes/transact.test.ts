@@ -1,12 +1,14 @@
 import { expect } from 'chai'
 import { sql } from 'kysely'
-import { lockBranch } from '../../db/writes/branch.ts'
 import { lockMember } from '../../db/writes/member.ts'
 import { lockProject, updateProject } from '../../db/writes/project.ts'
+import { lockForSuperuser } from '../../db/writes/superuser.ts'
 import { WriteError } from '../../db/writes/write-error.ts'
 import { lockStaffProfile, updateStaffProfile } from '../../db/writes/staff-profile.ts'
 import { transact } from '../../db/writes/transact.ts'
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
+
+const BRANCH = { table: 'agencies_branch', entity: 'Branch', id: '21' } as const
 
 describe('transact', () => {
   let api: TestApi
@@ -21,7 +23,7 @@ describe('transact', () => {
     const locks: readonly (readonly [string, (userId: string) => Promise<unknown>])[] = [
       ['forbidden', (userId) => transact(api.db, (trx) => lockStaffProfile(trx, '41', userId))],
       ['forbidden', (userId) => transact(api.db, (trx) => lockProject(trx, '51', userId))],
-      ['forbidden', (userId) => transact(api.db, (trx) => lockBranch(trx, '21', userId))],
+      ['forbidden', (userId) => transact(api.db, (trx) => lockForSuperuser(trx, BRANCH, userId))],
       [
         'not_found',
         (userId) =>

@@ -1,0 +1,82 @@
+import type { Transaction } from 'kysely'
+import type { Database } from '../../db/schema.ts'
+import { type Actor } from '../../db/writes/actor.ts'
+import { type KeptRow, lockForSuperuser, requireSuperuser } from '../../db/writes/superuser.ts'
+import type { User } from '../http/authenticate.ts'
+
+/** Relations of a user to what a request names. A test sends requests for each of them. */
+export type Role =
+  'user' | 'member' | 'leader' | 'owner' | 'requester' | 'covered' | 'caretaker' | 'superuser'
+
+interface Documented {
+  /** The allowed users, as the OpenAPI document describes them. */
+  readonly description: string
+  /** The roles that some request of the endpoint allows. */
+  readonly roles: readonly Role[]
+}
+
+/** Access without a log-in. */
+export const anyone = { kind: 'anyone' } as const
+/** Access for every logged-in user. */
+export const user = { kind: 'user' } as const
+
+export type Anyone = typeof anyone
+export type LoggedIn = typeof user
+
+/** What a write decides about access with. */
+export interface WriteRequest<Params> {
+  readonly params: Params
+  readonly userId: string
+  /** The body, not validated yet. */
+  readonly sent: unknown
+}
+
+/** A rule that the transaction of a write enforces. */
+export interface WriteRule<Params, Granted> extends Documented {
+  readonly kind: 'write rule'
+  /**
+   * Decides about access before the body is validated. It may also lock the rows that the path names; it
+   * then decides again after the lock. Returns what the write needs to know about the user and the rows.
+   * @throws WriteError `unauthenticated`, `forbidden` or `not_found`.
+   */
+  readonly enforce: (trx: Transaction<Database>, request: WriteRequest<Params>) => Promise<Granted>
+}
+
+/** A rule that a read enforces before its query. */
+export interface ReadRule<Params> extends Documented {
+  readonly kind: 'read rule'
+  /** @throws PublicError `not_found`: a read does not reveal what the user may not see. */
+  readonly enforce: (user: User, params: Params) => void
+}
+
+/** The access to an endpoint. */
+export type Access =
+  Anyone | LoggedIn | (Documented & { readonly kind: 'write rule' | 'read rule' })
+
+/** Creates a rule of a write. */
+export const writeRule = <Params, Granted>(
+  rule: Omit<WriteRule<Params, Granted>, 'kind'>,
+): WriteRule<Params, Granted> => ({ kind: 'write rule', ...rule })
+
+/** Creates a rule of a read. */
+export const readRule = <Params>(rule: Omit<ReadRule<Params>, 'kind'>): ReadRule<Params> => ({
+  kind: 'read rule',
+  ...rule,
+})
+
+const SUPERUSERS: Documented = { description: 'superusers', roles: ['superuser'] }
+
+/** Access for superusers. */
+export const superuser = writeRule({
+  ...SUPERUSERS,
+  enforce: (trx, { userId }: WriteRequest<unknown>): Promise<Actor> =>
+    requireSuperuser(trx, userId),
+})
+
+/** Access for superusers, and a lock of the row whose id is in the path. */
+export const superuserOf = (table: KeptRow['table'], entity: string) =>
+  writeRule({
+    ...SUPERUSERS,
+    enforce: (trx, { params, userId }: WriteRequest<{ readonly id: string }>) =>
+      lockForSuperuser(trx, { table, entity, id: params.id }, userId),
+  })

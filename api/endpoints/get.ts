@@ -1,0 +1,141 @@
+import type { Request, Response } from 'express'
+import type { z } from 'zod'
+import { PublicError } from '../../shared/errors.ts'
+import type { AppDeps } from '../deps.ts'
+import type { User } from '../http/authenticate.ts'
+import { type Json, sendNothing, sendPrivate, sendResource } from '../http/json.ts'
+import { sendPieces } from '../http/pieces.ts'
+import { parse } from '../parse.ts'
+import type { LoggedIn, ReadRule } from './access.ts'
+import {
+  type Absent,
+  createAbsentDetail,
+  createBegin,
+  type Described,
+  type Endpoint,
+  type QuerySchema,
+  type Trx,
+} from './endpoint.ts'
+import type { ParamsOf } from './path-parameters.ts'
+
+/**
+ * A read that counts towards the limit of the user and waits for a slot. A `list` counts as a search; an
+ * `export` returns all rows.
+ */
+type Cost = 'search' | 'list' | 'export'
+
+/** Runs a query of an expensive read in its own transaction. */
+export type RunQuery = <T>(work: (trx: Trx) => Promise<T>) => Promise<T>
+
+type Read<Path extends string, Query extends QuerySchema, Found> = Described<Path> & {
+  readonly access: LoggedIn | ReadRule<ParamsOf<Path>>
+  readonly query?: Query
+  readonly cost?: Cost
+  /** Runs in a read-only transaction. Null is answered with 404. */
+  readonly read: (
+    trx: Trx,
+    params: ParamsOf<Path>,
+    context: { readonly query: z.output<Query>; readonly user: User },
+  ) => Promise<Found | null>
+  readonly absent?: Absent<ParamsOf<Path>>
+}
+
+/**
+ * Declares a GET that always reads from Postgres:
+ *
+ * ```ts
+ * get('/agencies/branches/:id', {
+ *   summary: 'Get a branch',
+ *   access: user,
+ *   params: { id: idOf('Branch') },
+ *   answers: { 200: branchDetail },
+ *   etag: true,
+ *   read: (trx, { id }) => findBranch(trx, id),
+ * })
+ * ```
+ */
+export function get<const Path extends string, Query extends QuerySchema = QuerySchema>(
+  path: Path,
+  options: Read<Path, Query, Json> & {
+    /** Whether the answer has an entity tag, because writes compare it with `If-Match`. */
+    readonly etag?: true
+  },
+): Endpoint {
+  const detail = options.cost === 'search' ? 'search' : undefined
+  return readOf('get', path, options, () => (req, res, found) => {
+    // Only the case of `isEmpty` has no text.
+    if (found === '') return sendNothing(res)
+    if (options.etag && typeof found === 'string') return sendResource(req, res, found)
+    sendPrivate(res, found, detail)
+  })
+}
+
+/**
+ * Declares a GET, and a POST with the same parameters in its body. Clients use the POST to keep personal
+ * data out of access logs.
+ */
+export function getOrPost<const Path extends string, Query extends QuerySchema>(
+  path: Path,
+  options: Read<Path, Query, Json>,
+): readonly Endpoint[] {
+  const send = () => (_req: Request, res: Response, found: Json) => sendPrivate(res, found)
+  return [readOf('get', path, options, send), readOf('post', path, options, send)]
+}
+
+/** Declares a GET whose result is too large to buffer, and is sent in pieces of JSON text. */
+export function getPieces<
+  const Path extends string,
+  Found extends object,
+  Query extends QuerySchema = QuerySchema,
+>(
+  path: Path,
+  options: Read<Path, Query, Found> & {
+    /** Yields the pieces of the JSON. Each of its queries waits for a slot. */
+    readonly pieces: (found: Found, run: RunQuery) => AsyncIterable<string>
+  },
+): Endpoint {
+  return readOf('get', path, options, ({ expensive, reader }) => {
+    const run: RunQuery = (work) => expensive.run(() => reader.query(work))
+    return (req, res, found) => sendPieces(req, res, options.pieces(found, run))
+  })
+}
+
+type Send<Found> = (req: Request, res: Response, found: Found) => Promise<void> | void
+
+/** A read whose parameters are in the query of a GET or in the body of a POST. */
+function readOf<Path extends string, Query extends QuerySchema, Found>(
+  method: 'get' | 'post',
+  path: Path,
+  options: Read<Path, Query, Found>,
+  createSend: (deps: AppDeps) => Send<Found>,
+): Endpoint {
+  const { access, query: schema, cost, read, params = {} } = options
+  const begin = createBegin<Path>(options)
+  const absent = createAbsentDetail(options.absent, params)
+  const sent = method === 'get' ? 'query' : 'body'
+  return {
+    ...options,
+    method,
+    path,
+    params,
+    query: undefined,
+    [sent]: schema,
+    isConditional: false,
+    createHandler(deps) {
+      const { requireUser, expensive, reader } = deps
+      const send = createSend(deps)
+      return async (req, res) => {
+        const parsed = begin(req)
+        const user = await requireUser(req)
+        if (access.kind === 'read rule') access.enforce(user, parsed)
+        const query = schema && parse(schema, req[sent])
+        const find = () =>
+          reader.query((trx) => read(trx, parsed, { query: query as z.output<Query>, user }))
+        if (cost !== undefined) expensive.count(user.userId, cost === 'list' ? 'search' : cost)
+        const found = await (cost === undefined ? find() : expensive.run(find))
+        if (found === null) throw new PublicError('not_found', absent(parsed))
+        await send(req, res, found)
+      }
+    },
+  }
+}

@@ -1,0 +1,211 @@
+import type { Request } from 'express'
+import type { z } from 'zod'
+import { transact } from '../../db/writes/transact.ts'
+import { type Json, sendCreated, sendJson, sendNoContent } from '../http/json.ts'
+import { requireMatch, type Tagged, tagged } from '../http/tagged.ts'
+import { parse } from '../parse.ts'
+import type { LoggedIn, WriteRule } from './access.ts'
+import { createBegin, type Described, type Endpoint, type Method, type Trx } from './endpoint.ts'
+import type { ParamsOf } from './path-parameters.ts'
+
+/** What a write knows about its request besides the parameters of the path. */
+interface WriteContext<Body extends z.ZodType, Granted, Prepared, Locked> {
+  readonly req: Request
+  readonly userId: string
+  readonly body: z.output<Body>
+  /** What the rule of access returned. */
+  readonly granted: Granted
+  readonly prepared: Prepared
+  readonly locked: Locked
+}
+
+/** Reads a resource in the transaction of a write, as its GET shows it to a user with access. */
+type Show<Key, Granted> = (
+  trx: Trx,
+  key: Key,
+  context: { readonly userId: string; readonly granted: Granted },
+) => Promise<string | null>
+
+interface Write<Path extends string, Body extends z.ZodType, Granted, Prepared, Locked> {
+  readonly access: LoggedIn | WriteRule<ParamsOf<Path>, Granted>
+  readonly body?: Body
+  readonly isBodyOptional?: true
+  /** Runs before the transaction: slow work, during which no row should be locked. */
+  readonly prepare?: (req: Request, params: ParamsOf<Path>, userId: string) => Promise<Prepared>
+  /**
+   * Locks rows that the body names. The body is then validated before the lock, and the rule of access
+   * decides again after it, because rights may change during the wait.
+   */
+  readonly lock?:
+    | ((
+        trx: Trx,
+        params: ParamsOf<Path>,
+        context: Pick<WriteContext<Body, Granted, Prepared, Locked>, 'body' | 'granted'>,
+      ) => Promise<Locked>)
+    | undefined
+}
+
+type Run<Path extends string, Body extends z.ZodType, Granted, Prepared, Locked, Result> = (
+  trx: Trx,
+  params: ParamsOf<Path>,
+  context: WriteContext<Body, Granted, Prepared, Locked>,
+) => Promise<Result>
+
+/** The answer to a creation: the path of the resource, and its JSON. */
+export class Created {
+  readonly path: string
+  readonly json: Tagged
+
+  constructor(path: string, json: Tagged) {
+    this.path = path
+    this.json = json
+  }
+}
+
+type Result = Json | Tagged | Created | void
+
+/**
+ * Declares a PUT, which runs as one transaction:
+ *
+ * ```ts
+ * put('/agencies/branches/:id', {
+ *   summary: 'Change a branch',
+ *   access: superuserOf('agencies_branch', 'Branch'),
+ *   params: { id: idOf('Branch') },
+ *   body: branchPatch,
+ *   answers: { 200: branch },
+ *   shown: (trx, { id }) => findBranch(trx, id),
+ *   write: (trx, { id }, { body }) => updateBranch(trx, id, body),
+ * })
+ * ```
+ *
+ * In this order the rule of access decides and locks, `If-Match` is compared with what `shown` reads, the
+ * body is validated, and `write` runs. If `write` returns nothing, the answer is what `answer` reads, by
+ * default what `shown` reads, or 204 if that is the declared answer.
+ */
+export const put = writeWith('put')
+
+/** Declares a POST that changes or does something, like `put`. */
+export const post = writeWith('post')
+
+/** Declares a DELETE, like `put`. */
+export const del = writeWith('delete')
+
+function writeWith(method: Exclude<Method, 'get'>) {
+  return <
+    const Path extends string,
+    Body extends z.ZodType = z.ZodType,
+    Granted = undefined,
+    Prepared = undefined,
+    Locked = undefined,
+  >(
+    path: Path,
+    options: Described<Path> &
+      Write<Path, Body, Granted, Prepared, Locked> & {
+        /** Reads the body of a GET of the resource. With it the write checks `If-Match`. */
+        readonly shown?: Show<ParamsOf<Path>, Granted>
+        /** Reads the body of the answer. */
+        readonly answer?: Show<ParamsOf<Path>, Granted> | undefined
+        readonly write: Run<Path, Body, Granted, Prepared, Locked, Result>
+      },
+  ): Endpoint => {
+    const { shown, answer = shown, write } = options
+    const hasNoContent = options.answers[204] !== undefined
+
+    return writeOf(method, path, options, shown, async (trx, params, context) => {
+      const result = await write(trx, params, context)
+      if (result !== undefined || hasNoContent) return result
+      if (!answer) throw new Error(`${method} ${path} has no answer`)
+      const body = written(await answer(trx, params, context))
+      return tagged(body, shown && shown !== answer ? await shown(trx, params, context) : body)
+    })
+  }
+}
+
+/**
+ * Declares a POST that creates a resource, like `put`. `insert` returns its id; a GET of `location` shows
+ * it.
+ */
+export function create<
+  const Path extends string,
+  Body extends z.ZodType,
+  Granted = undefined,
+  Locked = undefined,
+>(
+  path: Path,
+  options: Described<Path> &
+    Write<Path, Body, Granted, undefined, Locked> & {
+      readonly location: `${string}/:id`
+      readonly insert: Run<Path, Body, Granted, undefined, Locked, string>
+      /** Reads the body of a GET of the created resource. */
+      readonly shown: Show<string, Granted>
+      /** Reads the body of the answer if it is another one. */
+      readonly answer?: Show<string, Granted> | undefined
+    },
+): Endpoint {
+  const { location, insert, shown, answer = shown } = options
+  return writeOf('post', path, options, undefined, async (trx, params, context) => {
+    const id = await insert(trx, params, context)
+    const body = written(await answer(trx, id, context))
+    const json = tagged(body, shown === answer ? body : await shown(trx, id, context))
+    return new Created(location.replace(':id', id), json)
+  })
+}
+
+function writeOf<Path extends string, Body extends z.ZodType, Granted, Prepared, Locked>(
+  method: Exclude<Method, 'get'>,
+  path: Path,
+  options: Described<Path> & Write<Path, Body, Granted, Prepared, Locked>,
+  shown: Show<ParamsOf<Path>, Granted> | undefined,
+  run: Run<Path, Body, Granted, Prepared, Locked, Result>,
+): Endpoint {
+  const { access, body: schema, prepare, lock, params = {} } = options
+  const begin = createBegin<Path>(options)
+  return {
+    ...options,
+    method,
+    path,
+    params,
+    isConditional: shown !== undefined,
+    createHandler:
+      ({ db, requireUser }) =>
+      async (req, res) => {
+        const parsed = begin(req)
+        const { userId } = await requireUser(req)
+        const prepared = (await prepare?.(req, parsed, userId)) as Prepared
+
+        const result = await transact(db, async (trx) => {
+          const decide = async () =>
+            (access.kind === 'user'
+              ? undefined
+              : await access.enforce(trx, { params: parsed, userId, sent: req.body })) as Granted
+          const validate = () => (schema && parse(schema, req.body)) as z.output<Body>
+          const match = async (granted: Granted) => {
+            if (shown) await requireMatch(req, () => shown(trx, parsed, { userId, granted }))
+          }
+
+          const first = await decide()
+          if (lock === undefined) {
+            await match(first)
+            const common = { req, userId, prepared, granted: first, locked: undefined as Locked }
+            return run(trx, parsed, { ...common, body: validate() })
+          }
+          const body = validate()
+          const locked = await lock(trx, parsed, { body, granted: first })
+          const granted = await decide()
+          await match(granted)
+          return run(trx, parsed, { req, userId, prepared, granted, body, locked })
+        })
+
+        if (result === undefined) sendNoContent(res)
+        else if (result instanceof Created) sendCreated(req, res, result.path, result.json)
+        else sendJson(res, 200, result)
+      },
+  }
+}
+
+/** @throws Error if the body is null: a row that the write has locked cannot be missing. */
+function written(body: string | null): string {
+  if (body === null) throw new Error('the locked row of a write is missing')
+  return body
+}
