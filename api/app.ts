@@ -15,36 +15,15 @@ import { createConsistency } from './http/consistency.ts'
 import { createConsistencyTokens } from './http/consistency-token.ts'
 import { createExpensiveReads } from './http/expensive-reads.ts'
 import { createCommonMiddleware, type Middleware } from './http/common-middleware.ts'
-import { createEndpointRouter } from './endpoints/router.ts'
+import { createEndpointRouter } from './endpoints/index.ts'
 import { createRequestReader } from './http/request-reader.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import { createSecurityLog } from './http/security-log.ts'
 import type { RequestCounter } from './metrics.ts'
-import { describeRoutes } from './openapi/document.ts'
-import { adminTaskRoutes } from './routes/admin-tasks.ts'
-import { affiliationEndpoints } from './routes/affiliations.ts'
-import { agencyEndpoints } from './routes/agencies.ts'
-import { businessAreaEndpoints } from './routes/business-areas.ts'
-import { caretakerReadRoutes } from './routes/caretaker-reads.ts'
-import { caretakerRoutes } from './routes/caretakers.ts'
-import { departmentalServiceEndpoints } from './routes/departmental-services.ts'
-import { divisionEndpoints } from './routes/divisions.ts'
-import { docsRoutes } from './routes/docs.ts'
-import { documentRoutes } from './routes/documents.ts'
-import { healthRoutes } from './routes/health.ts'
-import { locationRoutes } from './routes/locations.ts'
-import { profileEntryRoutes } from './routes/profile-entries.ts'
-import { projectMemberRoutes } from './routes/project-members.ts'
-import { projectPartRoutes } from './routes/project-parts.ts'
-import { projectReadRoutes } from './routes/project-reads.ts'
-import { projectSearchRoutes } from './routes/project-search.ts'
-import { projectRoutes } from './routes/projects.ts'
-import { sessionRoutes } from './routes/session.ts'
-import { staffProfileRoutes } from './routes/staff-profiles.ts'
-import { userDetailRoutes } from './routes/user-details.ts'
-import { userExistsRoutes } from './routes/user-exists.ts'
-import { userSearchRoutes } from './routes/user-search.ts'
-import { userRoutes } from './routes/users.ts'
+import { describeEndpoints } from './openapi/document.ts'
+import { docsEndpoints } from './routes/docs.ts'
+import { healthEndpoints } from './routes/health.ts'
+import { createEndpoints } from './routes/index.ts'
 import { createBearer } from './session/bearer.ts'
 import { createPasswordAttempts } from './session/password-attempts.ts'
 import { createSessions } from './session/session.ts'
@@ -105,7 +84,6 @@ export function createApp(options: AppOptions): Express {
   app.disable('x-powered-by')
   app.set('case sensitive routing', true)
 
-  const health = healthRoutes({ db, isReady })
   const commonMiddleware = createCommonMiddleware({
     client,
     logger,
@@ -131,40 +109,18 @@ export function createApp(options: AppOptions): Express {
     (req, res, next) => middleware(req, res, () => consistency(req, res, next)),
     readJson(config.bodyLimitBytes),
   )
-  // The busiest routes come first: a request is matched against every route before its own.
-  v1.use(staffProfileRoutes(deps))
   const iterations = config.passwordIterations
   const attempts = createPasswordAttempts({ iterations, shared: options.sharedBuckets ?? null })
-  v1.use(sessionRoutes({ ...deps, client, sessions, attempts, iterations }))
-  v1.use(caretakerReadRoutes(deps), documentRoutes(deps), projectSearchRoutes(deps))
-  v1.use(userExistsRoutes(deps), userSearchRoutes(deps))
-  v1.use(projectPartRoutes(deps), adminTaskRoutes(deps), caretakerRoutes(deps))
-  v1.use(
-    createEndpointRouter(
-      [
-        ...affiliationEndpoints,
-        ...businessAreaEndpoints,
-        ...departmentalServiceEndpoints,
-        ...divisionEndpoints,
-        ...agencyEndpoints,
-      ],
-      deps,
-      { rejectsOtherMethods: true },
-    ),
-  )
-  v1.use(locationRoutes(deps))
-  v1.use(userDetailRoutes(deps), profileEntryRoutes(deps))
-  v1.use(projectReadRoutes(deps), projectMemberRoutes(deps), projectRoutes(deps))
-  if (config.docsEnabled) {
-    v1.use(docsRoutes({ describe: () => describeRoutes({ '': health, '/api/v1': v1 }) }))
-  }
-  // After all other routes below `users/`: `/users/:id` matches any word.
-  v1.use(userRoutes({ ...deps, client, attempts }))
+  const health = healthEndpoints({ db, isReady })
+  const endpoints = createEndpoints({ ...deps, client, sessions, attempts, iterations })
+  const docs = docsEndpoints(() => describeEndpoints({ '': health, '/api/v1': all }))
+  const all = config.docsEnabled ? [...endpoints, ...docs] : endpoints
+  v1.use(createEndpointRouter(all, deps, { rejectsOtherMethods: true }))
   v1.use(unknownRoute)
 
   app.use('/api/v1', v1)
   // No rate limit: if a flood failed the probes, the orchestrator would restart the process.
-  app.use(health)
+  app.use(createEndpointRouter(health, deps, { rejectsOtherMethods: false }))
   app.use(middleware, unknownRoute)
   app.use(errorHandler(logger, securityLog))
   return app

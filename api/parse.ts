@@ -12,7 +12,7 @@ export function parse<S extends z.ZodType>(schema: S, input: unknown): z.output<
   const fields: Record<string, string[]> = {}
   for (const issue of parsed.error.issues) {
     const field = issue.path.length === 0 ? 'non_field_errors' : String(issue.path[0])
-    fields[field] = [...(fields[field] ?? []), issue.message]
+    fields[field] = [...new Set([...(fields[field] ?? []), issue.message])]
   }
   const [first] = parsed.error.issues
   const detail = first?.path.length ? `${String(first.path[0])}: ${first.message}` : first?.message

@@ -4,11 +4,23 @@ import { type Actor } from '../../db/writes/actor.ts'
 import { type KeptRow, lockForSuperuser, requireSuperuser } from '../../db/writes/superuser.ts'
 import type { User } from '../http/authenticate.ts'
 
-/** Relations of a user to what a request names. A test sends requests for each of them. */
-export type Role =
-  'user' | 'member' | 'leader' | 'owner' | 'requester' | 'covered' | 'caretaker' | 'superuser'
+/** The relations of users to what a request names. */
+export const EVERY_ROLE = [
+  'user',
+  'member',
+  'leader',
+  'owner',
+  'requester',
+  'covered',
+  'caretaker',
+  'superuser',
+] as const
 
-interface Documented {
+/** A relation of a user to what a request names; `user` is none. */
+export type Role = (typeof EVERY_ROLE)[number]
+
+/** The users whom a rule allows. */
+export interface Documented {
   /** The allowed users, as the OpenAPI document describes them. */
   readonly description: string
   /** The roles that some request of the endpoint allows. */
@@ -23,7 +35,7 @@ export const user = { kind: 'user' } as const
 export type Anyone = typeof anyone
 export type LoggedIn = typeof user
 
-/** What a write decides about access with. */
+/** The input of a rule of a write. */
 export interface WriteRequest<Params> {
   readonly params: Params
   readonly userId: string
@@ -36,7 +48,7 @@ export interface WriteRule<Params, Granted> extends Documented {
   readonly kind: 'write rule'
   /**
    * Decides about access before the body is validated. It may also lock the rows that the path names; it
-   * then decides again after the lock. Returns what the write needs to know about the user and the rows.
+   * then decides again after the lock. Returns the facts about the user and the rows that the write needs.
    * @throws WriteError `unauthenticated`, `forbidden` or `not_found`.
    */
   readonly enforce: (trx: Transaction<Database>, request: WriteRequest<Params>) => Promise<Granted>

@@ -43,7 +43,7 @@ export type QuerySchema = z.ZodType<unknown, Record<string, unknown>>
 /** By status: the schema of the JSON, the media type of another body, or null for no body. */
 export type Answers = Readonly<Record<number, z.ZodType | string | null>>
 
-/** What every declaration of an endpoint contains. */
+/** The common part of all declarations. */
 export type Described<Path extends string> = Declared<Path> & {
   readonly summary: string
   readonly answers: Answers

@@ -95,7 +95,7 @@ export function getPublic<const Path extends string, Query extends QuerySchema =
     readonly access: Anyone
     readonly key?: (params: ParamsOf<Path>) => Params
     readonly variant: (query: z.output<Query>) => string
-    /** What replaces the body if the entity does not exist, instead of 404. */
+    /** The answer instead of 404 if the entity does not exist. */
     readonly empty?: Pick<Answer, 'body' | 'etag'>
     /** The read that replaces the cached answer for some queries, with the detail of `Cache-Status`. */
     readonly uncached?: (

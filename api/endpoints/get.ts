@@ -78,9 +78,13 @@ export function getOrPost<const Path extends string, Query extends QuerySchema>(
   path: Path,
   options: Read<Path, Query, Json>,
 ): readonly Endpoint[] {
-  const send = () => (_req: Request, res: Response, found: Json) => sendPrivate(res, found)
-  return [readOf('get', path, options, send), readOf('post', path, options, send)]
+  return [
+    readOf('get', path, options, createSendFound),
+    readOf('post', path, options, createSendFound),
+  ]
 }
+
+const createSendFound = () => (_req: Request, res: Response, found: Json) => sendPrivate(res, found)
 
 /** Declares a GET whose result is too large to buffer, and is sent in pieces of JSON text. */
 export function getPieces<

@@ -65,7 +65,7 @@ export function item<Body extends z.ZodType, Granted>(
       etag: true,
       read: (trx, { id }, { user }) => find(trx, id, user),
     }),
-    put<Path, Body, Granted, undefined, void>(path, {
+    put<Path, Body, Granted>(path, {
       summary: summaries.put,
       access,
       params,
@@ -79,7 +79,7 @@ export function item<Body extends z.ZodType, Granted>(
         await update(trx, id, body, granted)
       },
     }),
-    del<Path, Body, Granted, undefined, void>(path, {
+    del<Path, Body, Granted>(path, {
       summary: summaries.delete,
       access,
       params,

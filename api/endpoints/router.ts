@@ -2,7 +2,6 @@ import { Router } from 'express'
 import type { AppDeps } from '../deps.ts'
 import { methodNotAllowed } from '../http/problem.ts'
 import type { Endpoint } from './endpoint.ts'
-import type { Operation } from '../openapi/operation.ts'
 
 interface RouterOptions {
   /** Whether other methods of a path are rejected with 405; otherwise the router ignores them. */
@@ -28,7 +27,7 @@ export function createEndpointRouter(
     const route = router.route(path)
     for (const endpoint of methods) {
       const handler = endpoint.createHandler(deps)
-      route[endpoint.method](Object.assign(handler, { operation: operationOf(endpoint) }))
+      route[endpoint.method](Object.assign(handler, { endpoint }))
     }
     if (rejectsOtherMethods) route.all(methodNotAllowed(...names))
   }
@@ -58,22 +57,3 @@ function winsOver(one: string, other: string): boolean {
 }
 
 const isParameter = (segment: string) => segment.startsWith(':')
-
-/** The form in which routes that are not declared yet describe themselves. */
-const operationOf = ({
-  access,
-  params,
-  query,
-  body,
-  isEmpty,
-  isBodyOptional,
-  ...rest
-}: Endpoint): Operation => ({
-  ...rest,
-  who: 'description' in access ? access.description : access.kind === 'user' ? 'users' : 'anyone',
-  params: Object.fromEntries(Object.entries(params).map(([name, { schema }]) => [name, schema])),
-  ...(query && { query }),
-  ...(body && { body }),
-  ...(isBodyOptional && { isBodyOptional }),
-  ...(isEmpty !== undefined && { isEmpty }),
-})

@@ -8,15 +8,14 @@ import type { LoggedIn, WriteRule } from './access.ts'
 import { createBegin, type Described, type Endpoint, type Method, type Trx } from './endpoint.ts'
 import type { ParamsOf } from './path-parameters.ts'
 
-/** What a write knows about its request besides the parameters of the path. */
-interface WriteContext<Body extends z.ZodType, Granted, Prepared, Locked> {
+/** The input of a write besides the parameters of its path. */
+interface WriteContext<Body extends z.ZodType, Granted, Prepared> {
   readonly req: Request
   readonly userId: string
   readonly body: z.output<Body>
-  /** What the rule of access returned. */
+  /** The result of the rule of access. */
   readonly granted: Granted
   readonly prepared: Prepared
-  readonly locked: Locked
 }
 
 /** Reads a resource in the transaction of a write, as its GET shows it to a user with access. */
@@ -26,7 +25,7 @@ type Show<Key, Granted> = (
   context: { readonly userId: string; readonly granted: Granted },
 ) => Promise<string | null>
 
-interface Write<Path extends string, Body extends z.ZodType, Granted, Prepared, Locked> {
+interface Write<Path extends string, Body extends z.ZodType, Granted, Prepared> {
   readonly access: LoggedIn | WriteRule<ParamsOf<Path>, Granted>
   readonly body?: Body
   readonly isBodyOptional?: true
@@ -40,19 +39,19 @@ interface Write<Path extends string, Body extends z.ZodType, Granted, Prepared, 
     | ((
         trx: Trx,
         params: ParamsOf<Path>,
-        context: Pick<WriteContext<Body, Granted, Prepared, Locked>, 'body' | 'granted'>,
-      ) => Promise<Locked>)
+        context: Pick<WriteContext<Body, Granted, Prepared>, 'body' | 'granted'>,
+      ) => Promise<void>)
     | undefined
 }
 
-type Run<Path extends string, Body extends z.ZodType, Granted, Prepared, Locked, Result> = (
+type Run<Path extends string, Body extends z.ZodType, Granted, Prepared, Result> = (
   trx: Trx,
   params: ParamsOf<Path>,
-  context: WriteContext<Body, Granted, Prepared, Locked>,
+  context: WriteContext<Body, Granted, Prepared>,
 ) => Promise<Result>
 
 /** The answer to a creation: the path of the resource, and its JSON. */
-export class Created {
+class Created {
   readonly path: string
   readonly json: Tagged
 
@@ -97,16 +96,15 @@ function writeWith(method: Exclude<Method, 'get'>) {
     Body extends z.ZodType = z.ZodType,
     Granted = undefined,
     Prepared = undefined,
-    Locked = undefined,
   >(
     path: Path,
     options: Described<Path> &
-      Write<Path, Body, Granted, Prepared, Locked> & {
+      Write<Path, Body, Granted, Prepared> & {
         /** Reads the body of a GET of the resource. With it the write checks `If-Match`. */
         readonly shown?: Show<ParamsOf<Path>, Granted>
         /** Reads the body of the answer. */
         readonly answer?: Show<ParamsOf<Path>, Granted> | undefined
-        readonly write: Run<Path, Body, Granted, Prepared, Locked, Result>
+        readonly write: Run<Path, Body, Granted, Prepared, Result>
       },
   ): Endpoint => {
     const { shown, answer = shown, write } = options
@@ -123,41 +121,36 @@ function writeWith(method: Exclude<Method, 'get'>) {
 }
 
 /**
- * Declares a POST that creates a resource, like `put`. `insert` returns its id; a GET of `location` shows
- * it.
+ * Declares a POST that creates a resource, like `put`. `insert` returns the id or another key of the
+ * resource, and a GET of `location` shows it.
  */
-export function create<
-  const Path extends string,
-  Body extends z.ZodType,
-  Granted = undefined,
-  Locked = undefined,
->(
+export function create<const Path extends string, Body extends z.ZodType, Key, Granted = undefined>(
   path: Path,
   options: Described<Path> &
-    Write<Path, Body, Granted, undefined, Locked> & {
-      readonly location: `${string}/:id`
-      readonly insert: Run<Path, Body, Granted, undefined, Locked, string>
+    Write<Path, Body, Granted, undefined> & {
+      readonly insert: Run<Path, Body, Granted, undefined, Key>
+      readonly location: (key: Key) => string
       /** Reads the body of a GET of the created resource. */
-      readonly shown: Show<string, Granted>
-      /** Reads the body of the answer if it is another one. */
-      readonly answer?: Show<string, Granted> | undefined
+      readonly shown: Show<Key, Granted>
+      /** Returns the body of the answer if it is another one. */
+      readonly answer?: ((trx: Trx, key: Key, shown: string) => Promise<string | null>) | undefined
     },
 ): Endpoint {
-  const { location, insert, shown, answer = shown } = options
+  const { insert, location, shown, answer } = options
   return writeOf('post', path, options, undefined, async (trx, params, context) => {
-    const id = await insert(trx, params, context)
-    const body = written(await answer(trx, id, context))
-    const json = tagged(body, shown === answer ? body : await shown(trx, id, context))
-    return new Created(location.replace(':id', id), json)
+    const key = await insert(trx, params, context)
+    const resource = written(await shown(trx, key, context))
+    const body = answer ? written(await answer(trx, key, resource)) : resource
+    return new Created(location(key), tagged(body, resource))
   })
 }
 
-function writeOf<Path extends string, Body extends z.ZodType, Granted, Prepared, Locked>(
+function writeOf<Path extends string, Body extends z.ZodType, Granted, Prepared>(
   method: Exclude<Method, 'get'>,
   path: Path,
-  options: Described<Path> & Write<Path, Body, Granted, Prepared, Locked>,
+  options: Described<Path> & Write<Path, Body, Granted, Prepared>,
   shown: Show<ParamsOf<Path>, Granted> | undefined,
-  run: Run<Path, Body, Granted, Prepared, Locked, Result>,
+  run: Run<Path, Body, Granted, Prepared, Result>,
 ): Endpoint {
   const { access, body: schema, prepare, lock, params = {} } = options
   const begin = createBegin<Path>(options)
@@ -187,14 +180,13 @@ function writeOf<Path extends string, Body extends z.ZodType, Granted, Prepared,
           const first = await decide()
           if (lock === undefined) {
             await match(first)
-            const common = { req, userId, prepared, granted: first, locked: undefined as Locked }
-            return run(trx, parsed, { ...common, body: validate() })
+            return run(trx, parsed, { req, userId, prepared, granted: first, body: validate() })
           }
           const body = validate()
-          const locked = await lock(trx, parsed, { body, granted: first })
+          await lock(trx, parsed, { body, granted: first })
           const granted = await decide()
           await match(granted)
-          return run(trx, parsed, { req, userId, prepared, granted, body, locked })
+          return run(trx, parsed, { req, userId, prepared, granted, body })
         })
 
         if (result === undefined) sendNoContent(res)

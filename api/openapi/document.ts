@@ -1,26 +1,26 @@
 import { STATUS_CODES } from 'node:http'
-import type { Router } from 'express'
 import { z } from 'zod'
 import { createDocument, type ZodOpenApiOperationObject } from 'zod-openapi'
+import type { Access, Endpoint } from '../endpoints/index.ts'
 import { HEADERS, headersNamed } from './headers.ts'
-import type { Operation } from './operation.ts'
-import { routesOf } from './routes.ts'
 import { nameSchemas } from './schemas.ts'
 import { TAGS, tagOf } from './tags.ts'
 
-/** Routers by the path prefix at which they are mounted, such as `/api/v1`. */
-export type Mounted = Readonly<Record<string, Router>>
+/** Endpoints by the path prefix at which they are mounted, such as `/api/v1`. */
+export type Mounted = Readonly<Record<string, readonly Endpoint[]>>
 
-/** Returns the OpenAPI document of all routes that have an `operation`. */
-export function describeRoutes(mounted: Mounted): object {
+/** Returns the OpenAPI document of endpoints. */
+export function describeEndpoints(mounted: Mounted): object {
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {}
-  for (const [prefix, router] of Object.entries(mounted)) {
-    for (const { method, path, operation } of routesOf(router)) {
-      if (operation === undefined) continue
+  for (const [prefix, endpoints] of Object.entries(mounted)) {
+    for (const endpoint of endpoints) {
+      const { method, path } = endpoint
       const documented = `${prefix}${path}`.replaceAll(/:(\w+)/g, '{$1}')
-      const described = { method, path, operation, isProbe: prefix === '' }
-      nameSchemas(idOf(described), operation)
-      paths[documented] = { ...paths[documented], [method]: describe(described) }
+      nameSchemas(idOf(endpoint), endpoint)
+      paths[documented] = {
+        ...paths[documented],
+        [method]: describe(endpoint, { isProbe: prefix === '' }),
+      }
     }
   }
   return createDocument({
@@ -61,50 +61,41 @@ export function describeRoutes(mounted: Mounted): object {
   })
 }
 
-/** One method of a route. */
-interface Described {
-  readonly method: string
-  /** Such as `/agencies/branches/:id`. */
-  readonly path: string
-  readonly operation: Operation
-  /** Probes have no rate limit, and only the error responses in their operation. */
+interface Kind {
+  /** Probes have no rate limit, and only the error responses that they declare. */
   readonly isProbe: boolean
 }
 
-const idOf = ({ method, path }: Pick<Described, 'method' | 'path'>) =>
+const idOf = ({ method, path }: Endpoint) =>
   `${method} ${path}`.replaceAll(/\W+(\w?)/g, (_, first: string) => first.toUpperCase())
 
-function describe(described: Described): ZodOpenApiOperationObject {
-  const { path, operation, isProbe } = described
-  const { summary, who, query, body, bodyType = 'application/json', params = {} } = operation
-  const names = [...path.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
-  const id = idOf(described)
-  const required = operation.isBodyOptional !== true
+function describe(endpoint: Endpoint, { isProbe }: Kind): ZodOpenApiOperationObject {
+  const { path, summary, access, query, body, params, isConditional } = endpoint
+  const schemas = Object.entries(params).map(([name, { schema }]) => [name, schema])
+  const required = endpoint.isBodyOptional !== true
   return {
     summary,
-    description: `${summary}. ${accessOf(who)}`,
-    operationId: id,
+    description: `${summary}. ${accessOf(access)}`,
+    operationId: idOf(endpoint),
     tags: [isProbe ? 'health' : tagOf(path)],
-    security: who === 'anyone' ? [] : [{ session: [] }, { bearer: [] }],
+    security: access.kind === 'anyone' ? [] : [{ session: [] }, { bearer: [] }],
     requestParams: {
-      ...(names.length > 0 && {
-        path: z.object(Object.fromEntries(names.map((name) => [name, params[name] ?? pathId]))),
-      }),
+      ...(schemas.length > 0 && { path: z.object(Object.fromEntries(schemas)) }),
       ...(query && { query }),
-      ...(isConditional(described) && { header: ifMatch }),
+      ...(isConditional && { header: ifMatch }),
     },
-    ...(body && { requestBody: { required, content: { [bodyType]: { schema: body } } } }),
-    responses: { ...answersOf(described), ...(isProbe ? {} : problemsOf(described)) },
+    ...(body && { requestBody: { required, content: { 'application/json': { schema: body } } } }),
+    responses: {
+      ...answersOf(endpoint, { isProbe }),
+      ...(isProbe ? {} : problemsOf(endpoint)),
+    },
   }
 }
 
-function accessOf(who: string): string {
-  if (who === 'anyone') return 'Requires no log-in.'
-  return who === 'users' ? 'Requires a log-in.' : `Allowed for ${who}.`
+function accessOf(access: Access): string {
+  if (access.kind === 'anyone') return 'Requires no log-in.'
+  return access.kind === 'user' ? 'Requires a log-in.' : `Allowed for ${access.description}.`
 }
-
-/** Any number of digits: an id that is too large is rejected with 404, not with 400. */
-const pathId = z.string().regex(/^\d+$/).meta({ description: 'An id.' })
 
 const ifMatch = z.object({
   'If-Match': z.string().optional().meta({
@@ -112,26 +103,21 @@ const ifMatch = z.object({
   }),
 })
 
-/** Whether an operation checks `If-Match`. */
-const isConditional = ({ method, operation }: Pick<Described, 'method' | 'operation'>) =>
-  operation.isConditional ?? (method === 'put' || method === 'delete')
-
-function answersOf(described: Described) {
-  const { method, operation, isProbe } = described
+function answersOf({ method, isConditional, isEmpty, ...endpoint }: Endpoint, { isProbe }: Kind) {
   const isRead = method === 'get' && !isProbe
-  const answers = Object.entries(operation.answers).map(([status, answer]) => [
+  const answers = Object.entries(endpoint.answers).map(([status, answer]) => [
     status,
     {
-      description: [STATUS_CODES[status] ?? '', operation.isEmpty && `no body ${operation.isEmpty}`]
+      description: [STATUS_CODES[status] ?? '', isEmpty && `no body ${isEmpty}`]
         .filter(Boolean)
         .join('; '),
-      ...(operation.isEmpty !== undefined && { 'x-may-be-empty': true }),
+      ...(isEmpty !== undefined && { 'x-may-be-empty': true }),
       headers: isProbe
         ? {}
         : headersNamed(
             'X-Request-Id',
             ...(isRead ? (['Cache-Status', 'ETag'] as const) : (['Consistency-Token'] as const)),
-            ...(!isRead && isConditional(described) && status !== '204' ? (['ETag'] as const) : []),
+            ...(!isRead && isConditional && status !== '204' ? (['ETag'] as const) : []),
             ...(status === '201' ? (['Location', 'ETag'] as const) : []),
           ),
       ...(typeof answer === 'string' && { content: { [answer]: {} } }),
@@ -146,11 +132,9 @@ function answersOf(described: Described) {
   return { ...Object.fromEntries(answers), ...(isRead && { 304: notModified }) }
 }
 
-/** Returns the error responses that follow from the properties of an operation. */
-function problemsOf(described: Described) {
-  const { method, path, operation } = described
-  const { who, query, answers } = operation
-  const needsLogIn = who !== 'anyone'
+/** Returns the error responses that follow from the properties of an endpoint. */
+function problemsOf({ method, path, access, query, answers, isConditional }: Endpoint) {
+  const needsLogIn = access.kind !== 'anyone'
   const isWrite = method !== 'get'
   const applies = {
     400: isWrite || query !== undefined || path.includes(':'),
@@ -160,7 +144,7 @@ function problemsOf(described: Described) {
     // The session or a body may also refer to a missing resource.
     404: path.includes(':') || needsLogIn,
     409: needsLogIn && isWrite,
-    412: isConditional(described),
+    412: isConditional,
     // Writes without a body in the document also reject an invalid one.
     413: isWrite,
     415: isWrite,

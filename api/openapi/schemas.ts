@@ -27,7 +27,7 @@ import * as staffProfile from '../../shared/shapes/staff-profile.ts'
 import * as tinyProject from '../../shared/shapes/tiny-project.ts'
 import * as tinyUser from '../../shared/shapes/tiny-user.ts'
 import * as user from '../../shared/shapes/user.ts'
-import type { Operation } from './operation.ts'
+import type { Endpoint } from '../endpoints/index.ts'
 
 const SHAPES: Readonly<Record<string, unknown>> = {
   ...adminTask,
@@ -68,7 +68,7 @@ for (const [name, shape] of Object.entries(SHAPES)) {
  * Registers names for the schemas of an operation's body and responses, unless they have one. Arrays get
  * no name, because their items have one.
  */
-export function nameSchemas(operationId: string, { body, answers }: Operation): void {
+export function nameSchemas(operationId: string, { body, answers }: Endpoint): void {
   if (body !== undefined) nameSchema(body, `${operationId}Body`)
   for (const answer of Object.values(answers)) {
     if (answer instanceof z.ZodType && !(answer instanceof z.ZodArray)) {

@@ -1,8 +1,5 @@
-import { Router } from 'express'
-import type { Transaction } from 'kysely'
 import { z } from 'zod'
 import { findOpenTasks, findPendingTasks, findTask } from '../../db/queries/admin-tasks.ts'
-import type { Database } from '../../db/schema.ts'
 import {
   approveTask,
   declineTask,
@@ -15,141 +12,25 @@ import {
   type LockedTask,
   lockTask,
 } from '../../db/writes/admin-task.ts'
-import { requireSuperuser } from '../../db/writes/superuser.ts'
 import { requireSubject } from '../../db/writes/task-subject.ts'
-import { transact } from '../../db/writes/transact.ts'
 import { lockForMerge, mergeUsers } from '../../db/writes/user-merge.ts'
 import { adminTask } from '../../shared/shapes/admin-task.ts'
-import type { AppDeps } from '../deps.ts'
-import { sendCreated, sendJson, sendPrivate, sendResource } from '../http/json.ts'
-import { methodNotAllowed } from '../http/problem.ts'
-import { requireMatch, tagged } from '../http/tagged.ts'
-import { operation } from '../openapi/operation.ts'
-import { parse, parseId } from '../parse.ts'
+import {
+  create,
+  type Documented,
+  type Endpoint,
+  EVERY_ROLE,
+  get,
+  idOf,
+  post,
+  superuser,
+  type Trx,
+  user,
+  type WriteRequest,
+  writeRule,
+} from '../endpoints/index.ts'
 import { alsoNamed, futureInstant, instant, listOf, reference, text } from './field.ts'
-import { found } from './found.ts'
 import { peek } from './peek.ts'
-import { queryAs } from './query-as.ts'
-import { written } from './written.ts'
-
-/** Requests to administrators: to delete a project, merge users or set a caretaker. */
-export function adminTaskRoutes(deps: AppDeps): Router {
-  const router = Router({ strict: true, caseSensitive: true })
-  const { db } = deps
-
-  router
-    .route('/adminoptions/tasks')
-    .get(listsTasks, async (req, res) =>
-      sendPrivate(res, await queryAs(deps, req, findPendingTasks)),
-    )
-    .post(requestsTask, async (req, res) => {
-      const { userId } = await deps.requireUser(req)
-      const task = await transact(db, async (trx) => {
-        const named = peek(namedDeletion, req.body)
-        if (named) await findDeletionRequester(trx, named.project, userId)
-        const wanted = parse(newTask, req.body)
-        const id = await insertTask(trx, wanted, userId)
-        return tagged(written(await findTask(trx, id, { userId, isSuperuser: false })))
-      })
-      sendCreated(req, res, '/adminoptions/tasks/:id', task)
-    })
-    .all(methodNotAllowed('GET', 'POST'))
-
-  router
-    .route('/adminoptions/tasks/pending')
-    .get(listsOpenTasks, async (req, res) =>
-      sendPrivate(res, await queryAs(deps, req, findOpenTasks)),
-    )
-    .all(methodNotAllowed('GET'))
-
-  router
-    .route('/adminoptions/tasks/:id')
-    .get(showsTask, async (req, res) => {
-      const id = parseId(req.params.id, 'Task')
-      const task = await queryAs(deps, req, (trx, user) => findTask(trx, id, user))
-      sendResource(req, res, found(task, 'Task', id))
-    })
-    .all(methodNotAllowed('GET'))
-
-  for (const { verb, isAllowed, decide } of DECISIONS) {
-    router
-      .route(`/adminoptions/tasks/:id/${verb}`)
-      .post(decisions[verb], async (req, res) => {
-        const id = parseId(req.params.id, 'Task')
-        const { userId } = await deps.requireUser(req)
-        const task = await transact(db, async (trx) => {
-          const locked = await lockTask(trx, { id, userId, isAllowed })
-          const show = () => findTask(trx, id, { userId, isSuperuser: true })
-          await requireMatch(req, show)
-          await decide(trx, locked)
-          return tagged(written(await show()))
-        })
-        sendJson(res, 200, task)
-      })
-      .all(methodNotAllowed('POST'))
-  }
-
-  router
-    .route('/adminoptions/tasks/:id/respond')
-    .post(respondsToTask, async (req, res) => {
-      const id = parseId(req.params.id, 'Task')
-      const { userId } = await deps.requireUser(req)
-      const message = await transact(db, async (trx) => {
-        const task = await lockTask(trx, {
-          id,
-          userId,
-          isAllowed: (request) => isRequestedCaretaker(request) || isCovered(request),
-        })
-        await requireMatch(req, () => findTask(trx, id, { userId, isSuperuser: true }))
-        const { action } = parse(response, req.body)
-        if (action === 'approve') await approveTask(trx, task)
-        else await declineTask(trx, task, 'rejected')
-        return `Caretaker request ${action === 'approve' ? 'approved' : 'rejected'} successfully`
-      })
-      sendJson(res, 200, { message })
-    })
-    .all(methodNotAllowed('POST'))
-
-  router
-    .route('/adminoptions/mergeusers')
-    .post(mergesUsers, async (req, res) => {
-      const { userId } = await deps.requireUser(req)
-      await transact(db, async (trx) => {
-        // Checked before the lock, so that only superusers can lock users, and again after it, because
-        // the permission may change while the lock waits.
-        await requireSuperuser(trx, userId)
-        const wanted = parse(directMerge, req.body)
-        await lockForMerge(trx, wanted)
-        await requireSuperuser(trx, userId)
-        await requireSubject(trx, { action: 'mergeuser', ...wanted })
-        await mergeUsers(trx, wanted)
-      })
-      sendJson(res, 200, { message: 'Users merged successfully' })
-    })
-    .all(methodNotAllowed('POST'))
-
-  return router
-}
-
-interface Decision {
-  readonly verb: 'approve' | 'reject' | 'cancel'
-  readonly isAllowed: (task: LockedTask) => boolean
-  readonly decide: (trx: Transaction<Database>, task: LockedTask) => Promise<unknown>
-}
-
-const DECISIONS: readonly Decision[] = [
-  { verb: 'approve', isAllowed: isSuperuser, decide: approveTask },
-  {
-    verb: 'reject',
-    isAllowed: isSuperuser,
-    decide: (trx, task) => declineTask(trx, task, 'rejected'),
-  },
-  {
-    verb: 'cancel',
-    isAllowed: isRequester,
-    decide: (trx, task) => declineTask(trx, task, 'cancelled'),
-  },
-]
 
 const response = z.object({ action: z.enum(['approve', 'reject']) })
 
@@ -223,66 +104,124 @@ const newTask = alsoNamed(
 
 const message = z.strictObject({ message: z.string() })
 
-const listsTasks = operation({
-  summary: 'List pending requests to administrators',
-  who: 'users',
-  answers: { 200: z.array(adminTask) },
-})
+type Id = { readonly id: string }
 
-const requestsTask = operation({
-  summary: 'Request the deletion of a project, a merge of users, or a caretaker',
-  who: 'all users; deletions of projects only for their members and superusers',
-  body: newTask,
-  answers: { 201: adminTask },
-})
+const params = { id: idOf('Task') }
 
-const listsOpenTasks = operation({
-  summary: 'List pending requests to administrators, without expired requests for caretakers',
-  who: 'users',
-  answers: { 200: z.array(adminTask) },
-})
+/** Access for users with the right to decide the task whose id is in the path. Locks the task. */
+const decider = (allowed: Documented, isAllowed: (task: LockedTask) => boolean) =>
+  writeRule({
+    ...allowed,
+    enforce: (trx, { params, userId }: WriteRequest<Id>) =>
+      lockTask(trx, { id: params.id, userId, isAllowed }),
+  })
 
-const showsTask = operation({
-  summary: 'Get a request to administrators',
-  who: 'users',
-  answers: { 200: adminTask },
-})
+const superusers = decider({ description: 'superusers', roles: ['superuser'] }, isSuperuser)
 
-const decisions = {
-  approve: operation({
-    event: 'rights_change',
+const requester = decider({ description: 'the requester', roles: ['requester'] }, isRequester)
+
+const parties = decider(
+  {
+    description:
+      'the covered user and the requested caretaker; the caretaker can only approve requests by the covered user',
+    roles: ['covered', 'caretaker'],
+  },
+  (task) => isRequestedCaretaker(task) || isCovered(task),
+)
+
+/** Reads a task for a user whose right to decide it has been checked. */
+const shown = (trx: Trx, { id }: Id, { userId }: { readonly userId: string }) =>
+  findTask(trx, id, { userId, isSuperuser: true })
+
+/** Requests to administrators: to delete a project, merge users or set a caretaker. */
+export const adminTaskEndpoints: readonly Endpoint[] = [
+  get('/adminoptions/tasks', {
+    summary: 'List pending requests to administrators',
+    access: user,
+    answers: { 200: z.array(adminTask) },
+    read: (trx, _, { user }) => findPendingTasks(trx, user),
+  }),
+  create('/adminoptions/tasks', {
+    summary: 'Request the deletion of a project, a merge of users, or a caretaker',
+    access: writeRule({
+      description: 'all users; deletions of projects only for their members and superusers',
+      roles: EVERY_ROLE,
+      async enforce(trx, { userId, sent }: WriteRequest<unknown>) {
+        const named = peek(namedDeletion, sent)
+        if (named) await findDeletionRequester(trx, named.project, userId)
+      },
+    }),
+    body: newTask,
+    answers: { 201: adminTask },
+    insert: (trx, _, { body, userId }) => insertTask(trx, body, userId),
+    location: (id) => `/adminoptions/tasks/${id}`,
+    shown: (trx, id, { userId }) => findTask(trx, id, { userId, isSuperuser: false }),
+  }),
+  get('/adminoptions/tasks/pending', {
+    summary: 'List pending requests to administrators, without expired requests for caretakers',
+    access: user,
+    answers: { 200: z.array(adminTask) },
+    read: (trx, _, { user }) => findOpenTasks(trx, user),
+  }),
+  get('/adminoptions/tasks/:id', {
+    summary: 'Get a request to administrators',
+    access: user,
+    params,
+    answers: { 200: adminTask },
+    etag: true,
+    read: (trx, { id }, { user }) => findTask(trx, id, user),
+  }),
+  post('/adminoptions/tasks/:id/approve', {
     summary: 'Approve a request and carry it out',
-    who: 'superusers',
-    isConditional: true,
+    access: superusers,
+    event: 'rights_change',
+    params,
     answers: { 200: adminTask },
+    shown,
+    write: (trx, _, { granted }) => approveTask(trx, granted),
   }),
-  reject: operation({
+  post('/adminoptions/tasks/:id/reject', {
     summary: 'Reject a request',
-    who: 'superusers',
-    isConditional: true,
+    access: superusers,
+    params,
     answers: { 200: adminTask },
+    shown,
+    write: (trx, _, { granted }) => declineTask(trx, granted, 'rejected'),
   }),
-  cancel: operation({
+  post('/adminoptions/tasks/:id/cancel', {
     summary: 'Cancel a request',
-    who: 'the requester',
-    isConditional: true,
+    access: requester,
+    params,
     answers: { 200: adminTask },
+    shown,
+    write: (trx, _, { granted }) => declineTask(trx, granted, 'cancelled'),
   }),
-}
-
-const respondsToTask = operation({
-  event: 'rights_change',
-  summary: 'Approve or reject a request for a caretaker',
-  who: 'the covered user and the requested caretaker; the caretaker can only approve requests by the covered user',
-  body: response,
-  isConditional: true,
-  answers: { 200: message },
-})
-
-const mergesUsers = operation({
-  event: 'rights_change',
-  summary: 'Merge users into one',
-  who: 'superusers',
-  body: directMerge,
-  answers: { 200: message },
-})
+  post('/adminoptions/tasks/:id/respond', {
+    summary: 'Approve or reject a request for a caretaker',
+    access: parties,
+    event: 'rights_change',
+    params,
+    body: response,
+    answers: { 200: message },
+    shown,
+    async write(trx, _, { body, granted }) {
+      if (body.action === 'approve') await approveTask(trx, granted)
+      else await declineTask(trx, granted, 'rejected')
+      const done = body.action === 'approve' ? 'approved' : 'rejected'
+      return { message: `Caretaker request ${done} successfully` }
+    },
+  }),
+  post('/adminoptions/mergeusers', {
+    summary: 'Merge users into one',
+    access: superuser,
+    event: 'rights_change',
+    body: directMerge,
+    answers: { 200: message },
+    lock: (trx, _, { body }) => lockForMerge(trx, body),
+    async write(trx, _, { body }) {
+      await requireSubject(trx, { action: 'mergeuser', ...body })
+      await mergeUsers(trx, body)
+      return { message: 'Users merged successfully' }
+    },
+  }),
+]

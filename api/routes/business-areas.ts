@@ -12,12 +12,7 @@ import {
 } from '../../db/writes/business-area.ts'
 import { businessAreas } from '../../shared/resources/index.ts'
 import { businessArea, businessAreaDetail } from '../../shared/shapes/business-area.ts'
-import { superuserOf, user } from '../endpoints/access.ts'
-import type { Endpoint } from '../endpoints/endpoint.ts'
-import { getCached } from '../endpoints/get-cached.ts'
-import { get } from '../endpoints/get.ts'
-import { idOf } from '../endpoints/path-parameters.ts'
-import { post } from '../endpoints/write.ts'
+import { type Endpoint, get, getCached, idOf, post, superuserOf, user } from '../endpoints/index.ts'
 import { reference, slug, text } from './field.ts'
 import { superuserRows } from './superuser-rows.ts'
 

@@ -1,4 +1,3 @@
-import { Router } from 'express'
 import { z } from 'zod'
 import { findTask } from '../../db/queries/admin-tasks.ts'
 import {
@@ -15,6 +14,7 @@ import {
   isRequestedCaretaker,
   isRequester,
   isSuperuser,
+  type LockedTask,
   lockCaretakerRequest,
 } from '../../db/writes/admin-task.ts'
 import {
@@ -26,160 +26,25 @@ import {
   updateCaretaker,
 } from '../../db/writes/caretaker.ts'
 import { requireSuperuser } from '../../db/writes/superuser.ts'
-import { transact } from '../../db/writes/transact.ts'
-import { caretakerRelation } from '../../shared/shapes/caretaker-relation.ts'
 import { adminTask } from '../../shared/shapes/admin-task.ts'
-import type { AppDeps } from '../deps.ts'
-import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
-import { methodNotAllowed } from '../http/problem.ts'
-import { requireMatch, tagged } from '../http/tagged.ts'
-import { operation } from '../openapi/operation.ts'
-import { parse, parseId } from '../parse.ts'
+import { caretakerRelation } from '../../shared/shapes/caretaker-relation.ts'
+import {
+  create,
+  type Documented,
+  type Endpoint,
+  EVERY_ROLE,
+  get,
+  idOf,
+  item,
+  post,
+  superuser,
+  type Trx,
+  user,
+  type WriteRequest,
+  writeRule,
+} from '../endpoints/index.ts'
 import { alsoNamed, futureInstant, instant, reference, text } from './field.ts'
-import { found } from './found.ts'
 import { peek } from './peek.ts'
-import { queryAs } from './query-as.ts'
-import { written } from './written.ts'
-
-/** Caretakers of users, and requests for caretakers. */
-export function caretakerRoutes(deps: AppDeps): Router {
-  const router = Router({ strict: true, caseSensitive: true })
-  const { db } = deps
-
-  router
-    .route('/caretakers/list')
-    .get(listsCaretakers, async (req, res) =>
-      sendPrivate(res, await queryAs(deps, req, findCaretakerRelations, 'search')),
-    )
-    .post(addsCaretaker, async (req, res) => {
-      const { userId } = await deps.requireUser(req)
-      const caretaker = await transact(db, async (trx) => {
-        const named = peek(covered, req.body)
-        if (named) requirePermission(canConsent(await findActor(trx, userId), named.user))
-        const wanted = parse(newCaretaker, req.body)
-        await lockParties(trx, wanted)
-        const id = await insertCaretaker(trx, wanted, { actor: await findActor(trx, userId) })
-        return tagged(written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true })))
-      })
-      sendCreated(req, res, '/caretakers/:id', caretaker)
-    })
-    .all(methodNotAllowed('GET', 'POST'))
-
-  router
-    .route('/caretakers/admin-set')
-    .post(setsCaretaker, async (req, res) => {
-      const { userId } = await deps.requireUser(req)
-      const caretaker = await transact(db, async (trx) => {
-        await requireSuperuser(trx, userId)
-        const wanted = parse(setCaretaker, req.body)
-        await lockParties(trx, wanted)
-        const actor = await requireSuperuser(trx, userId)
-        const id = await insertCaretaker(trx, wanted, { actor })
-        return tagged(written(await findCaretakerRelation(trx, id, { userId, isSuperuser: true })))
-      })
-      sendCreated(req, res, '/caretakers/:id', caretaker)
-    })
-    .all(methodNotAllowed('POST'))
-
-  router
-    .route('/caretakers/requests/create')
-    .post(requestsCaretaker, async (req, res) => {
-      const { userId } = await deps.requireUser(req)
-      const viewer = { userId, isSuperuser: true }
-      const { path, json } = await transact(db, async (trx) => {
-        if (peek(immediate, req.body)) await requireSuperuser(trx, userId)
-        const { approve_immediately, ...wanted } = parse(newRequest, req.body)
-        const id = await insertTask(trx, wanted, userId)
-        if (!approve_immediately) {
-          const task = written(await findTask(trx, id, viewer))
-          return {
-            path: `/adminoptions/tasks/${id}`,
-            json: tagged(`{"task_id":${id},"task":${task}}`, task),
-          }
-        }
-        const request = { id, userId, isAllowed: isSuperuser }
-        const caretakerId = await approveCaretaker(trx, await lockCaretakerRequest(trx, request))
-        const caretaker = written(await findCaretakerRelation(trx, caretakerId, viewer))
-        return {
-          path: `/caretakers/${caretakerId}`,
-          json: tagged(`{"task_id":${id},"approved":true,"caretaker":${caretaker}}`, caretaker),
-        }
-      })
-      sendCreated(req, res, path, json)
-    })
-    .all(methodNotAllowed('POST'))
-
-  router
-    .route('/caretakers/requests/:id/approve')
-    .post(approvesRequest, async (req, res) => {
-      const id = parseId(req.params.id, 'Caretaker request')
-      const { userId } = await deps.requireUser(req)
-      const answer = await transact(db, async (trx) => {
-        const request = { id, userId, isAllowed: isConsented }
-        const caretakerId = await approveCaretaker(trx, await lockCaretakerRequest(trx, request))
-        const viewer = { userId, isSuperuser: true }
-        const caretaker = written(await findCaretakerRelation(trx, caretakerId, viewer))
-        return `{"message":"Caretaker request approved successfully","caretaker":${caretaker}}`
-      })
-      sendJson(res, 200, answer)
-    })
-    .all(methodNotAllowed('POST'))
-
-  for (const { verb, status, alsoAllowed } of [
-    { verb: 'reject', status: 'rejected', alsoAllowed: [isRequestedCaretaker, isCovered] },
-    { verb: 'cancel', status: 'cancelled', alsoAllowed: [isRequester] },
-  ] as const) {
-    router
-      .route(`/caretakers/requests/:id/${verb}`)
-      .post(declines[verb], async (req, res) => {
-        const id = parseId(req.params.id, 'Caretaker request')
-        const { userId } = await deps.requireUser(req)
-        await transact(db, async (trx) => {
-          const task = await lockCaretakerRequest(trx, {
-            id,
-            userId,
-            isAllowed: (request) => [isSuperuser, ...alsoAllowed].some((allows) => allows(request)),
-          })
-          await declineTask(trx, task, status)
-        })
-        sendJson(res, 200, { message: `Caretaker request ${status} successfully` })
-      })
-      .all(methodNotAllowed('POST'))
-  }
-
-  router
-    .route('/caretakers/:id')
-    .get(showsCaretaker, async (req, res) => {
-      const id = parseId(req.params.id, 'Caretaker')
-      const relation = await queryAs(deps, req, (trx, user) => findCaretakerRelation(trx, id, user))
-      sendResource(req, res, found(relation, 'Caretaker', id))
-    })
-    .put(changesCaretaker, async (req, res) => {
-      const id = parseId(req.params.id, 'Caretaker')
-      const { userId } = await deps.requireUser(req)
-      const relation = await transact(db, async (trx) => {
-        const locked = await lockCaretaker(trx, id, userId)
-        const show = () => findCaretakerRelation(trx, id, { userId, isSuperuser: true })
-        await requireMatch(req, show)
-        await updateCaretaker(trx, locked, parse(caretakerPatch, req.body))
-        return tagged(written(await show()))
-      })
-      sendJson(res, 200, relation)
-    })
-    .delete(deletesCaretaker, async (req, res) => {
-      const id = parseId(req.params.id, 'Caretaker')
-      const { userId } = await deps.requireUser(req)
-      await transact(db, async (trx) => {
-        await lockCaretaker(trx, id, userId)
-        await requireMatch(req, () => findCaretakerRelation(trx, id, { userId, isSuperuser: true }))
-        await deleteCaretaker(trx, id)
-      })
-      sendNoContent(res)
-    })
-    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
-
-  return router
-}
 
 const caretakerPatch = z
   .object({ end_date: instant.nullable(), reason: text().nullable(), notes: text().nullable() })
@@ -236,72 +101,159 @@ const approvedRequest = z.strictObject({
   caretaker: caretakerRelation,
 })
 
-const listsCaretakers = operation({
-  summary: 'List all caretakers',
-  who: 'users',
-  answers: { 200: z.array(caretakerRelation) },
-})
-
-const addsCaretaker = operation({
-  event: 'rights_change',
-  summary: 'Make a user the caretaker of another',
-  who: 'the covered user and superusers',
-  body: newCaretaker,
-  answers: { 201: caretakerRelation },
-})
-
-const setsCaretaker = operation({
-  event: 'rights_change',
-  summary: 'Make a user the caretaker of another, with a reason',
-  who: 'superusers',
-  body: setCaretaker,
-  answers: { 201: caretakerRelation },
-})
-
-const requestsCaretaker = operation({
-  summary: 'Request a caretaker for a user',
-  who: 'users',
-  body: newRequest,
-  answers: { 201: z.union([pendingRequest, approvedRequest]) },
-})
-
-const approvesRequest = operation({
-  event: 'rights_change',
-  summary: 'Approve a request for a caretaker',
-  who: 'the covered user, the requested caretaker of a request by the covered user, and superusers',
-  answers: { 200: z.strictObject({ message: z.string(), caretaker: caretakerRelation }) },
-})
-
-const declines = {
-  reject: operation({
-    summary: 'Reject a request for a caretaker',
-    who: 'the covered user, the requested caretaker, and superusers',
-    answers: { 200: z.strictObject({ message: z.string() }) },
-  }),
-  cancel: operation({
-    summary: 'Cancel a request for a caretaker',
-    who: 'the requester and superusers',
-    answers: { 200: z.strictObject({ message: z.string() }) },
-  }),
+type Id = { readonly id: string }
+interface ByUser {
+  readonly userId: string
 }
 
-const showsCaretaker = operation({
-  summary: 'Get a caretaker',
-  who: 'users',
-  answers: { 200: caretakerRelation },
-})
+/** Reads a relation for a user whose right to write it has been checked. */
+const shown = (trx: Trx, id: string, { userId }: ByUser) =>
+  findCaretakerRelation(trx, id, { userId, isSuperuser: true })
 
-const changesCaretaker = operation({
-  event: 'rights_change',
-  summary: 'Change the end and the reason of a caretaker; the caretaker cannot extend the time',
-  who: 'the caretaker, the covered user, and superusers',
-  body: caretakerPatch,
-  answers: { 200: caretakerRelation },
-})
+/** Access for users with the right to decide the request whose id is in the path. Locks the request. */
+const decider = (allowed: Documented, isAllowed: (request: LockedTask) => boolean) =>
+  writeRule({
+    ...allowed,
+    enforce: (trx, { params, userId }: WriteRequest<Id>) =>
+      lockCaretakerRequest(trx, { id: params.id, userId, isAllowed }),
+  })
 
-const deletesCaretaker = operation({
-  event: 'rights_change',
-  summary: 'Delete a caretaker',
-  who: 'the caretaker, the covered user, and superusers',
-  answers: { 204: null },
-})
+const params = { id: idOf('Caretaker request') }
+
+/** Caretakers of users, and requests for caretakers. */
+export const caretakerEndpoints: readonly Endpoint[] = [
+  get('/caretakers/list', {
+    summary: 'List all caretakers',
+    access: user,
+    answers: { 200: z.array(caretakerRelation) },
+    cost: 'list',
+    read: (trx, _, { user }) => findCaretakerRelations(trx, user),
+  }),
+  create('/caretakers/list', {
+    summary: 'Make a user the caretaker of another',
+    access: writeRule({
+      description: 'the covered user and superusers',
+      roles: ['covered', 'superuser'],
+      async enforce(trx, { userId, sent }: WriteRequest<unknown>) {
+        const actor = await findActor(trx, userId)
+        const named = peek(covered, sent)
+        if (named) requirePermission(canConsent(actor, named.user))
+        return actor
+      },
+    }),
+    event: 'rights_change',
+    body: newCaretaker,
+    answers: { 201: caretakerRelation },
+    lock: (trx, _, { body }) => lockParties(trx, body),
+    insert: (trx, _, { body, granted: actor }) => insertCaretaker(trx, body, { actor }),
+    location: (id) => `/caretakers/${id}`,
+    shown,
+  }),
+  create('/caretakers/admin-set', {
+    summary: 'Make a user the caretaker of another, with a reason',
+    access: superuser,
+    event: 'rights_change',
+    body: setCaretaker,
+    answers: { 201: caretakerRelation },
+    lock: (trx, _, { body }) => lockParties(trx, body),
+    insert: (trx, _, { body, granted: actor }) => insertCaretaker(trx, body, { actor }),
+    location: (id) => `/caretakers/${id}`,
+    shown,
+  }),
+  create('/caretakers/requests/create', {
+    summary: 'Request a caretaker for a user',
+    access: writeRule({
+      description: 'all users; immediate approval only for superusers',
+      roles: EVERY_ROLE,
+      async enforce(trx, { userId, sent }: WriteRequest<unknown>) {
+        if (peek(immediate, sent)) await requireSuperuser(trx, userId)
+      },
+    }),
+    body: newRequest,
+    answers: { 201: z.union([pendingRequest, approvedRequest]) },
+    async insert(trx, _, { body: { approve_immediately, ...request }, userId }) {
+      const taskId = await insertTask(trx, request, userId)
+      if (!approve_immediately) return { taskId, caretakerId: null }
+      const access = { id: taskId, userId, isAllowed: isSuperuser }
+      const task = await lockCaretakerRequest(trx, access)
+      return { taskId, caretakerId: await approveCaretaker(trx, task) }
+    },
+    location: ({ taskId, caretakerId }) =>
+      caretakerId === null ? `/adminoptions/tasks/${taskId}` : `/caretakers/${caretakerId}`,
+    shown: (trx, { taskId, caretakerId }, by) =>
+      caretakerId === null
+        ? findTask(trx, taskId, { userId: by.userId, isSuperuser: true })
+        : shown(trx, caretakerId, by),
+    answer: async (_trx, { taskId, caretakerId }, created) =>
+      caretakerId === null
+        ? `{"task_id":${taskId},"task":${created}}`
+        : `{"task_id":${taskId},"approved":true,"caretaker":${created}}`,
+  }),
+  post('/caretakers/requests/:id/approve', {
+    summary: 'Approve a request for a caretaker',
+    access: decider(
+      {
+        description:
+          'the covered user, the requested caretaker of a request by the covered user, and superusers',
+        roles: ['covered', 'caretaker', 'superuser'],
+      },
+      isConsented,
+    ),
+    event: 'rights_change',
+    params,
+    answers: { 200: z.strictObject({ message: z.string(), caretaker: caretakerRelation }) },
+    async write(trx, _, { granted, userId }) {
+      const id = await approveCaretaker(trx, granted)
+      const caretaker = await shown(trx, id, { userId })
+      return `{"message":"Caretaker request approved successfully","caretaker":${caretaker}}`
+    },
+  }),
+  post('/caretakers/requests/:id/reject', {
+    summary: 'Reject a request for a caretaker',
+    access: decider(
+      {
+        description: 'the covered user, the requested caretaker, and superusers',
+        roles: ['covered', 'caretaker', 'superuser'],
+      },
+      (request) => isSuperuser(request) || isRequestedCaretaker(request) || isCovered(request),
+    ),
+    params,
+    answers: { 200: z.strictObject({ message: z.string() }) },
+    async write(trx, _, { granted }) {
+      await declineTask(trx, granted, 'rejected')
+      return { message: 'Caretaker request rejected successfully' }
+    },
+  }),
+  post('/caretakers/requests/:id/cancel', {
+    summary: 'Cancel a request for a caretaker',
+    access: decider(
+      { description: 'the requester and superusers', roles: ['requester', 'superuser'] },
+      (request) => isSuperuser(request) || isRequester(request),
+    ),
+    params,
+    answers: { 200: z.strictObject({ message: z.string() }) },
+    async write(trx, _, { granted }) {
+      await declineTask(trx, granted, 'cancelled')
+      return { message: 'Caretaker request cancelled successfully' }
+    },
+  }),
+  ...item('/caretakers/:id', {
+    entity: 'Caretaker',
+    summaries: {
+      get: 'Get a caretaker',
+      put: 'Change the end and the reason of a caretaker; the caretaker cannot extend the time',
+      delete: 'Delete a caretaker',
+    },
+    access: writeRule({
+      description: 'the caretaker, the covered user, and superusers',
+      roles: ['caretaker', 'covered', 'superuser'],
+      enforce: (trx, { params, userId }: WriteRequest<Id>) => lockCaretaker(trx, params.id, userId),
+    }),
+    event: 'rights_change',
+    shape: caretakerRelation,
+    find: findCaretakerRelation,
+    body: caretakerPatch,
+    update: (trx, _id, patch, locked) => updateCaretaker(trx, locked, patch),
+    remove: deleteCaretaker,
+  }),
+]

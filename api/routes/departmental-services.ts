@@ -13,9 +13,7 @@ import {
   departmentalService,
   departmentalServiceDetail,
 } from '../../shared/shapes/departmental-service.ts'
-import { user } from '../endpoints/access.ts'
-import type { Endpoint } from '../endpoints/endpoint.ts'
-import { get } from '../endpoints/get.ts'
+import { type Endpoint, get, user } from '../endpoints/index.ts'
 import { reference, text } from './field.ts'
 import { superuserRows } from './superuser-rows.ts'
 

@@ -8,11 +8,7 @@ import {
 } from '../../db/writes/division.ts'
 import { division } from '../../shared/shapes/business-area.ts'
 import { divisionDetail } from '../../shared/shapes/division.ts'
-import { superuserOf, user } from '../endpoints/access.ts'
-import type { Endpoint } from '../endpoints/endpoint.ts'
-import { get } from '../endpoints/get.ts'
-import { idOf } from '../endpoints/path-parameters.ts'
-import { post } from '../endpoints/write.ts'
+import { type Endpoint, get, idOf, post, superuserOf, user } from '../endpoints/index.ts'
 import { listOf, reference, slug, text } from './field.ts'
 import { superuserRows } from './superuser-rows.ts'
 

@@ -1,48 +1,8 @@
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { Router } from 'express'
 import { z } from 'zod'
-import { PublicError } from '../../shared/errors.ts'
-import { methodNotAllowed } from '../http/problem.ts'
-import { operation } from '../openapi/operation.ts'
-
-export interface DocsDeps {
-  /** Creates the document. Called at the first request, when all routes are mounted. */
-  readonly describe: () => object
-}
-
-/** The OpenAPI document of the API, and a page that shows it. */
-export function docsRoutes({ describe }: DocsDeps): Router {
-  const router = Router({ strict: true, caseSensitive: true })
-  let document: string | undefined
-
-  router
-    .route('/openapi.json')
-    .get(readDocument, (_req, res) => {
-      document ??= JSON.stringify(describe())
-      res.set('Cache-Control', 'public, no-cache').type('json').send(document)
-    })
-    .all(methodNotAllowed('GET'))
-
-  router
-    .route('/docs')
-    .get(readPage, (_req, res) => {
-      res.set(PAGE_HEADERS).type('html').send(PAGE)
-    })
-    .all(methodNotAllowed('GET'))
-
-  router
-    .route('/docs/:file')
-    .get(readFile, (req, res) => {
-      const file = z.enum(FILES).safeParse(req.params.file)
-      if (!file.success) throw new PublicError('not_found', 'Not found.')
-      res.sendFile(file.data, { root: FOLDER, maxAge: '1 day' })
-    })
-    .all(methodNotAllowed('GET'))
-
-  return router
-}
+import { anyone, type Endpoint, handle, oneOf } from '../endpoints/index.ts'
 
 // Resolved instead of imported, because the package's main file is for browsers.
 const FOLDER = dirname(fileURLToPath(import.meta.resolve('swagger-ui-dist/package.json')))
@@ -109,21 +69,38 @@ const PAGE_HEADERS = {
   ].join('; '),
 }
 
-const readDocument = operation({
-  summary: 'Get the OpenAPI document',
-  who: 'anyone',
-  answers: { 200: z.looseObject({ openapi: z.string() }) },
-})
-
-const readPage = operation({
-  summary: 'Get the OpenAPI document as a page',
-  who: 'anyone',
-  answers: { 200: 'text/html' },
-})
-
-const readFile = operation({
-  summary: 'Get a script or a style sheet of the page',
-  who: 'anyone',
-  params: { file: z.enum(FILES) },
-  answers: { 200: '*/*' },
-})
+/**
+ * The OpenAPI document of the API, and a page that shows it. `describe` creates the document; it is called at
+ * the first request.
+ */
+export function docsEndpoints(describe: () => object): readonly Endpoint[] {
+  let document: string | undefined
+  return [
+    handle('get', '/openapi.json', {
+      summary: 'Get the OpenAPI document',
+      access: anyone,
+      answers: { 200: z.looseObject({ openapi: z.string() }) },
+      handle(_req, res) {
+        document ??= JSON.stringify(describe())
+        res.set('Cache-Control', 'public, no-cache').type('json').send(document)
+      },
+    }),
+    handle('get', '/docs', {
+      summary: 'Get the OpenAPI document as a page',
+      access: anyone,
+      answers: { 200: 'text/html' },
+      handle(_req, res) {
+        res.set(PAGE_HEADERS).type('html').send(PAGE)
+      },
+    }),
+    handle('get', '/docs/:file', {
+      summary: 'Get a script or a style sheet of the page',
+      access: anyone,
+      params: { file: oneOf(FILES) },
+      answers: { 200: '*/*' },
+      handle(_req, res, { params }) {
+        res.sendFile(params.file, { root: FOLDER, maxAge: '1 day' })
+      },
+    }),
+  ]
+}

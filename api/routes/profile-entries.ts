@@ -1,130 +1,92 @@
-import { Router } from 'express'
-import type { Transaction } from 'kysely'
 import { z } from 'zod'
 import { type EntryKind, findEntries, findEntry } from '../../db/queries/profile-entry.ts'
-import type { Database } from '../../db/schema.ts'
 import {
   deleteEntry,
   insertEducation,
   insertEmployment,
   lockEntry,
-  updateEducation,
-  updateEmployment,
+  updateEntry,
 } from '../../db/writes/profile-entry.ts'
 import { lockStaffProfile } from '../../db/writes/staff-profile.ts'
-import { transact } from '../../db/writes/transact.ts'
-import { notFound } from '../../shared/errors.ts'
 import { education, employment } from '../../shared/shapes/staff-profile.ts'
-import type { AppDeps } from '../deps.ts'
-import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
-import { methodNotAllowed } from '../http/problem.ts'
-import { requireMatch, tagged } from '../http/tagged.ts'
-import { operation } from '../openapi/operation.ts'
-import { parse, parseId } from '../parse.ts'
+import {
+  create,
+  type Endpoint,
+  get,
+  idOf,
+  item,
+  type Trx,
+  user,
+  type WriteRequest,
+  writeRule,
+} from '../endpoints/index.ts'
 import { integer, text } from './field.ts'
-import { written } from './written.ts'
+import { PROFILE_OWNER } from './rules.ts'
 
-/** The entries of a CV: employment and education. */
-export function profileEntryRoutes(deps: AppDeps): Router {
-  const router = Router({ strict: true, caseSensitive: true })
-  for (const list of [EMPLOYMENT, EDUCATION]) addList(router, deps, list)
-  return router
-}
-
-interface EntryList {
+interface EntryList<New extends z.ZodType, Patch extends z.ZodType> {
   readonly kind: EntryKind
   readonly path: string
   readonly entity: string
-  readonly insert: (trx: Transaction<Database>, profileId: string, body: unknown) => Promise<string>
-  readonly update: (trx: Transaction<Database>, id: string, body: unknown) => Promise<void>
-  /** Schemas of the bodies that `insert` and `update` parse, and of an entry in responses. */
-  readonly shapes: {
-    readonly added: z.ZodType
-    readonly changed: z.ZodType
-    readonly shown: z.ZodType
-  }
+  readonly added: New
+  readonly patch: Patch
+  readonly shape: z.ZodType
+  readonly insert: (trx: Trx, profileId: string, entry: z.output<New>) => Promise<string>
+  readonly update: (trx: Trx, id: string, patch: z.output<Patch>) => Promise<void>
 }
 
-function addList(router: Router, deps: AppDeps, list: EntryList): void {
-  const { db, reader } = deps
-  const { kind, path, entity } = list
-  const operations = describe(list)
-
-  router
-    .route(`/users/profiles/:profileId/${path}`)
-    .get(operations.lists, async (req, res) => {
-      const profileId = parseId(req.params.profileId, 'Profile')
-      const user = await deps.requireUser(req)
-      sendPrivate(res, await reader.query((trx) => findEntries(trx, kind, profileId, user)))
-    })
-    .post(operations.adds, async (req, res) => {
-      const profileId = parseId(req.params.profileId, 'Profile')
-      const { userId } = await deps.requireUser(req)
-      const entry = await transact(db, async (trx) => {
-        await lockStaffProfile(trx, profileId, userId)
-        const id = await list.insert(trx, profileId, req.body)
-        return tagged(written(await findEntry(trx, kind, id)))
-      })
-      sendCreated(req, res, `/users/${path}/:id`, entry)
-    })
-    .all(methodNotAllowed('GET', 'POST'))
-
-  router
-    .route(`/users/${path}/:id`)
-    .get(operations.shows, async (req, res) => {
-      const id = parseId(req.params.id, entity)
-      const user = await deps.requireUser(req)
-      const entry = await reader.query((trx) => findEntry(trx, kind, id, user))
-      if (entry === null) throw notFound(entity, id)
-      sendResource(req, res, entry)
-    })
-    .put(operations.changes, async (req, res) => {
-      const id = parseId(req.params.id, entity)
-      const { userId } = await deps.requireUser(req)
-      const entry = await transact(db, async (trx) => {
-        await lockEntry(trx, { kind, id }, userId)
-        await requireMatch(req, () => findEntry(trx, kind, id))
-        await list.update(trx, id, req.body)
-        return tagged(written(await findEntry(trx, kind, id)))
-      })
-      sendJson(res, 200, entry)
-    })
-    .delete(operations.removes, async (req, res) => {
-      const id = parseId(req.params.id, entity)
-      const { userId } = await deps.requireUser(req)
-      await transact(db, async (trx) => {
-        await lockEntry(trx, { kind, id }, userId)
-        await requireMatch(req, () => findEntry(trx, kind, id))
-        await deleteEntry(trx, { kind, id })
-      })
-      sendNoContent(res)
-    })
-    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
+function endpointsOf<New extends z.ZodType, Patch extends z.ZodType>({
+  kind,
+  path,
+  entity,
+  added,
+  patch,
+  shape,
+  insert,
+  update,
+}: EntryList<New, Patch>): readonly Endpoint[] {
+  const params = { profileId: idOf('Profile') }
+  return [
+    get(`/users/profiles/:profileId/${path}`, {
+      summary: `List ${kind} entries of a profile, newest first`,
+      access: user,
+      params,
+      answers: { 200: z.array(shape) },
+      read: (trx, { profileId }, { user }) => findEntries(trx, kind, profileId, user),
+    }),
+    create(`/users/profiles/:profileId/${path}`, {
+      summary: `Add an ${kind} entry`,
+      access: writeRule({
+        ...PROFILE_OWNER,
+        enforce: (trx, { params, userId }: WriteRequest<{ readonly profileId: string }>) =>
+          lockStaffProfile(trx, params.profileId, userId),
+      }),
+      params,
+      body: added,
+      answers: { 201: shape },
+      insert: (trx, { profileId }, { body }) => insert(trx, profileId, body),
+      location: (id) => `/users/${path}/${id}`,
+      shown: (trx, id) => findEntry(trx, kind, id),
+    }),
+    ...item(`/users/${path}/:id`, {
+      entity,
+      summaries: {
+        get: `Get an ${kind} entry`,
+        put: `Change an ${kind} entry`,
+        delete: `Delete an ${kind} entry`,
+      },
+      access: writeRule({
+        ...PROFILE_OWNER,
+        enforce: (trx, { params: { id }, userId }: WriteRequest<{ readonly id: string }>) =>
+          lockEntry(trx, { kind, id }, userId),
+      }),
+      shape,
+      find: (trx, id, viewer) => findEntry(trx, kind, id, viewer),
+      body: patch,
+      update,
+      remove: (trx, id) => deleteEntry(trx, { kind, id }),
+    }),
+  ]
 }
-
-const OWNERS = 'the owner of the profile and superusers'
-
-const describe = ({ kind, shapes: { added, changed, shown } }: EntryList) => ({
-  lists: operation({
-    summary: `List ${kind} entries of a profile, newest first`,
-    who: 'users',
-    answers: { 200: z.array(shown) },
-  }),
-  adds: operation({
-    summary: `Add an ${kind} entry`,
-    who: OWNERS,
-    body: added,
-    answers: { 201: shown },
-  }),
-  shows: operation({ summary: `Get an ${kind} entry`, who: 'users', answers: { 200: shown } }),
-  changes: operation({
-    summary: `Change an ${kind} entry`,
-    who: OWNERS,
-    body: changed,
-    answers: { 200: shown },
-  }),
-  removes: operation({ summary: `Delete an ${kind} entry`, who: OWNERS, answers: { 204: null } }),
-})
 
 // Clients also send `public_profile`, which is ignored: the path identifies the profile.
 const newEmployment = z.object({
@@ -142,23 +104,26 @@ const newEducation = z.object({
   location: text(200).optional(),
 })
 
-const employmentPatch = newEmployment.partial()
-const educationPatch = newEducation.partial()
-
-const EMPLOYMENT: EntryList = {
-  kind: 'employment',
-  path: 'employment_entries',
-  entity: 'Employment entry',
-  insert: (trx, profileId, body) => insertEmployment(trx, profileId, parse(newEmployment, body)),
-  update: (trx, id, body) => updateEmployment(trx, id, parse(employmentPatch, body)),
-  shapes: { added: newEmployment, changed: employmentPatch, shown: employment },
-}
-
-const EDUCATION: EntryList = {
-  kind: 'education',
-  path: 'education_entries',
-  entity: 'Education entry',
-  insert: (trx, profileId, body) => insertEducation(trx, profileId, parse(newEducation, body)),
-  update: (trx, id, body) => updateEducation(trx, id, parse(educationPatch, body)),
-  shapes: { added: newEducation, changed: educationPatch, shown: education },
-}
+/** The entries of a CV: employment and education. */
+export const profileEntryEndpoints: readonly Endpoint[] = [
+  ...endpointsOf({
+    kind: 'employment',
+    path: 'employment_entries',
+    entity: 'Employment entry',
+    added: newEmployment,
+    patch: newEmployment.partial(),
+    shape: employment,
+    insert: insertEmployment,
+    update: (trx, id, patch) => updateEntry(trx, { kind: 'employment', id }, patch),
+  }),
+  ...endpointsOf({
+    kind: 'education',
+    path: 'education_entries',
+    entity: 'Education entry',
+    added: newEducation,
+    patch: newEducation.partial(),
+    shape: education,
+    insert: insertEducation,
+    update: (trx, id, patch) => updateEntry(trx, { kind: 'education', id }, patch),
+  }),
+]

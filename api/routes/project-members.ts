@@ -1,112 +1,68 @@
-import { Router } from 'express'
 import { z } from 'zod'
 import { findMember } from '../../db/queries/member.ts'
 import {
   deleteMember,
   insertMember,
   lockMember,
+  type MemberKey,
   promoteMember,
   updateMember,
 } from '../../db/writes/member.ts'
 import { lockNamedProject, requireNamedLeader } from '../../db/writes/project.ts'
-import { transact } from '../../db/writes/transact.ts'
 import { keepUsers } from '../../db/writes/user-locks.ts'
-import { PublicError } from '../../shared/errors.ts'
 import { tinyMember } from '../../shared/shapes/member.ts'
-import type { AppDeps } from '../deps.ts'
-import { sendCreated, sendJson, sendNoContent, sendResource } from '../http/json.ts'
-import { methodNotAllowed } from '../http/problem.ts'
-import { requireMatch, tagged } from '../http/tagged.ts'
-import { operation } from '../openapi/operation.ts'
-import { parse, parseId } from '../parse.ts'
+import {
+  create,
+  del,
+  type Endpoint,
+  get,
+  idOf,
+  post,
+  put,
+  type Trx,
+  user,
+  type WriteRequest,
+  writeRule,
+} from '../endpoints/index.ts'
+import { parse } from '../parse.ts'
 import { ignoringNulls, integer, reference, text } from './field.ts'
 import { peek } from './peek.ts'
-import { written } from './written.ts'
+import { LEADERS, leaderOfNamedProject } from './rules.ts'
 
-/** Members of projects. Leaders of a project manage them. */
-export function projectMemberRoutes(deps: AppDeps): Router {
-  const router = Router({ strict: true, caseSensitive: true })
-  const { db, reader } = deps
+const PATH = '/projects/project_members/:project/:user'
 
-  router
-    .route('/projects/project_members')
-    .post(addsMember, async (req, res) => {
-      const { userId } = await deps.requireUser(req)
-      const { member, json } = await transact(db, async (trx) => {
-        await requireNamedLeader(trx, peek(ofProject, req.body)?.project, userId)
-        const member = parse(newMember, req.body)
-        await keepUsers(trx, [member.user_id])
-        await lockNamedProject(trx, member.project_id, userId)
-        await insertMember(trx, member)
-        const found = written(await findMember(trx, member.project_id, member.user_id))
-        return { member, json: tagged(found) }
-      })
-      const path = `/projects/project_members/${member.project_id}/${member.user_id}`
-      sendCreated(req, res, path, json)
-    })
-    .all(methodNotAllowed('POST'))
-
-  router
-    .route('/projects/project_members/:project/:user')
-    .get(showsMember, async (req, res) => {
-      const { projectId, memberId } = parseMember(req.params)
-      await deps.requireUser(req)
-      const member = await reader.query((trx) => findMember(trx, projectId, memberId))
-      if (member === null) {
-        const detail = `Member not found for project ${projectId} and user ${memberId}`
-        throw new PublicError('not_found', detail)
-      }
-      sendResource(req, res, member)
-    })
-    .put(changesMember, async (req, res) => {
-      const member = parseMember(req.params)
-      const { userId } = await deps.requireUser(req)
-      const found = await transact(db, async (trx) => {
-        await lockMember(trx, member, userId)
-        const show = () => findMember(trx, member.projectId, member.memberId)
-        await requireMatch(req, show)
-        await updateMember(trx, member, parse(memberPatch, req.body))
-        return tagged(written(await show()))
-      })
-      sendJson(res, 200, found)
-    })
-    .delete(removesMember, async (req, res) => {
-      const member = parseMember(req.params)
-      const { userId } = await deps.requireUser(req)
-      await transact(db, async (trx) => {
-        await lockMember(trx, member, userId)
-        await requireMatch(req, () => findMember(trx, member.projectId, member.memberId))
-        await deleteMember(trx, member)
-      })
-      sendNoContent(res)
-    })
-    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
-
-  router
-    .route('/projects/promote')
-    .post(promotesMember, async (req, res) => {
-      const { userId } = await deps.requireUser(req)
-      const found = await transact(db, async (trx) => {
-        // If the body has a project, `lockMember` checks the permission.
-        if (!peek(promotion, req.body)) await requireNamedLeader(trx, undefined, userId)
-        const { project_id, user_id } = parse(promotion, req.body)
-        const member = { projectId: project_id, memberId: user_id }
-        await lockMember(trx, member, userId)
-        await requireMatch(req, () => findMember(trx, project_id, user_id))
-        await promoteMember(trx, member)
-        return tagged(written(await findMember(trx, project_id, user_id)))
-      })
-      sendJson(res, 200, found)
-    })
-    .all(methodNotAllowed('POST'))
-
-  return router
+interface Params {
+  readonly project: string
+  readonly user: string
 }
 
-const parseMember = ({ project, user }: { project: string; user: string }) => ({
-  projectId: parseId(project, 'Project'),
-  memberId: parseId(user, 'User'),
+const params = { project: idOf('Project'), user: idOf('User') }
+
+const keyOf = ({ project, user }: Params): MemberKey => ({ projectId: project, memberId: user })
+
+const leader = writeRule({
+  ...LEADERS,
+  enforce: (trx, { params, userId }: WriteRequest<Params>) =>
+    lockMember(trx, keyOf(params), userId),
 })
+
+const promotion = z.object({ project_id: reference, user_id: reference })
+
+/** Access for leaders of the project that the body of a promotion names. Locks the member. */
+const leaderOfMember = writeRule({
+  ...LEADERS,
+  async enforce(trx, { userId, sent }: WriteRequest<unknown>): Promise<MemberKey> {
+    if (!peek(promotion, sent)) await requireNamedLeader(trx, undefined, userId)
+    const { project_id, user_id } = parse(promotion, sent)
+    const key = { projectId: project_id, memberId: user_id }
+    await lockMember(trx, key, userId)
+    return key
+  },
+})
+
+const find = (trx: Trx, { projectId, memberId }: MemberKey) => findMember(trx, projectId, memberId)
+
+const shown = (trx: Trx, params: Params) => find(trx, keyOf(params))
 
 const timeAllocation = z.number('A valid number is required.')
 const position = integer(-(2 ** 31))
@@ -148,47 +104,60 @@ const newMember = memberFields
     user_id: user,
   }))
 
-/** The part of a body on which the permission to add a member depends. */
-const ofProject = z.object({ project: reference })
-
-const promotion = z.object({ project_id: reference, user_id: reference })
-
-const LEADERS = 'leaders of the project and superusers'
-
-const addsMember = operation({
-  event: 'rights_change',
-  summary: 'Add a member to a project',
-  who: LEADERS,
-  body: newMember,
-  answers: { 201: tinyMember },
-})
-
-const showsMember = operation({
-  summary: 'Get a member of a project',
-  who: 'users',
-  answers: { 200: tinyMember },
-})
-
-const changesMember = operation({
-  event: 'rights_change',
-  summary: 'Change a member of a project',
-  who: LEADERS,
-  body: memberPatch,
-  answers: { 200: tinyMember },
-})
-
-const removesMember = operation({
-  event: 'rights_change',
-  summary: 'Remove a member from a project',
-  who: LEADERS,
-  answers: { 204: null },
-})
-
-const promotesMember = operation({
-  event: 'rights_change',
-  summary: 'Make a member the only leader of a project',
-  who: LEADERS,
-  body: promotion,
-  isConditional: true,
-  answers: { 200: tinyMember },
-})
+/** Members of projects. Leaders of a project manage them. */
+export const projectMemberEndpoints: readonly Endpoint[] = [
+  create('/projects/project_members', {
+    summary: 'Add a member to a project',
+    access: leaderOfNamedProject,
+    event: 'rights_change',
+    body: newMember,
+    answers: { 201: tinyMember },
+    async lock(trx, _, { body }) {
+      await keepUsers(trx, [body.user_id])
+      await lockNamedProject(trx, body.project_id)
+    },
+    async insert(trx, _, { body }) {
+      await insertMember(trx, body)
+      return { projectId: body.project_id, memberId: body.user_id }
+    },
+    location: ({ projectId, memberId }) => `/projects/project_members/${projectId}/${memberId}`,
+    shown: find,
+  }),
+  get(PATH, {
+    summary: 'Get a member of a project',
+    access: user,
+    params,
+    answers: { 200: tinyMember },
+    etag: true,
+    absent: ({ project, user }) => `Member not found for project ${project} and user ${user}`,
+    read: shown,
+  }),
+  put(PATH, {
+    summary: 'Change a member of a project',
+    access: leader,
+    event: 'rights_change',
+    params,
+    body: memberPatch,
+    answers: { 200: tinyMember },
+    shown,
+    write: (trx, key, { body }) => updateMember(trx, keyOf(key), body),
+  }),
+  del(PATH, {
+    summary: 'Remove a member from a project',
+    access: leader,
+    event: 'rights_change',
+    params,
+    answers: { 204: null },
+    shown,
+    write: (trx, key) => deleteMember(trx, keyOf(key)),
+  }),
+  post('/projects/promote', {
+    summary: 'Make a member the only leader of a project',
+    access: leaderOfMember,
+    event: 'rights_change',
+    body: promotion,
+    answers: { 200: tinyMember },
+    shown: (trx, _, { granted }) => find(trx, granted),
+    write: (trx, _, { granted }) => promoteMember(trx, granted),
+  }),
+]

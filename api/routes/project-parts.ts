@@ -1,4 +1,3 @@
-import { Router } from 'express'
 import { z } from 'zod'
 import { findPart, findPartOfProject, findParts } from '../../db/queries/project-part.ts'
 import {
@@ -11,56 +10,20 @@ import {
   requirePart,
   updatePart,
 } from '../../db/writes/project-part.ts'
-import { lockNamedProject, requireNamedLeader } from '../../db/writes/project.ts'
-import { transact } from '../../db/writes/transact.ts'
-import { notFound, PublicError } from '../../shared/errors.ts'
+import { lockNamedProject } from '../../db/writes/project.ts'
 import * as shapes from '../../shared/shapes/project-part.ts'
-import type { AppDeps } from '../deps.ts'
-import { sendCreated, sendJson, sendNoContent, sendPrivate, sendResource } from '../http/json.ts'
-import { methodNotAllowed } from '../http/problem.ts'
-import { requireMatch, tagged } from '../http/tagged.ts'
-import { operation } from '../openapi/operation.ts'
-import { parse, parseId } from '../parse.ts'
+import {
+  create,
+  type Endpoint,
+  get,
+  idOf,
+  item,
+  user,
+  type WriteRequest,
+  writeRule,
+} from '../endpoints/index.ts'
 import { integer, listOf, reference, text } from './field.ts'
-import { peek } from './peek.ts'
-import { queryAs } from './query-as.ts'
-import { written } from './written.ts'
-
-/**
- * Parts of projects that have their own tables. All users read them, leaders of a project change
- * them.
- */
-export function projectPartRoutes(deps: AppDeps): Router {
-  const router = Router({ strict: true, caseSensitive: true })
-  addPart(router, deps, AREAS)
-  addPart(router, deps, DETAILS)
-  addPart(router, deps, STUDENT)
-  addPart(router, deps, EXTERNAL)
-
-  for (const [path, { table, entity, shape }] of [
-    ['areas', AREAS],
-    ['details', DETAILS],
-  ] as const) {
-    const ofProjectOnly = operation({
-      summary: `Get the ${entity.toLowerCase()} of a project`,
-      who: 'users',
-      answers: { 200: shape },
-    })
-    router
-      .route(`/projects/:id/${path}`)
-      .get(ofProjectOnly, async (req, res) => {
-        const id = parseId(req.params.id, 'Project')
-        await deps.requireUser(req)
-        const found = await deps.reader.query((trx) => findPartOfProject(trx, table, id))
-        if (found === null) {
-          throw new PublicError('not_found', `${entity} not found for project ${id}`)
-        }
-        sendResource(req, res, found)
-      })
-      .all(methodNotAllowed('GET'))
-  }
-  return router
-}
+import { LEADERS, leaderOfNamedProject } from './rules.ts'
 
 interface Part<T extends PartTable> {
   readonly table: T
@@ -72,69 +35,6 @@ interface Part<T extends PartTable> {
   /** Schema of a row in responses. */
   readonly shape: z.ZodType
 }
-
-function addPart<T extends PartTable>(router: Router, deps: AppDeps, part: Part<T>): void {
-  const { db, reader } = deps
-  const { table, path, entity } = part
-  const operations = describe(part)
-
-  router
-    .route(`/projects/${path}`)
-    .get(operations.lists, async (req, res) => {
-      sendPrivate(res, await queryAs(deps, req, (trx) => findParts(trx, table), 'export'))
-    })
-    .post(operations.adds, async (req, res) => {
-      const { userId } = await deps.requireUser(req)
-      const row = await transact(db, async (trx) => {
-        await requireNamedLeader(trx, peek(ofProject, req.body)?.project, userId)
-        const { project } = parse(ofProject, req.body)
-        const columns = parse(part.fields, req.body)
-        await keepNamedUsers(trx, columns)
-        await lockNamedProject(trx, project, userId)
-        const id = await insertPart(trx, table, project, columns)
-        return tagged(written(await findPart(trx, table, id)))
-      })
-      sendCreated(req, res, `/projects/${path}/:id`, row)
-    })
-    .all(methodNotAllowed('GET', 'POST'))
-
-  router
-    .route(`/projects/${path}/:id`)
-    .get(operations.shows, async (req, res) => {
-      const id = parseId(req.params.id, entity)
-      await deps.requireUser(req)
-      const found = await reader.query((trx) => findPart(trx, table, id))
-      if (found === null) throw notFound(entity, id)
-      sendResource(req, res, found)
-    })
-    .put(operations.changes, async (req, res) => {
-      const id = parseId(req.params.id, entity)
-      const { userId } = await deps.requireUser(req)
-      const row = await transact(db, async (trx) => {
-        await requirePart(trx, { table, id, entity }, userId)
-        const patch = parse(part.fields, req.body)
-        await keepNamedUsers(trx, patch)
-        await lockPart(trx, { table, id, entity }, userId)
-        await requireMatch(req, () => findPart(trx, table, id))
-        await updatePart(trx, table, id, patch)
-        return tagged(written(await findPart(trx, table, id)))
-      })
-      sendJson(res, 200, row)
-    })
-    .delete(operations.removes, async (req, res) => {
-      const id = parseId(req.params.id, entity)
-      const { userId } = await deps.requireUser(req)
-      await transact(db, async (trx) => {
-        await lockPart(trx, { table, id, entity }, userId)
-        await requireMatch(req, () => findPart(trx, table, id))
-        await deletePart(trx, table, id)
-      })
-      sendNoContent(res)
-    })
-    .all(methodNotAllowed('GET', 'PUT', 'DELETE'))
-}
-
-const ofProject = z.object({ project: reference })
 
 /** Distinct ids of areas on the map; null for none. */
 const MAX_AREAS = 1_000
@@ -210,29 +110,79 @@ const EXTERNAL: Part<'projects_externalprojectdetails'> = {
     .partial(),
 }
 
-const LEADERS = 'leaders of the project and superusers'
+const ofProject = z.object({ project: reference })
 
-function describe<T extends PartTable>({ entity, fields, shape }: Part<T>) {
+function endpointsOf<T extends PartTable>({ table, path, entity, fields, shape }: Part<T>) {
   const name = entity.toLowerCase()
-  return {
-    lists: operation({
+  return [
+    get(`/projects/${path}`, {
       summary: `List the ${name}s of all projects`,
-      who: 'users',
+      access: user,
       answers: { 200: z.array(shape) },
+      cost: 'export',
+      read: (trx) => findParts(trx, table),
     }),
-    adds: operation({
+    create(`/projects/${path}`, {
       summary: `Add one ${name}`,
-      who: LEADERS,
+      access: leaderOfNamedProject,
       body: z.intersection(ofProject, fields),
       answers: { 201: shape },
+      async lock(trx, _, { body }) {
+        await keepNamedUsers(trx, body)
+        await lockNamedProject(trx, body.project)
+      },
+      insert: (trx, _, { body }) => insertPart(trx, table, body.project, body),
+      location: (id) => `/projects/${path}/${id}`,
+      shown: (trx, id) => findPart(trx, table, id),
     }),
-    shows: operation({ summary: `Get one ${name}`, who: 'users', answers: { 200: shape } }),
-    changes: operation({
-      summary: `Change one ${name}`,
-      who: LEADERS,
+    ...item(`/projects/${path}/:id`, {
+      entity,
+      summaries: {
+        get: `Get one ${name}`,
+        put: `Change one ${name}`,
+        delete: `Delete one ${name}`,
+      },
+      access: writeRule({
+        ...LEADERS,
+        enforce: (trx, { params: { id }, userId }: WriteRequest<{ readonly id: string }>) =>
+          requirePart(trx, { table, id, entity }, userId),
+      }),
+      shape,
+      find: (trx, id) => findPart(trx, table, id),
       body: fields,
-      answers: { 200: shape },
+      async lock(trx, id, { body, granted: projectId }) {
+        if (body !== undefined) await keepNamedUsers(trx, body)
+        await lockPart(trx, { table, id, entity }, projectId)
+      },
+      update: (trx, id, patch) => updatePart(trx, table, id, patch),
+      remove: (trx, id) => deletePart(trx, table, id),
     }),
-    removes: operation({ summary: `Delete one ${name}`, who: LEADERS, answers: { 204: null } }),
-  }
+  ]
 }
+
+/**
+ * Parts of projects that have their own tables. All users read them, leaders of a project change
+ * them.
+ */
+export const projectPartEndpoints: readonly Endpoint[] = [
+  ...endpointsOf(AREAS),
+  ...endpointsOf(DETAILS),
+  ...endpointsOf(STUDENT),
+  ...endpointsOf(EXTERNAL),
+  ...(
+    [
+      ['areas', AREAS],
+      ['details', DETAILS],
+    ] as const
+  ).map(([path, { table, entity, shape }]) =>
+    get(`/projects/:id/${path}`, {
+      summary: `Get the ${entity.toLowerCase()} of a project`,
+      access: user,
+      params: { id: idOf('Project') },
+      answers: { 200: shape },
+      etag: true,
+      absent: ({ id }) => `${entity} not found for project ${id}`,
+      read: (trx, { id }) => findPartOfProject(trx, table, id),
+    }),
+  ),
+]

@@ -1,4 +1,3 @@
-import { Router } from 'express'
 import { z } from 'zod'
 import { PROJECT_STATUSES } from '../../db/queries/fragments/project-status.ts'
 import {
@@ -11,11 +10,7 @@ import {
 } from '../../db/queries/project-search.ts'
 import { projectMap, projectPage } from '../../shared/shapes/search.ts'
 import { tinyProject } from '../../shared/shapes/tiny-project.ts'
-import type { AppDeps } from '../deps.ts'
-import { sendPrivate } from '../http/json.ts'
-import { sendPieces } from '../http/pieces.ts'
-import { methodNotAllowed } from '../http/problem.ts'
-import { operation } from '../openapi/operation.ts'
+import { type Endpoint, get, getPieces, type RunQuery, user } from '../endpoints/index.ts'
 import { reference } from './field.ts'
 import {
   count,
@@ -27,77 +22,11 @@ import {
   references,
   searchTerm,
 } from './parameter.ts'
-import { parseQuery } from './parse-query.ts'
-import { queryAs } from './query-as.ts'
 
 const PAGE_SIZE = 24
 const FIRST = 20
 /** Projects per batch: small, so that serializing one batch does not delay other requests. */
 const MAP_BATCH = 25
-
-/** Searches in all projects. Mount it before `projectRoutes`, whose `:id` matches any word. */
-export function projectSearchRoutes(deps: AppDeps): Router {
-  const router = Router({ strict: true, caseSensitive: true })
-
-  router
-    .route('/projects/list')
-    .get(listsProjects, async (req, res) => {
-      const { page: number, page_size, ...filter } = await parseQuery(deps, req, listQuery)
-      const wanted = { page: number, pageSize: page_size }
-      const found = await queryAs(
-        deps,
-        req,
-        (trx) => searchProjects(trx, filterOf(filter), wanted),
-        'search',
-      )
-      sendPrivate(res, found.body, 'search')
-    })
-    .all(methodNotAllowed('GET'))
-
-  router
-    .route('/projects/smallsearch')
-    .get(findsFirst, async (req, res) => {
-      const filter = filterOf(await parseQuery(deps, req, filterQuery))
-      const found = await queryAs(
-        deps,
-        req,
-        (trx) => findFirstProjects(trx, filter, FIRST),
-        'search',
-      )
-      sendPrivate(res, found, 'search')
-    })
-    .all(methodNotAllowed('GET'))
-
-  router
-    .route('/projects/map')
-    .get(mapsProjects, async (req, res) => {
-      const filter = filterOf(await parseQuery(deps, req, filterQuery))
-      const outline = await queryAs(deps, req, (trx) => findMapOutline(trx, filter), 'export')
-      await sendPieces(req, res, piecesOf(outline))
-    })
-    .all(methodNotAllowed('GET'))
-
-  return router
-
-  /**
-   * Yields the JSON of the map in batches of projects. Each batch is read in its own transaction, so that
-   * a slow client holds no connection. Projects deleted in the meantime are left out.
-   */
-  async function* piecesOf({ ids, total, withoutLocation }: MapOutline): AsyncGenerator<string> {
-    yield '{"projects":['
-    let separator = ''
-    for (let from = 0; from < ids.length; from += MAP_BATCH) {
-      const batch = ids.slice(from, from + MAP_BATCH)
-      const projects = await deps.expensive.run(() =>
-        deps.reader.query((trx) => findProjectsById(trx, batch)),
-      )
-      if (projects === null) continue
-      yield separator + projects
-      separator = ','
-    }
-    yield `],"total_projects":${total},"projects_without_location":${withoutLocation}}`
-  }
-}
 
 const filterQuery = z.object({
   searchTerm,
@@ -122,23 +51,53 @@ const filterOf = (sent: z.output<typeof filterQuery>): ProjectFilter => ({
   isActive: sent.only_active || (sent.only_inactive ? false : undefined),
 })
 
-const listsProjects = operation({
-  summary: 'List a page of the projects that match, ongoing projects first',
-  who: 'users',
-  query: listQuery,
-  answers: { 200: projectPage },
-})
+/** Searches in all projects. */
+export const projectSearchEndpoints: readonly Endpoint[] = [
+  get('/projects/list', {
+    summary: 'List a page of the projects that match, ongoing projects first',
+    access: user,
+    query: listQuery,
+    answers: { 200: projectPage },
+    cost: 'search',
+    async read(trx, _, { query: { page, page_size: pageSize, ...filter } }) {
+      return (await searchProjects(trx, filterOf(filter), { page, pageSize })).body
+    },
+  }),
+  get('/projects/smallsearch', {
+    summary: `List the first ${FIRST} projects that match`,
+    access: user,
+    query: filterQuery,
+    answers: { 200: z.array(tinyProject) },
+    cost: 'search',
+    read: (trx, _, { query }) => findFirstProjects(trx, filterOf(query), FIRST),
+  }),
+  getPieces('/projects/map', {
+    summary: 'List all projects that match, with the total number of projects',
+    access: user,
+    query: filterQuery,
+    answers: { 200: projectMap },
+    cost: 'export',
+    read: (trx, _, { query }) => findMapOutline(trx, filterOf(query)),
+    pieces: piecesOf,
+  }),
+]
 
-const findsFirst = operation({
-  summary: `List the first ${FIRST} projects that match`,
-  who: 'users',
-  query: filterQuery,
-  answers: { 200: z.array(tinyProject) },
-})
-
-const mapsProjects = operation({
-  summary: 'List all projects that match, with the total number of projects',
-  who: 'users',
-  query: filterQuery,
-  answers: { 200: projectMap },
-})
+/**
+ * Yields the JSON of the map in batches of projects. Each batch is read in its own transaction, so that
+ * a slow client holds no connection. Projects deleted in the meantime are left out.
+ */
+async function* piecesOf(
+  { ids, total, withoutLocation }: MapOutline,
+  run: RunQuery,
+): AsyncGenerator<string> {
+  yield '{"projects":['
+  let separator = ''
+  for (let from = 0; from < ids.length; from += MAP_BATCH) {
+    const batch = ids.slice(from, from + MAP_BATCH)
+    const projects = await run((trx) => findProjectsById(trx, batch))
+    if (projects === null) continue
+    yield separator + projects
+    separator = ','
+  }
+  yield `],"total_projects":${total},"projects_without_location":${withoutLocation}}`
+}

@@ -1,9 +1,13 @@
 import type { z } from 'zod'
 import type { KeptRow } from '../../db/writes/superuser.ts'
-import { superuser, superuserOf } from '../endpoints/access.ts'
-import type { Endpoint, Trx } from '../endpoints/endpoint.ts'
-import { item } from '../endpoints/item.ts'
-import { create } from '../endpoints/write.ts'
+import {
+  create,
+  type Endpoint,
+  item,
+  superuser,
+  superuserOf,
+  type Trx,
+} from '../endpoints/index.ts'
 
 type Find = (trx: Trx, id: string) => Promise<string | null>
 
@@ -42,8 +46,8 @@ export function superuserRows<New extends z.ZodType, Patch extends z.ZodType>(
       access: superuser,
       body: added,
       answers: { 201: changed?.shape ?? shape },
-      location: `${path}/:id`,
       insert: (trx, _, { body }) => insert(trx, body),
+      location: (id) => `${path}/${id}`,
       shown: find,
       answer: changed?.find,
     }),

@@ -1,59 +1,14 @@
-import { Router } from 'express'
 import { z } from 'zod'
 import { findFirstUsers, searchUsers, type UserFilter } from '../../db/queries/user-search.ts'
 import { userPage } from '../../shared/shapes/search.ts'
 import { tinyUser } from '../../shared/shapes/tiny-user.ts'
-import type { AppDeps } from '../deps.ts'
-import { sendPrivate } from '../http/json.ts'
-import { methodNotAllowed } from '../http/problem.ts'
-import { operation } from '../openapi/operation.ts'
+import { type Endpoint, get, user } from '../endpoints/index.ts'
 import { reference } from './field.ts'
 import { orAll, page, pageSize, parameter, references, searchTerm, yesOrNo } from './parameter.ts'
-import { parseQuery } from './parse-query.ts'
-import { queryAs } from './query-as.ts'
 
 const PAGE_SIZE = 24
 const FIRST = 10
 const SHORTEST_SEARCH = 2
-
-/** Searches in all users. */
-export function userSearchRoutes(deps: AppDeps): Router {
-  const router = Router({ strict: true, caseSensitive: true })
-
-  router
-    .route('/users/list')
-    .get(listsUsers, async (req, res) => {
-      const { page: number, page_size, ...filter } = await parseQuery(deps, req, listQuery)
-      const wanted = { page: number, pageSize: page_size }
-      const found = await queryAs(
-        deps,
-        req,
-        (trx) => searchUsers(trx, filterOf(filter), wanted),
-        'search',
-      )
-      sendPrivate(res, found.body, 'search')
-    })
-    .all(methodNotAllowed('GET'))
-
-  router
-    .route('/users/smallsearch')
-    .get(findsFirst, async (req, res) => {
-      const { search = '' } = await parseQuery(deps, req, smallQuery)
-      const found = await queryAs(
-        deps,
-        req,
-        async (trx) =>
-          search.length < SHORTEST_SEARCH ? '[]' : findFirstUsers(trx, { search }, FIRST),
-        'search',
-      )
-      sendPrivate(res, found, 'search')
-    })
-    .all(methodNotAllowed('GET'))
-
-  return router
-}
-
-const smallQuery = z.object({ search: searchTerm })
 
 const listQuery = z.object({
   search: searchTerm,
@@ -91,16 +46,25 @@ function filterOf(sent: Sent): UserFilter {
   }
 }
 
-const listsUsers = operation({
-  summary: 'List a page of the users that match',
-  who: 'users',
-  query: listQuery,
-  answers: { 200: userPage },
-})
-
-const findsFirst = operation({
-  summary: `List the first ${FIRST} users that match a text of at least ${SHORTEST_SEARCH} characters`,
-  who: 'users',
-  query: smallQuery,
-  answers: { 200: z.array(tinyUser) },
-})
+/** Searches in all users. */
+export const userSearchEndpoints: readonly Endpoint[] = [
+  get('/users/list', {
+    summary: 'List a page of the users that match',
+    access: user,
+    query: listQuery,
+    answers: { 200: userPage },
+    cost: 'search',
+    async read(trx, _, { query: { page, page_size: pageSize, ...filter } }) {
+      return (await searchUsers(trx, filterOf(filter), { page, pageSize })).body
+    },
+  }),
+  get('/users/smallsearch', {
+    summary: `List the first ${FIRST} users that match a text of at least ${SHORTEST_SEARCH} characters`,
+    access: user,
+    query: z.object({ search: searchTerm }),
+    answers: { 200: z.array(tinyUser) },
+    cost: 'search',
+    read: async (trx, _, { query: { search = '' } }) =>
+      search.length < SHORTEST_SEARCH ? '[]' : findFirstUsers(trx, { search }, FIRST),
+  }),
+]

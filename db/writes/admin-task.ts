@@ -3,9 +3,11 @@ import type { Database } from '../schema.ts'
 import { type Actor, findActor, requirePermission } from './actor.ts'
 import { hasConsent, insertCaretaker } from './caretaker.ts'
 import { decideTwice } from './decide-twice.ts'
-import { changedAt, type Patch } from './patch.ts'
+import { insertRow } from './insert-row.ts'
+import type { Patch } from './patch.ts'
 import { deleteProject } from './project-deletion.ts'
 import { requireMember, updateProject } from './project.ts'
+import { updateRow } from './update-row.ts'
 import { WriteError } from './write-error.ts'
 import {
   columnsOf,
@@ -18,6 +20,8 @@ import {
   subjectOf,
 } from './task-subject.ts'
 import { mergeUsers } from './user-merge.ts'
+
+const TABLE = 'adminoptions_admintask'
 
 /** An admin task to be inserted. */
 export interface NewTask {
@@ -79,19 +83,12 @@ export async function insertTask(
   if (subject.action === 'deleteproject') {
     await updateProject(trx, subject.projectId, { deletion_requested: true })
   }
-  const { id } = await trx
-    .insertInto('adminoptions_admintask')
-    .values({
-      ...task,
-      ...columnsOf(subject),
-      status: 'pending',
-      requester_id: requester.id,
-      created_at: changedAt,
-      updated_at: changedAt,
-    })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  return id
+  return insertRow(trx, TABLE, {
+    ...task,
+    ...columnsOf(subject),
+    status: 'pending',
+    requester_id: requester.id,
+  })
 }
 
 /** An admin task and the user who wants to decide it. */
@@ -190,10 +187,10 @@ export async function approveTask(trx: Transaction<Database>, task: LockedTask):
   const subject = await requireWhole(trx, task)
   switch (subject.action) {
     case 'deleteproject':
-      await closeTask(trx, task.id, await recordOf(trx, subject.projectId))
+      await updateRow(trx, TABLE, task.id, await recordOf(trx, subject.projectId))
       return deleteProject(trx, subject.projectId)
     case 'mergeuser':
-      await closeTask(trx, task.id, { status: 'fulfilled' })
+      await updateRow(trx, TABLE, task.id, { status: 'fulfilled' })
       return mergeUsers(trx, subject)
     case 'setcaretaker':
       await approveCaretaker(trx, task)
@@ -207,7 +204,7 @@ export async function approveCaretaker(
 ): Promise<string> {
   const subject = await requireWhole(trx, task)
   if (subject.action !== 'setcaretaker') throw new Error('the task is not a caretaker request')
-  await closeTask(trx, task.id, { status: 'fulfilled' })
+  await updateRow(trx, TABLE, task.id, { status: 'fulfilled' })
   const caretaker = {
     user_id: subject.coveredId,
     caretaker_id: subject.caretakerId,
@@ -231,7 +228,7 @@ export async function declineTask(
   status: 'rejected' | 'cancelled',
 ): Promise<void> {
   requirePending(task)
-  await closeTask(trx, task.id, { status })
+  await updateRow(trx, TABLE, task.id, { status })
   if (task.subject?.action === 'deleteproject') {
     await updateProject(trx, task.subject.projectId, { deletion_requested: false })
   }
@@ -286,11 +283,3 @@ async function recordOf(trx: Transaction<Database>, projectId: string): Promise<
 }
 
 type TaskPatch = Patch<'adminoptions_admintask', 'status' | 'project_id' | 'notes'>
-
-async function closeTask(trx: Transaction<Database>, id: string, patch: TaskPatch): Promise<void> {
-  await trx
-    .updateTable('adminoptions_admintask')
-    .set({ ...patch, updated_at: changedAt })
-    .where('id', '=', id)
-    .execute()
-}

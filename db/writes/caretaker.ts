@@ -3,10 +3,12 @@ import type { Database } from '../schema.ts'
 import { type Actor, findActor, requirePermission } from './actor.ts'
 import { requireFewRelations } from './caretaker-limit.ts'
 import { decideTwice } from './decide-twice.ts'
-import { changedAt, differsFrom, type Patch } from './patch.ts'
+import { insertRow } from './insert-row.ts'
+import type { Patch } from './patch.ts'
 import { requireReference } from './reference.ts'
-import { WriteError } from './write-error.ts'
 import { rejectDuplicate } from './unique.ts'
+import { updateRow } from './update-row.ts'
+import { WriteError } from './write-error.ts'
 import { lockUsers } from './user-locks.ts'
 
 /** The columns of a caretaker relation that may be changed. */
@@ -102,13 +104,9 @@ export async function insertCaretaker(
   await requireReference(trx, 'users_user', 'user', user_id)
   await requireReference(trx, 'users_user', 'caretaker', caretaker_id)
   await requireFewRelations(trx, user_id, caretaker_id)
-  const { id } = await trx
-    .insertInto('caretakers_caretaker')
-    .values({ ...caretaker, created_at: changedAt, updated_at: changedAt })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-    .catch(rejectDuplicate('user', 'caretaker'))
-  return id
+  return insertRow(trx, 'caretakers_caretaker', caretaker).catch(
+    rejectDuplicate('user', 'caretaker'),
+  )
 }
 
 /** @throws WriteError `invalid` if both are the same user. */
@@ -129,12 +127,7 @@ export async function updateCaretaker(
 ): Promise<void> {
   const isConsented = canConsent(relation.actor, relation.user_id)
   if (!isConsented && lastsLonger(relation, patch)) throw new WriteError('forbidden', NO_CONSENT)
-  await trx
-    .updateTable('caretakers_caretaker')
-    .set({ ...patch, updated_at: changedAt })
-    .where('id', '=', relation.id)
-    .where(differsFrom(patch))
-    .execute()
+  await updateRow(trx, 'caretakers_caretaker', relation.id, patch)
 }
 
 /** Deletes a caretaker relation. */

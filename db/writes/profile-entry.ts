@@ -114,29 +114,14 @@ export async function insertEducation(
 }
 
 /** Updates only the columns in the patch. */
-export async function updateEmployment(
+export async function updateEntry(
   trx: Transaction<Database>,
-  id: string,
-  patch: EmploymentPatch,
+  { kind, id }: EntryKey,
+  patch: EmploymentPatch | EducationPatch,
 ): Promise<void> {
   if (isEmpty(patch)) return
   await trx
-    .updateTable('users_employmententry')
-    .set(patch)
-    .where('id', '=', id)
-    .where(differsFrom(patch))
-    .execute()
-}
-
-/** Updates only the columns in the patch. */
-export async function updateEducation(
-  trx: Transaction<Database>,
-  id: string,
-  patch: EducationPatch,
-): Promise<void> {
-  if (isEmpty(patch)) return
-  await trx
-    .updateTable('users_educationentry')
+    .updateTable(TABLES[kind])
     .set(patch)
     .where('id', '=', id)
     .where(differsFrom(patch))

@@ -76,24 +76,26 @@ export async function requirePart(
 }
 
 /**
- * Locks such a row for one of the project's leaders or a superuser.
- * @throws WriteError like `requirePart`.
+ * Locks such a row after its project. Until then the row may be deleted, or moved to another project.
+ * @throws WriteError `not_found` if the row does not belong to the project.
  */
 export async function lockPart(
   trx: Transaction<Database>,
-  key: PartKey,
-  userId: string,
+  { table, id, entity }: PartKey,
+  projectId: string,
 ): Promise<void> {
-  const projectId = await requirePart(trx, key, userId)
-  // The project is locked first. Until the row is locked, it may be deleted or moved to another project.
   await lockProjectRow(trx, projectId)
-  await trx.selectFrom(key.table).select('id').where('id', '=', key.id).forUpdate().execute()
-  if ((await requirePart(trx, key, userId)) === projectId) return
-  throw new WriteError('not_found', `${key.entity} ${key.id} not found`)
+  const part = await trx
+    .selectFrom(table)
+    .select('project_id')
+    .where('id', '=', id)
+    .forUpdate()
+    .executeTakeFirst()
+  if (part?.project_id !== projectId) throw new WriteError('not_found', `${entity} ${id} not found`)
 }
 
 /**
- * Inserts such a row for a locked project, and returns its id.
+ * Inserts such a row for a locked project, and returns its id. Other properties than columns are ignored.
  * @throws WriteError `invalid` if a referenced row does not exist, `conflict` if the project already has
  * the only row that it may have.
  */
@@ -104,7 +106,9 @@ export async function insertPart<T extends PartTable>(
   part: PartPatch<T>,
 ): Promise<string> {
   await requireReferences(trx, part)
-  const sent = Object.entries(part).filter(([, value]) => value !== undefined)
+  const sent = Object.entries(part).filter(
+    ([column, value]) => column in DEFAULTS[table] && value !== undefined,
+  )
   const { id } = await trx
     .insertInto<PartTable>(table)
     .values({

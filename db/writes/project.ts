@@ -2,8 +2,9 @@ import { type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
 import { type Actor, findActor, requirePermission } from './actor.ts'
 import { decideTwice } from './decide-twice.ts'
-import { changedAt, differsFrom, type Patch } from './patch.ts'
+import { changedAt, type Patch } from './patch.ts'
 import { rejectReference, requireReference } from './reference.ts'
+import { updateRow } from './update-row.ts'
 import { WriteError } from './write-error.ts'
 
 /** The columns of a project that its leaders may change. */
@@ -45,18 +46,14 @@ export const lockProject = (
 ): Promise<LockedProject> => lockFor(trx, projectId, userId, isLeader)
 
 /**
- * Locks the project that a new row refers to, for one of its leaders or a superuser.
- * @throws WriteError `unauthenticated`, `forbidden`, or for superusers `invalid` if it does not exist.
+ * Locks the project that a new row refers to.
+ * @throws WriteError `invalid` if it does not exist.
  */
 export async function lockNamedProject(
   trx: Transaction<Database>,
   projectId: string,
-  userId: string,
 ): Promise<void> {
-  await requireNamedLeader(trx, projectId, userId)
-  const isFound = await lockProjectRow(trx, projectId)
-  await requireNamedLeader(trx, projectId, userId)
-  if (!isFound) rejectReference('project', projectId)
+  if (!(await lockProjectRow(trx, projectId))) rejectReference('project', projectId)
 }
 
 /**
@@ -84,7 +81,7 @@ export async function requireNamedLeader(
 }
 
 /**
- * Locks a project for one of its members or a superuser.
+ * Locks a project for one of its members.
  * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
 export async function lockOwnProject(
@@ -201,12 +198,7 @@ async function writeProject(
   patch: WholePatch,
 ): Promise<void> {
   await requireReference(trx, 'agencies_businessarea', 'business_area', patch.business_area_id)
-  await trx
-    .updateTable('projects_project')
-    .set({ ...patch, updated_at: changedAt })
-    .where('id', '=', projectId)
-    .where(differsFrom(patch))
-    .execute()
+  await updateRow(trx, 'projects_project', projectId, patch)
 }
 
 /**

@@ -3,7 +3,8 @@ import type { Database } from '../schema.ts'
 import { isVisible, staffProfiles } from '../queries/fragments/staff-profile.ts'
 import { findActor, requirePermission } from './actor.ts'
 import { decideTwice } from './decide-twice.ts'
-import { changedAt, differsFrom, type Patch } from './patch.ts'
+import { changedAt, type Patch } from './patch.ts'
+import { updateRow } from './update-row.ts'
 import { WriteError } from './write-error.ts'
 
 /** The columns of a staff profile that its owner may change. */
@@ -115,12 +116,7 @@ export async function updateStaffProfile(
   profileId: string,
   patch: StaffProfilePatch,
 ): Promise<void> {
-  await trx
-    .updateTable('users_publicstaffprofile')
-    .set({ ...patch, updated_at: changedAt })
-    .where('id', '=', profileId)
-    .where(differsFrom(patch))
-    .execute()
+  await updateRow(trx, 'users_publicstaffprofile', profileId, patch)
 }
 
 /** Toggles whether a profile is hidden. */

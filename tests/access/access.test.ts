@@ -59,10 +59,10 @@ describe('access to the API', function () {
     await using api = await startTestApi()
     await api.reset()
     const closed = mountedRoutes(api.app).filter(
-      ({ method, operation }) => method === 'get' && operation && operation.who !== 'anyone',
+      ({ method, endpoint }) => method === 'get' && endpoint && endpoint.access.kind !== 'anyone',
     )
-    const invalid = closed.flatMap(({ path, operation }) => {
-      const { query } = operation ?? {}
+    const invalid = closed.flatMap(({ path, endpoint }) => {
+      const { query } = endpoint ?? {}
       if (!(query instanceof z.ZodObject)) return []
       const names = Object.keys(query.shape)
       return [`${path.replaceAll(/:\w+/g, '1')}?${names.map((name) => `${name}=%00`).join('&')}`]

@@ -61,7 +61,7 @@ describe('the OpenAPI document', function () {
     const routed = mountedRoutes(api.app).map(
       ({ method, path }) => `${method} ${path.replaceAll(/:(\w+)/g, '{$1}')}`,
     )
-    // A route that is missing here has no `operation(...)` before its handler.
+    // A route that is missing here was mounted without a declaration.
     expect(operations()).to.have.members(routed)
   })
 
@@ -73,12 +73,12 @@ describe('the OpenAPI document', function () {
   })
 
   it('matches the routes that reject anonymous requests with 401', async () => {
-    for (const { method, path, operation } of mountedRoutes(api.app)) {
-      if (!operation || !path.startsWith('/api/v1/')) continue
+    for (const { method, path, endpoint } of mountedRoutes(api.app)) {
+      if (!endpoint || !path.startsWith('/api/v1/')) continue
       const asked = path.replace('/api/v1/', '').replaceAll(/:\w+/g, '1')
       const { status } = await api.send(method.toUpperCase(), asked)
       const name = `${method} ${path}`
-      if (operation.who === 'anyone') expect(status, name).not.to.equal(401)
+      if (endpoint.access.kind === 'anyone') expect(status, name).not.to.equal(401)
       else expect(status, name).to.equal(401)
     }
   })
@@ -88,8 +88,8 @@ describe('the OpenAPI document', function () {
     const reads = mountedRoutes(api.app).filter(
       ({ method, path }) => method === 'get' && path.startsWith('/api/v1/'),
     )
-    for (const { path, operation } of reads) {
-      const shape = operation?.answers[200]
+    for (const { path, endpoint } of reads) {
+      const shape = endpoint?.answers[200]
       if (!(shape instanceof z.ZodType)) continue
       const ids = path.includes(':') ? IDS : ['']
       await Promise.all(

@@ -1,5 +1,15 @@
 import type { Express, IRoute } from 'express'
-import { isRouter, methodsOf, type RoutedMethod } from '../../api/openapi/routes.ts'
+import type { Endpoint } from '../../api/endpoints/endpoint.ts'
+
+/** One method of a route of Express. */
+interface RoutedMethod {
+  /** Such as `get`. */
+  readonly method: string
+  /** Such as `/api/v1/agencies/branches/:id`. */
+  readonly path: string
+  /** The declaration that the route was made from, if any. */
+  readonly endpoint: Endpoint | undefined
+}
 
 interface Layer {
   readonly rawPath?: unknown
@@ -21,3 +31,15 @@ function routesIn(layers: readonly Layer[], prefix: string): RoutedMethod[] {
     return isRouter(handle) ? routesIn(handle.stack, path) : []
   })
 }
+
+/** Handlers of `all` have no method; they reject other methods with 405. */
+const methodsOf = ({ stack }: Pick<IRoute, 'stack'>, path: string): RoutedMethod[] =>
+  stack.flatMap(({ method, handle }) =>
+    method ? [{ method, path, endpoint: isDeclared(handle) ? handle.endpoint : undefined }] : [],
+  )
+
+const isRouter = (handle: object): handle is { readonly stack: readonly Layer[] } =>
+  'stack' in handle
+
+const isDeclared = (handle: object): handle is { readonly endpoint: Endpoint } =>
+  'endpoint' in handle

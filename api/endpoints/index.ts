@@ -1,0 +1,20 @@
+export {
+  type Access,
+  anyone,
+  type Documented,
+  EVERY_ROLE,
+  readRule,
+  superuser,
+  superuserOf,
+  user,
+  type WriteRequest,
+  writeRule,
+} from './access.ts'
+export type { Endpoint, Trx } from './endpoint.ts'
+export { getCached, getPublic } from './get-cached.ts'
+export { get, getOrPost, getPieces, type RunQuery } from './get.ts'
+export { handle } from './handle.ts'
+export { item } from './item.ts'
+export { idOf, oneOf } from './path-parameters.ts'
+export { createEndpointRouter } from './router.ts'
+export { create, del, post, put } from './write.ts'

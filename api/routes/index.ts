@@ -1,0 +1,49 @@
+import type { Endpoint } from '../endpoints/index.ts'
+import { adminTaskEndpoints } from './admin-tasks.ts'
+import { affiliationEndpoints } from './affiliations.ts'
+import { agencyEndpoints } from './agencies.ts'
+import { businessAreaEndpoints } from './business-areas.ts'
+import { caretakerReadEndpoints } from './caretaker-reads.ts'
+import { caretakerEndpoints } from './caretakers.ts'
+import { departmentalServiceEndpoints } from './departmental-services.ts'
+import { divisionEndpoints } from './divisions.ts'
+import { documentEndpoints } from './documents.ts'
+import { locationEndpoints } from './locations.ts'
+import { profileEntryEndpoints } from './profile-entries.ts'
+import { projectMemberEndpoints } from './project-members.ts'
+import { projectPartEndpoints } from './project-parts.ts'
+import { projectReadEndpoints } from './project-reads.ts'
+import { projectSearchEndpoints } from './project-search.ts'
+import { projectEndpoints } from './projects.ts'
+import { sessionEndpoints, type SessionEndpointsDeps } from './session.ts'
+import { staffProfileEndpoints } from './staff-profiles.ts'
+import { userDetailEndpoints } from './user-details.ts'
+import { userExistsEndpoints } from './user-exists.ts'
+import { userSearchEndpoints } from './user-search.ts'
+import { userEndpoints } from './users.ts'
+
+/** Returns all endpoints below `/api/v1` but those of the documentation. The busiest come first. */
+export const createEndpoints = (deps: SessionEndpointsDeps): readonly Endpoint[] => [
+  ...staffProfileEndpoints,
+  ...userEndpoints(deps),
+  ...sessionEndpoints(deps),
+  ...caretakerReadEndpoints,
+  ...documentEndpoints,
+  ...projectSearchEndpoints,
+  ...userExistsEndpoints,
+  ...userSearchEndpoints,
+  ...projectPartEndpoints,
+  ...adminTaskEndpoints,
+  ...caretakerEndpoints,
+  ...affiliationEndpoints,
+  ...businessAreaEndpoints,
+  ...departmentalServiceEndpoints,
+  ...divisionEndpoints,
+  ...locationEndpoints,
+  ...userDetailEndpoints,
+  ...profileEntryEndpoints,
+  ...agencyEndpoints,
+  ...projectReadEndpoints,
+  ...projectMemberEndpoints,
+  ...projectEndpoints,
+]
