@@ -41,7 +41,7 @@ const leader = writeRule({
 
 const member = writeRule({
   description: 'members of the project',
-  roles: ['member', 'leader'],
+  roles: ['member'],
   enforce: (trx, { params, userId }: WriteRequest<Id>) => lockOwnProject(trx, params.id, userId),
 })
 

@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
+import type { Express } from 'express'
 import { z } from 'zod'
 import { root } from '../../scripts/paths.ts'
 import { startTestApi } from '../routes/test-api.ts'
 import { mountedRoutes } from '../support/mounted-routes.ts'
+import { disagreements } from './disagreements.ts'
 import { describeAccess } from './page.ts'
 import { type AccessRow, type Kind, KINDS, probeAccess } from './probe.ts'
 
@@ -14,6 +16,8 @@ const KIND_NAMES = Object.keys(KINDS) as Kind[]
 const SHOWN_BY: Readonly<Record<string, string>> = {
   '/caretakers/requests/:id': '/adminoptions/tasks/:id',
 }
+
+const endpointsOf = (app: Express) => mountedRoutes(app).flatMap(({ endpoint }) => endpoint ?? [])
 
 describe('access to the API', function () {
   this.timeout(120_000)
@@ -27,6 +31,35 @@ describe('access to the API', function () {
     const written = await readFile(join(root, 'docs/access.md'), 'utf8')
     expect(describeAccess(rows)).to.equal(written)
   })
+
+  it('is the access that each endpoint declares', async () => {
+    await using api = await startTestApi()
+    expect(disagreements(endpointsOf(api.app), rows)).to.deep.equal([])
+  })
+
+  for (const [operation, wrong] of [
+    ['POST /agencies/branches', 'POST /agencies/branches () answers user with yes'],
+    ['GET /caretakers/tasks/:id', 'GET /caretakers/tasks/:id (existing) answers user with yes'],
+    [
+      'POST /projects/project_members',
+      'POST /projects/project_members (existing project) answers member with yes',
+    ],
+  ] as const) {
+    it(`differs from the declaration if ${operation} does not enforce its rule`, async () => {
+      await using api = await startTestApi()
+      const endpoints = endpointsOf(api.app).filter(
+        ({ method, path }) => `${method.toUpperCase()} ${path}` === operation,
+      )
+      const [rule] = endpoints.map(({ access }) => access)
+      const enforced = { ...rule }
+      try {
+        Object.assign(rule ?? {}, { enforce: async () => undefined })
+        expect(disagreements(endpoints, await probeAccess([operation]))).to.include(wrong)
+      } finally {
+        Object.assign(rule ?? {}, enforced)
+      }
+    })
+  }
 
   it('is probed for every operation', async () => {
     await using api = await startTestApi()
