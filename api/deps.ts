@@ -6,7 +6,7 @@ import type { Authentication } from './http/authenticate.ts'
 import type { RequestReader } from './http/request-reader.ts'
 import type { ExpensiveReads } from './http/expensive-reads.ts'
 
-/** Dependencies of every router. */
+/** Dependencies of all endpoints. */
 export interface AppDeps extends Authentication {
   readonly reader: RequestReader
   /** The pool for writes; each write is one transaction. Reads use `reader`. */

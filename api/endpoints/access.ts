@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import { type Actor } from '../../db/writes/actor.ts'
+import type { Actor } from '../../db/writes/actor.ts'
 import { type KeptRow, lockForSuperuser, requireSuperuser } from '../../db/writes/superuser.ts'
 import type { User } from '../http/authenticate.ts'
 
@@ -70,6 +70,18 @@ export const writeRule = <Params, Granted>(
   rule: Omit<WriteRule<Params, Granted>, 'kind'>,
 ): WriteRule<Params, Granted> => ({ kind: 'write rule', ...rule })
 
+/** The parameter of a path with one id. */
+export interface Id {
+  readonly id: string
+}
+
+/** Creates a rule of a write to the entity whose id is in the path. */
+export const ruleById = <Granted>(
+  allowed: Documented,
+  enforce: (trx: Transaction<Database>, id: string, userId: string) => Promise<Granted>,
+): WriteRule<Id, Granted> =>
+  writeRule({ ...allowed, enforce: (trx, { params, userId }) => enforce(trx, params.id, userId) })
+
 /** Creates a rule of a read. */
 export const readRule = <Params>(rule: Omit<ReadRule<Params>, 'kind'>): ReadRule<Params> => ({
   kind: 'read rule',
@@ -87,8 +99,4 @@ export const superuser = writeRule({
 
 /** Access for superusers, and a lock of the row whose id is in the path. */
 export const superuserOf = (table: KeptRow['table'], entity: string) =>
-  writeRule({
-    ...SUPERUSERS,
-    enforce: (trx, { params, userId }: WriteRequest<{ readonly id: string }>) =>
-      lockForSuperuser(trx, { table, entity, id: params.id }, userId),
-  })
+  ruleById(SUPERUSERS, (trx, id, userId) => lockForSuperuser(trx, { table, entity, id }, userId))

@@ -19,6 +19,7 @@ import {
 import type { ParamsOf } from './path-parameters.ts'
 
 type Cached<Path extends string, Query extends QuerySchema> = Described<Path> & {
+  readonly answers: { readonly 200: z.ZodType }
   readonly query?: Query
   readonly resource: Resource
   /** The detail of the 404 for an entity that does not exist. */
@@ -37,7 +38,7 @@ type Cached<Path extends string, Query extends QuerySchema> = Described<Path> & 
  *   answers: { 200: projectDetail },
  *   resource: projectDetails,
  *   key: ({ id }) => ({ project_id: id }),
- *   variant: () => 'full',
+ *   variant: 'full',
  * })
  * ```
  */
@@ -47,14 +48,15 @@ export function getCached<const Path extends string, Query extends QuerySchema =
     readonly access: LoggedIn
     /** The parameters of the resource; none by default. */
     readonly key?: (params: ParamsOf<Path>, userId: string) => Params
-    readonly variant: (params: ParamsOf<Path>, userId: string) => string
+    readonly variant: string | ((params: ParamsOf<Path>, userId: string) => string)
     /** The variant for a user whose rights require another one; null if they do not. */
     readonly variantByRights?: (params: ParamsOf<Path>, user: User) => string | null
     /** The search that replaces the cached answer for some queries; null for the others. */
     readonly search?: (query: z.output<Query>) => ((trx: Trx) => Promise<Json>) | null
   },
 ): Endpoint {
-  const { query: schema, resource, key = noParams, variant, variantByRights, search } = options
+  const { query: schema, resource, key = noParams, variantByRights, search } = options
+  const variant = functionOf(options.variant)
   const { begin, absent, endpoint } = cachedOf(path, options)
 
   return endpoint((deps) => {
@@ -94,7 +96,7 @@ export function getPublic<const Path extends string, Query extends QuerySchema =
   options: Cached<Path, Query> & {
     readonly access: Anyone
     readonly key?: (params: ParamsOf<Path>) => Params
-    readonly variant: (query: z.output<Query>) => string
+    readonly variant: string | ((query: z.output<Query>) => string)
     /** The answer instead of 404 if the entity does not exist. */
     readonly empty?: Pick<Answer, 'body' | 'etag'>
     /** The read that replaces the cached answer for some queries, with the detail of `Cache-Status`. */
@@ -109,8 +111,8 @@ export function getPublic<const Path extends string, Query extends QuerySchema =
     ) => Promise<string | null>
   },
 ): Endpoint {
-  const { query: schema, resource, key = noParams, variant, empty, uncached } = options
-  const { readWithRights } = options
+  const { query: schema, resource, key = noParams, empty, uncached, readWithRights } = options
+  const variant = functionOf(options.variant)
   const { begin, absent, endpoint } = cachedOf(path, options)
 
   return endpoint(({ reader, authenticate, sendAnswer }) => async (req, res) => {
@@ -135,6 +137,10 @@ export function getPublic<const Path extends string, Query extends QuerySchema =
 
 const NO_PARAMS: Params = {}
 const noParams = () => NO_PARAMS
+
+const functionOf = <Args extends readonly unknown[]>(
+  variant: string | ((...args: Args) => string),
+): ((...args: Args) => string) => (typeof variant === 'string' ? () => variant : variant)
 
 /** Returns the common parts of cached reads. */
 function cachedOf<Path extends string>(

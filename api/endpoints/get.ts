@@ -28,6 +28,7 @@ type Cost = 'search' | 'list' | 'export'
 export type RunQuery = <T>(work: (trx: Trx) => Promise<T>) => Promise<T>
 
 type Read<Path extends string, Query extends QuerySchema, Found> = Described<Path> & {
+  readonly answers: { readonly 200: z.ZodType }
   readonly access: LoggedIn | ReadRule<ParamsOf<Path>>
   readonly query?: Query
   readonly cost?: Cost

@@ -1,10 +1,10 @@
 import type { z } from 'zod'
 import type { Viewer } from '../../db/queries/fragments/viewer.ts'
 import type { SecurityEvent } from '../http/security-log.ts'
-import { user, type WriteRule } from './access.ts'
+import { type Id, user, type WriteRule } from './access.ts'
 import type { Endpoint, Trx } from './endpoint.ts'
 import { get } from './get.ts'
-import { idOf, type ParamsOf } from './path-parameters.ts'
+import { idOf } from './path-parameters.ts'
 import { del, put } from './write.ts'
 
 interface Item<Body extends z.ZodType, Granted> {
@@ -12,7 +12,7 @@ interface Item<Body extends z.ZodType, Granted> {
   readonly entity: string
   readonly summaries: { readonly get: string; readonly put: string; readonly delete: string }
   /** Access to PUT and DELETE. */
-  readonly access: WriteRule<{ readonly id: string }, Granted>
+  readonly access: WriteRule<Id, Granted>
   /** The event of PUT and DELETE in the security log. */
   readonly event?: SecurityEvent | undefined
   readonly shape: z.ZodType
@@ -50,7 +50,6 @@ export function item<Body extends z.ZodType, Granted>(
   const { body, lock, update, remove } = options
   const params = { id: idOf(entity) }
   type Path = typeof path
-  type Id = ParamsOf<Path>
   /** Reads the item for a user whose right to change it has been checked. */
   const shown = (trx: Trx, { id }: Id, { userId }: { readonly userId: string }) =>
     find(trx, id, { userId, isSuperuser: true })

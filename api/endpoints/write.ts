@@ -105,10 +105,11 @@ function writeWith(method: Exclude<Method, 'get'>) {
         /** Reads the body of the answer. */
         readonly answer?: Show<ParamsOf<Path>, Granted> | undefined
         readonly write: Run<Path, Body, Granted, Prepared, Result>
+        readonly answers: { readonly 200: z.ZodType } | { readonly 204: null }
       },
   ): Endpoint => {
     const { shown, answer = shown, write } = options
-    const hasNoContent = options.answers[204] !== undefined
+    const hasNoContent = 204 in options.answers
 
     return writeOf(method, path, options, shown, async (trx, params, context) => {
       const result = await write(trx, params, context)
@@ -130,6 +131,7 @@ export function create<const Path extends string, Body extends z.ZodType, Key, G
     Write<Path, Body, Granted, undefined> & {
       readonly insert: Run<Path, Body, Granted, undefined, Key>
       readonly location: (key: Key) => string
+      readonly answers: { readonly 201: z.ZodType }
       /** Reads the body of a GET of the created resource. */
       readonly shown: Show<Key, Granted>
       /** Returns the body of the answer if it is another one. */

@@ -21,8 +21,10 @@ import {
   type Endpoint,
   EVERY_ROLE,
   get,
+  type Id,
   idOf,
   post,
+  ruleById,
   superuser,
   type Trx,
   user,
@@ -104,17 +106,11 @@ const newTask = alsoNamed(
 
 const message = z.strictObject({ message: z.string() })
 
-type Id = { readonly id: string }
-
 const params = { id: idOf('Task') }
 
 /** Access for users with the right to decide the task whose id is in the path. Locks the task. */
 const decider = (allowed: Documented, isAllowed: (task: LockedTask) => boolean) =>
-  writeRule({
-    ...allowed,
-    enforce: (trx, { params, userId }: WriteRequest<Id>) =>
-      lockTask(trx, { id: params.id, userId, isAllowed }),
-  })
+  ruleById(allowed, (trx, id, userId) => lockTask(trx, { id, userId, isAllowed }))
 
 const superusers = decider({ description: 'superusers', roles: ['superuser'] }, isSuperuser)
 

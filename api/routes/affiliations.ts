@@ -36,7 +36,7 @@ export const affiliationEndpoints: readonly Endpoint[] = [
     query: z.object({ searchTerm, page }),
     answers: { 200: z.union([z.array(affiliation), affiliationPage]) },
     resource: affiliations,
-    variant: () => 'all',
+    variant: 'all',
     search: ({ searchTerm, page }) =>
       searchTerm === undefined ? null : (trx) => searchAffiliations(trx, { searchTerm, page }),
   }),

@@ -36,7 +36,7 @@ export const agencyEndpoints: readonly Endpoint[] = [
     query: z.object({ searchTerm, page }),
     answers: { 200: z.union([z.array(branch), branchPage]) },
     resource: branches,
-    variant: () => 'all',
+    variant: 'all',
     search: ({ searchTerm, page }) =>
       searchTerm === undefined ? null : (trx) => searchBranches(trx, { searchTerm, page }),
   }),

@@ -66,7 +66,7 @@ export const businessAreaEndpoints: readonly Endpoint[] = [
     access: user,
     answers: { 200: z.array(businessArea) },
     resource: businessAreas,
-    variant: () => 'all',
+    variant: 'all',
   }),
   ...superuserRows('/agencies/business_areas', {
     table: 'agencies_businessarea',

@@ -37,6 +37,7 @@ import {
   idOf,
   item,
   post,
+  ruleById,
   superuser,
   type Trx,
   user,
@@ -101,7 +102,6 @@ const approvedRequest = z.strictObject({
   caretaker: caretakerRelation,
 })
 
-type Id = { readonly id: string }
 interface ByUser {
   readonly userId: string
 }
@@ -112,11 +112,7 @@ const shown = (trx: Trx, id: string, { userId }: ByUser) =>
 
 /** Access for users with the right to decide the request whose id is in the path. Locks the request. */
 const decider = (allowed: Documented, isAllowed: (request: LockedTask) => boolean) =>
-  writeRule({
-    ...allowed,
-    enforce: (trx, { params, userId }: WriteRequest<Id>) =>
-      lockCaretakerRequest(trx, { id: params.id, userId, isAllowed }),
-  })
+  ruleById(allowed, (trx, id, userId) => lockCaretakerRequest(trx, { id, userId, isAllowed }))
 
 const params = { id: idOf('Caretaker request') }
 
@@ -244,11 +240,13 @@ export const caretakerEndpoints: readonly Endpoint[] = [
       put: 'Change the end and the reason of a caretaker; the caretaker cannot extend the time',
       delete: 'Delete a caretaker',
     },
-    access: writeRule({
-      description: 'the caretaker, the covered user, and superusers',
-      roles: ['caretaker', 'covered', 'superuser'],
-      enforce: (trx, { params, userId }: WriteRequest<Id>) => lockCaretaker(trx, params.id, userId),
-    }),
+    access: ruleById(
+      {
+        description: 'the caretaker, the covered user, and superusers',
+        roles: ['caretaker', 'covered', 'superuser'],
+      },
+      lockCaretaker,
+    ),
     event: 'rights_change',
     shape: caretakerRelation,
     find: findCaretakerRelation,

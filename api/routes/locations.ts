@@ -22,7 +22,7 @@ export const locationEndpoints: readonly Endpoint[] = [
       access: user,
       answers: { 200: z.array(area) },
       resource: areas,
-      variant: () => variant,
+      variant,
     }),
   ),
   get('/locations/:id', {

@@ -15,6 +15,7 @@ import {
   get,
   idOf,
   item,
+  ruleById,
   type Trx,
   user,
   type WriteRequest,
@@ -74,11 +75,7 @@ function endpointsOf<New extends z.ZodType, Patch extends z.ZodType>({
         put: `Change an ${kind} entry`,
         delete: `Delete an ${kind} entry`,
       },
-      access: writeRule({
-        ...PROFILE_OWNER,
-        enforce: (trx, { params: { id }, userId }: WriteRequest<{ readonly id: string }>) =>
-          lockEntry(trx, { kind, id }, userId),
-      }),
+      access: ruleById(PROFILE_OWNER, (trx, id, userId) => lockEntry(trx, { kind, id }, userId)),
       shape,
       find: (trx, id, viewer) => findEntry(trx, kind, id, viewer),
       body: patch,

@@ -12,16 +12,7 @@ import {
 } from '../../db/writes/project-part.ts'
 import { lockNamedProject } from '../../db/writes/project.ts'
 import * as shapes from '../../shared/shapes/project-part.ts'
-import {
-  create,
-  type Endpoint,
-  get,
-  idOf,
-  item,
-  user,
-  type WriteRequest,
-  writeRule,
-} from '../endpoints/index.ts'
+import { create, type Endpoint, get, idOf, item, ruleById, user } from '../endpoints/index.ts'
 import { integer, listOf, reference, text } from './field.ts'
 import { LEADERS, leaderOfNamedProject } from './rules.ts'
 
@@ -142,11 +133,9 @@ function endpointsOf<T extends PartTable>({ table, path, entity, fields, shape }
         put: `Change one ${name}`,
         delete: `Delete one ${name}`,
       },
-      access: writeRule({
-        ...LEADERS,
-        enforce: (trx, { params: { id }, userId }: WriteRequest<{ readonly id: string }>) =>
-          requirePart(trx, { table, id, entity }, userId),
-      }),
+      access: ruleById(LEADERS, (trx, id, userId) =>
+        requirePart(trx, { table, id, entity }, userId),
+      ),
       shape,
       find: (trx, id) => findPart(trx, table, id),
       body: fields,

@@ -18,14 +18,14 @@ export const projectReadEndpoints: readonly Endpoint[] = [
     answers: { 200: z.array(projectRow) },
     resource: userProjects,
     key: ({ id }) => ({ user_id: id }),
-    variant: () => 'rows',
+    variant: 'rows',
   }),
   getCached('/projects/statistics', {
     summary: 'Get the numbers of projects and documents',
     access: user,
     answers: { 200: shapes.projectStatistics },
     resource: projectStatistics,
-    variant: () => 'all',
+    variant: 'all',
   }),
   get('/projects/listofyears', {
     summary: 'List the years of projects, newest first',

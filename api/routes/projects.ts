@@ -19,31 +19,25 @@ import {
   del,
   type Endpoint,
   getCached,
+  type Id,
   idOf,
   post,
   put,
+  ruleById,
   type Trx,
   user,
-  type WriteRequest,
-  writeRule,
 } from '../endpoints/index.ts'
 import { date, ignoringNulls, integer, listOf, reference, text } from './field.ts'
 import { LEADERS } from './rules.ts'
 
-type Id = { readonly id: string }
-
 const params = { id: idOf('Project') }
 
-const leader = writeRule({
-  ...LEADERS,
-  enforce: (trx, { params, userId }: WriteRequest<Id>) => lockProject(trx, params.id, userId),
-})
+const leader = ruleById(LEADERS, lockProject)
 
-const member = writeRule({
-  description: 'members of the project',
-  roles: ['member'],
-  enforce: (trx, { params, userId }: WriteRequest<Id>) => lockOwnProject(trx, params.id, userId),
-})
+const member = ruleById(
+  { description: 'members of the project', roles: ['member'] },
+  lockOwnProject,
+)
 
 const shown = async (trx: Trx, { id }: Id) => (await findProjectDetail(trx, id))?.body ?? null
 
@@ -81,7 +75,7 @@ export const projectEndpoints: readonly Endpoint[] = [
     answers: { 200: z.array(tinyProject) },
     resource: userProjects,
     key: (_, userId) => ({ user_id: userId }),
-    variant: () => 'mine',
+    variant: 'mine',
   }),
   getCached('/projects/:id', {
     summary: 'Get a project with everything that its pages show',
@@ -90,7 +84,7 @@ export const projectEndpoints: readonly Endpoint[] = [
     answers: { 200: shapes.projectDetail },
     resource: projectDetail,
     key: ({ id }) => ({ project_id: id }),
-    variant: () => 'full',
+    variant: 'full',
   }),
   put('/projects/:id', {
     summary:

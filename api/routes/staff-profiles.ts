@@ -23,20 +23,18 @@ import {
   del,
   type Endpoint,
   getPublic,
+  type Id,
   idOf,
   post,
   put,
+  ruleById,
   type Trx,
   user,
-  type WriteRequest,
-  writeRule,
 } from '../endpoints/index.ts'
 import type { User } from '../http/authenticate.ts'
 import { email, reference, text } from './field.ts'
 import { page, pageSize, parameter, searchTerm } from './parameter.ts'
 import { PROFILE_OWNER } from './rules.ts'
-
-type Id = { readonly id: string }
 
 const params = { id: idOf('Profile') }
 
@@ -65,10 +63,7 @@ const profilePatch = z
   })
   .partial()
 
-const owner = writeRule({
-  ...PROFILE_OWNER,
-  enforce: (trx, { params, userId }: WriteRequest<Id>) => lockStaffProfile(trx, params.id, userId),
-})
+const owner = ruleById(PROFILE_OWNER, lockStaffProfile)
 
 const shown = (trx: Trx, { id }: Id) => findStaffProfile(trx, id, 'private')
 
@@ -122,7 +117,7 @@ export const staffProfileEndpoints: readonly Endpoint[] = [
     answers: { 200: z.union([shapes.staffProfile, shapes.privateStaffProfile]) },
     resource: staffProfile,
     key: ({ id }) => ({ profile_id: id }),
-    variant: () => 'full',
+    variant: 'full',
     readWithRights: readWithRights('full'),
   }),
   put('/users/staffprofiles/:id', {
@@ -156,7 +151,7 @@ export const staffProfileEndpoints: readonly Endpoint[] = [
       answers: { 200: shape },
       resource: staffProfile,
       key: ({ id }) => ({ profile_id: id }),
-      variant: () => view,
+      variant: view,
       readWithRights: readWithRights(view),
     }),
   ),
@@ -178,7 +173,7 @@ export const staffProfileEndpoints: readonly Endpoint[] = [
     answers: { 200: z.array(publicProjectRow) },
     resource: staffProjects,
     key: ({ id }) => ({ user_id: id }),
-    variant: () => 'rows',
+    variant: 'rows',
     empty: { body: Buffer.from('[]'), etag: '"none"' },
   }),
 ]

@@ -6,11 +6,9 @@ import { updatePersonalInformation } from '../../db/writes/personal-information.
 import { lockUser } from '../../db/writes/user.ts'
 import { membership } from '../../shared/shapes/membership.ts'
 import { personalInformation } from '../../shared/shapes/personal-information.ts'
-import { type Endpoint, idOf, put, type WriteRequest, writeRule } from '../endpoints/index.ts'
+import { type Endpoint, idOf, put, ruleById } from '../endpoints/index.ts'
 import { reference, text } from './field.ts'
 import { SAME_USER } from './rules.ts'
-
-type OfUser = WriteRequest<{ readonly id: string }>
 
 const informationPatch = z
   .object({
@@ -41,10 +39,7 @@ const membershipPatch = z
 export const userDetailEndpoints: readonly Endpoint[] = [
   put('/users/:id/pi', {
     summary: 'Change the personal information of a user',
-    access: writeRule({
-      ...SAME_USER,
-      enforce: (trx, { params, userId }: OfUser) => lockUser(trx, params.id, userId),
-    }),
+    access: ruleById(SAME_USER, lockUser),
     params: { id: idOf('User') },
     body: informationPatch,
     answers: { 200: personalInformation },
@@ -53,10 +48,7 @@ export const userDetailEndpoints: readonly Endpoint[] = [
   }),
   put('/users/:id/membership', {
     summary: 'Change the membership of a user in the organisation',
-    access: writeRule({
-      ...SAME_USER,
-      enforce: (trx, { params, userId }: OfUser) => lockMembership(trx, params.id, userId),
-    }),
+    access: ruleById(SAME_USER, lockMembership),
     params: { id: idOf('User') },
     body: membershipPatch,
     answers: { 200: membership },

@@ -23,6 +23,7 @@ import {
   type Endpoint,
   get,
   getCached,
+  type Id,
   idOf,
   post,
   put,
@@ -39,8 +40,6 @@ import { email, reference, text } from './field.ts'
 import { parameter } from './parameter.ts'
 import { peek } from './peek.ts'
 import { SAME_USER } from './rules.ts'
-
-type Id = { readonly id: string }
 
 const params = { id: idOf('User') }
 
@@ -101,7 +100,7 @@ export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
       answers: { 200: me },
       resource: userMe,
       key: (_, userId) => ({ user_id: userId }),
-      variant: () => 'full',
+      variant: 'full',
     }),
     get('/users/mypublicprofile', {
       summary: 'Get the staff profile of the logged-in user, even if it is hidden',

@@ -22,7 +22,7 @@ describe('the router of endpoints', () => {
     expect(endpoints).to.have.length.above(100)
   })
 
-  it('reaches the same endpoints whatever the order of the list is', async () => {
+  it('reaches the same endpoints for every order of the list', async () => {
     const requests = pathsThatMayCollide(endpoints).flatMap((path) =>
       METHODS.map((method) => [method, path] as const),
     )
