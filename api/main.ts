@@ -1,23 +1,7 @@
 import { openDatabase } from '../db/database.ts'
-import {
-  compileRules,
-  createCacheMetrics,
-  createDenialLog,
-  createEntryStore,
-  createFreshnessPolicy,
-  createLoader,
-  createReader,
-  createUncachedReader,
-  IncarnationTracker,
-  type Instruments,
-  measureRedis,
-  openRedis,
-  type Redis,
-  type StoreMetrics,
-  trackIncarnation,
-} from '../shared/cache/index.ts'
+import { openReader } from '../shared/cache/index.ts'
 import { parseConfig } from '../shared/config.ts'
-import { runService, type Service, untilStopped } from '../shared/lifecycle.ts'
+import { runService, untilStopped } from '../shared/lifecycle.ts'
 import { withSecretFiles } from '../shared/secret-files.ts'
 import { configureLogger, createLogger } from '../shared/logger.ts'
 import { createAppInstruments, createRegistry, createStatusServer } from '../shared/metrics.ts'
@@ -27,7 +11,7 @@ import { DOCTOR_HINT } from '../shared/doctor-hint.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { closeServer, listen } from '../shared/server.ts'
 import { createApp } from './app.ts'
-import { type ApiConfig, apiConfig } from './config.ts'
+import { apiConfig } from './config.ts'
 import { createAppServer } from './http/app-server.ts'
 import { currentConsistencyTokens } from './http/consistency.ts'
 import { currentRequestId } from './http/request-id.ts'
@@ -40,7 +24,6 @@ const logger = createLogger('api', currentRequestId)
 // Longer than the idle timeout of proxies: otherwise a proxy may reuse a connection that the API is closing.
 const KEEP_ALIVE_MS = 65_000
 const REQUEST_MS = 30_000
-const REDIS_BACKSTOP_MS = 2_000
 
 await runService(logger, async (service) => {
   exitWithParent(process.env)
@@ -70,43 +53,30 @@ await runService(logger, async (service) => {
   checkDatabase()
 
   const registry = createRegistry()
-  const instruments = createAppInstruments(registry)
-  const metrics = createCacheMetrics(instruments)
-  const { prefix, resources, maxStalenessMs } = config.cache
+  const { prefix, resources } = config.cache
   const [secret = ''] = config.http.sessionSecrets
-  const incarnationTracker = new IncarnationTracker()
-  const redis = openCacheRedis(config.cache, service, instruments)
-  const store = redis && openStore(redis, config.cache, service, metrics.store)
-  if (store) {
-    void trackIncarnation(db, incarnationTracker, stopping, (error) =>
-      logger.warn('cannot begin an incarnation of the database; storing nothing in Redis', {
-        error,
-      }),
-    )
-  }
-  const tables = compileRules(catalog).tables.map(({ name }) => name)
-  const loader = createLoader(db, {
-    concurrency: connections.loads,
-    queue: connections.loadQueue,
-    incarnationTracker,
-    tables,
-  })
-  measureParts(registry, { db, writeDb, loader, store, incarnationTracker, resources })
-  const read = { loader, metrics }
-  const reader =
-    store === null
-      ? createUncachedReader(read)
-      : createReader({
-          ...read,
-          store,
-          freshnessPolicy: createFreshnessPolicy({ maxStalenessMs, incarnationTracker }),
-          currentConsistencyTokens,
-          prefix,
-          isCached: ({ name }) => resources.has(name),
-          redisBudgetMs: config.cache.budgetMs,
-          maxValueBytes: config.cache.maxValueBytes,
-          onFillError: (error) => logger.debug('could not store a value in Redis', { error }),
-        })
+  const { reader, redis, ...parts } = service.own(
+    openReader({
+      db,
+      redisUrl: config.cache.enabled ? config.cache.redisUrl : undefined,
+      applicationName: 'spms-api',
+      prefix,
+      catalog,
+      instruments: createAppInstruments(registry),
+      logger,
+      denialHint: DOCTOR_HINT,
+      currentConsistencyTokens,
+      isCached: ({ name }) => resources.has(name),
+      maxStalenessMs: config.cache.maxStalenessMs,
+      commandTimeoutMs: config.cache.commandTimeoutMs,
+      redisBudgetMs: config.cache.budgetMs,
+      maxValueBytes: config.cache.maxValueBytes,
+      loadConcurrency: connections.loads,
+      loadQueue: connections.loadQueue,
+    }),
+    (opened) => opened[Symbol.dispose](),
+  )
+  measureParts(registry, { ...parts, db, writeDb, resources })
 
   let isListening = false
   const isReady = () => isListening && !stopping.aborted
@@ -138,45 +108,3 @@ await runService(logger, async (service) => {
 
   await untilStopped(stopping)
 })
-
-function openCacheRedis(
-  { enabled, redisUrl, commandTimeoutMs }: ApiConfig['cache'],
-  service: Service,
-  instruments: Instruments,
-): Redis | null {
-  if (!enabled || redisUrl === undefined) return null
-  const redis = service.own(
-    openRedis(redisUrl, {
-      name: 'spms-api',
-      // Longer than the store's own timeout, which distinguishes a slow Redis from a busy process.
-      commandTimeoutMs: REDIS_BACKSTOP_MS + commandTimeoutMs,
-      onState(state, error) {
-        if (state === 'up') logger.info('Redis connected')
-        else if (state === 'down') logger.warn('Redis unreachable', { error })
-        else logger.error('unsupported Redis', { error })
-      },
-    }),
-    (client) => client.disconnect(),
-  )
-  measureRedis(redis, instruments)
-  return redis
-}
-
-function openStore(
-  redis: Redis,
-  { prefix, commandTimeoutMs, maxValueBytes }: ApiConfig['cache'],
-  service: Service,
-  metrics: StoreMetrics,
-) {
-  return service.own(
-    createEntryStore(redis, {
-      prefix,
-      commandTimeoutMs,
-      maxValueBytes,
-      metrics,
-      onState: (isUsable) => logger.info(isUsable ? 'cache in use' : 'cache not in use'),
-      onDenied: createDenialLog(logger, DOCTOR_HINT),
-    }),
-    (store) => store[Symbol.dispose](),
-  )
-}

@@ -53,12 +53,8 @@ export {
 } from './invalidation-store/invalidation-store.ts'
 export type { Answer } from './read/answer.ts'
 export { createLoader, type LimitedLoader, type Loader, LoaderBusy } from './read/loader.ts'
-export {
-  createCacheMetrics,
-  createUnreadable,
-  type StoreMetrics,
-  type Unreadable,
-} from './read/metrics.ts'
+export { createCacheMetrics, createUnreadable, type Unreadable } from './read/metrics.ts'
+export { openReader } from './read/open-reader.ts'
 export { createReader, type Reader } from './read/reader.ts'
 export { TokenBucket } from './read/token-bucket.ts'
 export { createUncachedReader } from './read/uncached-reader.ts'
