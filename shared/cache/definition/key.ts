@@ -7,6 +7,7 @@ type KeySpace = Pick<ResourceRules, 'key' | 'version'>
  * pattern with its parameters.
  *
  * Readers build keys from requests, the invalidator builds them from rows. Both use this function only.
+ * Values are encoded, so that no two entries have the same key and every key has the form of its pattern.
  * Other libraries join prefix, version and key by colons (Django: `prefix:version:key`). A prefix here
  * holds neither a slash nor a colon, so no such key equals one of these.
  */
@@ -14,12 +15,24 @@ export function entryKey(prefix: string, { key, version }: KeySpace, params: Par
   const filled = key.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
     const value = params[name]
     if (value === undefined) throw new Error(`no parameter ${name} for ${key}`)
-    return value
+    return encodeValue(value)
   })
   return `${start(prefix, version)}${filled}`
 }
 
-/** Returns a pattern that matches exactly the keys of a resource: parameters hold no colon. */
+/** Encodes a value: in a key, a parameter is not empty and holds no colon. */
+function encodeValue(value: string): string {
+  if (value === '') return EMPTY
+  return /[%:]/.test(value) ? value.replaceAll('%', '%25').replaceAll(':', '%3A') : value
+}
+
+const decodeValue = (text: string): string =>
+  text === EMPTY ? '' : text.replaceAll('%3A', ':').replaceAll('%25', '%')
+
+/** The encoded empty value. No other value becomes a percent sign alone. */
+const EMPTY = '%'
+
+/** Returns a pattern that matches exactly the keys of a resource: encoded values hold no colon. */
 export function keyMatcher(prefix: string, { key, version }: KeySpace): RegExp {
   const pattern = key
     .split(/\{\w+\}/)
@@ -48,7 +61,12 @@ export function keyParser(
   const pattern = new RegExp(`^${escape(start(prefix, version))}${parts.join(':')}$`)
   return (text) => {
     const match = pattern.exec(text)
-    return match && { ...match.groups }
+    return (
+      match &&
+      Object.fromEntries(
+        Object.entries(match.groups ?? {}).map(([name, value]) => [name, decodeValue(value)]),
+      )
+    )
   }
 }
 

@@ -16,7 +16,9 @@ export interface ResourceRules {
   readonly name: string
   /** Raise it whenever the meaning or shape of the stored bytes changes. Part of every key. */
   readonly version: number
-  /** Key pattern, such as `staff:profile:{profile_id}`; each `{name}` is a parameter. */
+  /**
+   * Key pattern, such as `staff:profile:{profile_id}`: words and parameters, with colons between them.
+   */
   readonly key: string
   readonly staleWhen: readonly Rule[]
   /** Tables of `staleWhen` that are created with the event log, by name. */
@@ -66,10 +68,17 @@ export interface Resource<DB> extends ResourceRules {
 
 /**
  * Freezes a resource and checks its rules, so that a mistake fails at start.
- * @throws Error if a rule does not name every parameter of the key pattern.
+ * @throws Error if the key pattern has another form, or a rule does not name every parameter of it.
  */
 export function defineResource<R extends ResourceRules>(resource: R): Readonly<R> {
   const params = paramsOf(resource)
+  const { name, key } = resource
+  const isPattern = key.split(':').every((part) => /^(?:[\w-]+|\{\w+\})$/.test(part))
+  if (!isPattern || new Set(params).size < params.length) {
+    throw new Error(
+      `${name}: the key ${key} is not a list of words and different parameters with colons between them`,
+    )
+  }
   for (const rule of resource.staleWhen) {
     if ('key' in rule && Object.keys(rule.key).toSorted().join() !== params.toSorted().join()) {
       throw new Error(`${resource.name}: a rule on ${rule.table} does not name every parameter`)
