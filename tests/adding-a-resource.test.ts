@@ -1,25 +1,35 @@
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
+import type { Express } from 'express'
 import { Client } from 'pg'
+import winston from 'winston'
+import type { AppOptions } from '../api/app.ts'
+import { createSessions } from '../api/session/session.ts'
 import { install } from '../db/event-log/index.ts'
 import type { Database } from '../db/schema.ts'
 import { root } from '../scripts/paths.ts'
 import { compileRules, type ResourceRules } from '../shared/cache/index.ts'
 import type { Resource } from '../shared/resources/cache.ts'
-import { openCachedReads } from './support/cached-reads.ts'
+import { closeServer } from '../shared/server.ts'
+import { httpConfig } from './routes/test-api.ts'
+import { type CachedReads, openCachedReads } from './support/cached-reads.ts'
 import { createEmptyDatabase, type TestDatabase } from './support/database.ts'
+import { sessionHeaders } from './support/session-headers.ts'
 import { until } from './support/until.ts'
 
 const PAGE = join(root, 'docs/adding-a-resource.md')
 /** The most files that an engineer has to touch, by section of the page. */
 const MOST_FILES: Readonly<Record<string, number>> = {
-  'A cached resource': 5,
+  'A cached endpoint': 5,
   'A column': 4,
   'A table': 5,
+  'A write endpoint': 3,
 }
 const COPIED = ['api', 'db', 'invalidator', 'shared', 'package.json', 'tsconfig.json']
 
@@ -27,8 +37,6 @@ describe('the page about adding a resource', function () {
   this.timeout(300_000)
   let folder: string
   let blocks: readonly Block[]
-  let database: TestDatabase
-  let client: Client
 
   before(async () => {
     blocks = blocksOf(await readFile(PAGE, 'utf8'))
@@ -41,15 +49,8 @@ describe('the page about adding a resource', function () {
       if (hunks === null) await writeFile(file, text, { flag: 'wx' })
       else await writeFile(file, applied(hunks, await readFile(file, 'utf8'), path))
     }
-    database = await createEmptyDatabase()
-    client = new Client({ connectionString: database.url })
-    await client.connect()
   })
-  after(async () => {
-    await client.end()
-    await database[Symbol.asyncDispose]()
-    await rm(folder, { recursive: true, force: true })
-  })
+  after(() => rm(folder, { recursive: true, force: true }))
 
   it('touches few files for each kind of addition', () => {
     for (const [section, most] of Object.entries(MOST_FILES)) {
@@ -70,55 +71,119 @@ describe('the page about adding a resource', function () {
     ).catch((error: { readonly stdout: string }) => expect.fail(error.stdout))
   })
 
-  it('has a resource whose entries follow every change of what they show', async () => {
-    const load = async <T>(path: string) => (await import(join(folder, path))) as T
-    const { migrate } = await load<{ migrate(url: string): Promise<unknown> }>('db/migrate.ts')
-    const { catalog, serviceProjects } = await load<{
-      readonly catalog: readonly ResourceRules[]
-      readonly serviceProjects: Resource
-    }>('shared/resources/index.ts')
-    const shapes = await load<{ readonly serviceProjects: { parse(value: unknown): unknown } }>(
-      'shared/shapes/service-projects.ts',
-    )
+  describe('when its code runs', () => {
+    let database: TestDatabase
+    let client: Client
+    let reads: CachedReads<Database>
+    let server: Server
+    let headers: Readonly<Record<string, string>>
+    let serviceProjects: Resource
+    let projectsOfService: Shape
 
-    await migrate(database.url)
-    for (const { path, text } of blocks) if (path === null) await client.query(text)
-    await client.query(
-      `insert into agencies_departmentalservice (id, name) values (1, 'Herbarium'), (2, 'Library');
-       insert into projects_project (id, year, number, title) values (5, 2024, 1, 'Banksia');
-       insert into projects_projectdetail (project_id, service_id) values (5, 1);`,
-    )
-    await install(database.url, compileRules(catalog))
+    before(async () => {
+      const load = async <T>(path: string) => (await import(join(folder, path))) as T
+      const { migrate } = await load<{ migrate(url: string): Promise<unknown> }>('db/migrate.ts')
+      const resources = await load<{
+        readonly catalog: readonly ResourceRules[]
+        readonly serviceProjects: Resource
+      }>('shared/resources/index.ts')
+      ;({ serviceProjects } = resources)
+      const shapes = await load<{ readonly projectsOfService: Shape }>(
+        'shared/shapes/service-projects.ts',
+      )
+      ;({ projectsOfService } = shapes)
+      const { createApp } = await load<{ createApp(options: AppOptions): Express }>('api/app.ts')
 
-    await using reads = await openCachedReads<Database>(database.url, catalog, 'example')
-    const { reader, untilApplied } = reads
-    const read = (service_id: string) => reader.read(serviceProjects, { service_id }, 'all')
-
-    expect(shapes.serviceProjects.parse(JSON.parse(String((await read('1')).body)))).to.deep.equal({
-      name: 'Herbarium',
-      summary: null,
-      projects: [{ id: 5, title: 'Banksia' }],
-      links: [],
+      database = await createEmptyDatabase()
+      client = new Client({ connectionString: database.url })
+      await client.connect()
+      await migrate(database.url)
+      for (const { path, text } of blocks) if (path === null) await client.query(text)
+      await client.query(
+        `insert into users_user (id, username, password, is_superuser) values (7, 'u', 'hash', true);
+         insert into agencies_departmentalservice (id, name) values (1, 'Herbarium'), (2, 'Library');
+         insert into projects_project (id, year, number, title) values (5, 2024, 1, 'Banksia');
+         insert into projects_projectdetail (project_id, service_id) values (5, 1);`,
+      )
+      await install(database.url, compileRules(resources.catalog))
+      reads = await openCachedReads<Database>(database.url, resources.catalog, 'example')
+      const { db, reader } = reads
+      const logger = winston.createLogger({ silent: true })
+      const app = createApp({ config: httpConfig, reader, db, logger, isReady: () => true })
+      server = createServer(app)
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const [secret = ''] = httpConfig.sessionSecrets
+      headers = await sessionHeaders(await createSessions([secret]).issue('7', 'hash'), secret)
     })
-    for (const change of [
-      `update agencies_departmentalservice set name = 'Flora' where id = 1`,
-      `update agencies_departmentalservice set summary = 'Plants' where id = 1`,
-      `update projects_project set title = 'Acacia' where id = 5`,
-      `insert into agencies_servicelink (service_id, url) values (1, '/flora')`,
-      `update agencies_servicelink set url = '/plants'`,
-      `update projects_projectdetail set service_id = 2`,
-      `delete from agencies_departmentalservice where id = 1`,
-    ]) {
-      for (const id of ['1', '2', '3']) await until(async () => (await read(id)).outcome === 'hit')
-      await client.query(change)
-      await untilApplied()
-      expect((await read('1')).outcome, change).to.equal('miss')
-      expect((await read('3')).outcome, change).to.equal('hit')
+    after(async () => {
+      await closeServer(server)
+      await reads[Symbol.asyncDispose]()
+      await client.end()
+      await database[Symbol.asyncDispose]()
+    })
+
+    const url = (id: string) => {
+      const { port } = server.address() as AddressInfo
+      return `http://127.0.0.1:${port}/api/v1/agencies/services/${id}/projects`
     }
-    expect((await read('1')).body).to.equal(null)
-    expect(String((await read('2')).body)).to.include('Acacia')
+
+    it('invalidates entries at every change of what they show', async () => {
+      const read = (service_id: string) => reads.reader.read(serviceProjects, { service_id }, 'all')
+
+      expect(projectsOfService.parse(JSON.parse(String((await read('1')).body)))).to.deep.equal({
+        name: 'Herbarium',
+        summary: null,
+        projects: [{ id: 5, title: 'Banksia' }],
+        links: [],
+      })
+      for (const change of [
+        `update agencies_departmentalservice set name = 'Flora' where id = 1`,
+        `update agencies_departmentalservice set summary = 'Plants' where id = 1`,
+        `update projects_project set title = 'Acacia' where id = 5`,
+        `insert into agencies_servicelink (service_id, url) values (1, '/flora')`,
+        `update agencies_servicelink set url = '/plants'`,
+        `update projects_projectdetail set service_id = 2`,
+        `delete from agencies_departmentalservice where id = 1`,
+      ]) {
+        for (const id of ['1', '2', '3'])
+          await until(async () => (await read(id)).outcome === 'hit')
+        await client.query(change)
+        await reads.untilApplied()
+        expect((await read('1')).outcome, change).to.equal('miss')
+        expect((await read('3')).outcome, change).to.equal('hit')
+      }
+      expect((await read('1')).body).to.equal(null)
+      expect(String((await read('2')).body)).to.include('Acacia')
+    })
+
+    it('answers a request from Redis, and with the new value after a write', async () => {
+      const get = () => fetch(url('2'), { headers })
+      expect((await fetch(url('2'))).status).to.equal(401)
+      expect((await fetch(url('9'), { headers })).status).to.equal(404)
+      await until(async () => /; hit/.test((await get()).headers.get('cache-status') ?? ''))
+      const { links } = (await (await get()).json()) as { readonly links: unknown }
+      expect(links).to.deep.equal([])
+
+      const written = await fetch(url('2'), {
+        method: 'POST',
+        headers: { ...headers, 'Content-Type': 'application/json' },
+        body: JSON.stringify({ url: '/books' }),
+      })
+      expect(written.status).to.equal(200)
+      await reads.untilApplied()
+      const read = await get()
+      expect(read.headers.get('cache-status')).to.match(/fwd=miss/)
+      expect(read.headers.get('etag')).to.equal(written.headers.get('etag'))
+      const shown: unknown = await read.json()
+      expect(shown).to.deep.equal(await written.json())
+      expect(shown).to.have.deep.property('links', [{ url: '/books' }])
+    })
   })
 })
+
+interface Shape {
+  parse(value: unknown): unknown
+}
 
 interface Block {
   readonly section: string
