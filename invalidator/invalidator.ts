@@ -18,7 +18,7 @@ import { createOwedFlushes } from './owed-flushes.ts'
 import { createOwnership } from './ownership.ts'
 import { createPollScheduler } from './poll-scheduler.ts'
 import type { WakeUp } from './wake-up.ts'
-import { createWorker, type WorkerDeps, type Written } from './worker.ts'
+import { createWorker, type WorkerDeps } from './worker.ts'
 
 export interface InvalidatorDeps {
   readonly openSession: () => Promise<WorkerSession>
@@ -54,7 +54,7 @@ const BACKOFF_MAX_MS = 1_000
 export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSignal): Promise<void> {
   const retryState = createRetryState(deps, stopping)
   // Kept across sessions: after a restart of Postgres, watermarks of this process are not foreign.
-  const written = new Map<string, Written>()
+  const written = new Map<string, string>()
   const owedFlushes = createOwedFlushes(deps.catalog)
   const identity = createIdentity(deps)
   const clearOwned = () => {

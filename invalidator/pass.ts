@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
 import type { Advance, AdvanceReport, InvalidationStore } from '../shared/cache/index.ts'
 import { backOffMs } from '../db/event-log/index.ts'
+import type { FlushReason } from './mapping.ts'
 
 /**
  * One advance of one resource that takes many scripts, applied beside the windows of the others.
@@ -15,8 +16,8 @@ import { backOffMs } from '../db/event-log/index.ts'
  */
 export interface Pass {
   readonly advance: Advance
-  /** `performance.now()` before the snapshot was taken. */
-  readonly startedAtMs: number
+  /** Reason of the flush; `undefined` if the pass deletes entries by key. */
+  readonly reason: FlushReason | undefined
   /** `undefined` while it runs; `null` if it failed and the stored watermark must be read again. */
   readonly outcome: AdvanceReport | null | undefined
   /** Never rejects. */
@@ -41,7 +42,7 @@ const BACKOFF_MAX_MS = 1_000
  * Begins passes. A pass that fails ends after a pause, since its resource then starts again at once.
  */
 export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesDeps): {
-  begin(advance: Advance, startedAtMs: number): Pass
+  begin(advance: Advance, reason: FlushReason | undefined): Pass
 } {
   const failures = new Map<string, number>()
 
@@ -63,7 +64,7 @@ export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesD
   }
 
   return {
-    begin(advance, startedAtMs) {
+    begin(advance, reason) {
       const abortion = new AbortController()
       const abort = () => abortion.abort()
       lost.addEventListener('abort', abort, { once: true })
@@ -76,7 +77,7 @@ export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesD
       })
       return {
         advance,
-        startedAtMs,
+        reason,
         ended,
         abort,
         get outcome() {

@@ -49,18 +49,12 @@ export interface WorkerDeps {
   readonly logger: Logger
   /** Interval of inspections, in ms: they detect changes to the installation that fire no trigger. */
   readonly inspectEveryMs?: number
-  /** Watermarks that this process wrote last, by resource. They outlive a broken session. */
-  readonly written?: Map<string, Written>
+  /** Texts of the watermarks that this process wrote last, by resource. They outlive a broken session. */
+  readonly written?: Map<string, string>
   /** Outlives a broken session too. */
   readonly owedFlushes?: OwedFlushes
   /** Called when a pass has ended, because a window must then be read even without events. */
   readonly onPassEnd?: () => void
-}
-
-/** Text of a watermark, and `performance.now()` when it was written. */
-export interface Written {
-  readonly text: string
-  readonly atMs: number
 }
 
 /** Applies windows to the resources that it owns. */
@@ -145,7 +139,6 @@ export function createWorker(deps: WorkerDeps): Worker {
     logger,
     onEnd: () => deps.onPassEnd?.(),
   })
-  const passReasons = new WeakMap<Pass, ReadonlyMap<string, FlushReason>>()
   let deferred: readonly DeferredWindows[] = []
   const pingIfDue = async () => {
     if (pingDue()) await session.ping()
@@ -163,7 +156,6 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (states.size === 0) return 0
     collectPasses()
     await readStored()
-    const startedAtMs = performance.now()
     // Freshness is the clock's time before the snapshot is taken. Progress is the snapshot itself.
     const asOfMs = await redisTime()
     const findings = await readAndMap(new Set())
@@ -192,25 +184,19 @@ export function createWorker(deps: WorkerDeps): Worker {
     const { windows } = findings
     if (long.length === 0) recordMetrics(windows, report.timeMs)
     else {
-      const begun = long.map((advance) => beginPass(advance, startedAtMs, findings.flush))
+      const begun = long.map((advance) => beginPass(advance, findings.flush))
       deferred = [...deferred, { passes: begun, windows }]
     }
     return count
   }
 
-  function beginPass(
-    advance: Advance,
-    startedAtMs: number,
-    reasons: ReadonlyMap<string, FlushReason>,
-  ): Pass {
+  function beginPass(advance: Advance, reasons: ReadonlyMap<string, FlushReason>): Pass {
     const { name } = advance.resource
     const state = states.get(name) as ResourceState
     // Once damaged, the window may lack changes that were not logged: the resource stays disabled.
     let wasDamaged = false
     const isDisabled = () => (wasDamaged ||= state.triggerHealth?.keyVersion === DISABLED)
-    const pass = passes.begin({ ...advance, isDisabled }, startedAtMs)
-    const reason = reasons.get(name)
-    if (reason !== undefined) passReasons.set(pass, new Map([[name, reason]]))
+    const pass = passes.begin({ ...advance, isDisabled }, reasons.get(name))
     state.pass = pass
     return pass
   }
@@ -223,8 +209,10 @@ export function createWorker(deps: WorkerDeps): Worker {
       state.pass = null
       if (pass.outcome === null) state.stored = undefined
       else {
-        recordAdvance([pass.advance], pass.outcome, pass.startedAtMs)
-        reportRemoved([pass.advance], pass.outcome, passReasons.get(pass) ?? new Map())
+        recordAdvance([pass.advance], pass.outcome)
+        const { reason } = pass
+        const reasons = new Map(reason && [[state.resource.name, reason]])
+        reportRemoved([pass.advance], pass.outcome, reasons)
       }
     }
     deferred = deferred.filter(({ passes, windows }) => {
@@ -387,7 +375,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       state.pass === null &&
       mark !== null &&
       mark.incarnation !== database.incarnation &&
-      writtenAtMs(state) === null
+      !isOwn(state)
     const foreignReason = isForeign
       ? foreignWatermarkCheck.check(resource.name, mark, database)
       : null
@@ -430,13 +418,9 @@ export function createWorker(deps: WorkerDeps): Worker {
     }
   }
 
-  /**
-   * Returns when this process wrote the stored watermark; `null` if another one has written since.
-   */
-  function writtenAtMs({ resource, stored }: ResourceState): number | null {
-    const last = written.get(resource.name)
-    return last !== undefined && last.text === stored ? last.atMs : null
-  }
+  /** Whether this process wrote the stored watermark, and no other has written since. */
+  const isOwn = ({ resource, stored }: ResourceState) =>
+    stored !== undefined && written.get(resource.name) === stored
 
   function setForeignReason(
     state: ResourceState,
@@ -454,11 +438,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       ({ foreignReason, pass }) => foreignReason === null && pass === null,
     )
 
-  function recordAdvance(
-    advances: readonly Advance[],
-    { stored }: AdvanceReport,
-    atMs = performance.now(),
-  ): void {
+  function recordAdvance(advances: readonly Advance[], { stored }: AdvanceReport): void {
     for (const { resource, flush, next } of advances) {
       const state = states.get(resource.name) as ResourceState
       const text = stored.get(resource.name)
@@ -472,7 +452,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       state.stored = text
       state.mark = decodeWatermark(text)
       if (flush) owedFlushes.markFlushed(resource.name, next.snapshot)
-      written.set(resource.name, { text, atMs })
+      written.set(resource.name, text)
     }
   }
 
