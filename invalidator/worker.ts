@@ -4,7 +4,9 @@ import {
   createInspection,
   type Cursor,
   errorCode,
+  includes,
   type Installation,
+  isRetained,
   NotOneSession,
   PING_EVERY_MS,
   readHead,
@@ -17,26 +19,26 @@ import {
 import {
   type Advance,
   type AdvanceReport,
-  decodeWatermark,
   DISABLED,
   type InvalidationStore,
   isLookup,
   isUnreadable,
   type ResourceRules,
   takesLong,
+  type Watermark,
 } from '../shared/cache/index.ts'
 import { every } from './every.ts'
 import type { FlushReason, Lookup } from './mapping.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
-import { checkTriggers, type TriggerHealth } from './trigger-health.ts'
+import { checkTriggers } from './trigger-health.ts'
 import { createOwedFlushes, type OwedFlushes } from './owed-flushes.ts'
 import { createPasses, type Pass } from './pass.ts'
 import {
-  canContinueFrom,
-  newResourceState,
-  type ResourceState,
+  causesOf,
+  createResourceStates,
   groupByWatermark,
-} from './resource-state.ts'
+  type ResourceState,
+} from './resource-states.ts'
 import { createForeignWatermarkCheck } from './foreign-watermarks.ts'
 import { createTranslation, LookupFailed } from './translation.ts'
 
@@ -128,7 +130,7 @@ interface TimedWindow {
 export function createWorker(deps: WorkerDeps): Worker {
   const { session, invalidationStore, metrics, logger, written = new Map() } = deps
   const { owedFlushes = createOwedFlushes(deps.catalog) } = deps
-  const states = new Map<string, ResourceState>()
+  const states = createResourceStates({ metrics, written })
   const foreignWatermarkCheck = createForeignWatermarkCheck()
   const inspect = createInspection()
   const inspectionDue = every(deps.inspectEveryMs ?? INSPECT_EVERY_MS)
@@ -148,12 +150,9 @@ export function createWorker(deps: WorkerDeps): Worker {
   let incarnation: string | undefined
   let publishedAtMs = 0
   let lastRedisTime = { redisMs: 0, atMs: -Infinity }
-  // The new session does not know yet which watermarks are foreign or which tables are damaged.
-  metrics.foreignWatermarks.reset()
-  metrics.damagedTables.reset()
 
   async function applyWindow(): Promise<number> {
-    if (states.size === 0) return 0
+    if (states.isEmpty) return 0
     collectPasses()
     await readStored()
     // Freshness is the clock's time before the snapshot is taken. Progress is the snapshot itself.
@@ -162,16 +161,16 @@ export function createWorker(deps: WorkerDeps): Worker {
     const count = findings.windows.reduce((sum, { window }) => sum + window.count, 0)
 
     const nowMs = performance.now()
-    const keyVersionChanged = activeStates().some(
-      ({ mark, triggerHealth }) => mark?.keyVersion !== triggerHealth?.keyVersion,
-    )
+    const keyVersionChanged = states
+      .active()
+      .some(({ mark, triggerHealth }) => mark?.keyVersion !== triggerHealth?.keyVersion)
     const idle = count === 0 && findings.flush.size === 0 && !keyVersionChanged
     if (idle && nowMs - publishedAtMs < PUBLISH_EVERY_MS) {
       await findings.ended
       return 0
     }
 
-    const advances = activeStates().map((state) => advanceOf(state, findings, asOfMs))
+    const advances = states.active().map((state) => advanceOf(state, findings, asOfMs))
     const long = advances.filter(takesLong)
     const short = advances.filter((one) => !takesLong(one))
     const applying = short.length > 0 ? invalidationStore.apply(short, pingIfDue) : NOTHING_DONE
@@ -192,26 +191,25 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   function beginPass(advance: Advance, reasons: ReadonlyMap<string, FlushReason>): Pass {
     const { name } = advance.resource
-    const state = states.get(name) as ResourceState
+    const state = states.all().find(({ resource }) => resource.name === name)
     // Once damaged, the window may lack changes that were not logged: the resource stays disabled.
     let wasDamaged = false
-    const isDisabled = () => (wasDamaged ||= state.triggerHealth?.keyVersion === DISABLED)
+    const isDisabled = () => (wasDamaged ||= state?.triggerHealth?.keyVersion === DISABLED)
     const pass = passes.begin({ ...advance, isDisabled }, reasons.get(name))
-    state.pass = pass
+    states.setPass(name, pass)
     return pass
   }
 
   /** Takes over the watermarks of passes that have ended. Their resources continue from there. */
   function collectPasses(): void {
-    for (const state of states.values()) {
-      const { pass } = state
+    for (const { resource, pass } of states.all()) {
       if (pass?.outcome === undefined) continue
-      state.pass = null
-      if (pass.outcome === null) state.stored = undefined
+      states.setPass(resource.name, null)
+      if (pass.outcome === null) states.discardWatermark(resource.name)
       else {
         recordAdvance([pass.advance], pass.outcome)
         const { reason } = pass
-        const reasons = new Map(reason && [[state.resource.name, reason]])
+        const reasons = new Map(reason && [[resource.name, reason]])
         reportRemoved([pass.advance], pass.outcome, reasons)
       }
     }
@@ -235,18 +233,14 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   async function readStored(): Promise<void> {
     await Promise.all(
-      [...states.values()].map(async (state) => {
-        if (state.pass !== null) return
-        if (state.stored !== undefined && state.foreignReason === null) return
-        const stored = await invalidationStore.read(state.resource.name)
-        state.stored = stored
-        state.mark = decodeWatermark(stored)
-        if (isUnreadable(stored)) {
-          metrics.unreadable.labels('watermark').inc()
-          logger.warn('unreadable watermark, flushing its resource', {
-            resource: state.resource.name,
-          })
-        }
+      states.all().map(async ({ resource: { name }, stored, pass, foreignReason }) => {
+        if (pass !== null) return
+        if (stored !== undefined && foreignReason === null) return
+        const found = await invalidationStore.read(name)
+        states.setWatermark(name, found)
+        if (!isUnreadable(found)) return
+        metrics.unreadable.labels('watermark').inc()
+        logger.warn('unreadable watermark, flushing its resource', { resource: name })
       }),
     )
   }
@@ -273,7 +267,8 @@ export function createWorker(deps: WorkerDeps): Worker {
       }
       if (error instanceof TablesRewritten) {
         if (!retry.isRewritten) return readAndMap(failed, { ...retry, isRewritten: true })
-        const resources = activeStates()
+        const resources = states
+          .active()
           .filter(({ resource }) => resource.staleWhen.some(isLookup))
           .map(({ resource }) => resource.name)
         logger.error('tables were rewritten under lookups, flushing their resources', {
@@ -296,7 +291,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   ): Promise<Omit<Findings, 'ended'>> {
     const { client } = session
     // Within one incarnation the windows are known before the reply with the snapshot arrives.
-    const snapshots = groupByWatermark(activeStates()).flatMap(([mark]) =>
+    const snapshots = groupByWatermark(states.active()).flatMap(([mark]) =>
       mark !== null && mark.incarnation === incarnation && !isUnread ? [mark.snapshot] : [],
     )
     const reading = beginReading(client)
@@ -323,8 +318,8 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (inspectionDue() || !installation || !readSnapshot.isComplete) {
       installation = await inspect(client)
     }
-    for (const state of states.values()) checkOwnership(state, readSnapshot, installation)
-    for (const [mark, resources] of groupByWatermark(activeStates())) {
+    for (const state of states.all()) checkOwnership(state, readSnapshot, installation)
+    for (const [mark, resources] of groupByWatermark(states.active())) {
       if (mark === null || !canContinueFrom(mark, readSnapshot)) {
         for (const { name } of resources) flush.set(name, 'no cursor')
         continue
@@ -344,11 +339,11 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (owedFlushes.observe(readSnapshot)) {
       logger.error('the event log was emptied by hand, flushing every resource')
     }
-    for (const { resource } of activeStates()) {
+    for (const { resource } of states.active()) {
       if (owedFlushes.has(resource.name)) flush.set(resource.name, 'log emptied')
     }
     for (const name of failed) flush.set(name, 'lookup failed')
-    for (const { resource, mark, triggerHealth } of activeStates()) {
+    for (const { resource, mark, triggerHealth } of states.active()) {
       if (!mark || !triggerHealth || triggerHealth.keyVersion === DISABLED) continue
       // While another version was enabled, or none, entries of this version were not invalidated.
       if (mark.keyVersion !== triggerHealth.keyVersion) flush.set(resource.name, 'key version')
@@ -375,7 +370,7 @@ export function createWorker(deps: WorkerDeps): Worker {
       state.pass === null &&
       mark !== null &&
       mark.incarnation !== database.incarnation &&
-      !isOwn(state)
+      !states.isWritten(state)
     const foreignReason = isForeign
       ? foreignWatermarkCheck.check(resource.name, mark, database)
       : null
@@ -386,73 +381,31 @@ export function createWorker(deps: WorkerDeps): Worker {
         origin: mark?.origin,
       })
     }
-    setForeignReason(state, foreignReason)
+    states.setForeignReason(resource.name, foreignReason)
 
     const triggerHealth = checkTriggers(resource, installed)
-    const [causes, before] = [triggerHealth, state.triggerHealth].map((one) =>
-      one?.damaged.map(({ text }) => text),
-    )
-    if (causes?.join() !== (before ?? []).join()) {
+    const causes = causesOf(triggerHealth)
+    if (causes.join() !== causesOf(state.triggerHealth).join()) {
       const fields = { resource: resource.name, causes }
       if (triggerHealth.keyVersion === DISABLED) {
         logger.error('not cached: changes of its tables may go unlogged', fields)
       } else logger.info('cached again: all changes of its tables are logged', fields)
     }
-    if (causes?.join() !== before?.join())
-      reportDamage(resource.name, triggerHealth, state.triggerHealth)
-    state.triggerHealth = triggerHealth
+    states.setTriggerHealth(resource.name, triggerHealth)
   }
-
-  function reportDamage(
-    resource: string,
-    now: TriggerHealth | null,
-    before: TriggerHealth | null,
-  ): void {
-    for (const { table, cause } of before?.damaged ?? []) {
-      metrics.damagedTables.remove({ resource, table, cause })
-    }
-    metrics.damagedTables.remove({ resource, table: '', cause: '' })
-    if (now?.damaged.length === 0) metrics.damagedTables.labels(resource, '', '').set(0)
-    for (const { table, cause } of now?.damaged ?? []) {
-      metrics.damagedTables.labels(resource, table, cause).set(1)
-    }
-  }
-
-  /** Whether this process wrote the stored watermark, and no other has written since. */
-  const isOwn = ({ resource, stored }: ResourceState) =>
-    stored !== undefined && written.get(resource.name) === stored
-
-  function setForeignReason(
-    state: ResourceState,
-    foreignReason: ResourceState['foreignReason'],
-  ): void {
-    if ((state.foreignReason === null) !== (foreignReason === null)) {
-      metrics.foreignWatermarks.labels(state.resource.name).set(foreignReason === null ? 0 : 1)
-    }
-    state.foreignReason = foreignReason
-  }
-
-  /** Returns the resources that take part in windows. */
-  const activeStates = () =>
-    [...states.values()].filter(
-      ({ foreignReason, pass }) => foreignReason === null && pass === null,
-    )
 
   function recordAdvance(advances: readonly Advance[], { stored }: AdvanceReport): void {
     for (const { resource, flush, next } of advances) {
-      const state = states.get(resource.name) as ResourceState
       const text = stored.get(resource.name)
       if (text === undefined) {
         logger.warn('another worker changed the watermark, reading it again', {
           resource: resource.name,
         })
-        state.stored = undefined
+        states.discardWatermark(resource.name)
         continue
       }
-      state.stored = text
-      state.mark = decodeWatermark(text)
+      states.setWritten(resource.name, text)
       if (flush) owedFlushes.markFlushed(resource.name, next.snapshot)
-      written.set(resource.name, text)
     }
   }
 
@@ -492,42 +445,34 @@ export function createWorker(deps: WorkerDeps): Worker {
 
   return {
     applyWindow,
-    acquire(resources) {
-      for (const resource of resources) {
-        states.set(resource.name, newResourceState(resource))
-        metrics.foreignWatermarks.labels(resource.name).set(0)
-      }
-    },
-    release(resources) {
-      for (const { name } of resources) {
-        const state = states.get(name)
-        state?.pass?.abort()
-        if (state) setForeignReason(state, null)
-        reportDamage(name, null, state?.triggerHealth ?? null)
-        states.delete(name)
-      }
-    },
+    acquire: states.acquire,
+    release: states.release,
     get mustRepeat() {
-      return activeStates().some(({ stored }) => stored === undefined)
+      return states.mustRepeat
     },
     rereadWatermarks() {
-      for (const state of states.values()) state.stored = undefined
+      for (const { resource } of states.all()) states.discardWatermark(resource.name)
       // Another Redis may have another clock.
       lastRedisTime = { redisMs: 0, atMs: -Infinity }
     },
     async waitForPasses() {
-      await Promise.all([...states.values()].flatMap(({ pass }) => pass?.ended ?? []))
+      await Promise.all(states.all().flatMap(({ pass }) => pass?.ended ?? []))
       collectPasses()
     },
     get cursors() {
-      return [...states.values()].flatMap(({ resource, mark, foreignReason }) =>
-        mark && foreignReason === null
-          ? [{ resource: resource.name, snapshot: mark.snapshot.text }]
-          : [],
-      )
+      return states.cursors
     },
   }
 }
+
+/**
+ * Returns whether a window since a watermark includes every later change. A watermark that includes more
+ * than the present snapshot belongs to another incarnation of the database.
+ */
+const canContinueFrom = (mark: Watermark, readSnapshot: ReadSnapshot): boolean =>
+  mark.incarnation === readSnapshot.database.incarnation &&
+  includes(readSnapshot.snapshot, mark.snapshot) &&
+  isRetained(mark.snapshot, readSnapshot)
 
 /** Drops the keys of a mapped window, so that only one of several large windows holds its keys. */
 const withoutKeys = (window: Window): Window => ({
