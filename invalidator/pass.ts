@@ -38,12 +38,14 @@ export interface PassesDeps {
 const BACKOFF_FIRST_MS = 20
 const BACKOFF_MAX_MS = 1_000
 
+export interface Passes {
+  begin(advance: Advance, reason: FlushReason | undefined): Pass
+}
+
 /**
  * Begins passes. A pass that fails ends after a pause, since its resource then starts again at once.
  */
-export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesDeps): {
-  begin(advance: Advance, reason: FlushReason | undefined): Pass
-} {
+export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesDeps): Passes {
   const failures = new Map<string, number>()
 
   async function run(advance: Advance, aborted: AbortSignal): Promise<AdvanceReport | null> {

@@ -175,3 +175,7 @@ export function groupByWatermark(
   }
   return [...bySnapshot.values()]
 }
+
+/** Returns the watermarks since which the windows of resources begin, each once. */
+export const marksOf = (states: readonly ResourceState[]): readonly Watermark[] =>
+  groupByWatermark(states).flatMap(([mark]) => mark ?? [])

@@ -1,46 +1,20 @@
 import type { Logger } from 'winston'
-import {
-  beginReading,
-  createInspection,
-  type Cursor,
-  errorCode,
-  includes,
-  type Installation,
-  isRetained,
-  NotOneSession,
-  PING_EVERY_MS,
-  readHead,
-  type ReadSnapshot,
-  readWindow,
-  TablesRewritten,
-  type Window,
-  type WorkerSession,
-} from '../db/event-log/index.ts'
-import {
-  type Advance,
-  type AdvanceReport,
-  DISABLED,
-  type InvalidationStore,
-  isLookup,
-  isUnreadable,
-  type ResourceRules,
-  takesLong,
-  type Watermark,
-} from '../shared/cache/index.ts'
+import { type Cursor, PING_EVERY_MS, type WorkerSession } from '../db/event-log/index.ts'
+import { type InvalidationStore, isLookup, type ResourceRules } from '../shared/cache/index.ts'
+import { createApplier } from './apply.ts'
+import { createOwnershipCheck } from './check-ownership.ts'
 import { every } from './every.ts'
-import type { FlushReason, Lookup } from './mapping.ts'
+import { createWindowMapper, type Invalidations } from './map-window.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
-import { checkTriggers } from './trigger-health.ts'
 import { createOwedFlushes, type OwedFlushes } from './owed-flushes.ts'
-import { createPasses, type Pass } from './pass.ts'
-import {
-  causesOf,
-  createResourceStates,
-  groupByWatermark,
-  type ResourceState,
-} from './resource-states.ts'
-import { createForeignWatermarkCheck } from './foreign-watermarks.ts'
-import { createTranslation, LookupFailed } from './translation.ts'
+import { createPasses } from './pass.ts'
+import { readWatermarks } from './read-watermarks.ts'
+import { createWindowReader } from './read-window.ts'
+import { createRecorder } from './record.ts'
+import { createRedisTime } from './redis-time.ts'
+import { createResourceStates, marksOf } from './resource-states.ts'
+import { createWindowTransaction } from './window-transaction.ts'
+import { createTranslation } from './translation.ts'
 
 export interface WorkerDeps {
   readonly session: Pick<WorkerSession, 'client' | 'backend' | 'lost' | 'ping'>
@@ -81,42 +55,6 @@ export interface Worker {
 
 /** Shortest interval at which polling advances the watermark while there are no events. */
 const PUBLISH_EVERY_MS = 50
-/** Longest reuse of a Redis time. It makes a watermark appear less fresh by as much. */
-const REDIS_TIME_TTL_MS = 20
-const INSPECT_EVERY_MS = 2_000
-
-/** Reasons why a window is read again. */
-interface Retry {
-  readonly isRewritten?: boolean
-  readonly isUnread?: boolean
-}
-
-/** query_canceled: a statement exceeded its time limit. */
-const isTooSlow = (error: unknown) => errorCode(error) === '57014'
-
-const NOTHING_DONE: AdvanceReport = { stored: new Map(), removed: new Map(), timeMs: null }
-
-/** Updates of Redis that one reading of the log requires. */
-interface Findings {
-  readonly readSnapshot: ReadSnapshot
-  readonly keys: Map<string, Set<string>>
-  readonly flush: Map<string, FlushReason>
-  readonly windows: readonly TimedWindow[]
-  /** End of the transaction. COMMIT was sent and need not be awaited at once. */
-  readonly ended: Promise<unknown>
-}
-
-/** Windows whose events count as applied when these passes have ended. */
-interface DeferredWindows {
-  readonly passes: readonly Pass[]
-  readonly windows: readonly TimedWindow[]
-}
-
-/** A window, and the clock's time at (or slightly before) the snapshot after which it begins. */
-interface TimedWindow {
-  readonly window: Window
-  readonly sinceMs: number
-}
 
 /**
  * Applies one sequence of snapshots. Invariant: if a stored watermark contains snapshot S, every commit
@@ -128,320 +66,74 @@ interface TimedWindow {
  * result is taken over between windows only, so the set of resources in a window is constant.
  */
 export function createWorker(deps: WorkerDeps): Worker {
-  const { session, invalidationStore, metrics, logger, written = new Map() } = deps
-  const { owedFlushes = createOwedFlushes(deps.catalog) } = deps
-  const states = createResourceStates({ metrics, written })
-  const foreignWatermarkCheck = createForeignWatermarkCheck()
-  const inspect = createInspection()
-  const inspectionDue = every(deps.inspectEveryMs ?? INSPECT_EVERY_MS)
+  const { session, invalidationStore, metrics, logger, inspectEveryMs } = deps
+  const { written = new Map(), owedFlushes = createOwedFlushes(deps.catalog) } = deps
   const pingDue = every(PING_EVERY_MS)
-  const passes = createPasses({
-    invalidationStore,
-    lost: session.lost,
-    logger,
-    onEnd: () => deps.onPassEnd?.(),
-  })
-  let deferred: readonly DeferredWindows[] = []
-  const pingIfDue = async () => {
+  const pause = async () => {
     if (pingDue()) await session.ping()
   }
-  const translation = createTranslation({ ...deps, pause: pingIfDue })
-  let installation: Installation | undefined
-  let incarnation: string | undefined
+  const onEnd = () => deps.onPassEnd?.()
+
+  const states = createResourceStates({ metrics, written })
+  const redisTime = createRedisTime(invalidationStore)
+  const translation = createTranslation({ ...deps, pause })
+  const passes = createPasses({ invalidationStore, lost: session.lost, logger, onEnd })
+
+  const inTransaction = createWindowTransaction({
+    session,
+    logger,
+    prepare: translation.beginWindow,
+    findLookupResources: () =>
+      states
+        .active()
+        .filter(({ resource }) => resource.staleWhen.some(isLookup))
+        .map(({ resource }) => resource.name),
+  })
+  const readWindow = createWindowReader({ session, learnRules: translation.learn, inspectEveryMs })
+  const checkOwnership = createOwnershipCheck({ states, logger })
+  const mapWindow = createWindowMapper({ translation, owedFlushes, logger })
+  const apply = createApplier({ invalidationStore, passes, states, pause })
+  const recorder = createRecorder({
+    states,
+    owedFlushes,
+    metrics,
+    logger,
+    tableOf: translation.tableOf,
+  })
   let publishedAtMs = 0
-  let lastRedisTime = { redisMs: 0, atMs: -Infinity }
 
   async function applyWindow(): Promise<number> {
     if (states.isEmpty) return 0
-    collectPasses()
-    await readStored()
+    recorder.recordPasses()
+    await readWatermarks({ invalidationStore, states, metrics, logger })
     // Freshness is the clock's time before the snapshot is taken. Progress is the snapshot itself.
-    const asOfMs = await redisTime()
-    const findings = await readAndMap(new Set())
-    const count = findings.windows.reduce((sum, { window }) => sum + window.count, 0)
+    const asOfMs = await redisTime.read()
+    const { found, ended } = await inTransaction(async (attempt) => {
+      const reading = await readWindow(attempt.isUnread ? [] : marksOf(states.active()))
+      checkOwnership(reading)
+      return mapWindow(reading, states.active(), attempt)
+    })
+    const count = found.windows.reduce((sum, { window }) => sum + window.count, 0)
 
     const nowMs = performance.now()
-    const keyVersionChanged = states
-      .active()
-      .some(({ mark, triggerHealth }) => mark?.keyVersion !== triggerHealth?.keyVersion)
-    const idle = count === 0 && findings.flush.size === 0 && !keyVersionChanged
-    if (idle && nowMs - publishedAtMs < PUBLISH_EVERY_MS) {
-      await findings.ended
+    if (count === 0 && !mustPublish(found) && nowMs - publishedAtMs < PUBLISH_EVERY_MS) {
+      await ended
       return 0
     }
-
-    const advances = states.active().map((state) => advanceOf(state, findings, asOfMs))
-    const long = advances.filter(takesLong)
-    const short = advances.filter((one) => !takesLong(one))
-    const applying = short.length > 0 ? invalidationStore.apply(short, pingIfDue) : NOTHING_DONE
-    const [report] = await Promise.all([applying, findings.ended])
-    if (report.timeMs !== null) lastRedisTime = { redisMs: report.timeMs, atMs: nowMs }
+    const applied = await apply(found, asOfMs, ended)
+    const { timeMs } = applied.report
+    if (timeMs !== null) redisTime.set(timeMs, nowMs)
     publishedAtMs = nowMs
-    recordAdvance(short, report)
-    metrics.windows.inc()
-    reportRemoved(short, report, findings.flush)
-    const { windows } = findings
-    if (long.length === 0) recordMetrics(windows, report.timeMs)
-    else {
-      const begun = long.map((advance) => beginPass(advance, findings.flush))
-      deferred = [...deferred, { passes: begun, windows }]
-    }
+    recorder.recordWindow(applied, found)
     return count
   }
 
-  function beginPass(advance: Advance, reasons: ReadonlyMap<string, FlushReason>): Pass {
-    const { name } = advance.resource
-    const state = states.all().find(({ resource }) => resource.name === name)
-    // Once damaged, the window may lack changes that were not logged: the resource stays disabled.
-    let wasDamaged = false
-    const isDisabled = () => (wasDamaged ||= state?.triggerHealth?.keyVersion === DISABLED)
-    const pass = passes.begin({ ...advance, isDisabled }, reasons.get(name))
-    states.setPass(name, pass)
-    return pass
-  }
-
-  /** Takes over the watermarks of passes that have ended. Their resources continue from there. */
-  function collectPasses(): void {
-    for (const { resource, pass } of states.all()) {
-      if (pass?.outcome === undefined) continue
-      states.setPass(resource.name, null)
-      if (pass.outcome === null) states.discardWatermark(resource.name)
-      else {
-        recordAdvance([pass.advance], pass.outcome)
-        const { reason } = pass
-        const reasons = new Map(reason && [[resource.name, reason]])
-        reportRemoved([pass.advance], pass.outcome, reasons)
-      }
-    }
-    deferred = deferred.filter(({ passes, windows }) => {
-      const outcomes = passes.map(({ outcome }) => outcome)
-      if (outcomes.includes(undefined)) return true
-      // Events of a failed pass are read again, and counted then.
-      const times = outcomes.map((outcome) => outcome?.timeMs ?? null)
-      if (!outcomes.includes(null)) {
-        recordMetrics(windows, times.includes(null) ? null : Math.max(...(times as number[])))
-      }
-      return false
-    })
-  }
-
-  /** Returns the clock's time. In a fast sequence of windows the previous reply is recent enough. */
-  const redisTime = async () =>
-    performance.now() - lastRedisTime.atMs < REDIS_TIME_TTL_MS
-      ? lastRedisTime.redisMs
-      : invalidationStore.time()
-
-  async function readStored(): Promise<void> {
-    await Promise.all(
-      states.all().map(async ({ resource: { name }, stored, pass, foreignReason }) => {
-        if (pass !== null) return
-        if (stored !== undefined && foreignReason === null) return
-        const found = await invalidationStore.read(name)
-        states.setWatermark(name, found)
-        if (!isUnreadable(found)) return
-        metrics.unreadable.labels('watermark').inc()
-        logger.warn('unreadable watermark, flushing its resource', { resource: name })
-      }),
-    )
-  }
-
-  /**
-   * Reads the log and maps it. A failed lookup aborts its transaction: its resource is flushed and the
-   * window starts again. If a table was rewritten under lookups, the window is retried once, then the
-   * resources with lookups are flushed. If the log cannot be read in time, every resource is flushed
-   * without reading it.
-   */
-  async function readAndMap(failed: ReadonlySet<string>, retry: Retry = {}): Promise<Findings> {
-    const { client, lost } = session
-    await translation.beginWindow()
-    try {
-      const findings = await read(failed, retry.isUnread === true)
-      return { ...findings, ended: client.query('commit') }
-    } catch (error) {
-      if (lost.aborted) throw error
-      await client.query('rollback')
-      if (error instanceof LookupFailed) {
-        const { resources, cause } = error
-        logger.error('lookups failed, flushing their resources', { resources, error: cause })
-        return readAndMap(new Set([...failed, ...resources]), retry)
-      }
-      if (error instanceof TablesRewritten) {
-        if (!retry.isRewritten) return readAndMap(failed, { ...retry, isRewritten: true })
-        const resources = states
-          .active()
-          .filter(({ resource }) => resource.staleWhen.some(isLookup))
-          .map(({ resource }) => resource.name)
-        logger.error('tables were rewritten under lookups, flushing their resources', {
-          resources,
-          tables: error.tables,
-        })
-        return readAndMap(new Set([...failed, ...resources]), retry)
-      }
-      if (!retry.isUnread && isTooSlow(error)) {
-        logger.error('reading the event log took too long, flushing every resource', { error })
-        return readAndMap(failed, { ...retry, isUnread: true })
-      }
-      throw error
-    }
-  }
-
-  async function read(
-    failed: ReadonlySet<string>,
-    isUnread: boolean,
-  ): Promise<Omit<Findings, 'ended'>> {
-    const { client } = session
-    // Within one incarnation the windows are known before the reply with the snapshot arrives.
-    const snapshots = groupByWatermark(states.active()).flatMap(([mark]) =>
-      mark !== null && mark.incarnation === incarnation && !isUnread ? [mark.snapshot] : [],
-    )
-    const reading = beginReading(client)
-    const heads = snapshots.map((since) => readHead(client, since))
-    // If the first query fails, the queries behind it fail too. Its error is the cause.
-    await Promise.allSettled([reading, ...heads])
-    const readSnapshot = await reading
-    // Behind a pooler in transaction mode, the locks of another backend do not protect this one.
-    if (readSnapshot.backend !== session.backend) {
-      throw new NotOneSession('a window was read by another backend than the one with the locks')
-    }
-    const windowsRead = await Promise.all(heads)
-    const known = new Map(snapshots.map(({ text }, index) => [text, windowsRead[index]]))
-
-    const keys = new Map<string, Set<string>>()
-    const flush = new Map<string, FlushReason>()
-    const lookups: Lookup[] = []
-    const windows: TimedWindow[] = []
-
-    // A new installation numbers its versions and tables anew.
-    if (readSnapshot.database.incarnation !== incarnation) await translation.learn()
-    incarnation = readSnapshot.database.incarnation
-    // If a segment is missing, a window may miss events. The inspection then disables every resource.
-    if (inspectionDue() || !installation || !readSnapshot.isComplete) {
-      installation = await inspect(client)
-    }
-    for (const state of states.all()) checkOwnership(state, readSnapshot, installation)
-    for (const [mark, resources] of groupByWatermark(states.active())) {
-      if (mark === null || !canContinueFrom(mark, readSnapshot)) {
-        for (const { name } of resources) flush.set(name, 'no cursor')
-        continue
-      }
-      if (isUnread) {
-        for (const { name } of resources) flush.set(name, 'backlog')
-        continue
-      }
-      const window = known.get(mark.snapshot.text) ?? (await readWindow(client, mark.snapshot))
-      const mapped = window.count > 0 ? await translation.map(window, resources) : null
-      windows.push({ window: withoutKeys(window), sinceMs: mark.asOfMs })
-      if (mapped === null) continue
-      for (const [name, reason] of mapped.flush) flush.set(name, reason)
-      for (const [name, found] of mapped.keys) keys.set(name, found)
-      lookups.push(...mapped.lookups)
-    }
-    if (owedFlushes.observe(readSnapshot)) {
-      logger.error('the event log was emptied by hand, flushing every resource')
-    }
-    for (const { resource } of states.active()) {
-      if (owedFlushes.has(resource.name)) flush.set(resource.name, 'log emptied')
-    }
-    for (const name of failed) flush.set(name, 'lookup failed')
-    for (const { resource, mark, triggerHealth } of states.active()) {
-      if (!mark || !triggerHealth || triggerHealth.keyVersion === DISABLED) continue
-      // While another version was enabled, or none, entries of this version were not invalidated.
-      if (mark.keyVersion !== triggerHealth.keyVersion) flush.set(resource.name, 'key version')
-      else if (mark.fingerprint !== triggerHealth.fingerprint)
-        flush.set(resource.name, 'other triggers or rules')
-    }
-    await translation.follow(
-      lookups.filter(({ resource }) => !flush.has(resource.name)),
-      keys,
-      flush,
-    )
-    return { readSnapshot, keys, flush, windows }
-  }
-
-  /** Checks whether this worker may replace the watermark, and whether the triggers are intact. */
-  function checkOwnership(
-    state: ResourceState,
-    { database }: ReadSnapshot,
-    installed: Installation,
-  ): void {
-    const { resource, mark } = state
-    // A watermark that this process wrote is its own in any incarnation, if it is still stored.
-    const isForeign =
-      state.pass === null &&
-      mark !== null &&
-      mark.incarnation !== database.incarnation &&
-      !states.isWritten(state)
-    const foreignReason = isForeign
-      ? foreignWatermarkCheck.check(resource.name, mark, database)
-      : null
-    if (foreignReason !== null && foreignReason !== state.foreignReason) {
-      logger.error('another database invalidates in this Redis, leaving its watermark alone', {
-        resource: resource.name,
-        reason: foreignReason,
-        origin: mark?.origin,
-      })
-    }
-    states.setForeignReason(resource.name, foreignReason)
-
-    const triggerHealth = checkTriggers(resource, installed)
-    const causes = causesOf(triggerHealth)
-    if (causes.join() !== causesOf(state.triggerHealth).join()) {
-      const fields = { resource: resource.name, causes }
-      if (triggerHealth.keyVersion === DISABLED) {
-        logger.error('not cached: changes of its tables may go unlogged', fields)
-      } else logger.info('cached again: all changes of its tables are logged', fields)
-    }
-    states.setTriggerHealth(resource.name, triggerHealth)
-  }
-
-  function recordAdvance(advances: readonly Advance[], { stored }: AdvanceReport): void {
-    for (const { resource, flush, next } of advances) {
-      const text = stored.get(resource.name)
-      if (text === undefined) {
-        logger.warn('another worker changed the watermark, reading it again', {
-          resource: resource.name,
-        })
-        states.discardWatermark(resource.name)
-        continue
-      }
-      states.setWritten(resource.name, text)
-      if (flush) owedFlushes.markFlushed(resource.name, next.snapshot)
-    }
-  }
-
-  function reportRemoved(
-    advances: readonly Advance[],
-    { removed, stored }: AdvanceReport,
-    reasons: ReadonlyMap<string, FlushReason>,
-  ): void {
-    for (const [resource, count] of removed) metrics.invalidatedKeys.labels(resource).inc(count)
-    const flushed = advances
-      .map(({ resource }) => resource.name)
-      .filter((name) => reasons.has(name) && stored.has(name))
-    for (const reason of new Set(flushed.map((name) => reasons.get(name) as FlushReason))) {
-      const resources = flushed.filter((name) => reasons.get(name) === reason)
-      for (const name of resources) metrics.flushes.labels(name, reason).inc()
-      logger.info('flushed resources', { resources, reason })
-    }
-  }
-
-  /**
-   * Records events and their lag. The time of a change may be much earlier than its commit. So the lag is
-   * also bounded by the previous window, in which the change was not committed yet. Both bounds are
-   * inexact and rely on different clocks: the smaller one counts.
-   */
-  function recordMetrics(windows: readonly TimedWindow[], timeMs: number | null): void {
-    const nowMs = Date.now()
-    for (const { window, sinceMs } of windows) {
-      const maxMs = timeMs === null ? Infinity : timeMs - sinceMs
-      for (const event of window.events) {
-        metrics.events.of(translation.tableOf(event), event.op).n++
-        metrics.lagSeconds.observe(Math.max(0, Math.min(nowMs - event.atMs, maxMs)) / 1000)
-      }
-      // A coarse window has one event for each table, version and op.
-      if (window.coarse) metrics.events.of('many', 'B').n += window.count - window.events.length
-    }
-  }
+  /** Whether watermarks must advance at once although there are no events. */
+  const mustPublish = ({ flush }: Invalidations) =>
+    flush.size > 0 ||
+    states
+      .active()
+      .some(({ mark, triggerHealth }) => mark?.keyVersion !== triggerHealth?.keyVersion)
 
   return {
     applyWindow,
@@ -453,52 +145,14 @@ export function createWorker(deps: WorkerDeps): Worker {
     rereadWatermarks() {
       for (const { resource } of states.all()) states.discardWatermark(resource.name)
       // Another Redis may have another clock.
-      lastRedisTime = { redisMs: 0, atMs: -Infinity }
+      redisTime.discard()
     },
     async waitForPasses() {
       await Promise.all(states.all().flatMap(({ pass }) => pass?.ended ?? []))
-      collectPasses()
+      recorder.recordPasses()
     },
     get cursors() {
       return states.cursors
-    },
-  }
-}
-
-/**
- * Returns whether a window since a watermark includes every later change. A watermark that includes more
- * than the present snapshot belongs to another incarnation of the database.
- */
-const canContinueFrom = (mark: Watermark, readSnapshot: ReadSnapshot): boolean =>
-  mark.incarnation === readSnapshot.database.incarnation &&
-  includes(readSnapshot.snapshot, mark.snapshot) &&
-  isRetained(mark.snapshot, readSnapshot)
-
-/** Drops the keys of a mapped window, so that only one of several large windows holds its keys. */
-const withoutKeys = (window: Window): Window => ({
-  ...window,
-  events: window.events.map((event) => ({ ...event, keys: null })),
-})
-
-/** Returns the update of one resource in Redis. */
-function advanceOf(
-  state: ResourceState,
-  { readSnapshot, keys, flush }: Findings,
-  asOfMs: number,
-): Advance {
-  const { resource, stored, triggerHealth } = state
-  return {
-    resource,
-    expected: stored ?? null,
-    keys: keys.get(resource.name) ?? new Set(),
-    flush: flush.has(resource.name),
-    next: {
-      ...readSnapshot.database,
-      snapshot: readSnapshot.snapshot,
-      asOfMs,
-      part: 0,
-      keyVersion: triggerHealth?.keyVersion ?? DISABLED,
-      fingerprint: triggerHealth?.fingerprint ?? '',
     },
   }
 }

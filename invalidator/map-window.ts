@@ -1,0 +1,119 @@
+import type { Logger } from 'winston'
+import { includes, isRetained, type ReadSnapshot, type Window } from '../db/event-log/index.ts'
+import { DISABLED, type Watermark } from '../shared/cache/index.ts'
+import type { FlushReason, Lookup } from './mapping.ts'
+import type { OwedFlushes } from './owed-flushes.ts'
+import type { WindowReading } from './read-window.ts'
+import { groupByWatermark, type ResourceState } from './resource-states.ts'
+import type { Attempt } from './window-transaction.ts'
+import type { Translation } from './translation.ts'
+
+/** Updates of Redis that one reading of the log requires. */
+export interface Invalidations {
+  readonly readSnapshot: ReadSnapshot
+  /** Entry keys by resource name. */
+  readonly keys: ReadonlyMap<string, ReadonlySet<string>>
+  /** Resources to flush, with the reason. */
+  readonly flush: ReadonlyMap<string, FlushReason>
+  readonly windows: readonly TimedWindow[]
+}
+
+/** A window, and the clock's time at (or slightly before) the snapshot after which it begins. */
+export interface TimedWindow {
+  readonly window: Window
+  readonly sinceMs: number
+}
+
+export interface WindowMapperDeps {
+  readonly translation: Translation
+  readonly owedFlushes: OwedFlushes
+  readonly logger: Logger
+}
+
+type MapWindow = (
+  reading: WindowReading,
+  active: readonly ResourceState[],
+  attempt: Attempt,
+) => Promise<Invalidations>
+
+/**
+ * Returns a function that maps a window, in its snapshot, to the entries and resources that it makes
+ * stale.
+ */
+export function createWindowMapper({
+  translation,
+  owedFlushes,
+  logger,
+}: WindowMapperDeps): MapWindow {
+  /** Maps the events of each group of resources. Flushes the groups without a window. */
+  async function mapEvents(
+    reading: WindowReading,
+    active: readonly ResourceState[],
+    isUnread: boolean,
+  ) {
+    const keys = new Map<string, Set<string>>()
+    const flush = new Map<string, FlushReason>()
+    const lookups: Lookup[] = []
+    const windows: TimedWindow[] = []
+    for (const [mark, resources] of groupByWatermark(active)) {
+      if (mark === null || !canContinueFrom(mark, reading.readSnapshot)) {
+        for (const { name } of resources) flush.set(name, 'no cursor')
+        continue
+      }
+      if (isUnread) {
+        for (const { name } of resources) flush.set(name, 'backlog')
+        continue
+      }
+      const window = await reading.since(mark.snapshot)
+      const mapped = window.count > 0 ? await translation.map(window, resources) : null
+      windows.push({ window: withoutKeys(window), sinceMs: mark.asOfMs })
+      if (mapped === null) continue
+      for (const [name, reason] of mapped.flush) flush.set(name, reason)
+      for (const [name, found] of mapped.keys) keys.set(name, found)
+      lookups.push(...mapped.lookups)
+    }
+    return { keys, flush, lookups, windows }
+  }
+
+  return async (reading, active, { failed, isUnread }) => {
+    const { readSnapshot } = reading
+    const { keys, flush, lookups, windows } = await mapEvents(reading, active, isUnread)
+    if (owedFlushes.observe(readSnapshot)) {
+      logger.error('the event log was emptied by hand, flushing every resource')
+    }
+    for (const { resource } of active) {
+      if (owedFlushes.has(resource.name)) flush.set(resource.name, 'log emptied')
+    }
+    for (const name of failed) flush.set(name, 'lookup failed')
+    for (const state of active) {
+      const reason = reasonOfChange(state)
+      if (reason !== null) flush.set(state.resource.name, reason)
+    }
+    const wanted = lookups.filter(({ resource }) => !flush.has(resource.name))
+    await translation.follow(wanted, keys, flush)
+    return { readSnapshot, keys, flush, windows }
+  }
+}
+
+/** Returns why a resource must be flushed after its watermark was stored under other conditions. */
+function reasonOfChange({ mark, triggerHealth }: ResourceState): FlushReason | null {
+  if (!mark || !triggerHealth || triggerHealth.keyVersion === DISABLED) return null
+  // While another version was enabled, or none, entries of this version were not invalidated.
+  if (mark.keyVersion !== triggerHealth.keyVersion) return 'key version'
+  return mark.fingerprint === triggerHealth.fingerprint ? null : 'other triggers or rules'
+}
+
+/**
+ * Returns whether a window since a watermark includes every later change. A watermark that includes more
+ * than the present snapshot belongs to another incarnation of the database.
+ */
+const canContinueFrom = (mark: Watermark, readSnapshot: ReadSnapshot): boolean =>
+  mark.incarnation === readSnapshot.database.incarnation &&
+  includes(readSnapshot.snapshot, mark.snapshot) &&
+  isRetained(mark.snapshot, readSnapshot)
+
+/** Drops the keys of a mapped window, so that only one of several large windows holds its keys. */
+const withoutKeys = (window: Window): Window => ({
+  ...window,
+  events: window.events.map((event) => ({ ...event, keys: null })),
+})
