@@ -17,6 +17,7 @@ import type { InvalidatorMetrics } from './metrics.ts'
 import { createOwedFlushes } from './owed-flushes.ts'
 import { createOwnership } from './ownership.ts'
 import { createPollScheduler } from './poll-scheduler.ts'
+import { createRedisIdentity, type RedisIdentity } from './redis-identity.ts'
 import type { WakeUp } from './wake-up.ts'
 import { createWorker, type WorkerDeps } from './worker.ts'
 
@@ -40,7 +41,8 @@ export interface InvalidatorDeps {
 }
 
 const BALANCE_EVERY_MS = 1_000
-const IDENTITY_EVERY_MS = 1_000
+/** Pause between attempts to read the identity of Redis after a start. */
+const IDENTITY_RETRY_MS = 10
 const CURSOR_INTERVAL_MS = 10_000
 const PRUNE_INTERVAL_MS = 15_000
 /**
@@ -56,7 +58,7 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
   // Kept across sessions: after a restart of Postgres, watermarks of this process are not foreign.
   const written = new Map<string, string>()
   const owedFlushes = createOwedFlushes(deps.catalog)
-  const identity = createIdentity(deps)
+  const identity = createRedisIdentity(deps.readIdentity)
   const clearOwned = () => {
     for (const { name } of deps.catalog) deps.metrics.owned.labels(name).set(0)
   }
@@ -82,7 +84,7 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
 
 async function work(
   deps: InvalidatorDeps &
-    Pick<WorkerDeps, 'written' | 'owedFlushes'> & { readonly identity: Identity },
+    Pick<WorkerDeps, 'written' | 'owedFlushes'> & { readonly identity: RedisIdentity },
   session: WorkerSession,
   retryState: RetryState,
   stopping: AbortSignal,
@@ -107,7 +109,11 @@ async function work(
       identity.refresh()
       if (ownership === null || target === null) {
         target = identity.current
-        if (target === null) throw new Error('the identity of Redis is not known yet')
+        if (target === null) {
+          if (identity.failure !== null) throw identity.failure
+          await pause(IDENTITY_RETRY_MS, stopping)
+          continue
+        }
         ownership = createOwnership(session, deps.catalog, target)
       }
       if (identity.current !== target) throw new AnotherRedis('Redis has another identity')
@@ -161,32 +167,6 @@ class AnotherRedis extends Error {
 
 /** Errors that only a new session resolves. */
 const NEEDS_SESSION = [NoIncarnation, NotOneSession, AnotherRedis]
-
-/** Last known identity of the Redis. It is kept while Redis is unavailable. */
-interface Identity {
-  readonly current: string | null
-  /** Reads it again if that is due. Does not wait, because the loop must ping meanwhile. */
-  refresh(): void
-}
-
-function createIdentity({ readIdentity }: InvalidatorDeps): Identity {
-  const due = every(IDENTITY_EVERY_MS)
-  let current: string | null = null
-  let isReading = false
-  return {
-    get current() {
-      return current
-    },
-    refresh() {
-      if (isReading || (current !== null && !due())) return
-      isReading = true
-      readIdentity()
-        .then((found) => (current = found))
-        .catch(() => undefined)
-        .finally(() => (isReading = false))
-    },
-  }
-}
 
 async function pruneAndLog({ logger }: InvalidatorDeps, { client }: WorkerSession): Promise<void> {
   if ((await pruneEventLog(client)) === 'emptied') logger.info('pruned a segment of the event log')

@@ -1,4 +1,6 @@
+import { Writable } from 'node:stream'
 import { expect } from 'chai'
+import winston, { type Logger } from 'winston'
 import { compileRules, createIdentityReader, identityKey } from '../../shared/cache/index.ts'
 import { AVIARY, type EventLog, openEventLog } from '../event-log/event-log.ts'
 import {
@@ -19,14 +21,31 @@ describe('identity of a Redis server', function () {
   })
   after(() => log[Symbol.asyncDispose]())
 
-  const start = (prefix: string, redisUrl?: string) =>
+  const start = (prefix: string, redisUrl?: string, logger?: Logger) =>
     startInvalidator({
       databaseUrl: log.url,
       catalog: BIRDS,
       heartbeatMs: 50,
       prefix,
       ...(redisUrl !== undefined && { redisUrl }),
+      ...(logger !== undefined && { logger }),
     })
+
+  /** Records the warnings of a logger, each with its error. */
+  function recordWarnings() {
+    const warnings: string[] = []
+    const stream = new Writable({
+      write(chunk, _encoding, done) {
+        warnings.push(String(chunk).trim())
+        done()
+      },
+    })
+    const format = winston.format.printf(
+      ({ message, error }) => `${String(message)}: ${String(error)}`,
+    )
+    const transports = new winston.transports.Stream({ stream, format })
+    return { warnings, logger: winston.createLogger({ level: 'warn', transports }) }
+  }
 
   async function owned({ metrics }: TestInvalidator): Promise<number> {
     const { values } = await metrics.owned.get()
@@ -47,6 +66,13 @@ describe('identity of a Redis server', function () {
     await using one = start(prefix)
     await using other = start(prefix, url.href)
     await until(() => isShared(one, other))
+  })
+
+  it('is awaited without a warning while the connection to Redis opens', async () => {
+    const { warnings, logger } = recordWarnings()
+    await using invalidator = start(newPrefix(), undefined, logger)
+    await until(() => invalidator.working)
+    expect(warnings).to.eql([])
   })
 
   it('is read again by a running invalidator after it changed', async () => {
@@ -79,11 +105,16 @@ describe('identity of a Redis server', function () {
 
   it('allows an invalidator to start and prune the event log while Redis is down', async () => {
     const away = 'redis://127.0.0.1:1'
-    await using invalidator = start(newPrefix(), away)
+    const { warnings, logger } = recordWarnings()
+    await using invalidator = start(newPrefix(), away, logger)
     await until(async () => {
       const { rowCount } = await log.client.query('select from invalidation.checkpoint')
       return (rowCount ?? 0) > 0
     })
     expect(await owned(invalidator)).to.equal(0)
+    await until(() => warnings.length > 0)
+    expect(warnings).to.eql([
+      'not invalidating, will retry: Error: cannot read the identity of Redis',
+    ])
   })
 })

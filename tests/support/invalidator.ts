@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Registry } from 'prom-client'
+import type { Logger } from 'winston'
 import { openListener, openWorkerSession, type WorkerSession } from '../../db/event-log/index.ts'
 import { runInvalidator } from '../../invalidator/invalidator.ts'
 import { createInvalidatorMetrics, type InvalidatorMetrics } from '../../invalidator/metrics.ts'
@@ -39,6 +40,8 @@ export interface TestInvalidatorOptions {
   readonly wrapInvalidationStore?: (invalidationStore: InvalidationStore) => InvalidationStore
   /** Wraps the session between the worker and Postgres. */
   readonly wrapSession?: (session: WorkerSession) => WorkerSession
+  /** By default a silent one. */
+  readonly logger?: Logger
   /** Whether the worker starts only after the listener has connected and its initial wake-up is consumed. */
   readonly listenFirst?: boolean
 }
@@ -108,7 +111,7 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
       readIdentity: createIdentityReader(redis, prefix),
       heartbeatMs,
       metrics,
-      logger: silentLogger(),
+      logger: options.logger ?? silentLogger(),
       onState: (state) => (working = state),
     },
     stopping.signal,
