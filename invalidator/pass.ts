@@ -65,15 +65,19 @@ export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesD
     }
   }
 
+  /** Aborts of the running passes. One listener for all of them: Node warns of more than ten. */
+  const aborts = new Set<() => void>()
+  lost.addEventListener('abort', () => aborts.forEach((abort) => abort()), { once: true })
+
   return {
     begin(advance, reason) {
       const abortion = new AbortController()
       const abort = () => abortion.abort()
-      lost.addEventListener('abort', abort, { once: true })
+      aborts.add(abort)
       if (lost.aborted) abort()
       let outcome: Pass['outcome']
       const ended = run(advance, abortion.signal).then((report) => {
-        lost.removeEventListener('abort', abort)
+        aborts.delete(abort)
         outcome = report
         onEnd()
       })

@@ -103,19 +103,20 @@ export function createTranslation(deps: TranslationDeps): Translation {
       )
       const { mapping } = isUnknown || !known ? await learn() : known
       try {
-        const mapped = mapping.begin(resources, coarse)
-        let rows = 0
-        for (const event of events) {
-          mapped.add([event])
-          rows += event.keys?.length ?? 1
-          if (rows < LIMITS.rowsPerTurn) continue
-          rows = 0
+        const mapped = attempt(() => mapping.begin(resources, coarse))
+        for (let from = 0; from < events.length;) {
+          const turn = turnOf(events, from)
+          from += turn.length
+          attempt(() => mapped.add(turn))
+          if (from === events.length) break
           await setImmediate()
+          // A session that was lost must not count as an error of the mapping.
           await pause()
         }
-        return mapped.finish()
+        return attempt(() => mapped.finish())
       } catch (error) {
-        logger.error('could not map events, flushing every resource', { error })
+        if (!(error instanceof MappingFailed)) throw error
+        logger.error('could not map events, flushing every resource', { error: error.cause })
         const flush = new Map(resources.map(({ name }) => [name, 'mapping failed' as const]))
         return { keys: new Map(), flush, lookups: [] }
       }
@@ -177,6 +178,26 @@ export function createTranslation(deps: TranslationDeps): Translation {
     const changed = files.observe(tables, await found, filesBefore)
     if (changed.length > 0) throw new TablesRewritten(changed)
   }
+}
+
+class MappingFailed extends Error {
+  override readonly name = 'MappingFailed'
+}
+
+function attempt<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw new MappingFailed('could not map events', { cause: error })
+  }
+}
+
+/** Returns the events to map before the event loop gets its turn, by their number of rows. */
+function turnOf(events: readonly Event[], from: number): readonly Event[] {
+  let rows = 0
+  let to = from
+  while (to < events.length && rows < LIMITS.rowsPerTurn) rows += events[to++]?.keys?.length ?? 1
+  return events.slice(from, to)
 }
 
 /** lock_not_available, query_canceled */

@@ -1,6 +1,8 @@
 import { expect } from 'chai'
 import { beginReading, readWindow } from '../../db/event-log/index.ts'
 import type { ResourceRules } from '../../shared/cache/index.ts'
+import { createTranslation } from '../../invalidator/index.ts'
+import { createLogger } from '../../shared/logger.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { openWorker, type TestWorker } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
@@ -111,6 +113,32 @@ describe('limits of the worker', function () {
     // Two seconds, and a tolerance for a busy machine.
     expect(performance.now() - startedAtMs).to.be.below(5_000)
     expect(await flushes()).to.eql({ 'bird: lookup failed': 1 })
+  })
+
+  it('fails with the error of the session if it is lost while events are mapped', async () => {
+    await start()
+    const { client } = one.session
+    const { snapshot } = await beginReading(client)
+    await client.query('commit')
+    await write(
+      `insert into invalidation.event
+       select 0, pg_current_xact_id(), 1, 1, 'U', -1, chunk.keys, now()
+       from (select json_agg(json_build_array(id::text, '1')) as keys from generate_series(1, 500) id) chunk,
+            generate_series(1, 20)`,
+    )
+    const lost = new Error('the session is lost')
+    const translation = createTranslation({
+      session: one.session,
+      catalog: BIRDS,
+      prefix: one.prefix,
+      logger: createLogger('test'),
+      pause: () => Promise.reject(lost),
+    })
+    await beginReading(client)
+    const window = await readWindow(client, snapshot)
+    const error = await translation.map(window, BIRDS).catch((error: unknown) => error)
+    await client.query('commit')
+    expect(error).to.equal(lost)
   })
 
   it('skips the events of a known transaction in progress by index', async () => {

@@ -1,13 +1,14 @@
 import type { Logger } from 'winston'
 import { isDenial } from './replies.ts'
 
-/** Logs each command that Redis denies, once, with its remedy. Ignores other errors. */
+/** Logs each command that Redis denies, once, with its remedy. Ignores errors of other causes. */
 export type DenialLog = (error: unknown) => void
 
 /** Creates a denial log. `hint` is appended to each remedy. */
 export function createDenialLog(logger: Pick<Logger, 'error'>, hint?: string): DenialLog {
   const logged = new Set<string>()
-  return (error) => {
+  return (thrown) => {
+    const error = thrown instanceof Error && isDenial(thrown.cause) ? thrown.cause : thrown
     if (!isDenial(error)) return
     const { what, remedy } = describeDenial(error.message)
     if (logged.has(what)) return
