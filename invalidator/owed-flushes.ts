@@ -1,7 +1,7 @@
 import { includes, type ReadSnapshot, type Snapshot } from '../db/event-log/index.ts'
 
 /**
- * Flushes that no stored watermark requires: the log lost events without a retention floor for them.
+ * Flushes that are owed because someone emptied the log by hand, which raises no retention floor.
  *
  * A flush is owed until a watermark was stored with it, even if attempts fail. It is owed to every
  * resource of the catalog, since this replica may later acquire a resource that another one owns now.
@@ -40,7 +40,7 @@ export function createOwedFlushes(catalog: readonly { readonly name: string }[])
   }
 }
 
-/** Pruning gives one segment another file and raises the floor in the same transaction. */
+/** Segments have other files, but the floor was not raised: pruning did not do this. */
 const isEmptiedByHand = (before: ReadSnapshot, now: ReadSnapshot): boolean =>
   before.database.incarnation === now.database.incarnation &&
   before.files !== now.files &&

@@ -28,12 +28,13 @@ export interface InvalidatorServiceOptions {
   readonly logger: Logger
   /** Appended to log messages about missing permissions of Redis. */
   readonly denialHint?: string
-  /** Called at each change of whether windows are being applied. */
+  /** Called when the invalidator starts or stops applying windows. */
   readonly onState?: (isWorking: boolean) => void
 }
 
 /** Kept short: while a command waits, the worker does not ping its session. */
 const REDIS_COMMAND_TIMEOUT_MS = 2_000
+/** For statements such as drift scans and pruning. Windows and lookups have shorter limits. */
 const STATEMENT_TIMEOUT_MS = 30_000
 const HEARTBEAT_MS = 500
 

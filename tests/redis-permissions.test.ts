@@ -23,7 +23,7 @@ import { until } from './support/until.ts'
 const PASSWORD = 'limited'
 /** All commands that the services and the command line run. */
 const ALL =
-  '+eval +evalsha +time +get +set +hget +hgetall +hkeys +hlen +hexists +hstrlen +hset +hdel ' +
+  '+eval +evalsha +time +get +set +hget +hgetall +hkeys +hlen +hstrlen +hset +hdel ' +
   '+pttl +pexpire +unlink +scan +info +type +randomkey +acl|whoami'
 
 describe('a Redis user with limited permissions', function () {

@@ -31,14 +31,12 @@ type Cached<Path extends string, Query extends QuerySchema> = Described<Path> & 
  * the check of access:
  *
  * ```ts
- * getCached('/projects/:id', {
- *   summary: 'Get a project',
+ * getCached('/agencies/branches', {
+ *   summary: 'List all branches',
  *   access: user,
- *   params: { id: idOf('Project') },
- *   answers: { 200: projectDetail },
- *   resource: projectDetails,
- *   key: ({ id }) => ({ project_id: id }),
- *   variant: 'full',
+ *   answers: { 200: z.array(branch) },
+ *   resource: branches,
+ *   variant: 'all',
  * })
  * ```
  */

@@ -19,8 +19,8 @@ import {
 import type { ParamsOf } from './path-parameters.ts'
 
 /**
- * A read that counts towards the limit of the user and waits for a slot. A `list` counts as a search; an
- * `export` returns all rows.
+ * A read that counts towards the limit of the user and waits for a slot. A `list` counts as a search, but
+ * `Cache-Status` has no detail `search`. An `export` returns all rows.
  */
 type Cost = 'search' | 'list' | 'export'
 

@@ -7,7 +7,7 @@ export interface PathParameter {
   /** The schema in the OpenAPI document. */
   readonly schema: z.ZodType
   /**
-   * Parses the text of a path.
+   * Parses the segment of the path.
    * @throws PublicError `not_found`.
    */
   readonly parse: (text: string) => string

@@ -39,14 +39,14 @@ function inOrder(paths: readonly string[]): string[] {
   const left = [...paths]
   const ordered: string[] = []
   while (left.length > 0) {
+    // Always finds a path, since `winsOver` has no cycles.
     const next = left.findIndex((path) => !left.some((other) => winsOver(other, path)))
-    // `winsOver` has no cycles: it implies the order in which literals come before parameters.
     ordered.push(...left.splice(next, 1))
   }
   return ordered
 }
 
-/** Whether a request can match two paths, and the first that differs is a literal in `one`. */
+/** Whether a request can match both paths, and `one` has a literal where they first differ. */
 function winsOver(one: string, other: string): boolean {
   const others = other.split('/')
   const pairs = one.split('/').map((segment, i) => [segment, others[i] ?? ''] as const)

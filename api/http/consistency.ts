@@ -28,6 +28,8 @@ const MAX_CONSISTENCY_TOKENS = 8
 /** Maximum number of signatures checked in one request: of valid tokens, and of forged ones. */
 const MAX_VALID = 64
 const MAX_FORGED = 100
+/** Cookies that one answer deletes: limits the size of its headers. */
+const MAX_CLEARED = 64
 const NEVER_SATISFIED: ConsistencyToken = { incarnation: null, snapshot: { xmax: 0n, xip: [] } }
 
 /** Matches texts that are long enough to be a token. */
@@ -69,8 +71,8 @@ export function createConsistency(options: ConsistencyOptions): Middleware {
 
   /**
    * Decodes tokens; null for an invalid one. Duplicates, malformed and expired tokens and unknown keys
-   * cost no signature check. More than `MAX_VALID` valid tokens bypass the cache. Texts after
-   * `MAX_FORGED` forged tokens are ignored, so that forged tokens cannot force a bypass.
+   * cost no signature check. Any plausible text after `MAX_VALID` valid tokens bypasses the cache. Texts
+   * after `MAX_FORGED` forged tokens are ignored, so that forged tokens cannot force a bypass.
    */
   function readConsistencyTokens(
     texts: readonly string[],
@@ -118,7 +120,7 @@ export function createConsistency(options: ConsistencyOptions): Middleware {
         (consistencyToken !== undefined && supersedes(issued, consistencyToken))
       )
     })
-    for (const [name] of spent.slice(0, MAX_VALID)) set(name, '', 0)
+    for (const [name] of spent.slice(0, MAX_CLEARED)) set(name, '', 0)
   }
 }
 
@@ -170,7 +172,7 @@ function cookiesOf(req: IncomingMessage): ReadonlyMap<string, string> {
  */
 function beforeSuccess(res: ServerResponse, work: () => Promise<void>): void {
   const { end, writeHead } = res
-  // Headers are only set here and sent with `end`: `work` cannot add to headers that are sent.
+  // `writeHead` only records; `end` sends the headers, so `work` can still add some.
   res.writeHead = ((status: number, ...rest: (string | OutgoingHttpHeaders | undefined)[]) => {
     res.statusCode = status
     for (const given of rest) {

@@ -73,7 +73,7 @@ const readWithRights =
   async (trx: Trx, { id }: Id, user: User) => {
     const isOwn = user.isSuperuser || (await findProfileOwner(trx, id)) === user.userId
     if (!isOwn) return null
-    return findStaffProfile(trx, id, view === 'full' ? 'private' : view, { hidden: true })
+    return findStaffProfile(trx, id, view === 'full' ? 'private' : view, { includesHidden: true })
   }
 
 const chosenIn = ({ page, business_area }: z.output<typeof listQuery>) => ({

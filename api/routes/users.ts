@@ -56,7 +56,7 @@ const sameUser = writeRule({
   },
 })
 
-const keeper = superuserOf('users_user', 'User')
+const superuserOfUser = superuserOf('users_user', 'User')
 
 /** Without a value the flag is toggled. */
 const flags = z.object({ is_active: z.boolean(), is_superuser: z.boolean() }).partial()
@@ -92,7 +92,7 @@ export interface UserEndpointsDeps extends ConfirmPasswordDeps {
 
 /** Users: reads, and changes by the user and superusers. */
 export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
-  const hashConfirmedBy = createHashConfirmedBy(deps)
+  const hashConfirmedBy = createVerifyCurrentPassword(deps)
   return [
     getCached('/users/me', {
       summary: 'Get the logged-in user',
@@ -125,8 +125,8 @@ export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
       answers: { 200: staffProfileCheck },
       async read(trx, _, { query: { user_id }, user: { userId, isSuperuser } }) {
         if (user_id === undefined) throw new PublicError('invalid', 'User ID required')
-        const isOwn = isSuperuser || userId === user_id
-        return checkStaffProfile(trx, user_id, isOwn ? 'private' : 'full')
+        const maySeeHidden = isSuperuser || userId === user_id
+        return checkStaffProfile(trx, user_id, maySeeHidden ? 'private' : 'full')
       },
     }),
     getCached('/users/:id', {
@@ -157,7 +157,7 @@ export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
     }),
     del('/users/:id', {
       summary: 'Delete a user and all data that belongs to this user only',
-      access: keeper,
+      access: superuserOfUser,
       event: 'user_deletion',
       params,
       answers: { 204: null },
@@ -166,7 +166,7 @@ export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
     }),
     post('/users/:id/toggleactive', {
       summary: 'Deactivate or activate a user',
-      access: keeper,
+      access: superuserOfUser,
       event: 'rights_change',
       params,
       body: flags.pick({ is_active: true }),
@@ -177,7 +177,7 @@ export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
     }),
     post('/users/:id/admin', {
       summary: 'Make a user a superuser, or revoke this',
-      access: keeper,
+      access: superuserOfUser,
       event: 'rights_change',
       params,
       body: flags.pick({ is_superuser: true }),
@@ -192,10 +192,10 @@ export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
 const confirmation = z.object({ current_password: z.string().min(1).max(4096) })
 
 /**
- * Returns a function that returns the stored hash that `current_password` of a body matches; null if the
- * body has none. The function throws PublicError `invalid` if the password is wrong.
+ * The returned function verifies `current_password` and returns the stored hash; null if the body has
+ * none. It throws PublicError `invalid` if the password is wrong.
  */
-function createHashConfirmedBy(deps: UserEndpointsDeps) {
+function createVerifyCurrentPassword(deps: UserEndpointsDeps) {
   const confirmPassword = createConfirmPassword(deps)
   return async (req: Request, userId: string): Promise<string | null> => {
     const given = confirmation.safeParse(req.body)

@@ -17,7 +17,7 @@ export type StaffView = 'full' | 'hero' | 'overview' | 'cv'
 
 export interface StaffProfileOptions {
   /** Includes profiles that are hidden or whose owner is inactive; for the owner and superusers. */
-  readonly hidden?: boolean
+  readonly includesHidden?: boolean
 }
 
 /**
@@ -28,9 +28,9 @@ export async function findStaffProfile(
   trx: Kysely<Database>,
   id: string,
   view: StaffView | 'private',
-  { hidden = view === 'private' }: StaffProfileOptions = {},
+  { includesHidden = view === 'private' }: StaffProfileOptions = {},
 ): Promise<string | null> {
-  const profiles = hidden ? staffProfiles(trx) : visibleProfiles(trx)
+  const profiles = includesHidden ? staffProfiles(trx) : visibleProfiles(trx)
   const found = await profiles
     .where('profile.id', '=', id)
     .select(sql<string>`${profileObject(view)}::text`.as('body'))

@@ -31,7 +31,7 @@ export async function requireReference(
 }
 
 /**
- * Checks the users of several fields in one query, like `requireReference`. Skips missing ids.
+ * Checks the users of several fields in one query, like `requireReference`. Ignores undefined ids.
  * @throws WriteError `invalid` with the name of the first field whose user does not exist.
  */
 export async function requireUsers(

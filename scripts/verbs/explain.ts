@@ -62,7 +62,11 @@ export async function runExplain(
     ? await partsOfPath(discovered, environment, prefix, pathIn(what), userId)
     : named
   if (parts.length === 0) {
-    throw new ConfigurationError(`${what} is neither a key nor a URL of a cached resource`)
+    throw new ConfigurationError(
+      isPath
+        ? `${what} reads no cached entry`
+        : `${what} is not a key; keys have the form ${catalog.map(({ key }) => key).join(', ')}`,
+    )
   }
   await withRedis(redisUrl, async (redis) => {
     for (const part of parts) {
@@ -140,7 +144,9 @@ async function partsOfPath(
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers })
     await response.arrayBuffer()
     console.log(`GET ${path} returns ${response.status}`)
-    if (response.status === 401) console.log('the request needs a session: add --as <user id>')
+    if (response.status === 401) {
+      throw new ConfigurationError('the request needs a session: add --as <user id>')
+    }
     if (sessionSecrets.length > 0) return parts
     // The secret is part of the keys of this resource.
     const known = parts.filter(({ resource }) => resource.name !== userAccessRules.name)

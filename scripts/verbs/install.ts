@@ -19,7 +19,7 @@ export async function runInstall(
   const { version, tables, changed, warnings } = await install(url, rules, {
     applicationName: 'spms-install',
   })
-  for (const name of changed) console.log(name)
+  for (const name of changed) console.log(`changed the triggers of ${name}`)
   for (const warning of warnings)
     console.warn(`warning: ${warning}; its resources are not cached until this is fixed`)
   console.log(`rules version ${version} on ${tables} tables, ${changed.length} changed`)

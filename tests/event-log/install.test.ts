@@ -372,7 +372,7 @@ describe('install and uninstall', () => {
     const error: unknown = await installer.run(sql, 'bird').catch((error: unknown) => error)
     expect(error).to.be.an.instanceof(InstallTimeout)
     expect(String(error)).to.match(
-      /bird is held by pid \d+ \(.*a dashboard, idle in transaction, since 2/,
+      /bird is locked by pid \d+ \(.*a dashboard, idle in transaction, since 2/,
     )
     await idle.query('commit')
     await installer.run(sql, 'bird')

@@ -13,8 +13,8 @@ const SHARED_FUNCTION = `create or replace function invalidation.log_truncate() 
   language plpgsql security definer set search_path = pg_catalog, pg_temp
   as $$${sharedBodies.get('invalidation.log_truncate')}$$`
 
-/** The resources `nest` and `census` depend on one table, `bird` on two. */
-describe('changed triggers', () => {
+/** Only the resource `bird` reads the table `nest`; all three read the table `bird`. */
+describe('checks of triggers', () => {
   let log: EventLog
   let worker: TestWorker
   let entries: Entries
@@ -47,9 +47,9 @@ describe('changed triggers', () => {
 
   const ALL = { bird: 1, nest: 1, census: 1 }
   const NONE = { bird: DISABLED, nest: DISABLED, census: DISABLED }
-  const BUT_BIRDS = { bird: DISABLED, nest: 1, census: 1 }
+  const ALL_BUT_BIRD = { bird: DISABLED, nest: 1, census: 1 }
 
-  it('cause no flush if they are unchanged', async () => {
+  it('flush nothing while triggers are unchanged', async () => {
     expect(await entries.gone(keys(), async () => void (await apply(), await apply()))).to.eql([])
     expect(await keyVersions()).to.eql(ALL)
   })
@@ -59,7 +59,7 @@ describe('changed triggers', () => {
       'disabled',
       'alter table nest disable trigger zz_invalidation_update',
       'alter table nest enable always trigger zz_invalidation_update',
-      BUT_BIRDS,
+      ALL_BUT_BIRD,
     ],
     [
       'all disabled',
@@ -73,7 +73,7 @@ describe('changed triggers', () => {
       'not firing for replication',
       'alter table nest enable trigger zz_invalidation_delete',
       'alter table nest enable always trigger zz_invalidation_delete',
-      BUT_BIRDS,
+      ALL_BUT_BIRD,
     ],
     [
       'with a replaced shared function',
@@ -86,7 +86,7 @@ describe('changed triggers', () => {
       'on a renamed table whose name a new table has',
       'alter table nest rename to nest_1; create table nest (like nest_1)',
       'drop table nest; alter table nest_1 rename to nest',
-      BUT_BIRDS,
+      ALL_BUT_BIRD,
     ],
   ] as const) {
     it(`that are ${what} disable resources until their repair, which flushes them`, async () => {
@@ -134,7 +134,7 @@ describe('changed triggers', () => {
   it('are repaired by install', async () => {
     await sql('drop trigger zz_invalidation_update on nest')
     await apply()
-    expect(await keyVersions()).to.eql(BUT_BIRDS)
+    expect(await keyVersions()).to.eql(ALL_BUT_BIRD)
     await log.install(compileRules(BIRDS))
     await apply()
     expect(await keyVersions()).to.eql(ALL)

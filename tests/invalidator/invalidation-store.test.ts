@@ -44,17 +44,17 @@ describe('watermark encoding', () => {
   })
 
   it('decodes missing, empty and unknown texts as null', () => {
-    const { snapshot: _, ...rest } = mark(3)
-    const nothing = encodeWatermark({ ...rest, snapshot: at(0) })
+    const nothing = encodeWatermark(mark(3, { snapshot: at(0) }))
+    expect(decodeWatermark('incarnation 1.2.3 3:3: 1 0 1 f')).not.to.equal(null)
     for (const text of [
       null,
       '',
       'x',
       nothing,
-      'incarnation 3:3: 1 0 1',
-      'incarnation 3:3: 1 0 1 f more',
-      'incarnation x 1 0 1 f',
-      'incarnation 3:3: x 0 1 f',
+      'incarnation 1.2.3 3:3: 1 0 1',
+      'incarnation 1.2.3 3:3: 1 0 1 f more',
+      'incarnation 1.2.3 x 1 0 1 f',
+      'incarnation 1.2.3 3:3: x 0 1 f',
     ]) {
       expect(decodeWatermark(text), String(text)).to.equal(null)
     }

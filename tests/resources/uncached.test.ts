@@ -58,7 +58,9 @@ describe('uncached queries', () => {
   it('find hidden profiles and those of inactive users only in the private view or with the option `hidden`', async () => {
     for (const id of ['183', '185']) {
       expect(await findStaffProfile(db, id, 'hero')).to.equal(null)
-      const hero = staffHero.parse(parse(await findStaffProfile(db, id, 'hero', { hidden: true })))
+      const hero = staffHero.parse(
+        parse(await findStaffProfile(db, id, 'hero', { includesHidden: true })),
+      )
       expect(hero.id).to.equal(Number(id))
       expect(parse(await findStaffProfile(db, id, 'private'))).to.have.property('is_hidden')
     }

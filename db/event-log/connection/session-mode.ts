@@ -7,8 +7,8 @@ const NOTIFICATION_TIMEOUT_MS = 2_000
 /**
  * Checks whether a client has its own backend, which session locks, settings and LISTEN require. A
  * pooler in transaction mode assigns a backend for one transaction, and with few clients each may get
- * the same one every time. Two checks do not depend on the number of clients: a second client must
- * get another backend, and a notification must arrive between two queries.
+ * the same one every time. Three checks do not depend on the number of clients: another client gets
+ * another backend, this client keeps its own, and a notification arrives between two queries.
  *
  * Returns a description of the failed check, or `null` for a session. `other` is a second connection
  * to the same address.

@@ -95,7 +95,7 @@ async function transaction(
       if (triedMs > patienceMs) {
         const holders = await findHolders(client, table)
         throw new InstallTimeout(
-          `timed out after ${Math.round(triedMs / 1000)} s: ${table ?? 'the schema invalidation'} is held by ` +
+          `timed out after ${Math.round(triedMs / 1000)} s: ${table ?? 'the schema invalidation'} is locked by ` +
             `${holders.join(', ') || 'a series of short transactions'}; run the command again when they have ended`,
           { cause: error },
         )

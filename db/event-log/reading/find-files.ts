@@ -18,7 +18,7 @@ export async function lockTables<DB>(trx: Kysely<DB>, tables: readonly string[])
   await sql`lock table ${sql.raw(fileNames(tables).join(', '))} in access share mode`.execute(trx)
 }
 
-/** Returns the current files and incarnation in one round trip. */
+/** Returns the current files, and the incarnation in the snapshot of the transaction. */
 export async function findFilesAndIncarnation<DB>(
   db: Kysely<DB>,
   tables: readonly string[],

@@ -15,12 +15,13 @@ const LOCK_TIMEOUT_MS = 200
 const LOOKUP_TIMEOUT_MS = 500
 
 /**
- * Prepares a transaction that has read windows for lookups: enables sequential scans again, and sets
- * the timeouts of lookups. Call it before `followLinks`.
+ * Prepares a transaction that has read windows for lookups: enables sequential scans and plans for the
+ * number of values again, and sets the timeouts of lookups. Call it before `followLinks`.
  */
 export async function beginLookups(client: pg.ClientBase): Promise<void> {
   await client.query(
-    `select set_config('enable_seqscan', 'on', true), set_config('lock_timeout', '${LOCK_TIMEOUT_MS}', true),
+    `select set_config('enable_seqscan', 'on', true), set_config('plan_cache_mode', 'auto', true),
+            set_config('lock_timeout', '${LOCK_TIMEOUT_MS}', true),
             set_config('statement_timeout', '${LOOKUP_TIMEOUT_MS}', true)`,
   )
 }

@@ -52,7 +52,7 @@ export interface HeldLock {
 export interface WorkerSessionOptions {
   readonly url: string
   readonly applicationName: string
-  /** A window or lookup that takes longer is cancelled and started again. */
+  /** Time limit of statements that set none of their own. Windows and lookups set shorter ones. */
   readonly statementTimeoutMs: number
   /** How long a request for the sleep lock stays in the queue; see `SleepLockDeps` for the default. */
   readonly sleepLockWaitMs?: number | undefined
@@ -84,7 +84,7 @@ export async function openWorkerSession(options: WorkerSessionOptions): Promise<
 
 const CONNECT_TIMEOUT_MS = 3_000
 
-/** Thrown if a pooler serves the session with more than one backend. */
+/** Thrown if a pooler does not give this client a backend of its own. */
 export class NotOneSession extends Error {
   override readonly name = 'NotOneSession'
 
@@ -113,7 +113,7 @@ const SETTINGS = {
 const NOTIFY_QUEUE = `select exists (
   select from pg_locks
   where locktype = 'object' and classid = 'pg_database'::regclass and objid = 0 and not granted
-) as locked`
+) as found`
 
 /** Whether an error is a client-side timeout, after which the connection is unusable. */
 export const isSilence = (error: unknown): boolean =>

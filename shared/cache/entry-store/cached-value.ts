@@ -71,7 +71,7 @@ export function encodeValue(cached: CachedValue): Buffer {
 const flagsOf = (body: CachedValue['body']): number =>
   body === null ? ABSENT : body === 'too large' ? TOO_LARGE : 0
 
-/** Decodes stored bytes; `null` for bytes that this build did not write. */
+/** Decodes stored bytes; `null` for bytes of another format. */
 export function decodeValue(bytes: Buffer | null): CachedValue | null {
   if (bytes === null || bytes.length < OFFSET.body || bytes[0] !== FORMAT) return null
   const flags = bytes[OFFSET.flags] as number
@@ -86,8 +86,8 @@ export function decodeValue(bytes: Buffer | null): CachedValue | null {
 }
 
 /**
- * Returns whether a fill can have written these times: leased not in the future, and fresh for no longer
- * than the TTL. Other values were restored or corrupted, and their age is unknown.
+ * Returns whether a fill can have written these times: leased at most `CLOCK_SLACK_MS` in the future, and
+ * fresh for no longer than the TTL. Other values were restored or corrupted, and their age is unknown.
  */
 export const isPlausible = (cached: CachedValue, ttlMs: number, nowMs: number): boolean =>
   cached.leasedAtMs <= nowMs + CLOCK_SLACK_MS && cached.freshUntilMs <= cached.leasedAtMs + ttlMs

@@ -114,8 +114,8 @@ export class CommandTimer {
   #timeOut(pendingCommand: PendingCommand): void {
     this.#pending.delete(pendingCommand)
     pendingCommand.budget.end(pendingCommand.untilMs)
-    // Node runs timers before it reads its sockets, so the reply may have arrived already.
     const isSlow = pendingCommand.untilMs - pendingCommand.sinceMs >= this.#timeoutMs / 2
+    // Rejects after Node has read its sockets: the reply may have arrived already.
     setImmediate(pendingCommand.timeOut, new TimedOut(isSlow))
   }
 }

@@ -30,10 +30,16 @@ local function deadline(lease) return tonumber(string.match(lease, ':(%d+)$')) e
 `
 
 /**
- * KEYS: entry, clock. ARGV: variant, lease id, lease time in ms, oldest acceptable leased-at; most
- * fields, required incarnation, longest time to live in ms, most bytes of a value, is reserved. The
- * incarnation is 16 bytes; if it is empty, no value is acceptable. `1` marks a reserved variant, which
- * the limit on fields does not exclude.
+ * KEYS: entry, clock. ARGV:
+ * 1. variant
+ * 2. lease id
+ * 3. lease time, in ms
+ * 4. oldest acceptable time of the lease of a value
+ * 5. most fields of an entry
+ * 6. required incarnation, 16 bytes; if it is empty, no value is acceptable
+ * 7. longest time to live, in ms
+ * 8. most bytes of a value
+ * 9. `1` for a reserved variant, which gets a lease even in a full entry
  *
  * Returns a state, the time and the data of the state. `hit`: an acceptable value that exists now.
  * `held`: the id of the current lease. `full`: the entry takes no more variants. `lease`: granted.
@@ -54,9 +60,10 @@ local function sweep()
   end
 end
 
--- A value above the size limit is not sent. The next load replaces it.
 local size = read('HSTRLEN', entry, variant)
+-- nil: the key has another type. No script here wrote it, so it is deleted.
 if size == nil then redis.call('UNLINK', entry) end
+-- A value above the size limit is not sent. The next load replaces it.
 local cached = size and size <= most_bytes and redis.call('HGET', entry, variant)
 if cached and #cached >= ${LUA_OFFSETS.shortest} and string.byte(cached) == ${LUA_OFFSETS.format} then
   local leased_at, fresh_until = struct.unpack('>dd', cached, ${LUA_OFFSETS.times})
@@ -98,6 +105,7 @@ local most_bytes = ${LARGEST_VALUES} * value_bytes
 -- not counted.
 local function make_room()
   local fields = redis.call('HLEN', entry)
+  -- Fewer values than this factor cannot exceed the limit of bytes.
   if fields < most_variants and fields < ${LARGEST_VALUES} then return true end
   local stored, bytes, others = 0, #cached, {}
   for _, field in ipairs(redis.call('HKEYS', entry)) do

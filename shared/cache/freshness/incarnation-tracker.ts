@@ -39,7 +39,7 @@ const BEGIN_BACKOFF_MAX_MS = 60_000
 /**
  * Reads the incarnation every second unless loads report it: a process that answers from Redis alone
  * has no loads. If the database has none, as after a restart without an invalidator, it begins one,
- * because without an incarnation no value can be stored. Calls `onError` once while that is not possible.
+ * because without an incarnation no value can be stored. Reports a permanent error once until it is repaired.
  */
 export async function trackIncarnation<DB>(
   db: Kysely<DB>,
@@ -55,6 +55,7 @@ export async function trackIncarnation<DB>(
     const startedAtMs = performance.now()
     try {
       tracker.observe(await findIncarnation(db), startedAtMs)
+      if (tracker.incarnation !== null) isReported = false
     } catch (error) {
       // While Postgres is unavailable, the last observation stays valid.
       if (isPermanent(error)) report(error)

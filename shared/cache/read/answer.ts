@@ -4,7 +4,7 @@ import { bodyOf, type LoadResult } from './loader.ts'
 /** Response of the cache, ready to be sent. The `Cache-Status` header (RFC 9211) is built from it. */
 export interface Answer {
   /**
-   * `hit`: read from Redis. `miss`: loaded from Postgres. `stale`: an expired entry, because the load
+   * `hit`: read from Redis. `miss`: loaded from Postgres. `stale`: an expired cached value, because the load
    * failed. `bypass`: loaded without the cache, and not stored.
    */
   readonly outcome: 'hit' | 'miss' | 'stale' | 'bypass'

@@ -46,7 +46,7 @@ export function createFill<DB>(deps: FillDeps<DB>): Fill<DB> {
     })
     const body = bodyOf(result)
     const etag = etagOf(body)
-    const ttlMs = ttlOf(resource, result)
+    const ttlMs = decideTtlMs(resource, result)
     const answer: Answer = { outcome: 'miss', body, etag, ageMs: 0, ttlMs: 0 }
     if (ttlMs <= 0 || result.incarnation === null) {
       release()
@@ -77,10 +77,11 @@ export function createFill<DB>(deps: FillDeps<DB>): Fill<DB> {
     )
   }
 
-  /** Returns the TTL of an answer, in milliseconds; 0 if it must not be stored. */
-  function ttlOf(resource: Resource<DB>, { loaded }: LoadResult): number {
+  /** Decides the TTL of an answer, in milliseconds; 0 if it must not be stored. */
+  function decideTtlMs(resource: Resource<DB>, { loaded }: LoadResult): number {
     if (loaded?.cacheable === false) return 0
-    if (loaded === null && absentBucket.take() > 0) {
+    const isLimited = loaded === null && absentBucket.take() > 0
+    if (isLimited) {
       metrics.fills.labels(resource.name, 'rate_limited').inc()
       return 0
     }

@@ -1,6 +1,6 @@
 import type { Redis } from './redis.ts'
 
-/** Memory use of a Redis. */
+/** Memory use and evictions of a Redis. */
 export interface RedisUsage {
   readonly usedBytes: number
   /** 0: no limit but the memory of the machine. */
@@ -9,7 +9,6 @@ export interface RedisUsage {
   readonly evictedKeys: number
 }
 
-/** Reads the memory use of a Redis. */
 export async function findRedisUsage(redis: Redis): Promise<RedisUsage> {
   const [memory, stats] = await Promise.all([redis.info('memory'), redis.info('stats')])
   return {

@@ -3,21 +3,21 @@ import { type ClockedRedis, startClockedRedis } from '../../support/clocked-redi
 import type { Fault, Recover, Scene } from './fault.ts'
 import { follow, goBack, onRedis } from './redis.ts'
 
-const MINUTES_MS = 600_000
-/** Time in which the system uses values from before the step once more, in ms. */
+const TEN_MINUTES_MS = 600_000
+/** Time for the system to reuse stored values before the step, in ms. */
 const SETTLED_MS = 500
 
 /**
- * Steps of the clock of Redis while no invalidator runs. Values are then older than their age by
- * that clock.
+ * Steps of the clock of Redis while no invalidator runs. By that clock, values then seem younger than
+ * they are.
  */
 export const CLOCK_FAULTS: readonly Fault[] = [
   // A step so small that the clock passes the moment of the step again before the invalidator starts.
   step('redis-clock-back', 9_000, (redis) => redis.stepTo(-5_000)),
-  step('redis-clock-far-back', 6_000, (redis) => redis.stepTo(-MINUTES_MS)),
+  step('redis-clock-far-back', 6_000, (redis) => redis.stepTo(-TEN_MINUTES_MS)),
   // Values that are stored while the clock is ahead are later from the future.
   step('redis-clock-ahead-and-back', 6_000, async (redis) => {
-    await redis.stepTo(MINUTES_MS)
+    await redis.stepTo(TEN_MINUTES_MS)
     await sleep(3_000)
     await redis.stepTo(0)
   }),
