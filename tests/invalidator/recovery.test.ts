@@ -190,7 +190,8 @@ describe('recovery of an invalidator', function () {
     await until(() => invalidator.redis.status === 'ready')
     const before = performance.now()
     await until(() => performance.now() - before > 1_000)
-    expect(await connections()).to.be.at.most(2)
+    // An attempt opens connections for a moment. If it left one open, there would soon be more.
+    await until(async () => (await connections()) <= 2)
     await log.install()
     await works(invalidator)
   })

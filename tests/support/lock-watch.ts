@@ -26,16 +26,16 @@ export async function watchLocks(url: string): Promise<LockWatch> {
       since: string
       ms: number
     }>(
-      `select a.application_name = 'spms-install' as installer, a.query,
+      `select a.application_name = 'event-log-installer' as installer, a.query,
               l.relation::regclass::text as table, l.waitstart::text as since,
               extract(epoch from clock_timestamp() - l.waitstart)::float8 * 1000 as ms
        from pg_sleep($1)
        cross join pg_locks l
        join pg_stat_activity a using (pid)
        where not l.granted and l.waitstart is not null and a.datname = current_database()
-         and (a.application_name = 'spms-install' or exists (
+         and (a.application_name = 'event-log-installer' or exists (
            select from pg_stat_activity i
-           where i.application_name = 'spms-install' and i.pid = any (pg_blocking_pids(a.pid))))`,
+           where i.application_name = 'event-log-installer' and i.pid = any (pg_blocking_pids(a.pid))))`,
       [SAMPLE_EVERY_S],
     )
     for (const { installer, query, table, since, ms } of rows) {
