@@ -30,7 +30,7 @@ export async function probe(options: ProbeOptions): Promise<number[]> {
   const outcomes = new Map<string, (goneAtMs: number) => void>()
   using tracking = await openTracking({
     redisUrl,
-    keysFrom: profileKey(prefix, ''),
+    keysFrom: profileKey(prefix, '1').slice(0, -1),
     onChange(key, atMs) {
       outcomes.get(key)?.(atMs)
       outcomes.delete(key)

@@ -113,7 +113,7 @@ const SETTINGS = {
 const NOTIFY_QUEUE = `select exists (
   select from pg_locks
   where locktype = 'object' and classid = 'pg_database'::regclass and objid = 0 and not granted
-) as found`
+) as locked`
 
 /** Whether an error is a client-side timeout, after which the connection is unusable. */
 export const isSilence = (error: unknown): boolean =>
@@ -166,7 +166,10 @@ async function prepare(
 
   const lockQuery = async (sql: string, values: readonly number[]) => {
     const { rows } = await client.query<{ locked: boolean }>(sql, [...values])
-    return rows[0]?.locked === true
+    const locked = rows[0]?.locked
+    // Without this check, a query that returns another column would always mean "no".
+    if (typeof locked !== 'boolean') throw new Error('a query about locks returned no answer')
+    return locked
   }
   const tryLock = async (lockClass: number, object: number) => {
     const { rows } = await client.query<{ locked: boolean; backend: number }>(

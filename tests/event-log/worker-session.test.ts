@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { beginLookups, openWorkerSession, type WorkerSession } from '../../db/event-log/index.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 
-describe('lookups of a worker session', () => {
+describe('a worker session', () => {
   let database: TestDatabase
   let session: WorkerSession
 
@@ -24,7 +24,11 @@ describe('lookups of a worker session', () => {
     return rows[0]?.plan_cache_mode
   }
 
-  it('get a plan for the number of their values, while windows keep a generic one', async () => {
+  it('answers whether commits that notify wait for each other', async () => {
+    expect(await session.isNotifyQueued()).to.equal(false)
+  })
+
+  it('plans lookups for the number of their values, and windows with a generic plan', async () => {
     expect(await planMode()).to.equal('force_generic_plan')
     await session.client.query('begin')
     await beginLookups(session.client)
