@@ -144,9 +144,7 @@ async function partsOfPath(
     const response = await fetch(`http://127.0.0.1:${port}${path}`, { headers })
     await response.arrayBuffer()
     console.log(`GET ${path} returns ${response.status}`)
-    if (response.status === 401) {
-      throw new ConfigurationError('the request needs a session: add --as <user id>')
-    }
+    if (response.status === 401) console.log('the request needs a session: add --as <user id>')
     if (sessionSecrets.length > 0) return parts
     // The secret is part of the keys of this resource.
     const known = parts.filter(({ resource }) => resource.name !== userAccessRules.name)

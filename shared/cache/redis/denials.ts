@@ -28,5 +28,5 @@ function describeDenial(message: string): { readonly what: string; readonly reme
   if (command !== undefined) return { what: command, remedy: `ACL SETUSER ${user} +${command}` }
   return /\bkeys?\b/.test(message)
     ? { what: 'keys', remedy: `ACL SETUSER ${user} ~<prefix>/*` }
-    : { what: 'script', remedy: `grant ${user} the commands of the scripts` }
+    : { what: 'script', remedy: `ACL SETUSER ${user} with the commands of the scripts` }
 }
