@@ -1,3 +1,4 @@
+import { INSTALLER } from '../installer.ts'
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { Client } from 'pg'
@@ -67,9 +68,7 @@ export async function startDefaultServers(options: DefaultServersOptions): Promi
   await createDatabase(postgres.urlOf('postgres'), 'spms')
   const applied = await migrate(databaseUrl)
   if (applied.length > 0) print(`migrated: ${applied.join(', ')}`)
-  const { version, changed } = await install(databaseUrl, compileRules(catalog), {
-    applicationName: 'spms-install',
-  })
+  const { version, changed } = await install(databaseUrl, compileRules(catalog), INSTALLER)
   if (changed.length > 0) print(`installed the triggers of rules version ${version}`)
   const seeded = await seed(databaseUrl)
   if (!seeded.alreadyThere) print(`seeded ${seeded.users} users and their data`)

@@ -1,3 +1,4 @@
+import { INSTALLER } from '../installer.ts'
 import { Client } from 'pg'
 import { install } from '../../db/event-log/index.ts'
 import { compileRules } from '../../shared/cache/index.ts'
@@ -13,12 +14,10 @@ export async function runInstall(
 ): Promise<void> {
   const rules = compileRules(catalog)
   if (print) {
-    await install(url, rules, { applicationName: 'spms-install', print: (sql) => console.log(sql) })
+    await install(url, rules, { ...INSTALLER, print: (sql) => console.log(sql) })
     return
   }
-  const { version, tables, changed, warnings } = await install(url, rules, {
-    applicationName: 'spms-install',
-  })
+  const { version, tables, changed, warnings } = await install(url, rules, INSTALLER)
   for (const name of changed) console.log(`changed the triggers of ${name}`)
   for (const warning of warnings)
     console.warn(`warning: ${warning}; its resources are not cached until this is fixed`)

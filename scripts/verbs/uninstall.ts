@@ -1,3 +1,4 @@
+import { INSTALLER } from '../installer.ts'
 import { uninstall } from '../../db/event-log/index.ts'
 import { graceMs } from './grace.ts'
 
@@ -5,6 +6,6 @@ import { graceMs } from './grace.ts'
 export async function runUninstall(url: string): Promise<void> {
   const wait = graceMs(process.env)
   console.log(`waiting up to ${wait / 1000} s until no process reads from the cache`)
-  await uninstall(url, wait, { applicationName: 'spms-install' })
+  await uninstall(url, wait, INSTALLER)
   console.log('removed')
 }

@@ -14,14 +14,15 @@ import {
 } from '../../api/endpoints/index.ts'
 import { branches } from '../../shared/resources/index.ts'
 
-// The compiler rejects each declaration below a `@ts-expect-error`; it fails if it accepts one.
-
 const summary = 'Do something'
 const answers = { 200: z.string() }
 const text = async () => '{}'
 
-describe('the declaration of an endpoint', () => {
-  it('does not compile without access that its kind enforces', () => {
+// Checked by `tsc` in `npm run check`, and never run: the compiler must reject each declaration below a
+// `@ts-expect-error`, and fails if it accepts one.
+void function rejected() {
+  // Without access that the kind enforces.
+  {
     // @ts-expect-error: no access
     get('/a', { summary, answers, read: text })
     // @ts-expect-error: access as text only
@@ -39,9 +40,10 @@ describe('the declaration of an endpoint', () => {
     post('/a', { summary, answers, access, write: text })
     // @ts-expect-error: a rule that the handler would have to enforce
     handle('post', '/a', { summary, answers, access: superuser, handle: () => undefined })
-  })
+  }
 
-  it('does not compile without each parameter of its path', () => {
+  // Without each parameter of the path.
+  {
     // @ts-expect-error: no parameter
     get('/a/:id', { summary, answers, access: user, read: text })
     // @ts-expect-error: another name
@@ -52,8 +54,10 @@ describe('the declaration of an endpoint', () => {
     const params = { id: idOf('A') }
     // @ts-expect-error: a handler that reads another parameter
     get('/a/:id', { summary, answers, access: user, params, read: async (_, { key }) => key })
-  })
+  }
+}
 
+describe('the declaration of an endpoint', () => {
   it('infers the parameters, the query and the body', () => {
     const endpoint = put('/a/:id', {
       summary,
