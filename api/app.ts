@@ -15,7 +15,7 @@ import { createConsistency } from './http/consistency.ts'
 import { createConsistencyTokens } from './http/consistency-token.ts'
 import { createExpensiveReads } from './http/expensive-reads.ts'
 import { createCommonMiddleware, type Middleware } from './http/common-middleware.ts'
-import { createEndpointRouter } from './endpoints/index.ts'
+import { type AnswerCached, createCachedReads, createEndpointRouter } from './endpoints/index.ts'
 import { createRequestReader } from './http/request-reader.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import { createSecurityLog } from './http/security-log.ts'
@@ -28,6 +28,8 @@ import { createBearer } from './session/bearer.ts'
 import { createPasswordAttempts } from './session/password-attempts.ts'
 import { createSessions } from './session/session.ts'
 import type { Reader } from '../shared/resources/cache.ts'
+
+const BASE = '/api/v1'
 
 export interface AppOptions {
   readonly config: HttpConfig
@@ -48,8 +50,13 @@ export interface AppOptions {
   readonly countRequest?: RequestCounter
 }
 
+/** The application as Express, and the shorter way for cached reads. */
+export interface App extends Express {
+  readonly answerCached: AnswerCached
+}
+
 /** Creates the HTTP application. It opens no connection and no port, so tests may create many. */
-export function createApp(options: AppOptions): Express {
+export function createApp(options: AppOptions): App {
   const { config, db, writeDb = db, logger, isReady, countRequest } = options
   const reader = createRequestReader(options.reader)
   const { corsOrigins, rateLimit } = config
@@ -105,23 +112,24 @@ export function createApp(options: AppOptions): Express {
     findMoment: () => findMoment(db),
   })
   const v1 = Router({ strict: true, caseSensitive: true })
-  v1.use(
-    (req, res, next) => middleware(req, res, () => consistency(req, res, next)),
-    readJson(config.bodyLimitBytes),
-  )
+  const v1Middleware: Middleware = (req, res, next) =>
+    middleware(req, res, () => consistency(req, res, next))
+  v1.use(v1Middleware, readJson(config.bodyLimitBytes))
   const iterations = config.passwordIterations
   const attempts = createPasswordAttempts({ iterations, shared: options.sharedBuckets ?? null })
   const health = healthEndpoints({ db, isReady })
   const endpoints = createEndpoints({ ...deps, client, sessions, attempts, iterations })
-  const docs = docsEndpoints(() => describeEndpoints({ '': health, '/api/v1': all }))
+  const docs = docsEndpoints(() => describeEndpoints({ '': health, [BASE]: all }))
   const all = config.docsEnabled ? [...endpoints, ...docs] : endpoints
   v1.use(createEndpointRouter(all, deps, { rejectsOtherMethods: true }))
   v1.use(unknownRoute)
 
-  app.use('/api/v1', v1)
+  app.use(BASE, v1)
   // No rate limit: if a flood failed the probes, the orchestrator would restart the process.
   app.use(createEndpointRouter(health, deps, { rejectsOtherMethods: false }))
   app.use(middleware, unknownRoute)
-  app.use(errorHandler(logger, securityLog))
-  return app
+  const onError = errorHandler(logger, securityLog)
+  app.use(onError)
+  const cachedReads = { base: BASE, middleware: v1Middleware, onError }
+  return Object.assign(app, { answerCached: createCachedReads(all, deps, cachedReads) })
 }

@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client'
 import { poolUse } from '../db/event-log/index.ts'
 import type { Database } from '../db/schema.ts'
 import { ageMsOf, type EntryStore, type IncarnationTracker } from '../shared/cache/index.ts'
+import { type Outcome, outcomeOf } from './http/outcome.ts'
 import { createAppInstruments } from '../shared/metrics.ts'
 import type { LimitedLoader } from '../shared/resources/cache.ts'
 
@@ -11,9 +12,7 @@ import type { LimitedLoader } from '../shared/resources/cache.ts'
 export type RequestCounter = (req: IncomingMessage, res: ServerResponse) => void
 
 const REQUEST_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-/** Outcomes in `Cache-Status`; `none` for responses without it: writes, errors, redirects. */
-const OUTCOMES = ['hit', 'miss', 'stale', 'bypass', 'none'] as const
-type Outcome = (typeof OUTCOMES)[number]
+const OUTCOMES: readonly Outcome[] = ['hit', 'miss', 'stale', 'bypass', 'none']
 
 /**
  * Creates the request metrics. The label `route` is the pattern of a route, not the path: the number
@@ -41,7 +40,7 @@ export function createRequestCounter(registry: Registry): RequestCounter {
     const startedAtMs = performance.now()
     res.on('close', () => {
       const status = res.writableFinished ? String(res.statusCode) : CLIENT_DISCONNECTED
-      const outcome = outcomeOf(res.getHeader('cache-status'))
+      const outcome = outcomeOf(res)
       requests.of(routeOf(req), methodOf(req), status, outcome).n++
       if (status !== CLIENT_DISCONNECTED)
         durations.get(outcome)?.observe((performance.now() - startedAtMs) / 1000)
@@ -59,13 +58,6 @@ const KNOWN_METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 
 
 const methodOf = ({ method = '' }: IncomingMessage): string =>
   KNOWN_METHODS.has(method) ? method : 'other'
-
-/** Returns the cache outcome that a `Cache-Status` header states. */
-function outcomeOf(header: ReturnType<ServerResponse['getHeader']>): Outcome {
-  if (typeof header !== 'string') return 'none'
-  if (header.startsWith('spms; hit')) return 'hit'
-  return OUTCOMES.find((outcome) => header.startsWith(`spms; fwd=${outcome}`)) ?? 'none'
-}
 
 export interface MeasuredParts {
   readonly db: Kysely<Database>

@@ -30,6 +30,8 @@ export interface Endpoint {
   readonly query?: QuerySchema | undefined
   readonly body?: z.ZodType | undefined
   readonly isBodyOptional?: true | undefined
+  /** Whether it is a GET that reads through the cache. */
+  readonly isCached?: true
   /** Whether it checks `If-Match`. */
   readonly isConditional: boolean
   readonly answers: Answers

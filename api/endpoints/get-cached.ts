@@ -152,6 +152,7 @@ function cachedOf<Path extends string>(
     endpoint: (createHandler: (deps: AppDeps) => Handler): Endpoint => ({
       ...options,
       method: 'get',
+      isCached: true,
       path,
       params,
       isConditional: false,

@@ -12,6 +12,7 @@ export {
   type WriteRequest,
   writeRule,
 } from './access.ts'
+export { type AnswerCached, createCachedReads } from './cached-reads.ts'
 export type { Endpoint, Trx } from './endpoint.ts'
 export { getCached, getPublic } from './get-cached.ts'
 export { get, getOrPost, getPieces, type RunQuery } from './get.ts'

@@ -1,6 +1,7 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import vary from 'vary'
 import type { Answer } from '../../shared/cache/index.ts'
+import { recordOutcome } from './outcome.ts'
 import { PROBLEM_TYPE, problemBody } from './problem.ts'
 
 /** The readers to whom caches may show a response: anyone, or only the user who sent the request. */
@@ -23,6 +24,9 @@ export interface SendAnswerOptions {
   readonly edgeMaxAgeS: number
 }
 
+const CREDENTIALS = 'Cookie, Authorization, Consistency-Token'
+const JSON_TYPE = 'application/json; charset=utf-8'
+
 export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer {
   // An edge cache compares `s-maxage` with `Age`, so the age of the answer is added.
   const cacheable = (audience: Audience, ageS: number): string =>
@@ -34,42 +38,46 @@ export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer
   return (req, res, answer, audience, absent = 'Not found.') => {
     const { body, etag, outcome } = answer
     const ageS = Math.max(0, Math.floor(answer.ageMs / 1000))
-    const headers: OutgoingHttpHeaders = {
-      'Cache-Status': cacheStatus(answer),
-      'Cache-Control': outcome === 'bypass' ? notCacheable[audience] : cacheable(audience, ageS),
-      Age: ageS,
+    const headers = [
+      'Cache-Status',
+      cacheStatus(res, answer),
+      'Cache-Control',
+      outcome === 'bypass' ? notCacheable[audience] : cacheable(audience, ageS),
+      'Age',
+      String(ageS),
+    ]
+    if (audience === 'anyone') {
+      // The CORS middleware may have set `Vary: Origin`.
+      if (res.hasHeader('Vary')) vary(res, CREDENTIALS)
+      else headers.push('Vary', CREDENTIALS)
     }
-    // Appended, because the CORS middleware may have set `Vary: Origin`.
-    if (audience === 'anyone') vary(res, 'Cookie, Authorization, Consistency-Token')
 
     if (body === null) {
       const problem = problemBody(req, { status: 404, detail: absent })
-      headers['Content-Type'] = PROBLEM_TYPE
-      headers['Content-Length'] = Buffer.byteLength(problem)
+      headers.push('Content-Type', PROBLEM_TYPE)
+      headers.push('Content-Length', String(Buffer.byteLength(problem)))
       res.writeHead(404, headers).end(problem)
       return
     }
-    headers['ETag'] = etag
+    headers.push('ETag', etag)
     if (matches(req.headers['if-none-match'], etag)) {
       res.writeHead(304, headers).end()
       return
     }
-    headers['Content-Type'] = 'application/json; charset=utf-8'
-    headers['Content-Length'] = body.length
+    headers.push('Content-Type', JSON_TYPE, 'Content-Length', String(body.length))
     res.writeHead(200, headers).end(body)
   }
 }
 
 /**
- * Returns a `Cache-Status` header (RFC 9211). It has no `stored`, because a response does not wait until its
+ * Returns a `Cache-Status` header (RFC 9211), and records the outcome of the response for the metrics. It has no `stored`, because a response does not wait until its
  * value is stored. A stale answer has `fwd` too: the load was attempted and failed.
  */
-export function cacheStatus({
-  outcome,
-  detail,
-  ttlMs,
-  collapsed,
-}: Pick<Answer, 'outcome' | 'detail' | 'ttlMs' | 'collapsed'>): string {
+export function cacheStatus(
+  res: ServerResponse,
+  { outcome, detail, ttlMs, collapsed }: Pick<Answer, 'outcome' | 'detail' | 'ttlMs' | 'collapsed'>,
+): string {
+  recordOutcome(res, outcome)
   let status = outcome === 'hit' ? 'spms; hit' : `spms; fwd=${outcome}`
   if (collapsed) status += '; collapsed'
   if (outcome !== 'bypass') status += `; ttl=${Math.floor(ttlMs / 1000)}`

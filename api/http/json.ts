@@ -23,7 +23,7 @@ export function sendCreated(req: Routed, res: ServerResponse, path: string, json
 
 /** Sends the result of a read that is never cached. `why` is the detail of `Cache-Status`. */
 export function sendPrivate(res: ServerResponse, json: Json, why = 'private'): void {
-  res.setHeader('Cache-Status', cacheStatus({ outcome: 'bypass', detail: why, ttlMs: 0 }))
+  res.setHeader('Cache-Status', cacheStatus(res, { outcome: 'bypass', detail: why, ttlMs: 0 }))
   send(res, 200, json, 'private, no-store')
 }
 

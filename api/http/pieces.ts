@@ -17,7 +17,7 @@ export async function sendPieces(
   res.writeHead(200, {
     'Content-Type': 'application/json; charset=utf-8',
     'Cache-Control': 'private, no-store',
-    'Cache-Status': cacheStatus({ outcome: 'bypass', detail: 'private', ttlMs: 0 }),
+    'Cache-Status': cacheStatus(res, { outcome: 'bypass', detail: 'private', ttlMs: 0 }),
   })
   if (req.method === 'HEAD') {
     res.end()

@@ -5,6 +5,7 @@ import { WriteError } from '../../db/writes/write-error.ts'
 import { PublicError } from '../../shared/errors.ts'
 import { LoaderBusy } from '../../shared/cache/index.ts'
 import { errorCode, unavailableMessage } from '../../db/event-log/index.ts'
+import { requestIdOf } from './request-id.ts'
 import type { SecurityLog } from './security-log.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
@@ -88,14 +89,14 @@ export function errorHandler(logger: Logger, securityLog: SecurityLog): ErrorReq
     // Not `error` for public errors: the monitors log once when Redis or Postgres become unavailable.
     const level = error === undefined ? 'error' : 'debug'
     logger[level]('request failed', {
-      requestId: res.getHeader('X-Request-Id'),
+      requestId: requestIdOf(req),
       method: req.method,
       path: pathOf(req),
       error: thrown,
     })
     if (res.headersSent) return next(thrown)
     if (error) {
-      securityLog.logRejection(req, res, error)
+      securityLog.logRejection(req, error)
       return sendProblem(res, error)
     }
     const problem = { status: 500, detail: 'Internal server error.' }

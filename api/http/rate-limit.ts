@@ -20,7 +20,7 @@ export function createRateLimit(
     const waitMs = buckets.take(client.network(req))
     if (waitMs === 0) return false
     const error = throttled(waitMs)
-    securityLog.logRejection(req, res, error)
+    securityLog.logRejection(req, error)
     sendProblem(res, error)
     return true
   }

@@ -10,8 +10,18 @@ export const currentRequestId = (): string | undefined => current.getStore()
 /** Runs the handling of a request, so that every line that it logs has the request id. */
 export const withRequestId = <T>(id: string, run: () => T): T => current.run(id, run)
 
-/** Returns the `X-Request-Id` of a trusted proxy, or a new id. */
-export function requestIdOf(req: IncomingMessage, isBehindProxy: boolean): string {
+const ID = Symbol('request id')
+
+interface Identified extends IncomingMessage {
+  [ID]?: string
+}
+
+/** Returns the id that `chooseRequestId` chose; undefined if it did not run. */
+export const requestIdOf = (req: Identified): string | undefined => req[ID]
+
+/** Chooses the id of a request: the `X-Request-Id` of a trusted proxy, or a new one. */
+export function chooseRequestId(req: Identified, isBehindProxy: boolean): string {
   const given = isBehindProxy ? req.headers['x-request-id'] : undefined
-  return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomUUID()
+  const isValid = typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given)
+  return (req[ID] = isValid ? given : randomUUID())
 }

@@ -3,11 +3,11 @@ import { Socket } from 'node:net'
 import helmet from 'helmet'
 
 /**
- * Creates a function that sets the security headers of JSON responses: no scripts, frames or
+ * Returns the security headers of JSON responses, as alternating names and values: no scripts, frames or
  * sniffing.
  */
-export function createSecurityHeaders(): (res: ServerResponse) => void {
-  const headers = recordHeaders(
+export const securityHeaders = (): readonly string[] =>
+  recordHeaders(
     helmet({
       contentSecurityPolicy: {
         useDefaults: false,
@@ -27,15 +27,11 @@ export function createSecurityHeaders(): (res: ServerResponse) => void {
       xXssProtection: false,
     }),
   )
-  return (res) => {
-    for (const [name, value] of headers) res.setHeader(name, value)
-  }
-}
 
 /** Computes the headers once: helmet computes them for each response, but they are constant. */
-function recordHeaders(middleware: ReturnType<typeof helmet>): [string, string][] {
+function recordHeaders(middleware: ReturnType<typeof helmet>): string[] {
   const req = new IncomingMessage(new Socket())
   const res = new ServerResponse(req)
   middleware(req, res, () => {})
-  return Object.entries(res.getHeaders()).map(([name, value]) => [name, String(value)])
+  return Object.entries(res.getHeaders()).flatMap(([name, value]) => [name, String(value)])
 }

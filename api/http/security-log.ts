@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger } from 'winston'
 import type { PublicError } from '../../shared/errors.ts'
 import type { Client } from './client.ts'
+import { requestIdOf } from './request-id.ts'
 import { isSafe } from './safe-method.ts'
 import { createTokenBuckets } from './token-buckets.ts'
 
@@ -34,7 +35,7 @@ export interface SecurityLog {
   /** Logs an unsafe request after its response, if the response is a success. */
   logSuccess(req: IncomingMessage, res: ServerResponse): void
   /** Logs that a request is rejected with an error, if its status is 401, 403 or 429. */
-  logRejection(req: IncomingMessage, res: ServerResponse, error: PublicError): void
+  logRejection(req: IncomingMessage, error: PublicError): void
 }
 
 const REJECTION_STATUSES: ReadonlySet<number> = new Set([401, 403, 429])
@@ -64,7 +65,6 @@ export function createSecurityLog(logger: Logger, client: Client): SecurityLog {
 
   function write(
     req: WithSecurityContext,
-    res: ServerResponse,
     fields: Readonly<Record<string, unknown>>,
     network = client.network(req),
   ): void {
@@ -76,7 +76,7 @@ export function createSecurityLog(logger: Logger, client: Client): SecurityLog {
       path: pathOf(req),
       ...context,
       network,
-      requestId: res.getHeader('X-Request-Id'),
+      requestId: requestIdOf(req),
     })
   }
 
@@ -85,12 +85,12 @@ export function createSecurityLog(logger: Logger, client: Client): SecurityLog {
       // `close` instead of `finish`: if the client has disconnected, the write is still committed.
       res.once('close', () => {
         if (res.headersSent && res.statusCode < 400) {
-          write(req, res, { outcome: 'success', status: res.statusCode })
+          write(req, { outcome: 'success', status: res.statusCode })
         }
       })
     },
 
-    logRejection(req, res, { status, message, challenge }) {
+    logRejection(req, { status, message, challenge }) {
       if (!REJECTION_STATUSES.has(status)) return
       const network = client.network(req)
       if (lines.take(network) > 0) {
@@ -103,7 +103,7 @@ export function createSecurityLog(logger: Logger, client: Client): SecurityLog {
         ...(suppressed > 0 && { suppressed }),
       }
       suppressed = 0
-      write(req, res, { outcome: 'refused', status, reason: message, ...more }, network)
+      write(req, { outcome: 'refused', status, reason: message, ...more }, network)
     },
   }
 }

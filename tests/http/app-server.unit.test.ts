@@ -5,7 +5,7 @@ import { closeServer, listen } from '../../shared/server.ts'
 
 describe('createAppServer', () => {
   it('creates requests and responses whose prototypes Express does not replace', async () => {
-    const app = express()
+    const app = Object.assign(express(), { answerCached: () => false })
     const seen: { created: object; handled: object }[] = []
     const server = createAppServer(app, {})
     server.prependListener('request', (req, res) => {

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { createServer, request } from 'node:http'
+import { request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Express } from 'express'
 import { type Kysely, sql } from 'kysely'
 import { createApp } from '../../api/app.ts'
 import type { HttpConfig } from '../../api/config.ts'
+import { createAppServer } from '../../api/http/app-server.ts'
 import { isSafe } from '../../api/http/safe-method.ts'
 import { createSessions } from '../../api/session/session.ts'
 import { openDatabase } from '../../db/database.ts'
@@ -83,7 +84,7 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
     logger,
     isReady: () => true,
   })
-  const server = createServer(app)
+  const server = createAppServer(app, {})
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   const sessions = createSessions([SECRET])

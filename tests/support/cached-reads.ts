@@ -30,6 +30,7 @@ export async function openCachedReads<DB>(
   url: string,
   catalog: readonly ResourceRules[],
   name: string,
+  options: Partial<Parameters<typeof openReader<DB>>[0]> = {},
 ): Promise<CachedReads<DB>> {
   const registries = [new Registry(), new Registry()] as const
   const common = {
@@ -48,6 +49,7 @@ export async function openCachedReads<DB>(
     // A busy machine must not fail the test.
     commandTimeoutMs: 5_000,
     redisBudgetMs: 5_000,
+    ...options,
   })
   const { reader, redis, store } = opened
   if (redis === null || store === null) throw new Error('the reader was opened without Redis')
