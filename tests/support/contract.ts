@@ -50,8 +50,8 @@ export function readContract(document: Described): Contract {
   templates.sort((a, b) => a.variables - b.variables)
 
   return ({ method, path, status, type, text }) => {
-    // Node rejects malformed HTTP itself, before any route.
-    if (status === 400 && type === undefined && text === '') return null
+    // Node rejects malformed and oversized headers itself, before any route.
+    if ([400, 431].includes(status) && type === undefined && text === '') return null
     const template = templates.find(({ pattern }) => pattern.test(path))?.path
     const verb = method.toLowerCase()
     const operation = template && document.paths[template]?.[verb]
