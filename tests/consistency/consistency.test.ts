@@ -7,7 +7,7 @@ import { check, DISABLED_SAFEGUARDS } from './safeguards.ts'
 
 // The seed determines which faults are chosen, and in which order.
 const SEED = 1
-const FAULTS_OF_A_SHORT_RUN = 3
+const FAULTS_OF_A_SHORT_RUN = 2
 const QUICK_FAULTS = FAULTS.filter(({ isForLongRuns }) => !isForLongRuns)
 
 describe('the consistency checker', function () {

@@ -34,7 +34,7 @@ interface State {
   readonly cache: Cache
 }
 
-const RANDOM_RUNS = 25
+const RANDOM_RUNS = process.env.SPMS_LONG ? 200 : 10
 
 // Every change is rolled back, so that all changes start from the same rows.
 describe('rules of all resources', function () {
