@@ -14,7 +14,6 @@ import {
 import type { DenialLog, InvalidationStore, ResourceRules } from '../shared/cache/index.ts'
 import { every } from './every.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
-import { createOwedFlushes } from './owed-flushes.ts'
 import { createOwnership } from './ownership.ts'
 import { createPollScheduler } from './poll-scheduler.ts'
 import { createRedisIdentity, type RedisIdentity } from './redis-identity.ts'
@@ -57,7 +56,6 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
   const retryState = createRetryState(deps, stopping)
   // Kept across sessions: after a restart of Postgres, watermarks of this process are not foreign.
   const written = new Map<string, string>()
-  const owedFlushes = createOwedFlushes(deps.catalog)
   const identity = createRedisIdentity(deps.readIdentity)
   const clearOwned = () => {
     for (const { name } of deps.catalog) deps.metrics.owned.labels(name).set(0)
@@ -68,12 +66,7 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
       identity.refresh()
       await using session = await deps.openSession()
       const untilLost = AbortSignal.any([stopping, session.lost])
-      await work(
-        { ...deps, written, owedFlushes, identity },
-        session,
-        retryState,
-        untilLost,
-      ).finally(clearOwned)
+      await work({ ...deps, written, identity }, session, retryState, untilLost).finally(clearOwned)
       if (session.lost.aborted && !stopping.aborted)
         await retryState.fail(new Error('connection lost'))
     } catch (error) {
@@ -83,8 +76,7 @@ export async function runInvalidator(deps: InvalidatorDeps, stopping: AbortSigna
 }
 
 async function work(
-  deps: InvalidatorDeps &
-    Pick<WorkerDeps, 'written' | 'owedFlushes'> & { readonly identity: RedisIdentity },
+  deps: InvalidatorDeps & Pick<WorkerDeps, 'written'> & { readonly identity: RedisIdentity },
   session: WorkerSession,
   retryState: RetryState,
   stopping: AbortSignal,

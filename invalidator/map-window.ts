@@ -1,8 +1,6 @@
-import type { Logger } from 'winston'
 import { includes, isRetained, type ReadSnapshot, type Window } from '../db/event-log/index.ts'
 import { DISABLED, type Watermark } from '../shared/cache/index.ts'
 import type { FlushReason, Lookup } from './mapping.ts'
-import type { OwedFlushes } from './owed-flushes.ts'
 import type { WindowReading } from './read-window.ts'
 import { groupByWatermark, type ResourceState } from './resource-states.ts'
 import type { Attempt } from './window-transaction.ts'
@@ -26,8 +24,6 @@ export interface TimedWindow {
 
 export interface WindowMapperDeps {
   readonly translation: Translation
-  readonly owedFlushes: OwedFlushes
-  readonly logger: Logger
 }
 
 type MapWindow = (
@@ -40,11 +36,7 @@ type MapWindow = (
  * Returns a function that maps a window, in its snapshot, to the entries and resources that it makes
  * stale.
  */
-export function createWindowMapper({
-  translation,
-  owedFlushes,
-  logger,
-}: WindowMapperDeps): MapWindow {
+export function createWindowMapper({ translation }: WindowMapperDeps): MapWindow {
   /** Maps the events of each group of resources. Flushes the groups without a window. */
   async function mapEvents(
     reading: WindowReading,
@@ -78,12 +70,6 @@ export function createWindowMapper({
   return async (reading, active, { failed, isUnread }) => {
     const { readSnapshot } = reading
     const { keys, flush, lookups, windows } = await mapEvents(reading, active, isUnread)
-    if (owedFlushes.observe(readSnapshot)) {
-      logger.error('the event log was emptied by hand, flushing every resource')
-    }
-    for (const { resource } of active) {
-      if (owedFlushes.has(resource.name)) flush.set(resource.name, 'log emptied')
-    }
     for (const name of failed) flush.set(name, 'lookup failed')
     for (const state of active) {
       const reason = reasonOfChange(state)

@@ -28,7 +28,6 @@ export type FlushReason =
   | 'lookup failed'
   | 'mapping failed'
   | 'no cursor'
-  | 'log emptied'
   | 'key version'
   | 'other triggers or rules'
 

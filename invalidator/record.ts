@@ -5,7 +5,6 @@ import type { Applied } from './apply.ts'
 import type { Invalidations, TimedWindow } from './map-window.ts'
 import type { FlushReason } from './mapping.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
-import type { OwedFlushes } from './owed-flushes.ts'
 import type { Pass } from './pass.ts'
 import type { ResourceStates } from './resource-states.ts'
 
@@ -18,7 +17,6 @@ export interface Recorder {
 
 export interface RecorderDeps {
   readonly states: ResourceStates
-  readonly owedFlushes: OwedFlushes
   readonly metrics: InvalidatorMetrics
   readonly logger: Logger
   readonly tableOf: (event: Event) => string
@@ -30,17 +28,11 @@ interface DeferredWindows {
   readonly windows: readonly TimedWindow[]
 }
 
-export function createRecorder({
-  states,
-  owedFlushes,
-  metrics,
-  logger,
-  tableOf,
-}: RecorderDeps): Recorder {
+export function createRecorder({ states, metrics, logger, tableOf }: RecorderDeps): Recorder {
   let deferred: readonly DeferredWindows[] = []
 
   function recordAdvances(advances: readonly Advance[], { stored }: AdvanceReport): void {
-    for (const { resource, flush, next } of advances) {
+    for (const { resource } of advances) {
       const text = stored.get(resource.name)
       if (text === undefined) {
         logger.warn('another worker changed the watermark, reading it again', {
@@ -50,7 +42,6 @@ export function createRecorder({
         continue
       }
       states.setWritten(resource.name, text)
-      if (flush) owedFlushes.markFlushed(resource.name, next.snapshot)
     }
   }
 

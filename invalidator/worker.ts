@@ -6,7 +6,6 @@ import { createOwnershipCheck } from './check-ownership.ts'
 import { every } from './every.ts'
 import { createWindowMapper, type Invalidations } from './map-window.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
-import { createOwedFlushes, type OwedFlushes } from './owed-flushes.ts'
 import { createPasses } from './pass.ts'
 import { readWatermarks } from './read-watermarks.ts'
 import { createWindowReader } from './read-window.ts'
@@ -27,8 +26,6 @@ export interface WorkerDeps {
   readonly inspectEveryMs?: number
   /** Texts of the watermarks that this process wrote last, by resource. They outlive a broken session. */
   readonly written?: Map<string, string>
-  /** Outlives a broken session too. */
-  readonly owedFlushes?: OwedFlushes
   /** Called when a pass has ended, because a window must then be read even without events. */
   readonly onPassEnd?: () => void
 }
@@ -67,7 +64,7 @@ const PUBLISH_EVERY_MS = 50
  */
 export function createWorker(deps: WorkerDeps): Worker {
   const { session, invalidationStore, metrics, logger, inspectEveryMs } = deps
-  const { written = new Map(), owedFlushes = createOwedFlushes(deps.catalog) } = deps
+  const { written = new Map() } = deps
   const pingDue = every(PING_EVERY_MS)
   const pause = async () => {
     if (pingDue()) await session.ping()
@@ -91,11 +88,10 @@ export function createWorker(deps: WorkerDeps): Worker {
   })
   const readWindow = createWindowReader({ session, learnRules: translation.learn, inspectEveryMs })
   const checkOwnership = createOwnershipCheck({ states, logger })
-  const mapWindow = createWindowMapper({ translation, owedFlushes, logger })
+  const mapWindow = createWindowMapper({ translation })
   const apply = createApplier({ invalidationStore, passes, states, pause })
   const recorder = createRecorder({
     states,
-    owedFlushes,
     metrics,
     logger,
     tableOf: translation.tableOf,

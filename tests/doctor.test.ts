@@ -26,6 +26,8 @@ const UNDO: Readonly<Record<string, string>> = {
   'invalidation.event has triggers or rules that are not ours':
     'drop rule nothing on invalidation.event',
   'lacks insert on invalidation.event_1: writes fail': 'select',
+  'invalidation.event_2 is not unlogged': 'select',
+  'invalidation.event_2 lacks its trigger for TRUNCATE': 'select',
 }
 
 describe('doctor', function () {
@@ -139,6 +141,16 @@ describe('doctor', function () {
       `create role spms_owner_${prefix.replace('-', '_')};
        alter function invalidation.log_truncate() owner to spms_owner_${prefix.replace('-', '_')};
        revoke insert on invalidation.event_1 from public`,
+      'npm run spms -- install',
+    ],
+    [
+      'invalidation.event_2 is not unlogged',
+      'alter table invalidation.event_2 set logged',
+      'npm run spms -- install',
+    ],
+    [
+      'invalidation.event_2 lacks its trigger for TRUNCATE',
+      'alter table invalidation.event_2 disable trigger end_incarnation',
       'npm run spms -- install',
     ],
   ] as const) {

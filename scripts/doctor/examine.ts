@@ -19,6 +19,7 @@ import { checkPermissions } from './permissions.ts'
 import { checkPooler } from './pooler.ts'
 import { checkPublications } from './publications.ts'
 import { checkRedis } from './redis.ts'
+import { checkSegments } from './segments.ts'
 import { checkSettings } from './settings.ts'
 import { checkStandbys } from './standbys.ts'
 import { checkStatistics } from './statistics.ts'
@@ -116,6 +117,7 @@ async function examineEventLog(
 ): Promise<Finding[]> {
   return [
     ...(await attempt('the triggers', () => checkTriggers(client))),
+    ...(await attempt('the segments of the event log', () => checkSegments(client))),
     ...(await attempt('the names of tables', () => checkNames(client))),
     ...(await attempt('the grants', () => checkGrants(client))),
     ...(await attempt('the invalidators', () => checkInvalidator(databaseUrl))),

@@ -38,7 +38,7 @@ describe('event log pruning', () => {
   beforeEach(async () => {
     aheadS = 0
     await log.client
-      .query(`truncate invalidation.event, invalidation.cursor, invalidation.checkpoint,
+      .query(`set invalidation.keeps_incarnation = on; truncate invalidation.event, invalidation.cursor, invalidation.checkpoint,
       invalidation.retention_floor`)
   })
 
@@ -260,7 +260,7 @@ describe('event log pruning', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 30, maxLength: 120 }), async (schedule) => {
         await log.client
-          .query(`truncate invalidation.event, invalidation.cursor, invalidation.checkpoint,
+          .query(`set invalidation.keeps_incarnation = on; truncate invalidation.event, invalidation.cursor, invalidation.checkpoint,
           invalidation.retention_floor`)
         const start = await snapshot()
         const readers = ['a', 'b'].map((name) => ({

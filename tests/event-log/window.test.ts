@@ -36,7 +36,7 @@ describe('window of the event log', () => {
   })
   beforeEach(() =>
     log.client.query(
-      'truncate bird, ring; truncate invalidation.event; delete from invalidation.retention_floor',
+      'truncate bird, ring; delete from invalidation.event; delete from invalidation.retention_floor',
     ),
   )
 
@@ -244,7 +244,7 @@ describe('window of the event log', () => {
     })
     await emptier.query(
       `insert into invalidation.retention_floor values (true, pg_current_snapshot());
-       truncate invalidation.event; commit`,
+       set local invalidation.keeps_incarnation = on; truncate invalidation.event; commit`,
     )
     const [readSnapshot, window] = await reading
     await session.client.query('commit')

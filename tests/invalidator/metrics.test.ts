@@ -37,7 +37,7 @@ describe('metrics of an invalidator', function () {
     await log[Symbol.asyncDispose]()
   })
   beforeEach(async () => {
-    await log.client.query('truncate bird, ring; truncate invalidation.event')
+    await log.client.query('truncate bird, ring; delete from invalidation.event')
   })
   afterEach(async () => {
     await invalidator?.[Symbol.asyncDispose]()

@@ -162,6 +162,13 @@ describe('a watched table that is changed after installation', () => {
       /^invalidation\.incarnation is not unlogged/,
       ALL,
     ],
+    [
+      'has an event log with a segment that can be emptied unnoticed',
+      'alter table invalidation.event_1 disable trigger end_incarnation',
+      'alter table invalidation.event_1 enable always trigger end_incarnation',
+      /^invalidation\.event_1 lacks its trigger for TRUNCATE/,
+      ALL,
+    ],
   ] as const) {
     it(`disables its resources while it ${what}, and flushes them afterwards`, async () => {
       await sql(change)
@@ -190,6 +197,16 @@ describe('a watched table that is changed after installation', () => {
       'temporarily had a child',
       `begin; create table parrot () inherits (bird); insert into parrot values (17); commit;
        drop table parrot; analyze bird`,
+    ],
+    [
+      // A crash meanwhile would have emptied the segments only.
+      'temporarily had a logged incarnation',
+      'alter table invalidation.incarnation set logged; alter table invalidation.incarnation set unlogged',
+    ],
+    [
+      'temporarily had no trigger on a segment',
+      `alter table invalidation.event_1 disable trigger end_incarnation;
+       alter table invalidation.event_1 enable always trigger end_incarnation`,
     ],
     [
       'temporarily had row level security',

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import type { Client } from 'pg'
-import { pruneEventLog, recordCursors, uninstall } from '../../db/event-log/index.ts'
+import { NoIncarnation, pruneEventLog, recordCursors, uninstall } from '../../db/event-log/index.ts'
 import {
   compileRules,
   decodeWatermark,
@@ -13,6 +13,7 @@ import {
 import { encodeWatermark } from '../../shared/cache/freshness/watermark.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import {
+  newPrefix,
   openWorker,
   startInvalidator,
   testRedisUrl,
@@ -32,7 +33,7 @@ describe('worker', () => {
   after(() => log[Symbol.asyncDispose]())
   beforeEach(async () => {
     opened = []
-    await log.client.query('truncate bird, ring; truncate invalidation.event')
+    await log.client.query('truncate bird, ring; delete from invalidation.event')
   })
   afterEach(async () => {
     for (const one of opened) await one[Symbol.asyncDispose]()
@@ -131,140 +132,58 @@ describe('worker', () => {
     const one = await start()
     await one.flushes()
     const keys = [one.key(bird, 1)]
-    expect(
-      await one.gone(keys, async () => {
-        await write(`${A_BIRD}; truncate invalidation.event_0, invalidation.event_1,
-          invalidation.event_2, invalidation.event_3`)
-        await one.apply()
-      }),
-    ).to.eql(keys)
+    const gone = await one.gone(keys, async () => {
+      await write(`${A_BIRD}; truncate invalidation.event_0, invalidation.event_1,
+        invalidation.event_2, invalidation.event_3`)
+      const error = await one.apply().catch((error: unknown) => error)
+      expect(error).to.be.instanceOf(NoIncarnation)
+      // As its next session does.
+      await write('select invalidation.begin_incarnation()')
+      await one.apply()
+    })
+    expect(gone).to.eql(keys)
     expect(await one.flushes()).to.eql({
-      'bird: log emptied': 1,
-      'nest: log emptied': 1,
-      'census: log emptied': 1,
+      'bird: no cursor': 1,
+      'nest: no cursor': 1,
+      'census: no cursor': 1,
     })
     // Like pruning, which empties only what every watermark has seen and raises the retention
     // floor.
     await write(
-      `begin; insert into invalidation.retention_floor values (true, '1:1:'); truncate invalidation.event_0; commit`,
+      `begin; insert into invalidation.retention_floor values (true, '1:1:');
+       set local invalidation.keeps_incarnation = on; truncate invalidation.event_0; commit`,
     )
     await one.apply()
     expect(await one.flushes()).to.eql({})
     await write('delete from invalidation.retention_floor')
   })
 
-  const emptyByHand = () =>
-    write(`truncate invalidation.event_0, invalidation.event_1, invalidation.event_2,
-      invalidation.event_3`)
-
-  /** Opens entries on a connection that no test interrupts. */
-  async function openEntries(prefix: string): Promise<Entries> {
-    const options = { name: 'spms-test-entries', commandTimeoutMs: 5_000, onState: () => {} }
-    const redis = openRedis(testRedisUrl(), options)
-    opened.push({ [Symbol.asyncDispose]: async () => redis.disconnect() })
-    await until(() => redis.status === 'ready')
-    return entriesOf(redis, prefix)
-  }
-
-  /** Runs an action before the next `apply`, once armed. */
-  function createSpoiler() {
-    let spoil: (() => Promise<unknown> | void) | undefined
-    return {
-      arm: (how: () => Promise<unknown> | void) => void (spoil = how),
-      get isSpent() {
-        return spoil === undefined
-      },
-      wrapInvalidationStore: (invalidationStore: InvalidationStore): InvalidationStore => ({
-        ...invalidationStore,
-        async apply(...args) {
-          const how = spoil
-          spoil = undefined
-          await how?.()
-          return invalidationStore.apply(...args)
-        },
-      }),
-    }
-  }
-
-  for (const [what, owned] of [
-    ['a window', [census, bird]],
-    ['a pass outside the windows', [bird]],
+  for (const [when, isRunning] of [
+    ['while it runs', true],
+    ['while no invalidator runs', false],
   ] as const) {
-    for (const [failure, spoil] of [
-      ['loses its connection to Redis', (one: Settled) => one.redis.disconnect(true)],
-      [
-        'finds another watermark',
-        async (one: Settled) => {
-          for (const resource of owned) {
-            const mark = (await one.mark(resource)) as Watermark
-            const other = encodeWatermark({ ...mark, part: mark.part + 1 })
-            await one.redis.hset(watermarkKey(one.prefix), resource.name, other)
-          }
-        },
-      ],
-    ] as const) {
-      it(`flushes after the log was emptied by hand, even if ${what} ${failure}`, async () => {
-        const spoiler = createSpoiler()
-        const one = await start({ owned, wrapInvalidationStore: spoiler.wrapInvalidationStore })
-        await one.flushes()
-        const keys = owned.map((resource) => one.key(resource, resource === bird ? 1 : ''))
-        const reader = await openEntries(one.prefix)
-        await reader.put(keys)
-        await write(A_BIRD)
-        await emptyByHand()
-        spoiler.arm(() => spoil(one))
-        await one.apply().catch(() => one.worker.rereadWatermarks())
-        expect(spoiler.isSpent).to.be.true
-        expect(await reader.left(keys), 'the first attempt fails').to.include(keys[0])
-
-        await until(async () => {
-          await one.apply().catch(() => one.worker.rereadWatermarks())
-          return (await reader.left(keys)).length === 0
-        })
-        expect(await one.flushes()).to.eql(
-          Object.fromEntries(owned.map(({ name }) => [`${name}: log emptied`, 1])),
-        )
-        await one.apply()
-        expect(await one.flushes(), 'once').to.eql({})
+    it(`flushes everything if the event log is emptied by hand ${when}`, async () => {
+      const options = { databaseUrl: log.url, catalog: BIRDS, prefix: newPrefix() }
+      const first = startInvalidator(options)
+      opened.push(first)
+      await until(() => first.working)
+      await until(async () => (await first.invalidationStore.readAll()).size === BIRDS.length)
+      if (!isRunning) await first[Symbol.asyncDispose]()
+      const redis = openRedis(testRedisUrl(), {
+        name: 'spms-test-entries',
+        commandTimeoutMs: 5_000,
+        onState: () => {},
       })
-    }
+      opened.push({ [Symbol.asyncDispose]: async () => redis.disconnect() })
+      await until(() => redis.status === 'ready')
+      const { put, left, key } = entriesOf(redis, options.prefix)
+      const keys = [key(bird, 1), key(nest, 2), key(census)]
+      await put(keys)
+      await write(`begin; ${A_BIRD}; truncate invalidation.event; commit`)
+      if (!isRunning) opened.push(startInvalidator(options))
+      await until(async () => (await left(keys)).length === 0)
+    })
   }
-
-  it('flushes an acquired resource if the log was emptied by hand before', async () => {
-    const other = await start({ owned: [bird] })
-    const one = await start({ owned: [census], prefix: other.prefix })
-    await write(A_BIRD)
-    await emptyByHand()
-    await one.apply()
-    // The other worker ends before it reads another window.
-    one.worker.acquire([bird])
-    expect(await one.gone([one.key(bird, 1)], () => one.apply())).to.eql([one.key(bird, 1)])
-  })
-
-  it('flushes in its next session if the session that detected the emptied log ends', async () => {
-    const spoiler = createSpoiler()
-    await using invalidator = startInvalidator({
-      databaseUrl: log.url,
-      catalog: BIRDS,
-      applicationName: 'spms-test-emptied',
-      wrapInvalidationStore: spoiler.wrapInvalidationStore,
-    })
-    const { put, left, key } = await openEntries(invalidator.prefix)
-    await until(() => invalidator.working && invalidator.connected)
-    await until(async () => (await invalidator.invalidationStore.readAll()).size === BIRDS.length)
-    const keys = [key(bird, 1), key(nest, 2), key(census)]
-    await put(keys)
-    await write('begin')
-    await write(A_BIRD)
-    await emptyByHand()
-    spoiler.arm(async () => {
-      await write(`select pg_terminate_backend(pid) from pg_stat_activity
-        where application_name = 'spms-test-emptied'`)
-      invalidator.redis.disconnect(true)
-    })
-    await write('commit')
-    await until(async () => spoiler.isSpent && (await left(keys)).length === 0)
-  })
 
   for (const [what, sql, flushes] of [
     ['truncated', 'truncate bird cascade', { 'bird: T': 1, 'nest: T': 1, 'census: T': 1 }],

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Client } from 'pg'
 import { install } from '../../db/event-log/index.ts'
@@ -24,7 +24,7 @@ export interface PrivatePostgres extends AsyncDisposable {
 }
 
 export interface CopyablePostgres extends PrivatePostgres {
-  /** Starts a server on a copy of its files. Stop this server first. */
+  /** Starts a server on a copy of its files. Stop this server first, except for a base backup. */
   copy(options?: CopyOptions): Promise<CopyablePostgres>
 }
 
@@ -33,6 +33,8 @@ export interface CopyOptions {
   readonly inItsPlace?: boolean
   /** Whether the copy is a standby. It replicates from no server, and can be promoted. */
   readonly standby?: boolean
+  /** Whether the copy is a base backup of the running server. */
+  readonly baseBackup?: boolean
 }
 
 export interface PrivatePostgresOptions {
@@ -83,11 +85,13 @@ function control(open: Open, name: string, started: PostgresServer): CopyablePos
     async start() {
       server = await open(name, port)
     },
-    async copy({ inItsPlace = false, standby = false } = {}) {
+    async copy({ inItsPlace = false, standby = false, baseBackup = false } = {}) {
       const copied = newName()
       const homeOfCopy = join(home, '..', copied)
       // Keeps the owner, which is another user if root runs the tests.
-      await run('cp', ['-a', home, homeOfCopy])
+      const copyFiles = () => run('cp', ['-a', home, homeOfCopy])
+      if (baseBackup) await backUp(server.url, join(homeOfCopy, 'data'), dataDir, copyFiles)
+      else await copyFiles()
       if (standby) {
         const data = join(homeOfCopy, 'data')
         await run('cp', ['-a', join(data, 'PG_VERSION'), join(data, 'standby.signal')])
@@ -100,6 +104,35 @@ function control(open: Open, name: string, started: PostgresServer): CopyablePos
       await rm(join(stateDir, `${name}.log`), { force: true })
     },
   }
+}
+
+/** Makes a base backup: `copyFiles` copies the files of the running server. */
+async function backUp(
+  url: string,
+  copied: string,
+  original: string,
+  copyFiles: () => Promise<unknown>,
+): Promise<void> {
+  const client = new Client({ connectionString: url })
+  await client.connect()
+  // Postgres 14 has other names for these functions.
+  const { rows } = await client.query<{ old: boolean }>(
+    `select to_regproc('pg_backup_start') is null as old`,
+  )
+  const isOld = rows[0]?.old === true
+  await client.query(
+    isOld ? `select pg_start_backup('test', true, false)` : `select pg_backup_start('test', true)`,
+  )
+  await copyFiles()
+  const { rows: stopped } = await client.query<{ label: string }>(
+    `select labelfile as label from ${isOld ? 'pg_stop_backup(false, false)' : 'pg_backup_stop(false)'}`,
+  )
+  await client.end()
+  await run('cp', ['-a', join(original, 'pg_wal'), copied])
+  // A file with the owner of the others.
+  await run('cp', ['-a', join(copied, 'PG_VERSION'), join(copied, 'backup_label')])
+  await writeFile(join(copied, 'backup_label'), stopped[0]?.label ?? '')
+  await rm(join(copied, 'postmaster.pid'))
 }
 
 async function runOn(url: string, statement: string): Promise<void> {

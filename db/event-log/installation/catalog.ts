@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { identifier } from './quote.ts'
-import { CALLED_BY_TRIGGERS } from './shared-functions.ts'
+import { CALLED_BY_TRIGGERS, sharedBodies } from './shared-functions.ts'
 
 /** An invalidation trigger as the catalog describes it. */
 export interface CatalogTrigger {
@@ -55,7 +55,8 @@ export interface CatalogTable {
  * The fingerprint includes the `xmin` of catalog rows, since a change that was undone between two
  * scans leaves no other trace. VACUUM and ANALYZE do not change that `xmin`. Each such change takes a
  * lock that conflicts with writers. So if a scan finds no damage, no uncommitted transaction has
- * unlogged changes.
+ * unlogged changes. It also includes what keeps the invariant of schema.sql: the segments' triggers and
+ * the incarnation table, which a crash would not empty while it is logged.
  */
 export async function readCatalog(
   client: pg.ClientBase,
@@ -66,7 +67,13 @@ export async function readCatalog(
     // Values are cast to text: JSON of other types takes ten times as long. One array per column.
     {
       name: 'invalidation-catalog',
-      text: `with found as materialized (
+      text: `with log as materialized (
+       select concat((select string_agg(concat_ws(' ', t.oid, t.xmin, p.oid, p.xmin), ',' order by t.oid)
+                      from pg_inherits i join pg_trigger t on t.tgrelid = i.inhrelid join pg_proc p on p.oid = t.tgfoid
+                      where i.inhparent = to_regclass('invalidation.event')), '/',
+                     (select concat_ws(' ', c.oid, c.xmin) from pg_class c
+                      where c.oid = to_regclass('invalidation.incarnation'))) as state
+     ), found as materialized (
        select w.name, w.known, c.oid, c.relkind as kind, c.relhassubclass as "hadChildren",
               c.relrowsecurity as "rowSecurity",
               exists (select from pg_inherits i where i.inhrelid = c.oid) as "isChild",
@@ -79,7 +86,8 @@ export async function readCatalog(
                 array(select a.xmin from pg_attribute a
                       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
                       order by a.attnum),
-                array(select i.indexrelid from pg_index i where i.indrelid = c.oid and i.indisprimary)
+                array(select i.indexrelid from pg_index i where i.indrelid = c.oid and i.indisprimary),
+                (select state from log)
               ), 'UTF8')), 'hex') as fingerprint
        from unnest($1::text[], $2::text[], $3::text[]) w (name, identifier, known)
        join pg_class c on c.oid = to_regclass(w.identifier)
@@ -165,11 +173,20 @@ export async function readLogProblems(client: pg.ClientBase): Promise<readonly s
        from ours o where o.relrowsecurity
      union all
      select format('%s has triggers or rules that are not ours', o.name) from ours o
-       where exists (select from pg_trigger t where t.tgrelid = o.oid and t.tgname not like 'zz\\_invalidation\\_%')
+       where exists (select from pg_trigger t
+                     where t.tgrelid = o.oid and t.tgname not like 'zz\\_invalidation\\_%'
+                       and t.tgname <> 'end_incarnation')
           or exists (select from pg_rewrite r where r.ev_class = o.oid)
      union all
      select 'invalidation.incarnation is not unlogged: a crash would not empty it' from ours o
        where o.relname = 'incarnation' and o.relpersistence <> 'u'
+     union all
+     select format('%s lacks its trigger for TRUNCATE, which would remove events unnoticed', o.name) from ours o
+       where o.relname like 'event\\_%' and not exists (
+         select from pg_trigger t join pg_proc p on p.oid = t.tgfoid
+         where t.tgrelid = o.oid and t.tgname = 'end_incarnation' and t.tgenabled = 'A' and t.tgtype = 32
+           and t.tgqual is null and p.pronamespace = to_regnamespace('invalidation')
+           and p.proname = 'end_incarnation' and p.prosecdef and p.prosrc = $2)
      union all
      select 'the segments are not the partitions of invalidation.event'
        where 4 <> (select count(*) from ours o join pg_inherits i on i.inhrelid = o.oid
@@ -198,7 +215,7 @@ export async function readLogProblems(client: pg.ClientBase): Promise<readonly s
        where p.pronamespace = to_regnamespace('invalidation') and p.proname = 'begin_incarnation'
          and not (has_table_privilege(p.proowner, o.oid, 'insert') and has_table_privilege(p.proowner, o.oid, 'update'))
      order by 1`,
-    values: [CALLED_BY_TRIGGERS],
+    values: [CALLED_BY_TRIGGERS, sharedBodies.get('invalidation.end_incarnation')],
   })
   return rows.map(({ problem }) => problem)
 }

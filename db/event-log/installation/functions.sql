@@ -78,6 +78,18 @@ begin
 end
 $$;
 
+-- The trigger function for TRUNCATE of a segment. Ends the incarnation, so that everything is flushed.
+-- Pruning and `empty-log` set `invalidation.keeps_incarnation`: they have raised the retention floor.
+create or replace function invalidation.end_incarnation() returns trigger
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+  if current_setting('invalidation.keeps_incarnation', true) is distinct from 'on' then
+    delete from invalidation.incarnation;
+  end if;
+  return null;
+end
+$$;
+
 -- Trigger functions run with the rights of their owner, so writers need no grants. Other roles may not
 -- call them. The two functions that triggers call are granted to PUBLIC, so that a change of owner
 -- cannot revoke them. Only roles with USAGE on the schema can call them, and they only send a NOTIFY.

@@ -14,6 +14,7 @@ import {
 } from './installer.ts'
 import { identifier, literal } from './quote.ts'
 import { readRules } from './rules.ts'
+import { areSegmentsIntact } from './segments.ts'
 import { areSharedFunctionsIntact, sharedFunctionsSql } from './shared-functions.ts'
 import { createFunction, createTrigger, tableTriggers } from './triggers.ts'
 import { union } from './union.ts'
@@ -67,6 +68,7 @@ export async function install(
   // recreating the triggers locks the table.
   const states = await scanTables(client, tables)
   if (!(await areSharedFunctionsIntact(client))) await run(sharedFunctionsSql)
+  if (!(await areSegmentsIntact(client))) await run(await readSql('segments.sql'))
   await run(registerSql(wanted, tables, isNew ? version : null))
 
   const changed: string[] = []

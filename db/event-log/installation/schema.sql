@@ -6,6 +6,11 @@ create schema invalidation;
 -- The changes of one statement in one table. The log is insert-only: a queue that updates or deletes
 -- rows degrades as soon as a long transaction holds back vacuum. TRUNCATE removes old events, a whole
 -- segment at a time.
+--
+-- The segments are unlogged, so events write no WAL. Invariant: the current incarnation ends whenever
+-- events vanish that a cursor may need. Recovery, after a crash as well as in a standby or a base backup,
+-- empties invalidation.incarnation together with the segments. Pruning and `empty-log`
+-- raise the retention floor. Any other TRUNCATE of a segment deletes the incarnation (segments.sql).
 create table invalidation.event (
   segment  smallint    not null, -- (epoch / 300) % 4: a ring of four segments of five minutes
   xid      xid8        not null, -- top-level transaction; the only column that selects events
@@ -18,13 +23,13 @@ create table invalidation.event (
 ) partition by list (segment);
 
 -- Autovacuum is not needed: there are no dead rows, and TRUNCATE resets relfrozenxid.
-create table invalidation.event_0 partition of invalidation.event for values in (0)
+create unlogged table invalidation.event_0 partition of invalidation.event for values in (0)
   with (autovacuum_enabled = off);
-create table invalidation.event_1 partition of invalidation.event for values in (1)
+create unlogged table invalidation.event_1 partition of invalidation.event for values in (1)
   with (autovacuum_enabled = off);
-create table invalidation.event_2 partition of invalidation.event for values in (2)
+create unlogged table invalidation.event_2 partition of invalidation.event for values in (2)
   with (autovacuum_enabled = off);
-create table invalidation.event_3 partition of invalidation.event for values in (3)
+create unlogged table invalidation.event_3 partition of invalidation.event for values in (3)
   with (autovacuum_enabled = off);
 create index event_0_xid on invalidation.event_0 (xid);
 create index event_1_xid on invalidation.event_1 (xid);
@@ -55,10 +60,12 @@ create table invalidation.build (
 );
 
 -- The current incarnation of this database. The table is unlogged, since a crash, a promotion or a
--- restore must empty it: after one of these, transaction ids may be reused. The other columns identify
--- the server and the database. They do not match after a restart, or in a copy of the database or the
--- cluster. `database_row` is the xmin of the row in pg_database: another database with a copy of this
--- row can get the same name and even the same oid.
+-- restore must empty it: after one of these, events are lost and transaction ids may be reused. Postgres
+-- resets the unlogged tables of a cluster together. It does so also after the crash of one backend, which
+-- does not change the start time of the server. The other columns identify the server and the database. They do
+-- not match after a restart, or in a copy of the database or the cluster. `database_row` is the xmin of
+-- the row in pg_database: another database with a copy of this row can get the same name and even the
+-- same oid.
 create unlogged table invalidation.incarnation (
   only_row              boolean     primary key default true check (only_row),
   id                    uuid        not null,

@@ -96,10 +96,17 @@ export async function emptyLog(url: string, options: InstallerOptions = {}): Pro
     `lock table invalidation.event in access exclusive mode;
      insert into invalidation.retention_floor (snapshot) values (pg_current_snapshot())
      on conflict (only_row) do update set snapshot = excluded.snapshot;
+     ${KEEP_INCARNATION};
      truncate invalidation.event;`,
   )
   return Number(rows[0]?.events)
 }
+
+/**
+ * A TRUNCATE ends the incarnation unless its transaction has set this. Invariant: such a transaction has
+ * raised the retention floor over all events that it removes.
+ */
+const KEEP_INCARNATION = 'set local invalidation.keeps_incarnation = on'
 
 /**
  * Takes the pruning lock unless this session holds it already, for example after a failed unlock.
@@ -214,7 +221,7 @@ async function emptySegment(
      on conflict (only_row) do update set snapshot = excluded.snapshot`,
     [checkpoint],
   )
-  await client.query(`truncate ${table}`)
+  await client.query(`${KEEP_INCARNATION}; truncate ${table}`)
   return 'emptied'
 }
 

@@ -52,8 +52,6 @@ export interface ReadSnapshot {
   readonly retentionFloor: Snapshot | null
   /** False if a segment is detached: windows do not include its events. */
   readonly isComplete: boolean
-  /** The files of the segments. TRUNCATE gives a segment another file. */
-  readonly files: string
 }
 
 /** Number of segments of the event log. */
@@ -86,7 +84,7 @@ export async function beginReading(client: pg.ClientBase): Promise<ReadSnapshot>
     backend: number
     database: DatabaseIdentity | null
     retentionFloor: string | null
-    files: readonly (string | null)[]
+    segments: number
   }>({
     name: 'invalidation-read-snapshot',
     // Plans of windows must not depend on statistics, since truncated segments have none.
@@ -95,8 +93,8 @@ export async function beginReading(client: pg.ClientBase): Promise<ReadSnapshot>
                   (select json_build_object('incarnation', id, 'origin', origin)
                    from invalidation.current_incarnation) as database,
                   (select snapshot::text from invalidation.retention_floor) as "retentionFloor",
-                  array(select concat(inhrelid, ' ', pg_relation_filenode(inhrelid)) from pg_inherits
-                        where inhparent = 'invalidation.event'::regclass order by inhrelid) as files`,
+                  (select count(*)::integer from pg_inherits
+                   where inhparent = 'invalidation.event'::regclass) as segments`,
   })
   const [, { rows }] = await Promise.all([opening, readSnapshot])
   const row = rows[0]
@@ -107,9 +105,8 @@ export async function beginReading(client: pg.ClientBase): Promise<ReadSnapshot>
     snapshot,
     database: row.database,
     backend: row.backend,
-    isComplete: row.files.length === SEGMENTS,
+    isComplete: row.segments === SEGMENTS,
     retentionFloor: parseSnapshot(row.retentionFloor ?? ''),
-    files: row.files.join(),
   }
 }
 
