@@ -231,4 +231,93 @@ describe('writers that do not cooperate with the event log', () => {
     expect(await log.entries()).to.eql([])
     await client.end()
   })
+
+  it('log the same with a search_path of their own operators, functions and types', async () => {
+    // These statements name the operators of Postgres themselves.
+    const is = (n: number) => `id operator(pg_catalog.=) ${n}`
+    const statements = [
+      `insert into bird values (1, 'wren', 9, '{}', 2)`,
+      `update bird set name = 'tit' where ${is(1)}`,
+      `update bird set nest_id = 3, weight = 9.0 where ${is(1)}`,
+      `insert into bird values (2, 'b', 1, '{}', 1), (3, 'b', 1, '{}', 1), (4, 'b', 1, '{}', 1)`,
+      `update bird set name = 'c', nest_id = 2`,
+      `update bird set id = id operator(pg_catalog.+) 100`,
+      `delete from bird where ${is(103)}`,
+      `delete from bird`,
+    ]
+    const run = async (searchPath: string) => {
+      const writer = await log.connect()
+      await writer.query(`set search_path = ${searchPath}`)
+      const found: string[][] = []
+      for (const sql of statements) found.push(await log.logged(sql, writer))
+      await writer.end()
+      return found
+    }
+    const expected = await run('pg_catalog, public')
+    for (const events of expected) expect(events).to.have.lengthOf(1)
+
+    await log.client.query(HOSTILE_SCHEMA)
+    const writer = await log.connect()
+    await writer.query('set search_path = hostile, pg_catalog, public')
+    for (const sql of ['select 1 = 1', `select int8eq(1, 1)`, `select 'a'::text`]) {
+      const error = await writer.query(sql).catch((error: unknown) => error)
+      expect(String(error), sql).to.include('hostile')
+    }
+    await writer.end()
+    expect(await run('hostile, pg_catalog, public')).to.eql(expected)
+    await log.client.query('drop schema hostile cascade')
+  })
+
+  it('run trigger functions that qualify every function', async () => {
+    // Includes aggregates, which the hostile schema cannot contain.
+    const { rows } = await log.client.query<{ body: string }>(
+      `select prosrc as body from pg_proc where pronamespace = 'invalidation'::regnamespace and proname ~ '^log_.*_\\d+$'`,
+    )
+    expect(rows).to.have.lengthOf.at.least(3 * AVIARY_RULES.tables.length)
+    const called = rows.flatMap(({ body }) => body.match(/(?<![.\w])\w+(?=\()/g) ?? [])
+    expect([...new Set(called)]).to.have.members(['row', 'bit', 'operator'])
+  })
 })
+
+/** A schema with operators, functions and types that fail, and have the names of those of Postgres. */
+const HOSTILE_SCHEMA = `
+  create schema hostile;
+  do $do$
+  declare
+    found record;
+    body text := $$begin raise exception 'hostile'; end$$;
+  begin
+    for found in
+      select p.proname as name, pg_get_function_identity_arguments(p.oid) as arguments
+      from pg_proc p
+      where p.pronamespace = 'pg_catalog'::regnamespace and p.proargmodes is null and p.prokind = 'f'
+        and exists (select from pg_proc ours where ours.pronamespace = 'invalidation'::regnamespace
+                    and position('.' || p.proname || '(' in ours.prosrc) > 0)
+        and not exists (select from unnest(p.proargtypes) t
+                        where t::regtype::text in ('internal', 'cstring', '"any"', 'record') or t::regtype::text like 'any%')
+      union all
+      select * from (values ('concat', 'bool'), ('concat', 'bool, bool'), ('concat', 'bool, bool, bool, bool'),
+        ('json_build_array', 'text'), ('json_build_array', 'text, text'),
+        ('json_build_array', 'json'), ('json_build_array', 'json, json')) own
+    loop
+      execute format('create function hostile.%I(%s) returns int language plpgsql as %L',
+                     found.name, found.arguments, body);
+    end loop;
+    for found in
+      select o.oprname as name, o.oprleft::regtype as l, o.oprright::regtype as r, row_number() over () as n
+      from pg_operator o
+      where o.oprnamespace = 'pg_catalog'::regnamespace and o.oprkind = 'b'
+        and o.oprname in ('=', '<>', '+', '-', '/', '%', '|', '||')
+        and not exists (select from pg_type y where y.oid in (o.oprleft, o.oprright) and y.typtype = 'p')
+    loop
+      execute format('create function hostile.operator_%s(%s, %s) returns bool language plpgsql as %L',
+                     found.n, found.l, found.r, body);
+      execute format('create operator hostile.%s (leftarg = %s, rightarg = %s, function = hostile.operator_%s)',
+                     found.name, found.l, found.r, found.n);
+    end loop;
+    for found in select unnest(array['text', 'json', 'char', 'int8', 'bool', 'timestamptz']) as name
+    loop
+      execute format('create domain hostile.%I as pg_catalog.%I constraint hostile check (false)',
+                     found.name, found.name);
+    end loop;
+  end $do$`

@@ -150,8 +150,8 @@ describe('install and uninstall', () => {
            security definer as 'begin return null; end'`,
       ],
       [
-        'a function without its own search path',
-        'alter function invalidation.log_update_1() reset search_path',
+        'a function with a setting',
+        'alter function invalidation.log_update_1() set search_path = public',
       ],
       [
         'a function with the rights of the writer',

@@ -15,8 +15,9 @@ export interface CatalogTrigger {
   readonly args: string
   /** SHA-256 of the function's body, in hex. */
   readonly sha256: string
-  /** Whether the function is SECURITY DEFINER with the search path `pg_catalog, pg_temp`. */
-  readonly hasSafeSearchPath: boolean
+  readonly isSecurityDefiner: boolean
+  /** `pg_proc.proconfig`: the settings of the function, as text; `null` if it has none. */
+  readonly settings: string | null
 }
 
 /** A column as the catalog describes it. */
@@ -117,7 +118,7 @@ export async function readCatalog(
                        'function', n.nspname || '.' || p.proname,
                        'args', replace(encode(t.tgargs, 'escape'), '\\000', ','),
                        'sha256', encode(sha256(convert_to(p.prosrc, 'UTF8')), 'hex'),
-                       'hasSafeSearchPath', p.prosecdef and p.proconfig = '{"search_path=pg_catalog, pg_temp"}'
+                       'isSecurityDefiner', p.prosecdef, 'settings', p.proconfig::text
                      ))
               from pg_trigger t
               join pg_proc p on p.oid = t.tgfoid

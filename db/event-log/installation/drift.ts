@@ -71,7 +71,8 @@ function isIntact(installed: readonly CatalogTrigger[], table: InstalledTable): 
       found?.enabled === 'A' &&
       found.type === TYPE_OF[wanted.verb] &&
       found.unconditional &&
-      found.hasSafeSearchPath &&
+      found.isSecurityDefiner &&
+      found.settings === (wanted.function === LOG_TRUNCATE ? SAFE_SEARCH_PATH : null) &&
       found.function === wanted.function &&
       found.args === wanted.args &&
       found.sha256 === wanted.sha256
@@ -86,6 +87,9 @@ interface ExpectedTrigger {
   readonly args: string
   readonly sha256: string
 }
+
+/** Settings of a function that does not qualify the names in its body. */
+const SAFE_SEARCH_PATH = '{"search_path=pg_catalog, pg_temp"}'
 
 /** The only trigger function that all tables share. */
 const LOG_TRUNCATE = 'invalidation.log_truncate'

@@ -47,6 +47,13 @@ export function tableTriggers(table: InstalledTable): TableTriggers {
   }
 }
 
+/*
+ * Bodies qualify every function, operator and type, and use functions such as `int8eq` instead of
+ * operators where they can: a writer's `search_path` may begin with a schema that has others of the same
+ * name. `set search_path` on the functions would cost each statement more. Keywords such as `bigint` and
+ * `row` cannot be shadowed, nor can transition tables.
+ */
+
 /** Function body for INSERT and DELETE: every watched column counts as changed. */
 function insertOrDelete(
   table: InstalledTable,
@@ -55,22 +62,22 @@ function insertOrDelete(
 ): string {
   return `
 declare
-  op      "char" := '${op}';
-  keys    json;
-  chunks  json[];
-  moment  timestamptz;
+  op      pg_catalog."char" := '${op}';
+  keys    pg_catalog.json;
+  chunks  pg_catalog.json[];
+  segment bigint;
 begin
   -- Reading the rows may fail, for example after a column was dropped. Then an X event is logged.
   begin
-    select json_build_array(${keyArray(table, 'r')}) into strict keys from ${rows} r;
+    select pg_catalog.json_build_array(${keyArray(table, 'r')}) into strict keys from ${rows} r;
   exception
     when no_data_found then return null;
     when too_many_rows then
       ${unlessBulk(rows)}
         begin
-          select array_agg(c.keys) into chunks from (
-            select json_agg(k.keys) as keys from (
-              select ${keyArray(table, 'd')} as keys, (row_number() over () - 1) / ${CHUNK_ROWS} as chunk
+          select pg_catalog.array_agg(c.keys) into chunks from (
+            select pg_catalog.json_agg(k.keys) as keys from (
+              select ${keyArray(table, 'd')} as keys, ${CHUNK} as chunk
               from (select distinct ${keyTexts(table, 'r').join(', ')} from ${rows} r) d
             ) k group by k.chunk
           ) c;
@@ -88,73 +95,59 @@ end
  * Function body for UPDATE. It compares binary images, not values: for `is distinct from` 1.0 and 1.00
  * are equal, but their JSON differs. The same applies to `=`, which also ignores case under some
  * collations. A row whose primary key changed, even only in its image, counts as deleted and inserted.
+ *
+ * Each execution initialises every node of its expressions, which costs more than their evaluation. So
+ * the mask has few nodes for each column.
  */
 function update(table: InstalledTable): string {
-  const columns = [...new Set([...table.primaryKey, ...table.watch, ...table.keys])]
-  const samePrimaryKey = (before: string, after: string) =>
-    `record_image_eq(row(${fields(before, table.primaryKey)}), row(${fields(after, table.primaryKey)}))`
+  const samePrimaryKey = sameImages(table.primaryKey)
   // The join on `=` can be hashed, and equal images imply equal values.
   const pairs = table.primaryKey
-    .map((column) => `o.${identifier(column)} = n.${identifier(column)}`)
+    .map((column) => `o.${identifier(column)} operator(pg_catalog.=) n.${identifier(column)}`)
     .join(' and ')
   const firstOfKey = identifier(table.primaryKey[0] as string)
-  const mask = (before: string, after: string) =>
-    table.watch
-      .map((column, bit) => {
-        const images = `row(${before}.${identifier(column)}), row(${after}.${identifier(column)})`
-        return `case when record_image_ne(${images}) then ${bitValue(bit)}::bigint else 0 end`
-      })
-      .join('\n           | ') || '0'
 
   return `
 declare
-  op      "char" := 'U';
+  op      pg_catalog."char" := 'U';
   mask    bigint := -1;
-  keys    json;
-  chunks  json[];
-  moment  timestamptz;
-  was     record;
-  became  record;
+  keys    pg_catalog.json;
+  chunks  pg_catalog.json[];
+  segment bigint;
 begin
-  -- Most updates change one row; for these, two simple reads cost less than a join.
+  -- Most updates change one row; for these, a product without a condition costs less than a join.
   begin
-    select ${fields('o', columns)} into strict was from old_rows o;
-    select ${fields('n', columns)} into strict became from new_rows n;
-    if record_image_eq(was, became) then return null; end if;
-    if ${samePrimaryKey('was', 'became')} then
-      mask := ${mask('was', 'became')};
-      if mask = 0 then return null; end if;
-    end if;
-    if record_image_eq(row(${fields('was', table.keys)}), row(${fields('became', table.keys)})) then
-      keys := json_build_array(${keyArray(table, 'became')});
-    else
-      keys := json_build_array(${keyArray(table, 'was')}, ${keyArray(table, 'became')});
-    end if;
+    select case when ${samePrimaryKey} then ${maskOf(table)} else -1 end,
+           case when ${sameImages(table.keys)} then pg_catalog.json_build_array(${keyArray(table, 'n')})
+           else pg_catalog.json_build_array(${keyArray(table, 'o')}, ${keyArray(table, 'n')}) end
+      into strict mask, keys from old_rows o, new_rows n;
+    if pg_catalog.int8eq(mask, 0) then return null; end if;
   exception
     when no_data_found then return null;
     -- datatype_mismatch: the session has a cached plan for the former type of a column.
     when too_many_rows or datatype_mismatch then
+      mask := -1;
+      keys := null;
       ${unlessBulk('new_rows')}
         begin
           with pair as materialized (
             select o.${firstOfKey} is not null as has_old, n.${firstOfKey} is not null as has_new,
               ${[...keyTexts(table, 'o', 'old_'), ...keyTexts(table, 'n', 'new_')].map((text) => `${text},`).join(' ')}
               case when o.${firstOfKey} is null or n.${firstOfKey} is null then -1 else
-                ${mask('o', 'n')}
+                ${maskOf(table)}
               end as mask
-            from old_rows o full join new_rows n on ${pairs} and ${samePrimaryKey('o', 'n')}
+            from old_rows o full join new_rows n on ${pairs} and ${samePrimaryKey}
           ), changed as (
-            select * from pair p where p.mask <> 0
+            select * from pair p where not pg_catalog.int8eq(p.mask, 0)
           ), named as (
             select ${prefixed(table, 'old_')} from changed c where c.has_old
             union
             select ${prefixed(table, 'new_')} from changed c where c.has_new
           )
-          select (select bit_or(c.mask) from changed c),
-                 (select array_agg(g.keys) from (
-                    select json_agg(k.keys) as keys from (
-                      select ${keyArray(table, 'd')} as keys, (row_number() over () - 1) / ${CHUNK_ROWS} as chunk
-                      from named d
+          select (select pg_catalog.bit_or(c.mask) from changed c),
+                 (select pg_catalog.array_agg(g.keys) from (
+                    select pg_catalog.json_agg(k.keys) as keys from (
+                      select ${keyArray(table, 'd')} as keys, ${CHUNK} as chunk from named d
                     ) k group by k.chunk
                   ) g)
             into mask, chunks;
@@ -162,22 +155,40 @@ begin
         exception when others then op := 'X'; mask := -1;
         end;
       end if;
-    when others then op := 'X'; mask := -1;
+    when others then op := 'X'; mask := -1; keys := null;
   end;
   ${log(table, 'mask')}
 end
 `
 }
 
+/** Whether some columns have the same images in the old row `o` and the new row `n`. */
+const sameImages = (columns: readonly string[]) =>
+  `pg_catalog.record_image_eq(row(${fields('o', columns)}), row(${fields('n', columns)}))`
+
+/** The mask of changed columns: `t` and `f` for each, as the digits of a number. */
+function maskOf({ watch }: InstalledTable): string {
+  if (watch.length === 0) return '0::bigint'
+  const differ = watch
+    .toReversed()
+    .map(
+      (column) =>
+        `pg_catalog.record_image_ne(row(${fields('o', [column])}), row(${fields('n', [column])}))`,
+    )
+  return `pg_catalog.translate(pg_catalog.concat(${differ.join(`,
+                  `)}), 'ft', '01')::bit(${watch.length})::bigint`
+}
+
 const fields = (row: string, names: readonly string[]) =>
   names.map((column) => `${row}.${identifier(column)}`).join(', ')
 
-const bitValue = (bit: number) => String(2n ** BigInt(bit))
+/** The number of the chunk of a row. */
+const CHUNK = `pg_catalog.int8div(pg_catalog.int8mi(pg_catalog.row_number() over (), 1), ${CHUNK_ROWS})`
 
 /** Opens a branch that logs keys. With too many rows, or in mode `coarse`, it sets `B` instead. */
 const unlessBulk = (rows: string) =>
   `perform from ${rows} offset ${CAP_ROWS} limit 1;
-      if found or current_setting('invalidation.mode', true) = 'coarse' then op := 'B';
+      if found or pg_catalog.texteq(pg_catalog.current_setting('invalidation.mode', true), 'coarse') then op := 'B';
       else`
 
 /**
@@ -186,36 +197,32 @@ const unlessBulk = (rows: string) =>
  * partition routing.
  */
 function log({ id, version }: InstalledTable, mask: string): string {
-  const values = (segment: string, op: string, keys: string) =>
-    `(${segment}, pg_current_xact_id(), ${version}, ${id}, ${op}, ${mask}, ${keys}, moment)`
-  const direct = [0, 1, 2].map(
-    (segment) =>
-      `when ${segment} then insert into invalidation.event_${segment} values ${values(String(segment), 'op', 'keys')};`,
-  )
-  return `moment := clock_timestamp();
-  if chunks is null or op = 'X' then
-    case extract(epoch from moment)::bigint / 300 % 4
-      ${direct.join('\n      ')}
-      else insert into invalidation.event_3 values ${values('3', 'op', 'keys')};
-    end case;
-  else
-    insert into invalidation.event
-    select extract(epoch from moment)::bigint / 300 % 4, pg_current_xact_id(), ${version}, ${id},
-           op, ${mask}, chunk, moment
-    from unnest(chunks) chunk;
+  const values = (segment: string, keys: string) =>
+    `${segment}, pg_catalog.pg_current_xact_id(), ${version}, ${id}, op, ${mask}, ${keys}, pg_catalog.clock_timestamp()`
+  const direct = (segment: number) =>
+    `insert into invalidation.event_${segment} values (${values(`${segment}`, 'keys')});`
+  return `segment := pg_catalog.int8mod(
+    pg_catalog.int8div(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::bigint, 300), 4);
+  if chunks is not null and pg_catalog.charne(op, 'X') then
+    insert into invalidation.event select ${values('segment', 'chunk')} from pg_catalog.unnest(chunks) chunk;
+  elsif pg_catalog.int8eq(segment, 0) then ${direct(0)}
+  elsif pg_catalog.int8eq(segment, 1) then ${direct(1)}
+  elsif pg_catalog.int8eq(segment, 2) then ${direct(2)}
+  else ${direct(3)}
   end if;
-  if not pg_try_advisory_xact_lock_shared(1397771603, 0) then perform invalidation.notify(); end if;
+  if not pg_catalog.pg_try_advisory_xact_lock_shared(1397771603, 0) then perform invalidation.notify(); end if;
   return null;`
 }
 
 /** Keys are text, so that a bigint keeps all its digits in JSON. */
 const keyArray = (table: InstalledTable, row: string) =>
-  `json_build_array(${table.keys.map((column) => `${row}.${identifier(column)}::text`).join(', ')})`
+  `pg_catalog.json_build_array(${table.keys.map((column) => `${row}.${identifier(column)}::pg_catalog.text`).join(', ')})`
 
 /** Keys for DISTINCT, compared by bytes: under a column's collation, different keys may be equal. */
 const keyTexts = (table: InstalledTable, row: string, prefix = '') =>
   table.keys.map(
-    (column) => `${row}.${identifier(column)}::text collate "C" as ${identifier(prefix + column)}`,
+    (column) =>
+      `${row}.${identifier(column)}::pg_catalog.text collate pg_catalog."C" as ${identifier(prefix + column)}`,
   )
 
 const prefixed = (table: InstalledTable, prefix: string) =>
@@ -224,7 +231,7 @@ const prefixed = (table: InstalledTable, prefix: string) =>
 /** Returns SQL that creates or replaces a function; the drift scan compares its body. */
 export const createFunction = ({ name, body }: TriggerFunction): string =>
   `create or replace function ${name}() returns trigger
-language plpgsql security definer set search_path = pg_catalog, pg_temp as ${literal(body)};
+language plpgsql security definer as ${literal(body)};
 revoke all on function ${name}() from public;`
 
 /**
