@@ -20,6 +20,8 @@ export function createOwnershipCheck({
   logger,
 }: OwnershipCheckDeps): (reading: WindowReading) => void {
   const foreignWatermarkCheck = createForeignWatermarkCheck()
+  /** The installation with which each resource was last compared. */
+  const checked = new Map<string, Installation>()
 
   function checkWatermark(state: ResourceState, database: DatabaseIdentity): void {
     const { resource, mark } = state
@@ -42,8 +44,14 @@ export function createOwnershipCheck({
     states.setForeignReason(resource.name, foreignReason)
   }
 
+  /**
+   * An inspection returns a new installation, whose result for a resource stays the same. So the hashes
+   * are computed once for each inspection and not in each window.
+   */
   function checkInstallation(state: ResourceState, installation: Installation): void {
     const { resource } = state
+    if (state.triggerHealth !== null && checked.get(resource.name) === installation) return
+    checked.set(resource.name, installation)
     const triggerHealth = checkTriggers(resource, installation)
     const causes = causesOf(triggerHealth)
     if (causes.join() !== causesOf(state.triggerHealth).join()) {

@@ -1,9 +1,17 @@
 import { expect } from 'chai'
-import { install } from '../../db/event-log/index.ts'
+import {
+  beginReading,
+  createInspection,
+  install,
+  type Installation,
+} from '../../db/event-log/index.ts'
 import { retireBuilds } from '../../db/event-log/installation/retire.ts'
 import { openInstaller } from '../../db/event-log/installation/installer.ts'
 import { sharedBodies } from '../../db/event-log/installation/shared-functions.ts'
 import { compileRules, decodeWatermark, DISABLED } from '../../shared/cache/index.ts'
+import { createOwnershipCheck } from '../../invalidator/check-ownership.ts'
+import { createResourceStates } from '../../invalidator/resource-states.ts'
+import { createLogger } from '../../shared/logger.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { openWorker, type TestWorker } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
@@ -52,6 +60,30 @@ describe('checks of triggers', () => {
   it('flush nothing while triggers are unchanged', async () => {
     expect(await entries.gone(keys(), async () => void (await apply(), await apply()))).to.eql([])
     expect(await keyVersions()).to.eql(ALL)
+  })
+
+  it('are made once for each inspection, and not in each window', async () => {
+    const inspect = createInspection()
+    const states = createResourceStates({ metrics: worker.metrics, written: new Map() })
+    states.acquire(BIRDS)
+    const logger = createLogger('test')
+    logger.silent = true
+    const check = createOwnershipCheck({ states, logger })
+    const readSnapshot = await beginReading(log.client)
+    await sql('commit')
+    const since = () => Promise.reject(new Error('no window is read'))
+    const resultsWith = (installation: Installation) => {
+      check({ readSnapshot, installation, since })
+      return states.all().map(({ triggerHealth }) => triggerHealth)
+    }
+    const installation = await inspect(log.client)
+    const first = resultsWith(installation)
+    resultsWith(installation).forEach((health, at) => expect(health).to.equal(first[at]))
+    states.acquire([bird])
+    const [again] = resultsWith(installation)
+    expect(again, 'for an acquired resource').to.eql(first[0])
+    await sql('alter table nest disable trigger zz_invalidation_update')
+    expect(resultsWith(await inspect(log.client))[0]?.keyVersion).to.equal(DISABLED)
   })
 
   for (const [what, damage, repair, meanwhile] of [
