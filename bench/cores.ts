@@ -23,7 +23,14 @@ export async function shareOutCores(): Promise<Cores | null> {
   return { measured: `${measured}`, others: others.join(','), all }
 }
 
+/** taskset fails if a thread ends after it has listed the threads. */
+const PIN_ATTEMPTS = 5
+
 /** Pins a running process and its future children to these cores. */
 export async function pin(pid: number, cores: string): Promise<void> {
-  await run('taskset', ['--all-tasks', '--cpu-list', '--pid', cores, `${pid}`])
+  const words = ['--all-tasks', '--cpu-list', '--pid', cores, `${pid}`]
+  for (let attempt = 1; attempt < PIN_ATTEMPTS; attempt++) {
+    if (await succeeds('taskset', words)) return
+  }
+  await run('taskset', words)
 }

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { listProcFolder, readProcFile } from '../scripts/servers/proc-file.ts'
 
 /** CPU times of the threads of a process, at one moment. */
 export interface CpuReading {
@@ -24,18 +24,22 @@ export interface CpuUse {
   readonly busy: number
 }
 
-/** Reads the scheduler's statistics of a process (Linux only). */
-export async function readCpu(pid: number): Promise<CpuReading> {
+/** Reads the scheduler's statistics of a process (Linux only). Returns null if it has ended. */
+export async function readCpu(pid: number): Promise<CpuReading | null> {
   const folder = `/proc/${pid}/task`
-  const tids = await readdir(folder)
-  const lines = await Promise.all(
-    tids.map((tid) => readFile(`${folder}/${tid}/schedstat`, 'utf8').catch(() => '0 0')),
+  const tids = await listProcFolder(folder)
+  if (tids === null) return null
+  const threads = await Promise.all(
+    tids.map(async (tid): Promise<[string, Thread][]> => {
+      const line = await readProcFile(`${folder}/${tid}/schedstat`)
+      if (line === null) return []
+      const [ran = 0, waited = 0] = line.split(' ').map((ns) => Number(ns) / 1e6)
+      return [[tid, { ranMs: ran, waitedMs: waited }]]
+    }),
   )
-  const threads = lines.map((line, i): [string, Thread] => {
-    const [ran = 0, waited = 0] = line.split(' ').map((ns) => Number(ns) / 1e6)
-    return [tids[i] as string, { ranMs: ran, waitedMs: waited }]
-  })
-  return { atMs: performance.now(), threads: new Map(threads) }
+  const known = new Map(threads.flat())
+  // All threads ended after they were listed.
+  return known.size === 0 ? null : { atMs: performance.now(), threads: known }
 }
 
 /** Returns the CPU use between two readings. Threads that started or ended in between do not count. */

@@ -1,4 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
+import { readProcFile } from '../scripts/servers/proc-file.ts'
 
 /** Duration of a tick in /proc/<pid>/stat. */
 const TICK_MS = 10
@@ -15,19 +16,20 @@ export async function treeCpuMs(pid: number): Promise<number> {
   return ticks * TICK_MS
 }
 
-/** Returns the resident memory of a process in bytes (Linux only). */
+/** Returns the resident memory of a process in bytes (Linux only). @throws Error if it has ended. */
 export const residentBytes = (pid: number): Promise<number> => readBytes(pid, 'VmRSS')
 
-/** Returns the peak resident memory of a process in bytes (Linux only). */
+/** Returns the peak resident memory of a process in bytes (Linux only). @throws Error if it has ended. */
 export const peakBytes = (pid: number): Promise<number> => readBytes(pid, 'VmHWM')
 
 async function readBytes(pid: number, line: string): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  const status = await readProcFile(`/proc/${pid}/status`)
+  if (status === null) throw new Error(`process ${pid} ended before its memory was read`)
   return 1024 * Number(new RegExp(`^${line}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1])
 }
 
 async function readStat(pid: number) {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null)
+  const text = await readProcFile(`/proc/${pid}/stat`)
   if (text === null) return null
   // The process name, in parentheses, may contain spaces.
   const fields = text

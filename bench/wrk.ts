@@ -39,8 +39,23 @@ const summarySchema = z.object({
   errors: z.number(),
 })
 
-/** Sends as many requests as one thread can, over 32 connections. @throws Error if any request fails. */
+/** Runs in which wrk ended before its CPU time was read, because this process was late. */
+const MAX_LATE_RUNS = 3
+
+/**
+ * Sends as many requests as one thread can, over 32 connections.
+ * @throws Error if a request fails, or if the server ends.
+ */
 export async function runWrk(options: WrkOptions): Promise<WrkRun> {
+  for (let run = 1; run <= MAX_LATE_RUNS; run++) {
+    const measured = await runOnce(options)
+    if (measured) return measured
+  }
+  throw new Error(`wrk ended before its CPU time was read, ${MAX_LATE_RUNS} times in a row`)
+}
+
+/** Returns null if wrk ended before its CPU time was read. */
+async function runOnce(options: WrkOptions): Promise<WrkRun | null> {
   const { wrk, origin, paths, headers, serverPid, seconds, cores } = options
   const script = fileURLToPath(new URL('wrk.lua', import.meta.url))
   const words = [
@@ -57,20 +72,25 @@ export async function runWrk(options: WrkOptions): Promise<WrkRun> {
   const output = text(child.stdout)
   await once(child, 'spawn')
 
-  const both = () => Promise.all([readCpu(child.pid ?? 0), readCpu(serverPid)])
+  const readBoth = async () => ({
+    client: await readCpu(child.pid ?? 0),
+    server: await readCpu(serverPid),
+  })
   await sleep(EDGE_MS)
-  const before = await both()
+  const before = await readBoth()
   await sleep(seconds * 1000 - 2 * EDGE_MS)
-  const after = await both()
+  const after = await readBoth()
 
   const summary = summarySchema.parse(JSON.parse(/^\{.*\}$/m.exec(await output)?.[0] ?? 'null'))
   if (summary.errors > 0)
     throw new Error(`wrk reported ${summary.errors} errors for ${origin}${paths[0]}`)
+  if (!before.server || !after.server) throw new Error(`the server of ${origin} ended`)
+  if (!before.client || !after.client) return null
   const perS = summary.requests / (summary.durationUs / 1e6)
-  const server = cpuBetween(before[1], after[1])
+  const server = cpuBetween(before.server, after.server)
   return {
     perS,
-    client: cpuBetween(before[0], after[0]),
+    client: cpuBetween(before.client, after.client),
     server,
     cpuUs: (server.ranMs * 1000) / (perS * (server.overMs / 1000)),
   }
