@@ -10,13 +10,15 @@ import { findProfileIds, profileKey, profilePath } from './profiles.ts'
 import { type Service, startService } from './service.ts'
 
 /** One way to respond to a request, and the service that does so. */
-export interface Arm {
-  readonly name: ArmName
+export interface Arm<Name extends string = ArmName> {
+  readonly name: Name
   readonly service: Service
   readonly paths: readonly string[]
   readonly headers?: Readonly<Record<string, string>>
   /** The resource that the API reads, and the expected outcome. */
   readonly expected?: { readonly resource: string; readonly outcome: string }
+  /** The counter of loads of a service from which all responses should come without a load. */
+  readonly loadCounter?: string
   /** Starts background work for the measurement. Returns a function that ends it. */
   readonly meanwhile?: () => () => void
 }
@@ -105,7 +107,8 @@ interface Bytes {
   readonly etag: string
 }
 
-async function fetchBytes(
+/** Requests a path. @throws Error if the status is not 200. */
+export async function fetchBytes(
   { origin }: Service,
   path: string,
   headers: Record<string, string> = {},
@@ -122,7 +125,7 @@ interface Files extends NodeJS.ProcessEnv {
 }
 
 /** Writes the response bodies to files. Returns environment variables with their paths for the constant arms. */
-async function writeBytes(bytes: { profile: Buffer; projects: Buffer }): Promise<Files> {
+export async function writeBytes(bytes: { profile: Buffer; projects: Buffer }): Promise<Files> {
   const folder = join(stateDir, 'bench')
   const files = { PROFILE_FILE: join(folder, 'profile'), PROJECTS_FILE: join(folder, 'projects') }
   await writeFile(files.PROFILE_FILE, bytes.profile)
@@ -130,7 +133,8 @@ async function writeBytes(bytes: { profile: Buffer; projects: Buffer }): Promise
   return files
 }
 
-async function startConstant(
+/** Starts a service that sends constant responses. */
+export async function startConstant(
   { cores, onStop }: Bench,
   source: string,
   path: string,

@@ -1,3 +1,4 @@
+import { quantile } from './statistics.ts'
 import { table } from './table.ts'
 
 /** One measured number and its budget. */
@@ -43,3 +44,7 @@ export function shown(value: number): string {
   if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en')
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2)
 }
+
+/** Formats the smallest and the largest of some numbers. */
+export const shownRange = (values: readonly number[]): string =>
+  `${shown(quantile(values, 0))} to ${shown(quantile(values, 1))}`

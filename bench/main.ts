@@ -6,6 +6,7 @@ import { build } from './build.ts'
 import { shareOutCores } from './cores.ts'
 import { bulk } from './bulk.ts'
 import { budgetTable, type Figure } from './figure.ts'
+import { comparison } from './comparison.ts'
 import { dead } from './dead.ts'
 import { drain } from './drain.ts'
 import { http } from './http.ts'
@@ -32,12 +33,23 @@ const parts: Readonly<Record<string, Part>> = {
   mix,
 }
 
+/** Parts that run only by name: they take long, or download packages. */
+const partsByName: Readonly<Record<string, Part>> = {
+  // prose-ok: the name of the part
+  rivals: comparison,
+}
+
 const program = new Command('bench')
   .description(
     'Measures this checkout on its own servers, and compares the figures with their budgets.',
   )
   .option('--quick', 'short rounds; do not quote the figures')
-  .addArgument(new Argument('[part]', 'one part instead of all').choices(Object.keys(parts)))
+  .addArgument(
+    new Argument('[part]', 'one part instead of all').choices([
+      ...Object.keys(parts),
+      ...Object.keys(partsByName),
+    ]),
+  )
   .showHelpAfterError()
   .action((part: string | undefined, { quick = false }: Options) => run(part, quick))
 
@@ -79,9 +91,9 @@ async function run(only: string | undefined, quick: boolean): Promise<void> {
   const servers = await openServers({ env: process.env, print, onStop })
   const bench = { servers, cores: await shareOutCores(), quick, print, onStop }
 
+  const all = { ...parts, ...partsByName }
+  const names = only === undefined ? Object.keys(parts) : [only]
   const figures: Figure[] = []
-  for (const [name, part] of Object.entries(parts)) {
-    if (only === undefined || only === name) figures.push(...(await part(bench)))
-  }
-  print(`\n${budgetTable(figures)}`)
+  for (const name of names) figures.push(...((await all[name]?.(bench)) ?? []))
+  if (figures.length > 0) print(`\n${budgetTable(figures)}`)
 }

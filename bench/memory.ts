@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { startApi } from './api.ts'
 import type { Part } from './bench.ts'
-import { shown } from './figure.ts'
+import { shown, shownRange } from './figure.ts'
 import { startInvalidator } from './invalidator.ts'
 import { findProfileIds, PROFILE_SECTIONS, profileKey, profilePath } from './profiles.ts'
-import { median, quantile } from './statistics.ts'
+import { median } from './statistics.ts'
 import { table } from './table.ts'
 
 const ENTRIES = 100
@@ -29,7 +29,7 @@ export const memory: Part = async (bench) => {
         sections.length === 1 ? 'one variant' : `${sections.length} variants`,
         shown(median(found.map(({ bodyBytes }) => bodyBytes))),
         shown(median(overheads)),
-        `${shown(quantile(overheads, 0))} to ${shown(quantile(overheads, 1))}`,
+        shownRange(overheads),
         shown(median(found.map(({ plainBytes, bodyBytes }) => plainBytes - bodyBytes))),
       ])
     }

@@ -9,7 +9,7 @@ export interface ArmRun extends WrkRun {
 }
 
 /** One run of every arm, close together in time, so that other load affects all arms equally. */
-export type Round = ReadonlyMap<ArmName, ArmRun>
+export type Round<Name extends string = ArmName> = ReadonlyMap<Name, ArmRun>
 
 /** Above this the client is the bottleneck, and a ratio would compare the client with itself. */
 const CLIENT_BUSY = 0.9
@@ -25,8 +25,12 @@ function failure({ client, server, asExpected }: ArmRun): string | undefined {
   return undefined
 }
 
-/** Returns the median over the rounds of the ratio of two arms, or the reason why there is none. */
-export function ratioOf(rounds: readonly Round[], arm: ArmName, base: ArmName): number | string {
+/** Returns the ratio of two arms in each valid round, or the reason why too few are valid. */
+export function ratiosOf<Name extends string>(
+  rounds: readonly Round<Name>[],
+  arm: Name,
+  base: Name,
+): readonly number[] | string {
   const pairs = rounds.map((round) => [run(round, arm), run(round, base)] as const)
   const accepted = pairs.filter((pair) => pair.every((one) => failure(one) === undefined))
   if (2 * accepted.length <= pairs.length) {
@@ -37,15 +41,31 @@ export function ratioOf(rounds: readonly Round[], arm: ArmName, base: ArmName): 
         .find((reason) => reason !== undefined) ?? 'no rounds'
     )
   }
-  return median(accepted.map(([one, other]) => one.perS / other.perS))
+  return accepted.map(([one, other]) => one.perS / other.perS)
+}
+
+/** Returns the median over the rounds of the ratio of two arms, or the reason why there is none. */
+export function ratioOf<Name extends string>(
+  rounds: readonly Round<Name>[],
+  arm: Name,
+  base: Name,
+): number | string {
+  const ratios = ratiosOf(rounds, arm, base)
+  return typeof ratios === 'string' ? ratios : median(ratios)
 }
 
 /** Returns the same ratio by CPU time per request, which depends less on other processes. */
-export const cpuRatioOf = (rounds: readonly Round[], arm: ArmName, base: ArmName): number =>
-  median(rounds.map((round) => run(round, base).cpuUs / run(round, arm).cpuUs))
+export const cpuRatioOf = <Name extends string>(
+  rounds: readonly Round<Name>[],
+  arm: Name,
+  base: Name,
+): number => median(rounds.map((round) => run(round, base).cpuUs / run(round, arm).cpuUs))
 
 /** Returns the median of a value over the rounds of an arm. */
-export const over = (rounds: readonly Round[], arm: ArmName, of: (run: ArmRun) => number) =>
-  median(rounds.map((round) => of(run(round, arm))))
+export const over = <Name extends string>(
+  rounds: readonly Round<Name>[],
+  arm: Name,
+  of: (run: ArmRun) => number,
+) => median(rounds.map((round) => of(run(round, arm))))
 
-const run = (round: Round, arm: ArmName) => round.get(arm) as ArmRun
+const run = <Name extends string>(round: Round<Name>, arm: Name) => round.get(arm) as ArmRun

@@ -1,12 +1,12 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { stateDir } from '../scripts/paths.ts'
+import { root, stateDir } from '../scripts/paths.ts'
 import { findFreePort } from '../scripts/servers/port.ts'
 import { startProcess } from '../scripts/servers/server-process.ts'
 import { untilReady } from '../scripts/start/service.ts'
 import { built } from './build.ts'
 
-/** A running service, compiled as for production. */
+/** A running service; sources of this project are compiled as for production. */
 export interface Service {
   readonly pid: number
   /** Its base URL. */
@@ -37,7 +37,7 @@ export async function startService(
   const command = [
     ...(cores === undefined ? [] : ['taskset', '--cpu-list', cores]),
     process.execPath,
-    built(source),
+    source.endsWith('.ts') ? built(source) : join(root, source),
   ]
   const started = await startProcess({
     command: command[0] as string,

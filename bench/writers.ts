@@ -1,10 +1,10 @@
 import { stateDir } from '../scripts/paths.ts'
 import { findPgbench } from '../scripts/servers/load-programs.ts'
 import type { Part } from './bench.ts'
-import { type Figure, shown } from './figure.ts'
+import { type Figure, shown, shownRange } from './figure.ts'
 import { startInvalidator } from './invalidator.ts'
 import { runPgbench } from './pgbench.ts'
-import { median, quantile } from './statistics.ts'
+import { median } from './statistics.ts'
 import { table } from './table.ts'
 
 const CLIENTS = [1, 16]
@@ -50,7 +50,7 @@ export const writers: Part = async (bench) => {
         shown(median(done.map(({ bare }) => bare))),
         shown(median(done.map(({ watched }) => watched))),
         shown(median(ratios(done))),
-        `${shown(quantile(ratios(done), 0))} to ${shown(quantile(ratios(done), 1))}`,
+        shownRange(ratios(done)),
         `${shown(100 * median(done.map(({ notified }) => notified)))} %`,
       ]),
     ),
