@@ -9,6 +9,7 @@ import { budgetTable, type Figure } from './figure.ts'
 import { comparison } from './comparison.ts'
 import { dead } from './dead.ts'
 import { drain } from './drain.ts'
+import { growth } from './growth.ts'
 import { http } from './http.ts'
 import { lag } from './lag.ts'
 import { memory } from './memory.ts'
@@ -37,6 +38,7 @@ const parts: Readonly<Record<string, Part>> = {
 const partsByName: Readonly<Record<string, Part>> = {
   // prose-ok: the name of the part
   rivals: comparison,
+  growth,
 }
 
 const program = new Command('bench')

@@ -17,15 +17,17 @@ export async function measureArms<Name extends string>(
   const seconds = quick ? 1 : 3
   const measure = (arm: Arm<Name>) =>
     during(arm, () =>
-      runWrk({
-        wrk,
-        origin: arm.service.origin,
-        paths: arm.paths,
-        headers: arm.headers ?? {},
-        serverPid: arm.service.pid,
-        seconds,
-        cores: cores?.others,
-      }),
+      runWrk(
+        {
+          wrk,
+          origin: arm.service.origin,
+          paths: arm.paths,
+          headers: arm.headers ?? {},
+          seconds,
+          cores: cores?.others,
+        },
+        arm.service.pid,
+      ),
     )
 
   // Warms up.

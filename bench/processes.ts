@@ -6,14 +6,23 @@ const TICK_MS = 10
 
 /** Returns the CPU milliseconds of a process and all its children, including those that ended (Linux only). */
 export async function treeCpuMs(pid: number): Promise<number> {
-  const own = await readStat(pid)
-  if (!own) throw new Error(`process ${pid} does not exist`)
-  let ticks = own.ticks + own.endedChildrenTicks
-  for (const name of await readdir('/proc')) {
-    const stat = /^\d+$/.test(name) ? await readStat(Number(name)) : null
-    if (stat?.parent === pid) ticks += stat.ticks
+  for (;;) {
+    const before = await readOwn(pid)
+    let ticks = before.ticks + before.endedChildrenTicks
+    for (const name of await readdir('/proc')) {
+      const stat = /^\d+$/.test(name) ? await readStat(Number(name)) : null
+      if (stat?.parent === pid) ticks += stat.ticks
+    }
+    // A child that ended meanwhile may be missing, or counted twice.
+    const after = await readOwn(pid)
+    if (after.endedChildrenTicks === before.endedChildrenTicks) return ticks * TICK_MS
   }
-  return ticks * TICK_MS
+}
+
+async function readOwn(pid: number) {
+  const stat = await readStat(pid)
+  if (!stat) throw new Error(`process ${pid} does not exist`)
+  return stat
 }
 
 /** Returns the resident memory of a process in bytes (Linux only). @throws Error if it has ended. */

@@ -1,13 +1,10 @@
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Redis } from 'ioredis'
-import { install } from '../db/event-log/index.ts'
-import { migrate } from '../db/migrate.ts'
 import { stateDir } from '../scripts/paths.ts'
-import { seed } from '../scripts/seed/seed.ts'
 import { startPostgres } from '../scripts/servers/postgres.ts'
 import { startRedis } from '../scripts/servers/redis.ts'
-import { compileRules, keyGlob, keyMatcher } from '../shared/cache/index.ts'
+import { keyGlob, keyMatcher } from '../shared/cache/index.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { BENCH_SECRET, startApi } from './api.ts'
 import type { Bench, Part } from './bench.ts'
@@ -16,7 +13,7 @@ import { findEverything } from './everything.ts'
 import { shown } from './figure.ts'
 import { startInvalidator } from './invalidator.ts'
 import { residentBytes } from './processes.ts'
-import { runStatement } from './statement.ts'
+import { createSeededDatabase } from './seeded-database.ts'
 import { quantile } from './statistics.ts'
 import { table } from './table.ts'
 
@@ -39,12 +36,7 @@ export const sizing: Part = async (bench) => {
   })
   for (const scale of quick ? SCALES.slice(0, 1) : SCALES) {
     print(`sizing: ${scale} times the ordinary size`)
-    const database = `spms_${scale}`
-    await runStatement(postgres.url, `create database ${database}`)
-    const databaseUrl = postgres.urlOf(database)
-    await migrate(databaseUrl)
-    await seed(databaseUrl, { scale })
-    await install(databaseUrl, compileRules(catalog))
+    const databaseUrl = await createSeededDatabase(postgres, scale)
     const redis = await startRedis({ stateDir, env: process.env, print })
     onStop(() => redis.stop())
     await measure(bench, databaseUrl, redis.url)

@@ -13,8 +13,6 @@ export interface WrkOptions {
   /** Paths to request, one after the other. */
   readonly paths: readonly string[]
   readonly headers: Readonly<Record<string, string>>
-  /** The measured process. */
-  readonly serverPid: number
   readonly seconds: number
   /** Cores for the client. */
   readonly cores: string | undefined
@@ -30,6 +28,8 @@ export interface WrkRun {
 }
 
 const CONNECTIONS = 32
+/** Longer than a saturated server takes on a busy machine. */
+const TIMEOUT_S = 20
 /** Margins at both ends, which exclude connecting and disconnecting. */
 const EDGE_MS = 200
 
@@ -39,29 +39,22 @@ const summarySchema = z.object({
   errors: z.number(),
 })
 
-/** Runs in which wrk ended before its CPU time was read, because this process was late. */
-const MAX_LATE_RUNS = 3
-
-/**
- * Sends as many requests as one thread can, over 32 connections.
- * @throws Error if a request fails, or if the server ends.
- */
-export async function runWrk(options: WrkOptions): Promise<WrkRun> {
-  for (let run = 1; run <= MAX_LATE_RUNS; run++) {
-    const measured = await runOnce(options)
-    if (measured) return measured
-  }
-  throw new Error(`wrk ended before its CPU time was read, ${MAX_LATE_RUNS} times in a row`)
+/** A running wrk. */
+export interface StartedWrk {
+  readonly pid: number
+  /** Requests per second. Rejects if a request fails. */
+  readonly perS: Promise<number>
 }
 
-/** Returns null if wrk ended before its CPU time was read. */
-async function runOnce(options: WrkOptions): Promise<WrkRun | null> {
-  const { wrk, origin, paths, headers, serverPid, seconds, cores } = options
+/** Starts wrk, which sends as many requests as one thread can, over 32 connections. */
+export async function startWrk(options: WrkOptions): Promise<StartedWrk> {
+  const { wrk, origin, paths, headers, seconds, cores } = options
   const script = fileURLToPath(new URL('wrk.lua', import.meta.url))
   const words = [
     ...(cores === undefined ? [] : ['taskset', '--cpu-list', cores]),
     wrk.command,
-    ...['--threads', '1', '--connections', `${CONNECTIONS}`, '--duration', `${seconds}s`],
+    ...['--threads', '1', '--connections', `${CONNECTIONS}`],
+    ...['--duration', `${seconds}s`, '--timeout', `${TIMEOUT_S}s`],
     ...Object.entries(headers).flatMap(([name, value]) => ['--header', `${name}: ${value}`]),
     ...['--script', script, origin, '--', ...paths],
   ]
@@ -69,11 +62,38 @@ async function runOnce(options: WrkOptions): Promise<WrkRun | null> {
     env: { ...process.env, ...wrk.env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  const output = text(child.stdout)
+  const perS = text(child.stdout).then((output) => {
+    const summary = summarySchema.parse(JSON.parse(/^\{.*\}$/m.exec(output)?.[0] ?? 'null'))
+    if (summary.errors > 0)
+      throw new Error(`wrk reported ${summary.errors} errors for ${origin}${paths[0]}`)
+    return summary.requests / (summary.durationUs / 1e6)
+  })
+  perS.catch(() => {})
   await once(child, 'spawn')
+  return { pid: child.pid ?? 0, perS }
+}
 
+/** Runs in which wrk ended before its CPU time was read, because this process was late. */
+const MAX_LATE_RUNS = 3
+
+/**
+ * Measures the throughput of a server, and the CPU use of client and server.
+ * @throws Error if a request fails, or if the server ends.
+ */
+export async function runWrk(options: WrkOptions, serverPid: number): Promise<WrkRun> {
+  for (let run = 1; run <= MAX_LATE_RUNS; run++) {
+    const measured = await runOnce(options, serverPid)
+    if (measured) return measured
+  }
+  throw new Error(`wrk ended before its CPU time was read, ${MAX_LATE_RUNS} times in a row`)
+}
+
+/** Returns null if wrk ended before its CPU time was read. */
+async function runOnce(options: WrkOptions, serverPid: number): Promise<WrkRun | null> {
+  const { origin, seconds } = options
+  const started = await startWrk(options)
   const readBoth = async () => ({
-    client: await readCpu(child.pid ?? 0),
+    client: await readCpu(started.pid),
     server: await readCpu(serverPid),
   })
   await sleep(EDGE_MS)
@@ -81,12 +101,9 @@ async function runOnce(options: WrkOptions): Promise<WrkRun | null> {
   await sleep(seconds * 1000 - 2 * EDGE_MS)
   const after = await readBoth()
 
-  const summary = summarySchema.parse(JSON.parse(/^\{.*\}$/m.exec(await output)?.[0] ?? 'null'))
-  if (summary.errors > 0)
-    throw new Error(`wrk reported ${summary.errors} errors for ${origin}${paths[0]}`)
+  const perS = await started.perS
   if (!before.server || !after.server) throw new Error(`the server of ${origin} ended`)
   if (!before.client || !after.client) return null
-  const perS = summary.requests / (summary.durationUs / 1e6)
   const server = cpuBetween(before.server, after.server)
   return {
     perS,

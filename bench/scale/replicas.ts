@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { catalog } from '../../shared/resources/index.ts'
 import { untilApplied } from '../applied.ts'
 import type { Part } from '../bench.ts'
 import { type Figure, shown } from '../figure.ts'
@@ -7,7 +6,7 @@ import { startInvalidator } from '../invalidator.ts'
 import { LAST_WRITTEN_ID } from '../pgbench.ts'
 import { probe } from '../probe.ts'
 import { findProfileIds } from '../profiles.ts'
-import type { Service } from '../service.ts'
+import { untilSharedOut } from '../shared-out.ts'
 import { quantile } from '../statistics.ts'
 import { table } from '../table.ts'
 
@@ -15,8 +14,6 @@ const COMMITS_PER_S = 200
 const MORE = 2
 /** Pause between two changes of the number of invalidators. */
 const CALM_MS = 2_000
-const POLL_INTERVAL_MS = 20
-const LOST_MS = 60_000
 
 /** Measures how fast invalidators redistribute resources when their number changes, and the lag meanwhile. */
 export const replicas: Part = async (bench) => {
@@ -75,21 +72,4 @@ export const replicas: Part = async (bench) => {
     figure('maximum until resources are redistributed', Math.max(...moves), 2_000),
     figure('commit -> invalidated, p99', quantile(lags, 0.99), 250),
   ]
-}
-
-/** Returns the milliseconds until the invalidators own all resources, and none more than its share. */
-async function untilSharedOut(invalidators: readonly Service[]): Promise<number> {
-  const startedMs = performance.now()
-  const share = Math.ceil(catalog.length / invalidators.length)
-  for (;;) {
-    const owned = await Promise.all(invalidators.map((one) => one.count('spms_resource_owned')))
-    const all = owned.reduce((sum, count) => sum + count, 0)
-    const tookMs = performance.now() - startedMs
-    if (all === catalog.length && Math.max(...owned) <= share) return tookMs
-    if (tookMs > LOST_MS)
-      throw new Error(
-        `the resources are not distributed evenly after ${LOST_MS} ms: ${owned.join(', ')}`,
-      )
-    await sleep(POLL_INTERVAL_MS)
-  }
 }

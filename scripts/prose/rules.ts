@@ -13,7 +13,7 @@ export const NAMES: readonly WordRule[] = [
   { words: /\bbell\b|(?<=[a-z_])Bell\b|_bell\b/, instead: 'wake-up, notify' },
   { words: /begin_?life|no_?life\b|own_?life\b/i, instead: 'incarnation' },
   // Except a part of the benchmark and its folder.
-  { words: /(?<!bench -- |bench\/)\brival|Rival/, instead: 'foreign watermark' },
+  { words: /(?<!bench -- |bench\/|\*\*)\brival|Rival/, instead: 'foreign watermark' },
   { words: /\bledger|Ledger/, instead: 'invalidation store' },
   { words: /slumber|keepHouse|letGo\b|\bchores?\b/i, instead: 'the standard term' },
   { words: /un-named|\bunnamed|UNNAMED/, instead: 'disabled' },
