@@ -13,11 +13,14 @@ import { readJson } from './http/body.ts'
 import { createClient } from './http/client.ts'
 import { createConsistency } from './http/consistency.ts'
 import { createConsistencyTokens } from './http/consistency-token.ts'
+import { createCompressResponse } from './http/compress-response.ts'
 import { createExpensiveReads } from './http/expensive-reads.ts'
 import { createCommonMiddleware, type Middleware } from './http/common-middleware.ts'
 import { type AnswerCached, createCachedReads, createEndpointRouter } from './endpoints/index.ts'
+import { createSendReads } from './http/json.ts'
 import { createRequestReader } from './http/request-reader.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
+import { createSendTagged } from './http/send-tagged.ts'
 import { createSecurityLog } from './http/security-log.ts'
 import type { RequestCounter } from './metrics.ts'
 import { describeEndpoints } from './openapi/document.ts'
@@ -65,11 +68,15 @@ export function createApp(options: AppOptions): App {
   const sessions = createSessions(config.sessionSecrets, { idleS: config.sessionIdleS })
   const userAccess = createUserAccess(config.sessionSecrets)
   const userByEmail = createUserByEmail(config.sessionSecrets)
+  const compressResponse = createCompressResponse(config.compression)
+  const sendTagged = createSendTagged(config.compression)
   const deps: AppDeps = {
     reader,
     db: writeDb,
     logger,
-    sendAnswer: createSendAnswer(config),
+    sendAnswer: createSendAnswer({ sendTagged, edgeMaxAgeS: config.edgeMaxAgeS }),
+    compressResponse,
+    ...createSendReads({ compressResponse, sendTagged }),
     expensive: createExpensiveReads(config.expensiveReads),
     ...createAuthentication({
       reader,
@@ -119,7 +126,7 @@ export function createApp(options: AppOptions): App {
   const attempts = createPasswordAttempts({ iterations, shared: options.sharedBuckets ?? null })
   const health = healthEndpoints({ db, isReady })
   const endpoints = createEndpoints({ ...deps, client, sessions, attempts, iterations })
-  const docs = docsEndpoints(() => describeEndpoints({ '': health, [BASE]: all }))
+  const docs = docsEndpoints(() => describeEndpoints({ '': health, [BASE]: all }), compressResponse)
   const all = config.docsEnabled ? [...endpoints, ...docs] : endpoints
   v1.use(createEndpointRouter(all, deps, { rejectsOtherMethods: true }))
   v1.use(unknownRoute)

@@ -10,7 +10,7 @@ import {
   redisSetting,
   wholeNumber,
 } from '../shared/config.ts'
-import { MAX_VALUE_BYTES } from '../shared/cache/index.ts'
+import { COMPRESSION, MAX_VALUE_BYTES } from '../shared/cache/index.ts'
 import { type ConnectionShares, MIN_CONNECTIONS, shareConnections } from './connection-shares.ts'
 import type { TrustProxy } from './http/client.ts'
 import { DJANGO_ITERATIONS } from './session/password.ts'
@@ -52,8 +52,17 @@ export const apiSettings = (resourceNames: readonly string[]) =>
     CACHE_MAX_VALUE_BYTES: positiveNumber
       .default(MAX_VALUE_BYTES)
       .describe(
-        'A longer response is not stored (`detail=large`). All variants of one entry may take 8 times as much.',
+        'A longer response is not stored (`detail=large`). It limits the plain response, not the compressed one. All variants of one entry may take 8 times as much, compressed.',
       ),
+    COMPRESSION_MIN_BYTES: wholeNumber
+      .default(COMPRESSION.minBytes)
+      .describe(
+        'Responses of this length or more are compressed: cached ones with gzip when they are stored, others while they are sent.',
+      ),
+    COMPRESSION_LEVEL: wholeNumber
+      .max(9)
+      .default(COMPRESSION.level)
+      .describe('Level of gzip, from 1 to 9. 0 disables compression.'),
     PORT: port.default(8000).describe('Port of the API.'),
     METRICS_PORT: port.default(9464).describe('Port of `/metrics`. It must not be public.'),
     SESSION_SECRETS: list
@@ -162,6 +171,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
     .refine(...neededWithTheOthers('JWT_JWKS_URL'))
     .transform((env, context) => {
       const connections = connectionShares(env, context)
+      const compression = { minBytes: env.COMPRESSION_MIN_BYTES, level: env.COMPRESSION_LEVEL }
       return {
         host: env.HOST,
         port: env.PORT,
@@ -189,6 +199,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
           prefix: env.CACHE_PREFIX,
           resources: env.CACHE_RESOURCES,
           maxValueBytes: env.CACHE_MAX_VALUE_BYTES,
+          compression,
           ttlOverridesMs: env.CACHE_TTL_OVERRIDES,
         },
         http: {
@@ -207,6 +218,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
             queue: env.LOAD_QUEUE,
           },
           edgeMaxAgeS: env.EDGE_MAX_AGE_S,
+          compression,
           bodyLimitBytes: env.BODY_LIMIT_BYTES,
           docsEnabled: env.DOCS_ENABLED,
         },

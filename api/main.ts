@@ -71,6 +71,7 @@ await runService(logger, async (service) => {
       commandTimeoutMs: config.cache.commandTimeoutMs,
       redisBudgetMs: config.cache.budgetMs,
       maxValueBytes: config.cache.maxValueBytes,
+      compression: config.cache.compression,
       loadConcurrency: connections.loads,
       loadQueue: connections.loadQueue,
     }),

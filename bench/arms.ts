@@ -1,5 +1,9 @@
 import { writeFile } from 'node:fs/promises'
+import { get } from 'node:http'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { gunzipSync } from 'node:zlib'
 import type { Redis } from 'ioredis'
 import { stateDir } from '../scripts/paths.ts'
 import { startApi } from './api.ts'
@@ -33,6 +37,8 @@ export type ArmName =
   | 'miss'
   | 'uncached'
 
+/** As browsers send it. Without it the API would inflate each stored response. */
+const GZIP = { 'Accept-Encoding': 'gzip' }
 const PROJECTS_PATH = '/api/v1/projects/mine'
 /** Much shorter than one pass through all profiles, so that every read is a miss. */
 const ERASE_EVERY_MS = 20
@@ -47,20 +53,23 @@ export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm
   const keys = ids.map((id) => profileKey(servers.prefix, id))
   const turn = ids.map(profilePath)
   const path = profilePath(servers.seeded.exampleProfileId)
-  const session = { Cookie: await logIn(cached.origin, servers.seeded.login) }
+  const session = { ...GZIP, Cookie: await logIn(cached.origin, servers.seeded.login) }
 
-  const profile = await fetchBytes(uncached, path)
-  const projects = await fetchBytes(cached, PROJECTS_PATH, session)
+  const profile = await fetchHit(cached, path, GZIP)
+  const projects = await fetchHit(cached, PROJECTS_PATH, session)
   const files = await writeBytes({ profile: profile.body, projects: projects.body })
   const express = await startConstant(bench, 'bench/arms/express.ts', path, files)
   const bare = await startConstant(bench, 'bench/arms/bare.ts', path, files)
+  const plain = [await fetchBytes(uncached, path), await fetchBytes(cached, path)]
   const same = [
-    [profile, await fetchBytes(cached, path)],
     [profile, await fetchBytes(express, path)],
     [profile, await fetchBytes(bare, path)],
     [projects, await fetchBytes(express, PROJECTS_PATH)],
   ] as const
-  if (same.some(([a, b]) => !a.body.equals(b.body)))
+  if (
+    same.some(([a, b]) => !a.body.equals(b.body)) ||
+    plain.some(({ body }) => !body.equals(gunzipSync(profile.body)))
+  )
     throw new Error('the arms send different bytes')
 
   const hit = { resource: 'staff:profile', outcome: 'hit' }
@@ -68,12 +77,12 @@ export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm
     { name: 'node:http', service: bare, paths: [path] },
     { name: 'Express', service: express, paths: [path] },
     { name: 'Express, projects', service: express, paths: [PROJECTS_PATH] },
-    { name: 'hit', service: cached, paths: [path], expected: hit },
+    { name: 'hit', service: cached, paths: [path], headers: GZIP, expected: hit },
     {
       name: '304',
       service: cached,
       paths: [path],
-      headers: { 'If-None-Match': profile.etag },
+      headers: { ...GZIP, 'If-None-Match': profile.etag },
       expected: hit,
     },
     {
@@ -105,18 +114,33 @@ export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm
 interface Bytes {
   readonly body: Buffer
   readonly etag: string
+  readonly encoding: string | undefined
 }
 
-/** Requests a path. @throws Error if the status is not 200. */
-export async function fetchBytes(
+/** Returns the bytes as they are sent. @throws Error if the status is not 200. */
+export function fetchBytes(
   { origin }: Service,
   path: string,
   headers: Record<string, string> = {},
 ): Promise<Bytes> {
-  const response = await fetch(`${origin}${path}`, { headers })
-  if (!response.ok) throw new Error(`GET ${path} returned ${response.status}`)
-  const body = Buffer.from(await response.arrayBuffer())
-  return { body, etag: response.headers.get('etag') ?? '' }
+  return new Promise((resolve, reject) => {
+    get(`${origin}${path}`, { headers }, (response) => {
+      const { statusCode, headers: received } = response
+      if (statusCode !== 200) reject(new Error(`GET ${path} returned ${statusCode}`))
+      const { etag = '', 'content-encoding': encoding } = received
+      buffer(response).then((body) => resolve({ body, etag, encoding }), reject)
+    }).on('error', reject)
+  })
+}
+
+/** Retries, because a value is compressed and stored after its first response. */
+async function fetchHit(...args: Parameters<typeof fetchBytes>): Promise<Bytes> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const found = await fetchBytes(...args)
+    if (found.encoding === 'gzip') return found
+    await sleep(attempt)
+  }
+  throw new Error(`GET ${args[1]} returned no compressed response`)
 }
 
 interface Files extends NodeJS.ProcessEnv {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { decodeValue } from '../shared/cache/index.ts'
 import { startApi } from './api.ts'
 import type { Part } from './bench.ts'
 import { shown, shownRange } from './figure.ts'
@@ -54,7 +55,10 @@ export const memory: Part = async (bench) => {
     const key = profileKey(servers.prefix, id)
     let [bodyBytes, plainBytes] = [0, 0]
     for (const [index, section] of sections.entries()) {
-      const body = await fetchUntilStored(`${profilePath(id)}${section}`, key, index + 1)
+      await fetchUntilStored(`${profilePath(id)}${section}`, key, index + 1)
+    }
+    for (const value of Object.values(await redis.hgetallBuffer(key))) {
+      const body = decodeValue(value)?.body as Buffer
       bodyBytes += body.length
       const plainKey = `${key}:plain`
       await redis.set(plainKey, body)
@@ -69,14 +73,14 @@ export const memory: Part = async (bench) => {
   }
 
   /** Retries, because a response does not wait for the fill, and on a busy machine the fill may fail. */
-  async function fetchUntilStored(path: string, key: string, variants: number): Promise<Buffer> {
+  async function fetchUntilStored(path: string, key: string, variants: number): Promise<void> {
     for (let attempt = 0; attempt < 100; attempt++) {
       const response = await fetch(`${api.origin}${path}`)
-      const body = Buffer.from(await response.arrayBuffer())
+      await response.arrayBuffer()
       await sleep(attempt)
       // Fields with ~ are leases whose fill is pending.
       const fields = await redis.hkeys(key)
-      if (fields.length >= variants && !fields.some((field) => field.startsWith('~'))) return body
+      if (fields.length >= variants && !fields.some((field) => field.startsWith('~'))) return
     }
     throw new Error(`the response of ${path} was not stored in Redis`)
   }

@@ -30,7 +30,7 @@ describe('npm run spms', function () {
       expect(output).to.contain(`GET /api/v1/${PROFILE} returns 200`)
       expect(output).to.contain(`staff:profile  ${key}`)
       expect(output).to.match(
-        /^ {2}full: \d+ bytes, cached \d+\.\d s ago, fresh for \d+\.\d s more$/m,
+        /^ {2}full: \d+ bytes \(\d+ as gzip\), cached \d+\.\d s ago, fresh for \d+\.\d s more$/m,
       )
       expect(output).to.match(
         /^ {4}users_publicstaffprofile \(.*expertise.*\) where id is \{profile_id\}$/m,

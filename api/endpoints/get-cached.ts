@@ -3,7 +3,7 @@ import type { Answer, Params } from '../../shared/cache/index.ts'
 import type { Resource } from '../../shared/resources/cache.ts'
 import type { AppDeps } from '../deps.ts'
 import type { User } from '../http/authenticate.ts'
-import { type Json, sendPrivate, sendResource } from '../http/json.ts'
+import type { Json } from '../http/json.ts'
 import { parse } from '../parse.ts'
 import type { Anyone, LoggedIn } from './access.ts'
 import {
@@ -58,7 +58,7 @@ export function getCached<const Path extends string, Query extends QuerySchema =
   const { begin, absent, endpoint } = cachedOf(path, options)
 
   return endpoint((deps) => {
-    const { reader, readAs, requireUser, sendAnswer, expensive } = deps
+    const { reader, readAs, requireUser, sendAnswer, sendPrivate, expensive } = deps
     return async (req, res) => {
       const params = begin(req)
       if (schema !== undefined) {
@@ -69,7 +69,7 @@ export function getCached<const Path extends string, Query extends QuerySchema =
         if (find) {
           const { userId } = await requireUser(req)
           expensive.count(userId, 'search')
-          return sendPrivate(res, await expensive.run(() => reader.query(find)), 'search')
+          return sendPrivate(req, res, await expensive.run(() => reader.query(find)), 'search')
         }
       }
       const answer = await readAs(
@@ -83,7 +83,8 @@ export function getCached<const Path extends string, Query extends QuerySchema =
               : reader.read(req, resource, key(params, user.userId), other)
           }),
       )
-      sendAnswer(req, res, answer, 'user', answer.body === null ? absent(params) : undefined)
+      const detail = answer.body === null ? absent(params) : undefined
+      return sendAnswer(req, res, answer, 'user', detail)
     }
   })
 }
@@ -113,23 +114,26 @@ export function getPublic<const Path extends string, Query extends QuerySchema =
   const variant = functionOf(options.variant)
   const { begin, absent, endpoint } = cachedOf(path, options)
 
-  return endpoint(({ reader, authenticate, sendAnswer }) => async (req, res) => {
-    const params = begin(req)
-    const query = (schema && parse(schema, req.query)) as z.output<Query>
-    const instead = uncached?.(query)
-    if (instead) return sendPrivate(res, await reader.query(instead.read), instead.detail)
-    const reading = reader.read(req, resource, key(params), variant(query))
-    if (readWithRights !== undefined) {
-      // The cache is read before authentication, so that Redis receives both reads together.
-      reading.catch(() => {})
-      const user = await authenticate(req)
-      const whole = user && (await reader.query((trx) => readWithRights(trx, params, user)))
-      if (whole !== null) return sendResource(req, res, whole)
+  return endpoint((deps) => {
+    const { reader, authenticate, sendAnswer, sendPrivate, sendResource } = deps
+    return async (req, res) => {
+      const params = begin(req)
+      const query = (schema && parse(schema, req.query)) as z.output<Query>
+      const instead = uncached?.(query)
+      if (instead) return sendPrivate(req, res, await reader.query(instead.read), instead.detail)
+      const reading = reader.read(req, resource, key(params), variant(query))
+      if (readWithRights !== undefined) {
+        // The cache is read before authentication, so that Redis receives both reads together.
+        reading.catch(() => {})
+        const user = await authenticate(req)
+        const whole = user && (await reader.query((trx) => readWithRights(trx, params, user)))
+        if (whole !== null) return sendResource(req, res, whole)
+      }
+      const answer = await reading
+      if (answer.body !== null) return sendAnswer(req, res, answer, 'anyone')
+      if (empty) return sendAnswer(req, res, { ...answer, ...empty }, 'anyone')
+      return sendAnswer(req, res, answer, 'anyone', absent(params))
     }
-    const answer = await reading
-    if (answer.body !== null) return sendAnswer(req, res, answer, 'anyone')
-    if (empty) return sendAnswer(req, res, { ...answer, ...empty }, 'anyone')
-    sendAnswer(req, res, answer, 'anyone', absent(params))
   })
 }
 

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import { PublicError } from '../../shared/errors.ts'
 import type { AppDeps } from '../deps.ts'
 import type { User } from '../http/authenticate.ts'
-import { type Json, sendNothing, sendPrivate, sendResource } from '../http/json.ts'
+import { type Json, sendNothing } from '../http/json.ts'
 import { sendPieces } from '../http/pieces.ts'
 import { parse } from '../parse.ts'
 import type { LoggedIn, ReadRule } from './access.ts'
@@ -63,11 +63,11 @@ export function get<const Path extends string, Query extends QuerySchema = Query
   },
 ): Endpoint {
   const detail = options.cost === 'search' ? 'search' : undefined
-  return readOf('get', path, options, () => (req, res, found) => {
+  return readOf('get', path, options, ({ sendPrivate, sendResource }) => (req, res, found) => {
     // Only the case of `isEmpty` has no text.
     if (found === '') return sendNothing(res)
     if (options.etag && typeof found === 'string') return sendResource(req, res, found)
-    sendPrivate(res, found, detail)
+    sendPrivate(req, res, found, detail)
   })
 }
 
@@ -85,7 +85,10 @@ export function getOrPost<const Path extends string, Query extends QuerySchema>(
   ]
 }
 
-const createSendFound = () => (_req: Request, res: Response, found: Json) => sendPrivate(res, found)
+const createSendFound =
+  ({ sendPrivate }: AppDeps): Send<Json> =>
+  (req, res, found) =>
+    sendPrivate(req, res, found)
 
 /** Declares a GET whose result is too large to buffer, and is sent in pieces of JSON text. */
 export function getPieces<
@@ -99,9 +102,12 @@ export function getPieces<
     readonly pieces: (found: Found, run: RunQuery) => AsyncIterable<string>
   },
 ): Endpoint {
-  return readOf('get', path, options, ({ expensive, reader }) => {
+  return readOf('get', path, options, ({ expensive, reader, compressResponse }) => {
     const run: RunQuery = (work) => expensive.run(() => reader.query(work))
-    return (req, res, found) => sendPieces(req, res, options.pieces(found, run))
+    return (req, res, found) => {
+      compressResponse(req, res)
+      return sendPieces(req, res, options.pieces(found, run))
+    }
   })
 }
 

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import vary from 'vary'
 import type { Answer } from '../../shared/cache/index.ts'
 import { recordOutcome } from './outcome.ts'
 import { PROBLEM_TYPE, problemBody } from './problem.ts'
+import { pushVary, type SendTagged } from './send-tagged.ts'
 
 /** The readers to whom caches may show a response: anyone, or only the user who sent the request. */
 export type Audience = 'anyone' | 'user'
@@ -17,17 +17,21 @@ export type SendAnswer = (
   answer: Answer,
   audience: Audience,
   absent?: string,
-) => void
+) => Promise<void> | void
 
 export interface SendAnswerOptions {
+  readonly sendTagged: SendTagged
   /** How long an edge cache may keep a public response, in s; it may then be this much older. */
   readonly edgeMaxAgeS: number
 }
 
-const CREDENTIALS = 'Cookie, Authorization, Consistency-Token'
-const JSON_TYPE = 'application/json; charset=utf-8'
+/** What a response depends on. A response that only its user may store does not depend on credentials. */
+const VARY = {
+  anyone: 'Cookie, Authorization, Consistency-Token, Accept-Encoding',
+  user: 'Accept-Encoding',
+}
 
-export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer {
+export function createSendAnswer({ sendTagged, edgeMaxAgeS }: SendAnswerOptions): SendAnswer {
   // An edge cache compares `s-maxage` with `Age`, so the age of the answer is added.
   const cacheable = (audience: Audience, ageS: number): string =>
     audience === 'user'
@@ -36,7 +40,7 @@ export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer
   const notCacheable = { anyone: 'no-store', user: 'private, no-store' }
 
   return (req, res, answer, audience, absent = 'Not found.') => {
-    const { body, etag, outcome } = answer
+    const { body, encoding, etag, outcome } = answer
     const ageS = Math.max(0, Math.floor(answer.ageMs / 1000))
     const headers = [
       'Cache-Status',
@@ -46,11 +50,7 @@ export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer
       'Age',
       String(ageS),
     ]
-    if (audience === 'anyone') {
-      // The CORS middleware may have set `Vary: Origin`.
-      if (res.hasHeader('Vary')) vary(res, CREDENTIALS)
-      else headers.push('Vary', CREDENTIALS)
-    }
+    pushVary(res, headers, VARY[audience])
 
     if (body === null) {
       const problem = problemBody(req, { status: 404, detail: absent })
@@ -59,13 +59,8 @@ export function createSendAnswer({ edgeMaxAgeS }: SendAnswerOptions): SendAnswer
       res.writeHead(404, headers).end(problem)
       return
     }
-    headers.push('ETag', etag)
-    if (matches(req.headers['if-none-match'], etag)) {
-      res.writeHead(304, headers).end()
-      return
-    }
-    headers.push('Content-Type', JSON_TYPE, 'Content-Length', String(body.length))
-    res.writeHead(200, headers).end(body)
+    const isCompressible = answer.ttlMs === 0
+    return sendTagged(req, res, { body, encoding, etag, isCompressible }, headers)
   }
 }
 
@@ -82,11 +77,4 @@ export function cacheStatus(
   if (collapsed) status += '; collapsed'
   if (outcome !== 'bypass') status += `; ttl=${Math.floor(ttlMs / 1000)}`
   return detail === undefined ? status : `${status}; detail=${detail}`
-}
-
-/** Whether `If-None-Match` contains an entity tag. The comparison is weak (RFC 9110). */
-export function matches(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false
-  if (header === etag || header === '*') return true
-  return header.match(/"[^"]*"/g)?.includes(etag) ?? false
 }

@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { cacheStatus, matches } from './answer.ts'
-import { Tagged, tagOf } from './tagged.ts'
+import { etagOf } from '../../shared/cache/index.ts'
+import { cacheStatus } from './answer.ts'
+import type { CompressResponse } from './compress-response.ts'
+import { pushVary, type SendTagged } from './send-tagged.ts'
+import { Tagged } from './tagged.ts'
 
 /** A value, or its JSON text from the database. */
 export type Json = string | object
@@ -21,28 +24,53 @@ export function sendCreated(req: Routed, res: ServerResponse, path: string, json
   sendJson(res, 201, json)
 }
 
-/** Sends the result of a read that is never cached. `why` is the detail of `Cache-Status`. */
-export function sendPrivate(res: ServerResponse, json: Json, why = 'private'): void {
-  res.setHeader('Cache-Status', cacheStatus(res, { outcome: 'bypass', detail: why, ttlMs: 0 }))
-  send(res, 200, json, 'private, no-store')
+/** Sends the results of reads that are never cached. */
+export interface SendReads {
+  /** Sends JSON. `why` is the detail of `Cache-Status`. */
+  readonly sendPrivate: (
+    req: IncomingMessage,
+    res: ServerResponse,
+    json: Json,
+    why?: string,
+  ) => void
+  /** Sends a writable resource with its `ETag`; 304 if `If-None-Match` matches. */
+  readonly sendResource: (
+    req: IncomingMessage,
+    res: ServerResponse,
+    body: string,
+  ) => Promise<void> | void
 }
 
-/**
- * Sends a writable resource that is never cached, with its `ETag`; 304 if `If-None-Match` matches.
- */
-export function sendResource(req: IncomingMessage, res: ServerResponse, body: string): void {
-  const etag = tagOf(body)
-  res.setHeader('ETag', etag)
-  if (matches(req.headers['if-none-match'], etag)) {
-    res.writeHead(304, { 'Cache-Control': 'private, no-store' }).end()
-    return
-  }
-  sendPrivate(res, body)
+export interface SendReadsOptions {
+  readonly compressResponse: CompressResponse
+  readonly sendTagged: SendTagged
 }
+
+export function createSendReads({ compressResponse, sendTagged }: SendReadsOptions): SendReads {
+  return {
+    sendPrivate(req, res, json, why = 'private') {
+      compressResponse(req, res)
+      res.setHeader('Cache-Status', statusOf(res, why))
+      send(res, 200, json, PRIVATE)
+    },
+
+    sendResource(req, res, text) {
+      const body = Buffer.from(text)
+      const headers = ['Cache-Control', PRIVATE, 'Cache-Status', statusOf(res, 'private')]
+      pushVary(res, headers, 'Accept-Encoding')
+      return sendTagged(req, res, { body, etag: etagOf(body), isCompressible: true }, headers)
+    },
+  }
+}
+
+const PRIVATE = 'private, no-store'
+
+const statusOf = (res: ServerResponse, detail: string): string =>
+  cacheStatus(res, { outcome: 'bypass', detail, ttlMs: 0 })
 
 /** Sends 200 with an empty body, for a read that is never cached. */
 export function sendNothing(res: ServerResponse): void {
-  res.writeHead(200, { 'Content-Length': 0, 'Cache-Control': 'private, no-store' }).end()
+  res.writeHead(200, { 'Content-Length': 0, 'Cache-Control': PRIVATE }).end()
 }
 
 /** Sends 204, for a write without a result. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { etagOf } from '../../shared/cache/index.ts'
 import { PublicError } from '../../shared/errors.ts'
+import { plainTag } from './encoding.ts'
 
 /** The response body of a write, with the entity tag of the changed resource. */
 export class Tagged {
@@ -28,7 +29,7 @@ export const tagOf = (text: string | null): string =>
 
 /**
  * Checks `If-Match` against a locked resource. `show` reads the body of a GET of the resource. Without
- * `If-Match`, and with `*`, every state matches.
+ * `If-Match`, and with `*`, every state matches. The tag of each encoding of the body matches.
  * @throws PublicError `precondition_failed` if no tag matches.
  */
 export async function requireMatch(
@@ -38,8 +39,8 @@ export async function requireMatch(
   const wanted = req.headers['if-match']
   if (wanted === undefined || wanted.trim() === '*') return
   // `If-Match` compares strongly (RFC 9110), so weak tags (`W/`) never match.
-  const tags = [...wanted.matchAll(/(W\/)?("[^"]*")/g)].flatMap(([, weak, tag]) =>
-    weak === undefined ? tag : [],
+  const tags = [...wanted.matchAll(/(W\/)?("[^"]*")/g)].flatMap(([, weak, tag = '']) =>
+    weak === undefined ? plainTag(tag) : [],
   )
   const shown = await show()
   if (shown !== null && tags.includes(tagOf(shown))) return

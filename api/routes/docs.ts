@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { anyone, type Endpoint, handle, oneOf } from '../endpoints/index.ts'
+import type { CompressResponse } from '../http/compress-response.ts'
 
 // Resolved instead of imported, because the package's main file is for browsers.
 const FOLDER = dirname(fileURLToPath(import.meta.resolve('swagger-ui-dist/package.json')))
@@ -73,15 +74,19 @@ const PAGE_HEADERS = {
  * The OpenAPI document of the API, and a page that shows it. `describe` creates the document; it is called at
  * the first request.
  */
-export function docsEndpoints(describe: () => object): readonly Endpoint[] {
+export function docsEndpoints(
+  describe: () => object,
+  compressResponse: CompressResponse,
+): readonly Endpoint[] {
   let document: string | undefined
   return [
     handle('get', '/openapi.json', {
       summary: 'Get the OpenAPI document',
       access: anyone,
       answers: { 200: z.looseObject({ openapi: z.string() }) },
-      handle(_req, res) {
+      handle(req, res) {
         document ??= JSON.stringify(describe())
+        compressResponse(req, res)
         res.set('Cache-Control', 'public, no-cache').type('json').send(document)
       },
     }),
@@ -89,7 +94,8 @@ export function docsEndpoints(describe: () => object): readonly Endpoint[] {
       summary: 'Get the OpenAPI document as a page',
       access: anyone,
       answers: { 200: 'text/html' },
-      handle(_req, res) {
+      handle(req, res) {
+        compressResponse(req, res)
         res.set(PAGE_HEADERS).type('html').send(PAGE)
       },
     }),
@@ -98,7 +104,8 @@ export function docsEndpoints(describe: () => object): readonly Endpoint[] {
       access: anyone,
       params: { file: oneOf(FILES) },
       answers: { 200: '*/*' },
-      handle(_req, res, { params }) {
+      handle(req, res, { params }) {
+        compressResponse(req, res)
         res.sendFile(params.file, { root: FOLDER, maxAge: '1 day' })
       },
     }),

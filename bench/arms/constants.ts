@@ -23,6 +23,7 @@ export async function readConstants(): Promise<{
 const toConstant = (body: Buffer): Constant => ({
   headers: {
     'Content-Type': 'application/json; charset=utf-8',
+    'Content-Encoding': 'gzip',
     'Content-Length': `${body.length}`,
     ETag: '"constant"',
   },

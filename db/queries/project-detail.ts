@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../schema.ts'
 import { documentStates } from './fragments/document-states.ts'
@@ -6,6 +6,7 @@ import { jsonObject } from './fragments/json-object.ts'
 import { selectProjects } from './fragments/project.ts'
 import { projectDetails } from './fragments/project-details.ts'
 import { caretakersLastMs, projectMembers } from './fragments/project-members.ts'
+import { jsonText } from './fragments/json-text.ts'
 
 export interface ProjectDetail {
   readonly body: string
@@ -33,7 +34,7 @@ export async function findProjectDetail(
         documents: documentStates(project.id),
         members: projectMembers(project),
       })
-      return [sql<string>`${body}::text`.as('body'), caretakersLastMs(project.id).as('lastsMs')]
+      return [jsonText(body).as('body'), caretakersLastMs(project.id).as('lastsMs')]
     })
     .executeTakeFirst()
   if (!found) return null

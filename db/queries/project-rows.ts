@@ -4,6 +4,7 @@ import type { Database } from '../schema.ts'
 import { selectProjectRows } from './fragments/project-row.ts'
 import { visibleProfiles } from './fragments/staff-profile.ts'
 import { findArray } from './text.ts'
+import { jsonText } from './fragments/json-text.ts'
 
 /** Returns the projects of a user as other users see them. */
 export const findUserProjects = (trx: Kysely<Database>, userId: string): Promise<string> =>
@@ -25,7 +26,7 @@ export async function findStaffProjects(
   )
   const found = await visibleProfiles(trx)
     .where('profile.user_id', '=', userId)
-    .select(sql<string>`${jsonArrayFrom(listed)}::text`.as('body'))
+    .select(jsonText(jsonArrayFrom(listed)).as('body'))
     .executeTakeFirst()
   return found?.body ?? null
 }

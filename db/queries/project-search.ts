@@ -7,6 +7,7 @@ import { selectProjects } from './fragments/project.ts'
 import { hasStopped, isActive, isUnknown } from './fragments/project-status.ts'
 import { selectTinyProjects } from './fragments/tiny-project.ts'
 import { type Page, type PageOptions, findArray, findPageById } from './text.ts'
+import { jsonText } from './fragments/json-text.ts'
 
 /** Conditions for projects; missing ones do not apply. */
 export interface ProjectFilter {
@@ -90,7 +91,7 @@ export async function findProjectsById(
     .orderBy('listed.position')
   const { body } = await trx
     .selectFrom(projects.as('project'))
-    .select(sql<string | null>`string_agg(to_json(project)::text, ',')`.as('body'))
+    .select(sql<string | null>`string_agg(${jsonText(sql`to_json(project)`)}, ',')`.as('body'))
     .executeTakeFirstOrThrow()
   return body
 }

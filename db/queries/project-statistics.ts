@@ -4,11 +4,12 @@ import type { Database } from '../schema.ts'
 import { isLocated } from './fragments/is-located.ts'
 import { jsonObject } from './fragments/json-object.ts'
 import { ACTIVE_STATUSES } from './fragments/project-status.ts'
+import { jsonText } from './fragments/json-text.ts'
 
 /** Returns the numbers of projects and documents by kind, status, year and business area. */
 export async function findProjectStatistics(trx: Kysely<Database>): Promise<string> {
   const { body } = await trx
-    .selectNoFrom(sql<string>`${jsonObject(statistics)}::text`.as('body'))
+    .selectNoFrom(jsonText(jsonObject(statistics)).as('body'))
     .executeTakeFirstOrThrow()
   return body
 }

@@ -3,6 +3,7 @@ import type { Database } from '../schema.ts'
 import { jsonObject } from './fragments/json-object.ts'
 import { profileRow, staffProfiles, visibleProfiles } from './fragments/staff-profile.ts'
 import { profileObject } from './staff-profile.ts'
+import { jsonText } from './fragments/json-text.ts'
 
 const NONE = JSON.stringify({ exists: false, is_active: false, profile: null })
 
@@ -23,7 +24,7 @@ export async function checkStaffProfile(
   const profiles = view === 'private' ? staffProfiles(trx) : visibleProfiles(trx)
   const found = await profiles
     .where('profile.user_id', '=', userId)
-    .select(sql<string>`${check}::text`.as('body'))
+    .select(jsonText(check).as('body'))
     .executeTakeFirst()
   return found?.body ?? NONE
 }

@@ -11,6 +11,7 @@ import {
   staffProfiles,
   visibleProfiles,
 } from './fragments/staff-profile.ts'
+import { jsonText } from './fragments/json-text.ts'
 
 /** Public views of a staff profile: all of it, or a section of its page. */
 export type StaffView = 'full' | 'hero' | 'overview' | 'cv'
@@ -33,7 +34,7 @@ export async function findStaffProfile(
   const profiles = includesHidden ? staffProfiles(trx) : visibleProfiles(trx)
   const found = await profiles
     .where('profile.id', '=', id)
-    .select(sql<string>`${profileObject(view)}::text`.as('body'))
+    .select(jsonText(profileObject(view)).as('body'))
     .executeTakeFirst()
   return found?.body ?? null
 }
@@ -45,7 +46,7 @@ export async function findOwnStaffProfile(
 ): Promise<string | null> {
   const found = await staffProfiles(trx)
     .where('profile.user_id', '=', userId)
-    .select(sql<string>`${profileObject('private')}::text`.as('body'))
+    .select(jsonText(profileObject('private')).as('body'))
     .executeTakeFirst()
   return found?.body ?? null
 }

@@ -1,15 +1,14 @@
 import { type Expression, type Kysely, type SelectQueryBuilder, sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../schema.ts'
+import { jsonText } from './fragments/json-text.ts'
 
 /** Returns a JSON value as text; use `findJson<string | null>` if it may be null. */
 export async function findJson<Text extends string | null = string>(
   trx: Kysely<Database>,
   json: Expression<unknown>,
 ): Promise<Text> {
-  const { body } = await trx
-    .selectNoFrom(sql<Text>`${json}::text`.as('body'))
-    .executeTakeFirstOrThrow()
+  const { body } = await trx.selectNoFrom(jsonText<Text>(json).as('body')).executeTakeFirstOrThrow()
   return body as Text
 }
 
@@ -85,7 +84,7 @@ async function findEnvelope<DB, Tables extends keyof DB, Row>(
   return trx
     .selectFrom(envelope.as('envelope'))
     .select([
-      sql<string>`to_json(envelope)::text`.as('body'),
+      jsonText(sql`to_json(envelope)`).as('body'),
       sql<boolean>`total_results <= ${offset}`.as('isEmpty'),
     ])
     .executeTakeFirstOrThrow()

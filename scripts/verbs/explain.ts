@@ -20,6 +20,7 @@ import {
   isLookup,
   isPlausible,
   keyParser,
+  plainLengthOf,
   type Redis,
   type ResourceRules,
 } from '../../shared/cache/index.ts'
@@ -216,9 +217,14 @@ function describeValue(
   }
   if (!isPlausible(cached, Infinity, nowMs)) return 'with impossible timestamps: not used'
   if (cached.body === 'too large') return 'too large to be cached (CACHE_MAX_VALUE_BYTES)'
-  const size = cached.body === null ? 'does not exist' : `${cached.body.length} bytes`
+  const size = cached.body === null ? 'does not exist' : sizeOf(cached, cached.body)
   const left = cached.freshUntilMs - nowMs
   return `${size}, ${since}, ${left > 0 ? `fresh for ${seconds(left)} more` : 'expired'}`
 }
+
+const sizeOf = (cached: CachedValue, body: Buffer): string =>
+  cached.encoding === undefined
+    ? `${body.length} bytes`
+    : `${plainLengthOf(cached)} bytes (${body.length} as ${cached.encoding})`
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`

@@ -30,7 +30,16 @@ export {
   encodeValue,
   etagOf,
   isPlausible,
+  plainLengthOf,
 } from './entry-store/cached-value.ts'
+export {
+  compressGzip,
+  COMPRESSION,
+  type CompressionOptions,
+  type Encoding,
+  inflate,
+  plainLength,
+} from './entry-store/compression.ts'
 export { createEntryStore, type EntryStore, MAX_VALUE_BYTES } from './entry-store/entry-store.ts'
 export { TimeBudget } from './entry-store/time-budget.ts'
 export type { ConsistencyToken } from './freshness/consistency-token.ts'

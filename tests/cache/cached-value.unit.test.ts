@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import * as fc from 'fast-check'
-import { type CachedValue, decodeValue, etagOf } from '../../shared/cache/index.ts'
+import {
+  type CachedValue,
+  compressGzip,
+  decodeValue,
+  etagOf,
+  plainLengthOf,
+} from '../../shared/cache/index.ts'
 import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'
 
 const time = fc.double({ min: 0, max: 4e12, noNaN: true })
@@ -23,6 +29,30 @@ describe('cached value encoding', () => {
       }),
       { seed: 1 },
     )
+  })
+
+  it('round-trips a compressed body, in a format of its own', async () => {
+    const body = await compressGzip(Buffer.from('x'.repeat(5_000)), 6)
+    const cached: CachedValue = {
+      incarnation: randomUUID().replaceAll('-', ''),
+      leasedAtMs: 1,
+      freshUntilMs: 2,
+      staleUntilMs: 3,
+      etag: etagOf(body),
+      encoding: 'gzip',
+      body,
+    }
+    const bytes = encodeValue(cached)
+    expect(decodeValue(bytes)).to.deep.equal(cached)
+    expect(plainLengthOf(cached)).to.equal(5_000)
+    expect(bytes[0]).to.equal(2)
+    // Another build, which knows only plain values, must not send these bytes.
+    expect(encodeValue({ ...cached, encoding: undefined })[0]).to.equal(1)
+    bytes.writeUInt8(1, 1)
+    expect(decodeValue(bytes)).to.equal(null)
+    expect(decodeValue(encodeValue({ ...cached, body: Buffer.alloc(50) }))).to.equal(null)
+    expect(decodeValue(encodeValue({ ...cached, body: body.subarray(0, 17) }))).to.equal(null)
+    expect(decodeValue(encodeValue({ ...cached, body: null }))).to.equal(null)
   })
 
   it('decodes a missing, truncated or unknown-format value as null', () => {

@@ -3,6 +3,7 @@ import { openDatabase } from '../../db/database.ts'
 import { findIncarnation, install } from '../../db/event-log/index.ts'
 import type { Database } from '../../db/schema.ts'
 import {
+  type CompressionOptions,
   type ConsistencyToken,
   createCacheMetrics,
   createEntryStore,
@@ -59,6 +60,7 @@ export interface ReaderOptions {
   readonly redisTimeoutMs?: number
   /** Longer values are not stored; the production value by default. */
   readonly maxValueBytes?: number
+  readonly compression?: CompressionOptions
   /** Does not wait until Redis is connected. */
   readonly isAlone?: boolean
 }
@@ -178,6 +180,7 @@ export async function openEngine(
         freshnessPolicy: options.wrapPolicy ? options.wrapPolicy(freshnessPolicy) : freshnessPolicy,
         ...(options.consistencyTokens && { currentConsistencyTokens: options.consistencyTokens }),
         ...(options.maxValueBytes && { maxValueBytes: options.maxValueBytes }),
+        ...(options.compression && { compression: options.compression }),
         ...(options.redisTimeoutMs && { redisBudgetMs: options.redisTimeoutMs }),
         prefix,
         ...(options.isCached && { isCached: options.isCached }),

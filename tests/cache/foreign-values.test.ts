@@ -156,10 +156,10 @@ describe('values written by other programs', function () {
     })
   }
 
-  it('replaces a value of an older format with the same incarnation', async () => {
+  it('replaces a value of another format with the same incarnation', async () => {
     await heals()
     const bytes = await engine.redis.hgetBuffer(key(), 'v')
-    bytes?.writeUInt8(2, 0)
+    bytes?.writeUInt8(0, 0)
     await engine.redis.hset(key(), 'v', bytes as Buffer)
     await heals()
   })

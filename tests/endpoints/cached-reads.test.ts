@@ -1,4 +1,5 @@
 import { createServer, request, type Server } from 'node:http'
+import { gunzipSync } from 'node:zlib'
 import { expect } from 'chai'
 import { type App, createApp } from '../../api/app.ts'
 import { createAppServer } from '../../api/http/app-server.ts'
@@ -7,6 +8,7 @@ import { createConsistencyTokens } from '../../api/http/consistency-token.ts'
 import { createSessions } from '../../api/session/session.ts'
 import { findMoment } from '../../db/event-log/index.ts'
 import type { Database } from '../../db/schema.ts'
+import { COMPRESSION } from '../../shared/cache/index.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { closeServer, listen } from '../../shared/server.ts'
@@ -14,6 +16,7 @@ import { httpConfig } from '../routes/test-api.ts'
 import { type CachedReads, openCachedReads } from '../support/cached-reads.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { mountedRoutes } from '../support/mounted-routes.ts'
+import { until } from '../support/until.ts'
 
 /** A response as it was received; what differs between any two responses is replaced. */
 interface Received {
@@ -35,6 +38,18 @@ const QUERIES = [
   '?business_area=x',
   '?page=1&page=2',
   '#a',
+]
+
+const ENCODINGS = [
+  'gzip, deflate, br, zstd',
+  'br',
+  '*',
+  'identity',
+  'gzip;q=0',
+  'gzip, identity;q=0',
+  'gzip;q=0.2, identity;q=0.8',
+  '*;q=0',
+  '',
 ]
 
 describe('cached reads', function () {
@@ -145,6 +160,38 @@ describe('cached reads', function () {
     expect(hits).to.be.above(paths().length)
   })
 
+  it('answer with stored gzip, whose tag and plain bytes are those of the plain response', async () => {
+    const session = { Cookie: await sessionOf('1') }
+    let compressed = 0
+    for (const path of paths()) {
+      const [target, gzip] = [filled(path, '1'), { ...session, 'Accept-Encoding': 'gzip' }]
+      const plain = await expectEqual('GET', target, session)
+      const tag = valueOf(plain, 'ETag')
+      if (tag === undefined) continue
+      expect(valueOf(plain, 'Vary')).to.match(/Accept-Encoding$/)
+      // The page of a profile is not read from the cache for a user with more rights.
+      await until(async () =>
+        /hit|bypass/.test(valueOf(await send(ports[0], 'GET', target, gzip), 'Cache-Status') ?? ''),
+      )
+      const got = await expectEqual('GET', target, gzip)
+      const isLong = plain.body.length >= COMPRESSION.minBytes
+      expect(valueOf(got, 'Content-Encoding')).to.equal(isLong ? 'gzip' : undefined)
+      expect(valueOf(got, 'Vary')).to.equal(valueOf(plain, 'Vary'))
+      expect(valueOf(got, 'Content-Length')).to.equal(String(got.body.length))
+      if (!isLong) continue
+      compressed++
+      expect(valueOf(got, 'ETag')).to.equal(tag.replace(/"$/, '-gzip"'))
+      const inflated = gunzipSync(Buffer.from(got.body, 'latin1')).toString('latin1')
+      expect(inflated === plain.body, path).to.equal(true)
+      for (const held of [tag, valueOf(got, 'ETag') as string]) {
+        const again = await expectEqual('GET', target, { ...gzip, 'If-None-Match': held })
+        expect([again.status, valueOf(again, 'ETag')]).to.deep.equal([304, held])
+        expect(valueOf(again, 'Vary')).to.equal(valueOf(plain, 'Vary'))
+      }
+    }
+    expect(compressed).to.be.at.least(5)
+  })
+
   it('answer unusual paths and queries as Express does', async () => {
     const headers = { Cookie: await sessionOf('1') }
     for (const path of paths()) {
@@ -158,6 +205,7 @@ describe('cached reads', function () {
   })
 
   it('answer unusual headers, bodies and methods as Express does', async () => {
+    const cookie = await sessionOf('1')
     const moment = await findMoment(reads.db)
     const tokens = createConsistencyTokens(httpConfig.sessionSecrets, { lifetimeMs: 30_000 })
     const various: Headers[] = [
@@ -169,6 +217,8 @@ describe('cached reads', function () {
       { Cookie: await sessionOf('1'), 'Consistency-Token': tokens.issue(moment) },
       { Cookie: await sessionOf('1'), 'Consistency-Token': tokens.issue(null) },
       { 'If-None-Match': '*', Range: 'bytes=0-3' },
+      { Origin: ORIGIN, 'Accept-Encoding': 'gzip' },
+      ...ENCODINGS.map((accepted) => ({ Cookie: cookie, 'Accept-Encoding': accepted })),
       { 'Content-Type': 'application/json', 'Content-Length': '2' },
       { 'Content-Type': 'text/plain', 'Content-Length': '2' },
       { 'Content-Type': 'application/json', 'Transfer-Encoding': 'chunked' },
@@ -185,6 +235,9 @@ describe('cached reads', function () {
     }
   })
 })
+
+const valueOf = ({ headers }: Received, name: string): string | undefined =>
+  headers.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2)
 
 const filled = (path: string, id: string) => path.replaceAll(/:\w+/g, id)
 

@@ -1,14 +1,16 @@
 import { createServer, request } from 'node:http'
 import { expect } from 'chai'
 import { type Audience, createSendAnswer } from '../../api/http/answer.ts'
-import type { Answer } from '../../shared/cache/index.ts'
+import { createSendTagged } from '../../api/http/send-tagged.ts'
+import { type Answer, COMPRESSION } from '../../shared/cache/index.ts'
 import { portOf } from '../../shared/server.ts'
 
 const body = Buffer.from('{"name":"Ngurra"}')
 const hit: Answer = { outcome: 'hit', body, etag: '"abc"', ageMs: 61_500, ttlMs: 10_900 }
 
 describe('sendAnswer', () => {
-  const sendAnswer = createSendAnswer({ edgeMaxAgeS: 5 })
+  const sendTagged = createSendTagged(COMPRESSION)
+  const sendAnswer = createSendAnswer({ sendTagged, edgeMaxAgeS: 5 })
   let answer: Answer
   let audience: Audience
   const server = createServer((req, res) =>
@@ -42,7 +44,7 @@ describe('sendAnswer', () => {
       'cache-status': 'spms; hit; ttl=10',
       // s-maxage includes the Age of 61 s, so the answer stays fresh for edgeMaxAgeS = 5 s.
       'cache-control': 'public, max-age=0, s-maxage=66, must-revalidate',
-      vary: 'Cookie, Authorization, Consistency-Token',
+      vary: 'Cookie, Authorization, Consistency-Token, Accept-Encoding',
       etag: '"abc"',
       age: '61',
       'content-type': 'application/json; charset=utf-8',
@@ -67,7 +69,7 @@ describe('sendAnswer', () => {
     audience = 'user'
     const res = await fetch(url)
     expect(res.headers.get('cache-control')).to.equal('private, no-cache')
-    expect(res.headers.get('vary')).to.be.null
+    expect(res.headers.get('vary')).to.equal('Accept-Encoding')
     answer = { ...hit, outcome: 'bypass' }
     expect((await fetch(url)).headers.get('cache-control')).to.equal('private, no-store')
     audience = 'anyone'
@@ -85,7 +87,9 @@ describe('sendAnswer', () => {
     expect(await res.text()).to.equal('')
     expect(res.headers.get('etag')).to.equal('"abc"')
     expect(res.headers.get('cache-status')).to.equal('spms; hit; ttl=10')
-    expect(res.headers.get('vary')).to.equal('Cookie, Authorization, Consistency-Token')
+    expect(res.headers.get('vary')).to.equal(
+      'Cookie, Authorization, Consistency-Token, Accept-Encoding',
+    )
   })
 
   it('answers HEAD like GET without the body', async () => {

@@ -12,6 +12,7 @@ import type { Database } from '../../db/schema.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createUserAccess } from '../../shared/resources/user-access.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
+import { COMPRESSION } from '../../shared/cache/index.ts'
 import { portOf } from '../../shared/server.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { createUncachedReader } from '../support/uncached-reader.ts'
@@ -36,6 +37,7 @@ async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) 
       rateLimit: { perS: 0, burst: 0 },
       expensiveReads: { searchesPerMinute: 0, exportsPerMinute: 0, atOnce: 2, queue: 1000 },
       edgeMaxAgeS: 0,
+      compression: COMPRESSION,
       bodyLimitBytes: 10_000,
       docsEnabled: true,
       ...config,

@@ -146,6 +146,21 @@ describe('a write with If-Match', () => {
     expect((await write({ ...change, path: 'agencies/branches/999' }, '"x"')).status).to.equal(404)
   })
 
+  it('accepts the tag of a compressed GET, and rejects it once it is outdated', async () => {
+    const body = { about: 'x'.repeat(2_000) }
+    const change: Write = { path: 'users/staffprofiles/41', method: 'PUT', as: LEA, body }
+    expect((await write(change, '*')).status).to.equal(200)
+    const plain = await read(change)
+    const headers = { 'Accept-Encoding': 'gzip' }
+    const { etag, ...sent } = (await api.send('GET', change.path, { as: LEA, headers })).headers
+    expect(sent).to.include({ 'content-encoding': 'gzip' })
+    expect(String(etag)).to.equal(plain.etag.replace(/"$/, '-gzip"'))
+    const again = { ...change, body: { about: 'y' } }
+    expect((await write(again, `W/${etag}`)).status).to.equal(412)
+    expect((await write(again, String(etag))).status).to.equal(200)
+    expect((await write(again, String(etag))).status).to.equal(412)
+  })
+
   it('accepts one of two concurrent writes with the same tag', async () => {
     const change: Write = { path: 'projects/51', method: 'PUT' }
     const { etag } = await read(change)

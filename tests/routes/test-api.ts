@@ -12,6 +12,7 @@ import { openDatabase } from '../../db/database.ts'
 import { canRevokeSessions } from '../../db/queries/session-revocations.ts'
 import { SESSION_REVOCATION } from '../../db/session-revocation.ts'
 import type { Database } from '../../db/schema.ts'
+import { COMPRESSION } from '../../shared/cache/index.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createTestDatabase, type TestDatabaseOptions } from '../support/database.ts'
 import { sessionHeaders } from '../support/session-headers.ts'
@@ -65,6 +66,7 @@ export const httpConfig: HttpConfig = {
   rateLimit: { perS: 0, burst: 0 },
   expensiveReads: { searchesPerMinute: 0, exportsPerMinute: 0, atOnce: 2, queue: 1000 },
   edgeMaxAgeS: 0,
+  compression: COMPRESSION,
   bodyLimitBytes: 10_000,
   docsEnabled: true,
 }

@@ -1,5 +1,6 @@
 import { CLOCK } from '../redis/clock.ts'
 import { LUA_OFFSETS } from './cached-value.ts'
+import { GZIP } from './compression.ts'
 import { READ } from '../redis/lua.ts'
 
 /**
@@ -38,7 +39,7 @@ local function deadline(lease) return tonumber(string.match(lease, ':(%d+)$')) e
  * 5. most fields of an entry
  * 6. required incarnation, 16 bytes; if it is empty, no value is acceptable
  * 7. longest time to live, in ms
- * 8. most bytes of a value
+ * 8. most bytes of a value, stored and plain
  * 9. `1` for a reserved variant, which gets a lease even in a full entry
  *
  * Returns a state, the time and the data of the state. `hit`: an acceptable value that exists now.
@@ -65,7 +66,15 @@ local size = read('HSTRLEN', entry, variant)
 if size == nil then redis.call('UNLINK', entry) end
 -- A value above the size limit is not sent. The next load replaces it.
 local cached = size and size <= most_bytes and redis.call('HGET', entry, variant)
-if cached and #cached >= ${LUA_OFFSETS.shortest} and string.byte(cached) == ${LUA_OFFSETS.format} then
+local format = cached and #cached >= ${LUA_OFFSETS.body} and string.byte(cached)
+local is_known = format == ${LUA_OFFSETS.format}
+if format == ${LUA_OFFSETS.gzipFormat} and #cached >= ${LUA_OFFSETS.body + GZIP.shortest} then
+  local flags, magic = string.byte(cached, 2), string.sub(cached, ${LUA_OFFSETS.body + 1}, ${LUA_OFFSETS.body + GZIP.magic.length})
+  -- The last bytes of gzip are its plain length.
+  local length = struct.unpack('<I4', cached, #cached - 3)
+  is_known = flags == 0 and magic == '${GZIP.magic.map((byte) => `\\${byte}`).join('')}' and ${LUA_OFFSETS.body} + length <= most_bytes
+end
+if is_known then
   local leased_at, fresh_until = struct.unpack('>dd', cached, ${LUA_OFFSETS.times})
   local is_current_incarnation = string.sub(cached, ${LUA_OFFSETS.incarnation}, ${LUA_OFFSETS.incarnationEnd}) == incarnation
   local can_be = leased_at <= now and fresh_until <= leased_at + longest

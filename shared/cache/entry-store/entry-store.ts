@@ -10,7 +10,13 @@ import { createGathering, type Redis } from '../redis/redis.ts'
 import { isDenial, isWrongType } from '../redis/replies.ts'
 import { TimeBudget } from './time-budget.ts'
 import { FILL, FIND, LEASE, RELEASE } from './entry-scripts.ts'
-import { decodeValue, encodeValue, type CachedValue, HEADER_BYTES } from './cached-value.ts'
+import {
+  decodeValue,
+  encodeValue,
+  type CachedValue,
+  HEADER_BYTES,
+  plainLengthOf,
+} from './cached-value.ts'
 import type { FreshnessRequirement } from '../freshness/freshness-policy.ts'
 import { clockKey, watermarkKey } from '../definition/key.ts'
 import type { RedisError, StoreMetrics } from '../read/metrics.ts'
@@ -76,11 +82,11 @@ export interface EntryStoreOptions {
   /** State of the last poll. By default the store has its own. */
   readonly polledState?: PolledState
   readonly metrics?: StoreMetrics
-  /** Largest body that is stored and read, in bytes. */
+  /** Largest plain body that is stored and read, in bytes. */
   readonly maxValueBytes?: number
 }
 
-/** Default limit of a stored body, in bytes. */
+/** Default limit of a plain body, in bytes. */
 export const MAX_VALUE_BYTES = 1_048_576
 
 type Command = 'find' | 'lease' | 'fill' | 'release' | 'poll'
@@ -119,7 +125,8 @@ export function createEntryStore(
     polledState = new PolledState(),
     metrics,
   } = options
-  const maxStoredBytes = HEADER_BYTES + (options.maxValueBytes ?? MAX_VALUE_BYTES)
+  const maxValueBytes = options.maxValueBytes ?? MAX_VALUE_BYTES
+  const maxStoredBytes = HEADER_BYTES + maxValueBytes
   const breaker: CircuitBreakerPolicy = circuitBreaker(handleWhen(isOutage), {
     halfOpenAfter: HALF_OPEN_AFTER_MS,
     breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
@@ -226,7 +233,10 @@ export function createEntryStore(
         if (isSuspect && bytes?.length !== 0) suspects.delete(`${key} ${variant}`)
         const cached = decodeValue(bytes)
         if (cached === null && bytes !== null) metrics?.unreadable.labels('value').inc()
-        return cached
+        // Bounds the memory that an inflated body takes. The next load replaces the value.
+        const isInflatable =
+          cached?.encoding === undefined || plainLengthOf(cached) <= maxValueBytes
+        return isInflatable ? cached : null
       } catch (error) {
         if (isTimeout(error)) suspect(`${key} ${variant}`)
         const cause = error instanceof StoreUnavailable ? error.cause : undefined

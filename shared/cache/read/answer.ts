@@ -1,4 +1,5 @@
 import { etagOf } from '../entry-store/cached-value.ts'
+import type { Encoding } from '../entry-store/compression.ts'
 import { bodyOf, type LoadResult } from './loader.ts'
 
 /** Response of the cache, ready to be sent. The `Cache-Status` header (RFC 9211) is built from it. */
@@ -12,7 +13,9 @@ export interface Answer {
   readonly detail?: string
   /** Finished response bytes; `null` if the entity does not exist. */
   readonly body: Buffer | null
-  /** Strong entity tag, in quotes: `"q2l0..."`. */
+  /** Encoding of the body; by default none. `inflate` returns the plain body. */
+  readonly encoding?: Encoding | undefined
+  /** Strong entity tag of the plain body, in quotes: `"q2l0..."`. */
   readonly etag: string
   readonly ageMs: number
   /** Time for which the answer stays fresh; 0 if it is not stored. */

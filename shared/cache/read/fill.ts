@@ -1,5 +1,6 @@
 import type { Resource } from '../definition/resource.ts'
 import { type CachedValue, etagOf } from '../entry-store/cached-value.ts'
+import { compress, COMPRESSION, type CompressionOptions } from '../entry-store/compression.ts'
 import { type EntryStore, MAX_VALUE_BYTES } from '../entry-store/entry-store.ts'
 import type { Answer } from './answer.ts'
 import { bodyOf, type LoadRequest, type LoadResult } from './loader.ts'
@@ -25,16 +26,21 @@ export interface FillDeps<DB> {
   readonly load: (request: LoadRequest<DB>, forStorage: boolean) => Promise<LoadResult>
   readonly metrics: CacheMetrics
   readonly maxValueBytes?: number
+  readonly compression?: CompressionOptions
   /** Called with the error of a failed fill, to log it. */
   readonly onFillError: (error: unknown) => void
 }
 
-/** Loads under a lease, stores the result, and answers without waiting for the store. */
+/**
+ * Loads under a lease, compresses and stores the result, and answers without waiting for either. An
+ * invalidation during the compression revokes the lease, as one during the load does.
+ */
 export type Fill<DB> = (call: ReadCall<DB>, leaseId: string, leasedAtMs: number) => Promise<Answer>
 
 /** Creates the fill of a reader. */
 export function createFill<DB>(deps: FillDeps<DB>): Fill<DB> {
-  const { store, load, metrics, maxValueBytes = MAX_VALUE_BYTES, onFillError } = deps
+  const { store, load, metrics, onFillError } = deps
+  const { maxValueBytes = MAX_VALUE_BYTES, compression = COMPRESSION } = deps
   const absentBucket = new TokenBucket(ABSENT_PER_S, ABSENT_BURST)
 
   return async (call, leaseId, leasedAtMs) => {
@@ -68,13 +74,24 @@ export function createFill<DB>(deps: FillDeps<DB>): Fill<DB> {
 
   function put({ resource, field }: ReadCall<DB>, leaseId: string, cached: CachedValue): void {
     const count = (result: string) => metrics.fills.labels(resource.name, result).inc()
-    store.fill(field, leaseId, cached, cached.staleUntilMs - cached.leasedAtMs).then(
+    const keepMs = cached.staleUntilMs - cached.leasedAtMs
+    const storing = compressed(resource, cached).then((stored) =>
+      store.fill(field, leaseId, stored, keepMs),
+    )
+    storing.then(
       (result) => count(cached.body === 'too large' ? 'too_large' : result),
       (error: unknown) => {
         count('failed')
         onFillError(error)
       },
     )
+  }
+
+  /** A body that its resource verifies stays plain: it is not inflated before it is verified. */
+  async function compressed(resource: Resource<DB>, cached: CachedValue): Promise<CachedValue> {
+    const { body } = cached
+    if (!Buffer.isBuffer(body) || resource.isGenuine !== undefined) return cached
+    return { ...cached, ...(await compress(body, compression)) }
   }
 
   /** Decides the TTL of an answer, in milliseconds; 0 if it must not be stored. */

@@ -16,7 +16,12 @@ import { createUncachedReader } from './uncached-reader.ts'
 
 export interface OpenReaderOptions<DB> extends Pick<
   ReaderDeps<DB>,
-  'prefix' | 'currentConsistencyTokens' | 'isCached' | 'redisBudgetMs' | 'maxValueBytes'
+  | 'prefix'
+  | 'currentConsistencyTokens'
+  | 'isCached'
+  | 'redisBudgetMs'
+  | 'maxValueBytes'
+  | 'compression'
 > {
   /** Connections to the primary. The caller closes them after the reader. */
   readonly db: Kysely<DB>

@@ -5,6 +5,7 @@ import { isUnavailable } from '../../../db/event-log/index.ts'
 import { entryKey } from '../definition/key.ts'
 import type { Params, Resource } from '../definition/resource.ts'
 import { type CachedValue, isPlausible } from '../entry-store/cached-value.ts'
+import type { CompressionOptions } from '../entry-store/compression.ts'
 import { type EntryStore, type LeaseReply, StoreUnavailable } from '../entry-store/entry-store.ts'
 import { TimeBudget } from '../entry-store/time-budget.ts'
 import type { ConsistencyToken } from '../freshness/consistency-token.ts'
@@ -49,8 +50,10 @@ export interface ReaderDeps<DB> {
   readonly metrics: CacheMetrics
   /** Time that one request may wait for Redis, over all its commands. */
   readonly redisBudgetMs?: number
-  /** Largest body that is stored, in bytes. By default 1 MiB. */
+  /** Largest plain body that is stored, in bytes. By default 1 MiB. */
   readonly maxValueBytes?: number
+  /** How stored bodies are compressed. By default those of 1 KiB or more, with level 6. */
+  readonly compression?: CompressionOptions
   /** Called with the error of a failed fill, to log it. */
   readonly onFillError: (error: unknown) => void
 }
@@ -303,6 +306,7 @@ const isTransient = (error: unknown) => error instanceof LoaderBusy || isUnavail
 const hitAnswer = (cached: CachedValue, body: Buffer | null, nowMs: number): Answer => ({
   outcome: 'hit',
   body,
+  ...(cached.encoding && { encoding: cached.encoding }),
   etag: cached.etag,
   ageMs: Math.max(0, nowMs - cached.leasedAtMs),
   ttlMs: cached.freshUntilMs - nowMs,
@@ -311,10 +315,10 @@ const hitAnswer = (cached: CachedValue, body: Buffer | null, nowMs: number): Ans
 /** Whether `load` made a cached value, as far as its resource can verify. */
 const isGenuine = <DB>(
   { resource, params, variant }: LoadRequest<DB>,
-  { body }: CachedValue,
+  { body, encoding }: CachedValue,
 ): boolean =>
   resource.isGenuine === undefined ||
-  (Buffer.isBuffer(body) && resource.isGenuine(body, params, variant))
+  (encoding === undefined && Buffer.isBuffer(body) && resource.isGenuine(body, params, variant))
 
 /** Whether a fill can have written these times, so that the age of the value is known. */
 const canServeStale = (cached: CachedValue, ttlMs: number, nowMs: number): boolean =>

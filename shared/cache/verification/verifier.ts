@@ -16,6 +16,7 @@ import {
   type CachedValue,
   isPlausible,
 } from '../entry-store/cached-value.ts'
+import { inflate } from '../entry-store/compression.ts'
 import { createClock } from '../redis/clock.ts'
 import { keyGlob, keyParser, watermarkKey } from '../definition/key.ts'
 import { type Params, type Resource, tablesOf } from '../definition/resource.ts'
@@ -120,13 +121,15 @@ export function createVerifier<DB>(deps: VerifierDeps<DB>): Verifier {
     const bytes = await redis.hgetBuffer(key, variant).catch(() => null)
     const cached = decodeValue(bytes)
     if (cached === null) return bytes === null ? null : remove(key)
+    const etag = await storedEtag(cached)
+    if (etag === null) return remove(key)
     for (let attempt = 0; attempt < CONFIRMATIONS; attempt++) {
       const fresh = await load(resource, params, variant)
       // No request can name such an entry.
       if (fresh === null) return remove(key)
       // No reader would use this value, so it does no harm.
       if (!isServed(cached, fresh)) return attempt === 0 ? null : 'changed'
-      if (cached.etag === fresh.etag) return 'right'
+      if (etag === fresh.etag) return 'right'
       if (!(await isPast(resource, fresh.moment))) return 'unproven'
       const still = await find(key, variant)
       if (still?.leasedAtMs !== cached.leasedAtMs || still.etag !== cached.etag) return 'changed'
@@ -209,6 +212,16 @@ interface Fresh {
   readonly moment: Moment
   /** Clock's time before the load. */
   readonly nowMs: number
+}
+
+/** Returns the tag of a compressed body, else the stored one; null if the body cannot be inflated. */
+async function storedEtag({ body, encoding, etag }: CachedValue): Promise<string | null> {
+  if (encoding === undefined || !Buffer.isBuffer(body)) return etag
+  try {
+    return etagOf(await inflate({ body, encoding }))
+  } catch {
+    return null
+  }
 }
 
 /** Whether Postgres could not parse a value from a key or a variant. */

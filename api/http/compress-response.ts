@@ -1,0 +1,38 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import compression from 'compression'
+import type { Request, Response } from 'express'
+import vary from 'vary'
+import type { CompressionOptions } from '../../shared/cache/index.ts'
+import { acceptedBy } from './encoding.ts'
+import { isSafe } from './safe-method.ts'
+
+/**
+ * Lets the response be compressed while it is sent. Call it before the first header is written. Responses
+ * with a strong entity tag are sent by `sendTagged` instead.
+ *
+ * Only answers to reads are compressed. The length of a compressed response may reveal a secret in its body
+ * to somebody who chooses another part of the body (BREACH). Answers to a log-in and to other writes stay
+ * plain; no read answers with a secret of the session.
+ */
+export type CompressResponse = (req: IncomingMessage, res: ServerResponse) => void
+
+export function createCompressResponse({ minBytes, level }: CompressionOptions): CompressResponse {
+  const filter = (req: Request, res: Response): boolean => {
+    if (res.statusCode !== 200 || !compression.filter(req, res)) return false
+    // A GET would send another length, which is known only after the compression.
+    if (req.method === 'HEAD' && Number(res.getHeader('Content-Length')) >= minBytes) {
+      res.removeHeader('Content-Length')
+    }
+    return true
+  }
+  const compress = compression({ threshold: minBytes, level, filter })
+  const compressAll = compression({ threshold: 0, level, filter })
+
+  return (req, res) => {
+    if (level === 0 || !isSafe(req)) return
+    // Also for responses that are too short, and for 304.
+    vary(res, 'Accept-Encoding')
+    const use = acceptedBy(req).plain ? compress : compressAll
+    use(req as Request, res as Response, () => {})
+  }
+}
