@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { constants } from 'node:zlib'
 import compression from 'compression'
 import type { Request, Response } from 'express'
 import vary from 'vary'
@@ -16,6 +17,9 @@ import { isSafe } from './safe-method.ts'
  */
 export type CompressResponse = (req: IncomingMessage, res: ServerResponse) => void
 
+/** With a larger window, Brotli holds back an export of several MB until its end. */
+const BROTLI = { [constants.BROTLI_PARAM_QUALITY]: 4, [constants.BROTLI_PARAM_LGWIN]: 18 }
+
 export function createCompressResponse({ minBytes, level }: CompressionOptions): CompressResponse {
   const filter = (req: Request, res: Response): boolean => {
     if (res.statusCode !== 200 || !compression.filter(req, res)) return false
@@ -25,8 +29,9 @@ export function createCompressResponse({ minBytes, level }: CompressionOptions):
     }
     return true
   }
-  const compress = compression({ threshold: minBytes, level, filter })
-  const compressAll = compression({ threshold: 0, level, filter })
+  const options = { level, brotli: { params: BROTLI }, filter }
+  const compress = compression({ ...options, threshold: minBytes })
+  const compressAll = compression({ ...options, threshold: 0 })
 
   return (req, res) => {
     if (level === 0 || !isSafe(req)) return

@@ -12,7 +12,7 @@ import { COMPRESSION } from '../../shared/cache/index.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { closeServer, listen } from '../../shared/server.ts'
-import { httpConfig } from '../routes/test-api.ts'
+import { httpConfig, startTestApi } from '../routes/test-api.ts'
 import { type CachedReads, openCachedReads } from '../support/cached-reads.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { mountedRoutes } from '../support/mounted-routes.ts'
@@ -233,6 +233,38 @@ describe('cached reads', function () {
         await expectEqual(method, some, { Origin: ORIGIN })
       }
     }
+  })
+})
+
+/** A compressed body may reveal its secrets by its length, so no response to a read contains one. */
+describe('reads', function () {
+  this.timeout(120_000)
+
+  it('answer with no token of the session, nor with the query that they were sent', async () => {
+    await using api = await startTestApi({ seeded: true })
+    const { password } = await api.db
+      .selectFrom('users_user')
+      .select('password')
+      .where('id', '=', '1')
+      .executeTakeFirstOrThrow()
+    const sessions = createSessions(httpConfig.sessionSecrets)
+    const token = await sessions.issue('1', password)
+    const claim = await sessions.verify(token)
+    if (claim === null) throw new Error('the token is not valid')
+    const csrfToken = sessions.csrfToken(claim)
+    const headers = { Cookie: `spms_session=${token}; spmscsrf=${csrfToken}` }
+    let read = 0
+    for (const { method, path } of mountedRoutes(api.app)) {
+      if (method !== 'get') continue
+      const target = `${filled(path, '1')}?search=chosen-by-an-attacker&page=1`
+      const { status, body } = await api.send('GET', target, { headers })
+      const text = typeof body === 'string' ? body : JSON.stringify(body)
+      for (const secret of [token, csrfToken, 'chosen-by-an-attacker']) {
+        expect(text.includes(secret), `${path} ${secret}`).to.equal(false)
+      }
+      if (status === 200) read++
+    }
+    expect(read).to.be.above(40)
   })
 })
 

@@ -1,4 +1,6 @@
 import { createServer, request, type RequestListener } from 'node:http'
+import { randomBytes } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { brotliDecompress, gunzip } from 'node:zlib'
 import { expect } from 'chai'
@@ -86,6 +88,36 @@ describe('compressResponse', () => {
         expect(headers['cache-status']).to.match(/^spms; fwd=bypass/)
         if (encoding) expect(bytes.length).to.be.below(plain.length / 5)
       }
+    })
+  }
+
+  for (const encoding of ['gzip', 'br']) {
+    it(`sends the beginning of an export before its end is created, with ${encoding}`, async () => {
+      let isReceived = false
+      let made = 0
+      listener = (req, res) => {
+        compressResponse(req, res)
+        void sendPieces(
+          req,
+          res,
+          (async function* () {
+            for (; !isReceived && made < 5_000_000; made += 50_000) {
+              yield randomBytes(250).toString('hex').repeat(100)
+              await setImmediate()
+            }
+          })(),
+        )
+      }
+      await new Promise<void>((resolve, reject) => {
+        const headers = { 'Accept-Encoding': encoding }
+        const outgoing = request({ port: portOf(server), headers }, (res) => {
+          res.on('data', () => (isReceived = true))
+          res.on('end', resolve)
+        })
+        outgoing.on('error', reject)
+        outgoing.end()
+      })
+      expect(made).to.be.below(3_000_000)
     })
   }
 
