@@ -32,8 +32,7 @@ const WINDOW_MEASURES = {
 
 /** Measures what hits, misses, commits and windows cost with more data, keys and processes. */
 export const growth: Part = async (bench) => {
-  await using stops = createStops()
-  const worlds = await openWorlds({ ...bench, onStop: stops.onStop }, SCALES)
+  const worlds = await openWorlds(bench, SCALES)
   for (const { scale, keys } of worlds)
     bench.print(`growth: ${keys.toLocaleString('en')} keys with ${scale} times the data`)
   return [
