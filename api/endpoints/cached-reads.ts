@@ -11,7 +11,7 @@ export type AnswerCached = (req: IncomingMessage, res: ServerResponse) => boolea
 export interface CachedReadsOptions {
   /** Path at which the endpoints are mounted, such as `/api/v1`. */
   readonly base: string
-  /** What runs before the handler. */
+  /** Runs before the handler. */
   readonly middleware: Middleware
   readonly onError: ErrorRequestHandler
 }
@@ -55,7 +55,7 @@ export function createCachedReads(
     const params = found.params as Record<string, string>
     for (const name in params) if (params[name] === '') return false
 
-    // What Express would set.
+    // Express would set these.
     const { path } = route
     Object.assign(req, { res, params, route: { path }, originalUrl: url, baseUrl: base })
     const expressReq = req as Request

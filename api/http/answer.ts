@@ -25,7 +25,7 @@ export interface SendAnswerOptions {
   readonly edgeMaxAgeS: number
 }
 
-/** What a response depends on. A response that only its user may store does not depend on credentials. */
+/** `Vary` by audience. A response that only its user may store does not depend on credentials. */
 const VARY = {
   anyone: 'Cookie, Authorization, Consistency-Token, Accept-Encoding',
   user: 'Accept-Encoding',

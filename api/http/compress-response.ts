@@ -11,9 +11,9 @@ import { isSafe } from './safe-method.ts'
  * Lets the response be compressed while it is sent. Call it before the first header is written. Responses
  * with a strong entity tag are sent by `sendTagged` instead.
  *
- * Only answers to reads are compressed. The length of a compressed response may reveal a secret in its body
- * to somebody who chooses another part of the body (BREACH). Answers to a log-in and to other writes stay
- * plain; no read answers with a secret of the session.
+ * Only answers to reads are compressed. The length of a compressed body may reveal a secret in it to an
+ * attacker who chooses another part of it (BREACH). Answers to a log-in and to other writes stay plain, and
+ * no body of a read contains a token of the session.
  */
 export type CompressResponse = (req: IncomingMessage, res: ServerResponse) => void
 

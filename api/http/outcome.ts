@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Answer } from '../../shared/cache/index.ts'
 
-/** What the cache did for a response; `none` for responses without `Cache-Status`: writes, errors, redirects. */
+/** Outcome of the cache for a response; `none` for responses without `Cache-Status`: writes, errors, redirects. */
 export type Outcome = Answer['outcome'] | 'none'
 
 const OUTCOME = Symbol('outcome')

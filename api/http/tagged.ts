@@ -24,7 +24,7 @@ export const tagged = (body: string, shown: string | null = body): Tagged =>
 /**
  * Returns the entity tag of a body. Equal bodies have equal tags, from the cache as from Postgres.
  */
-export const tagOf = (text: string | null): string =>
+const tagOf = (text: string | null): string =>
   etagOf(text === null ? null : Buffer.from(text))
 
 /**

@@ -68,7 +68,9 @@ describe('compressed values', function () {
     await read(one)
     await untilStored()
     expect((await stored())[0]).to.equal(1)
-    expect(await read(two)).to.include({ outcome: 'hit' }).and.not.to.have.property('encoding')
+    expect(await read(two))
+      .to.include({ outcome: 'hit' })
+      .and.not.to.have.property('encoding')
   })
 
   it('and plain ones are read by processes that store the other kind', async () => {

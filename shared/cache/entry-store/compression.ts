@@ -31,14 +31,15 @@ export const GZIP = { magic: [0x1f, 0x8b, 8], shortest: 18 } as const
 export const compressGzip = (body: Buffer, level: number): Promise<Buffer> =>
   gzipAsync(body, { level })
 
-/** Returns the body, compressed if it is long enough and becomes shorter. */
-export async function compress(
+/** Compresses a body, unless it does not become shorter. Returns null at once for one that is too short. */
+export function compress(
   body: Buffer,
   { minBytes, level }: CompressionOptions,
-): Promise<Encoded> {
-  if (level === 0 || body.length < minBytes) return { body }
-  const compressed = await compressGzip(body, level)
-  return compressed.length < body.length ? { body: compressed, encoding: 'gzip' } : { body }
+): Promise<Encoded> | null {
+  if (level === 0 || body.length < minBytes) return null
+  return compressGzip(body, level).then((compressed) =>
+    compressed.length < body.length ? { body: compressed, encoding: 'gzip' } : { body },
+  )
 }
 
 /**

@@ -75,9 +75,9 @@ export function createFill<DB>(deps: FillDeps<DB>): Fill<DB> {
   function put({ resource, field }: ReadCall<DB>, leaseId: string, cached: CachedValue): void {
     const count = (result: string) => metrics.fills.labels(resource.name, result).inc()
     const keepMs = cached.staleUntilMs - cached.leasedAtMs
-    const storing = compressed(resource, cached).then((stored) =>
-      store.fill(field, leaseId, stored, keepMs),
-    )
+    const send = (stored: CachedValue) => store.fill(field, leaseId, stored, keepMs)
+    const compressing = compressed(resource, cached)
+    const storing = compressing === null ? send(cached) : compressing.then(send)
     storing.then(
       (result) => count(cached.body === 'too large' ? 'too_large' : result),
       (error: unknown) => {
@@ -87,11 +87,14 @@ export function createFill<DB>(deps: FillDeps<DB>): Fill<DB> {
     )
   }
 
-  /** A body that its resource verifies stays plain: it is not inflated before it is verified. */
-  async function compressed(resource: Resource<DB>, cached: CachedValue): Promise<CachedValue> {
+  /**
+   * Compresses a value; null if it stays plain. A body that its resource verifies does, because no reader
+   * inflates bytes that it has not verified.
+   */
+  function compressed(resource: Resource<DB>, cached: CachedValue): Promise<CachedValue> | null {
     const { body } = cached
-    if (!Buffer.isBuffer(body) || resource.isGenuine !== undefined) return cached
-    return { ...cached, ...(await compress(body, compression)) }
+    if (!Buffer.isBuffer(body) || resource.isGenuine !== undefined) return null
+    return compress(body, compression)?.then((encoded) => ({ ...cached, ...encoded })) ?? null
   }
 
   /** Decides the TTL of an answer, in milliseconds; 0 if it must not be stored. */
