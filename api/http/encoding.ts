@@ -26,7 +26,7 @@ const MAX_REMEMBERED = 100
 export function acceptedBy({ headers }: IncomingMessage): Accepted {
   const header = headers['accept-encoding']
   if (header === undefined) return ANYTHING
-  const known = parsed.get(String(header))
+  const known = parsed.get(header)
   if (known !== undefined) return known
   const encodings = new Negotiator({ headers }).encodings(AVAILABLE)
   const accepted = {
@@ -34,7 +34,7 @@ export function acceptedBy({ headers }: IncomingMessage): Accepted {
     plain: encodings.includes('identity'),
     prefersGzip: encodings[0] === 'gzip',
   }
-  if (header.length <= MAX_REMEMBERED) parsed.set(String(header), accepted)
+  if (header.length <= MAX_REMEMBERED) parsed.set(header, accepted)
   return accepted
 }
 

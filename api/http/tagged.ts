@@ -24,8 +24,7 @@ export const tagged = (body: string, shown: string | null = body): Tagged =>
 /**
  * Returns the entity tag of a body. Equal bodies have equal tags, from the cache as from Postgres.
  */
-const tagOf = (text: string | null): string =>
-  etagOf(text === null ? null : Buffer.from(text))
+const tagOf = (text: string | null): string => etagOf(text === null ? null : Buffer.from(text))
 
 /**
  * Checks `If-Match` against a locked resource. `show` reads the body of a GET of the resource. Without

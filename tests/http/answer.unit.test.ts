@@ -13,9 +13,9 @@ describe('sendAnswer', () => {
   const sendAnswer = createSendAnswer({ sendTagged, edgeMaxAgeS: 5 })
   let answer: Answer
   let audience: Audience
-  const server = createServer((req, res) =>
-    sendAnswer(req, res, answer, audience, 'Profile 5 not found'),
-  )
+  const server = createServer((req, res) => {
+    void sendAnswer(req, res, answer, audience, 'Profile 5 not found')
+  })
   let url: string
 
   before((done) => {

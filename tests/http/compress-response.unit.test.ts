@@ -40,7 +40,7 @@ describe('compressResponse', () => {
             res.on('data', (chunk: Buffer) => chunks.push(chunk))
             res.on('end', () => {
               const bytes = Buffer.concat(chunks)
-              const encoding = String(res.headers['content-encoding'] ?? 'none')
+              const encoding = res.headers['content-encoding'] ?? 'none'
               const decoded = bytes.length === 0 ? bytes : decoders[encoding]?.(bytes)
               Promise.resolve(decoded).then(
                 (body) => resolve({ headers: res.headers, bytes, text: String(body) }),
@@ -93,7 +93,7 @@ describe('compressResponse', () => {
 
   for (const encoding of ['gzip', 'br']) {
     it(`sends the beginning of an export before its end is created, with ${encoding}`, async () => {
-      let isReceived = false
+      const state = { isReceived: false }
       let made = 0
       listener = (req, res) => {
         compressResponse(req, res)
@@ -101,7 +101,7 @@ describe('compressResponse', () => {
           req,
           res,
           (async function* () {
-            for (; !isReceived && made < 5_000_000; made += 50_000) {
+            for (; !state.isReceived && made < 5_000_000; made += 50_000) {
               yield randomBytes(250).toString('hex').repeat(100)
               await setImmediate()
             }
@@ -111,7 +111,7 @@ describe('compressResponse', () => {
       await new Promise<void>((resolve, reject) => {
         const headers = { 'Accept-Encoding': encoding }
         const outgoing = request({ port: portOf(server), headers }, (res) => {
-          res.on('data', () => (isReceived = true))
+          res.on('data', () => (state.isReceived = true))
           res.on('end', resolve)
         })
         outgoing.on('error', reject)
