@@ -7,7 +7,7 @@ import { crashBackend } from '../support/crash-backend.ts'
 import { type CopyablePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
 import { until } from '../support/until.ts'
 
-/** What tests compare before and after a restart. */
+/** State of a server before or after a restart. */
 interface State {
   readonly events: number
   /** The recorded incarnation, even if it is not current. */
