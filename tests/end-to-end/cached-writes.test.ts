@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { plainTag } from '../../api/http/encoding.ts'
 import type { Reply } from '../support/system.ts'
 import { until } from '../support/until.ts'
 import { sessionOf } from './warm/questions.ts'
@@ -112,7 +113,9 @@ describe('writes through the API, read through the cache', function () {
       expect(miss.cache, path).to.equal('fwd=miss')
       const hit = await readWarm(path, 4)
       expect(hit.text, path).to.equal(miss.text)
-      expect(hit.headers.get('etag'), path).to.equal(miss.headers.get('etag'))
+      // Only a stored body is compressed, and each encoding has its own strong tag.
+      const tags = [miss, hit].map(({ headers }) => plainTag(headers.get('etag') ?? ''))
+      expect(tags[1], path).to.equal(tags[0])
     }
   })
 

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { decodeValue, inflate } from '../../shared/cache/index.ts'
 import { startTestApi } from '../routes/test-api.ts'
 import { mountedRoutes } from '../support/mounted-routes.ts'
 import { repeat } from '../support/repeat.ts'
@@ -121,7 +122,7 @@ describe('private data', function () {
     let entriesWithSecrets = 0
     for (const key of await warm.redis.keys(`${warm.system.prefix}/*`)) {
       if ((await warm.redis.type(key)) !== 'hash') continue
-      const stored = JSON.stringify(await warm.redis.hgetall(key))
+      const stored = await plainTextOf(await warm.redis.hgetallBuffer(key))
       entries++
       const isPublic = key.includes('/staff:')
       if (!isPublic && ANY_SECRET.test(stored)) entriesWithSecrets++
@@ -181,6 +182,15 @@ describe('private data', function () {
     expect(wrong).to.deep.equal([])
   })
 })
+
+/** Returns the text of all variants of an entry, inflated. */
+async function plainTextOf(fields: Readonly<Record<string, Buffer>>): Promise<string> {
+  const texts = Object.values(fields).map(async (bytes) => {
+    const { body, encoding } = decodeValue(bytes) ?? { body: bytes }
+    return Buffer.isBuffer(body) ? String(await inflate({ body, encoding })) : ''
+  })
+  return (await Promise.all(texts)).join('\n')
+}
 
 /** Statements that hide user 5, each with its inverse. */
 const HIDING = [

