@@ -78,7 +78,7 @@ describe('a commit is applied only after another wake-up', () => {
            begin
              for body in
                select replace(pg_get_functiondef(oid),
-                              'if not pg_try_advisory_xact_lock_shared(1397771603, 0)', 'if false')
+                              'if not pg_catalog.pg_try_advisory_xact_lock_shared(1397771603, 0)', 'if false')
                from pg_proc
                where pronamespace = 'invalidation'::regnamespace and proname like 'log\\_insert\\_%'
              loop execute body; end loop;
