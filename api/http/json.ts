@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { etagOf } from '../../shared/cache/index.ts'
 import { cacheStatus } from './answer.ts'
 import type { CompressResponse } from './compress-response.ts'
-import { pushVary, type SendTagged } from './send-tagged.ts'
+import { JSON_TYPE, pushVary, type SendTagged } from './send-tagged.ts'
 import { Tagged } from './tagged.ts'
 
 /** A value, or its JSON text from the database. */
@@ -82,7 +82,7 @@ function send(res: ServerResponse, status: number, json: Json, cacheControl: str
   const body = typeof json === 'string' ? json : JSON.stringify(json)
   res
     .writeHead(status, {
-      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Type': JSON_TYPE,
       'Content-Length': Buffer.byteLength(body),
       'Cache-Control': cacheControl,
     })

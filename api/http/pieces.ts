@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { cacheStatus } from './answer.ts'
+import { JSON_TYPE } from './send-tagged.ts'
 import { errorCode } from '../../db/event-log/index.ts'
 
 /**
@@ -15,7 +16,7 @@ export async function sendPieces(
   pieces: AsyncIterable<string>,
 ): Promise<void> {
   res.writeHead(200, {
-    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Type': JSON_TYPE,
     'Cache-Control': 'private, no-store',
     'Cache-Status': cacheStatus(res, { outcome: 'bypass', detail: 'private', ttlMs: 0 }),
   })

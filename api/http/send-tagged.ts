@@ -31,7 +31,8 @@ export type SendTagged = (
   headers: string[],
 ) => Promise<void> | void
 
-const JSON_TYPE = 'application/json; charset=utf-8'
+/** The media type of JSON. */
+export const JSON_TYPE = 'application/json; charset=utf-8'
 
 export function createSendTagged({ minBytes, level }: CompressionOptions): SendTagged {
   /** Returns the encoding to send. A client that rejects both gets a plain body, as RFC 9110 permits. */
