@@ -29,6 +29,7 @@ export interface Arm<Name extends string = ArmName> {
 
 export type ArmName =
   | 'node:http'
+  | 'node:http, projects'
   | 'Express'
   | 'Express, projects'
   | 'hit'
@@ -65,6 +66,7 @@ export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm
     [profile, await fetchBytes(express, path)],
     [profile, await fetchBytes(bare, path)],
     [projects, await fetchBytes(express, PROJECTS_PATH)],
+    [projects, await fetchBytes(bare, PROJECTS_PATH)],
   ] as const
   if (
     same.some(([a, b]) => !a.body.equals(b.body)) ||
@@ -75,6 +77,7 @@ export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm
   const hit = { resource: 'staff:profile', outcome: 'hit' }
   return [
     { name: 'node:http', service: bare, paths: [path] },
+    { name: 'node:http, projects', service: bare, paths: [PROJECTS_PATH] },
     { name: 'Express', service: express, paths: [path] },
     { name: 'Express, projects', service: express, paths: [PROJECTS_PATH] },
     { name: 'hit', service: cached, paths: [path], headers: GZIP, expected: hit },

@@ -6,7 +6,7 @@ export interface Figure {
   readonly what: string
   /** Null if the measurement is invalid; `note` gives the reason. */
   readonly value: number | null
-  readonly unit: '' | 'ms' | 'bytes' | 'events' | 'events/s'
+  readonly unit: '' | 'us' | 'ms' | 'bytes' | 'events' | 'events/s'
   /** The upper or lower bound of the design; null if there is none. */
   readonly budget: Budget | null
   readonly note?: string

@@ -165,12 +165,9 @@ export function createMapping(
   }
 
   function directKey(resource: ResourceRules, rule: DirectRule, values: readonly string[]): string {
-    const names = Object.keys(rule.key)
-    return entryKey(
-      prefix,
-      resource,
-      Object.fromEntries(names.map((name, i) => [name, values[i] as string])),
-    )
+    const params: Record<string, string> = {}
+    for (const [at, name] of Object.keys(rule.key).entries()) params[name] = values[at] as string
+    return entryKey(prefix, resource, params)
   }
 }
 

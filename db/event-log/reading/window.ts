@@ -17,7 +17,7 @@ const MAX_COARSE_EVENTS = 500_000
 const MAX_FLUSHES = 100
 /** Larger keys of one event are not read: its table is flushed. */
 const MAX_KEYS_BYTES = 64 * 1024
-/** Events per query, so that one result holds at most 16 MiB. */
+/** Events per query, so that one result holds at most 16 MiB. Two results are in memory at once. */
 const HEAD = 256
 /** Events per fetch if they are large: frequent fetches keep the session alive. */
 const FEW = 16
@@ -189,23 +189,27 @@ async function readInPieces(
   const giveUpAtMs = performance.now() + maxReadingMs
   const cursor = `invalidation_window_${++cursors}`
   await client.query(`declare ${cursor} no scroll cursor for ${EVENTS}`, [...values])
+  const fetch = (count: number) => client.query<EventRow>(`fetch ${count} from ${cursor}`)
   const events: Event[] = []
   const size = { rows: 0, bytes: 0 }
-  let isWhole: boolean
+  let isWhole = true
   let wanted = FEW
-  for (;;) {
-    const { rows } = await client.query<EventRow>(`fetch ${wanted} from ${cursor}`)
-    const bytesBefore = size.bytes
-    isWhole = await take(rows, events, size)
-    if (!isWhole || rows.length < wanted) break
-    isWhole = performance.now() < giveUpAtMs
-    if (!isWhole) break
-    const bytesOfOne = (size.bytes - bytesBefore) / rows.length
-    wanted = bytesOfOne * HEAD > CHARS_PER_TURN ? FEW : HEAD
+  let fetched: Promise<pg.QueryResult<EventRow>> | null = fetch(wanted)
+  while (fetched !== null) {
+    const { rows }: pg.QueryResult<EventRow> = await fetched
+    const isLast: boolean = !isWhole || rows.length < wanted
+    wanted = charsOf(rows) / rows.length > CHARS_PER_TURN / HEAD ? FEW : HEAD
+    // Postgres reads the next rows while these are parsed.
+    fetched = isLast ? null : fetch(wanted)
+    isWhole &&= await take(rows, events, size)
+    isWhole &&= isLast || performance.now() < giveUpAtMs
   }
   await client.query(`close ${cursor}`)
   return isWhole ? events : null
 }
+
+const charsOf = (rows: readonly EventRow[]) =>
+  rows.reduce((sum, { keys }) => sum + (keys?.length ?? 0), 0)
 
 /** Adds rows to `events` up to the size limits. Returns whether all rows were added. */
 async function take(
@@ -243,11 +247,11 @@ const SINCE = `from invalidation.event
 const KEYS = `case when pg_column_size(keys) <= ${MAX_KEYS_BYTES}
     then case when octet_length(keys::text) <= ${MAX_KEYS_BYTES} then keys::text end end as keys`
 
-const EVENTS = `select version, table_id, op, changed, ${KEYS}, extract(epoch from at) * 1000 as at_ms ${SINCE}`
+const EVENTS = `select version, table_id, op, changed, ${KEYS}, date_part('epoch', at) * 1000 as at_ms ${SINCE}`
 
 /** Flushes on demand keep their patterns; other events are reduced to their tables. */
 const COARSE = `select version, table_id, op, -1 as changed, null as keys,
-  extract(epoch from max(at)) * 1000 as at_ms ${SINCE} and op <> 'F' group by version, table_id, op
+  date_part('epoch', max(at)) * 1000 as at_ms ${SINCE} and op <> 'F' group by version, table_id, op
   union all (${EVENTS} and op = 'F' limit ${MAX_FLUSHES})`
 
 interface EventRow {

@@ -12,13 +12,31 @@ type KeySpace = Pick<ResourceRules, 'key' | 'version'>
  * holds neither a slash nor a colon, so no such key equals one of these.
  */
 export function entryKey(prefix: string, { key, version }: KeySpace, params: Params): string {
-  const filled = key.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
-    const value = params[name]
-    if (value === undefined) throw new Error(`no parameter ${name} for ${key}`)
-    return encodeValue(value)
-  })
-  return `${start(prefix, version)}${filled}`
+  let filled = start(prefix, version)
+  for (const [i, part] of partsOf(key).entries()) {
+    // Names of parameters and the text around them alternate.
+    if (i % 2 === 0) {
+      filled += part
+      continue
+    }
+    const value = params[part]
+    if (value === undefined) throw new Error(`no parameter ${part} for ${key}`)
+    filled += encodeValue(value)
+  }
+  return filled
 }
+
+/** Returns the text and the names of the parameters of a pattern, alternately. */
+function partsOf(pattern: string): readonly string[] {
+  let parts = partsOfPatterns.get(pattern)
+  if (parts === undefined) {
+    parts = pattern.split(/\{(\w+)\}/)
+    partsOfPatterns.set(pattern, parts)
+  }
+  return parts
+}
+/** As many as there are resources: patterns are constants of the program. */
+const partsOfPatterns = new Map<string, readonly string[]>()
 
 /** Encodes a value: in a key, a parameter is not empty and holds no colon. */
 function encodeValue(value: string): string {

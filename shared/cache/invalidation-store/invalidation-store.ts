@@ -268,7 +268,9 @@ interface Scripted {
  * replaced.
  */
 const textOf = (bytes: Buffer) => bytes.toString('latin1')
-const bytesOf = (text: string) => Buffer.from(text, 'latin1')
+const bytesOf = (text: string) =>
+  // Usually ASCII. A command without buffers is assembled faster.
+  Buffer.byteLength(text) === text.length ? text : Buffer.from(text, 'latin1')
 
 /** Treats a key of another type as empty. */
 function emptyIfWrongType<T>(none: T): (error: unknown) => T {
