@@ -162,20 +162,20 @@ export function createResourceStates({ metrics, written }: ResourceStatesDeps): 
 export const causesOf = (health: TriggerHealth | null): readonly string[] =>
   health?.damaged.map(({ text }) => text) ?? []
 
-/** Groups resources by snapshot. Each group shares a window; after one round there is one group. */
+/** Groups resources by watermark. Each group shares a window; after one round there is one group. */
 export function groupByWatermark(
   states: readonly ResourceState[],
 ): [Watermark | null, ResourceRules[]][] {
-  const bySnapshot = new Map<string, [Watermark | null, ResourceRules[]]>()
+  const groups = new Map<string, [Watermark | null, ResourceRules[]]>()
   for (const { mark, resource } of states) {
     const id = mark ? `${mark.incarnation} ${mark.snapshot.text}` : ''
-    const group = bySnapshot.get(id) ?? [mark, []]
-    bySnapshot.set(id, group)
+    const group = groups.get(id) ?? [mark, []]
+    groups.set(id, group)
     group[1].push(resource)
   }
-  return [...bySnapshot.values()]
+  return [...groups.values()]
 }
 
-/** Returns the watermarks since which the windows of resources begin, each once. */
+/** Returns the watermarks at which the windows of these resources begin, each once. */
 export const marksOf = (states: readonly ResourceState[]): readonly Watermark[] =>
   groupByWatermark(states).flatMap(([mark]) => mark ?? [])

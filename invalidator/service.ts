@@ -34,7 +34,7 @@ export interface InvalidatorServiceOptions {
 
 /** Kept short: while a command waits, the worker does not ping its session. */
 const REDIS_COMMAND_TIMEOUT_MS = 2_000
-/** For statements such as drift scans and pruning. Windows and lookups have shorter limits. */
+/** For statements such as inspections and pruning. Windows and lookups have shorter limits. */
 const STATEMENT_TIMEOUT_MS = 30_000
 const HEARTBEAT_MS = 500
 

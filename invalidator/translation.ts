@@ -140,7 +140,7 @@ export function createTranslation(deps: TranslationDeps): Translation {
         const queries = group.map(({ rule, values }) =>
           followLinks(client, rule.query, values, LIMITS.lookupRows),
         )
-        // Sent after the lookups, so that it sees the files that they have locked.
+        // Sent after the lookups, which lock their tables, so that no rewrite follows it.
         const filesQuery = isLast ? readFiles(client, tables) : undefined
         const settled = Promise.allSettled([begun, filesQuery])
         const answers = await Promise.allSettled(queries)

@@ -2,7 +2,7 @@ import type { Logger } from 'winston'
 import { type Cursor, PING_EVERY_MS, type WorkerSession } from '../db/event-log/index.ts'
 import { type InvalidationStore, isLookup, type ResourceRules } from '../shared/cache/index.ts'
 import { createApplier } from './apply.ts'
-import { createOwnershipCheck } from './check-ownership.ts'
+import { createResourceCheck } from './check-resources.ts'
 import { every } from './every.ts'
 import { createWindowMapper, type Invalidations } from './map-window.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
@@ -87,7 +87,7 @@ export function createWorker(deps: WorkerDeps): Worker {
         .map(({ resource }) => resource.name),
   })
   const readWindow = createWindowReader({ session, learnRules: translation.learn, inspectEveryMs })
-  const checkOwnership = createOwnershipCheck({ states, logger })
+  const checkResources = createResourceCheck({ states, logger })
   const mapWindow = createWindowMapper({ translation })
   const apply = createApplier({ invalidationStore, passes, states, pause })
   const recorder = createRecorder({
@@ -106,7 +106,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const asOfMs = await redisTime.read()
     const { found, ended } = await inTransaction(async (attempt) => {
       const reading = await readWindow(attempt.isUnread ? [] : marksOf(states.active()))
-      checkOwnership(reading)
+      checkResources(reading)
       return mapWindow(reading, states.active(), attempt)
     })
     const count = found.windows.reduce((sum, { window }) => sum + window.count, 0)

@@ -14,7 +14,7 @@ export { errorCode } from './connection/error-code.ts'
 export { parseDatabaseUrl } from './connection/database-url.ts'
 export { type DatabaseOptions, openDatabase, poolUse } from './connection/pool.ts'
 export { sessionModeProblem } from './connection/session-mode.ts'
-export { meaningOf } from './connection/settings.ts'
+export { semanticSettings } from './connection/settings.ts'
 export { transienceMessage, transienceOf } from './connection/transient-states.ts'
 export { isUnavailable, unavailableMessage } from './connection/unavailable.ts'
 export type {

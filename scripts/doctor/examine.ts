@@ -138,7 +138,7 @@ async function examineRedis(
   const redis = openRedis(redisUrl, {
     name: APPLICATION_NAME,
     commandTimeoutMs: REDIS_TIMEOUT_MS,
-    // A replica rejects the writes of checkPermissions, and the other checks need the connection.
+    // A standby rejects the writes of checkPermissions, and the other checks need the connection.
     staysOnReplica: true,
     onState: () => undefined,
   })

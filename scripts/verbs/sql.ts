@@ -1,5 +1,5 @@
 import type { QueryArrayResult } from 'pg'
-import { connectPlain, meaningOf, parseDatabaseUrl } from '../../db/event-log/index.ts'
+import { connectPlain, semanticSettings, parseDatabaseUrl } from '../../db/event-log/index.ts'
 
 /** Runs SQL and prints each result: a table, or the command tag with its row count. */
 export async function runSql(url: string, statements: string): Promise<void> {
@@ -7,7 +7,7 @@ export async function runSql(url: string, statements: string): Promise<void> {
   client.on('notice', ({ message }) => console.error(`notice: ${message}`))
   try {
     // Names resolve as in the services; the other settings are those of the role.
-    const { search_path } = meaningOf(parseDatabaseUrl(url).searchPath)
+    const { search_path } = semanticSettings(parseDatabaseUrl(url).searchPath)
     await client.query(`set search_path = ${search_path}`)
     const text = { getTypeParser: () => String }
     const answer = await client.query<Row>({ text: statements, rowMode: 'array', types: text })

@@ -12,7 +12,7 @@ import { until } from '../support/until.ts'
 const WORLD = new URL('warm/world.sql', import.meta.url)
 // A bound so long that it cannot make answers correct in this test.
 const BOUND_MS = 3_600_000
-/** The intervals of the trigger check (2 s) and of the watermark poll (0.25 s), and 2 s for a busy machine. */
+/** The intervals of the inspection (2 s) and of the watermark poll (0.25 s), and 2 s for a busy machine. */
 const NOTICED_MS = 2_000 + 250 + 2_000
 
 const TABLE = 'users_publicstaffprofile'
@@ -140,7 +140,7 @@ describe('a change that no trigger reports', function () {
       // After the repair, triggers report changes again.
       afterEach(() => expectInvalidation())
 
-      it('is shown after the next trigger check, and later changes at once', async () => {
+      it('is shown after the next inspection, and later changes at once', async () => {
         await sql.query(damage)
         let about = next()
         await sql.query(change(about))
@@ -157,7 +157,7 @@ describe('a change that no trigger reports', function () {
         await untilHit(about)
       })
 
-      it('is shown even if the damage was repaired before the next trigger check', async () => {
+      it('is shown even if the damage was repaired before the next inspection', async () => {
         const about = next()
         await sql.query(damage)
         await sql.query(change(about))

@@ -9,7 +9,7 @@ import { retireBuilds } from '../../db/event-log/installation/retire.ts'
 import { openInstaller } from '../../db/event-log/installation/installer.ts'
 import { sharedBodies } from '../../db/event-log/installation/shared-functions.ts'
 import { compileRules, decodeWatermark, DISABLED } from '../../shared/cache/index.ts'
-import { createOwnershipCheck } from '../../invalidator/check-ownership.ts'
+import { createResourceCheck } from '../../invalidator/check-resources.ts'
 import { createResourceStates } from '../../invalidator/resource-states.ts'
 import { createLogger } from '../../shared/logger.ts'
 import type { EventLog } from '../event-log/event-log.ts'
@@ -68,7 +68,7 @@ describe('checks of triggers', () => {
     states.acquire(BIRDS)
     const logger = createLogger('test')
     logger.silent = true
-    const check = createOwnershipCheck({ states, logger })
+    const check = createResourceCheck({ states, logger })
     const readSnapshot = await beginReading(log.client)
     await sql('commit')
     const since = () => Promise.reject(new Error('no window is read'))

@@ -32,7 +32,7 @@ export interface TestInvalidatorOptions {
   readonly statementTimeoutMs?: number
   /** How long to wait for the sleep lock; by default 10 min, so that it never acts as a fallback poll. */
   readonly sleepLockWaitMs?: number
-  /** Interval of trigger checks; by default as in production. */
+  /** Interval of inspections; by default as in production. */
   readonly inspectEveryMs?: number
   /** Name of the worker in `pg_stat_activity`; the listener's has the suffix `-listener`. */
   readonly applicationName?: string

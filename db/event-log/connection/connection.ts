@@ -2,7 +2,7 @@ import { Client, type ClientConfig } from 'pg'
 import { type DatabaseAddress, parseDatabaseUrl } from './database-url.ts'
 import { ConfigurationError } from './configuration-error.ts'
 import { errorCode } from './error-code.ts'
-import { meaningOf, SESSION_DEFAULTS, setLocalSql, type Settings } from './settings.ts'
+import { semanticSettings, SESSION_DEFAULTS, setLocalSql, type Settings } from './settings.ts'
 
 /** How a program of this application connects to Postgres. */
 export interface ConnectOptions {
@@ -83,7 +83,7 @@ export async function pinSession(
 ): Promise<number> {
   const { searchPath } = parseDatabaseUrl(url)
   const wanted = {
-    ...meaningOf(searchPath),
+    ...semanticSettings(searchPath),
     ...SESSION_DEFAULTS,
     ...settings,
     application_name: applicationName,
@@ -125,14 +125,14 @@ export const NEEDS_A_SESSION =
 
 /** Returns SET LOCAL statements to send with BEGIN on a connection whose session may be shared. */
 export const localSettingsSql = (url: string): string =>
-  setLocalSql(meaningOf(parseDatabaseUrl(url).searchPath))
+  setLocalSql(semanticSettings(parseDatabaseUrl(url).searchPath))
 
 /** Makes a read fail that row security policies would filter, as in `SESSION_DEFAULTS`. */
 const UNFILTERED = 'set local row_security = off'
 
 /**
- * Runs `work` in one transaction with the settings that its queries rely on. All settings are local
- * to the transaction, so this also works through a pooler in transaction mode.
+ * Runs `work` in one transaction on a connection of its own, with the settings that its queries rely
+ * on. All settings are local to the transaction, so this also works through a pooler in transaction mode.
  */
 export async function inTransaction<T>(
   url: string,

@@ -10,7 +10,7 @@ export type Settings = Readonly<Record<string, string>>
  * `pg_catalog` is not listed in the search path and is therefore searched first; a temporary table
  * is found last. Objects are created in the first schema listed.
  */
-export const meaningOf = (searchPath: readonly string[]): Settings => ({
+export const semanticSettings = (searchPath: readonly string[]): Settings => ({
   search_path: [...searchPath.map((schema) => escapeIdentifier(schema)), 'pg_temp'].join(', '),
   datestyle: 'ISO, MDY',
   intervalstyle: 'postgres',

@@ -49,13 +49,13 @@ export interface CatalogTable {
 }
 
 /**
- * Reads the catalog entries of some tables, for `install` and the drift scan. Skips tables that do
- * not exist. A table whose fingerprint is the same as in `known` is not read again: most of the time
- * goes into reading texts, and the drift scan runs every two seconds.
+ * Reads the catalog entries of some tables, for `install` and inspections. Skips tables that do not
+ * exist. A table whose fingerprint is the same as in `known` is not read again: most of the time goes
+ * into reading texts, and an inspection runs every two seconds.
  *
  * The fingerprint includes the `xmin` of catalog rows, since a change that was undone between two
- * scans leaves no other trace. VACUUM and ANALYZE do not change that `xmin`. Each such change takes a
- * lock that conflicts with writers. So if a scan finds no damage, no uncommitted transaction has
+ * inspections leaves no other trace. VACUUM and ANALYZE do not change that `xmin`. Each such change takes
+ * a lock that conflicts with writers. So if an inspection finds no damage, no uncommitted transaction has
  * unlogged changes. It also includes what keeps the invariant of schema.sql: the segments' triggers and
  * the incarnation table, which a crash would not empty while it is logged.
  */

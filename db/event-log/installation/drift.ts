@@ -9,7 +9,7 @@ import { environmentalProblems, tableProblems } from './watchable.ts'
 
 /** The state of one watched table in the catalog. */
 export interface TableState {
-  /** Whether it has exactly the triggers that its rules require, all ENABLE ALWAYS. */
+  /** Whether it has all the triggers that its rules require, each ENABLE ALWAYS. */
   readonly isIntact: boolean
   /** The definition that its triggers implement: an earlier one while an install waits for locks. */
   readonly follows: InstalledTable | null
@@ -25,7 +25,10 @@ export interface TableState {
 
 const TYPE_OF = { insert: 4, delete: 8, update: 16, truncate: 32 } as const
 
-/** Compares some tables and their triggers with the rules that they should implement. */
+/**
+ * Compares some tables and their triggers with the rules that they should implement. `earlier` returns
+ * former definitions of a table, `known` what the previous inspection read of it.
+ */
 export async function scanTables(
   client: pg.ClientBase,
   tables: readonly InstalledTable[],
@@ -95,7 +98,7 @@ const SAFE_SEARCH_PATH = '{"search_path=pg_catalog, pg_temp"}'
 const LOG_TRUNCATE = 'invalidation.log_truncate'
 
 function expectedTriggers(table: InstalledTable): readonly ExpectedTrigger[] {
-  const known = compiled.get(table)
+  const known = expectedByTable.get(table)
   if (known) return known
   const { functions, triggers } = tableTriggers(table)
   const expected = triggers.map(({ name, call }): ExpectedTrigger => {
@@ -109,9 +112,9 @@ function expectedTriggers(table: InstalledTable): readonly ExpectedTrigger[] {
       sha256: createHash('sha256').update(body).digest('hex'),
     }
   })
-  compiled.set(table, expected)
+  expectedByTable.set(table, expected)
   return expected
 }
 
-/** Expected triggers by table: the drift scan checks the same tables every two seconds. */
-const compiled = new WeakMap<InstalledTable, readonly ExpectedTrigger[]>()
+/** Expected triggers by table: the inspection checks the same tables every two seconds. */
+const expectedByTable = new WeakMap<InstalledTable, readonly ExpectedTrigger[]>()

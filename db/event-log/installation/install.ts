@@ -56,11 +56,12 @@ export async function install(
 
   const known = await readKnown(client)
   if (!known.hasSchema) await run(await readSql('schema.sql'))
+  // rights.sql repairs lost owners and rights.
   else if ((await readLogProblems(client)).length > 0) await run(await readSql('rights.sql'))
   for (const { name, create } of wanted.tables) {
     if (create && !(await exists(client, name))) await run(create.sql)
   }
-  const tables = numbered(await watchable(client, wanted, known.others), known)
+  const tables = numbered(await watchable(client, wanted, known.registered), known)
   const isNew = !isSame(tables, known.tables)
   const version = isNew ? known.version + 1 : known.version
   // Scanned before the shared functions are replaced, so that a damaged shared function also counts as
@@ -98,13 +99,13 @@ async function readWarnings(
   return [...(await readLogProblems(client)), ...problems.map(({ text }) => text)]
 }
 
-/** The previous installation, and the definitions of builds that are not retired. */
+/** The previous installation. `registered` is the union of the definitions of builds that are not retired. */
 interface Known {
   readonly hasSchema: boolean
   readonly version: number
   readonly tables: readonly InstalledTable[]
   readonly ids: ReadonlyMap<string, number>
-  readonly others: RulesDefinition
+  readonly registered: RulesDefinition
 }
 
 const NOTHING: Known = {
@@ -112,7 +113,7 @@ const NOTHING: Known = {
   version: 0,
   tables: [],
   ids: new Map(),
-  others: { tables: [] },
+  registered: { tables: [] },
 }
 
 async function exists(client: pg.ClientBase, table: string): Promise<boolean> {
@@ -124,6 +125,7 @@ async function exists(client: pg.ClientBase, table: string): Promise<boolean> {
 }
 
 async function readKnown(client: pg.ClientBase): Promise<Known> {
+  // The last object that schema.sql creates.
   if (!(await exists(client, 'invalidation.retention_floor'))) return NOTHING
   const { newest, ids } = await readRules(client)
   return {
@@ -131,7 +133,7 @@ async function readKnown(client: pg.ClientBase): Promise<Known> {
     version: newest?.version ?? 0,
     tables: newest?.tables ?? [],
     ids,
-    others: await readWanted(client),
+    registered: await readWanted(client),
   }
 }
 
@@ -139,10 +141,10 @@ async function readKnown(client: pg.ClientBase): Promise<Known> {
 async function watchable(
   client: pg.ClientBase,
   wanted: RulesDefinition,
-  others: RulesDefinition,
+  registered: RulesDefinition,
 ): Promise<WatchableTable[]> {
   const own = new Map(wanted.tables.map((table) => [table.name, table]))
-  const all = union([wanted, others]).tables
+  const all = union([wanted, registered]).tables
   const catalog = await readCatalog(
     client,
     all.map(({ name }) => name),

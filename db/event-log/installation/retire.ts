@@ -35,7 +35,7 @@ export async function retireOthers(
   return { retired, ...(await install(url, kept, options)) }
 }
 
-/** Retires every build except `kept`. Invalidators detect it with their next drift scan. */
+/** Retires every build except `kept`. Invalidators detect it with their next inspection. */
 export async function retireBuilds({ client }: Installer, kept = ''): Promise<number> {
   const { rowCount } = await client.query(
     `update invalidation.build set retired_at = clock_timestamp()

@@ -1,3 +1,4 @@
+import { LOCK, LOCK_CLASS, SEGMENT_S, SEGMENTS } from '../reading/event.ts'
 import type { InstalledTable } from './definition.ts'
 import { identifier, literal } from './quote.ts'
 
@@ -166,7 +167,7 @@ end
 const sameImages = (columns: readonly string[]) =>
   `pg_catalog.record_image_eq(row(${fields('o', columns)}), row(${fields('n', columns)}))`
 
-/** The mask of changed columns: `t` and `f` for each, as the digits of a number. */
+/** SQL for the mask of changed columns: a bit for each watched column, the first in the lowest bit. */
 function maskOf({ watch }: InstalledTable): string {
   if (watch.length === 0) return '0::bigint'
   const differ = watch
@@ -185,7 +186,10 @@ const fields = (row: string, names: readonly string[]) =>
 /** The number of the chunk of a row. */
 const CHUNK = `pg_catalog.int8div(pg_catalog.int8mi(pg_catalog.row_number() over (), 1), ${CHUNK_ROWS})`
 
-/** Opens a branch that logs keys. With too many rows, or in mode `coarse`, it sets `B` instead. */
+/**
+ * Opens a branch that logs keys. With too many rows, or in mode `coarse` (docs/dba.md), it sets `B`
+ * instead.
+ */
 const unlessBulk = (rows: string) =>
   `perform from ${rows} offset ${CAP_ROWS} limit 1;
       if found or pg_catalog.texteq(pg_catalog.current_setting('invalidation.mode', true), 'coarse') then op := 'B';
@@ -202,7 +206,7 @@ function log({ id, version }: InstalledTable, mask: string): string {
   const direct = (segment: number) =>
     `insert into invalidation.event_${segment} values (${values(`${segment}`, 'keys')});`
   return `segment := pg_catalog.int8mod(
-    pg_catalog.int8div(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::bigint, 300), 4);
+    pg_catalog.int8div(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::bigint, ${SEGMENT_S}), ${SEGMENTS});
   if chunks is not null and pg_catalog.charne(op, 'X') then
     insert into invalidation.event select ${values('segment', 'chunk')} from pg_catalog.unnest(chunks) chunk;
   elsif pg_catalog.int8eq(segment, 0) then ${direct(0)}
@@ -210,7 +214,7 @@ function log({ id, version }: InstalledTable, mask: string): string {
   elsif pg_catalog.int8eq(segment, 2) then ${direct(2)}
   else ${direct(3)}
   end if;
-  if not pg_catalog.pg_try_advisory_xact_lock_shared(1397771603, 0) then perform invalidation.notify(); end if;
+  if not pg_catalog.pg_try_advisory_xact_lock_shared(${LOCK_CLASS}, ${LOCK.sleep}) then perform invalidation.notify(); end if;
   return null;`
 }
 
@@ -228,7 +232,7 @@ const keyTexts = (table: InstalledTable, row: string, prefix = '') =>
 const prefixed = (table: InstalledTable, prefix: string) =>
   table.keys.map((column) => `c.${identifier(prefix + column)} as ${identifier(column)}`).join(', ')
 
-/** Returns SQL that creates or replaces a function; the drift scan compares its body. */
+/** Returns SQL that creates or replaces a function; the inspection compares its body. */
 export const createFunction = ({ name, body }: TriggerFunction): string =>
   `create or replace function ${name}() returns trigger
 language plpgsql security definer as ${literal(body)};

@@ -27,7 +27,7 @@ const KEY_TYPES = new Set([
 
 /**
  * Returns the problems for which a table cannot be watched as the rules require. `install` rejects the
- * table, and the drift scan checks it again, since tables may change after the installation.
+ * table, and the inspection checks it again, since tables may change after the installation.
  */
 const structuralProblems = (
   found: CatalogTable | undefined,

@@ -12,10 +12,15 @@ export interface Event {
   readonly atMs: number
 }
 
+/** Number of segments of the event log. functions.sql and schema.sql repeat it, and `SEGMENT_S`. */
+export const SEGMENTS = 4
+/** Seconds for which new events are written to one segment. */
+export const SEGMENT_S = 300
+
 /** NOTIFY channel for wake-ups; the payload of a wake-up is empty. */
 export const NOTIFY_CHANNEL = 'invalidation'
 
-/** Class id of the event log's advisory locks. Locks on the ownership of resources use other classes. */
+/** Class id of the event log's advisory locks, also in functions.sql. Locks on the ownership of resources use other classes. */
 export const LOCK_CLASS = 1_397_771_603
 /**
  * Object ids of these locks. Every worker session holds `invalidator` in shared mode; a command that

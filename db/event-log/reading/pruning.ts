@@ -1,11 +1,11 @@
 import type { ClientBase } from 'pg'
-import { LOCK, LOCK_CLASS } from './event.ts'
+import { LOCK, LOCK_CLASS, SEGMENT_S, SEGMENTS } from './event.ts'
 import { type InstallerOptions, openInstaller } from '../installation/installer.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
 
 /** Interval of checkpoints, which record the lowest cursor. */
 const CHECKPOINT_INTERVAL_S = 300
-/** Age at which the events of a checkpoint may be removed: the history kept for late cursors. */
+/** Age from which the events that a checkpoint includes may be removed: history for late cursors. */
 const CHECKPOINT_AGE_S = 600
 /** Age from which a cursor no longer prevents pruning; its owner will have to flush. */
 const CURSOR_AGE_S = 600
@@ -178,7 +178,7 @@ function bySnapshot(a: Snapshot, b: Snapshot): number {
 
 async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<PruneResult> {
   const { rows } = await client.query<{ segment: number; checkpoint: string | null }>(
-    `select (extract(epoch from clock_timestamp() + $1 * interval '1 s')::bigint / 300 + 1) % 4 as segment,
+    `select (extract(epoch from clock_timestamp() + $1 * interval '1 s')::bigint / ${SEGMENT_S} + 1) % ${SEGMENTS} as segment,
             (select snapshot::text from invalidation.checkpoint
              where taken_at <= clock_timestamp() + $1 * interval '1 s' - $2 * interval '1 s' and ${NOT_IN_FUTURE}
              order by taken_at desc limit 1) as checkpoint`,
@@ -203,8 +203,8 @@ async function emptyNextSegment(client: ClientBase, aheadS: number): Promise<Pru
 }
 
 /**
- * Empties a segment that no cursor needs. The exclusive lock of TRUNCATE cancels queries on a
- * standby that read the segment, such as a dump. So a first check runs under a weak lock.
+ * Empties a segment that no cursor needs. The exclusive lock of TRUNCATE cancels transactions on a
+ * standby that have locked the segment, as pg_dump does. So a first check runs under a weak lock.
  */
 async function emptySegment(
   client: ClientBase,

@@ -2,9 +2,9 @@ import { type DatabaseIdentity, parseSnapshot, type Snapshot } from '../../../db
 import { CLOCK_SLACK_MS } from '../redis/clock.ts'
 
 /**
- * Progress of a resource in one Redis. It is stored in that Redis only, and it is the cursor. A failover
- * or a restored file that loses invalidations also loses the watermark after them. So a stored watermark
- * never claims an invalidation that was lost.
+ * Progress of a resource in one Redis. It is stored in that Redis only, and the invalidator continues
+ * from it. A failover or a restored file that loses invalidations also loses the watermark after them.
+ * So a stored watermark never claims an invalidation that was lost.
  */
 export interface Watermark extends DatabaseIdentity {
   /** Every commit visible in this snapshot has been applied. */
@@ -26,8 +26,8 @@ export const DISABLED = 0
 export const NOTHING_SEEN: Snapshot = { xmin: 0n, xmax: 0n, xip: [], text: '0:0:' }
 
 /**
- * Returns the time since everything had been applied. A watermark from the future was restored or
- * corrupted and proves no freshness, so its age is infinite.
+ * Returns how long ago the moment is up to which everything has been applied. A watermark from the
+ * future was restored or corrupted and proves no freshness, so its age is infinite.
  */
 export const ageMsOf = ({ asOfMs }: Watermark, nowMs: number): number =>
   asOfMs <= nowMs + CLOCK_SLACK_MS ? Math.max(0, nowMs - asOfMs) : Infinity

@@ -47,7 +47,7 @@ export interface Verified {
 
 export interface VerifierDeps<DB> {
   readonly redis: Redis
-  /** Connection to the primary: a replica lags, so correct values would look wrong. */
+  /** Connection to the primary: a standby lags, so correct values would look wrong. */
   readonly db: Kysely<DB>
   readonly resources: readonly Resource<DB>[]
   readonly prefix: string

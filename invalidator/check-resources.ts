@@ -6,7 +6,7 @@ import type { WindowReading } from './read-window.ts'
 import { causesOf, type ResourceState, type ResourceStates } from './resource-states.ts'
 import { checkTriggers } from './trigger-health.ts'
 
-export interface OwnershipCheckDeps {
+export interface ResourceCheckDeps {
   readonly states: ResourceStates
   readonly logger: Logger
 }
@@ -15,10 +15,10 @@ export interface OwnershipCheckDeps {
  * Returns a function that checks, for each resource, whether this worker may replace the watermark, and
  * whether the triggers are intact.
  */
-export function createOwnershipCheck({
+export function createResourceCheck({
   states,
   logger,
-}: OwnershipCheckDeps): (reading: WindowReading) => void {
+}: ResourceCheckDeps): (reading: WindowReading) => void {
   const foreignWatermarkCheck = createForeignWatermarkCheck()
   /** The installation with which each resource was last compared. */
   const checked = new Map<string, Installation>()
