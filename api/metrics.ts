@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely'
 import type { Registry } from 'prom-client'
 import { poolUse } from '../db/event-log/index.ts'
 import type { Database } from '../db/schema.ts'
-import { ageMsOf, type EntryStore, type IncarnationTracker } from '../shared/cache/index.ts'
+import { ageMsOf, type EntryStore, type IncarnationTracker, timeOf } from '../shared/cache/index.ts'
 import { type Outcome, outcomeOf } from './http/outcome.ts'
 import { createAppInstruments } from '../shared/metrics.ts'
 import type { LimitedLoader } from '../shared/resources/cache.ts'
@@ -110,13 +110,4 @@ export function measureParts(registry: Registry, parts: MeasuredParts): void {
     },
     'resource',
   )
-}
-
-/** Returns the time of Redis in ms; null while Redis is unavailable. */
-function timeOf(store: EntryStore): number | null {
-  try {
-    return store.now()
-  } catch {
-    return null
-  }
 }

@@ -40,7 +40,13 @@ export {
   inflate,
   plainLength,
 } from './entry-store/compression.ts'
-export { createEntryStore, type EntryStore, MAX_VALUE_BYTES } from './entry-store/entry-store.ts'
+export {
+  createEntryStore,
+  type EntryStore,
+  MAX_VALUE_BYTES,
+  timeOf,
+} from './entry-store/entry-store.ts'
+export { createUnreadable, type Unreadable } from './entry-store/metrics.ts'
 export { TimeBudget } from './entry-store/time-budget.ts'
 export type { ConsistencyToken } from './freshness/consistency-token.ts'
 export { createFreshnessPolicy } from './freshness/freshness-policy.ts'
@@ -62,7 +68,7 @@ export {
 } from './invalidation-store/invalidation-store.ts'
 export type { Answer } from './read/answer.ts'
 export { createLoader, type LimitedLoader, type Loader, LoaderBusy } from './read/loader.ts'
-export { createCacheMetrics, createUnreadable, type Unreadable } from './read/metrics.ts'
+export { createCacheMetrics } from './read/metrics.ts'
 export { openReader } from './read/open-reader.ts'
 export { createReader, type Reader } from './read/reader.ts'
 export { TokenBucket } from './read/token-bucket.ts'

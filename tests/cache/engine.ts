@@ -62,7 +62,7 @@ export interface ReaderOptions {
   readonly maxValueBytes?: number
   readonly compression?: CompressionOptions
   /** Does not wait until Redis is connected. */
-  readonly isAlone?: boolean
+  readonly withoutRedis?: boolean
 }
 
 export interface TestReader {
@@ -189,7 +189,7 @@ export async function openEngine(
       })
       const reader = options.isDisabled ? createUncachedReader({ loader, metrics }) : cached
       incarnationTracker.observe(await findIncarnation(db), performance.now())
-      if (!options.isAlone) await until(() => isUsable(store))
+      if (!options.withoutRedis) await until(() => isUsable(store))
       return {
         reader,
         store,

@@ -220,6 +220,9 @@ describe('reader', function () {
     })
     const error = await read(one, losing).catch((e: unknown) => e)
     expect(error).to.be.instanceOf(LoaderBusy)
+    expect((error as Error).message).to.equal(
+      'tables were rewritten or locked during every attempt',
+    )
     expect(loads).to.equal(3)
   })
 

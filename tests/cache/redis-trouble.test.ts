@@ -312,7 +312,7 @@ describe('the engine with a failing Redis', function () {
 
     it('connects to Redis later if it was down at the start', async () => {
       await redis.stop()
-      const one = await engine.openReader({ isAlone: true })
+      const one = await engine.openReader({ withoutRedis: true })
       expect(await read(one)).to.include({ outcome: 'bypass', detail: 'redis' })
       await redis.start()
       await until(async () => (await read(one)).outcome === 'hit')

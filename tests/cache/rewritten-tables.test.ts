@@ -42,12 +42,7 @@ describe('reading while another transaction rewrites the table', () => {
   beforeEach(async () => {
     engine = await openEngine()
     one = await engine.openReader()
-    const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(
-      engine.db,
-    )
-    const url = new URL(process.env.TEST_DATABASE_URL ?? '')
-    url.pathname = `/${rows[0]?.name}`
-    other = new Client({ connectionString: url.href })
+    other = new Client({ connectionString: engine.databaseUrl })
     other.on('error', () => {})
     await other.connect()
   })
@@ -111,12 +106,11 @@ describe('reading while another transaction rewrites the table', () => {
   })
 
   it("would find no rows without the check of the table's files", async () => {
-    const { rows } = await sql<{ name: string }>`select current_database() as name`.execute(
-      engine.db,
-    )
-    const url = new URL(process.env.TEST_DATABASE_URL ?? '')
-    url.pathname = `/${rows[0]?.name}`
-    const db = openDatabase({ url: url.href, poolSize: 1, applicationName: 'engine-test' })
+    const db = openDatabase({
+      url: engine.databaseUrl,
+      poolSize: 1,
+      applicationName: 'engine-test',
+    })
     const { value } = await during(REWRITES[0][1], () =>
       createSnapshotReader(db).read([], false, async (trx) => {
         return (await sql`select from entity`.execute(trx)).rows.length

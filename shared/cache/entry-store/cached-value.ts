@@ -49,8 +49,8 @@ const OFFSET = {
   body: 58,
 } as const
 
-/** Offsets that the Lua scripts need to check a cached value. Lua counts from 1. */
-export const LUA_OFFSETS = {
+/** What the Lua scripts need to check a cached value. Offsets count from 1; `body` is a length. */
+export const LUA_LAYOUT = {
   format: FORMAT,
   gzipFormat: GZIP_FORMAT,
   /** Length of the header, and of the shortest value. */

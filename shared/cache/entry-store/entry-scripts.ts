@@ -1,5 +1,5 @@
 import { CLOCK } from '../redis/clock.ts'
-import { LUA_OFFSETS } from './cached-value.ts'
+import { LUA_LAYOUT } from './cached-value.ts'
 import { GZIP } from './compression.ts'
 import { READ } from '../redis/lua.ts'
 
@@ -66,17 +66,17 @@ local size = read('HSTRLEN', entry, variant)
 if size == nil then redis.call('UNLINK', entry) end
 -- A value above the size limit is not sent. The next load replaces it.
 local cached = size and size <= most_bytes and redis.call('HGET', entry, variant)
-local format = cached and #cached >= ${LUA_OFFSETS.body} and string.byte(cached)
-local is_known = format == ${LUA_OFFSETS.format}
-if format == ${LUA_OFFSETS.gzipFormat} and #cached >= ${LUA_OFFSETS.body + GZIP.shortest} then
-  local flags, magic = string.byte(cached, 2), string.sub(cached, ${LUA_OFFSETS.body + 1}, ${LUA_OFFSETS.body + GZIP.magic.length})
+local format = cached and #cached >= ${LUA_LAYOUT.body} and string.byte(cached)
+local is_known = format == ${LUA_LAYOUT.format}
+if format == ${LUA_LAYOUT.gzipFormat} and #cached >= ${LUA_LAYOUT.body + GZIP.shortest} then
+  local flags, magic = string.byte(cached, 2), string.sub(cached, ${LUA_LAYOUT.body + 1}, ${LUA_LAYOUT.body + GZIP.magic.length})
   -- The last bytes of gzip are its plain length.
   local length = struct.unpack('<I4', cached, #cached - 3)
-  is_known = flags == 0 and magic == '${GZIP.magic.map((byte) => `\\${byte}`).join('')}' and ${LUA_OFFSETS.body} + length <= most_bytes
+  is_known = flags == 0 and magic == '${GZIP.magic.map((byte) => `\\${byte}`).join('')}' and ${LUA_LAYOUT.body} + length <= most_bytes
 end
 if is_known then
-  local leased_at, fresh_until = struct.unpack('>dd', cached, ${LUA_OFFSETS.times})
-  local is_current_incarnation = string.sub(cached, ${LUA_OFFSETS.incarnation}, ${LUA_OFFSETS.incarnationEnd}) == incarnation
+  local leased_at, fresh_until = struct.unpack('>dd', cached, ${LUA_LAYOUT.times})
+  local is_current_incarnation = string.sub(cached, ${LUA_LAYOUT.incarnation}, ${LUA_LAYOUT.incarnationEnd}) == incarnation
   local can_be = leased_at <= now and fresh_until <= leased_at + longest
   if is_current_incarnation and can_be and fresh_until > now and leased_at >= oldest then
     return { 'hit', now, cached }
@@ -107,14 +107,14 @@ return { 'lease', now }
  */
 export const FILL = `${READ}${PRELUDE}
 local cached, keep_ms, most_variants = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
-local value_bytes, reserved = tonumber(ARGV[6]), '\\n' .. ARGV[7]
-local most_bytes = ${LARGEST_VALUES} * value_bytes
+local most_bytes, reserved = tonumber(ARGV[6]), '\\n' .. ARGV[7]
+local most_entry_bytes = ${LARGEST_VALUES} * most_bytes
 
 -- Counts variants one by one only if there may be too many of them, or too many bytes. Leases are
 -- not counted.
 local function make_room()
   local fields = redis.call('HLEN', entry)
-  -- Fewer values than this factor cannot exceed the limit of bytes.
+  -- Fewer than LARGEST_VALUES values cannot exceed the limit of bytes.
   if fields < most_variants and fields < ${LARGEST_VALUES} then return true end
   local stored, bytes, others = 0, #cached, {}
   for _, field in ipairs(redis.call('HKEYS', entry)) do
@@ -125,7 +125,7 @@ local function make_room()
     end
   end
   local pick = redis.call('TIME')[2]
-  while stored >= most_variants or bytes > most_bytes do
+  while stored >= most_variants or bytes > most_entry_bytes do
     if #others == 0 then return false end
     local other = table.remove(others, pick % #others + 1)
     stored = stored - 1

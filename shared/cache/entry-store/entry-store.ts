@@ -19,7 +19,7 @@ import {
 } from './cached-value.ts'
 import type { FreshnessRequirement } from '../freshness/freshness-policy.ts'
 import { clockKey, watermarkKey } from '../definition/key.ts'
-import type { RedisError, StoreMetrics } from '../read/metrics.ts'
+import type { RedisError, StoreMetrics } from './metrics.ts'
 import { parsePoll, POLL, type PollReply, PolledState } from '../freshness/polled-state.ts'
 import type { Watermark } from '../freshness/watermark.ts'
 import { TimedOut, CommandTimer } from './command-timer.ts'
@@ -197,13 +197,14 @@ export function createEntryStore(
     send: () => Promise<T>,
     budget = new TimeBudget(commandTimeoutMs),
   ): Promise<T> {
+    // Throws while the breaker is open or the time is unknown.
     now()
     // An empty budget is no fault of Redis, so the breaker must not count it.
     if (budget.leftMs <= 0) throw new StoreUnavailable('no time left for Redis')
     try {
       return await attempt(command, send, budget)
     } catch (error) {
-      throw new StoreUnavailable('Redis did not answer in time', { cause: error })
+      throw new StoreUnavailable('the Redis command failed', { cause: error })
     }
   }
 
@@ -270,6 +271,8 @@ export function createEntryStore(
       )
       switch (String(state)) {
         case 'hit': {
+          // LEASE checks the format, so a value that cannot be decoded is not expected. The reader then
+          // loads without storing.
           const cached = decodeValue(rest as Buffer)
           return cached ? { state: 'hit', nowMs, cached } : { state: 'full', nowMs }
         }
@@ -305,6 +308,15 @@ export function createEntryStore(
       redis.off('ready', onReady)
       redis.off('close', onClose)
     },
+  }
+}
+
+/** Returns the clock's time; `null` while it is unknown. */
+export function timeOf(store: Pick<EntryStore, 'now'>): number | null {
+  try {
+    return store.now()
+  } catch {
+    return null
   }
 }
 

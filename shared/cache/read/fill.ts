@@ -18,7 +18,10 @@ const TOO_LARGE_TTL_MS = 60_000
 export const TOO_LARGE = 'large'
 /** Time for which an expired value may replace a failed load. */
 export const STALE_IF_ERROR_MS = 5 * 60_000
-/** Random share of the TTL, so that entries that were filled together do not expire together. */
+/**
+ * The TTL is shortened by a random share of at most this, so that entries that were filled together do
+ * not expire together.
+ */
 const JITTER = 0.05
 
 export interface FillDeps<DB> {
@@ -88,8 +91,8 @@ export function createFill<DB>(deps: FillDeps<DB>): Fill<DB> {
   }
 
   /**
-   * Compresses a value; null if it stays plain. A body that its resource verifies does, because no reader
-   * inflates bytes that it has not verified.
+   * Compresses a value; null if it stays plain. A body that its resource verifies stays plain, because no
+   * reader inflates bytes that it has not verified.
    */
   function compressed(resource: Resource<DB>, cached: CachedValue): Promise<CachedValue> | null {
     const { body } = cached

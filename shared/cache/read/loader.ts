@@ -26,7 +26,7 @@ export interface LoadResult {
 export interface Loader<DB> {
   /**
    * Loads one variant. With `forStorage` it also reads the incarnation, which a cached value needs.
-   * @throws LoaderBusy if too many loads wait.
+   * @throws LoaderBusy if too many loads wait, or every attempt met a conflict.
    */
   load(request: LoadRequest<DB>, forStorage: boolean): Promise<LoadResult>
   /** Runs a query under the same limits. @throws LoaderBusy */
@@ -89,9 +89,12 @@ export function createLoader<DB>(
         ),
       )
     } catch (error) {
-      if (error instanceof BulkheadRejectedError) rejected++
-      else if (!isRetryable(error)) throw error
-      throw new LoaderBusy('too many loads wait', { cause: error })
+      if (error instanceof BulkheadRejectedError) {
+        rejected++
+        throw new LoaderBusy('too many loads wait', { cause: error })
+      }
+      if (!isRetryable(error)) throw error
+      throw new LoaderBusy('tables were rewritten or locked during every attempt', { cause: error })
     }
   }
 

@@ -14,6 +14,4 @@ export interface ReadCall<DB> extends LoadRequest<DB> {
   readonly mark: Watermark | null
   /** A value that was found but is not fresh. It may replace a failed load. */
   old: CachedValue | null
-  /** Whether the stored value was not made by `load`. It counts as absent and is replaced. */
-  isForged: boolean
 }

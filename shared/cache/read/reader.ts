@@ -6,7 +6,12 @@ import { entryKey } from '../definition/key.ts'
 import type { Params, Resource } from '../definition/resource.ts'
 import { type CachedValue, isPlausible } from '../entry-store/cached-value.ts'
 import type { CompressionOptions } from '../entry-store/compression.ts'
-import { type EntryStore, type LeaseReply, StoreUnavailable } from '../entry-store/entry-store.ts'
+import {
+  type EntryStore,
+  type LeaseReply,
+  StoreUnavailable,
+  timeOf,
+} from '../entry-store/entry-store.ts'
 import { TimeBudget } from '../entry-store/time-budget.ts'
 import type { ConsistencyToken } from '../freshness/consistency-token.ts'
 import type { FreshnessPolicy, FreshnessRequirement } from '../freshness/freshness-policy.ts'
@@ -105,7 +110,6 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
       budget,
       mark: store.watermark(resource.name),
       old: null,
-      isForged: false,
     }
     try {
       return counted(resource, await readThrough(call))
@@ -127,16 +131,18 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
       const reason = reasonToBypass(call, call.mark)
       if (reason !== undefined) return await bypass(call, reason)
       const found = await store.find(call.field, call.budget)
-      if (found === null) return await fillOrWait(call)
+      if (found === null) return await fillOrWait(call, false)
       const nowMs = store.now()
       const requirement = freshnessPolicy.requirement(call.mark, nowMs)
       const isUnexpired = nowMs < found.freshUntilMs
-      if (isFresh(call, found, call.mark, requirement, nowMs) && isUnexpired) {
+      const verdict = judge(call, found, call.mark, requirement, nowMs)
+      if (verdict === 'fresh' && isUnexpired) {
         return await answerFrom(call, found, nowMs, requirement)
       }
-      if (!call.isForged && found.incarnation === requirement.incarnation) call.old = found
+      const isForged = verdict === 'forged'
+      if (!isForged && found.incarnation === requirement.incarnation) call.old = found
       const isRejected = isUnexpired && call.old !== null
-      const answer = await fillOrWait(call)
+      const answer = await fillOrWait(call, isForged)
       return isRejected && answer.outcome === 'miss' ? { ...answer, detail: 'freshness' } : answer
     } catch (error) {
       if (!(error instanceof StoreUnavailable)) throw error
@@ -153,24 +159,23 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
   }
 
   /**
-   * Whether a cached value may be used until its TTL ends. Records in the call whether it is forged.
+   * Judges a cached value. `fresh`: it may be used until its TTL ends. `forged`: `load` did not make it.
    * `mark` is the watermark that was held when the command was sent; `requirement` follows from it.
    */
-  function isFresh(
+  function judge(
     call: ReadCall<DB>,
     cached: CachedValue,
     mark: Watermark | null,
     { incarnation, oldestMs }: FreshnessRequirement,
     nowMs: number,
-  ): boolean {
-    call.isForged = !isGenuine(call, cached)
-    return (
-      !call.isForged &&
+  ): 'fresh' | 'stale' | 'forged' {
+    if (!isGenuine(call, cached)) return 'forged'
+    const isFresh =
       cached.leasedAtMs >= oldestMs &&
       cached.incarnation === incarnation &&
       isPlausible(cached, call.resource.ttlMs, nowMs) &&
       freshnessPolicy.satisfies(mark, call.consistencyTokens, nowMs)
-    )
+    return isFresh ? 'fresh' : 'stale'
   }
 
   /**
@@ -195,9 +200,13 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
     }))
   }
 
-  /** Takes the lease and loads, or waits for the holder of the lease, or loads without storing. */
-  async function fillOrWait(call: ReadCall<DB>): Promise<Answer> {
+  /**
+   * Takes the lease and loads, or waits for the holder of the lease, or loads without storing. A forged
+   * value counts as absent and is replaced.
+   */
+  async function fillOrWait(call: ReadCall<DB>, isForgedFirst: boolean): Promise<Answer> {
     const giveUpAt = performance.now() + JOIN_TIMEOUT_MS
+    let isForged = isForgedFirst
     let isWaiting = false
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
       const mark = store.watermark(call.resource.name)
@@ -205,14 +214,19 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
       if (reason !== undefined) return bypass(call, reason)
       const requirement = freshnessPolicy.requirement(mark, store.now())
       const leaseId = `${processId}.${++leases}`
-      const reply = await requestLease(call, leaseId, requirement)
+      const reply = await requestLease(call, leaseId, requirement, isForged)
+      isForged = false
       switch (reply.state) {
         case 'hit': {
           // The script checked the value earlier; the watermark may have become too old since.
           const nowMs = Math.max(store.now(), reply.nowMs)
           const requirementNow = freshnessPolicy.requirement(mark, nowMs)
-          if (!isFresh(call, reply.cached, mark, requirementNow, nowMs)) break
-          return answerFrom(call, reply.cached, reply.nowMs, requirementNow)
+          const verdict = judge(call, reply.cached, mark, requirementNow, nowMs)
+          if (verdict === 'fresh') {
+            return answerFrom(call, reply.cached, reply.nowMs, requirementNow)
+          }
+          isForged = verdict === 'forged'
+          break
         }
         case 'lease':
           return startFlight(leaseId, reply.nowMs, () => fill(call, leaseId, reply.nowMs))
@@ -240,12 +254,11 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
     call: ReadCall<DB>,
     leaseId: string,
     requirement: FreshnessRequirement,
+    isForged: boolean,
   ): Promise<LeaseReply> {
-    const { isForged, resource } = call
-    call.isForged = false
     // No value is this young, so the script grants the lease although a forged value is stored.
     const oldestMs = isForged ? Number.MAX_SAFE_INTEGER : requirement.oldestMs
-    const wanted = { ...requirement, oldestMs, longestMs: resource.ttlMs }
+    const wanted = { ...requirement, oldestMs, longestMs: call.resource.ttlMs }
     try {
       return await store.lease(call.field, leaseId, wanted, call.budget)
     } catch (error) {
@@ -284,7 +297,7 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
     if (old === null || !resource.staleIfError || !isTransient(error)) return null
     const nowMs = timeOf(store)
     if (nowMs === null || nowMs >= old.staleUntilMs || old.body === 'too large') return null
-    if (!canServeStale(old, resource.ttlMs, nowMs)) return null
+    if (!hasPossibleTimes(old, resource.ttlMs, nowMs)) return null
     if (!freshnessPolicy.satisfies(call.mark, call.consistencyTokens, nowMs)) return null
     return { ...hitAnswer(old, old.body, nowMs), outcome: 'stale', detail: 'error' }
   }
@@ -321,18 +334,9 @@ const isGenuine = <DB>(
   (encoding === undefined && Buffer.isBuffer(body) && resource.isGenuine(body, params, variant))
 
 /** Whether a fill can have written these times, so that the age of the value is known. */
-const canServeStale = (cached: CachedValue, ttlMs: number, nowMs: number): boolean =>
+const hasPossibleTimes = (cached: CachedValue, ttlMs: number, nowMs: number): boolean =>
   isPlausible(cached, ttlMs, nowMs) &&
   cached.staleUntilMs <= cached.freshUntilMs + STALE_IF_ERROR_MS
-
-/** Returns the clock's time; `null` while it is unknown. */
-function timeOf(store: EntryStore): number | null {
-  try {
-    return store.now()
-  } catch {
-    return null
-  }
-}
 
 /**
  * Returns the answer, or `null` after `leftMs`. A failed load also fails the requests that joined
