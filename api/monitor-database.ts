@@ -15,7 +15,8 @@ const RETRY_MAX_MS = 10_000
 
 /**
  * Logs once when Postgres becomes unreachable, and once when it is reachable again. Call the returned
- * function at start and after each connection error. Meanwhile requests are served from Redis if possible.
+ * function at start and after each connection error. While Postgres is unreachable, requests are served
+ * from Redis if possible.
  */
 export function monitorDatabase({ db, logger, stopping }: MonitorDatabaseDeps): () => void {
   let isWaiting = false

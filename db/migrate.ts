@@ -35,7 +35,8 @@ export async function migrate(url: string): Promise<readonly string[]> {
   }
 }
 
-// A single statement reads one snapshot: a concurrent run commits its bookkeeping table first.
+// One statement, so one snapshot. A concurrent run commits its bookkeeping table before the others, so no
+// snapshot shows the others alone.
 async function rejectForeignTables(db: Kysely<Database>, schema: string): Promise<void> {
   const { rows } = await sql<{ name: string }>`
     select c.relname as name

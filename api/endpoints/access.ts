@@ -16,14 +16,14 @@ export const EVERY_ROLE = [
   'superuser',
 ] as const
 
-/** A relation of a user to what a request names; `user` is none. */
+/** A relation of a user to what a request names; `user` stands for no relation. */
 export type Role = (typeof EVERY_ROLE)[number]
 
 /** The users whom a rule allows. */
-export interface Documented {
+export interface AllowedUsers {
   /** The allowed users, as the OpenAPI document describes them. */
   readonly description: string
-  /** The roles that some request of the endpoint allows. */
+  /** The roles that at least one request of the endpoint allows. */
   readonly roles: readonly Role[]
 }
 
@@ -44,7 +44,7 @@ export interface WriteRequest<Params> {
 }
 
 /** A rule that the transaction of a write enforces. */
-export interface WriteRule<Params, Granted> extends Documented {
+export interface WriteRule<Params, Granted> extends AllowedUsers {
   readonly kind: 'write rule'
   /**
    * Decides about access before the body is validated. It may also lock the rows that the path names; it
@@ -55,7 +55,7 @@ export interface WriteRule<Params, Granted> extends Documented {
 }
 
 /** A rule that a read enforces before its query. */
-export interface ReadRule<Params> extends Documented {
+export interface ReadRule<Params> extends AllowedUsers {
   readonly kind: 'read rule'
   /** @throws PublicError `not_found`: a read does not reveal what the user may not see. */
   readonly enforce: (user: User, params: Params) => void
@@ -63,7 +63,7 @@ export interface ReadRule<Params> extends Documented {
 
 /** The access to an endpoint. */
 export type Access =
-  Anyone | LoggedIn | (Documented & { readonly kind: 'write rule' | 'read rule' })
+  Anyone | LoggedIn | (AllowedUsers & { readonly kind: 'write rule' | 'read rule' })
 
 /** Creates a rule of a write. */
 export const writeRule = <Params, Granted>(
@@ -77,7 +77,7 @@ export interface Id {
 
 /** Creates a rule of a write to the entity whose id is in the path. */
 export const ruleById = <Granted>(
-  allowed: Documented,
+  allowed: AllowedUsers,
   enforce: (trx: Transaction<Database>, id: string, userId: string) => Promise<Granted>,
 ): WriteRule<Id, Granted> =>
   writeRule({ ...allowed, enforce: (trx, { params, userId }) => enforce(trx, params.id, userId) })
@@ -88,7 +88,7 @@ export const readRule = <Params>(rule: Omit<ReadRule<Params>, 'kind'>): ReadRule
   ...rule,
 })
 
-const SUPERUSERS: Documented = { description: 'superusers', roles: ['superuser'] }
+const SUPERUSERS: AllowedUsers = { description: 'superusers', roles: ['superuser'] }
 
 /** Access for superusers. */
 export const superuser = writeRule({

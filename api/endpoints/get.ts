@@ -19,8 +19,8 @@ import {
 import type { ParamsOf } from './path-parameters.ts'
 
 /**
- * A read that counts towards the limit of the user and waits for a slot. A `list` counts as a search, but
- * `Cache-Status` has no detail `search`. An `export` returns all rows.
+ * How a read is limited: it counts towards a limit of the user and waits for a slot. `search` and `list`
+ * share one limit; only a `search` sets `detail=search` in `Cache-Status`. An `export` returns all rows.
  */
 type Cost = 'search' | 'list' | 'export'
 
@@ -64,7 +64,7 @@ export function get<const Path extends string, Query extends QuerySchema = Query
 ): Endpoint {
   const detail = options.cost === 'search' ? 'search' : undefined
   return readOf('get', path, options, ({ sendPrivate, sendResource }) => (req, res, found) => {
-    // Only the case of `isEmpty` has no text.
+    // `read` returns '' only in the case that `isEmpty` describes.
     if (found === '') return sendNothing(res)
     if (options.etag && typeof found === 'string') return sendResource(req, res, found)
     sendPrivate(req, res, found, detail)
@@ -123,14 +123,14 @@ function readOf<Path extends string, Query extends QuerySchema, Found>(
   const { access, query: schema, cost, read, params = {} } = options
   const begin = createBegin<Path>(options)
   const absent = createAbsentDetail(options.absent, params)
-  const sent = method === 'get' ? 'query' : 'body'
+  const source = method === 'get' ? 'query' : 'body'
   return {
     ...options,
     method,
     path,
     params,
     query: undefined,
-    [sent]: schema,
+    [source]: schema,
     isConditional: false,
     createHandler(deps) {
       const { requireUser, expensive, reader } = deps
@@ -139,7 +139,7 @@ function readOf<Path extends string, Query extends QuerySchema, Found>(
         const parsed = begin(req)
         const user = await requireUser(req)
         if (access.kind === 'read rule') access.enforce(user, parsed)
-        const query = schema && parse(schema, req[sent])
+        const query = schema && parse(schema, req[source])
         const find = () =>
           reader.query((trx) => read(trx, parsed, { query: query as z.output<Query>, user }))
         if (cost !== undefined) expensive.count(user.userId, cost === 'list' ? 'search' : cost)

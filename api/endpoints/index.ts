@@ -1,7 +1,7 @@
 export {
   type Access,
   anyone,
-  type Documented,
+  type AllowedUsers,
   EVERY_ROLE,
   type Id,
   readRule,

@@ -152,9 +152,10 @@ export function createAuthentication({
     if (found === null) return { user: null, session: null }
     const { session } = found.claim
     const user = found.result
+    // A token of a user without access is invalid. A session without access counts as none.
     if (user === null) return session === null ? rejectUnauthenticated() : { user, session: null }
-    // A bearer token needs no CSRF token: browsers do not send it automatically.
     addSecurityContext(req, { userId: user.userId })
+    // A bearer token needs no CSRF token: browsers do not send it automatically.
     if (session !== null && !isSafe(req)) requireCsrfToken(req, session)
     return { user, session }
   }
@@ -207,12 +208,12 @@ export function createAuthentication({
         const reading = read(claim.userId)
         // If access is denied a failed read is ignored, so its rejection must count as handled.
         reading.catch(() => {})
-        return { user: await grant(req, claim), reading: { answer: reading } }
+        return { user: await grant(req, claim), reading }
       })
       if (!found?.result.user) rejectUnauthenticated()
       const renewal = renewSession(req, found.claim.session)
       if (renewal) await renewal
-      return readInstead?.(found.result.user) ?? found.result.reading.answer
+      return readInstead?.(found.result.user) ?? found.result.reading
     },
   }
 }

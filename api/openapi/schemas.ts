@@ -77,7 +77,7 @@ export function nameSchemas(operationId: string, { body, answers }: Endpoint): v
   }
 }
 
-/** Registers the schema itself: other schemas do not refer to a copy. */
+/** Registers the schema itself and not a copy, because other schemas refer to the schema itself. */
 function nameSchema(schema: z.ZodType, name: string): void {
   if (z.globalRegistry.get(schema)?.id !== undefined) return
   z.globalRegistry.add(schema, { id: `${name.charAt(0).toUpperCase()}${name.slice(1)}` })

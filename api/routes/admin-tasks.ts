@@ -1,9 +1,12 @@
 import { z } from 'zod'
-import { findOpenTasks, findPendingTasks, findTask } from '../../db/queries/admin-tasks.ts'
+import {
+  findPendingTasks,
+  findTask,
+  findUnexpiredPendingTasks,
+} from '../../db/queries/admin-tasks.ts'
 import {
   approveTask,
   declineTask,
-  findDeletionRequester,
   insertTask,
   isCovered,
   isRequestedCaretaker,
@@ -11,13 +14,14 @@ import {
   isSuperuser,
   type LockedTask,
   lockTask,
+  requireDeletionRequester,
 } from '../../db/writes/admin-task.ts'
 import { requireSubject } from '../../db/writes/task-subject.ts'
 import { lockForMerge, mergeUsers } from '../../db/writes/user-merge.ts'
 import { adminTask } from '../../shared/shapes/admin-task.ts'
 import {
+  type AllowedUsers,
   create,
-  type Documented,
   type Endpoint,
   EVERY_ROLE,
   get,
@@ -31,15 +35,15 @@ import {
   type WriteRequest,
   writeRule,
 } from '../endpoints/index.ts'
-import { alsoNamed, futureInstant, instant, listOf, reference, text } from './field.ts'
+import { alsoNamed, endDate, instant, listOf, reference, text } from './field.ts'
 import { peek } from './peek.ts'
 
-const response = z.object({ action: z.enum(['approve', 'reject']) })
+const decision = z.object({ action: z.enum(['approve', 'reject']) })
 
 const common = {
   reason: text().nullable().default(null),
   start_date: instant.nullable().default(null),
-  end_date: futureInstant.nullable().default(null),
+  end_date: endDate.nullable().default(null),
   notes: text().nullable().default(null),
 }
 
@@ -109,14 +113,17 @@ const message = z.strictObject({ message: z.string() })
 const params = { id: idOf('Task') }
 
 /** Access for users with the right to decide the task whose id is in the path. Locks the task. */
-const decider = (allowed: Documented, isAllowed: (task: LockedTask) => boolean) =>
+const decider = (allowed: AllowedUsers, isAllowed: (task: LockedTask) => boolean) =>
   ruleById(allowed, (trx, id, userId) => lockTask(trx, { id, userId, isAllowed }))
 
-const superusers = decider({ description: 'superusers', roles: ['superuser'] }, isSuperuser)
+const superuserDecides = decider({ description: 'superusers', roles: ['superuser'] }, isSuperuser)
 
-const requester = decider({ description: 'the requester', roles: ['requester'] }, isRequester)
+const requesterDecides = decider(
+  { description: 'the requester', roles: ['requester'] },
+  isRequester,
+)
 
-const parties = decider(
+const partiesDecide = decider(
   {
     description:
       'the covered user and the requested caretaker; the caretaker can only approve requests by the covered user',
@@ -144,7 +151,7 @@ export const adminTaskEndpoints: readonly Endpoint[] = [
       roles: EVERY_ROLE,
       async enforce(trx, { userId, sent }: WriteRequest<unknown>) {
         const named = peek(namedDeletion, sent)
-        if (named) await findDeletionRequester(trx, named.project, userId)
+        if (named) await requireDeletionRequester(trx, named.project, userId)
       },
     }),
     body: newTask,
@@ -157,7 +164,7 @@ export const adminTaskEndpoints: readonly Endpoint[] = [
     summary: 'List pending requests to administrators, without expired requests for caretakers',
     access: user,
     answers: { 200: z.array(adminTask) },
-    read: (trx, _, { user }) => findOpenTasks(trx, user),
+    read: (trx, _, { user }) => findUnexpiredPendingTasks(trx, user),
   }),
   get('/adminoptions/tasks/:id', {
     summary: 'Get a request to administrators',
@@ -169,7 +176,7 @@ export const adminTaskEndpoints: readonly Endpoint[] = [
   }),
   post('/adminoptions/tasks/:id/approve', {
     summary: 'Approve a request and carry it out',
-    access: superusers,
+    access: superuserDecides,
     event: 'rights_change',
     params,
     answers: { 200: adminTask },
@@ -178,7 +185,7 @@ export const adminTaskEndpoints: readonly Endpoint[] = [
   }),
   post('/adminoptions/tasks/:id/reject', {
     summary: 'Reject a request',
-    access: superusers,
+    access: superuserDecides,
     params,
     answers: { 200: adminTask },
     shown,
@@ -186,7 +193,7 @@ export const adminTaskEndpoints: readonly Endpoint[] = [
   }),
   post('/adminoptions/tasks/:id/cancel', {
     summary: 'Cancel a request',
-    access: requester,
+    access: requesterDecides,
     params,
     answers: { 200: adminTask },
     shown,
@@ -194,10 +201,10 @@ export const adminTaskEndpoints: readonly Endpoint[] = [
   }),
   post('/adminoptions/tasks/:id/respond', {
     summary: 'Approve or reject a request for a caretaker',
-    access: parties,
+    access: partiesDecide,
     event: 'rights_change',
     params,
-    body: response,
+    body: decision,
     answers: { 200: message },
     shown,
     async write(trx, _, { body, granted }) {

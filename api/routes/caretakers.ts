@@ -30,7 +30,7 @@ import { adminTask } from '../../shared/shapes/admin-task.ts'
 import { caretakerRelation } from '../../shared/shapes/caretaker-relation.ts'
 import {
   create,
-  type Documented,
+  type AllowedUsers,
   type Endpoint,
   EVERY_ROLE,
   get,
@@ -44,7 +44,7 @@ import {
   type WriteRequest,
   writeRule,
 } from '../endpoints/index.ts'
-import { alsoNamed, futureInstant, instant, reference, text } from './field.ts'
+import { alsoNamed, endDate, instant, reference, text } from './field.ts'
 import { peek } from './peek.ts'
 
 const caretakerPatch = z
@@ -52,7 +52,7 @@ const caretakerPatch = z
   .partial()
 
 const details = {
-  end_date: futureInstant.nullable().default(null),
+  end_date: endDate.nullable().default(null),
   reason: text().nullable().default(null),
   notes: text().nullable().default(null),
 }
@@ -111,7 +111,7 @@ const shown = (trx: Trx, id: string, { userId }: ByUser) =>
   findCaretakerRelation(trx, id, { userId, isSuperuser: true })
 
 /** Access for users with the right to decide the request whose id is in the path. Locks the request. */
-const decider = (allowed: Documented, isAllowed: (request: LockedTask) => boolean) =>
+const decider = (allowed: AllowedUsers, isAllowed: (request: LockedTask) => boolean) =>
   ruleById(allowed, (trx, id, userId) => lockCaretakerRequest(trx, { id, userId, isAllowed }))
 
 const params = { id: idOf('Caretaker request') }

@@ -74,8 +74,8 @@ export const instant = z
   })
   .refine((at) => at.getUTCFullYear() > 0, 'There is no year 0.')
 
-/** An instant in the future. */
-export const futureInstant = instant.refine(
+/** An end date, in the future. */
+export const endDate = instant.refine(
   (at) => at.getTime() > Date.now(),
   'End date cannot be in the past',
 )
@@ -106,6 +106,9 @@ export const reference = z
 export const listOf = <S extends z.ZodType>(item: S, max: number) =>
   z.array(item).max(max, `Ensure this list has no more than ${max} items.`)
 
+const isObject = (body: unknown): body is object =>
+  typeof body === 'object' && body !== null && !Array.isArray(body)
+
 /**
  * An object in which null is treated like a field that was not sent, for updates that cannot clear
  * values.
@@ -113,15 +116,15 @@ export const listOf = <S extends z.ZodType>(item: S, max: number) =>
 export const ignoringNulls = <S extends z.ZodType>(schema: S) =>
   z.preprocess(
     (body) =>
-      typeof body === 'object' && body !== null && !Array.isArray(body)
+      isObject(body)
         ? Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
         : body,
     schema,
   )
 
 /**
- * An object whose fields may have alternative names. `names` maps these, which some clients use, to
- * the fields.
+ * An object whose fields may have alternative names, which some clients use. `names` maps the alternative
+ * names to the fields.
  */
 export const alsoNamed = <S extends z.ZodType>(
   names: Readonly<Record<string, string>>,
@@ -129,7 +132,7 @@ export const alsoNamed = <S extends z.ZodType>(
 ) =>
   z.preprocess(
     (body) =>
-      typeof body === 'object' && body !== null && !Array.isArray(body)
+      isObject(body)
         ? Object.fromEntries(
             Object.entries(body).map(([name, value]) => [names[name] ?? name, value]),
           )

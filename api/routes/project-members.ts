@@ -49,9 +49,10 @@ const leader = writeRule({
 const promotion = z.object({ project_id: reference, user_id: reference })
 
 /** Access for leaders of the project that the body of a promotion names. Locks the member. */
-const leaderOfMember = writeRule({
+const leaderOfPromotedMember = writeRule({
   ...LEADERS,
   async enforce(trx, { userId, sent }: WriteRequest<unknown>): Promise<MemberKey> {
+    // An invalid body names no project: only a user who leads one may see its errors.
     if (!peek(promotion, sent)) await requireNamedLeader(trx, undefined, userId)
     const { project_id, user_id } = parse(promotion, sent)
     const key = { projectId: project_id, memberId: user_id }
@@ -140,7 +141,7 @@ export const projectMemberEndpoints: readonly Endpoint[] = [
     body: memberPatch,
     answers: { 200: tinyMember },
     shown,
-    write: (trx, key, { body }) => updateMember(trx, keyOf(key), body),
+    write: (trx, params, { body }) => updateMember(trx, keyOf(params), body),
   }),
   del(PATH, {
     summary: 'Remove a member from a project',
@@ -149,11 +150,11 @@ export const projectMemberEndpoints: readonly Endpoint[] = [
     params,
     answers: { 204: null },
     shown,
-    write: (trx, key) => deleteMember(trx, keyOf(key)),
+    write: (trx, params) => deleteMember(trx, keyOf(params)),
   }),
   post('/projects/promote', {
     summary: 'Make a member the only leader of a project',
-    access: leaderOfMember,
+    access: leaderOfPromotedMember,
     event: 'rights_change',
     body: promotion,
     answers: { 200: tinyMember },

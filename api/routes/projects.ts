@@ -6,9 +6,9 @@ import { findTinyProject } from '../../db/queries/tiny-projects.ts'
 import { deleteProject } from '../../db/writes/project-deletion.ts'
 import {
   changeProject,
-  lockOwnProject,
+  lockProjectAsMember,
   lockProject,
-  toggleProjectVisibility,
+  setProjectVisibility,
   updateProject,
 } from '../../db/writes/project.ts'
 import { projectDetail, userProjects } from '../../shared/resources/index.ts'
@@ -36,7 +36,7 @@ const leader = ruleById(LEADERS, lockProject)
 
 const member = ruleById(
   { description: 'members of the project', roles: ['member'] },
-  lockOwnProject,
+  lockProjectAsMember,
 )
 
 const shown = async (trx: Trx, { id }: Id) => (await findProjectDetail(trx, id))?.body ?? null
@@ -124,7 +124,6 @@ export const projectEndpoints: readonly Endpoint[] = [
     answers: { 200: tinyProject },
     shown,
     answer: (trx, { id }) => findTinyProject(trx, id),
-    write: (trx, { id }, { body, userId }) =>
-      toggleProjectVisibility(trx, id, userId, body.is_hidden),
+    write: (trx, { id }, { body, userId }) => setProjectVisibility(trx, id, userId, body.is_hidden),
   }),
 ]

@@ -1,22 +1,22 @@
 import { z } from 'zod'
 import { requireNamedLeader } from '../../db/writes/project.ts'
-import { type Documented, type WriteRequest, writeRule } from '../endpoints/index.ts'
+import { type AllowedUsers, type WriteRequest, writeRule } from '../endpoints/index.ts'
 import { reference } from './field.ts'
 import { peek } from './peek.ts'
 
 // The users of rules that several files share.
 
-export const SAME_USER: Documented = {
+export const SAME_USER: AllowedUsers = {
   description: 'the user and superusers',
   roles: ['owner', 'superuser'],
 }
 
-export const PROFILE_OWNER: Documented = {
+export const PROFILE_OWNER: AllowedUsers = {
   description: 'the owner of the profile and superusers',
   roles: ['owner', 'superuser'],
 }
 
-export const LEADERS: Documented = {
+export const LEADERS: AllowedUsers = {
   description: 'leaders of the project and superusers',
   roles: ['leader', 'superuser'],
 }

@@ -26,7 +26,10 @@ export interface Sessions {
   issue(userId: string, passwordHash: string, epoch?: string): Promise<string>
   /** Verifies a token; null if it is forged, malformed or expired. */
   verify(token: string): Promise<Claim | null>
-  /** Issues a token of the same session with a later expiry; null if none is needed yet. */
+  /**
+   * Issues a token of the same session with a later expiry; null if that is not needed, or not possible
+   * any more.
+   */
   renew(claim: Claim): Promise<string> | null
   /** Returns the CSRF token of a session. It is different for each session. */
   csrfToken(claim: Claim): string

@@ -20,7 +20,7 @@ export const findPendingTasks = (trx: Kysely<Database>, viewer: Viewer): Promise
  * Returns the pending admin tasks without caretaker requests whose end date has passed: they need no
  * decision. This read does not cancel them, since reads may be repeated and must not write.
  */
-export const findOpenTasks = (trx: Kysely<Database>, viewer: Viewer): Promise<string> =>
+export const findUnexpiredPendingTasks = (trx: Kysely<Database>, viewer: Viewer): Promise<string> =>
   findArray(
     trx,
     pending(viewer)

@@ -5,7 +5,7 @@ import { utcTime } from './fragments/utc-time.ts'
 
 /** The caretakers of a user and the users that they cover, each a list as JSON text. */
 export interface Care {
-  /** Caretakers of the user, each with its own caretakers (S.Caretaker). */
+  /** Caretakers of the user, each with its own caretakers. */
   readonly caretakers: string
   /** Users that the user covers, each with its own lists. */
   readonly caretakingFor: string
@@ -24,7 +24,7 @@ const MAX_LINKS = 500
 /** Returns the current caretakers of a user and the users that they cover, also through others. */
 export async function findCare(trx: Kysely<Database>, userId: string): Promise<Care> {
   const links = await findLinks(trx, userId)
-  const nextOf = stepsAlong(links)
+  const nextOf = createNextOf(links)
   return {
     caretakers: listPeople(nextOf, userId, 'caretakers'),
     caretakingFor: listPeople(nextOf, userId, 'caretaking_for'),
@@ -55,8 +55,8 @@ interface Person {
 
 type NextOf = (path: Path, direction: Direction) => Person[]
 
-/** Returns a function that finds the next people of a path, in the order of the relations. */
-function stepsAlong(links: readonly Link[]): NextOf {
+/** Creates a function that finds the next people of a path, in the order of the relations. */
+function createNextOf(links: readonly Link[]): NextOf {
   const ofUser = grouped(links, 'user_id')
   const ofCaretaker = grouped(links, 'caretaker_id')
   return (path, direction) => {
@@ -73,7 +73,7 @@ function stepsAlong(links: readonly Link[]): NextOf {
             path: [...path, user_id],
             lists: { caretakers: [], caretaking_for: [] },
           }))
-    return next.filter((person) => isNew(path, person.path.at(-1) ?? ''))
+    return next.filter((person) => mayExtend(path, person.path.at(-1) ?? ''))
   }
 }
 
@@ -87,13 +87,14 @@ function grouped(links: readonly Link[], column: 'user_id' | 'caretaker_id') {
   return groups
 }
 
-/** Relations may form a cycle, so a path never contains a user twice. */
-const isNew = (path: Path, userId: string) => path.length <= DEPTH && !path.includes(userId)
+/** No path has more than DEPTH steps or the same user twice: relations may form a cycle. */
+const mayExtend = (path: Path, userId: string) => path.length <= DEPTH && !path.includes(userId)
 
 /** Returns one list of a user as JSON text. Adds people by distance: the limit omits the farthest. */
 function listPeople(nextOf: NextOf, userId: string, direction: Direction): string {
   const direct: Person[] = []
   const people: Person[] = [{ json: '', path: [userId], lists: { [direction]: direct } }]
+  // The loop also visits the people that it appends.
   for (const { path, lists } of people) {
     for (const [which, list] of Object.entries(lists)) {
       const room = Math.max(0, 1 + MAX_PEOPLE - people.length)
@@ -170,7 +171,10 @@ async function findLinks(trx: Kysely<Database>, userId: string): Promise<Link[]>
 
 const eb = expressionBuilder<Database>()
 
-/** The first relation of a covered user, even if it has ended: clients expect its id and end date. */
+/**
+ * The first relation in which this person is covered, even if it has ended: clients expect its id and end
+ * date.
+ */
 const firstRow = (userId: Expression<string>) =>
   eb
     .selectFrom('caretakers_caretaker as row')

@@ -17,7 +17,7 @@ export interface DocumentFilter {
   readonly year?: number | undefined
 }
 
-/** Returns a page of the documents of all projects (S.Doc), newest first. */
+/** Returns a page of the documents of all projects, newest first. */
 export const findDocumentPage = (
   trx: Kysely<Database>,
   filter: DocumentFilter,

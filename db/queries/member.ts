@@ -3,7 +3,7 @@ import type { Database } from '../schema.ts'
 import { selectTinyMembers } from './fragments/tiny-member.ts'
 import { findArray, findObject } from './text.ts'
 
-/** Returns a user's membership in a project (S.TinyMember), or null. */
+/** Returns a user's membership in a project, or null. */
 export const findMember = (
   trx: Kysely<Database>,
   projectId: string,
@@ -16,7 +16,7 @@ export const findMember = (
       .where('member.user_id', '=', userId),
   )
 
-/** Returns the members of a project (S.TinyMember), in the order that its leader chose. */
+/** Returns the members of a project, in the order that its leader chose. */
 export const findTeam = (trx: Kysely<Database>, projectId: string): Promise<string> =>
   findArray(
     trx,
@@ -26,7 +26,7 @@ export const findTeam = (trx: Kysely<Database>, projectId: string): Promise<stri
       .orderBy('member.id'),
   )
 
-/** Returns the leader of a project (S.TinyMember), or null; the first if there are several. */
+/** Returns the leader of a project, or null; the first if there are several. */
 export const findLeader = (trx: Kysely<Database>, projectId: string): Promise<string | null> =>
   findObject(
     trx,

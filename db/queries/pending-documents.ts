@@ -12,9 +12,9 @@ import { findJson } from './text.ts'
  * Empty for a user without a place of work.
  */
 export function findPendingDocuments(trx: Kysely<Database>, userId: string): Promise<string> {
-  const acting = sql`select user_id from users_userwork where user_id = ${userId}`
-  const isDirectorate = sql<boolean>`exists (${directorate(sql`select user_id from acting`)})`
-  return findJson(trx, pendingDocuments({ acting, isDirectorate, show: selectTinyDocuments() }))
+  const awaited = sql`select user_id from users_userwork where user_id = ${userId}`
+  const isDirectorate = sql<boolean>`exists (${directorate(sql`select user_id from awaited`)})`
+  return findJson(trx, pendingDocuments({ awaited, isDirectorate, show: selectTinyDocuments() }))
 }
 
 /**
@@ -23,7 +23,7 @@ export function findPendingDocuments(trx: Kysely<Database>, userId: string): Pro
  * for the directorate, since the user's own list contains them.
  */
 export function findCaretakerDocuments(trx: Kysely<Database>, userId: string): Promise<string> {
-  const acting = sql`
+  const awaited = sql`
     with recursive covered(user_id) as (
       select user_id from caretakers_caretaker
       where caretaker_id = ${userId} and ${hasNotEnded(sql.ref('end_date'))}
@@ -33,17 +33,17 @@ export function findCaretakerDocuments(trx: Kysely<Database>, userId: string): P
       where ${hasNotEnded(sql.ref('relation.end_date'))}
     )
     select user_id from covered where user_id <> ${userId}`
-  const isDirectorate = sql<boolean>`exists (${directorate(sql`select user_id from acting`)})
+  const isDirectorate = sql<boolean>`exists (${directorate(sql`select user_id from awaited`)})
     and not exists (${directorate(sql`select ${userId}::bigint`)})`
   const show = selectTinyDocuments().select(
     coveredUser(sql.ref<string | null>('pending.user_id')).as('for_user'),
   )
-  return findJson(trx, pendingDocuments({ acting, isDirectorate, show }))
+  return findJson(trx, pendingDocuments({ awaited, isDirectorate, show }))
 }
 
 interface Pending {
   /** Query for the ids of the users for whom the documents wait. */
-  readonly acting: Expression<unknown>
+  readonly awaited: Expression<unknown>
   /** Whether to include documents that wait for the directorate. */
   readonly isDirectorate: Expression<boolean>
   readonly show: ReturnType<typeof selectTinyDocuments>
@@ -60,8 +60,8 @@ const isOpen = sql<boolean>`not ${isClosed(sql.ref('project.status'))}`
 
 // Each list contains a document once, for the first of the users for whom it waits. The list of all
 // documents prefers the role with the lowest rank.
-const pendingDocuments = ({ acting, isDirectorate, show }: Pending) => sql`(
-  with acting as materialized (${acting}),
+const pendingDocuments = ({ awaited, isDirectorate, show }: Pending) => sql`(
+  with awaited as materialized (${awaited}),
   unfinished as materialized (
     select document.*, project.business_area_id, ${isOpen} as is_open
     from documents_projectdocument as document
@@ -74,16 +74,16 @@ const pendingDocuments = ({ acting, isDirectorate, show }: Pending) => sql`(
     where is_open and business_area_lead_approval_granted and not directorate_approval_granted
       and ${isDirectorate}
     union all
-    select 2, 'ba', unfinished.id, acting.user_id
-    from acting
-    join agencies_businessarea as area on area.leader_id = acting.user_id
+    select 2, 'ba', unfinished.id, awaited.user_id
+    from awaited
+    join agencies_businessarea as area on area.leader_id = awaited.user_id
     join unfinished on unfinished.business_area_id = area.id
     where is_open and project_lead_approval_granted and not business_area_lead_approval_granted
     union all
     select case when is_leader then 3 else 4 end, case when is_leader then 'lead' else 'team' end,
-      unfinished.id, acting.user_id
-    from acting
-    join projects_projectmember as member on member.user_id = acting.user_id
+      unfinished.id, awaited.user_id
+    from awaited
+    join projects_projectmember as member on member.user_id = awaited.user_id
     join unfinished on unfinished.project_id = member.project_id
     where not project_lead_approval_granted and (is_open or not is_leader)
   ),

@@ -3,7 +3,7 @@ import type { Database } from '../schema.ts'
 import { selectDocuments } from './fragments/document.ts'
 import { findArray } from './text.ts'
 
-/** Returns the documents of a project (S.Doc), newest first. */
+/** Returns the documents of a project, newest first. */
 export const findProjectDocuments = (trx: Kysely<Database>, projectId: string): Promise<string> =>
   findArray(
     trx,

@@ -24,7 +24,7 @@ export interface ProjectFilter {
   readonly isActive?: boolean | undefined
 }
 
-/** Returns a page of the matching projects (S.Project), those that have not stopped first. */
+/** Returns a page of the matching projects, those that have not stopped first. */
 export const searchProjects = (
   trx: Kysely<Database>,
   filter: ProjectFilter,
@@ -39,7 +39,7 @@ export const searchProjects = (
     page,
   )
 
-/** Returns the first matching projects in the short shape (S.TinyProject). */
+/** Returns the first matching projects in the short shape. */
 export const findFirstProjects = (
   trx: Kysely<Database>,
   filter: ProjectFilter,
@@ -52,7 +52,7 @@ export const findFirstProjects = (
       .orderBy('listed.position'),
   )
 
-/** The projects of the map, and the numbers of all projects. */
+/** The ids of the map's projects, and two counts over all projects. */
 export interface MapOutline {
   readonly ids: readonly string[]
   readonly total: number
@@ -79,7 +79,7 @@ export async function findMapOutline(
 }
 
 /**
- * Returns these projects in the full shape (S.Project) and in this order, as JSON texts separated by
+ * Returns these projects in the full shape and in this order, as JSON texts separated by
  * commas; `null` if none of them exists any more.
  */
 export async function findProjectsById(
@@ -98,7 +98,7 @@ export async function findProjectsById(
 
 const eb = expressionBuilder<Database>()
 
-const byRelevance = eb
+const inListOrder = eb
   .selectFrom('projects_project as project')
   .select('project.id')
   .orderBy((row) => hasStopped(row.ref('project.status')))
@@ -108,7 +108,7 @@ const byRelevance = eb
 /** Selects the ids of the matching projects, in the order of every project list. */
 function idsOf(filter: ProjectFilter) {
   const { searchTerm, member, businessAreas, status, kind, year, isActive: active } = filter
-  let found = byRelevance
+  let found = inListOrder
   if (searchTerm !== undefined) found = found.where(mentions(searchTerm))
   if (member !== undefined) {
     found = found.where(

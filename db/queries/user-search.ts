@@ -20,7 +20,7 @@ export interface UserFilter {
   readonly except?: readonly string[] | undefined
 }
 
-/** Returns a page of the matching users (S.TinyUser), sorted by id. */
+/** Returns a page of the matching users, sorted by id. */
 export const searchUsers = (
   trx: Kysely<Database>,
   filter: UserFilter,

@@ -24,7 +24,7 @@ const eb = expressionBuilder<Database>()
 /** Views of a user: `full` includes only fields of a public staff profile, `private` those of any. */
 export type UserView = 'full' | 'private'
 
-/** Returns a user as others see them (S.User), or null. `private` is for the user and superusers. */
+/** Returns a user as others see them, or null. `private` is for the user and superusers. */
 export const findUser = (
   trx: Kysely<Database>,
   id: string,
@@ -46,7 +46,7 @@ export const findUser = (
     ]),
   )
 
-/** Returns a user as they see themselves (S.Me), or null. */
+/** Returns a user as they see themselves, or null. */
 export const findMe = (trx: Kysely<Database>, id: string): Promise<FoundUser | null> =>
   find(trx, id, (care) =>
     selectUsers(care, 'private')
@@ -83,7 +83,7 @@ async function find(
   return body === null ? null : { body, expiresInMs: care.expiresInMs }
 }
 
-/** Selects users with the fields that S.User and S.Me share. */
+/** Selects users with the fields that `findUser` and `findMe` share. */
 const selectUsers = (care: Care, view: UserView) =>
   eb
     .selectFrom('users_user as person')

@@ -11,12 +11,12 @@ import { updateRow } from './update-row.ts'
 import { WriteError } from './write-error.ts'
 import {
   columnsOf,
-  isWhole,
   lockRequest,
   lockSubject,
   namesUser,
   requireSubject,
   type Subject,
+  subjectExists,
   subjectOf,
 } from './task-subject.ts'
 import { mergeUsers } from './user-merge.ts'
@@ -51,7 +51,7 @@ export interface LockedTask {
  * Returns the actor who requests the deletion of a project, who must be a member or a superuser.
  * @throws WriteError `unauthenticated`, or `forbidden`, also if the project does not exist.
  */
-export async function findDeletionRequester(
+export async function requireDeletionRequester(
   trx: Transaction<Database>,
   projectId: string,
   userId: string,
@@ -74,7 +74,7 @@ export async function insertTask(
   const requester = await decideTwice(
     () =>
       subject.action === 'deleteproject'
-        ? findDeletionRequester(trx, subject.projectId, userId)
+        ? requireDeletionRequester(trx, subject.projectId, userId)
         : findActor(trx, userId),
     () => lockRequest(trx, subject),
   )
@@ -110,7 +110,7 @@ export async function lockTask(
   trx: Transaction<Database>,
   { id, userId, isAllowed, entity = 'Task' }: TaskAccess,
 ): Promise<LockedTask> {
-  const tasks = trx.selectFrom('adminoptions_admintask').selectAll().where('id', '=', id)
+  const tasks = trx.selectFrom(TABLE).selectAll().where('id', '=', id)
   const find = async (query: typeof tasks): Promise<LockedTask> => {
     const task = await query.executeTakeFirst()
     const actor = await findActor(trx, userId)
@@ -184,7 +184,7 @@ function requirePending({ status }: LockedTask): void {
  * @throws WriteError `conflict` if its subject was deleted or the task is not pending.
  */
 export async function approveTask(trx: Transaction<Database>, task: LockedTask): Promise<void> {
-  const subject = await requireWhole(trx, task)
+  const subject = await requireExecutable(trx, task)
   switch (subject.action) {
     case 'deleteproject':
       await updateRow(trx, TABLE, task.id, await recordOf(trx, subject.projectId))
@@ -202,7 +202,7 @@ export async function approveCaretaker(
   trx: Transaction<Database>,
   task: LockedTask,
 ): Promise<string> {
-  const subject = await requireWhole(trx, task)
+  const subject = await requireExecutable(trx, task)
   if (subject.action !== 'setcaretaker') throw new Error('the task is not a caretaker request')
   await updateRow(trx, TABLE, task.id, { status: 'fulfilled' })
   const caretaker = {
@@ -215,9 +215,9 @@ export async function approveCaretaker(
   return insertCaretaker(trx, caretaker, task)
 }
 
-async function requireWhole(trx: Transaction<Database>, task: LockedTask): Promise<Subject> {
+async function requireExecutable(trx: Transaction<Database>, task: LockedTask): Promise<Subject> {
   requirePending(task)
-  if (task.subject && (await isWhole(trx, task.subject))) return task.subject
+  if (task.subject && (await subjectExists(trx, task.subject))) return task.subject
   throw new WriteError('conflict', 'The subject of this request no longer exists.')
 }
 
@@ -238,7 +238,7 @@ export async function declineTask(
 async function rejectSecondRequest(trx: Transaction<Database>, subject: Subject): Promise<void> {
   const { action, project_id, primary_user_id, secondary_users } = columnsOf(subject)
   const pending = trx
-    .selectFrom('adminoptions_admintask')
+    .selectFrom(TABLE)
     .select('id')
     .where('status', '=', 'pending')
     .where('action', '=', action)
@@ -282,4 +282,4 @@ async function recordOf(trx: Transaction<Database>, projectId: string): Promise<
   }
 }
 
-type TaskPatch = Patch<'adminoptions_admintask', 'status' | 'project_id' | 'notes'>
+type TaskPatch = Patch<typeof TABLE, 'status' | 'project_id' | 'notes'>

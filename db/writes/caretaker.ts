@@ -100,7 +100,7 @@ export async function insertCaretaker(
 ): Promise<string> {
   const { user_id, caretaker_id } = caretaker
   if (!hasConsent(caretaker, consent)) throw new WriteError('forbidden', NO_CONSENT)
-  requireTwo(user_id, caretaker_id)
+  rejectOwnCaretaker(user_id, caretaker_id)
   await requireReference(trx, 'users_user', 'user', user_id)
   await requireReference(trx, 'users_user', 'caretaker', caretaker_id)
   await requireFewRelations(trx, user_id, caretaker_id)
@@ -110,7 +110,7 @@ export async function insertCaretaker(
 }
 
 /** @throws WriteError `invalid` if both are the same user. */
-export function requireTwo(userId: string, caretakerId: string): void {
+export function rejectOwnCaretaker(userId: string, caretakerId: string): void {
   if (userId !== caretakerId) return
   const message = 'Cannot caretake for yourself'
   throw new WriteError('invalid', message, { fields: { non_field_errors: [message] } })

@@ -58,7 +58,7 @@ export async function lockNamedProject(
 
 /**
  * Rejects an actor who neither leads the project in a request body nor is a superuser. If the body names
- * no project, the actor must lead any project. So the response does not reveal whether a project exists
+ * no project, the actor must lead at least one project. So the response does not reveal whether a project exists
  * that the actor does not lead.
  * @throws WriteError `unauthenticated` or `forbidden`.
  */
@@ -81,10 +81,10 @@ export async function requireNamedLeader(
 }
 
 /**
- * Locks a project for one of its members.
+ * Locks a project for one of its members. A superuser must be a member, too.
  * @throws WriteError `unauthenticated`, `not_found` or `forbidden`.
  */
-export async function lockOwnProject(
+export async function lockProjectAsMember(
   trx: Transaction<Database>,
   projectId: string,
   userId: string,
@@ -183,7 +183,8 @@ export async function changeProject(
 }
 
 /**
- * Updates only the columns in the patch.
+ * Updates only the columns in the patch, like `changeProject`, but without `hidden_from_staff_profiles`
+ * and without a check of rights.
  * @throws WriteError `invalid` if the business area does not exist.
  */
 export const updateProject = (
@@ -205,7 +206,7 @@ async function writeProject(
  * Hides a project on a member's public staff profile, or shows it again; without `isHidden` it toggles
  * that.
  */
-export async function toggleProjectVisibility(
+export async function setProjectVisibility(
   trx: Transaction<Database>,
   projectId: string,
   memberId: string,

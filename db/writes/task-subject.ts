@@ -1,6 +1,6 @@
 import { type Selectable, type Transaction, sql } from 'kysely'
 import type { Database } from '../schema.ts'
-import { requireTwo } from './caretaker.ts'
+import { rejectOwnCaretaker } from './caretaker.ts'
 import { lockProjectRow } from './project.ts'
 import { rejectReference, requireUsers } from './reference.ts'
 import { WriteError } from './write-error.ts'
@@ -83,23 +83,26 @@ export async function lockSubject(trx: Transaction<Database>, subject: Subject):
  */
 export async function requireSubject(trx: Transaction<Database>, subject: Subject): Promise<void> {
   if (subject.action === 'deleteproject') {
-    if (!(await isWhole(trx, subject))) rejectReference('project', subject.projectId)
+    if (!(await subjectExists(trx, subject))) rejectReference('project', subject.projectId)
     return
   }
   const [primary, ...others] = usersOf(subject)
   await requireUsers(trx, { primary_user: [primary], secondary_users: others })
-  if (subject.action === 'setcaretaker') requireTwo(subject.coveredId, subject.caretakerId)
-  else requireOthers(subject)
+  if (subject.action === 'setcaretaker') rejectOwnCaretaker(subject.coveredId, subject.caretakerId)
+  else rejectPrimaryAmongSecondary(subject)
 }
 
-function requireOthers({ primaryId, secondaryIds }: UserMerge): void {
+function rejectPrimaryAmongSecondary({ primaryId, secondaryIds }: UserMerge): void {
   if (!secondaryIds.includes(primaryId)) return
   const message = 'Primary user cannot also be a secondary user.'
   throw new WriteError('invalid', message, { fields: { non_field_errors: [message] } })
 }
 
 /** Whether the project or all users of a subject exist. */
-export async function isWhole(trx: Transaction<Database>, subject: Subject): Promise<boolean> {
+export async function subjectExists(
+  trx: Transaction<Database>,
+  subject: Subject,
+): Promise<boolean> {
   const [table, ids] =
     subject.action === 'deleteproject'
       ? (['projects_project', [subject.projectId]] as const)

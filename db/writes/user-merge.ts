@@ -31,8 +31,9 @@ export async function lockForMerge(
 }
 
 /**
- * Merges locked users into the primary one and deletes the others. Their work, responsibilities and
- * memberships move to the primary user; their personal data is deleted.
+ * Merges locked users into the primary one and deletes the others. Memberships, mailings and references
+ * from shared rows (`SHARED` of user-deletion.ts) move to the primary user. Rows that describe the others
+ * (`OWNED`) are deleted.
  */
 export async function mergeUsers(
   trx: Transaction<Database>,

@@ -8,7 +8,7 @@ import type { Viewer } from './viewer.ts'
 const eb = expressionBuilder<Database>()
 
 /**
- * Selects the admin tasks that the viewer may read (S.AdminTask); callers add conditions. Tasks contain
+ * Selects the admin tasks that the viewer may read; callers add conditions. Tasks contain
  * personal texts, so only superusers and the users that a task names can read it: the requester, the
  * primary user and the secondary users.
  */

@@ -3,7 +3,7 @@ import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../../schema.ts'
 import { perthTime } from './perth-time.ts'
 
-/** Selects every affiliation (S.Affil); callers add conditions. */
+/** Selects every affiliation; callers add conditions. */
 export const selectAffiliations = () =>
   expressionBuilder<Database>()
     .selectFrom('agencies_affiliation as affiliation')

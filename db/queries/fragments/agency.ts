@@ -5,7 +5,7 @@ import { fileUrl } from './file-url.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Selects every agency (S.Agency); callers add conditions. */
+/** Selects every agency; callers add conditions. */
 export const selectAgencies = () =>
   eb.selectFrom('agencies_agency as agency').select((row) => [
     'agency.id',

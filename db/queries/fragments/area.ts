@@ -1,7 +1,7 @@
 import { expressionBuilder } from 'kysely'
 import type { Database } from '../../schema.ts'
 
-/** Selects every area on the map (S.Area); callers add conditions. */
+/** Selects every area on the map; callers add conditions. */
 export const selectAreas = () =>
   expressionBuilder<Database>()
     .selectFrom('locations_area as area')

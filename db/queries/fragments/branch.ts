@@ -2,7 +2,7 @@ import { type Expression, expressionBuilder } from 'kysely'
 import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../../schema.ts'
 
-/** Selects every branch in the shape of lists (S.Branch); callers add conditions. */
+/** Selects every branch in the shape of lists; callers add conditions. */
 export const selectBranches = () =>
   expressionBuilder<Database>()
     .selectFrom('agencies_branch as branch')

@@ -7,7 +7,7 @@ import { fullName } from './full-name.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Selects every business area as projects and users embed it (S.BA); callers add conditions. */
+/** Selects every business area as projects and users embed it; callers add conditions. */
 export const selectBusinessAreas = (audience: Audience) =>
   eb.selectFrom('agencies_businessarea as area').select((row) => [
     'area.id',
@@ -33,7 +33,7 @@ export const selectBusinessAreas = (audience: Audience) =>
 export const businessArea = (id: Expression<string | null>, audience: Audience) =>
   jsonObjectFrom(selectBusinessAreas(audience).where('area.id', '=', id))
 
-/** Selects every division as business areas embed it (S.Division); callers add conditions. */
+/** Selects every division as business areas embed it; callers add conditions. */
 export const selectDivisions = (audience: Audience) =>
   eb
     .selectFrom('agencies_division as division')

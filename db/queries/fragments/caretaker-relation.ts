@@ -10,7 +10,7 @@ import type { Viewer } from './viewer.ts'
 const eb = expressionBuilder<Database>()
 
 /**
- * Selects every caretaker relation (S.CaretakerRel); callers add conditions. All users may see the
+ * Selects every caretaker relation; callers add conditions. All users may see the
  * relation itself. Only the two users of the relation and superusers may see its reason and notes.
  */
 export const selectCaretakerRelations = ({ userId, isSuperuser }: Viewer) =>

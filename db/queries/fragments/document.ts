@@ -7,7 +7,7 @@ import { tinyProject } from './tiny-project.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Selects every document of projects, without its text (S.Doc); callers add conditions. */
+/** Selects every document of projects, without its text; callers add conditions. */
 export const selectDocuments = () =>
   eb
     .selectFrom('documents_projectdocument as document')

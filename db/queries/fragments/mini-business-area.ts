@@ -6,7 +6,7 @@ import { jsonObject } from './json-object.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Selects every business area with the number of its projects (S.MiniBA); callers add conditions. */
+/** Selects every business area with the number of its projects; callers add conditions. */
 export const selectMiniBusinessAreas = () =>
   eb
     .selectFrom('agencies_businessarea as area')

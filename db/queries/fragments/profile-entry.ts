@@ -4,7 +4,7 @@ import type { Database } from '../../schema.ts'
 const eb = expressionBuilder<Database>()
 
 /**
- * Selects every job of CVs (S.Employment), the latest first; callers add conditions. A descending order
+ * Selects every job of CVs, the latest first; callers add conditions. A descending order
  * puts nulls first, so current jobs come before those that have ended.
  */
 export const selectEmployment = () =>
@@ -23,7 +23,7 @@ export const selectEmployment = () =>
     .orderBy('entry.end_year', 'desc')
     .orderBy('entry.id')
 
-/** Selects every qualification of CVs (S.Education), the latest first; callers add conditions. */
+/** Selects every qualification of CVs, the latest first; callers add conditions. */
 export const selectEducation = () =>
   eb
     .selectFrom('users_educationentry as entry')

@@ -12,7 +12,7 @@ interface Project {
   readonly kind: Expression<string | null>
 }
 
-/** Returns the members of a project in order (S.Member) with their caretakers; null without members. */
+/** Returns the members of a project in order with their caretakers; null without members. */
 export const projectMembers = (project: Project) => {
   const members = eb
     .selectFrom('projects_projectmember as member')

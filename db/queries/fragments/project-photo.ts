@@ -15,11 +15,11 @@ export interface TitledProject {
   readonly title: Expression<string>
 }
 
-/** Returns the photo of a project (S.TinyPhoto), or null. */
+/** Returns the photo of a project, or null. */
 export const tinyPhoto = (project: TitledProject, audience: Audience) =>
   jsonObjectFrom(selectPhotos(project, audience))
 
-/** Returns the photo of a project with its size and times (S.Photo), or null. */
+/** Returns the photo of a project with its size and times, or null. */
 export const photo = (project: TitledProject, audience: Audience) =>
   jsonObjectFrom(
     selectPhotos(project, audience).select((row) => [

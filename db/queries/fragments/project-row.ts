@@ -5,7 +5,7 @@ import { businessArea } from './business-area.ts'
 import { photo } from './project-photo.ts'
 import { perthTime } from './perth-time.ts'
 
-/** Selects the projects of a member, newest year first (S.ProjectRow); callers add conditions. */
+/** Selects the projects of a member, newest year first; callers add conditions. */
 export const selectProjectRows = (userId: string, audience: Audience) =>
   expressionBuilder<Database>()
     .selectFrom('projects_projectmember as member')

@@ -9,7 +9,7 @@ import { photo } from './project-photo.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Selects every project in the full shape for users (S.Project); callers add conditions. */
+/** Selects every project in the full shape for users; callers add conditions. */
 export const selectProjects = () =>
   eb
     .selectFrom('projects_project as project')

@@ -7,7 +7,7 @@ import { perthTime } from './perth-time.ts'
 
 const eb = expressionBuilder<Database>()
 
-/** Selects every user in the shape that admin tasks embed (S.TaskUser); callers add conditions. */
+/** Selects every user in the shape that admin tasks embed; callers add conditions. */
 export const selectTaskUsers = () =>
   eb.selectFrom('users_user as person').select((row) => [
     'person.id',

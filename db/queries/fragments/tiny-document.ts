@@ -2,7 +2,7 @@ import { type Expression, sql } from 'kysely'
 import { jsonObjectFrom } from 'kysely/helpers/postgres'
 import { selectDocuments } from './document.ts'
 
-/** Selects every document with its year of creation in Perth (S.TinyDoc); callers add conditions. */
+/** Selects every document with its year of creation in Perth; callers add conditions. */
 export const selectTinyDocuments = () =>
   selectDocuments().select((row) =>
     sql<number>`extract(

@@ -4,7 +4,7 @@ import type { Database } from '../../schema.ts'
 import { tinyProject } from './tiny-project.ts'
 import { selectTinyUsers } from './tiny-user.ts'
 
-/** Selects every project membership (S.TinyMember); callers add conditions. */
+/** Selects every project membership; callers add conditions. */
 export const selectTinyMembers = () =>
   expressionBuilder<Database>()
     .selectFrom('projects_projectmember as member')

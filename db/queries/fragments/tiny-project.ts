@@ -4,7 +4,7 @@ import type { Database } from '../../schema.ts'
 import { businessArea } from './business-area.ts'
 import { tinyPhoto } from './project-photo.ts'
 
-/** Selects every project in the short shape for users (S.TinyProject); callers add conditions. */
+/** Selects every project in the short shape for users; callers add conditions. */
 export const selectTinyProjects = () =>
   expressionBuilder<Database>()
     .selectFrom('projects_project as project')

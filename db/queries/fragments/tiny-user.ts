@@ -5,7 +5,7 @@ import { businessArea } from './business-area.ts'
 import { fileUrl } from './file-url.ts'
 import { fullName } from './full-name.ts'
 
-/** Selects every user in the short shape for other users (S.TinyUser); callers add conditions. */
+/** Selects every user in the short shape for other users; callers add conditions. */
 export const selectTinyUsers = () =>
   expressionBuilder<Database>()
     .selectFrom('users_user as person')
