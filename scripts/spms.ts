@@ -5,6 +5,7 @@ import { ignoreClosedPipe } from './closed-pipe.ts'
 import { describeFailure } from './describe-failure.ts'
 import { stateDir } from './paths.ts'
 import { type Discovered, discover } from './servers/discover.ts'
+import { stopSignal } from './verbs/stop-signal.ts'
 
 ignoreClosedPipe()
 
@@ -85,7 +86,7 @@ program
   .option('--sample <n>', 'compare n random entries instead of all', parseCount)
   .option(
     '--watch',
-    'compare continuously, 1, 10 and 60 s after each change; metrics on METRICS_PORT',
+    'compare 100 random entries (or --sample) 1, 10 and 60 s after changes, until it is stopped; metrics on METRICS_PORT',
   )
   .action(async ({ sample, watch = false }: { sample?: number; watch?: boolean }) => {
     const { runVerify } = await import('./verbs/verify.ts')
@@ -107,11 +108,7 @@ program
   .description('print changes after their commit, and the entries that each invalidates')
   .action(async () => {
     const { runTail } = await import('./verbs/tail.ts')
-    const stop = new AbortController()
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGPIPE'] as const) {
-      process.once(signal, () => stop.abort())
-    }
-    await runTail((await find()).databaseUrl, prefix(), stop.signal)
+    await runTail((await find()).databaseUrl, prefix(), stopSignal())
   })
 
 program

@@ -3,7 +3,7 @@ import { ignoreClosedPipe } from './closed-pipe.ts'
 import { describeFailure } from './describe-failure.ts'
 import { stateDir } from './paths.ts'
 import { readStartConfig, type StartConfig } from './start/config.ts'
-import { startDefaultServers } from './start/default-servers.ts'
+import { startDefaultSystem } from './start/default-system.ts'
 import { checkGivenDatabase } from './start/given-database.ts'
 import { instructions } from './start/instructions.ts'
 import { type Service, startService, untilReady } from './start/service.ts'
@@ -45,7 +45,7 @@ async function runUntilServiceEnds(): Promise<never> {
   if (config.databaseUrl !== undefined) await checkGivenDatabase(config.databaseUrl)
   const made =
     config.databaseUrl === undefined
-      ? await startDefaultServers({ stateDir, env: process.env, print, onStop })
+      ? await startDefaultSystem({ stateDir, env: process.env, print, onStop })
       : undefined
   const databaseUrl = config.databaseUrl ?? made?.databaseUrl ?? ''
   const redisUrl = config.redisUrl ?? made?.redisUrl

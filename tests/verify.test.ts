@@ -81,6 +81,18 @@ describe('verify', function () {
     expect(code).to.equal(0)
   })
 
+  it('prints a value that differs while the watermark does not advance, and fails', async () => {
+    await warm()
+    await system.invalidator.kill()
+    await rename('unproven')
+    const { output, code } = await run()
+    expect(output).to.match(
+      /^UNPROVEN {2}staff:profile .* {2}full {2}\(the watermark did not advance\)$/m,
+    )
+    expect(code).to.equal(1)
+    await system.invalidator.start()
+  })
+
   it('reports and deletes a stale value that a missing rule leaves in the cache', async () => {
     await using invalidator = await startWithoutRule()
     expect(invalidator.working).to.be.true

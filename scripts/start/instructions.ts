@@ -1,5 +1,5 @@
 import { maskUrl } from '../mask-url.ts'
-import type { DefaultServers } from './default-servers.ts'
+import type { DefaultSystem } from './default-system.ts'
 
 /** Addresses of the services and servers. */
 export interface Addresses {
@@ -11,7 +11,7 @@ export interface Addresses {
 }
 
 /** Returns the text to print after the start. Passwords are masked, except those that `npm start` created. */
-export function instructions(addresses: Addresses, made: DefaultServers | undefined): string {
+export function instructions(addresses: Addresses, made: DefaultSystem | undefined): string {
   const { api, apiMetrics, invalidatorMetrics, databaseUrl, redisUrl } = addresses
   const lines = [
     '',

@@ -9,12 +9,14 @@ import {
   readWindow,
   type Snapshot,
   TablesRewritten,
+  type Window,
 } from '../../db/event-log/index.ts'
 import { createTranslation } from '../../invalidator/index.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { catalog } from '../../shared/resources/index.ts'
 
+const NO_EVENTS: Window = { events: [], coarse: false, count: 0 }
 const POLL_INTERVAL_MS = 200
 const SHOWN_ROWS = 5
 const SHOWN_KEYS = 10
@@ -40,8 +42,9 @@ export async function runTail(
     while (!stopping.aborted) {
       await translation.beginWindow()
       const { snapshot } = await beginReading(client).catch(explainNoIncarnation)
-      const { events, coarse } =
-        since === null ? { events: [], coarse: false } : await readWindow(client, since)
+      const { events, coarse, everything }: Window =
+        since === null ? NO_EVENTS : await readWindow(client, since)
+      if (everything) console.log('flush  everything (too many events)')
       for (const event of events) {
         if (event.op !== 'F' && rules.find(event.version, event.tableId) === null) {
           rules = await readRules(client)

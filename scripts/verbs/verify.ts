@@ -9,25 +9,31 @@ import { createStatusServer } from '../../shared/metrics.ts'
 import { loadable } from '../../shared/resources/index.ts'
 import { closeServer, listen } from '../../shared/server.ts'
 import type { Discovered } from '../servers/discover.ts'
+import { stopSignal } from './stop-signal.ts'
 import { withRedis } from './with-redis.ts'
 
 export interface VerifyOptions {
-  /** Number of entries to compare, chosen at random; all entries if undefined. */
+  /**
+   * Number of entries to compare, chosen at random. By default all entries, or with `watch` 100 each time.
+   */
   readonly sample?: number
-  /** Compares 1, 10 and 60 s after each change, until a signal stops it. */
+  /** Compares 1, 10 and 60 s after changes of the database, until a signal stops it. */
   readonly watch: boolean
 }
 
 /** Remedy for values that this program did not write. */
 const OTHER_WRITER = 'another program writes such keys: change its prefix or CACHE_PREFIX'
-/** Seconds after a change at which entries are compared. */
+/** Seconds after a change at which a sample is compared. */
 const AGES_S = [1, 10, 60]
 const POLL_INTERVAL_MS = 500
 /** Minimum time between two rounds under uninterrupted changes. */
 const ROUND_EVERY_MS = 1_000
 const WATCHED_SAMPLE = 100
 
-/** Compares cached values with Postgres and prints the differences. Returns true if no value is wrong. */
+/**
+ * Compares cached values with Postgres and prints the differences. Returns true if no value is wrong or
+ * unproven; with `watch`, if no value is wrong and the last round succeeded.
+ */
 export async function runVerify(
   { databaseUrl, redisUrl, sessionSecrets }: Discovered,
   environment: Environment,
@@ -72,6 +78,9 @@ function report(found: readonly Verified[]): boolean {
 function printMismatches(found: readonly Verified[]): void {
   for (const { outcome, resource, key, variant } of found) {
     if (outcome === 'wrong') console.log(`WRONG  ${resource}  ${key}  ${variant}  (deleted)`)
+    if (outcome === 'unproven') {
+      console.log(`UNPROVEN  ${resource}  ${key}  ${variant}  (the watermark did not advance)`)
+    }
     if (outcome === 'unreadable') {
       console.log(`UNREADABLE  ${resource}  ${key}  ${variant}  (deleted; ${OTHER_WRITER})`)
     }
@@ -95,10 +104,7 @@ async function verifyContinuously(
     labelNames: ['after_s', 'outcome'],
     registers: [registry],
   })
-  const stop = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGPIPE'] as const) {
-    process.once(signal, () => stop.abort())
-  }
+  const stopping = stopSignal()
   // A round fails while Postgres or Redis restarts. Not ready before the first successful round.
   let hasFailed = true
   let lastReason = ''
@@ -112,7 +118,7 @@ async function verifyContinuously(
   let changedAtMs = -Infinity
   const due: { readonly atMs: number; readonly afterS: number }[] = []
   const pause = () =>
-    sleep(POLL_INTERVAL_MS, undefined, { signal: stop.signal }).catch(() => undefined)
+    sleep(POLL_INTERVAL_MS, undefined, { signal: stopping }).catch(() => undefined)
 
   async function round(): Promise<void> {
     const snapshot = await readSnapshot()
@@ -134,7 +140,7 @@ async function verifyContinuously(
   }
 
   try {
-    while (!stop.signal.aborted) {
+    while (!stopping.aborted) {
       try {
         await round()
         hasFailed = false

@@ -49,7 +49,7 @@ const OFFSET = {
   body: 58,
 } as const
 
-/** What the Lua scripts need to check a cached value. Offsets count from 1; `body` is a length. */
+/** The layout of a cached value for the Lua scripts that check it. Offsets count from 1; `body` is a length. */
 export const LUA_LAYOUT = {
   format: FORMAT,
   gzipFormat: GZIP_FORMAT,

@@ -21,15 +21,15 @@ import {
   writeState,
 } from '../servers/state.ts'
 
-/** The servers and the data that `npm start` creates by default. */
-export interface DefaultServers {
+/** The servers and the data that `npm start` uses by default. */
+export interface DefaultSystem {
   readonly databaseUrl: string
   readonly redisUrl: string
   readonly sessionSecrets: string
   readonly seeded: SeedSummary
 }
 
-export interface DefaultServersOptions {
+export interface DefaultSystemOptions {
   readonly stateDir: string
   readonly env: NodeJS.ProcessEnv
   readonly print: Print
@@ -41,7 +41,7 @@ export interface DefaultServersOptions {
  * Starts Postgres and Redis, and creates tables, triggers and example data if they are missing.
  * @throws ConfigurationError if another `npm start` runs in this folder.
  */
-export async function startDefaultServers(options: DefaultServersOptions): Promise<DefaultServers> {
+export async function startDefaultSystem(options: DefaultSystemOptions): Promise<DefaultSystem> {
   const { stateDir, env, print, onStop } = options
   await mkdir(stateDir, { recursive: true })
   const previous = await readState(stateDir)
