@@ -39,7 +39,7 @@ export type ArmName =
   | 'uncached'
 
 /** As browsers send it. Without it the API would inflate each stored response. */
-const GZIP = { 'Accept-Encoding': 'gzip' }
+export const GZIP = { 'Accept-Encoding': 'gzip' }
 const PROJECTS_PATH = '/api/v1/projects/mine'
 /** Much shorter than one pass through all profiles, so that every read is a miss. */
 const ERASE_EVERY_MS = 20

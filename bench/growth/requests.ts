@@ -1,4 +1,5 @@
 import type { PackagedProgram } from '../../scripts/servers/packaged-program.ts'
+import { GZIP } from '../arms.ts'
 import { createClient } from '../client.ts'
 import { profileKey, profilePath } from '../profiles.ts'
 import type { Service } from '../service.ts'
@@ -53,7 +54,7 @@ export async function measureRequests(
       Promise.all(
         apis.map(async ({ origin }, i) => {
           const paths = pathsOf(i)
-          const options = { wrk, origin, paths, headers: {}, seconds: forS, cores: undefined }
+          const options = { wrk, origin, paths, headers: GZIP, seconds: forS, cores: undefined }
           return (await startWrk(options)).perS
         }),
       )

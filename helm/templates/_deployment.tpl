@@ -1,4 +1,4 @@
-{{/* Renders the Deployment of a service (`component`: `api` or `invalidator`). */}}
+{{/* Renders the Deployment of a service. Expects `root`, `component` (`api` or `invalidator`) and `preStopSeconds`. */}}
 {{- define "spms.deployment" -}}
 {{- $own := index .root.Values .component }}
 {{- $name := printf "%s-%s" (include "spms.fullname" .root) .component }}

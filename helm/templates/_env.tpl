@@ -36,7 +36,7 @@
 {{ include "spms.env.redis" . }}
 {{- end }}
 
-{{/* Environment of a command of `spms`. */}}
+{{/* Environment of a command of `spms`. `retire` and `uninstall` wait for MAX_STALENESS_MS. */}}
 {{- define "spms.env.command" -}}
 {{ include "spms.fromSecret" (dict "name" "DATABASE_URL" "secret" .Values.secrets.ownerDatabaseUrl) }}
 {{- with .Values.api.settings.MAX_STALENESS_MS }}

@@ -32,7 +32,7 @@ export interface PhaseReport {
   readonly violations: readonly Violation[]
 }
 
-export interface TheatreOptions {
+export interface PhaseRunnerOptions {
   readonly stage: Stage
   readonly observer: Observer
   readonly random: Random
@@ -40,12 +40,17 @@ export interface TheatreOptions {
 }
 
 /** Runs writers, readers and faults on a stage, and checks the answers after each phase. */
-export interface Theatre {
+export interface PhaseRunner {
   /** Runs one phase. Readers and writers run before, during and after the fault. */
-  play(fault: Fault | null, calmMs: number): Promise<PhaseReport>
+  runPhase(fault: Fault | null, calmMs: number): Promise<PhaseReport>
 }
 
-export function createTheatre({ stage, observer, random, isLong }: TheatreOptions): Theatre {
+export function createPhaseRunner({
+  stage,
+  observer,
+  random,
+  isLong,
+}: PhaseRunnerOptions): PhaseRunner {
   const log = new WriteLog()
   const truth = new Truth(log)
   const allowances = new Allowances({ maxStalenessMs: MAX_STALENESS_MS })
@@ -54,7 +59,7 @@ export function createTheatre({ stage, observer, random, isLong }: TheatreOption
   let phases = 0
 
   return {
-    async play(fault, calmMs) {
+    async runPhase(fault, calmMs) {
       const phaseRandom = random.branch(`phase ${++phases}`)
       const seen: Seen = { reads: [], failures: [] }
       const failures: WriteFailure[] = []

@@ -1,6 +1,6 @@
 import type { Violation } from './oracle/verdict.ts'
 import type { PhaseReport } from './phase.ts'
-import type { Measure } from './phases/overhead.ts'
+import type { Measure } from './measurements/overhead.ts'
 
 const SHOWN = 5
 

@@ -1,8 +1,8 @@
 import type { Fault } from './faults/fault.ts'
 import { openObserver } from './observer.ts'
-import { createTheatre, type PhaseReport } from './phase.ts'
-import { measureLoads } from './phases/loads.ts'
-import { type Measure, measureOverhead } from './phases/overhead.ts'
+import { createPhaseRunner, type PhaseReport } from './phase.ts'
+import { measureLoads } from './measurements/loads.ts'
+import { type Measure, measureOverhead } from './measurements/overhead.ts'
 import { Random } from './random.ts'
 import { openStage, type StageOptions } from './stage/stage.ts'
 
@@ -33,7 +33,7 @@ export async function run(options: RunOptions): Promise<Result> {
   const random = new Random(options.seed)
   await using stage = await openStage(options)
   await using observer = openObserver(stage.paths.apisToRedis.url, stage.keys.watermark)
-  const theatre = createTheatre({ stage, observer, random, isLong: options.isLong ?? false })
+  const runner = createPhaseRunner({ stage, observer, random, isLong: options.isLong ?? false })
   const measures: Measure[] = []
   for (const measure of options.isMeasured ? [measureOverhead, measureLoads] : []) {
     const measured = await measure(stage, random.branch(measure.name))
@@ -44,7 +44,7 @@ export async function run(options: RunOptions): Promise<Result> {
   const endMs = performance.now() + (options.forMs ?? Infinity)
   for (const fault of options.faults) {
     if (performance.now() >= endMs) break
-    const report = await theatre.play(fault, options.calmMs)
+    const report = await runner.runPhase(fault, options.calmMs)
     phases.push(report)
     options.onPhase?.(report)
     if (report.violations.length > 0 && !options.keepsGoing) break

@@ -6,7 +6,7 @@ import { run } from './run.ts'
 import { onPostgres } from './stage/on-postgres.ts'
 import type { StageOptions } from './stage/stage.ts'
 
-/** A safeguard that is disabled in the real processes, and what the checker must report then. */
+/** A way to break a guarantee in the real processes, and what the checker must report then. */
 export interface DisabledSafeguard {
   readonly what: string
   readonly replaced?: StageOptions

@@ -34,8 +34,8 @@ const UNBUNDLED = [
 let compiling: Promise<string> | undefined
 
 /**
- * Returns the absolute path of the JavaScript of a program, such as `api/main.ts`, in a few files with its
- * packages. Tests start hundreds of processes, and to load a thousand modules takes each of them a second.
+ * Returns the absolute path of a compiled program, such as `api/main.ts`, bundled with its packages into a
+ * few files. Tests start hundreds of processes, and each would need a second to load a thousand modules.
  * The first call compiles all programs.
  */
 export async function compiled(program: string): Promise<string> {

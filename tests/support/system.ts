@@ -92,14 +92,14 @@ export async function startSystem(options: SystemOptions = {}): Promise<System> 
     for (const closer of closers.toReversed()) await closer()
   }
   try {
-    return await start(options, closers, close)
+    return await openSystem(options, closers, close)
   } catch (error) {
     await close()
     throw error
   }
 }
 
-async function start(
+async function openSystem(
   { apis: count = 1, databaseUrl, redisUrl = testRedisUrl(), world, ...more }: SystemOptions,
   closers: (() => Promise<unknown>)[],
   close: () => Promise<void>,
@@ -138,8 +138,9 @@ async function start(
     return service
   }
   const addInvalidator: System['addInvalidator'] = async (env, { mayStandBy } = {}) => {
-    const start = () => open('invalidator/main.ts', { ...more.invalidatorEnv, ...env }, mayStandBy)
-    let service = await start()
+    const startProcess = () =>
+      open('invalidator/main.ts', { ...more.invalidatorEnv, ...env }, mayStandBy)
+    let service = await startProcess()
     let starting: Promise<Service> | undefined
     return {
       async kill() {
@@ -148,12 +149,12 @@ async function start(
       },
       async start() {
         if (living.has(service)) return
-        starting ??= start().finally(() => (starting = undefined))
+        starting ??= startProcess().finally(() => (starting = undefined))
         service = await starting
       },
       async replace() {
         const old = service
-        service = await start()
+        service = await startProcess()
         living.delete(old)
         await old.stop()
       },

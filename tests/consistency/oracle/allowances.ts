@@ -19,8 +19,8 @@ export interface Bounds {
 
 /** Interval at which the API polls watermarks. */
 const POLL_MS = 250
-/** A scan detects changes without triggers. Its interval plus its duration. */
-const SCAN_MS = 3_000
+/** An inspection detects changes without triggers. Its interval plus its duration. */
+const INSPECTION_MS = 3_000
 
 /**
  * Exceptions of the guarantees: a Redis with older data, changes that fire no trigger, commits that
@@ -64,8 +64,8 @@ export class Allowances {
   /** Returns how long before the request a value may have been superseded and still be served as fresh, in ms. */
   stalestMs({ startMs }: Read): number {
     const ordinary = this.#bounds.maxStalenessMs + POLL_MS
-    return this.#during('silent', startMs - SCAN_MS, startMs)
-      ? Math.max(ordinary, SCAN_MS)
+    return this.#during('silent', startMs - INSPECTION_MS, startMs)
+      ? Math.max(ordinary, INSPECTION_MS)
       : ordinary
   }
 
@@ -91,7 +91,7 @@ export class Allowances {
   }
 
   /** Whether an answer may show a lost commit, which caches may keep up to the staleness bound. */
-  mayStillShowLost(write: Write, { startMs }: Read): boolean {
+  mayShowLostVersion(write: Write, { startMs }: Read): boolean {
     return (
       this.#lost.includes(write) &&
       this.#spans.some(
@@ -102,13 +102,13 @@ export class Allowances {
   }
 
   /** Whether a lost commit to one of the tables that decide it may have changed the presence of a row. */
-  mayShowLost(row: RowName, read: Read): boolean {
+  mayHaveLostPresence(row: RowName, read: Read): boolean {
     const tables = [row.split(' ')[0], ...read.entry.shows.map(({ table }) => table)]
     return this.#lost.some(
       (write) =>
         [...write.touched].some((touched) => tables.includes(touched.split(' ')[0])) &&
         write.sentMs <= read.endMs &&
-        this.mayStillShowLost(write, read),
+        this.mayShowLostVersion(write, read),
     )
   }
 

@@ -49,7 +49,7 @@ export function checkReads(reads: readonly Read[], deps: CheckDeps): Verdict {
     for (const [row, version] of shown) check(read, row, version, truth.versions(row))
     for (const [row, timeline] of truth.presence(read.entry)) {
       // A lost commit may have added or removed the row without leaving a version.
-      if (allowances.mayShowLost(row, read)) continue
+      if (allowances.mayHaveLostPresence(row, read)) continue
       check(read, row, shown.has(row), timeline)
     }
   }
@@ -63,7 +63,7 @@ export function checkReads(reads: readonly Read[], deps: CheckDeps): Verdict {
       write !== undefined &&
       write.outcome !== 'rolled back' &&
       write.sentMs <= read.endMs &&
-      allowances.mayStillShowLost(write, read)
+      allowances.mayShowLostVersion(write, read)
     if (!isLost) {
       const what = `shows ${version}, which was never committed (${write?.outcome ?? 'unknown'})`
       fail(read, 'G2', what, [])
@@ -113,7 +113,7 @@ export function checkReads(reads: readonly Read[], deps: CheckDeps): Verdict {
       const what = `${title}, although transaction ${applied.xid} had been applied before`
       fail(read, 'G1', what, timeline)
     }
-    // It is marked as stale.
+    // A stand-in reports that it is stale.
     if (read.origin === 'stand-in') return
     worstMs = Math.max(worstMs, staleMs)
     if (staleMs > allowances.stalestMs(read)) {

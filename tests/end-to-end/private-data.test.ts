@@ -8,7 +8,10 @@ import { sessionOf } from './warm/questions.ts'
 import { ANY_SECRET, markSecrets, NEVER_CACHED } from './warm/secrets.ts'
 import { startWarmSystem, type WarmSystem } from './warm/warm-system.ts'
 
-/** Ids of all kinds of rows, hidden users included. `OTHERS` adds missing and invalid ids. */
+/**
+ * Ids of all kinds of rows, hidden users included. `OTHERS` adds ids of rows that belong to users, and
+ * missing and invalid ids.
+ */
 const IDS = [
   1, 3, 5, 19, 20, 21, 22, 104, 105, 119, 122, 201, 203, 204, 401, 411, 421, 441, 451, 461,
 ]
