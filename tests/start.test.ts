@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { access } from 'node:fs/promises'
+import { access, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +9,7 @@ import { Client } from 'pg'
 import { findFreePort } from '../scripts/servers/port.ts'
 import { readState } from '../scripts/servers/state.ts'
 import { type Checkout, copyCheckout } from './support/checkout.ts'
+import { itLong } from './support/long.ts'
 import { isAlive, type NpmStart, npmStart, plainEnv } from './support/npm-start.ts'
 
 const READY = 'Ctrl-C stops everything'
@@ -78,7 +79,6 @@ describe('npm start', function () {
   })
 
   it('lets the other commands find its servers', async () => {
-    expect(await shell('npm run --silent spms -- migrate')).to.equal('nothing to do\n')
     expect(await shell('npm run --silent spms -- sql "select 1 as one, null as two"')).to.equal(
       ' one | two\n-----+-----\n 1   |\n(1 row)\n',
     )
@@ -100,7 +100,7 @@ describe('npm start', function () {
     expect(running.output()).not.to.include('ECONNREFUSED')
   })
 
-  it('starts again in seconds, and leaves no process when it is killed', async () => {
+  itLong('starts again in seconds, and leaves no process when it is killed', async () => {
     const began = Date.now()
     running = npmStart(checkout.dir, { PORT: port })
     await running.untilPrinted(READY)
@@ -113,17 +113,21 @@ describe('npm start', function () {
     expect(await survivors(pids)).to.deep.equal([])
   })
 
-  it('starts after it was killed, and npm run clean stops it and removes its files', async () => {
-    running = npmStart(checkout.dir, { PORT: port })
-    await running.untilPrinted(READY)
-    const pids = await running.processes()
-    await shell('npm run --silent clean')
-    await running.ended
-    expect(await survivors(pids)).to.deep.equal([])
-    expect(await exists(join(checkout.dir, '.spms'))).to.equal(false)
-  })
+  itLong(
+    'starts after it was killed, and npm run clean stops it and removes its files',
+    async () => {
+      running = npmStart(checkout.dir, { PORT: port })
+      await running.untilPrinted(READY)
+      const pids = await running.processes()
+      await shell('npm run --silent clean')
+      await running.ended
+      expect(await survivors(pids)).to.deep.equal([])
+      expect(await exists(join(checkout.dir, '.spms'))).to.equal(false)
+    },
+  )
 
   it('reports that its port is taken before it starts anything', async () => {
+    await rm(join(checkout.dir, '.spms'), { recursive: true, force: true })
     const taken = createServer().listen(Number(port), '127.0.0.1')
     await once(taken, 'listening')
     running = npmStart(checkout.dir, { PORT: port })
@@ -133,35 +137,38 @@ describe('npm start', function () {
     expect(await exists(join(checkout.dir, '.spms'))).to.equal(false)
   })
 
-  it('names the command that the database of DATABASE_URL needs, and masks passwords', async () => {
-    const { TEST_DATABASE_URL = '', TEST_REDIS_URL } = process.env
-    await using server = await connect(TEST_DATABASE_URL)
-    const name = `start_test_${process.pid}`
-    await server.client.query(`create database ${name}`)
-    const url = Object.assign(new URL(TEST_DATABASE_URL), { pathname: name }).href
-    const configured = { DATABASE_URL: url, REDIS_URL: TEST_REDIS_URL, PORT: port }
-    try {
-      const empty = npmStart(checkout.dir, configured)
-      expect(await empty.ended).to.equal(1)
-      expect(empty.output()).to.include('npm run spms -- migrate')
-      expect(empty.output()).to.include(':***@')
+  itLong(
+    'names the command that the database of DATABASE_URL needs, and masks passwords',
+    async () => {
+      const { TEST_DATABASE_URL = '', TEST_REDIS_URL } = process.env
+      await using server = await connect(TEST_DATABASE_URL)
+      const name = `start_test_${process.pid}`
+      await server.client.query(`create database ${name}`)
+      const url = Object.assign(new URL(TEST_DATABASE_URL), { pathname: name }).href
+      const configured = { DATABASE_URL: url, REDIS_URL: TEST_REDIS_URL, PORT: port }
+      try {
+        const empty = npmStart(checkout.dir, configured)
+        expect(await empty.ended).to.equal(1)
+        expect(empty.output()).to.include('npm run spms -- migrate')
+        expect(empty.output()).to.include(':***@')
 
-      await shell('npm run --silent spms -- migrate', configured)
-      const unwatched = npmStart(checkout.dir, configured)
-      expect(await unwatched.ended).to.equal(1)
-      expect(unwatched.output()).to.include('npm run spms -- install')
+        await shell('npm run --silent spms -- migrate', configured)
+        const unwatched = npmStart(checkout.dir, configured)
+        expect(await unwatched.ended).to.equal(1)
+        expect(unwatched.output()).to.include('npm run spms -- install')
 
-      await shell('npm run --silent spms -- install', configured)
-      running = npmStart(checkout.dir, { ...configured, SESSION_SECRETS: 's'.repeat(32) })
-      await running.untilPrinted('SPMS is running')
-      expect(running.output()).not.to.include(new URL(url).password)
-      running.interrupt()
-      expect(await running.ended).to.equal(0)
-      expect(await exists(join(checkout.dir, '.spms'))).to.equal(false)
-    } finally {
-      await server.client.query(`drop database ${name} with (force)`)
-    }
-  })
+        await shell('npm run --silent spms -- install', configured)
+        running = npmStart(checkout.dir, { ...configured, SESSION_SECRETS: 's'.repeat(32) })
+        await running.untilPrinted('SPMS is running')
+        expect(running.output()).not.to.include(new URL(url).password)
+        running.interrupt()
+        expect(await running.ended).to.equal(0)
+        expect(await exists(join(checkout.dir, '.spms'))).to.equal(false)
+      } finally {
+        await server.client.query(`drop database ${name} with (force)`)
+      }
+    },
+  )
 
   it('requires REDIS_URL with DATABASE_URL', async () => {
     running = npmStart(checkout.dir, { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' })

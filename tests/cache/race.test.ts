@@ -34,11 +34,12 @@ import { sessionKeys } from '../../shared/session-key.ts'
 import { buildDenseWorld } from '../resources/dense-world.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
+import { itLong, LONG } from '../support/long.ts'
 import { until } from '../support/until.ts'
 import { isUsable } from './engine.ts'
 import { openRace, type Racers, StaleAnswer, type Track } from './race.ts'
 
-const RUNS = process.env.SPMS_LONG ? 5_000 : 30
+const RUNS = LONG ? 5_000 : 20
 const COMMAND_TIMEOUT_MS = 5_000
 const SEED = 20_261_122
 
@@ -186,7 +187,7 @@ const all: readonly Racers[] = [
 
 // Random interleavings of reads, loads, fills, commits and invalidations, with delayed replies.
 describe('races between readers, writers and the invalidator', function () {
-  this.timeout(process.env.SPMS_LONG ? 3_600_000 : 180_000)
+  this.timeout(LONG ? 3_600_000 : 180_000)
 
   const closers: (() => unknown)[] = []
   let redis: Redis
@@ -220,7 +221,7 @@ describe('races between readers, writers and the invalidator', function () {
     }
   })
 
-  it('return stale answers for every resource when the lease check is disabled', async () => {
+  itLong('return stale answers for every resource when the lease check is disabled', async () => {
     const results = await check((track) => ({ ...track, stores: track.stores.map(fillAnyway) }))
     for (const [index, { errorInstance }] of results.entries()) {
       expect(errorInstance, all[index]?.resource.name).to.be.instanceOf(StaleAnswer)

@@ -2,12 +2,12 @@ import { expect } from 'chai'
 import { Piscina } from 'piscina'
 import { createSessions } from '../../api/session/session.ts'
 import { DJANGO_ITERATIONS } from '../../api/session/password.ts'
+import { LONG } from '../support/long.ts'
 import { startSystem, SYSTEM_SECRET, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 import type { BusyRequests } from './busy-requests.ts'
 
 const PROFILE = 'users/staffprofiles/1/overview'
-const LONG = process.env.SPMS_LONG === '1'
 const LOG_INS = LONG ? 35 : 8
 const MAPS = LONG ? 20 : 5
 const MIN_HITS = LONG ? 100 : 20

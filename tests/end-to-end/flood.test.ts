@@ -1,13 +1,12 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
 import { openRedis, type Redis } from '../../shared/cache/index.ts'
+import { LONG } from '../support/long.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-/** `SPMS_LONG=1` runs the full number of requests. */
-const LONG = process.env.SPMS_LONG === '1'
-const RANDOM_REQUESTS = LONG ? 100_000 : 2_000
+const RANDOM_REQUESTS = LONG ? 100_000 : 1_000
 const WARM_REQUESTS = LONG ? 10_000 : 1_000
 const CONNECTIONS = 16
 

@@ -10,6 +10,7 @@ import {
 import { catalog } from '../../shared/resources/index.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
 import { newPrefix, startInvalidator } from '../support/invalidator.ts'
+import { itLong } from '../support/long.ts'
 import { type CopyablePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
@@ -142,11 +143,11 @@ describe('a new incarnation of the database', function () {
   })
 
   const ends = [
-    { how: 'has crashed', end: (postgres: CopyablePostgres) => postgres.crash() },
-    { how: 'was restarted', end: (postgres: CopyablePostgres) => postgres.stop() },
+    { test: it, how: 'has crashed', end: (postgres: CopyablePostgres) => postgres.crash() },
+    { test: itLong, how: 'was restarted', end: (postgres: CopyablePostgres) => postgres.stop() },
   ]
-  for (const { how, end } of ends) {
-    it(`flushes each resource exactly once if two replicas detect at once that Postgres ${how}`, async () => {
+  for (const { test, how, end } of ends) {
+    test(`flushes each resource exactly once if two replicas detect at once that Postgres ${how}`, async () => {
       await using postgres = await base.copy()
       const replica = { databaseUrl: postgres.url, catalog, prefix: newPrefix() }
       const records = [createRecord(), createRecord()] as const

@@ -5,12 +5,13 @@ import { graceMs } from '../../scripts/verbs/grace.ts'
 import { compileRules } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type LockWatch, watchLocks } from '../support/lock-watch.ts'
+import { LONG } from '../support/long.ts'
 import { type ProfileWatch, type Sighting, watchProfiles } from '../support/profile-watch.ts'
 import { type Repetition, repeat } from '../support/repeat.ts'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-const ROUNDS = process.env.SPMS_LONG === '1' ? 10 : 1
+const ROUNDS = LONG ? 10 : 1
 const BOUND_MS = 1_500
 const GRACE_MS = graceMs({ MAX_STALENESS_MS: `${BOUND_MS}` })
 /** The lock time-out of the installer is 100 ms; the rest is for the change itself. */

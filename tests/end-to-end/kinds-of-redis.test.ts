@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { itLong } from '../support/long.ts'
 import { startPrivateSentinels } from '../support/private-sentinels.ts'
 import { startPrivateTlsRedis } from '../support/private-tls-redis.ts'
 import { startSystem, type System } from '../support/system.ts'
@@ -27,7 +28,7 @@ describe('the system on other kinds of Redis', function () {
     await expectInvalidation(system, 'over TLS')
   })
 
-  it('works with Sentinel, before and after a failover', async () => {
+  itLong('works with Sentinel, before and after a failover', async () => {
     // On a busy machine a server may not answer for 2 s, which would cause an unwanted failover.
     await using redis = await startPrivateSentinels(6_000)
     await using system = await startSystem({ redisUrl: redis.url })

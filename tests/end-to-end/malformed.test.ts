@@ -7,12 +7,11 @@ import { createSessions } from '../../api/session/session.ts'
 import { type Issuer, startIssuer } from '../support/issuer.ts'
 import { type Contract, type Described, readContract } from '../support/contract.ts'
 import { type JsonSchema, nearly } from '../support/json-schema-arbitrary.ts'
+import { LONG } from '../support/long.ts'
 import { sessionHeaders } from '../support/session-headers.ts'
 import { startSystem, SYSTEM_SECRET, type System } from '../support/system.ts'
 
-/** `SPMS_LONG=1` runs the full number of requests. */
-const LONG = process.env.SPMS_LONG === '1'
-const REQUESTS = LONG ? 100_000 : 2_000
+const REQUESTS = LONG ? 100_000 : 1_000
 const AT_ONCE = 8
 const SEED = 20260210
 const BODY_LIMIT = 20_000

@@ -1,13 +1,13 @@
 import { parseSetCookie } from 'cookie'
 import { expect } from 'chai'
 import { createSessions } from '../../api/session/session.ts'
+import { LONG } from '../support/long.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
 import { sessionHeaders } from '../support/session-headers.ts'
 import { type Invalidator, startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-const LONG = process.env.SPMS_LONG === '1'
-const PAIRS = LONG ? 100_000 : 250
+const PAIRS = LONG ? 100_000 : 120
 const AUTHORS = 4
 /** Browser tabs of each author: the field that is written, and the section that shows it. */
 const TABS = [
@@ -17,7 +17,7 @@ const TABS = [
 const OTHER_INVALIDATORS = 2
 const CRASHES = LONG ? 20 : 1
 /** Each invalidator runs, and is dead, for at most this number of pairs. */
-const MOST_BETWEEN = LONG ? 500 : 120
+const MOST_BETWEEN = LONG ? 500 : 60
 /** One of this number of pairs is read without a token, to show that stale values exist. */
 const WITHOUT_TOKEN = 10
 

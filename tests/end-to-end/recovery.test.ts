@@ -6,12 +6,12 @@ import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/index
 import { decodeWatermark, openRedis, type Redis, watermarkKey } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { crashBackend } from '../support/crash-backend.ts'
+import { itLong, LONG } from '../support/long.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-const LONG = process.env.SPMS_LONG === '1'
 const PROFILES = 12
 const WRITERS = 4
 
@@ -179,13 +179,14 @@ describe('recovery from a fault under load', function () {
       await system.invalidator.start()
     }))
 
-  it('succeeds after the connections of the invalidator are terminated repeatedly', () =>
+  itLong('succeeds after the connections of the invalidator are terminated repeatedly', () =>
     expectRecovery(async () => {
       for (let time = 0; time < 5; time++) {
         await terminate('spms-invalidator%')
         await sleep(150)
       }
-    }))
+    }),
+  )
 
   it('succeeds after the invalidator is suspended for longer than its locks last', () =>
     expectRecovery(async () => {
@@ -194,11 +195,12 @@ describe('recovery from a fault under load', function () {
       system.invalidator.thaw()
     }))
 
-  it('succeeds after a restart of Postgres', () =>
+  itLong('succeeds after a restart of Postgres', () =>
     expectRecovery(async () => {
       await postgres.stop()
       await postgres.start()
-    }))
+    }),
+  )
 
   it('succeeds after a crash of Postgres that loses asynchronous commits and reuses their ids', () =>
     expectRecovery(async () => {
@@ -216,15 +218,17 @@ describe('recovery from a fault under load', function () {
       await redis.start()
     }))
 
-  it('succeeds after Redis restarts with older data', () =>
+  itLong('succeeds after Redis restarts with older data', () =>
     expectRecovery(async () => {
       await redis.save()
       await sleep(300)
       await redis.stop()
       await sleep(200)
       await redis.start()
-    }))
+    }),
+  )
 
-  it('succeeds after FLUSHALL on Redis', () =>
-    expectRecovery(async () => void (await marks.flushall())))
+  itLong('succeeds after FLUSHALL on Redis', () =>
+    expectRecovery(async () => void (await marks.flushall())),
+  )
 })

@@ -5,6 +5,7 @@ import { createSessions } from '../../api/session/session.ts'
 import { emptyLog } from '../../db/event-log/index.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { LONG } from '../support/long.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { sessionHeaders } from '../support/session-headers.ts'
 import { startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
@@ -91,7 +92,7 @@ async function command<T>(server: PrivateRedis, work: (client: Redis) => Promise
 }
 
 const losses = [
-  { how: 'a restart from an older file', open: openFromFile },
+  ...(LONG ? [{ how: 'a restart from an older file', open: openFromFile }] : []),
   { how: 'a failover to a replica that missed the last writes', open: openReplicated },
 ]
 for (const { how, open } of losses) {

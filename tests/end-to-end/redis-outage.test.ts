@@ -1,11 +1,11 @@
 import { Agent, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
+import { LONG } from '../support/long.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { startSystem, type System } from '../support/system.ts'
 import { until } from '../support/until.ts'
 
-const LONG = process.env.SPMS_LONG === '1'
 /** Share of the rate that an API sustains without a cache. Two APIs and the client share the machine. */
 const SHARE_OF_SUSTAINED = 0.3
 const SECONDS = LONG ? 20 : 3

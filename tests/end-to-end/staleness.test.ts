@@ -4,10 +4,10 @@ import { Client } from 'pg'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { testRedisServerUrl } from '../support/invalidator.ts'
+import { LONG } from '../support/long.ts'
 import { type ProfileWatch, type Sighting, watchProfiles } from '../support/profile-watch.ts'
 import { startSystem, type System } from '../support/system.ts'
 
-const LONG = process.env.SPMS_LONG === '1'
 /** The long run uses the bound of production, and outages of one minute. */
 const BOUND_MS = LONG ? 10_000 : 1_500
 /** Length of an outage, in multiples of the bound. */

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import type { ConfigMap, Container } from 'kubernetes-types/core/v1.d.ts'
 import { root } from '../../scripts/paths.ts'
+import { compiled } from '../support/compiled.ts'
 import type { Manifest } from './chart.ts'
 
 /**
@@ -45,14 +46,14 @@ export function environmentOf(
   return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, expanded(value)]))
 }
 
-/** Starts the program of a container's command from its TypeScript source. */
-export function startContainer(
+/** Starts the program of a container's command. Scripts of the image are compiled from the present sources. */
+export async function startContainer(
   { command = [], args = [] }: Container,
   environment: Readonly<Record<string, string>>,
-): PodProcess {
+): Promise<PodProcess> {
   const [program, ...words] = [...command, ...args]
   if (program !== 'node') throw new Error(`the images have no ${program}`)
-  const child = spawn(process.execPath, ['--import', 'tsx', ...words.map(toSource)], {
+  const child = spawn(process.execPath, await Promise.all(words.map(toScript)), {
     cwd: root,
     env: { ...environment, SPMS_PARENT_FD: '3' },
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
@@ -70,5 +71,8 @@ export function startContainer(
   }
 }
 
-/** Maps `dist/api/main.js` to its source `api/main.ts`. */
-const toSource = (word: string) => word.replace(/^dist\/(.*)\.js$/, '$1.ts')
+/** Replaces `dist/api/main.js` by the path of the same script on this machine. Keeps other words. */
+async function toScript(word: string): Promise<string> {
+  const [, name] = /^dist\/(.*)\.js$/.exec(word) ?? []
+  return name === undefined ? word : compiled(`${name}.ts`)
+}

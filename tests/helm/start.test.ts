@@ -73,7 +73,7 @@ describe('containers of the chart', function () {
     const job = (find('Job', 'install') as Manifest & Job).spec?.template.spec
     const runPod = async ({ initContainers, containers }: PodSpec) => {
       for (const container of [only(initContainers), only(containers)]) {
-        const { code, output } = await start(container).ended
+        const { code, output } = await (await start(container)).ended
         expect(code, output).to.equal(0)
       }
     }
@@ -88,7 +88,7 @@ describe('containers of the chart', function () {
       const container = only(
         (find('Deployment', name) as Manifest & Deployment).spec?.template.spec?.containers,
       )
-      const service = start(container)
+      const service = await start(container)
       services.push(service)
       const gone = service.ended.then(({ output }) => {
         throw new Error(`${name} ended: ${output}`)
@@ -114,15 +114,16 @@ describe('containers of the chart', function () {
     // The address of the Service, replaced by a local one below.
     expect(API_URL).to.equal(`http://${service.metadata.name}:${port?.port}`)
     expect(CACHED).to.equal('true')
-    const { code, output } = await start(test, { API_URL: `http://127.0.0.1:${target}` }).ended
+    const { code, output } = await (
+      await start(test, { API_URL: `http://127.0.0.1:${target}` })
+    ).ended
     expect(code, output).to.equal(0)
     expect(output).to.include('answers: spms; hit')
   })
 
   it('report no problem from doctor', async () => {
-    const { code, output } = await start(
-      only((find('Pod', 'test-doctor') as Manifest & Pod).spec?.containers),
-    ).ended
+    const test = only((find('Pod', 'test-doctor') as Manifest & Pod).spec?.containers)
+    const { code, output } = await (await start(test)).ended
     expect(output).to.include('nothing is wrong')
     expect(code).to.equal(0)
   })

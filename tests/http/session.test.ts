@@ -15,6 +15,7 @@ import { sessionKeys } from '../../shared/session-key.ts'
 import { COMPRESSION } from '../../shared/cache/index.ts'
 import { portOf } from '../../shared/server.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { interleave } from '../support/interleave.ts'
 import { createUncachedReader } from '../support/uncached-reader.ts'
 
 const [OLD_SECRET, SECRET] = ['o'.repeat(32), 's'.repeat(32)]
@@ -565,8 +566,10 @@ describe('sessions', () => {
     it('accepts one of two concurrent changes and answers the other with 409', async () => {
       const session = await api.logIn('ann')
       const words = ['first battery staple', 'second battery staple']
-      const answers = await Promise.all(
-        words.map((new_password) => change(session, { ...asked, new_password })),
+      const answers = await interleave(
+        db,
+        sql`select from users_user where username = 'ann' for update`,
+        words.map((new_password) => () => change(session, { ...asked, new_password })),
       )
       expect(answers.map(({ status }) => status)).to.have.members([200, 409])
       const winner = words[answers.findIndex(({ status }) => status === 200)]

@@ -7,12 +7,13 @@ import type { Database } from '../../db/schema.ts'
 import { entryKey } from '../../shared/cache/index.ts'
 import { userProfile } from '../../shared/resources/index.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { LONG } from '../support/long.ts'
 import { changesBetween, entriesNamed, takeImage } from '../support/row-changes.ts'
 import type { Row } from '../support/tables.ts'
 import { expectedCare } from './expected-care.ts'
 
 const PEOPLE = ['1', '2', '3', '4', '5', '6', '7', '8'] as const
-const RUNS = process.env.SPMS_LONG ? 1_000 : 40
+const RUNS = LONG ? 1_000 : 15
 
 /** A caretaker relation between two users, with its end. */
 interface Link {

@@ -6,6 +6,7 @@ import type { Database } from '../../db/schema.ts'
 import { entryKey } from '../../shared/cache/index.ts'
 import { type Source, sourceOf } from '../support/closure.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
+import { LONG } from '../support/long.ts'
 import { applyMutation, listMutations, type Mutation } from '../support/mutations.ts'
 import { openPrepared } from '../support/prepared.ts'
 import {
@@ -34,7 +35,7 @@ interface State {
   readonly cache: Cache
 }
 
-const RANDOM_RUNS = process.env.SPMS_LONG ? 200 : 10
+const RANDOM_RUNS = LONG ? 200 : 10
 
 // Every change is rolled back, so that all changes start from the same rows.
 describe('rules of all resources', function () {

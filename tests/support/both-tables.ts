@@ -1,3 +1,4 @@
+import { LONG } from './long.ts'
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
 
 /**
@@ -17,7 +18,7 @@ export function describeOnBothTables(
   title: string,
   suite: (api: Pick<TestApi, 'db' | 'reset' | 'send'>, madeByDjango: boolean) => void,
 ): void {
-  for (const madeByDjango of process.env.SPMS_LONG ? [true, false] : [true]) {
+  for (const madeByDjango of LONG ? [true, false] : [true]) {
     describe(`${title}, on tables made by ${madeByDjango ? 'Django' : 'our migrations'}`, () => {
       let api: TestApi
 

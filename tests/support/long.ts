@@ -1,0 +1,10 @@
+/** Whether the tests run as part of `.ci/long`: with more rounds, and with the tests of `itLong`. */
+export const LONG = process.env.SPMS_LONG === '1'
+
+/**
+ * Declares a test that runs only in `.ci/long`. A shorter test of every run must protect the same
+ * behaviour.
+ */
+export function itLong(title: string, test: () => Promise<void>): void {
+  if (LONG) it(title, test)
+}
