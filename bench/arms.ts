@@ -52,7 +52,7 @@ export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm
   const uncached = await startApi(bench, false)
   const ids = await findProfileIds(servers.databaseUrl)
   const keys = ids.map((id) => profileKey(servers.prefix, id))
-  const turn = ids.map(profilePath)
+  const profilePaths = ids.map(profilePath)
   const path = profilePath(servers.seeded.exampleProfileId)
   const session = { ...GZIP, Cookie: await logIn(cached.origin, servers.seeded.login) }
 
@@ -98,7 +98,7 @@ export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm
     {
       name: 'miss',
       service: cached,
-      paths: turn,
+      paths: profilePaths,
       expected: { resource: 'staff:profile', outcome: 'miss' },
       meanwhile() {
         const eraser = setInterval(() => void redis.unlink(keys), ERASE_EVERY_MS)
@@ -108,7 +108,7 @@ export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm
     {
       name: 'uncached',
       service: uncached,
-      paths: turn,
+      paths: profilePaths,
       expected: { resource: 'staff:profile', outcome: 'bypass' },
     },
   ]

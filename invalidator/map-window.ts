@@ -49,7 +49,7 @@ export function createWindowMapper({ translation }: WindowMapperDeps): MapWindow
     const windows: TimedWindow[] = []
     for (const [mark, resources] of groupByWatermark(active)) {
       if (mark === null || !canContinueFrom(mark, reading.readSnapshot)) {
-        for (const { name } of resources) flush.set(name, 'no cursor')
+        for (const { name } of resources) flush.set(name, 'no watermark')
         continue
       }
       if (isUnread) {

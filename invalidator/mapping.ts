@@ -2,7 +2,7 @@ import type { Event, InstalledRules, InstalledTable } from '../db/event-log/inde
 import {
   columnsOf,
   type DirectRule,
-  entryKey,
+  keyOfRow,
   isLookup,
   type LookupRule,
   type ResourceRules,
@@ -27,7 +27,7 @@ export type FlushReason =
   | 'too many keys'
   | 'lookup failed'
   | 'mapping failed'
-  | 'no cursor'
+  | 'no watermark'
   | 'key version'
   | 'other triggers or rules'
 
@@ -70,7 +70,7 @@ export function createMapping(
     let routes = routesByEvent.get(id)
     if (routes === undefined) {
       const table = rules.find(version, tableId)
-      routes = table && catalog.flatMap((resource) => routesInto(resource, table))
+      routes = table && catalog.flatMap((resource) => routesInto(resource, table, prefix))
       routesByEvent.set(id, routes)
     }
     return routes
@@ -91,17 +91,16 @@ export function createMapping(
       }
     }
 
-    function addDirect(route: Route, values: readonly string[]): void {
-      const { resource } = route
-      const key = directKey(resource, route.rule as DirectRule, values)
-      if (keys.get(resource.name)?.has(key)) return
-      add(keys, resource, key)
+    function addKey({ name }: ResourceRules, key: string): void {
+      const found = keys.get(name) ?? new Set()
+      const { size } = found
+      if (found.add(key).size === size) return
+      if (size === 0) keys.set(name, found)
       chars += key.length
-      const count = keys.get(resource.name)?.size ?? 0
-      if (count <= LIMITS.keysPerResource && chars <= LIMITS.keyChars) return
-      flush.set(resource.name, 'too many keys')
-      for (const gone of keys.get(resource.name) ?? []) chars -= gone.length
-      keys.delete(resource.name)
+      if (size < LIMITS.keysPerResource && chars <= LIMITS.keyChars) return
+      flush.set(name, 'too many keys')
+      for (const gone of found) chars -= gone.length
+      keys.delete(name)
     }
 
     function addLookupRow(route: Route, values: readonly string[]): void {
@@ -134,10 +133,13 @@ export function createMapping(
         for (const row of event.keys as readonly (readonly (string | null)[])[]) {
           // A flush deletes all entries, so it needs no keys.
           if (flush.has(route.resource.name)) break
+          if (route.keyOf !== null) {
+            const key = route.keyOf(row)
+            if (key !== null) addKey(route.resource, key)
+            continue
+          }
           const values = route.positions.map((position) => row[position])
-          if (values.some((value) => value == null)) continue
-          if (isLookup(route.rule)) addLookupRow(route, values as string[])
-          else addDirect(route, values as string[])
+          if (values.every((value) => value != null)) addLookupRow(route, values)
         }
       }
     }
@@ -163,12 +165,6 @@ export function createMapping(
       return window.finish()
     },
   }
-
-  function directKey(resource: ResourceRules, rule: DirectRule, values: readonly string[]): string {
-    const params: Record<string, string> = {}
-    for (const [at, name] of Object.keys(rule.key).entries()) params[name] = values[at] as string
-    return entryKey(prefix, resource, params)
-  }
 }
 
 /** Whether a resource depends on a table, directly or through a lookup. */
@@ -186,9 +182,11 @@ interface Route {
    * them.
    */
   readonly positions: readonly number[] | null
+  /** Returns the key that a row names, or null; `null` for a lookup and without positions. */
+  readonly keyOf: ((row: readonly (string | null)[]) => string | null) | null
 }
 
-function routesInto(resource: ResourceRules, table: InstalledTable): Route[] {
+function routesInto(resource: ResourceRules, table: InstalledTable, prefix: string): Route[] {
   return resource.staleWhen
     .filter((rule) => rule.table === table.name)
     .map((rule) => {
@@ -206,9 +204,17 @@ function routesInto(resource: ResourceRules, table: InstalledTable): Route[] {
           ? ALL
           : [...watched, ...moving].reduce((mask, bit) => mask | (1n << BigInt(bit)), 0n),
         positions: positions.includes(-1) ? null : positions,
+        keyOf:
+          isLookup(rule) || positions.includes(-1)
+            ? null
+            : keyOfRow(prefix, resource, positionsOf(rule, positions)),
       }
     })
 }
+
+/** Returns the positions of a rule's parameters, given those of its columns. */
+const positionsOf = ({ key }: DirectRule, positions: readonly number[]) =>
+  Object.fromEntries(Object.keys(key).map((param, at) => [param, positions[at] as number]))
 
 /** Mask of inserted and deleted rows. */
 const ALL = -1n

@@ -41,16 +41,23 @@ const QUEUE_TTL_MS = 1_000
 const RATE_WINDOW_S = 0.25
 const POLL_FIRST_MS = 1
 const POLL_MAX_MS = 20
+/**
+ * Pause under load, as a multiple of the time that the last window took, and its maximum. Most of that
+ * time does not depend on the number of events. So few large windows leave more of the processor to the
+ * writers, and events wait a few milliseconds longer.
+ */
+const BUSY_PAUSE = 2
+const BUSY_PAUSE_MAX_MS = 8
 /** Polling interval if writers do not notify at all. */
 const NO_NOTIFY_POLL_MS = 5
 
 /**
  * Decides between sleeping and polling.
  *
- * A replica sleeps only while it holds the sleep lock, and only after a window that was read since it
- * took the lock. So a commit either is in that window, or its trigger found the lock taken or requested
+ * A replica sleeps only while it holds the sleep lock or waits in its queue, and only after a window that
+ * was read since then. So a commit either is in that window, or its trigger found the lock taken or requested
  * and notifies: no wake-up is lost. `wakeUp` remembers a notification that arrives during the window.
- * A replica that loses the lock wakes up.
+ * A replica that loses the lock or its place in the queue wakes up.
  */
 export function createPollScheduler({
   session,
@@ -59,11 +66,13 @@ export function createPollScheduler({
   heartbeatMs,
   stopping,
 }: PollSchedulerDeps): PollScheduler {
-  let holdsLock = false
+  let isRequested = false
   let pollMs = POLL_FIRST_MS
   let recent = 0
   let measuredAtMs = performance.now()
   let queuedAtMs = -Infinity
+  /** End of the last wait: the work since then is one window. */
+  let resumedAtMs = performance.now()
   const queueCheckDue = every(QUEUE_CHECK_INTERVAL_MS)
   let wake: (() => void) | undefined
   session.onSleepLockLost(() => wake?.())
@@ -74,8 +83,8 @@ export function createPollScheduler({
     recent = recent * Math.exp((measuredAtMs - nowMs) / 1000 / RATE_WINDOW_S) + events
     measuredAtMs = nowMs
     const perS = recent / RATE_WINDOW_S
-    if (perS > (holdsLock ? BUSY_PER_S : CALM_PER_S)) return true
-    if (holdsLock && perS > QUEUE_PER_S && queueCheckDue() && (await session.isNotifyQueued())) {
+    if (perS > (isRequested ? BUSY_PER_S : CALM_PER_S)) return true
+    if (isRequested && perS > QUEUE_PER_S && queueCheckDue() && (await session.isNotifyQueued())) {
       queuedAtMs = nowMs
     }
     return nowMs - queuedAtMs < QUEUE_TTL_MS
@@ -83,28 +92,34 @@ export function createPollScheduler({
 
   return {
     async waitForNext(events) {
-      const busy = await isBusy(events)
-      pollMs = events > 0 ? POLL_FIRST_MS : Math.min(POLL_MAX_MS, 2 * pollMs)
-      if (!session.writersNotify) return pause(NO_NOTIFY_POLL_MS)
-
-      holdsLock &&= session.holdsSleepLock()
-      if (holdsLock) {
-        if (!busy) return waitForWakeUp(listener.connected ? heartbeatMs : POLL_MAX_MS)
-        await releaseSleepLock()
-      } else if (!busy && events === 0) {
-        holdsLock = await session.acquireSleepLock()
-        // Commits before the lock was taken did not notify: read one more window.
-        if (holdsLock) return undefined
-      }
-      return pause(pollMs)
+      await wait(events, performance.now() - resumedAtMs)
+      resumedAtMs = performance.now()
     },
     releaseSleepLock,
   }
 
+  async function wait(events: number, windowMs: number): Promise<void> {
+    const busy = await isBusy(events)
+    pollMs = events > 0 ? POLL_FIRST_MS : Math.min(POLL_MAX_MS, 2 * pollMs)
+    if (!session.writersNotify) return pause(NO_NOTIFY_POLL_MS)
+
+    isRequested &&= session.hasSleepLockRequest()
+    if (isRequested) {
+      if (!busy) return waitForWakeUp(listener.connected ? heartbeatMs : POLL_MAX_MS)
+      await releaseSleepLock()
+    } else if (!busy && events === 0) {
+      isRequested = await session.requestSleepLock()
+      // Commits before the lock was taken did not notify: read one more window.
+      if (isRequested) return
+    }
+    const busyMs = busy && events > 0 ? Math.min(BUSY_PAUSE * windowMs, BUSY_PAUSE_MAX_MS) : 0
+    return pause(Math.max(pollMs, busyMs))
+  }
+
   async function releaseSleepLock(): Promise<void> {
-    if (!holdsLock) return
+    if (!isRequested) return
     await session.releaseSleepLock()
-    holdsLock = false
+    isRequested = false
   }
 
   /** Sleeps until a notification, and pings the session meanwhile. */
@@ -112,7 +127,7 @@ export function createPollScheduler({
     const wakeUpSignal = new AbortController()
     wake = () => wakeUpSignal.abort()
     stopping.addEventListener('abort', wake, { once: true })
-    if (stopping.aborted || !session.holdsSleepLock()) wake()
+    if (stopping.aborted || !session.hasSleepLockRequest()) wake()
     for (let leftMs = ms; leftMs > 0 && !wakeUpSignal.signal.aborted; leftMs -= PING_EVERY_MS) {
       if (leftMs < ms) await session.ping()
       if (await wakeUp.wait(Math.min(leftMs, PING_EVERY_MS), wakeUpSignal.signal)) break

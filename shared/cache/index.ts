@@ -6,6 +6,7 @@ export {
   bareKey,
   clockKey,
   entryKey,
+  keyOfRow,
   fullKey,
   identityKey,
   keyGlob,

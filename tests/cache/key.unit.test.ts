@@ -1,6 +1,12 @@
 import { expect } from 'chai'
 import fc from 'fast-check'
-import { defineResource, entryKey, keyMatcher, keyParser } from '../../shared/cache/index.ts'
+import {
+  defineResource,
+  entryKey,
+  keyMatcher,
+  keyOfRow,
+  keyParser,
+} from '../../shared/cache/index.ts'
 
 const PREFIX = 'test'
 const book = { key: 'book:{shelf}:{code}', version: 1 }
@@ -22,6 +28,18 @@ describe('the key of an entry', () => {
         expect(parse(key)).to.deep.equal({ shelf, code })
       }),
     )
+  })
+
+  it('is the same for readers, from parameters, and for the invalidator, from rows', () => {
+    const ofRow = keyOfRow(PREFIX, book, { shelf: 2, code: 0 })
+    fc.assert(
+      fc.property(text, text, (shelf, code) => {
+        expect(ofRow([code, 'other', shelf])).to.equal(entryKey(PREFIX, book, { shelf, code }))
+      }),
+    )
+    const single = { key: 'books', version: 3 }
+    expect(keyOfRow(PREFIX, single, {})(['x'])).to.equal(entryKey(PREFIX, single, {}))
+    expect(ofRow(['a', 'b', null])).to.equal(null)
   })
 })
 

@@ -58,7 +58,7 @@ describe('wake-up notifications', () => {
 
   it('are sent once per transaction that changed something, after its commit', async () => {
     await using subscriber = await openCounter(log.url)
-    expect(await idle.acquireSleepLock()).to.be.true
+    expect(await idle.requestSleepLock()).to.be.true
     for (const sql of [
       'insert into bird values (1)',
       'begin; insert into bird values (2); update bird set weight = 2; delete from bird where id = 2; commit',
@@ -87,11 +87,11 @@ describe('wake-up notifications', () => {
   it('cannot be requested while a transaction that will not notify is open', async () => {
     const writer = await log.connect()
     await writer.query('begin; insert into bird values (1)')
-    expect(await idle.acquireSleepLock()).to.be.false
+    expect(await idle.requestSleepLock()).to.be.false
     await writer.query('savepoint s; insert into bird values (2); rollback to s')
-    expect(await idle.acquireSleepLock()).to.be.false
+    expect(await idle.requestSleepLock()).to.be.false
     await writer.query('commit')
-    expect(await idle.acquireSleepLock()).to.be.true
+    expect(await idle.requestSleepLock()).to.be.true
     await writer.end()
   })
 
@@ -99,7 +99,7 @@ describe('wake-up notifications', () => {
     await using subscriber = await openCounter(log.url)
     const writer = await log.connect()
     await writer.query('begin; savepoint s; insert into bird values (1); rollback to s')
-    expect(await idle.acquireSleepLock()).to.be.true
+    expect(await idle.requestSleepLock()).to.be.true
     await writer.query('insert into bird values (2); commit')
     expect(await subscriber.countNotifications()).to.equal(1)
     await writer.end()
@@ -128,7 +128,7 @@ describe('wake-up notifications', () => {
     let lost = 0
     for (const one of [idle, second, third]) {
       one.onSleepLockLost(() => lost++)
-      expect(await one.acquireSleepLock()).to.be.true
+      expect(await one.requestSleepLock()).to.be.true
       expect(await commit()).to.equal(1)
     }
     expect((await queue()).map(({ granted }) => granted)).to.eql([true, false, false])
@@ -138,15 +138,19 @@ describe('wake-up notifications', () => {
     await log.client.query('select pg_terminate_backend($1)', [holder?.pid])
     for (let round = 0; round < 20; round++) expect(await commit()).to.equal(1)
     await until(() => lost === 1)
-    expect([idle, second, third].map((one) => one.holdsSleepLock())).to.eql([false, true, true])
+    expect([idle, second, third].map((one) => one.hasSleepLockRequest())).to.eql([
+      false,
+      true,
+      true,
+    ])
     expect((await queue()).map(({ granted }) => granted)).to.eql([true, false])
 
     // A waiting session leaves the queue, then the last holder releases its lock.
     await third.releaseSleepLock()
-    expect([await commit(), second.holdsSleepLock(), lost]).to.eql([1, true, 1])
-    expect(await idle.acquireSleepLock()).to.be.true
+    expect([await commit(), second.hasSleepLockRequest(), lost]).to.eql([1, true, 1])
+    expect(await idle.requestSleepLock()).to.be.true
     await second.releaseSleepLock()
-    expect([await commit(), idle.holdsSleepLock()]).to.eql([1, true])
+    expect([await commit(), idle.hasSleepLockRequest()]).to.eql([1, true])
     await idle.releaseSleepLock()
     expect(await commit()).to.equal(0)
     expect(await queue()).to.eql([])
@@ -156,7 +160,7 @@ describe('wake-up notifications', () => {
     await using subscriber = await openCounter(log.url)
     const writer = await log.connect()
     await writer.query('begin; insert into bird values (1)')
-    expect(await idle.acquireSleepLock()).to.be.false
+    expect(await idle.requestSleepLock()).to.be.false
     expect(await queue()).to.eql([])
     await log.client.query('insert into bird values (2)')
     expect(await subscriber.countNotifications()).to.equal(0)
@@ -173,21 +177,21 @@ describe('wake-up notifications', () => {
     const lost = new Set<WorkerSession>()
     for (const one of [holder, waiter]) {
       one.onSleepLockLost(() => lost.add(one))
-      expect(await one.acquireSleepLock()).to.be.true
+      expect(await one.requestSleepLock()).to.be.true
     }
     await until(() => lost.has(waiter))
-    expect([holder.holdsSleepLock(), waiter.holdsSleepLock()]).to.eql([true, false])
+    expect([holder.hasSleepLockRequest(), waiter.hasSleepLockRequest()]).to.eql([true, false])
     expect(await queue()).to.have.lengthOf(1)
     // It can request the lock again at once.
-    expect(await waiter.acquireSleepLock()).to.be.true
-    await until(() => !holder.holdsSleepLock())
+    expect(await waiter.requestSleepLock()).to.be.true
+    await until(() => !holder.hasSleepLockRequest())
     await until(async () => (await queue()).length === 0)
   })
 
   it('are not sent where invalidation.notify is off, and the session knows it', async () => {
     await using subscriber = await openCounter(log.url)
     expect(idle.writersNotify).to.be.true
-    expect(await idle.acquireSleepLock()).to.be.true
+    expect(await idle.requestSleepLock()).to.be.true
     await log.client.query(
       `alter database ${new URL(log.url).pathname.slice(1)} set invalidation.notify = 'off'`,
     )
@@ -238,9 +242,9 @@ describe('wake-up notifications with prepared transactions and a short queue', f
     await using idle = await openWorkerSession(sessionOptions(url))
     expect(idle.writersNotify).to.be.false
     await client.query(`begin; insert into bird values (1); prepare transaction 'p'`)
-    expect(await idle.acquireSleepLock()).to.be.false
+    expect(await idle.requestSleepLock()).to.be.false
     await client.query(`commit prepared 'p'`)
-    expect(await idle.acquireSleepLock()).to.be.true
+    expect(await idle.requestSleepLock()).to.be.true
 
     await client.query(`begin; insert into bird values (2); prepare transaction 'q'`)
     await client.query(`commit prepared 'q'`)
@@ -252,7 +256,7 @@ describe('wake-up notifications with prepared transactions and a short queue', f
     await using idle = await openWorkerSession(sessionOptions(url))
     await using subscriber = await openCounter(url)
     await client.query(`set invalidation.notify = 'on'`)
-    expect(await idle.acquireSleepLock()).to.be.true
+    expect(await idle.requestSleepLock()).to.be.true
     await client.query('insert into bird values (10)')
     expect(await subscriber.countNotifications()).to.equal(1)
 

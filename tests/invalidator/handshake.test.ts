@@ -63,8 +63,8 @@ describe('a commit is applied only after another wake-up', () => {
       moment: 'it is idle',
       wrapSession: (session) => ({
         ...session,
-        acquireSleepLock: () => Promise.resolve(true),
-        holdsSleepLock: () => true,
+        requestSleepLock: () => Promise.resolve(true),
+        hasSleepLockRequest: () => true,
         releaseSleepLock: () => Promise.resolve(),
       }),
     },
@@ -140,9 +140,9 @@ describe('a commit is applied only after another wake-up', () => {
         }) as typeof session.client.query
         return {
           ...wrapped,
-          async acquireSleepLock() {
+          async requestSleepLock() {
             await at('it is about to acquire the sleep lock')
-            return (holding = await wrapped.acquireSleepLock())
+            return (holding = await wrapped.requestSleepLock())
           },
         }
       },

@@ -72,8 +72,8 @@ describe('idle invalidator without heartbeat', () => {
       }) as typeof session.client.query
       return {
         ...session,
-        async acquireSleepLock() {
-          const taken = await session.acquireSleepLock()
+        async requestSleepLock() {
+          const taken = await session.requestSleepLock()
           await reached()
           return taken
         },
@@ -301,6 +301,30 @@ describe('idle invalidator without heartbeat', () => {
       await scheduler.waitForNext(0)
       return isAsleep()
     })
+  })
+
+  it('pauses longer after a window that took long under load, so that the next one is large', async () => {
+    await using opened = await openWorker({ databaseUrl: log.url, catalog: BIRDS, prefix })
+    const { session } = opened
+    const scheduler = createPollScheduler({
+      session,
+      listener: { connected: true },
+      wakeUp: { wait: () => Promise.resolve(true) },
+      heartbeatMs: Infinity,
+      stopping: new AbortController().signal,
+    })
+    /** Returns the pause after a window of many events that took this time. */
+    const pauseAfter = async (windowMs: number) => {
+      await sleep(windowMs)
+      const sinceMs = performance.now()
+      await scheduler.waitForNext(1_000)
+      return performance.now() - sinceMs
+    }
+    await scheduler.waitForNext(1_000)
+    expect(await pauseAfter(10)).to.be.above(6)
+    const short: number[] = []
+    for (let round = 0; round < 10; round++) short.push(await pauseAfter(0))
+    expect(Math.min(...short)).to.be.below(6)
   })
 
   it('leaves the sleep lock to the owner while it is on standby', async () => {

@@ -81,9 +81,9 @@ describe('worker', () => {
     const keys = [one.key(bird, 1), one.key(bird, 77), one.key(nest, 5), one.key(census)]
     expect(await one.gone(keys, () => one.apply())).to.eql(keys)
     expect(await one.flushes()).to.eql({
-      'bird: no cursor': 1,
-      'nest: no cursor': 1,
-      'census: no cursor': 1,
+      'bird: no watermark': 1,
+      'nest: no watermark': 1,
+      'census: no watermark': 1,
     })
     const { rows } = await log.client.query<{ seen: boolean; id: string }>(
       `select bool_and(pg_visible_in_snapshot(xid, $1)) as seen,
@@ -143,9 +143,9 @@ describe('worker', () => {
     })
     expect(gone).to.eql(keys)
     expect(await one.flushes()).to.eql({
-      'bird: no cursor': 1,
-      'nest: no cursor': 1,
-      'census: no cursor': 1,
+      'bird: no watermark': 1,
+      'nest: no watermark': 1,
+      'census: no watermark': 1,
     })
     // Like pruning, which empties only what every watermark has seen and raises the retention
     // floor.
@@ -443,7 +443,7 @@ describe('worker', () => {
         return (await one.mark(census)) !== null
       })
       expect(Object.keys(await one.flushes())).to.have.members(
-        BIRDS.map(({ name }) => `${name}: no cursor`),
+        BIRDS.map(({ name }) => `${name}: no watermark`),
       )
       expect(await one.mark(bird)).not.to.equal(null)
     })
@@ -458,7 +458,7 @@ describe('worker', () => {
         await one.apply()
         return (await one.mark(nest)) !== null
       })
-      expect(await one.flushes()).to.eql({ 'nest: no cursor': 1 })
+      expect(await one.flushes()).to.eql({ 'nest: no watermark': 1 })
       expect(await one.left(keys)).to.eql([one.key(bird, 9)])
     })
 
@@ -651,9 +651,9 @@ describe('worker', () => {
       await one.flushes()
       await one.apply()
       expect(await one.flushes()).to.eql({
-        'bird: no cursor': 1,
-        'nest: no cursor': 1,
-        'census: no cursor': 1,
+        'bird: no watermark': 1,
+        'nest: no watermark': 1,
+        'census: no watermark': 1,
       })
       const keys = [1, 2, 3, 5].flatMap((id) => [one.key(bird, id), one.key(nest, id)])
       keys.push(one.key(census))

@@ -1,3 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Between rounds, so that the work leaves processor time to what it tests. */
+const PAUSE_MS = 2
+
 /** Work that repeats until it is stopped. */
 export interface Repetition extends AsyncDisposable {
   /** Waits for the current round. Returns the number of rounds. Rejects if a round failed. */
@@ -9,7 +14,10 @@ export function repeat(work: (round: number) => Promise<unknown>): Repetition {
   const stopping = new AbortController()
   const working = (async () => {
     let round = 0
-    while (!stopping.signal.aborted) await work(++round)
+    while (!stopping.signal.aborted) {
+      await work(++round)
+      await sleep(PAUSE_MS)
+    }
     return round
   })()
   const stop = () => {

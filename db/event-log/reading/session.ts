@@ -27,10 +27,10 @@ export interface WorkerSession extends AsyncDisposable {
    */
   ping(): Promise<void>
   /** Requests the sleep lock. Returns true if every writer notifies from now on. */
-  acquireSleepLock(): Promise<boolean>
+  requestSleepLock(): Promise<boolean>
   releaseSleepLock(): Promise<void>
-  /** Whether every writer has notified since `acquireSleepLock` returned true. */
-  holdsSleepLock(): boolean
+  /** Whether every writer has notified since `requestSleepLock` returned true. */
+  hasSleepLockRequest(): boolean
   /** Registers a listener for the loss of the sleep lock. */
   onSleepLockLost(listener: () => void): void
   /** Whether a commit with a NOTIFY waits for another: Postgres serializes them with a lock. */
@@ -219,9 +219,9 @@ async function prepare(
         sleepLock.ping(),
       ])
     },
-    acquireSleepLock: () => sleepLock.acquire(),
+    requestSleepLock: () => sleepLock.request(),
     releaseSleepLock: () => sleepLock.release(),
-    holdsSleepLock: () => sleepLock.isHeld(),
+    hasSleepLockRequest: () => sleepLock.isRequested(),
     onSleepLockLost: (listener) => sleepLock.onLost(listener),
     isNotifyQueued: () => lockQuery(NOTIFY_QUEUE, []),
     [Symbol.asyncDispose]: async () => {

@@ -11,19 +11,19 @@ import { LOCK, LOCK_CLASS } from './event.ts'
  * stay in the queue; each of them makes every later writer notify. When the holder releases the lock,
  * Postgres grants it to the next replica in the same step, so writers never find it free.
  *
- * Invariant: `acquire` returns true only after one read of `pg_locks` showed this session's request
+ * Invariant: `request` returns true only after one read of `pg_locks` showed this session's request
  * and an exclusive holder. At that time no writer held the lock in shared mode. So every earlier
  * writer has ended and is visible to later windows. Every later writer notifies while the request
  * remains.
  */
 export interface SleepLock extends AsyncDisposable {
   /** Requests the lock. Returns whether every writer notifies from now on. */
-  acquire(): Promise<boolean>
+  request(): Promise<boolean>
   /** Withdraws the request, or releases the lock. Never fails: on an error it closes the connection. */
   release(): Promise<void>
-  /** Whether every writer has notified since `acquire` returned true. */
-  isHeld(): boolean
-  /** Registers a listener for the loss of the lock: its request timed out or its connection was lost. */
+  /** Whether every writer has notified since `request` returned true. */
+  isRequested(): boolean
+  /** Registers a listener for the loss of the lock or of its place in the queue. */
   onLost(listener: () => void): void
   /** Keeps the connection alive: a stopped process loses its lock after five seconds. */
   ping(): Promise<void>
@@ -87,16 +87,16 @@ interface LockConnection {
   pingedAtMs: number
 }
 
-/** Connects with the first `acquire`. */
+/** Connects with the first `request`. */
 export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): SleepLock {
   let connection: LockConnection | undefined
-  let isHeld = false
+  let isRequested = false
   let retryAtMs = 0
   let notifyLost: (() => void) | undefined
 
   const markLost = () => {
-    if (!isHeld) return
-    isHeld = false
+    if (!isRequested) return
+    isRequested = false
     notifyLost?.()
   }
 
@@ -161,7 +161,7 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
     return false
   }
 
-  async function request(one: LockConnection): Promise<boolean> {
+  async function requestOn(one: LockConnection): Promise<boolean> {
     const { rows } = await one.client.query<{ state: string }>(TAKE)
     one.pingedAtMs = performance.now()
     one.isTaken = rows[0]?.state === 'taken'
@@ -173,7 +173,7 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
   }
 
   async function release(): Promise<void> {
-    isHeld = false
+    isRequested = false
     const one = connection
     if (!one) return
     try {
@@ -191,21 +191,21 @@ export function createSleepLock({ main, connect, waitMs }: SleepLockDeps): Sleep
   }
 
   return {
-    async acquire() {
-      if (isHeld) return true
+    async request() {
+      if (isRequested) return true
       try {
         if (!connection && performance.now() < retryAtMs) return false
         const one = connection ?? (await open())
-        isHeld = await request(one)
+        isRequested = await requestOn(one)
       } catch {
         if (connection) discard(connection)
         retryAtMs = performance.now() + RETRY_CONNECT_MS
       }
-      if (!isHeld) await release()
-      return isHeld
+      if (!isRequested) await release()
+      return isRequested
     },
     release,
-    isHeld: () => isHeld,
+    isRequested: () => isRequested,
     onLost(listener) {
       notifyLost = listener
     },

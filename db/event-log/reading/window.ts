@@ -1,10 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
 import type pg from 'pg'
-import type { Event } from './event.ts'
+import { type Event, SEGMENTS } from './event.ts'
 import { includes, parseSnapshot, type Snapshot } from './snapshot.ts'
 
 /**
- * Limits of a window that is read event by event; above any of them, the tables are flushed. Bytes
+ * Limits of a window that is read event by event; above any of them, the tables of its events are flushed. Bytes
  * count the uncompressed text of keys, rows count the rows in `keys`. They bound memory and time.
  */
 const MAX_EVENTS = 50_000
@@ -19,17 +19,18 @@ const MAX_FLUSHES = 100
 const MAX_KEYS_BYTES = 64 * 1024
 /** Events per query, so that one result holds at most 16 MiB. Two results are in memory at once. */
 const HEAD = 256
-/** Events per fetch if they are large: frequent fetches keep the session alive. */
+/** Events per fetch if they are large on average: frequent fetches keep the session alive. */
 const FEW = 16
+const LARGE_EVENT_CHARS = 1024
 /** Characters of keys that are parsed before yielding to the event loop; takes some milliseconds. */
 const CHARS_PER_TURN = 256 * 1024
 
 /** The events that became visible between two snapshots. */
 export interface Window {
-  /** With `coarse`, one event for each version, table and op, whose table is to be flushed. */
+  /** With `coarse` it has one event for each version, table and op; the table of each is flushed. */
   readonly events: readonly Event[]
   readonly coarse: boolean
-  /** Number of events in the log, counted up to a limit. */
+  /** Number of events of the window, counted up to `MAX_COARSE_EVENTS`. */
   readonly count: number
   /** Set if there are too many events to read: everything has to be flushed. */
   readonly everything?: true
@@ -48,14 +49,11 @@ export interface ReadSnapshot {
   readonly database: DatabaseIdentity
   /** Process id of the backend. */
   readonly backend: number
-  /** A cursor that does not include this snapshot has missed removed events. */
+  /** A watermark that does not include this snapshot has missed removed events. */
   readonly retentionFloor: Snapshot | null
   /** False if a segment is detached: windows do not include its events. */
   readonly isComplete: boolean
 }
-
-/** Number of segments of the event log. */
-const SEGMENTS = 4
 
 /**
  * Begins the transaction of a window. LOCK TABLE takes no snapshot, so REPEATABLE READ takes its
@@ -125,7 +123,7 @@ export const isRetained = (since: Snapshot, { retentionFloor, snapshot }: ReadSn
 /**
  * Returns the events that were committed after `since` and are visible in the open transaction.
  *
- * `xid >= xmax(P) or xid = any(xip(P))` means exactly "not visible in P", and every returned row is
+ * `P` is `since`, `S` the snapshot of the open transaction. `xid >= xmax(P) or xid = any(xip(P))` means exactly "not visible in P", and every returned row is
  * visible in S. So there are no sequence gaps, and a long transaction does not delay other events. The
  * upper bound excludes rows of another cluster, such as those of a restored dump.
  */
@@ -178,7 +176,7 @@ async function readLarge(
 
 const valuesOf = ({ xmax, xip }: Snapshot) => [String(xmax), xip.map(String)]
 
-let cursors = 0
+let sqlCursors = 0
 
 /** Returns all events, or `null` if they exceed a size limit or take too long. */
 async function readInPieces(
@@ -187,7 +185,7 @@ async function readInPieces(
   maxReadingMs: number,
 ): Promise<Event[] | null> {
   const giveUpAtMs = performance.now() + maxReadingMs
-  const cursor = `invalidation_window_${++cursors}`
+  const cursor = `invalidation_window_${++sqlCursors}`
   await client.query(`declare ${cursor} no scroll cursor for ${EVENTS}`, [...values])
   const fetch = (count: number) => client.query<EventRow>(`fetch ${count} from ${cursor}`)
   const events: Event[] = []
@@ -198,7 +196,7 @@ async function readInPieces(
   while (fetched !== null) {
     const { rows }: pg.QueryResult<EventRow> = await fetched
     const isLast: boolean = !isWhole || rows.length < wanted
-    wanted = charsOf(rows) / rows.length > CHARS_PER_TURN / HEAD ? FEW : HEAD
+    wanted = charsOf(rows) > rows.length * LARGE_EVENT_CHARS ? FEW : HEAD
     // Postgres reads the next rows while these are parsed.
     fetched = isLast ? null : fetch(wanted)
     isWhole &&= await take(rows, events, size)

@@ -6,7 +6,8 @@ type KeySpace = Pick<ResourceRules, 'key' | 'version'>
  * Returns the key of an entry, such as `app/v1/staff:profile:42`: prefix, version of the resource,
  * pattern with its parameters.
  *
- * Readers build keys from requests, the invalidator builds them from rows. Both use this function only.
+ * Readers build keys from requests with this function, the invalidator builds them from rows with
+ * `keyOfRow`. Both return the same keys.
  * Values are encoded, so that no two entries have the same key and every key has the form of its pattern.
  * Other libraries join prefix, version and key by colons (Django: `prefix:version:key`). A prefix here
  * holds neither a slash nor a colon, so no such key equals one of these.
@@ -21,9 +22,37 @@ export function entryKey(prefix: string, { key, version }: KeySpace, params: Par
     }
     const value = params[part]
     if (value === undefined) throw new Error(`no parameter ${part} for ${key}`)
-    filled += encodeValue(value)
+    filled += encodeParam(value)
   }
   return filled
+}
+
+/**
+ * Returns a function that builds keys from rows, as `entryKey` does from parameters; for a row with a
+ * null in one of them it returns null. `positions` are the places of the parameters in the rows.
+ */
+export function keyOfRow(
+  prefix: string,
+  { key, version }: KeySpace,
+  positions: Readonly<Record<string, number>>,
+): (row: readonly (string | null)[]) => string | null {
+  const [first = '', ...parts] = partsOf(key)
+  const beginning = `${start(prefix, version)}${first}`
+  const params: { readonly at: number; readonly following: string }[] = []
+  for (let i = 0; i < parts.length; i += 2) {
+    const at = positions[parts[i] as string]
+    if (at === undefined) throw new Error(`no position of ${parts[i]} for ${key}`)
+    params.push({ at, following: parts[i + 1] as string })
+  }
+  return (row) => {
+    let filled = beginning
+    for (const { at, following } of params) {
+      const value = row[at]
+      if (value == null) return null
+      filled += encodeParam(value) + following
+    }
+    return filled
+  }
 }
 
 /** Returns the text and the names of the parameters of a pattern, alternately. */
@@ -39,12 +68,12 @@ function partsOf(pattern: string): readonly string[] {
 const partsOfPatterns = new Map<string, readonly string[]>()
 
 /** Encodes a value: in a key, a parameter is not empty and holds no colon. */
-function encodeValue(value: string): string {
+function encodeParam(value: string): string {
   if (value === '') return EMPTY
   return /[%:]/.test(value) ? value.replaceAll('%', '%25').replaceAll(':', '%3A') : value
 }
 
-const decodeValue = (text: string): string =>
+const decodeParam = (text: string): string =>
   text === EMPTY ? '' : text.replaceAll('%3A', ':').replaceAll('%25', '%')
 
 /** The encoded empty value. No other value becomes a percent sign alone. */
@@ -82,7 +111,7 @@ export function keyParser(
     return (
       match &&
       Object.fromEntries(
-        Object.entries(match.groups ?? {}).map(([name, value]) => [name, decodeValue(value)]),
+        Object.entries(match.groups ?? {}).map(([name, value]) => [name, decodeParam(value)]),
       )
     )
   }

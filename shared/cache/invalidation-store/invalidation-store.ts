@@ -21,15 +21,15 @@ export interface Advance {
   /** Delete every entry of the resource instead. */
   readonly flush: boolean
   /**
-   * Called at each step of an advance that takes many scripts. Returns whether no entry may be read any
-   * more. That step and the last one then store `DISABLED`. Once true, the result must stay true.
+   * Called at each step of a pass. Returns true once the resource is disabled, and must then stay true:
+   * that step and the last one store `DISABLED`.
    */
   readonly isDisabled?: () => boolean
 }
 
 /**
- * Returns whether an advance takes many scripts. It then runs beside others, which must not wait for
- * it. A flush of a resource without parameters is short: it deletes one key by name.
+ * Returns whether an advance is a pass: it takes many scripts and runs beside others, which must not wait
+ * for it. A flush of a resource without parameters is short: it deletes one key by name.
  */
 export const takesLong = ({ resource, keys, flush }: Advance): boolean =>
   flush ? paramsOf(resource).length > 0 : keys.size > KEYS_PER_SCRIPT
@@ -66,7 +66,7 @@ export interface InvalidationStore {
 /** Keys in one script. A script above one millisecond delays other clients noticeably. */
 const KEYS_PER_SCRIPT = 2_000
 const SCAN_COUNT = 1_000
-/** Steps of flushes in Redis at once: any other command may wait behind this many. */
+/** Steps of passes in Redis at once: any other command may wait behind this many. */
 const STEPS_AT_ONCE = 2
 
 /** Creates the invalidation store of one key prefix in one Redis. */
@@ -112,7 +112,7 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
     keys: readonly string[],
     report: MutableReport,
   ): Promise<boolean> {
-    const before = progress.before ?? { ...item.next, ...NOTHING_APPLIED }
+    const before = progress.before ?? { ...item.next, ...FIRST_PASS }
     const raised = encodeWatermark({ ...withDisabling(progress, before), part: ++progress.count })
     await advance(
       [{ name: item.resource.name, expected: progress.expected, next: raised, keys }],
@@ -159,11 +159,11 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
     const partial = beginPartial(item)
     const { progress } = partial
     // A cursor is valid on one server only, and a restart may have restored deleted entries.
-    const connection = connectionOf(redis)
+    const connection = endedConnectionsOf(redis)
     const step = async (cursor: string): Promise<string | null> => {
-      if (connectionOf(redis) !== connection) throw new ConnectionChanged()
+      if (endedConnectionsOf(redis) !== connection) throw new ConnectionChanged()
       const [next, found] = await redis.scan(cursor, 'MATCH', glob, 'COUNT', SCAN_COUNT)
-      if (connectionOf(redis) !== connection) throw new ConnectionChanged()
+      if (endedConnectionsOf(redis) !== connection) throw new ConnectionChanged()
       const keys = found.filter((key) => matches.test(key))
       const wasDisabled = progress.isDisabled
       progress.isDisabled ||= item.isDisabled?.() ?? false
@@ -178,7 +178,7 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
       cursor = next
       await between()
     } while (cursor !== '0')
-    if (connectionOf(redis) !== connection) throw new ConnectionChanged()
+    if (endedConnectionsOf(redis) !== connection) throw new ConnectionChanged()
     await applyLast(partial, report)
   }
 
@@ -287,7 +287,7 @@ interface Step {
   readonly keys: readonly string[]
 }
 
-/** An advance that takes many scripts, and its progress. */
+/** A pass and its progress. */
 interface PartialAdvance {
   readonly item: Advance
   readonly progress: Progress
@@ -318,7 +318,7 @@ class ConnectionChanged extends Error {
 }
 
 /** Returns the number of ended connections of a client: a change means that it has reconnected. */
-function connectionOf(redis: Redis): number {
+function endedConnectionsOf(redis: Redis): number {
   const counted = connections.get(redis)
   if (counted) return counted.ended
   const count = { ended: 0 }
@@ -351,7 +351,7 @@ interface MutableReport {
   timeMs: number | null
 }
 
-const NOTHING_APPLIED = { snapshot: NOTHING_SEEN, asOfMs: 0 } as const
+const FIRST_PASS = { snapshot: NOTHING_SEEN, asOfMs: 0 } as const
 
 function* batchesOf(keys: readonly string[]): Iterable<readonly string[]> {
   for (let from = 0; from < keys.length; from += KEYS_PER_SCRIPT) {
