@@ -135,9 +135,10 @@ describe('listener', () => {
     await proxy.listen()
     await using listener = open(proxy.url)
     await until(() => listener.connected)
+    states = []
     proxy.swallow()
-    await until(() => !listener.connected)
-    await until(() => listener.connected)
+    await until(() => states.length === 2)
+    expect(states).to.deep.equal([false, true])
     await received()
   })
 
