@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
+import { Pool } from 'pg'
 import { openDatabase } from '../../db/database.ts'
 import { install } from '../../db/event-log/index.ts'
 import { migrate } from '../../db/migrate.ts'
@@ -143,7 +144,19 @@ function urlOf(database: string): string {
   return url.href
 }
 
-const runAsSuperuser = (statement: string) => run(superuserUrl(), statement)
+/** Kept, because it takes longer to connect than to run most statements. */
+let superuser: Pool | undefined
+
+async function runAsSuperuser(statement: string): Promise<void> {
+  superuser ??= openPool()
+  await superuser.query(statement)
+}
+
+function openPool(): Pool {
+  const pool = new Pool({ connectionString: superuserUrl(), allowExitOnIdle: true })
+  // A server that stops ends its idle connections.
+  return pool.on('error', () => {})
+}
 
 async function run(url: string, statement: string): Promise<void> {
   const db = openDatabase({ url, poolSize: 1, applicationName: 'spms-test-support' })
