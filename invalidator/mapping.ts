@@ -2,8 +2,8 @@ import type { Event, InstalledRules, InstalledTable } from '../db/event-log/inde
 import {
   columnsOf,
   type DirectRule,
-  keyOfRow,
   isLookup,
+  keyOfRow,
   type LookupRule,
   type ResourceRules,
 } from '../shared/cache/index.ts'

@@ -117,6 +117,16 @@ describe('idle invalidator without heartbeat', () => {
     }
   }
 
+  /** Returns a scheduler whose every sleep ends at once. */
+  const schedulerOf = (session: WorkerSession) =>
+    createPollScheduler({
+      session,
+      listener: { connected: true },
+      wakeUp: { wait: () => Promise.resolve(true) },
+      heartbeatMs: Infinity,
+      stopping: new AbortController().signal,
+    })
+
   const isAsleep = (client = log.client) => isSleepLockHeld(client)
 
   /**
@@ -260,13 +270,7 @@ describe('idle invalidator without heartbeat', () => {
     this.timeout(60_000)
     await using opened = await openWorker({ databaseUrl: log.url, catalog: BIRDS, prefix })
     const { session, worker } = opened
-    const scheduler = createPollScheduler({
-      session,
-      listener: { connected: true },
-      wakeUp: { wait: () => Promise.resolve(true) },
-      heartbeatMs: Infinity,
-      stopping: new AbortController().signal,
-    })
+    const scheduler = schedulerOf(session)
     worker.acquire(BIRDS)
     /** Fewer commits than count as high load. */
     const commitSome = async () => {
@@ -306,13 +310,7 @@ describe('idle invalidator without heartbeat', () => {
   it('pauses longer after a window that took long under load, so that the next one is large', async () => {
     await using opened = await openWorker({ databaseUrl: log.url, catalog: BIRDS, prefix })
     const { session } = opened
-    const scheduler = createPollScheduler({
-      session,
-      listener: { connected: true },
-      wakeUp: { wait: () => Promise.resolve(true) },
-      heartbeatMs: Infinity,
-      stopping: new AbortController().signal,
-    })
+    const scheduler = schedulerOf(session)
     /** Returns the pause after a window of many events that took this time. */
     const pauseAfter = async (windowMs: number) => {
       await sleep(windowMs)

@@ -4,8 +4,9 @@ import { type Event, SEGMENTS } from './event.ts'
 import { includes, parseSnapshot, type Snapshot } from './snapshot.ts'
 
 /**
- * Limits of a window that is read event by event; above any of them, the tables of its events are flushed. Bytes
- * count the uncompressed text of keys, rows count the rows in `keys`. They bound memory and time.
+ * Limits of a window that is read event by event; above any of them, the tables of its events are
+ * flushed. Bytes count the uncompressed text of keys, rows count the rows in `keys`. They bound memory
+ * and time.
  */
 const MAX_EVENTS = 50_000
 const MAX_ROWS = 100_000
@@ -123,8 +124,8 @@ export const isRetained = (since: Snapshot, { retentionFloor, snapshot }: ReadSn
 /**
  * Returns the events that were committed after `since` and are visible in the open transaction.
  *
- * `P` is `since`, `S` the snapshot of the open transaction. `xid >= xmax(P) or xid = any(xip(P))` means exactly "not visible in P", and every returned row is
- * visible in S. So there are no sequence gaps, and a long transaction does not delay other events. The
+ * `P` is `since`, `S` the snapshot of the open transaction. `xid >= xmax(P) or xid = any(xip(P))` means
+ * exactly "not visible in P", and every returned row is visible in S. So there are no sequence gaps, and a long transaction does not delay other events. The
  * upper bound excludes rows of another cluster, such as those of a restored dump.
  */
 export async function readWindow(
@@ -187,7 +188,12 @@ async function readInPieces(
   const giveUpAtMs = performance.now() + maxReadingMs
   const cursor = `invalidation_window_${++sqlCursors}`
   await client.query(`declare ${cursor} no scroll cursor for ${EVENTS}`, [...values])
-  const fetch = (count: number) => client.query<EventRow>(`fetch ${count} from ${cursor}`)
+  const fetch = (count: number) => {
+    const fetched = client.query<EventRow>(`fetch ${count} from ${cursor}`)
+    // It may fail while earlier rows are parsed, before anything awaits it.
+    fetched.catch(() => {})
+    return fetched
+  }
   const events: Event[] = []
   const size = { rows: 0, bytes: 0 }
   let isWhole = true
