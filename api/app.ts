@@ -8,6 +8,9 @@ import { createUserAccess, createUserByEmail } from '../shared/resources/index.t
 import type { HttpConfig } from './config.ts'
 import type { AppDeps } from './deps.ts'
 import { createSendAnswer } from './http/answer.ts'
+import { createFileChanges } from './files/file-changes.ts'
+import { noStorage } from './files/no-storage.ts'
+import type { FileStorage } from './files/storage.ts'
 import { createAuthentication } from './http/authenticate.ts'
 import { readJson } from './http/body.ts'
 import { createClient } from './http/client.ts'
@@ -18,6 +21,7 @@ import { createExpensiveReads } from './http/expensive-reads.ts'
 import { createCommonMiddleware, type Middleware } from './http/common-middleware.ts'
 import { type AnswerCached, createCachedReads, createEndpointRouter } from './endpoints/index.ts'
 import { createSendReads } from './http/json.ts'
+import { createReadForm } from './http/form.ts'
 import { createRequestReader } from './http/request-reader.ts'
 import { errorHandler, unknownRoute } from './http/problem.ts'
 import { createSendTagged } from './http/send-tagged.ts'
@@ -25,6 +29,7 @@ import { createSecurityLog } from './http/security-log.ts'
 import type { RequestCounter } from './metrics.ts'
 import { describeEndpoints } from './openapi/document.ts'
 import { docsEndpoints } from './routes/docs.ts'
+import { fileEndpoints } from './routes/files.ts'
 import { healthEndpoints } from './routes/health.ts'
 import { createEndpoints } from './routes/index.ts'
 import { createBearer } from './session/bearer.ts'
@@ -33,6 +38,7 @@ import { createSessions } from './session/session.ts'
 import type { Reader } from '../shared/resources/cache.ts'
 
 const BASE = '/api/v1'
+const FILES = '/files'
 
 export interface AppOptions {
   readonly config: HttpConfig
@@ -44,6 +50,8 @@ export interface AppOptions {
    * reads.
    */
   readonly writeDb?: Kysely<Database>
+  /** Where uploaded files are kept. Without it there are none, and none can be uploaded. */
+  readonly storage?: FileStorage
   readonly logger: Logger
   /** Whether the process has started and is not draining. */
   readonly isReady: () => boolean
@@ -60,7 +68,7 @@ export interface App extends Express {
 
 /** Creates the HTTP application. It opens no connection and no port, so tests may create many. */
 export function createApp(options: AppOptions): App {
-  const { config, db, writeDb = db, logger, isReady, countRequest } = options
+  const { config, db, writeDb = db, storage = noStorage, logger, isReady, countRequest } = options
   const reader = createRequestReader(options.reader)
   const { corsOrigins, rateLimit } = config
   const client = createClient(config.trustProxy)
@@ -78,6 +86,8 @@ export function createApp(options: AppOptions): App {
     compressResponse,
     ...createSendReads({ compressResponse, sendTagged }),
     expensive: createExpensiveReads(config.expensiveReads),
+    readForm: createReadForm(config.uploadLimitBytes),
+    beginFileChanges: createFileChanges({ storage, db: writeDb, logger }),
     ...createAuthentication({
       reader,
       sessions,
@@ -126,12 +136,17 @@ export function createApp(options: AppOptions): App {
   const attempts = createPasswordAttempts({ iterations, shared: options.sharedBuckets ?? null })
   const health = healthEndpoints({ db, isReady })
   const endpoints = createEndpoints({ ...deps, client, sessions, attempts, iterations })
-  const docs = docsEndpoints(() => describeEndpoints({ '': health, [BASE]: all }), compressResponse)
+  const files = fileEndpoints({ ...deps, storage, edgeMaxAgeS: config.edgeMaxAgeS })
+  const docs = docsEndpoints(
+    () => describeEndpoints({ '': health, [FILES]: files, [BASE]: all }),
+    compressResponse,
+  )
   const all = config.docsEnabled ? [...endpoints, ...docs] : endpoints
   v1.use(createEndpointRouter(all, deps, { rejectsOtherMethods: true }))
   v1.use(unknownRoute)
 
   app.use(BASE, v1)
+  app.use(FILES, v1Middleware, createEndpointRouter(files, deps, { rejectsOtherMethods: true }))
   // No rate limit: if a flood failed the probes, the orchestrator would restart the process.
   app.use(createEndpointRouter(health, deps, { rejectsOtherMethods: false }))
   app.use(middleware, unknownRoute)

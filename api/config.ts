@@ -12,6 +12,7 @@ import {
 } from '../shared/config.ts'
 import { COMPRESSION, MAX_VALUE_BYTES } from '../shared/cache/index.ts'
 import { type ConnectionShares, MIN_CONNECTIONS, shareConnections } from './connection-shares.ts'
+import type { StorageConfig } from './files/open-storage.ts'
 import type { TrustProxy } from './http/client.ts'
 import { DJANGO_ITERATIONS } from './session/password.ts'
 import { bearerConfig, issuerSettings, neededWithTheOthers } from './issuer-config.ts'
@@ -116,6 +117,24 @@ export const apiSettings = (resourceNames: readonly string[]) =>
         '`s-maxage` of public responses, in s: how much an edge cache may add to their age.',
       ),
     BODY_LIMIT_BYTES: positiveNumber.default(1_000_000).describe('Largest accepted request body.'),
+    MEDIA_ROOT: z
+      .string()
+      .default('files')
+      .describe(
+        'Directory of uploaded files, such as the media root of the Django application. API processes on several hosts share it.',
+      ),
+    AZURE_STORAGE_CONNECTION_STRING: z.string().optional().meta({
+      description:
+        'Keeps uploaded files in Azure Blob Storage instead of `MEDIA_ROOT`. It needs `AZURE_STORAGE_CONTAINER`.',
+      otherwise: 'none',
+    }),
+    AZURE_STORAGE_CONTAINER: z.string().optional().meta({
+      description: 'An existing container for uploaded files. It must not be public.',
+      otherwise: 'none',
+    }),
+    UPLOAD_LIMIT_BYTES: positiveNumber
+      .default(3_145_728)
+      .describe('Largest accepted file of an upload.'),
     DOCS_ENABLED: z
       .stringbool()
       .default(true)
@@ -166,6 +185,10 @@ export const apiConfig = (resourceNames: readonly string[]) =>
       // Zod skips refinements after another issue by default. This one is reported with it.
       when: ({ issues }) => !issues.some(({ path }) => path?.[0] === 'REDIS_URL'),
     })
+    .refine((env) => !env.AZURE_STORAGE_CONNECTION_STRING === !env.AZURE_STORAGE_CONTAINER, {
+      path: ['AZURE_STORAGE_CONTAINER'],
+      error: 'is set together with AZURE_STORAGE_CONNECTION_STRING, or not at all',
+    })
     .refine(...neededWithTheOthers('JWT_ISSUER'))
     .refine(...neededWithTheOthers('JWT_AUDIENCE'))
     .refine(...neededWithTheOthers('JWT_JWKS_URL'))
@@ -202,6 +225,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
           compression,
           ttlOverridesMs: env.CACHE_TTL_OVERRIDES,
         },
+        storage: storageConfig(env),
         http: {
           sessionSecrets: env.SESSION_SECRETS,
           sessionIdleS: env.SESSION_IDLE_S,
@@ -220,10 +244,25 @@ export const apiConfig = (resourceNames: readonly string[]) =>
           edgeMaxAgeS: env.EDGE_MAX_AGE_S,
           compression,
           bodyLimitBytes: env.BODY_LIMIT_BYTES,
+          uploadLimitBytes: env.UPLOAD_LIMIT_BYTES,
           docsEnabled: env.DOCS_ENABLED,
         },
       }
     })
+
+interface StorageSettings {
+  readonly MEDIA_ROOT: string
+  readonly AZURE_STORAGE_CONNECTION_STRING?: string | undefined
+  readonly AZURE_STORAGE_CONTAINER?: string | undefined
+}
+
+const storageConfig = (env: StorageSettings): StorageConfig => {
+  const { AZURE_STORAGE_CONNECTION_STRING: connectionString, AZURE_STORAGE_CONTAINER: container } =
+    env
+  return connectionString && container
+    ? { azure: { connectionString, container } }
+    : { directory: env.MEDIA_ROOT }
+}
 
 interface ConnectionSettings {
   readonly DB_POOL_SIZE: number

@@ -5,7 +5,9 @@ import type { SendAnswer } from './http/answer.ts'
 import type { Authentication } from './http/authenticate.ts'
 import type { CompressResponse } from './http/compress-response.ts'
 import type { SendReads } from './http/json.ts'
+import type { ReadForm } from './http/form.ts'
 import type { RequestReader } from './http/request-reader.ts'
+import type { FileChanges } from './files/file-changes.ts'
 import type { ExpensiveReads } from './http/expensive-reads.ts'
 
 /** Dependencies of all endpoints. */
@@ -18,4 +20,7 @@ export interface AppDeps extends Authentication, SendReads {
   readonly sendAnswer: SendAnswer
   readonly compressResponse: CompressResponse
   readonly expensive: ExpensiveReads
+  readonly readForm: ReadForm
+  /** Begins the file changes of a write. */
+  readonly beginFileChanges: () => FileChanges
 }

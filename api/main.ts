@@ -12,6 +12,7 @@ import { catalog } from '../shared/resources/index.ts'
 import { closeServer, listen } from '../shared/server.ts'
 import { createApp } from './app.ts'
 import { apiConfig } from './config.ts'
+import { openStorage } from './files/open-storage.ts'
 import { createAppServer } from './http/app-server.ts'
 import { currentConsistencyTokens } from './http/consistency.ts'
 import { currentRequestId } from './http/request-id.ts'
@@ -86,6 +87,7 @@ await runService(logger, async (service) => {
     reader: overrideTtls(reader, config.cache.ttlOverridesMs),
     db,
     writeDb,
+    storage: await openStorage(config.storage),
     logger,
     isReady,
     sharedBuckets: redis && createSharedBuckets(redis, { prefix, secret }),

@@ -14,7 +14,7 @@ grant select, insert, update, delete on invalidation.session_revocation to spms_
 grant insert, update, delete on
   adminoptions_admintask, agencies_affiliation, agencies_branch, agencies_businessarea,
   agencies_departmentalservice, agencies_division, agencies_division_directorate_email_list,
-  caretakers_caretaker, contacts_usercontact, projects_externalprojectdetails,
+  caretakers_caretaker, contacts_usercontact, medias_useravatar, projects_externalprojectdetails,
   projects_projectarea, projects_projectdetail, projects_projectmember,
   projects_studentprojectdetails, users_educationentry, users_employmententry,
   users_publicstaffprofile
@@ -30,7 +30,7 @@ grant update on agencies_agency, documents_annualreport to spms_api;
 grant delete on
   communications_reaction, contacts_address, documents_conceptplan, documents_custompublication,
   documents_endorsement, documents_progressreport, documents_projectclosure,
-  documents_projectplan, documents_studentreport, medias_projectdocumentpdf, medias_useravatar,
+  documents_projectplan, documents_studentreport, medias_projectdocumentpdf,
   users_doipublication, users_publicstaffprofile_keyword_tags, users_user_groups,
   users_user_user_permissions
   to spms_api;

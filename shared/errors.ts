@@ -11,6 +11,7 @@ const STATUS = {
   precondition_failed: 412,
   too_large: 413,
   unsupported_media_type: 415,
+  range_not_satisfiable: 416,
   throttled: 429,
   unavailable: 503,
 } as const

@@ -3,7 +3,12 @@ import type { Environment } from './config.ts'
 import { ConfigurationError } from './errors.ts'
 
 /** Settings that contain secrets. */
-export const SECRETS = ['DATABASE_URL', 'REDIS_URL', 'SESSION_SECRETS'] as const
+export const SECRETS = [
+  'AZURE_STORAGE_CONNECTION_STRING',
+  'DATABASE_URL',
+  'REDIS_URL',
+  'SESSION_SECRETS',
+] as const
 
 /**
  * Adds the settings that are given as files, as container platforms mount secrets. The content of the

@@ -4,6 +4,7 @@ import type { z } from 'zod'
 import type { Database } from '../../db/schema.ts'
 import type { AppDeps } from '../deps.ts'
 import { requireReadable } from '../http/body.ts'
+import { isForm } from '../http/form.ts'
 import { addSecurityContext, type SecurityEvent } from '../http/security-log.ts'
 import type { Access } from './access.ts'
 import type { Declared, ParamsOf, PathParameter } from './path-parameters.ts'
@@ -30,6 +31,8 @@ export interface Endpoint {
   readonly query?: QuerySchema | undefined
   readonly body?: z.ZodType | undefined
   readonly isBodyOptional?: true | undefined
+  /** Whether the body may also be a form with a file. */
+  readonly acceptsForm?: true | undefined
   /** Whether it is a GET that reads through the cache. */
   readonly isCached?: true
   /** Whether it checks `If-Match`. */
@@ -60,20 +63,26 @@ export type Described<Path extends string> = Declared<Path> & {
  */
 export function createBegin<Path extends string>({
   event,
+  acceptsForm,
   params = {},
 }: {
   readonly event?: SecurityEvent | undefined
+  readonly acceptsForm?: true | undefined
   readonly params?: Readonly<Record<string, PathParameter>> | undefined
 }): (req: Request) => ParamsOf<Path> {
   const parameters = Object.entries(params)
   return (req) => {
     if (event !== undefined) addSecurityContext(req, { event })
-    requireReadable(req)
+    if (!acceptsForm || !isForm(req)) requireReadable(req)
     const parsed: Record<string, string> = {}
-    for (const [name, { parse }] of parameters) parsed[name] = parse(String(req.params[name]))
+    for (const [name, { parse }] of parameters) parsed[name] = parse(textOf(req.params[name]))
     return parsed as ParamsOf<Path>
   }
 }
+
+/** A parameter that spans segments is a list of them. */
+const textOf = (value: string | readonly string[] | undefined) =>
+  typeof value === 'object' ? value.join('/') : String(value)
 
 /** The detail of a 404, if it is not the default: `Branch 5 not found` for a path with one id. */
 export type Absent<Params> = string | ((params: Params) => string)

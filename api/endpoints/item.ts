@@ -39,6 +39,8 @@ interface Item<Body extends z.ZodType, Granted> {
     granted: Granted,
   ) => Promise<unknown>
   readonly remove: (trx: Trx, id: string) => Promise<unknown>
+  /** Returns the paths of the files that belong to an item. */
+  readonly findFiles?: (trx: Trx, id: string) => Promise<readonly string[]>
 }
 
 /** Declares GET, PUT and DELETE of an item with an id, which all users may read. */
@@ -47,7 +49,7 @@ export function item<Body extends z.ZodType, Granted>(
   options: Item<Body, Granted>,
 ): readonly Endpoint[] {
   const { entity, summaries, access, event, isEmpty, shape, find, changed } = options
-  const { body, lock, update, remove } = options
+  const { body, lock, update, remove, findFiles } = options
   const params = { id: idOf(entity) }
   type Path = typeof path
   /** Reads the item for a user whose right to change it has been checked. */
@@ -86,7 +88,8 @@ export function item<Body extends z.ZodType, Granted>(
       answers: { 204: null },
       lock: lock && ((trx, { id }, { granted }) => lock(trx, id, { granted, body: undefined })),
       shown,
-      async write(trx, { id }) {
+      async write(trx, { id }, { files }) {
+        if (findFiles) files.discard(await findFiles(trx, id))
         await remove(trx, id)
       },
     }),

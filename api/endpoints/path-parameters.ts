@@ -13,6 +13,8 @@ export interface PathParameter {
   readonly parse: (text: string) => string
   /** The entity that an id belongs to, in messages. */
   readonly entity?: string
+  /** Whether it is the rest of the path with its slashes, instead of one segment. */
+  readonly spansSegments?: true
 }
 
 /** The names of the parameters in a path: `'id'` for `/agencies/branches/:id`. */

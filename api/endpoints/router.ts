@@ -24,7 +24,7 @@ export function createEndpointRouter(
     const methods = endpoints.filter((endpoint) => endpoint.path === path)
     const names = methods.map(({ method }) => method.toUpperCase())
     if (new Set(names).size < names.length) throw new Error(`${path} has two endpoints of a method`)
-    const route = router.route(path)
+    const route = router.route(patternOf(path, methods))
     for (const endpoint of methods) {
       const handler = endpoint.createHandler(deps)
       route[endpoint.method](Object.assign(handler, { endpoint }))
@@ -33,6 +33,12 @@ export function createEndpointRouter(
   }
   return router
 }
+
+/** Returns the pattern of Express: a parameter that spans segments is a wildcard. */
+const patternOf = (path: string, endpoints: readonly Endpoint[]): string =>
+  path.replaceAll(/:(\w+)/g, (text, name: string) =>
+    endpoints.some(({ params }) => params[name]?.spansSegments) ? `*${name}` : text,
+  )
 
 /** Orders paths so that each comes after those that win over it, and keeps their order otherwise. */
 function inOrder(paths: readonly string[]): string[] {

@@ -3,6 +3,8 @@ import type { z } from 'zod'
 import { transact } from '../../db/writes/transact.ts'
 import { type Json, sendCreated, sendJson, sendNoContent } from '../http/json.ts'
 import { requireMatch, type Tagged, tagged } from '../http/tagged.ts'
+import { isForm } from '../http/form.ts'
+import type { FileChanges } from '../files/file-changes.ts'
 import { parse } from '../parse.ts'
 import type { LoggedIn, WriteRule } from './access.ts'
 import { createBegin, type Described, type Endpoint, type Method, type Trx } from './endpoint.ts'
@@ -16,6 +18,8 @@ interface WriteContext<Body extends z.ZodType, Granted, Prepared> {
   /** The result of the rule of access. */
   readonly granted: Granted
   readonly prepared: Prepared
+  /** The files that the write adds and replaces. */
+  readonly files: FileChanges
 }
 
 /** Reads a resource in the transaction of a write, as its GET shows it to a user with access. */
@@ -29,8 +33,15 @@ interface Write<Path extends string, Body extends z.ZodType, Granted, Prepared> 
   readonly access: LoggedIn | WriteRule<ParamsOf<Path>, Granted>
   readonly body?: Body
   readonly isBodyOptional?: true
+  /** Whether the body may also be a form with a file. */
+  readonly acceptsForm?: true
   /** Runs before the transaction: slow work, during which no row should be locked. */
-  readonly prepare?: (req: Request, params: ParamsOf<Path>, userId: string) => Promise<Prepared>
+  readonly prepare?: (
+    req: Request,
+    params: ParamsOf<Path>,
+    userId: string,
+    files: FileChanges,
+  ) => Promise<Prepared>
   /**
    * Locks rows that the body names. The body is then validated before the lock, and the rule of access
    * decides again after it, because rights may change during the wait.
@@ -154,7 +165,7 @@ function writeOf<Path extends string, Body extends z.ZodType, Granted, Prepared>
   shown: Show<ParamsOf<Path>, Granted> | undefined,
   run: Run<Path, Body, Granted, Prepared, Result>,
 ): Endpoint {
-  const { access, body: schema, prepare, lock, params = {} } = options
+  const { access, body: schema, acceptsForm, prepare, lock, params = {} } = options
   const begin = createBegin<Path>(options)
   return {
     ...options,
@@ -163,17 +174,23 @@ function writeOf<Path extends string, Body extends z.ZodType, Granted, Prepared>
     params,
     isConditional: shown !== undefined,
     createHandler:
-      ({ db, requireUser }) =>
+      ({ db, requireUser, readForm, beginFileChanges }) =>
       async (req, res) => {
         const parsed = begin(req)
         const { userId } = await requireUser(req)
-        const prepared = (await prepare?.(req, parsed, userId)) as Prepared
+        const enforce = async (trx: Trx) =>
+          (access.kind === 'user'
+            ? undefined
+            : await access.enforce(trx, { params: parsed, userId, sent: req.body })) as Granted
+        if (acceptsForm && isForm(req)) {
+          // Only users with access may send files. The transaction of the write decides again.
+          await transact(db, enforce)
+          req.body = await readForm(req)
+        }
 
-        const result = await transact(db, async (trx) => {
-          const decide = async () =>
-            (access.kind === 'user'
-              ? undefined
-              : await access.enforce(trx, { params: parsed, userId, sent: req.body })) as Granted
+        const files = beginFileChanges()
+        const work = async (trx: Trx, prepared: Prepared): Promise<Result> => {
+          const decide = () => enforce(trx)
           const validate = () => (schema && parse(schema, req.body)) as z.output<Body>
           const match = async (granted: Granted) => {
             if (shown) await requireMatch(req, () => shown(trx, parsed, { userId, granted }))
@@ -182,14 +199,23 @@ function writeOf<Path extends string, Body extends z.ZodType, Granted, Prepared>
           const first = await decide()
           if (lock === undefined) {
             await match(first)
-            return run(trx, parsed, { req, userId, prepared, granted: first, body: validate() })
+            const body = validate()
+            return run(trx, parsed, { req, userId, prepared, granted: first, body, files })
           }
           const body = validate()
           await lock(trx, parsed, { body, granted: first })
           const granted = await decide()
           await match(granted)
-          return run(trx, parsed, { req, userId, prepared, granted, body })
-        })
+          return run(trx, parsed, { req, userId, prepared, granted, body, files })
+        }
+
+        let result: Result
+        try {
+          const prepared = (await prepare?.(req, parsed, userId, files)) as Prepared
+          result = await transact(db, (trx) => work(trx, prepared))
+        } finally {
+          await files.settle()
+        }
 
         if (result === undefined) sendNoContent(res)
         else if (result instanceof Created) sendCreated(req, res, result.path, result.json)

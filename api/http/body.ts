@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import express, { type RequestHandler } from 'express'
 import { PublicError } from '../../shared/errors.ts'
+import { isForm } from './form.ts'
 
 /** Property of a request: the error of reading its body. */
 const FAILURE = Symbol('failure of the body')
@@ -10,7 +11,8 @@ interface Read extends IncomingMessage {
 }
 
 /**
- * Creates middleware that reads JSON bodies only: a form on another site cannot send JSON. An error is
+ * Creates middleware that reads JSON bodies only: a form on another site cannot send JSON. The few endpoints
+ * that accept forms read them later, after they have checked access. An error is
  * stored, and `requireReadable` throws it after a route has matched. An unknown path is therefore
  * rejected with 404 even if the body is invalid.
  */
@@ -23,6 +25,8 @@ export function readJson(limit: number): RequestHandler {
       if (error !== undefined) req[FAILURE] = error
       next()
     }
+    // Its body is left to the endpoint.
+    if (isForm(req)) return fail(unsupported(req))
     if (req.is('application/json') !== false) return parse(req, res, fail)
     if (encoding === undefined) return fail(unsupported(req))
     // A chunked body has no length: it is empty if it ends without data.

@@ -19,7 +19,7 @@ export function describeEndpoints(mounted: Mounted): object {
       nameSchemas(idOf(endpoint), endpoint)
       paths[documented] = {
         ...paths[documented],
-        [method]: describe(endpoint, { isProbe: prefix === '' }),
+        [method]: describe(endpoint, { documented, isProbe: prefix === '' }),
       }
     }
   }
@@ -62,6 +62,8 @@ export function describeEndpoints(mounted: Mounted): object {
 }
 
 interface Kind {
+  /** The whole path, such as `/api/v1/users/{id}`. */
+  readonly documented: string
   /** Probes have no rate limit, and only the error responses that they declare. */
   readonly isProbe: boolean
 }
@@ -69,28 +71,33 @@ interface Kind {
 const idOf = ({ method, path }: Endpoint) =>
   `${method} ${path}`.replaceAll(/\W+(\w?)/g, (_, first: string) => first.toUpperCase())
 
-function describe(endpoint: Endpoint, { isProbe }: Kind): ZodOpenApiOperationObject {
-  const { path, summary, access, query, body, params, isConditional } = endpoint
+function describe(endpoint: Endpoint, { documented, isProbe }: Kind): ZodOpenApiOperationObject {
+  const { summary, access, query, body, params, isConditional } = endpoint
   const schemas = Object.entries(params).map(([name, { schema }]) => [name, schema])
   const required = endpoint.isBodyOptional !== true
   return {
     summary,
     description: `${summary}. ${accessOf(access)}`,
     operationId: idOf(endpoint),
-    tags: [isProbe ? 'health' : tagOf(path)],
+    tags: [isProbe ? 'health' : tagOf(documented)],
     security: access.kind === 'anyone' ? [] : [{ session: [] }, { bearer: [] }],
     requestParams: {
       ...(schemas.length > 0 && { path: z.object(Object.fromEntries(schemas)) }),
       ...(query && { query }),
       ...(isConditional && { header: ifMatch }),
     },
-    ...(body && { requestBody: { required, content: { 'application/json': { schema: body } } } }),
+    ...(body && { requestBody: { required, content: contentOf(endpoint, body) } }),
     responses: {
       ...answersOf(endpoint, { isProbe }),
       ...(isProbe ? {} : problemsOf(endpoint)),
     },
   }
 }
+
+const contentOf = ({ acceptsForm }: Endpoint, schema: z.ZodType) => ({
+  'application/json': { schema },
+  ...(acceptsForm && { 'multipart/form-data': { schema } }),
+})
 
 function accessOf(access: Access): string {
   if (access.kind === 'anyone') return 'Requires no log-in.'
@@ -103,7 +110,10 @@ const ifMatch = z.object({
   }),
 })
 
-function answersOf({ method, isConditional, isEmpty, ...endpoint }: Endpoint, { isProbe }: Kind) {
+function answersOf(
+  { method, isConditional, isEmpty, ...endpoint }: Endpoint,
+  { isProbe }: Pick<Kind, 'isProbe'>,
+) {
   const isRead = method === 'get' && !isProbe
   const answers = Object.entries(endpoint.answers).map(([status, answer]) => [
     status,

@@ -15,6 +15,7 @@ import * as membership from '../../shared/shapes/membership.ts'
 import * as miniBusinessArea from '../../shared/shapes/mini-business-area.ts'
 import * as pendingDocuments from '../../shared/shapes/pending-documents.ts'
 import * as personalInformation from '../../shared/shapes/personal-information.ts'
+import * as profileText from '../../shared/shapes/profile-text.ts'
 import * as projectDetail from '../../shared/shapes/project-detail.ts'
 import * as projectPart from '../../shared/shapes/project-part.ts'
 import * as projectPhoto from '../../shared/shapes/project-photo.ts'
@@ -46,6 +47,7 @@ const SHAPES: Readonly<Record<string, unknown>> = {
   ...miniBusinessArea,
   ...pendingDocuments,
   ...personalInformation,
+  ...profileText,
   ...projectDetail,
   ...projectPart,
   ...projectPhoto,

@@ -5,17 +5,18 @@ export const TAGS = {
   caretakers: 'Users who act for other users.',
   docs: 'The OpenAPI document of this API.',
   documents: 'Documents of projects.',
+  files: 'Images and PDFs that responses refer to.',
   health: 'Probes for orchestrators and monitors.',
   locations: 'Areas on the map.',
   projects: 'Projects, their members and their parts.',
   users: 'Users, their staff profiles, and sessions.',
 } as const
 
-/** Returns the group of a path such as `/agencies/branches`. */
+/** Returns the group of a path such as `/api/v1/agencies/branches`: its first segment that is one. */
 export function tagOf(path: string): keyof typeof TAGS {
-  const [, first = ''] = path.split('/')
-  const name = first.startsWith('openapi') ? 'docs' : first
-  if (isTag(name)) return name
+  if (path.endsWith('/openapi.json')) return 'docs'
+  const name = path.split('/').find(isTag)
+  if (name !== undefined) return name
   throw new Error(`no tag for ${path}`)
 }
 

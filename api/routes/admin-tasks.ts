@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { findFilesOfProject, findFilesOfUsers } from '../../db/queries/owned-files.ts'
 import {
   findPendingTasks,
   findTask,
@@ -181,7 +182,10 @@ export const adminTaskEndpoints: readonly Endpoint[] = [
     params,
     answers: { 200: adminTask },
     shown,
-    write: (trx, _, { granted }) => approveTask(trx, granted),
+    async write(trx, _, { granted, files }) {
+      files.discard(await findFilesOf(trx, granted))
+      await approveTask(trx, granted)
+    },
   }),
   post('/adminoptions/tasks/:id/reject', {
     summary: 'Reject a request',
@@ -221,10 +225,17 @@ export const adminTaskEndpoints: readonly Endpoint[] = [
     body: directMerge,
     answers: { 200: message },
     lock: (trx, _, { body }) => lockForMerge(trx, body),
-    async write(trx, _, { body }) {
+    async write(trx, _, { body, files }) {
       await requireSubject(trx, { action: 'mergeuser', ...body })
+      files.discard(await findFilesOfUsers(trx, body.secondaryIds))
       await mergeUsers(trx, body)
       return { message: 'Users merged successfully' }
     },
   }),
 ]
+
+/** Returns the paths of the files of what the approval of a task deletes. */
+async function findFilesOf(trx: Trx, { subject }: LockedTask): Promise<readonly string[]> {
+  if (subject?.action === 'deleteproject') return findFilesOfProject(trx, subject.projectId)
+  return subject?.action === 'mergeuser' ? findFilesOfUsers(trx, subject.secondaryIds) : []
+}

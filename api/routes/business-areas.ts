@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { findFilesOfBusinessArea } from '../../db/queries/owned-files.ts'
 import {
   findBusinessArea,
   findLedBusinessAreas,
@@ -85,6 +86,7 @@ export const businessAreaEndpoints: readonly Endpoint[] = [
     insert: insertBusinessArea,
     update: updateBusinessArea,
     remove: deleteBusinessArea,
+    findFiles: findFilesOfBusinessArea,
   }),
   get('/agencies/business_areas/mine', {
     summary: 'List the business areas that the user leads',

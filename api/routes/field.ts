@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { UploadedFile } from '../http/form.ts'
 
 const MAX_INTEGER = 2 ** 31 - 1
 const NOT_AN_INTEGER = 'A valid integer is required.'
@@ -16,6 +17,14 @@ export const storable = z
 
 /** Maximum length of texts whose columns have no limit. */
 const MAX_TEXT = 20_000
+/** Maximum length of a URL. */
+const MAX_URL = 2_000
+
+/**
+ * Maximum length of a text of a staff profile. It bounds the public list, which contains two texts of up to
+ * 100 profiles.
+ */
+export const MAX_PROFILE_TEXT = 10_000
 
 /**
  * Creates a check for a maximum length in code points, as in Postgres and JSON Schema. If it fails,
@@ -101,6 +110,19 @@ export const reference = z
     error: ({ input }) => `Invalid pk "${String(input)}" - object does not exist.`,
   })
   .transform(String)
+
+/** A file in a form, or the URL of a stored one. */
+export const fileOrUrl = z
+  .custom<UploadedFile | string>(
+    (value) =>
+      value instanceof UploadedFile || (typeof value === 'string' && value.length <= MAX_URL),
+    'The submitted data was not a file.',
+  )
+  .meta({
+    override: { type: 'string', format: 'binary', maxLength: MAX_URL },
+    description:
+      'A JPEG or PNG file in a form. A text, such as the URL of the present image, keeps that image.',
+  })
 
 /** A list of at most `max` items. */
 export const listOf = <S extends z.ZodType>(item: S, max: number) =>

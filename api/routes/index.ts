@@ -19,6 +19,7 @@ import { sessionEndpoints, type SessionEndpointsDeps } from './session.ts'
 import { staffProfileEndpoints } from './staff-profiles.ts'
 import { userDetailEndpoints } from './user-details.ts'
 import { userExistsEndpoints } from './user-exists.ts'
+import { userProfileEndpoints } from './user-profile.ts'
 import { userSearchEndpoints } from './user-search.ts'
 import { userEndpoints } from './users.ts'
 
@@ -41,6 +42,7 @@ export const createEndpoints = (deps: SessionEndpointsDeps): readonly Endpoint[]
   ...divisionEndpoints,
   ...locationEndpoints,
   ...userDetailEndpoints,
+  ...userProfileEndpoints,
   ...profileEntryEndpoints,
   ...agencyEndpoints,
   ...projectReadEndpoints,

@@ -3,6 +3,7 @@ import { PROJECT_STATUSES } from '../../db/queries/fragments/project-status.ts'
 import { findProjectDetail } from '../../db/queries/project-detail.ts'
 import { findProject } from '../../db/queries/project.ts'
 import { findTinyProject } from '../../db/queries/tiny-projects.ts'
+import { findFilesOfProject } from '../../db/queries/owned-files.ts'
 import { deleteProject } from '../../db/writes/project-deletion.ts'
 import {
   changeProject,
@@ -103,7 +104,10 @@ export const projectEndpoints: readonly Endpoint[] = [
     params,
     answers: { 204: null },
     shown,
-    write: (trx, { id }) => deleteProject(trx, id),
+    async write(trx, { id }, { files }) {
+      files.discard(await findFilesOfProject(trx, id))
+      await deleteProject(trx, id)
+    },
   }),
   post('/projects/:id/suspend', {
     summary: 'Suspend a project',

@@ -32,7 +32,7 @@ import {
   user,
 } from '../endpoints/index.ts'
 import type { User } from '../http/authenticate.ts'
-import { email, reference, text } from './field.ts'
+import { email, MAX_PROFILE_TEXT, reference, text } from './field.ts'
 import { page, pageSize, parameter, searchTerm } from './parameter.ts'
 import { PROFILE_OWNER } from './rules.ts'
 
@@ -44,12 +44,6 @@ const listQuery = z.object({
   page,
   page_size: pageSize(STAFF_PAGE_SIZE),
 })
-
-/**
- * Maximum length of a text. It bounds the public list, which contains two texts of up to 100
- * profiles.
- */
-const MAX_PROFILE_TEXT = 10_000
 
 const profilePatch = z
   .object({

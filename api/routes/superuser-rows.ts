@@ -32,6 +32,8 @@ interface SuperuserRows<New extends z.ZodType, Patch extends z.ZodType> {
   readonly insert: (trx: Trx, row: z.output<New>) => Promise<string>
   readonly update: (trx: Trx, id: string, patch: z.output<Patch>) => Promise<void>
   readonly remove: (trx: Trx, id: string) => Promise<void>
+  /** Returns the paths of the files that belong to a row. */
+  readonly findFiles?: (trx: Trx, id: string) => Promise<readonly string[]>
 }
 
 /** Declares POST of rows, and GET, PUT and DELETE of one row. All users read them, superusers write. */

@@ -2,6 +2,7 @@ import type { Request } from 'express'
 import { z } from 'zod'
 import { checkStaffProfile } from '../../db/queries/staff-profile-check.ts'
 import { findOwnStaffProfile } from '../../db/queries/staff-profile.ts'
+import { findFilesOfUsers } from '../../db/queries/owned-files.ts'
 import { findIsStaff, findUser } from '../../db/queries/user.ts'
 import { deleteUser } from '../../db/writes/user-deletion.ts'
 import {
@@ -162,7 +163,10 @@ export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
       params,
       answers: { 204: null },
       shown,
-      write: (trx, { id }) => deleteUser(trx, id),
+      async write(trx, { id }, { files }) {
+        files.discard(await findFilesOfUsers(trx, [id]))
+        await deleteUser(trx, id)
+      },
     }),
     post('/users/:id/toggleactive', {
       summary: 'Deactivate or activate a user',

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { sql } from 'kysely'
+import { createMediaRoot } from '../files/media.ts'
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
 import { mountedRoutes } from '../support/mounted-routes.ts'
-import { type Target, targetsOf } from './targets.ts'
+import { FILES, type Target, targetsOf } from './targets.ts'
 
 const WORLD = new URL('world.sql', import.meta.url)
 const BASE = '/api/v1'
@@ -40,12 +41,14 @@ export interface AccessRow {
  * @throws if a status is neither success nor 400, 401, 403, 404 or 409.
  */
 export async function probeAccess(only?: readonly string[]): Promise<readonly AccessRow[]> {
-  await using api = await startTestApi()
+  await using media = await createMediaRoot()
+  await using api = await startTestApi({ storage: media.storage })
   const world = await readFile(WORLD, 'utf8')
   const reset = async () => {
     await api.reset()
     // A log-out would end the sessions of the requests after it.
     await sql.raw(`delete from invalidation.session_revocation; ${world}`).execute(api.db)
+    for (const path of FILES) await media.put(path, 'content')
   }
   await reset()
   const rows: AccessRow[] = []

@@ -14,6 +14,11 @@ export interface Target {
 /** Ids of `world.sql` in this folder and in `tests/routes`. */
 const OWNER = '904'
 const MISSING = '999'
+/** Files to which rows of these worlds refer. */
+const AVATAR = 'user_avatars/904.png'
+const DOCUMENT = 'project_documents/57.pdf'
+export const FILES = [AVATAR, DOCUMENT]
+
 const HIDE = 'update users_publicstaffprofile set is_hidden = true where id = 961'
 
 const rows = (param: string, existing: string): readonly Target[] => [
@@ -75,6 +80,12 @@ const BY_PATH: Readonly<Record<string, readonly Target[]>> = {
     { name: 'existing', params: { file: 'swagger-ui.css' } },
     { name: 'missing', params: { file: 'package.json' } },
   ],
+  '/files/:path': [
+    { name: 'avatar of a visible profile', params: { path: AVATAR } },
+    { name: 'avatar of a hidden profile', params: { path: AVATAR }, prepare: HIDE },
+    { name: 'document', params: { path: DOCUMENT } },
+    { name: 'missing', params: { path: 'user_avatars/999.png' } },
+  ],
   '/locations/:id': rows('id', '201'),
   '/projects/:id': rows('id', '951'),
   '/projects/:id/areas': rows('id', '951'),
@@ -102,8 +113,10 @@ const BY_PATH: Readonly<Record<string, readonly Target[]>> = {
   ],
   '/users/:id/membership': rows('id', OWNER),
   '/users/:id/pi': rows('id', OWNER),
+  '/users/:id/profile': rows('id', OWNER),
   '/users/:id/projects': rows('id', OWNER),
   '/users/:id/projects_staff_profile': rows('id', OWNER),
+  '/users/:id/remove_avatar': rows('id', OWNER),
   '/users/:id/toggleactive': rows('id', OWNER),
   '/users/education_entries/:id': profileParts('id', '963'),
   '/users/employment_entries/:id': profileParts('id', '962'),

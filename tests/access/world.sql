@@ -36,6 +36,9 @@ insert into users_educationentry
   (id, public_profile_id, qualification_name, end_year, institution, location)
 values (963, 961, 'BSc', 2000, 'UWA', 'Perth');
 
+insert into medias_useravatar (id, created_at, updated_at, user_id, file, size) values
+  (964, '2020-01-01', '2020-01-01', 904, 'user_avatars/904.png', 1);
+
 -- Rows of the covered user and the caretaker.
 insert into caretakers_caretaker (id, created_at, updated_at, user_id, caretaker_id, end_date) values
   (971, '2020-01-01', '2020-01-01', 906, 907, '2990-01-01');

@@ -40,6 +40,7 @@ async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) 
       edgeMaxAgeS: 0,
       compression: COMPRESSION,
       bodyLimitBytes: 10_000,
+      uploadLimitBytes: 100_000,
       docsEnabled: true,
       ...config,
     },

@@ -5,6 +5,7 @@ import type { Express } from 'express'
 import { type Kysely, sql } from 'kysely'
 import { createApp } from '../../api/app.ts'
 import type { HttpConfig } from '../../api/config.ts'
+import type { FileStorage } from '../../api/files/storage.ts'
 import { createAppServer } from '../../api/http/app-server.ts'
 import { isSafe } from '../../api/http/safe-method.ts'
 import { createSessions } from '../../api/session/session.ts'
@@ -21,7 +22,7 @@ import { createUncachedReader } from '../support/uncached-reader.ts'
 export interface TestRequest {
   /** Id of the user whose session and CSRF token are sent. Without it the request is anonymous. */
   readonly as?: number
-  /** Sent as JSON; a string is sent unchanged. */
+  /** Sent as JSON; a string and a Buffer are sent unchanged. */
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -29,6 +30,8 @@ export interface TestRequest {
 /** Options of the database, and settings that differ from `httpConfig`. */
 export interface TestApiOptions extends TestDatabaseOptions {
   readonly http?: Partial<HttpConfig>
+  /** Where uploaded files are kept; by default there are none. */
+  readonly storage?: FileStorage
 }
 
 export interface TestResponse {
@@ -36,6 +39,7 @@ export interface TestResponse {
   readonly headers: Readonly<Record<string, unknown>>
   /** The parsed body, or its text if it is not JSON. */
   readonly body: unknown
+  readonly bytes: Buffer
 }
 
 /** The API without a cache, on its own database with the triggers. */
@@ -49,6 +53,8 @@ export interface TestApi extends AsyncDisposable {
    * leading slash is below `/api/v1/`.
    */
   send(method: string, path: string, request?: TestRequest): Promise<TestResponse>
+  /** Returns the port, and the headers of a user's session, for requests that `send` cannot make. */
+  connect(as: number): Promise<{ readonly port: number; readonly headers: Record<string, string> }>
 }
 
 const SECRET = 'a secret of the tests, of 32 characters'
@@ -68,11 +74,16 @@ export const httpConfig: HttpConfig = {
   edgeMaxAgeS: 0,
   compression: COMPRESSION,
   bodyLimitBytes: 10_000,
+  uploadLimitBytes: 200_000,
   docsEnabled: true,
 }
 
 /** Starts the API on a free port. Users have the ids 1 to 5 and the password hash `hash-<id>`. */
-export async function startTestApi({ http, ...options }: TestApiOptions = {}): Promise<TestApi> {
+export async function startTestApi({
+  http,
+  storage,
+  ...options
+}: TestApiOptions = {}): Promise<TestApi> {
   const database = await createTestDatabase({ installed: true, ...options })
   const db = openDatabase({ url: database.url, poolSize: 8, applicationName: 'spms-test-api' })
   const world = await readFile(WORLD, 'utf8')
@@ -83,6 +94,7 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
     config: { ...httpConfig, ...http },
     reader: createUncachedReader(db),
     db,
+    ...(storage && { storage }),
     logger,
     isReady: () => true,
   })
@@ -112,17 +124,19 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
       if (await canRevokeSessions(db)) await sql`delete from ${REVOCATIONS}`.execute(db)
     },
 
+    connect: async (as) => ({ port, headers: await headersOf({ as }) }),
+
     async send(method, path, sent = {}) {
-      const text = typeof sent.body === 'string' ? sent.body : JSON.stringify(sent.body)
+      const isRaw = typeof sent.body === 'string' || Buffer.isBuffer(sent.body)
+      const text = isRaw ? (sent.body as string | Buffer) : JSON.stringify(sent.body)
       const headers = await headersOf(sent)
       if (text !== undefined) headers['Content-Length'] = String(Buffer.byteLength(text))
       return new Promise((resolve, reject) => {
         // Not fetch, which normalizes paths that tests send on purpose.
         const whole = path.startsWith('/') ? path : `/api/v1/${path}`
         const outgoing = request({ port, method, path: whole, headers }, (res) => {
-          let received = ''
-          res.setEncoding('utf8')
-          res.on('data', (chunk: string) => (received += chunk))
+          const received: Buffer[] = []
+          res.on('data', (chunk: Buffer) => received.push(chunk))
           res.on('end', () => {
             const status = res.statusCode ?? 0
             // Every successful write must return a token with which the client reads its own write.
@@ -130,7 +144,8 @@ export async function startTestApi({ http, ...options }: TestApiOptions = {}): P
             if (isWritten && !res.headers['consistency-token']) {
               reject(new Error(`${method} ${path}: ${status} without a Consistency-Token`))
             }
-            resolve({ status, headers: res.headers, body: parsed(received) })
+            const bytes = Buffer.concat(received)
+            resolve({ status, headers: res.headers, body: parsed(bytes.toString()), bytes })
           })
         })
         outgoing.on('error', reject)

@@ -28,6 +28,7 @@ const UNBUNDLED = [
   'pg',
   'pg-listen',
   'piscina',
+  'sharp',
   'swagger-ui-dist',
 ]
 

@@ -26,7 +26,8 @@ export const mountedRoutes = (app: Express): RoutedMethod[] => routesIn(app.rout
 function routesIn(layers: readonly Layer[], prefix: string): RoutedMethod[] {
   return layers.flatMap(({ route, handle, rawPath }) => {
     if (typeof rawPath !== 'string') throw new Error('Express router layers have no rawPath')
-    const path = rawPath === '/' ? prefix : `${prefix}${rawPath}`
+    // A parameter that spans segments is `*name` in Express, and `:name` in declarations.
+    const path = rawPath === '/' ? prefix : `${prefix}${rawPath}`.replace('*', ':')
     if (route !== undefined) return methodsOf(route, path)
     return isRouter(handle) ? routesIn(handle.stack, path) : []
   })

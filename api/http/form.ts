@@ -1,0 +1,98 @@
+import type { IncomingMessage } from 'node:http'
+import { PublicError } from '../../shared/errors.ts'
+import { createLimiter } from '../../shared/limiter.ts'
+
+/** A file in a form. Its name and type are not kept, since a client may send any. */
+export class UploadedFile {
+  readonly bytes: Buffer
+
+  constructor(bytes: Buffer) {
+    this.bytes = bytes
+  }
+}
+
+/** The fields of a form by name: text or a file. */
+export type Form = Readonly<Record<string, string | UploadedFile>>
+
+const MAX_FIELDS = 20
+/** Longest part of a form besides its file, in bytes. */
+const MAX_REST_BYTES = 200_000
+
+/** Whether the body of a request is a form that may contain files. */
+export const isForm = ({ headers }: IncomingMessage): boolean =>
+  /^multipart\/form-data\s*(;|$)/i.test(headers['content-type'] ?? '')
+
+/** Reads the form in the body of a request, as `readForm` does. */
+export type ReadForm = (req: IncomingMessage) => Promise<Form>
+
+// Forms are kept in memory, so few are read at a time.
+const AT_ONCE = 8
+const QUEUE = 100
+
+/** Creates a function that reads forms with at most one file of at most `maxFileBytes`. */
+export function createReadForm(maxFileBytes: number): ReadForm {
+  const read = createLimiter(
+    AT_ONCE,
+    QUEUE,
+    () => new PublicError('unavailable', 'The server is busy.', { retryAfterS: 1 }),
+  )
+  return (req) => read(() => readForm(req, maxFileBytes))
+}
+
+/**
+ * Reads a form with at most one file of at most `maxFileBytes`.
+ * @throws PublicError `too_large`, or `invalid` for a malformed or aborted form.
+ */
+async function readForm(req: IncomingMessage, maxFileBytes: number): Promise<Form> {
+  const body = await readBody(req, maxFileBytes + MAX_REST_BYTES)
+  const { 'content-type': type = '' } = req.headers
+  // The parser of fetch: it accepts what browsers send, and rejects everything else.
+  const sent = await new Response(body, { headers: { 'Content-Type': type } })
+    .formData()
+    .catch((error: unknown) => {
+      throw malformed(error)
+    })
+  const entries = [...sent]
+  // A browser sends an empty file for an empty field.
+  const files = entries.flatMap(([, value]) =>
+    typeof value === 'string' || value.size === 0 ? [] : [value],
+  )
+  if (entries.length > MAX_FIELDS || files.length > 1) throw malformed()
+  if (files.some(({ size }) => size > maxFileBytes)) throw tooLarge()
+  const form: [string, string | UploadedFile][] = []
+  for (const [name, value] of entries) {
+    if (typeof value === 'string') form.push([name, value])
+    else if (value.size > 0)
+      form.push([name, new UploadedFile(Buffer.from(await value.arrayBuffer()))])
+  }
+  return Object.fromEntries(form)
+}
+
+function readBody(req: IncomingMessage, maxBytes: number): Promise<Buffer<ArrayBuffer>> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let received = 0
+    const fail = (error: PublicError) => {
+      chunks.length = 0
+      reject(error)
+    }
+    // A client that left during the check of access causes no further event.
+    if (req.destroyed) return fail(malformed())
+    if (Number(req.headers['content-length'] ?? 0) > maxBytes) fail(tooLarge())
+    req.on('data', (chunk: Buffer) => {
+      received += chunk.length
+      // The rest is discarded: many clients read the answer only after they have sent everything.
+      if (received > maxBytes) fail(tooLarge())
+      else chunks.push(chunk)
+    })
+    req.once('end', () => resolve(Buffer.concat(chunks)))
+    req.once('error', (error) => fail(malformed(error)))
+    req.once('close', () => {
+      if (!req.complete) fail(malformed())
+    })
+  })
+}
+
+const tooLarge = () => new PublicError('too_large', 'The body is too large.')
+const malformed = (cause?: unknown) =>
+  new PublicError('invalid', 'Multipart form parse error', { cause })

@@ -1,0 +1,64 @@
+import { pipeline } from 'node:stream/promises'
+import type { Request, Response } from 'express'
+import type { StoredFile } from '../files/storage.ts'
+import { PublicError } from '../../shared/errors.ts'
+
+export interface FileHeaders {
+  readonly type: string
+  readonly cacheControl: string
+}
+
+/** Sends a file or one range of it, 304 if the client has it, or 416 for a range outside of it. */
+export async function sendFile(
+  req: Request,
+  res: Response,
+  file: StoredFile,
+  { type, cacheControl }: FileHeaders,
+): Promise<void> {
+  res.set({
+    ETag: file.etag,
+    'Last-Modified': file.modifiedAt.toUTCString(),
+    'Cache-Control': cacheControl,
+    Vary: 'Cookie, Authorization, Origin',
+    // Pages of the same site may show images: the front end can have another port or host name.
+    'Cross-Origin-Resource-Policy': 'same-site',
+  })
+  if (req.fresh) {
+    res.writeHead(304).end()
+    return
+  }
+  const range = rangeOf(req, res, file)
+  res.set({
+    'Accept-Ranges': 'bytes',
+    'Content-Type': type,
+    'Content-Length': String(range ? range.end - range.start + 1 : file.size),
+    ...(range && { 'Content-Range': `bytes ${range.start}-${range.end}/${file.size}` }),
+  })
+  const status = range ? 206 : 200
+  if (req.method === 'HEAD') {
+    res.writeHead(status).end()
+    return
+  }
+  // Before the status, so that a failure can be answered with an error.
+  const body = await file.read(range)
+  res.writeHead(status)
+  // The status has been sent, so a failure can only end the connection.
+  await pipeline(body, res).catch(() => res.destroy())
+}
+
+/** Returns the single range that a request asks for. Several ranges are answered with the whole file. */
+function rangeOf(req: Request, res: Response, { size, etag, modifiedAt }: StoredFile) {
+  const condition = req.headers['if-range']
+  if (req.method !== 'GET') return undefined
+  if (condition !== undefined && condition !== etag && condition !== modifiedAt.toUTCString()) {
+    return undefined
+  }
+  const ranges = req.range(size)
+  if (ranges === -1) {
+    for (const name of ['ETag', 'Last-Modified']) res.removeHeader(name)
+    res.set('Content-Range', `bytes */${size}`)
+    throw new PublicError('range_not_satisfiable', 'The file has no such range.')
+  }
+  if (ranges === undefined || ranges === -2 || ranges.type !== 'bytes') return undefined
+  return ranges.length === 1 ? ranges[0] : undefined
+}
