@@ -125,7 +125,7 @@ program
   .option('--scale <n>', 'multiple of the usual size', parseScale)
   .action(async ({ scale }: { readonly scale?: number }) => {
     const { runSeed } = await import('./verbs/seed.ts')
-    await runSeed((await find()).databaseUrl, scale)
+    await runSeed((await find()).databaseUrl, scale, process.env.MEDIA_ROOT)
   })
 
 program

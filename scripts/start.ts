@@ -55,6 +55,7 @@ async function runUntilServiceEnds(): Promise<never> {
     LOG_FORMAT: process.env.LOG_FORMAT ?? 'text',
     DATABASE_URL: databaseUrl,
     ...(redisUrl !== undefined && { REDIS_URL: redisUrl }),
+    ...(made && { MEDIA_ROOT: made.mediaRoot }),
     ...(made && !process.env.SESSION_SECRETS && { SESSION_SECRETS: made.sessionSecrets }),
   })
   const ended = Promise.race(services.map(unexpectedEnd))

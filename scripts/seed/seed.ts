@@ -18,6 +18,8 @@ import { addWork } from './work.ts'
 export interface SeedOptions {
   /** Multiple of the ordinary size; 1 by default. */
   readonly scale?: number
+  /** Where to draw the pictures to which rows refer; by default none are drawn. */
+  readonly mediaRoot?: string | undefined
 }
 
 /** Facts about the seeded data that `npm start` prints. */
@@ -63,7 +65,15 @@ export async function seed(url: string, options: SeedOptions = {}): Promise<Seed
       .execute(async (trx) => {
         await sql`select pg_advisory_xact_lock(hashtextextended(${MARK}, 0))`.execute(trx)
         const alreadyThere = await isSeeded(trx)
-        if (!alreadyThere) await load(trx, makeRows(options.scale ?? 1))
+        if (!alreadyThere) {
+          const rows = makeRows(options.scale ?? 1)
+          if (options.mediaRoot) {
+            // Loaded only here: tests seed without pictures, and an image without the library can seed too.
+            const { drawFiles } = await import('./pictures.ts')
+            await drawFiles(rows, options.mediaRoot)
+          }
+          await load(trx, rows)
+        }
         return { ...(await summarise(trx)), alreadyThere }
       })
   } finally {

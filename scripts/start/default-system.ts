@@ -1,6 +1,7 @@
 import { INSTALLER } from '../installer.ts'
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Client } from 'pg'
 import { install, errorCode } from '../../db/event-log/index.ts'
 import { migrate } from '../../db/migrate.ts'
@@ -25,6 +26,8 @@ import {
 export interface DefaultSystem {
   readonly databaseUrl: string
   readonly redisUrl: string
+  /** Directory of uploaded files. */
+  readonly mediaRoot: string
   readonly sessionSecrets: string
   readonly seeded: SeedSummary
 }
@@ -70,11 +73,13 @@ export async function startDefaultSystem(options: DefaultSystemOptions): Promise
   if (applied.length > 0) print(`migrated: ${applied.join(', ')}`)
   const { version, changed } = await install(databaseUrl, compileRules(catalog), INSTALLER)
   if (changed.length > 0) print(`installed the triggers of rules version ${version}`)
-  const seeded = await seed(databaseUrl)
+  const mediaRoot = env.MEDIA_ROOT || join(stateDir, 'media')
+  const seeded = await seed(databaseUrl, { mediaRoot })
   if (!seeded.alreadyThere) print(`seeded ${seeded.users} users and their data`)
   // Other commands find the servers only after their data is complete.
   await updateState({ databaseUrl, redisUrl })
-  return { databaseUrl, redisUrl, seeded, sessionSecrets: await readOrCreateSecret(stateDir) }
+  const sessionSecrets = await readOrCreateSecret(stateDir)
+  return { databaseUrl, redisUrl, mediaRoot, seeded, sessionSecrets }
 
   async function startOwnRedis(): Promise<string> {
     const redis = await startRedis({ stateDir, env, print })

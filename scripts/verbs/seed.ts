@@ -1,8 +1,18 @@
 import { seed } from '../seed/seed.ts'
 
-/** Fills an empty database with example data. `scale` multiplies the usual size. */
-export async function runSeed(url: string, scale: number | undefined): Promise<void> {
-  const { users, login, alreadyThere } = await seed(url, scale === undefined ? {} : { scale })
+/**
+ * Fills an empty database with example data. `scale` multiplies the usual size. Pictures are drawn below
+ * `mediaRoot`, if it is given.
+ */
+export async function runSeed(
+  url: string,
+  scale: number | undefined,
+  mediaRoot: string | undefined,
+): Promise<void> {
+  const { users, login, alreadyThere } = await seed(url, {
+    ...(scale !== undefined && { scale }),
+    mediaRoot,
+  })
   console.log(`${users} users ${alreadyThere ? 'exist already' : 'created'}`)
   console.log(`log in as ${login.username} with password ${login.password}`)
 }
