@@ -67,6 +67,22 @@ describe('npm start', function () {
     expect(Math.min(...tookMs), tookMs.join()).to.be.below(50)
   })
 
+  it('serves the pictures that it has drawn', async () => {
+    await using sql = await connect((await runningState()).databaseUrl)
+    const { rows } = await sql.client.query<{ file: string; size: number }>(`
+      select file, size from medias_useravatar
+      where file is not null and user_id in (
+        select user_id from users_publicstaffprofile join users_user u on u.id = user_id
+        where not is_hidden and u.is_active)
+      order by id limit 3`)
+    expect(rows).to.have.length(3)
+    for (const { file, size } of rows) {
+      const response = await fetch(`http://127.0.0.1:${port}/files/${file}`)
+      expect(response.status, file).to.equal(200)
+      expect((await response.arrayBuffer()).byteLength).to.equal(size)
+    }
+  })
+
   it('prints a log-in that the API accepts', async () => {
     const [, username, password] = /Log-in +(\S+) with password (\S+),/.exec(running.output()) ?? []
     const response = await fetch(`http://127.0.0.1:${port}/api/v1/users/log-in`, {

@@ -1,6 +1,7 @@
 {{/* Renders the Deployment of a service. Expects `root`, `component` (`api` or `invalidator`) and `preStopSeconds`. */}}
 {{- define "spms.deployment" -}}
 {{- $own := index .root.Values .component }}
+{{- $pod := dict "root" .root "hasMedia" (eq .component "api") }}
 {{- $name := printf "%s-%s" (include "spms.fullname" .root) .component }}
 apiVersion: apps/v1
 kind: Deployment
@@ -35,7 +36,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
-      {{- include "spms.pod" .root | nindent 6 }}
+      {{- include "spms.pod" $pod | nindent 6 }}
       serviceAccountName: {{ include "spms.serviceAccount" .root }}
       # The program ends within 25 s after SIGTERM, which follows preStop.
       terminationGracePeriodSeconds: {{ add 30 .preStopSeconds }}
@@ -63,7 +64,7 @@ spec:
         - name: {{ .component }}
           image: {{ include "spms.image" . }}
           command: [node, dist/{{ .component }}/main.js]
-          {{- include "spms.container" .root | nindent 10 }}
+          {{- include "spms.container" $pod | nindent 10 }}
           envFrom:
             - configMapRef:
                 name: {{ $name }}

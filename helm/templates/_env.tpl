@@ -29,6 +29,15 @@
 {{- if include "spms.isCached" . }}
 {{ include "spms.env.redis" . }}
 {{- end }}
+{{- with .Values.media.container }}
+{{ include "spms.fromSecret" (dict "name" "AZURE_STORAGE_CONNECTION_STRING" "secret" $.Values.secrets.azureStorage) }}
+- name: AZURE_STORAGE_CONTAINER
+  value: {{ . | quote }}
+{{- end }}
+{{- if .Values.media.claim }}
+- name: MEDIA_ROOT
+  value: /media
+{{- end }}
 {{- end }}
 
 {{- define "spms.env.invalidator" -}}

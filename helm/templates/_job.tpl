@@ -19,7 +19,7 @@ name: {{ index .args 0 }}
 image: {{ include "spms.image" (dict "root" .root "component" "api") }}
 command: [node, dist/scripts/spms.js]
 args: {{ toJson .args }}
-{{- include "spms.container" .root | nindent 0 }}
+{{- include "spms.container" (dict "root" .root) | nindent 0 }}
 env:
   {{- include (printf "spms.env.%s" (.env | default "command")) .root | nindent 2 }}
   {{- with include "spms.env.caBundle" .root }}
@@ -50,7 +50,7 @@ spec:
       labels:
         {{- include "spms.labels" $of | nindent 8 }}
     spec:
-      {{- include "spms.pod" .root | nindent 6 }}
+      {{- include "spms.pod" (dict "root" .root) | nindent 6 }}
       restartPolicy: Never
       {{- if and (eq .name "install") .root.Values.jobs.install.freshDatabase }}
       initContainers:

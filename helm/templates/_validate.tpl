@@ -7,6 +7,9 @@
 {{- if and (eq .Values.redis.mode "none") (or $cached .Values.invalidator.enabled) }}
 {{- fail "redis.mode: may be none only with api.settings.CACHE_ENABLED false and invalidator.enabled false" }}
 {{- end }}
+{{- if and .Values.media.claim .Values.media.container }}
+{{- fail "media: set claim or container, not both" }}
+{{- end }}
 {{- range $name := list "api" "invalidator" }}
 {{- with index $.Values . "autoscaling" }}
 {{- if gt (int64 .minReplicas) (int64 .maxReplicas) }}

@@ -1,10 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { randomBytes } from 'node:crypto'
-import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { BlobServiceClient } from '@azure/storage-blob'
 import type { AzureOptions } from '../../api/files/azure.ts'
-import { root } from '../../scripts/paths.ts'
 import { findFreePort } from '../../scripts/servers/port.ts'
 import { until } from '../support/until.ts'
 
@@ -20,7 +19,7 @@ export async function startAzurite(): Promise<Azurite> {
   const child = spawn(
     process.execPath,
     [
-      join(root, 'node_modules/azurite/dist/src/blob/main.js'),
+      fileURLToPath(import.meta.resolve('azurite/dist/src/blob/main.js')),
       ...['--blobHost', '127.0.0.1', '--blobPort', String(port)],
       ...['--inMemoryPersistence', '--silent', '--skipApiVersionCheck', '--disableTelemetry'],
     ],

@@ -57,7 +57,7 @@ export function draw({ width, height }: Drawing): Buffer {
   return pixels
 }
 
-export const encode = (drawing: Drawing) =>
+const encode = (drawing: Drawing) =>
   sharp(draw(drawing), { raw: { ...drawing, channels: 3 } })
 
 export const pngOf = (drawing: Drawing): Promise<Buffer> => encode(drawing).png().toBuffer()

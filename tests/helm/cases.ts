@@ -42,6 +42,7 @@ export const API_SETTINGS = {
   EXPORTS_PER_MINUTE: 0,
   EDGE_MAX_AGE_S: 30,
   BODY_LIMIT_BYTES: 2_000_000,
+  UPLOAD_LIMIT_BYTES: 1_000_000,
   DOCS_ENABLED: false,
   DB_POOL_SIZE: 6,
   LOAD_CONCURRENCY: 4,
@@ -60,6 +61,7 @@ export const CASES: Readonly<Record<string, Values>> = {
     fullnameOverride: 'a-name-of-forty-characters-to-the-letter',
     image: { registry: 'registry.example/science', tag: 'v1', pullSecrets: ['registry'] },
     caBundle: { configMap: 'certificates' },
+    media: { claim: 'media' },
     settings: { CACHE_PREFIX: 'spms-blue' },
     api: {
       ...pod,

@@ -226,6 +226,34 @@ describe('chart', function () {
     })
   })
 
+  it('gives uploaded files to the API only: as a volume, or as a container of Azure', async () => {
+    const mounting = podsOf(find('all features')).filter((pod) =>
+      containersOf(pod).some(({ volumeMounts = [] }) =>
+        volumeMounts.some(({ mountPath }) => mountPath === '/media'),
+      ),
+    )
+    expect(mounting.map(({ of }) => of.metadata.name.split('-').at(-1))).to.deep.equal(['api'])
+    const [{ spec } = { spec: undefined }] = mounting
+    expect(spec?.securityContext?.fsGroup).to.equal(1_000)
+    expect(spec?.volumes).to.deep.include({
+      name: 'media',
+      persistentVolumeClaim: { claimName: 'media' },
+    })
+    expect(environmentOf(mounting)).to.include({ MEDIA_ROOT: '/media' })
+
+    const azure = podsOf(await renderChart({ media: { container: 'files' } }))
+    expect(environmentOf(azure)).to.include({ AZURE_STORAGE_CONTAINER: 'files' })
+    expect(environmentOf(azure)).to.have.property('AZURE_STORAGE_CONNECTION_STRING')
+  })
+
+  const environmentOf = (pods: ReturnType<typeof podsOf>) =>
+    Object.fromEntries(
+      pods
+        .filter(({ of }) => of.metadata.name.endsWith('-api'))
+        .flatMap(containersOf)
+        .flatMap(({ env = [] }) => env.map(({ name, value }) => [name, value])),
+    )
+
   it('grants pods no unnecessary rights', () => {
     each((manifests, name) => {
       for (const pod of podsOf(manifests)) {
@@ -301,7 +329,12 @@ describe('chart', function () {
     // The program knows PGSSLMODE only to reject it.
     const namesOf = ({ in: { shape } }: { readonly in: { readonly shape: object } }) =>
       Object.keys(shape).filter((name) => name !== 'PGSSLMODE')
-    expect({ ...settingsOf('api'), ...secrets }).to.have.all.keys(namesOf(schema))
+    const storage = {
+      MEDIA_ROOT: '',
+      AZURE_STORAGE_CONNECTION_STRING: '',
+      AZURE_STORAGE_CONTAINER: '',
+    }
+    expect({ ...settingsOf('api'), ...secrets, ...storage }).to.have.all.keys(namesOf(schema))
     const { SESSION_SECRETS: _, ...less } = secrets
     expect({
       LOG_LEVEL: '',
@@ -338,6 +371,7 @@ describe('chart', function () {
     })
     expect(api.http).to.deep.include({
       bodyLimitBytes: 2_000_000,
+      uploadLimitBytes: 1_000_000,
       corsOrigins: ['https://spms.example'],
       edgeMaxAgeS: 30,
       rateLimit: { perS: 0, burst: 50 },

@@ -38,6 +38,11 @@ describe('invalid chart values', function () {
       { api: { port: 80 } },
       /api\.port: Must be greater than or equal to 1024/,
     ],
+    [
+      'two places for uploaded files',
+      { media: { claim: 'a', container: 'b' } },
+      /media: set claim or container, not both/,
+    ],
     ['an unknown Redis mode', { redis: { mode: 'sidecar' } }, /redis\.mode: redis\.mode must be/],
     [
       'an invalid digest',
