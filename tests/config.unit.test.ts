@@ -41,6 +41,24 @@ describe('configuration', () => {
     expect([...config.cache.resources]).to.deep.equal(names)
   })
 
+  it('keeps files in a directory, or in Azure with both of its settings', () => {
+    const [connectionString, container] = ['AccountName=spms', 'files']
+    expect(parse(needed).storage).to.deep.equal({ directory: 'files' })
+    expect(parse({ ...needed, MEDIA_ROOT: '/media' }).storage).to.deep.equal({
+      directory: '/media',
+    })
+    const azure = {
+      AZURE_STORAGE_CONNECTION_STRING: connectionString,
+      AZURE_STORAGE_CONTAINER: container,
+    }
+    expect(parse({ ...needed, ...azure }).storage).to.deep.equal({
+      azure: { connectionString, container },
+    })
+    for (const name of Object.keys(azure)) {
+      expect(mistakesIn({ ...needed, ...azure, [name]: '' })).to.include('AZURE_STORAGE_CONTAINER')
+    }
+  })
+
   it('reads secrets from files', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'config-'))
     const path = join(folder, 'url')

@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises'
 import type { Request, Response } from 'express'
-import type { StoredFile } from '../files/storage.ts'
+import type { ByteRange, StoredFile } from '../files/storage.ts'
 import { PublicError } from '../../shared/errors.ts'
 
 export interface FileHeaders {
@@ -28,22 +28,34 @@ export async function sendFile(
     return
   }
   const range = rangeOf(req, res, file)
-  res.set({
+  // Before the status, so that a failure can be answered with an error.
+  const body = req.method === 'HEAD' ? null : await readOrClear(res, file, range)
+  res.writeHead(range ? 206 : 200, {
     'Accept-Ranges': 'bytes',
     'Content-Type': type,
-    'Content-Length': String(range ? range.end - range.start + 1 : file.size),
+    'Content-Length': range ? range.end - range.start + 1 : file.size,
     ...(range && { 'Content-Range': `bytes ${range.start}-${range.end}/${file.size}` }),
   })
-  const status = range ? 206 : 200
-  if (req.method === 'HEAD') {
-    res.writeHead(status).end()
+  if (body === null) {
+    res.end()
     return
   }
-  // Before the status, so that a failure can be answered with an error.
-  const body = await file.read(range)
-  res.writeHead(status)
   // The status has been sent, so a failure can only end the connection.
   await pipeline(body, res).catch(() => res.destroy())
+}
+
+/** Reads a file. If that fails, the response keeps no header of the file. */
+async function readOrClear(res: Response, file: StoredFile, range: ByteRange | undefined) {
+  try {
+    return await file.read(range)
+  } catch (error) {
+    clearValidators(res)
+    throw error
+  }
+}
+
+function clearValidators(res: Response): void {
+  for (const name of ['ETag', 'Last-Modified']) res.removeHeader(name)
 }
 
 /** Returns the single range that a request asks for. Several ranges are answered with the whole file. */
@@ -55,7 +67,7 @@ function rangeOf(req: Request, res: Response, { size, etag, modifiedAt }: Stored
   }
   const ranges = req.range(size)
   if (ranges === -1) {
-    for (const name of ['ETag', 'Last-Modified']) res.removeHeader(name)
+    clearValidators(res)
     res.set('Content-Range', `bytes */${size}`)
     throw new PublicError('range_not_satisfiable', 'The file has no such range.')
   }

@@ -39,19 +39,21 @@ export const fileEndpoints = (deps: FileEndpointsDeps): readonly Endpoint[] => [
       const audience = type && (await reader.query((trx) => findFileAudience(trx, path)))
       const isPublic = audience === 'anyone'
       if (!type || !audience || (!isPublic && user === null)) throw absent()
-      const opened = await storage.open(path).catch((error: unknown) => {
-        logger.error('could not open a stored file', { path, error })
+      const cacheControl = isPublic
+        ? `public, max-age=0, s-maxage=${edgeMaxAgeS}, must-revalidate`
+        : 'private, no-cache'
+      try {
+        await using file = await storage.open(path)
+        if (file === null) throw absent()
+        await sendFile(req, res, file, { type, cacheControl })
+      } catch (error) {
+        if (error instanceof PublicError) throw error
+        logger.error('could not read a stored file', { path, error })
         throw new PublicError('unavailable', 'Files cannot be read now.', {
           retryAfterS: 1,
           cause: error,
         })
-      })
-      if (opened === null) throw absent()
-      await using file = opened
-      const cacheControl = isPublic
-        ? `public, max-age=0, s-maxage=${edgeMaxAgeS}, must-revalidate`
-        : 'private, no-cache'
-      await sendFile(req, res, file, { type, cacheControl })
+      }
     },
   }),
 ]

@@ -57,8 +57,7 @@ export function draw({ width, height }: Drawing): Buffer {
   return pixels
 }
 
-const encode = (drawing: Drawing) =>
-  sharp(draw(drawing), { raw: { ...drawing, channels: 3 } })
+const encode = (drawing: Drawing) => sharp(draw(drawing), { raw: { ...drawing, channels: 3 } })
 
 export const pngOf = (drawing: Drawing): Promise<Buffer> => encode(drawing).png().toBuffer()
 export const jpegOf = (drawing: Drawing): Promise<Buffer> => encode(drawing).jpeg().toBuffer()

@@ -1,6 +1,9 @@
 import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
+import { sql } from 'kysely'
 import { createAzureStorage } from '../../api/files/azure.ts'
+import { openStorage } from '../../api/files/open-storage.ts'
+import { ConfigurationError } from '../../shared/errors.ts'
 import type { ByteRange, FileStorage } from '../../api/files/storage.ts'
 import { startTestApi } from '../routes/test-api.ts'
 import { type Azurite, startAzurite } from './azurite.ts'
@@ -142,6 +145,32 @@ describe('storage of files', function () {
       })
     })
   }
+
+  it('rejects an invalid connection string without repeating it', async () => {
+    const azure = { connectionString: 'AccountName=spms;hunter2', container: 'files' }
+    const error = await openStorage({ azure }).catch((thrown: unknown) => thrown)
+    expect(error).to.be.instanceOf(ConfigurationError)
+    expect(String(error)).to.include('AZURE_STORAGE_CONNECTION_STRING').and.not.include('hunter2')
+  })
+
+  it('answers 503 if a file cannot be read after it was found', async () => {
+    await media.clear()
+    await media.put(PATH, BYTES)
+    const failing: FileStorage = {
+      ...media.storage,
+      async open(path) {
+        const file = await media.storage.open(path)
+        return file && { ...file, read: () => Promise.reject(new Error('the disk is gone')) }
+      },
+    }
+    await using api = await startTestApi({ storage: failing })
+    await api.reset()
+    await sql`update medias_useravatar set file = ${PATH}`.execute(api.db)
+    const { status, headers } = await api.send('GET', `/files/${PATH}`, { as: 1 })
+    expect(status).to.equal(503)
+    expect(headers).to.not.have.any.keys('etag', 'last-modified')
+    expect(headers).to.include({ 'cache-control': 'no-store' })
+  })
 
   it('answers 503 if files cannot be read or written, and leaves the row unchanged', async () => {
     const storage = createAzureStorage({
