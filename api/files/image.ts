@@ -5,7 +5,7 @@ import { PublicError } from '../../shared/errors.ts'
 /** Longest side of a stored image, in pixels. Larger images are scaled down. */
 const MAX_SIDE = 1_600
 /** Largest accepted image, in pixels. It bounds the memory of decoding one. */
-const MAX_PIXELS = 24_000_000
+const MAX_PIXELS = 16_000_000
 const MAX_SECONDS = 10
 
 const SIGNATURES = [

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { expect } from 'chai'
 import fc, { type Arbitrary } from 'fast-check'
+import sharp from 'sharp'
 import { createSessions } from '../../api/session/session.ts'
 import { LONG } from '../support/long.ts'
 import { sessionHeaders } from '../support/session-headers.ts'
@@ -20,6 +21,7 @@ import {
 const UPLOADS = LONG ? 1_000 : 60
 const SEED = 20261130
 const MAX_RSS = 300 * 2 ** 20
+const DOCKERFILE = new URL('../../Dockerfile.api', import.meta.url)
 const WORLD = new URL('../routes/world.sql', import.meta.url)
 
 /** A request: the bytes of its body, and how many of them are sent before the client leaves. */
@@ -150,7 +152,7 @@ function upload(images: readonly Buffer[]): Arbitrary<Upload> {
     })
 }
 
-describe('malformed uploads', function () {
+describe('uploads', function () {
   this.timeout(LONG ? 20 * 60_000 : 120_000)
   let system: System
   let media: MediaRoot
@@ -159,7 +161,11 @@ describe('malformed uploads', function () {
     media = await createMediaRoot()
     system = await startSystem({
       world: await readFile(WORLD, 'utf8'),
-      apiEnv: { MEDIA_ROOT: media.path, UPLOAD_LIMIT_BYTES: '200000' },
+      apiEnv: {
+        MEDIA_ROOT: media.path,
+        UPLOAD_LIMIT_BYTES: '200000',
+        ...(await readAllocatorSettings()),
+      },
     })
   })
   after(async () => {
@@ -167,7 +173,7 @@ describe('malformed uploads', function () {
     await media[Symbol.asyncDispose]()
   })
 
-  it(`are never answered with 5xx, and leave no file behind: ${UPLOADS} random ones`, async () => {
+  it(`are never answered with 5xx, and leave no file behind: ${UPLOADS} malformed ones`, async () => {
     const images = [
       await pngOf({ width: 40, height: 30 }),
       await jpegOf({ width: 40, height: 30 }),
@@ -187,11 +193,47 @@ describe('malformed uploads', function () {
     // Valid images among the malformed ones.
     expect(statuses).to.include.keys('200', '400')
     expect(await media.list()).to.have.length(1)
-    const memory = (await system.scrape()).map((text) =>
-      Number(/^process_resident_memory_bytes\S* (\S+)$/m.exec(text)?.[1]),
-    )
-    expect(Math.max(...memory), JSON.stringify(statuses)).to.be.within(1, MAX_RSS)
+    expect(await memory(), JSON.stringify(statuses)).to.be.within(1, MAX_RSS)
   })
+
+  it('decode the largest accepted images one at a time, below 300 MiB', async () => {
+    const largest = { width: 4_600, height: 3_470, channels: 3, background: 'teal' } as const
+    const images = [
+      await sharp({ create: largest }).png({ compressionLevel: 9 }).toBuffer(),
+      // Progressive images are decoded as a whole.
+      await sharp({ create: largest }).jpeg({ progressive: true, quality: 20 }).toBuffer(),
+    ]
+    const headers = await headersOf('1')
+    const uploads = Promise.all(
+      [...images, ...images, ...images].map((content) => {
+        const body = formOf([{ name: 'image', filename: 'a.png', content }])
+        const { length } = body
+        return send(system, headers, { type: FORM_TYPE, body, length, sent: length })
+      }),
+    )
+    const peak = await memoryUntil(uploads)
+    expect([...new Set(await uploads)]).to.deep.equal([200])
+    expect(peak).to.be.within(1, MAX_RSS)
+    await untilOnlyAvatar()
+  })
+
+  /** Returns the highest memory that was measured until some work ended, in bytes. */
+  async function memoryUntil(work: Promise<unknown>): Promise<number> {
+    const ending = new AbortController()
+    const end = work.finally(() => ending.abort())
+    let peak = 0
+    while (!ending.signal.aborted) peak = Math.max(peak, await memory())
+    await end
+    return peak
+  }
+
+  /** Returns the memory of the largest process, in bytes. */
+  const memory = async () =>
+    Math.max(
+      ...(await system.scrape()).map((text) =>
+        Number(/^process_resident_memory_bytes\S* (\S+)$/m.exec(text)?.[1]),
+      ),
+    )
 
   /** Waits until the only file is that of the row; a write may still run after its client has left. */
   async function untilOnlyAvatar(): Promise<void> {
@@ -203,6 +245,13 @@ describe('malformed uploads', function () {
     })
   }
 })
+
+/** Returns the settings of the memory allocator in the image of the API. */
+async function readAllocatorSettings(): Promise<Record<string, string>> {
+  const dockerfile = await readFile(DOCKERFILE, 'utf8')
+  const [, settings = ''] = /^ENV (MALLOC_.+)$/m.exec(dockerfile) ?? []
+  return Object.fromEntries(settings.split(' ').map((setting) => setting.split('=')))
+}
 
 async function headersOf(userId: string) {
   const token = await createSessions([SYSTEM_SECRET]).issue(userId, `hash-${userId}`)
