@@ -2,6 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'chai'
 import { root } from '../../scripts/paths.ts'
+import { createSessions } from '../../api/session/session.ts'
+import { draw, FORM_TYPE, formOf, pixelsOf, pngOf } from '../files/media.ts'
+import { sessionHeaders } from '../support/session-headers.ts'
 import { until } from '../support/until.ts'
 import { type Compose, docker, openCompose } from './compose.ts'
 import { layersOf, memoryOf, secondsOf } from './figures.ts'
@@ -96,7 +99,7 @@ describe('docker-compose.yml and its images', function () {
   const spms = (...args: readonly string[]) =>
     system.compose('run', '--rm', 'migrate', 'node', 'dist/scripts/spms.js', ...args)
 
-  it('builds both images from the same layers, each with its title, command and health check', async () => {
+  it('builds both images on the same layers, each with its title, command and health check', async () => {
     const [api, invalidator] = await Promise.all(
       ['api', 'invalidator'].map(async (service) => {
         const format = '{{ .Image }}'
@@ -108,7 +111,8 @@ describe('docker-compose.yml and its images', function () {
         return described
       }),
     )
-    expect(api?.RootFS.Layers).to.deep.equal(invalidator?.RootFS.Layers)
+    const shared = invalidator?.RootFS.Layers ?? []
+    expect(api?.RootFS.Layers.slice(0, shared.length)).to.deep.equal(shared)
     for (const [image, name] of [
       [api, 'api'],
       [invalidator, 'invalidator'],
@@ -175,6 +179,27 @@ describe('docker-compose.yml and its images', function () {
 
   it('shows a change by psql in answers that were cached before', async () => {
     await expectSeen('seen in containers')
+  })
+
+  it('encodes an uploaded image, stores it in the volume, and serves its pixels', async () => {
+    const size = { width: 60, height: 40 }
+    const owner = await system.psql(
+      `select user_id || ' ' || password from users_publicstaffprofile profile
+       join users_user person on person.id = profile.user_id where profile.id = ${profileId}`,
+    )
+    const [id = '', hash = ''] = owner.split(' ')
+    const secret = await inside('api', 'cat', '/run/secrets/spms/session_secrets')
+    const headers = await sessionHeaders(await createSessions([secret]).issue(id, hash), secret)
+    const part = { name: 'image', filename: 'me.png', content: await pngOf(size) }
+    const upload = await fetch(`${system.api}/api/v1/users/${id}/profile`, {
+      method: 'PUT',
+      headers: { ...headers, 'Content-Type': FORM_TYPE },
+      body: new Uint8Array(formOf([part])),
+    })
+    expect(upload.status, await upload.text()).to.equal(200)
+    const file = await system.psql(`select file from medias_useravatar where user_id = ${id}`)
+    const served = Buffer.from(await (await ask(`${system.api}/files/${file}`)).arrayBuffer())
+    expect((await pixelsOf(served)).data.equals(draw(size))).to.equal(true)
   })
 
   it('runs the commands status, doctor and install', async () => {

@@ -128,7 +128,7 @@ export async function startTestApi({
 
     async send(method, path, sent = {}) {
       const isRaw = typeof sent.body === 'string' || Buffer.isBuffer(sent.body)
-      const text = isRaw ? (sent.body as string | Buffer) : JSON.stringify(sent.body)
+      const text = isRaw ? sent.body : JSON.stringify(sent.body)
       const headers = await headersOf(sent)
       if (text !== undefined) headers['Content-Length'] = String(Buffer.byteLength(text))
       return new Promise((resolve, reject) => {
