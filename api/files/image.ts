@@ -4,8 +4,10 @@ import { PublicError } from '../../shared/errors.ts'
 
 /** Longest side of a stored image, in pixels. Larger images are scaled down. */
 const MAX_SIDE = 1_600
-/** Largest accepted image, in pixels. It bounds the memory of decoding one. */
+/** Largest accepted image, in pixels. */
 const MAX_PIXELS = 16_000_000
+/** Largest accepted image, in bytes of its pixels. It bounds the memory of decoding one. */
+const MAX_DECODED_BYTES = 4 * MAX_PIXELS
 const MAX_SECONDS = 10
 
 const SIGNATURES = [
@@ -29,7 +31,8 @@ export async function reencode(upload: Buffer): Promise<Image> {
     SIGNATURES.find(([, signature]) => upload.subarray(0, signature.length).equals(signature)) ?? []
   if (extension === undefined) throw invalidImage()
   const sharp = await loadSharp()
-  const image = sharp(upload, { limitInputPixels: MAX_PIXELS, failOn: 'error', pages: 1 })
+  const readable = extension === 'png' ? withoutTexts(upload) : upload
+  const image = sharp(readable, { limitInputPixels: MAX_PIXELS, failOn: 'error', pages: 1 })
     .timeout({ seconds: MAX_SECONDS })
     // Cameras store the direction of an image beside its pixels.
     .autoOrient()
@@ -37,12 +40,32 @@ export async function reencode(upload: Buffer): Promise<Image> {
     .toColourspace('srgb')
   const encoded = extension === 'png' ? image.png() : image.jpeg({ quality: 85 })
   try {
+    const { width, height, channels, depth } = await image.metadata()
+    const decodedBytes = width * height * channels * (depth === 'uchar' ? 1 : 2)
+    if (decodedBytes > MAX_DECODED_BYTES) throw invalidImage()
     return { extension, bytes: await encoded.toBuffer() }
   } catch (error) {
     // Errors of the system have a code, those of libvips have none.
-    if (errorCode(error) !== undefined) throw error
+    if (error instanceof PublicError || errorCode(error) !== undefined) throw error
     throw invalidImage(error)
   }
+}
+
+const TEXTS = new Set(['tEXt', 'zTXt', 'iTXt'])
+/** Bytes of a chunk besides its data: length, type and checksum. */
+const CHUNK_BYTES = 12
+
+/** Removes the texts of a PNG. They can be compressed, and the library unpacks them all, for half a minute. */
+function withoutTexts(png: Buffer): Buffer {
+  const [, [, signature]] = SIGNATURES
+  const kept: Buffer[] = [signature]
+  let at = signature.length
+  while (at + CHUNK_BYTES <= png.length) {
+    const end = at + CHUNK_BYTES + png.readUInt32BE(at)
+    if (!TEXTS.has(png.toString('latin1', at + 4, at + 8))) kept.push(png.subarray(at, end))
+    at = end
+  }
+  return Buffer.concat(kept)
 }
 
 type Sharp = typeof sharpType

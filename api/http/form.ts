@@ -17,6 +17,8 @@ export type Form = Readonly<Record<string, string | UploadedFile>>
 const MAX_FIELDS = 20
 /** Longest part of a form besides its file, in bytes. */
 const MAX_REST_BYTES = 200_000
+/** Longest headers of a field, in bytes. */
+const MAX_HEADER_BYTES = 2_000
 
 /** Whether the body of a request is a form that may contain files. */
 export const isForm = ({ headers }: IncomingMessage): boolean =>
@@ -26,7 +28,7 @@ export const isForm = ({ headers }: IncomingMessage): boolean =>
 export type ReadForm = (req: IncomingMessage) => Promise<Form>
 
 // Forms are kept in memory, so few are read at a time.
-const AT_ONCE = 8
+const AT_ONCE = 4
 const QUEUE = 100
 
 /** Creates a function that reads forms with at most one file of at most `maxFileBytes`. */
@@ -45,19 +47,19 @@ export function createReadForm(maxFileBytes: number): ReadForm {
  */
 async function readForm(req: IncomingMessage, maxFileBytes: number): Promise<Form> {
   const body = await readBody(req, maxFileBytes + MAX_REST_BYTES)
-  const { 'content-type': type = '' } = req.headers
+  const boundary = boundaryOf(req)
+  requireFewFields(body, boundary)
+  const headers = { 'Content-Type': `multipart/form-data; boundary="${boundary}"` }
   // The parser of fetch: it accepts what browsers send, and rejects everything else.
-  const sent = await new Response(body, { headers: { 'Content-Type': type } })
-    .formData()
-    .catch((error: unknown) => {
-      throw malformed(error)
-    })
+  const sent = await new Response(body, { headers }).formData().catch((error: unknown) => {
+    throw malformed(error)
+  })
   const entries = [...sent]
   // A browser sends an empty file for an empty field.
   const files = entries.flatMap(([, value]) =>
     typeof value === 'string' || value.size === 0 ? [] : [value],
   )
-  if (entries.length > MAX_FIELDS || files.length > 1) throw malformed()
+  if (files.length > 1) throw malformed()
   if (files.some(({ size }) => size > maxFileBytes)) throw tooLarge()
   const form: [string, string | UploadedFile][] = []
   for (const [name, value] of entries) {
@@ -66,6 +68,29 @@ async function readForm(req: IncomingMessage, maxFileBytes: number): Promise<For
       form.push([name, new UploadedFile(Buffer.from(await value.arrayBuffer()))])
   }
   return Object.fromEntries(form)
+}
+
+function boundaryOf({ headers }: IncomingMessage): string {
+  const [, quoted, plain] =
+    /;\s*boundary=(?:"([\w'()+,./:=?-]+)"|([\w'+.-]+))\s*(?:;|$)/i.exec(
+      headers['content-type'] ?? '',
+    ) ?? []
+  return quoted ?? plain ?? ''
+}
+
+/**
+ * The parser takes seconds for thousands of fields or headers, during which the process answers no request.
+ * @throws PublicError `invalid` for too many fields, or too long headers of a field.
+ */
+function requireFewFields(body: Buffer, boundary: string): void {
+  if (boundary === '') throw malformed()
+  const delimiter = `--${boundary}`
+  let fields = 0
+  for (let at = 0; at !== -1; at = body.indexOf(`\r\n${delimiter}`, at + 1)) {
+    const start = body.toString('latin1', at, at + MAX_HEADER_BYTES)
+    if (start.trimStart().startsWith(`${delimiter}--`)) return
+    if (++fields > MAX_FIELDS || !start.includes('\r\n\r\n')) throw malformed()
+  }
 }
 
 function readBody(req: IncomingMessage, maxBytes: number): Promise<Buffer<ArrayBuffer>> {

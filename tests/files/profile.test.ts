@@ -255,6 +255,51 @@ describe('PUT /users/:id/profile', () => {
     expect(await media.list()).to.deep.equal([])
   })
 
+  it('rejects an image whose pixels take more than 64 MB, before it decodes them', async () => {
+    const [width, height] = [4_100, 2_000]
+    const pixels = Buffer.alloc(height * (1 + width * 8))
+    const deep = pngFrom({ width, height, depth: 16, type: 6 }, deflateSync(pixels))
+    expect((await send([image(deep)])).status).to.equal(400)
+  })
+
+  it('does not unpack the texts of a PNG', async () => {
+    const text = Buffer.concat([Buffer.from('a\0\0'), deflateSync(Buffer.alloc(50_000_000))])
+    const png = await pngOf(PICTURE)
+    const afterHeader = 33
+    const texts = Array.from({ length: 3 }, () => chunk('zTXt', text))
+    const before = process.cpuUsage()
+    const { status } = await send([
+      image(Buffer.concat([png.subarray(0, afterHeader), ...texts, png.subarray(afterHeader)])),
+    ])
+    const { user, system } = process.cpuUsage(before)
+    expect(status).to.equal(200)
+    // Unpacking them takes more than 2 s.
+    expect((user + system) / 1e6).to.be.below(1)
+  })
+
+  it('rejects thousands of fields without parsing them', async () => {
+    const parts = Array.from({ length: 3_000 }, () => ({ name: 'a', filename: 'b', content: '' }))
+    const body = formOf(parts)
+    const cpuOf = async (work: () => Promise<unknown>) => {
+      const before = process.cpuUsage()
+      await work()
+      const { user, system } = process.cpuUsage(before)
+      return user + system
+    }
+    const parsing = await cpuOf(() =>
+      new Response(new Uint8Array(body), { headers: { 'Content-Type': FORM_TYPE } }).formData(),
+    )
+    const rejecting = await cpuOf(async () => expect((await send(parts)).status).to.equal(400))
+    expect(rejecting).to.be.below(parsing)
+  })
+
+  it('rejects more than 20 fields, and fields with long headers', async () => {
+    const parts = Array.from({ length: 20 }, (_, i) => ({ name: `field${i}`, content: 'x' }))
+    expect((await send(parts)).status).to.equal(200)
+    expect((await send([...parts, { name: 'about', content: 'x' }])).status).to.equal(400)
+    expect((await send([{ name: 'x'.repeat(2_000), content: 'x' }])).status).to.equal(400)
+  })
+
   it('rejects files and forms that are too large with 413', async () => {
     expect((await send([image(Buffer.alloc(200_001))])).status).to.equal(413)
     expect((await send([image(Buffer.alloc(1_000_000))])).status).to.equal(413)
@@ -315,12 +360,23 @@ describe('PUT /users/:id/profile', () => {
 })
 
 /** Returns a PNG of one colour with one bit for each pixel: small as a file, large as pixels. */
-function bomb(width: number, height: number): Buffer {
+const bomb = (width: number, height: number): Buffer =>
+  pngFrom({ width, height, depth: 1, type: 0 }, deflateSync(Buffer.alloc(1_000_000)))
+
+interface PngHeader {
+  readonly width: number
+  readonly height: number
+  /** Bits of a sample. */
+  readonly depth: number
+  /** 0 is grey, 6 is colour with alpha. */
+  readonly type: number
+}
+
+function pngFrom({ width, height, depth, type }: PngHeader, rows: Buffer): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width, 0)
   header.writeUInt32BE(height, 4)
-  header.set([1, 0, 0, 0, 0], 8)
-  const rows = deflateSync(Buffer.alloc(1_000_000))
+  header.set([depth, type, 0, 0, 0], 8)
   return Buffer.concat([
     Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'),
     chunk('IHDR', header),
