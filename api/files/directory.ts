@@ -6,7 +6,7 @@ import type { FileStorage } from './storage.ts'
 import { isStoredPath } from './stored-path.ts'
 
 /** Errors of a path at which there is no file. */
-const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EISDIR', 'ENXIO'])
+const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EISDIR', 'ENXIO', 'ENAMETOOLONG'])
 
 /** Readable by all, as the files of Django are: a web server may run as another user. */
 const MODE = 0o644
@@ -38,6 +38,7 @@ export function createDirectoryStorage(root: string): FileStorage {
     async write(path, bytes) {
       const file = pathOf(path)
       await mkdir(dirname(file), { recursive: true })
+      await requireBelow(root, dirname(file))
       const handle = await open(file, 'wx', MODE)
       try {
         await handle.writeFile(bytes)
@@ -52,10 +53,22 @@ export function createDirectoryStorage(root: string): FileStorage {
     },
 
     async remove(path) {
-      await unlink(pathOf(path)).catch((error: unknown) => {
+      const file = pathOf(path)
+      try {
+        await requireBelow(root, dirname(file))
+        await unlink(file)
+      } catch (error) {
         if (!ABSENT.has(errorCode(error) ?? '')) throw error
-      })
+      }
     },
+  }
+}
+
+/** Links of folders may not lead out of the root. */
+async function requireBelow(root: string, folder: string): Promise<void> {
+  const [base, real] = await Promise.all([realpath(root), realpath(folder)])
+  if (real !== base && !real.startsWith(`${base}${sep}`)) {
+    throw new Error('the folder is a link that leads out of the media root')
   }
 }
 

@@ -38,11 +38,11 @@ export interface FileChangesOptions {
 }
 
 /** Images that wait to be decoded. */
-const QUEUE = 20
+const QUEUE = 8
 
 /** Returns a function that begins the file changes of a write. */
 export function createFileChanges({ storage, db, logger }: FileChangesOptions): () => FileChanges {
-  // One at a time, since decoding takes up to 100 MiB.
+  // One at a time, since decoding takes up to 130 MiB.
   const decode = createLimiter(
     1,
     QUEUE,
@@ -52,7 +52,12 @@ export function createFileChanges({ storage, db, logger }: FileChangesOptions): 
   async function removeUnreferenced(paths: readonly string[]): Promise<void> {
     // Asks the database instead of assuming the outcome: a commit may succeed although its answer was lost.
     const referenced = new Set(await findReferencedPaths(db, paths))
-    for (const path of paths) if (!referenced.has(path)) await storage.remove(path)
+    for (const path of paths) {
+      if (referenced.has(path)) continue
+      await storage.remove(path).catch((error: unknown) => {
+        logger.warn('could not remove a file without a row', { path, error })
+      })
+    }
   }
 
   return () => {
@@ -81,7 +86,7 @@ export function createFileChanges({ storage, db, logger }: FileChangesOptions): 
       async settle() {
         if (touched.size === 0) return
         await removeUnreferenced([...touched]).catch((error: unknown) => {
-          logger.warn('could not remove files without a row', { paths: [...touched], error })
+          logger.warn('could not find which files have no row', { paths: [...touched], error })
         })
       },
     }

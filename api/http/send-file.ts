@@ -28,24 +28,41 @@ export async function sendFile(
     return
   }
   const range = rangeOf(req, res, file)
+  const { start, end } = range ?? { start: 0, end: file.size - 1 }
+  const length = end - start + 1
   // Before the status, so that a failure can be answered with an error.
-  const body = req.method === 'HEAD' ? null : await readOrClear(res, file, range)
+  const body =
+    req.method === 'HEAD' || length === 0 ? null : await readOrClear(res, file, { start, end })
   res.writeHead(range ? 206 : 200, {
     'Accept-Ranges': 'bytes',
     'Content-Type': type,
-    'Content-Length': range ? range.end - range.start + 1 : file.size,
-    ...(range && { 'Content-Range': `bytes ${range.start}-${range.end}/${file.size}` }),
+    'Content-Length': length,
+    ...(range && { 'Content-Range': `bytes ${start}-${end}/${file.size}` }),
   })
   if (body === null) {
     res.end()
     return
   }
   // The status has been sent, so a failure can only end the connection.
-  await pipeline(body, res).catch(() => res.destroy())
+  await pipeline(body, requireLength(length), res).catch(() => res.destroy())
 }
 
+/**
+ * Fails if a file ends early, because another program replaced its content. The client would otherwise take
+ * the next response for the rest of the file.
+ */
+const requireLength = (length: number) =>
+  async function* (chunks: AsyncIterable<Buffer>) {
+    let left = length
+    for await (const chunk of chunks) {
+      left -= chunk.length
+      yield chunk
+    }
+    if (left !== 0) throw new Error('the file is shorter than it was')
+  }
+
 /** Reads a file. If that fails, the response keeps no header of the file. */
-async function readOrClear(res: Response, file: StoredFile, range: ByteRange | undefined) {
+async function readOrClear(res: Response, file: StoredFile, range: ByteRange) {
   try {
     return await file.read(range)
   } catch (error) {

@@ -1,10 +1,14 @@
 import { execFile } from 'node:child_process'
-import { symlink } from 'node:fs/promises'
+import { once } from 'node:events'
+import { readdir, readlink, symlink } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
+import { until } from '../support/until.ts'
 import { createMediaRoot, type MediaRoot } from './media.ts'
 
 const [LEA, MEL, SUE, OUT, OLD] = [1, 2, 3, 4, 5]
@@ -233,6 +237,61 @@ describe('GET /files/:path', () => {
     expect(await statusOf('%', SUE)).to.equal(400)
   })
 
+  /** Sends two requests on one connection, and returns all that was received. */
+  async function sendTwice(path: string): Promise<string> {
+    const { port } = await api.connect(SUE)
+    const socket = connect(port)
+    const head = (more: string) => `GET /files/${path} HTTP/1.1\r\nHost: x\r\n${more}\r\n`
+    socket.write(head('') + head('Connection: close\r\n'))
+    return text(socket)
+  }
+
+  for (const [change, size, answers] of [
+    ['grows', 1_500, 2],
+    ['shrinks', 500, 1],
+  ] as const) {
+    it(`never mixes the bytes of two responses if a file ${change} after it was opened`, async () => {
+      const { open } = media.storage
+      Object.assign(media.storage, {
+        async open(path: string) {
+          const file = await open(path)
+          await media.put(FILES.visible, Buffer.alloc(size, 'x'))
+          return file
+        },
+      })
+      try {
+        const received = await sendTwice(FILES.visible)
+        expect(received.match(/HTTP\/1\.1 200/g)).to.have.length(answers)
+        const [first = ''] = received.split(/(?<!^)HTTP\/1\.1/)
+        expect(first.split('\r\n\r\n')[1]).to.have.length(Math.min(size, 1_000))
+      } finally {
+        Object.assign(media.storage, { open })
+      }
+    })
+  }
+
+  it('closes the files of clients that leave', async () => {
+    await media.put(FILES.visible, Buffer.alloc(20_000_000))
+    const { port } = await api.connect(SUE)
+    for (let i = 0; i < 3; i++) {
+      const socket = connect(port)
+      socket.write(`GET /files/${FILES.visible} HTTP/1.1\r\nHost: x\r\n\r\n`)
+      await once(socket, 'data')
+      expect(await openFiles()).to.be.above(0)
+      socket.destroy()
+      await until(async () => (await openFiles()) === 0)
+    }
+  })
+
+  /** Returns how many files below the media root this process has open. */
+  async function openFiles(): Promise<number> {
+    const names = await readdir('/proc/self/fd')
+    const links = await Promise.all(
+      names.map((name) => readlink(`/proc/self/fd/${name}`).catch(() => '')),
+    )
+    return links.filter((link) => link.startsWith(media.path)).length
+  }
+
   it('never serves SVG and HTML, even if a row refers to them', async () => {
     for (const path of ['user_avatars/a.svg', 'user_avatars/a.html', 'user_avatars/a']) {
       await media.put(path, '<svg onload="alert(1)"/>')
@@ -264,6 +323,22 @@ describe('GET /files/:path', () => {
           .and.not.include(gone)
       })
     }
+
+    it('removes the other files if one cannot be removed', async () => {
+      const { remove } = media.storage
+      let removals = 0
+      Object.assign(media.storage, {
+        remove: (path: string) =>
+          removals++ === 0 ? Promise.reject(new Error('busy')) : remove(path),
+      })
+      try {
+        expect((await api.send('DELETE', 'projects/51', { as: SUE })).status).to.equal(204)
+        const left = await media.list()
+        expect([FILES.photo, FILES.pdf].filter((path) => left.includes(path))).to.have.length(1)
+      } finally {
+        Object.assign(media.storage, { remove })
+      }
+    })
 
     it('removes the avatar of a user that was merged into another one', async () => {
       const body = { primaryUser: LEA, secondaryUsers: [MEL] }

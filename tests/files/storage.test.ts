@@ -1,11 +1,14 @@
+import { symlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { createAzureStorage } from '../../api/files/azure.ts'
+import { noStorage } from '../../api/files/no-storage.ts'
 import { openStorage } from '../../api/files/open-storage.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import type { ByteRange, FileStorage } from '../../api/files/storage.ts'
-import { startTestApi } from '../routes/test-api.ts'
+import { startTestApi, type TestApi } from '../routes/test-api.ts'
 import { type Azurite, startAzurite } from './azurite.ts'
 import {
   createMediaRoot,
@@ -24,13 +27,23 @@ describe('storage of files', function () {
   this.timeout(60_000)
   let azurite: Azurite
   let media: MediaRoot
+  let api: TestApi
+  /** The storage of the API. */
+  const used = { ...noStorage }
   let containers = 0
 
   before(async () => {
     azurite = await startAzurite()
     media = await createMediaRoot()
+    api = await startTestApi({ storage: used })
   })
+  /** Makes the API use a storage. */
+  async function use(storage: FileStorage): Promise<void> {
+    await api.reset()
+    Object.assign(used, storage)
+  }
   after(async () => {
+    await api[Symbol.asyncDispose]()
     await azurite[Symbol.asyncDispose]()
     await media[Symbol.asyncDispose]()
   })
@@ -100,12 +113,12 @@ describe('storage of files', function () {
 
       it('rejects paths that lead out of it', async () => {
         for (const path of ['../x.png', 'a/../../x.png', '/x.png', '', '.x', 'a\\b', 'a\0b']) {
-          for (const use of [
+          for (const attempt of [
             () => storage.open(path),
             () => storage.remove(path),
             () => storage.write(path, BYTES),
           ]) {
-            const failed = await use().then(
+            const failed = await attempt().then(
               () => false,
               () => true,
             )
@@ -115,8 +128,7 @@ describe('storage of files', function () {
       })
 
       it('keeps an avatar that is uploaded, served and replaced over HTTP', async () => {
-        await using api = await startTestApi({ storage })
-        await api.reset()
+        await use(storage)
         const size = { width: 30, height: 20 }
         const upload = async () => {
           const { status } = await api.send('PUT', 'users/1/profile', {
@@ -146,6 +158,24 @@ describe('storage of files', function () {
     })
   }
 
+  it('neither writes nor removes files behind links that lead out of a directory', async () => {
+    await media.clear()
+    await using outside = await createMediaRoot()
+    await outside.put('kept.png', BYTES)
+    await symlink(outside.path, join(media.path, 'out'))
+    for (const attempt of [
+      () => media.storage.remove('out/kept.png'),
+      () => media.storage.write('out/new.png', BYTES),
+    ]) {
+      const failed = await attempt().then(
+        () => false,
+        () => true,
+      )
+      expect(failed).to.equal(true)
+    }
+    expect(await outside.list()).to.deep.equal(['kept.png'])
+  })
+
   it('rejects an invalid connection string without repeating it', async () => {
     const azure = { connectionString: 'AccountName=spms;hunter2', container: 'files' }
     const error = await openStorage({ azure }).catch((thrown: unknown) => thrown)
@@ -163,8 +193,7 @@ describe('storage of files', function () {
         return file && { ...file, read: () => Promise.reject(new Error('the disk is gone')) }
       },
     }
-    await using api = await startTestApi({ storage: failing })
-    await api.reset()
+    await use(failing)
     await sql`update medias_useravatar set file = ${PATH}`.execute(api.db)
     const { status, headers } = await api.send('GET', `/files/${PATH}`, { as: 1 })
     expect(status).to.equal(503)
@@ -177,8 +206,7 @@ describe('storage of files', function () {
       ...(await azurite.createContainer('spms-gone')),
       container: 'spms-none',
     })
-    await using api = await startTestApi({ storage })
-    await api.reset()
+    await use(storage)
     const { status, headers } = await api.send('PUT', 'users/1/profile', {
       as: 1,
       body: formOf([
