@@ -83,6 +83,50 @@ describe('entry store', () => {
     }
   })
 
+  describe('finds of the same field', () => {
+    /** Returns the number of HGETs that Redis executed. */
+    async function hgets(): Promise<number> {
+      const stats = await engine.redis.info('commandstats')
+      return Number(/cmdstat_hget:calls=(\d+)/.exec(stats)?.[1] ?? 0)
+    }
+
+    it('share one command if all begin before it is sent', async () => {
+      const cached = valueOf('shared')
+      await lease('t')
+      await fill('t', 'v', cached)
+      const before = await hgets()
+      const found = await Promise.all(Array.from({ length: 20 }, () => store.find(at(), budget())))
+      for (const value of found) expect(value).to.deep.equal(cached)
+      expect(await hgets()).to.equal(before + 1)
+    })
+
+    it('do not share a command that is sent, which could show a state from before they begin', async () => {
+      await lease('t')
+      await fill('t')
+      const before = await hgets()
+      const first = store.find(at(), budget())
+      // Finds of the next turn of the event loop begin after the write, before any reply can be read.
+      const second = new Promise<CachedValue | null>((resolve, reject) => {
+        setImmediate(() => store.find(at(), budget()).then(resolve, reject))
+      })
+      await Promise.all([first, second])
+      expect(await hgets()).to.equal(before + 2)
+    })
+
+    it('do not share a command that has less time than they have', async () => {
+      const before = await hgets()
+      const short = store.find(at(), new TimeBudget(PATIENT_MS / 2))
+      await Promise.all([short, store.find(at(), budget()), store.find(at(), budget())])
+      expect(await hgets()).to.equal(before + 2)
+    })
+
+    it('charge the wait to the budget of each', async () => {
+      const budgets = [budget(), budget()]
+      await Promise.all(budgets.map((each) => store.find(at(), each)))
+      for (const { leftMs } of budgets) expect(leftMs).to.be.within(0, 9_999.999)
+    })
+  })
+
   it('treats an unreadable value as absent', async () => {
     await engine.redis.hset(key, 'v', 'not a cached value')
     expect(await store.find(at(), budget())).to.equal(null)

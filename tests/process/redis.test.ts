@@ -89,7 +89,8 @@ describe('Redis client', () => {
     using client = open(server.url)
     await client.untilState('up')
     const { redis } = client
-    const gather = createGathering(redis)
+    let writes = 0
+    const gather = createGathering(redis, () => writes++)
     const send = <T>(command: () => Promise<T>) => {
       gather()
       return command()
@@ -103,6 +104,7 @@ describe('Redis client', () => {
     const ends = Promise.allSettled(sent)
     await new Promise(setImmediate)
     expect(redis.stream.writableLength).to.equal(0)
+    expect(writes).to.equal(1)
     const [set, incr, get] = await ends
     expect(set).to.deep.equal({ status: 'fulfilled', value: 'OK' })
     expect(incr?.status).to.equal('rejected')
@@ -114,7 +116,7 @@ describe('Redis client', () => {
     using client = open(server.url)
     await client.untilState('up')
     const { redis } = client
-    const gather = createGathering(redis)
+    const gather = createGathering(redis, () => {})
     gather()
     const lost = timed(() => redis.incr('counter'))
     redis.stream.destroy()

@@ -84,6 +84,16 @@ export class CommandTimer {
     })
   }
 
+  /** Charges the wait for a command of another request, which has its own time-out, to the budget. */
+  async charge<T>(command: Promise<T>, budget: TimeBudget): Promise<T> {
+    budget.begin(this.#nowMs())
+    try {
+      return await command
+    } finally {
+      budget.end(this.#nowMs())
+    }
+  }
+
   #nowMs(): number {
     return this.#countedMs + Math.min(2 * this.#stepMs, performance.now() - this.#steppedAtMs)
   }

@@ -53,6 +53,10 @@ export interface EntryStore {
    * now.
    */
   watermark(resource: string): Watermark | null
+  /**
+   * Returns a value; null if there is none. Finds of the same field share a command if all begin before
+   * it is sent, so each gets a state of Redis from after its beginning.
+   */
   find(field: EntryField, budget: TimeBudget): Promise<CachedValue | null>
   lease(
     field: EntryField,
@@ -133,7 +137,9 @@ export function createEntryStore(
   })
   breaker.onStateChange((state) => metrics?.breakerOpen.set(state === CircuitState.Closed ? 0 : 1))
   const scripted = defineScripts(redis)
-  const gather = createGathering(redis)
+  /** Finds of this turn of the event loop, by key and variant. They are not sent yet. */
+  const unsent = new Map<string, Promise<CachedValue | null>>()
+  const gather = createGathering(redis, () => unsent.clear())
   const secondsOf = childrenOf(metrics)
 
   const commandTimer = new CommandTimer(commandTimeoutMs)
@@ -220,31 +226,45 @@ export function createEntryStore(
     for (const oldest of suspects) return void suspects.delete(oldest)
   }
 
+  async function find(
+    id: string,
+    { key, variant }: EntryField,
+    budget: TimeBudget,
+  ): Promise<CachedValue | null> {
+    const isSuspect = suspects.size > 0 && suspects.has(id)
+    const send = isSuspect
+      ? () => scripted.cacheFindBuffer(key, variant, maxStoredBytes)
+      : () => redis.hgetBuffer(key, variant)
+    try {
+      const bytes = await run('find', send, budget)
+      if (isSuspect && bytes?.length !== 0) suspects.delete(id)
+      const cached = decodeValue(bytes)
+      if (cached === null && bytes !== null) metrics?.unreadable.labels('value').inc()
+      // Bounds the memory that an inflated body takes. The next load replaces the value.
+      const isInflatable = cached?.encoding === undefined || plainLengthOf(cached) <= maxValueBytes
+      return isInflatable ? cached : null
+    } catch (error) {
+      if (isTimeout(error)) suspect(id)
+      const cause = error instanceof StoreUnavailable ? error.cause : undefined
+      if (!isWrongType(cause)) throw error
+      metrics?.unreadable.labels('key').inc()
+      return null
+    }
+  }
+
   return {
     now,
     watermark: (resource) => polledState.watermark(resource),
 
-    async find({ key, variant }, budget) {
-      const isSuspect = suspects.size > 0 && suspects.has(`${key} ${variant}`)
-      const send = isSuspect
-        ? () => scripted.cacheFindBuffer(key, variant, maxStoredBytes)
-        : () => redis.hgetBuffer(key, variant)
-      try {
-        const bytes = await run('find', send, budget)
-        if (isSuspect && bytes?.length !== 0) suspects.delete(`${key} ${variant}`)
-        const cached = decodeValue(bytes)
-        if (cached === null && bytes !== null) metrics?.unreadable.labels('value').inc()
-        // Bounds the memory that an inflated body takes. The next load replaces the value.
-        const isInflatable =
-          cached?.encoding === undefined || plainLengthOf(cached) <= maxValueBytes
-        return isInflatable ? cached : null
-      } catch (error) {
-        if (isTimeout(error)) suspect(`${key} ${variant}`)
-        const cause = error instanceof StoreUnavailable ? error.cause : undefined
-        if (!isWrongType(cause)) throw error
-        metrics?.unreadable.labels('key').inc()
-        return null
-      }
+    find(field, budget) {
+      const id = `${field.key} ${field.variant}`
+      // With less time than the time-out, a command may fail that has enough time for other reads.
+      if (budget.leftMs < commandTimeoutMs || !gather()) return find(id, field, budget)
+      const found = unsent.get(id)
+      if (found !== undefined) return commandTimer.charge(found, budget)
+      const finding = find(id, field, budget)
+      unsent.set(id, finding)
+      return finding
     },
 
     async lease({ key, variant, reserved }, leaseId, requirement, budget) {

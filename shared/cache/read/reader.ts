@@ -181,18 +181,18 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
   /**
    * Answers with a cached value. If it marks a value that is too large to be stored, loads instead.
    */
-  async function answerFrom(
+  function answerFrom(
     call: ReadCall<DB>,
     cached: CachedValue,
     nowMs: number,
     requirement: FreshnessRequirement,
-  ): Promise<Answer> {
+  ): Promise<Answer> | Answer {
     if (cached.body !== 'too large') return hitAnswer(cached, cached.body, nowMs)
     // An invalidation deletes this marker like a lease. So every request that finds it may share a load
     // that began while it existed: that load includes everything that was applied before the request.
     const flight = flights.get(cached.etag)
     if (flight && flight.leasedAtMs >= requirement.oldestMs) {
-      return { ...(await flight.answer), collapsed: true }
+      return flight.answer.then((answer) => ({ ...answer, collapsed: true }))
     }
     return startFlight(cached.etag, nowMs, async () => ({
       ...missAnswer(await load(call, false)),

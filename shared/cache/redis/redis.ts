@@ -95,18 +95,24 @@ export function openRedis(
  * Returns a function to call before a command: all commands of one turn of the event loop are then sent
  * in one write, which is most of a command's cost. No command waits longer, because no reply can be
  * read before the turn ends. Each command still has its own reply or error.
+ *
+ * The function returns whether the command waits for the end of the turn. `onSend` is called before each
+ * write.
  */
-export function createGathering(redis: Redis): () => void {
+export function createGathering(redis: Redis, onSend: () => void): () => boolean {
   let isGathering = false
   return () => {
-    if (isGathering || redis.status !== 'ready') return
+    if (isGathering) return true
+    if (redis.status !== 'ready') return false
     isGathering = true
     const { stream } = redis
     stream.cork()
     setImmediate(() => {
       isGathering = false
+      onSend()
       stream.uncork()
     })
+    return true
   }
 }
 
