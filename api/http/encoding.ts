@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import Negotiator from 'negotiator'
 import type { Encoding } from '../../shared/cache/index.ts'
-import { RecentMap } from './recent-map.ts'
+import { RecentMap } from '../../shared/recent-map.ts'
 
 /** The encodings that a client accepts. */
 export interface Accepted {

@@ -1,5 +1,5 @@
 import { TokenBucket } from '../../shared/cache/index.ts'
-import { RecentMap } from './recent-map.ts'
+import { RecentMap } from '../../shared/recent-map.ts'
 
 export interface TokenBucketOptions {
   /** Tokens added per second. */

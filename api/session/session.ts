@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { fingerprint, type SessionKey, sessionKeys } from '../../shared/session-key.ts'
-import { RecentMap } from '../http/recent-map.ts'
+import { RecentMap } from '../../shared/recent-map.ts'
 
 /** The claims of a session token with a valid signature. The session may have been revoked. */
 export interface Claim {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { RecentMap } from '../../api/http/recent-map.ts'
+import { RecentMap } from '../../shared/recent-map.ts'
 import { createTokenBuckets } from '../../api/http/token-buckets.ts'
 
 const setup = (perS: number, burst: number) => {
