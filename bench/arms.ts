@@ -23,6 +23,8 @@ export interface Arm<Name extends string = ArmName> {
   readonly expected?: { readonly resource: string; readonly outcome: string }
   /** The counter of loads of a service from which all responses should come without a load. */
   readonly loadCounter?: string
+  /** Runs before each measurement. */
+  readonly prepare?: () => Promise<void>
   /** Starts background work for the measurement. Returns a function that ends it. */
   readonly meanwhile?: () => () => void
 }
@@ -33,6 +35,7 @@ export type ArmName =
   | 'Express'
   | 'Express, projects'
   | 'hit'
+  | 'hit, all profiles'
   | '304'
   | 'hit, logged in'
   | 'miss'
@@ -81,6 +84,17 @@ export async function openArms(bench: Bench, redis: Redis): Promise<readonly Arm
     { name: 'Express', service: express, paths: [path] },
     { name: 'Express, projects', service: express, paths: [PROJECTS_PATH] },
     { name: 'hit', service: cached, paths: [path], headers: GZIP, expected: hit },
+    {
+      name: 'hit, all profiles',
+      service: cached,
+      paths: profilePaths,
+      headers: GZIP,
+      expected: hit,
+      // The misses of another arm deleted entries.
+      async prepare() {
+        for (const one of profilePaths) await fetchHit(cached, one, GZIP)
+      },
+    },
     {
       name: '304',
       service: cached,

@@ -31,13 +31,17 @@ export async function measureArms<Name extends string>(
     )
 
   // Warms up.
-  for (const arm of arms) await measure(arm)
+  for (const arm of arms) {
+    await arm.prepare?.()
+    await measure(arm)
+  }
   const random = seededRandom(1)
   const rounds: Round<Name>[] = []
   for (let round = 1; round <= (quick ? 3 : 7); round++) {
     print(`${part}: round ${round}`)
     const runs = new Map<Name, ArmRun>()
     for (const arm of shuffled(arms, random)) {
+      await arm.prepare?.()
       runs.set(arm.name, await checkOutcomes(arm, seconds, () => measure(arm)))
     }
     rounds.push(runs)
