@@ -55,7 +55,7 @@ export interface EntryStore {
   watermark(resource: string): Watermark | null
   /**
    * Returns a value; null if there is none. Finds of the same field share a command if all begin before
-   * it is sent, so each gets a state of Redis from after its beginning.
+   * it is sent. So each gets a state of Redis from after its beginning.
    */
   find(field: EntryField, budget: TimeBudget): Promise<CachedValue | null>
   lease(
