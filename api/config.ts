@@ -109,7 +109,7 @@ export const apiSettings = (resourceNames: readonly string[]) =>
     EXPORTS_PER_MINUTE: wholeNumber
       .default(30)
       .describe(
-        'Exports (`projects/map`, the parts of all projects) per minute, user and process; up to a third of them in one burst. 0 disables the limit.',
+        'Exports (`projects/map`, `projects/download`, the parts of all projects) per minute, user and process; up to a third of them in one burst. 0 disables the limit.',
       ),
     EDGE_MAX_AGE_S: wholeNumber
       .default(0)

@@ -14,15 +14,15 @@ grant select, insert, update, delete on invalidation.session_revocation to spms_
 grant insert, update, delete on
   adminoptions_admintask, agencies_affiliation, agencies_branch, agencies_businessarea,
   agencies_departmentalservice, agencies_division, agencies_division_directorate_email_list,
-  caretakers_caretaker, contacts_usercontact, medias_useravatar, projects_externalprojectdetails,
-  projects_projectarea, projects_projectdetail, projects_projectmember,
-  projects_studentprojectdetails, users_educationentry, users_employmententry,
-  users_publicstaffprofile
+  caretakers_caretaker, contacts_usercontact, documents_projectdocument, medias_projectphoto,
+  medias_useravatar, projects_externalprojectdetails, projects_project, projects_projectarea,
+  projects_projectdetail, projects_projectmember, projects_studentprojectdetails,
+  users_educationentry, users_employmententry, users_publicstaffprofile
   to spms_api;
+grant insert on documents_conceptplan to spms_api;
 grant update, delete on
-  communications_comment, documents_projectdocument, medias_aecendorsementpdf,
-  medias_businessareaphoto, medias_projectphoto, medias_projectplanmethodologyphoto,
-  projects_project, users_user, users_userprofile, users_userwork
+  communications_comment, medias_aecendorsementpdf, medias_businessareaphoto,
+  medias_projectplanmethodologyphoto, users_user, users_userprofile, users_userwork
   to spms_api;
 grant update on agencies_agency, documents_annualreport to spms_api;
 

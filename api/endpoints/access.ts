@@ -13,6 +13,7 @@ export const EVERY_ROLE = [
   'requester',
   'covered',
   'caretaker',
+  'staff',
   'superuser',
 ] as const
 

@@ -4,7 +4,7 @@ import { PublicError } from '../../shared/errors.ts'
 import type { AppDeps } from '../deps.ts'
 import type { User } from '../http/authenticate.ts'
 import { type Json, sendNothing } from '../http/json.ts'
-import { sendPieces } from '../http/pieces.ts'
+import { type Attachment, sendPieces } from '../http/pieces.ts'
 import { parse } from '../parse.ts'
 import type { LoggedIn, ReadRule } from './access.ts'
 import {
@@ -28,7 +28,7 @@ type Cost = 'search' | 'list' | 'export'
 export type RunQuery = <T>(work: (trx: Trx) => Promise<T>) => Promise<T>
 
 type Read<Path extends string, Query extends QuerySchema, Found> = Described<Path> & {
-  readonly answers: { readonly 200: z.ZodType }
+  readonly answers: { readonly 200: z.ZodType | string }
   readonly access: LoggedIn | ReadRule<ParamsOf<Path>>
   readonly query?: Query
   readonly cost?: Cost
@@ -90,7 +90,7 @@ const createSendFound =
   (req, res, found) =>
     sendPrivate(req, res, found)
 
-/** Declares a GET whose result is too large to buffer, and is sent in pieces of JSON text. */
+/** Declares a GET whose result is too large to buffer, and is sent in pieces of text: JSON, or a file. */
 export function getPieces<
   const Path extends string,
   Found extends object,
@@ -98,15 +98,17 @@ export function getPieces<
 >(
   path: Path,
   options: Read<Path, Query, Found> & {
-    /** Yields the pieces of the JSON. Each of its queries waits for a slot. */
+    /** Yields the pieces of the text. Each of its queries waits for a slot. */
     readonly pieces: (found: Found, run: RunQuery) => AsyncIterable<string>
+    /** The file as which a browser saves the text. */
+    readonly attachment?: Attachment
   },
 ): Endpoint {
   return readOf('get', path, options, ({ expensive, reader, compressResponse }) => {
     const run: RunQuery = (work) => expensive.run(() => reader.query(work))
     return (req, res, found) => {
       compressResponse(req, res)
-      return sendPieces(req, res, options.pieces(found, run))
+      return sendPieces(req, res, options.pieces(found, run), options.attachment)
     }
   })
 }

@@ -136,11 +136,17 @@ function writeWith(method: Exclude<Method, 'get'>) {
  * Declares a POST that creates a resource, like `put`. `insert` returns the id or another key of the
  * resource, and a GET of `location` shows it.
  */
-export function create<const Path extends string, Body extends z.ZodType, Key, Granted = undefined>(
+export function create<
+  const Path extends string,
+  Body extends z.ZodType,
+  Key,
+  Granted = undefined,
+  Prepared = undefined,
+>(
   path: Path,
   options: Described<Path> &
-    Write<Path, Body, Granted, undefined> & {
-      readonly insert: Run<Path, Body, Granted, undefined, Key>
+    Write<Path, Body, Granted, Prepared> & {
+      readonly insert: Run<Path, Body, Granted, Prepared, Key>
       readonly location: (key: Key) => string
       readonly answers: { readonly 201: z.ZodType }
       /** Reads the body of a GET of the created resource. */

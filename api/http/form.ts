@@ -11,10 +11,13 @@ export class UploadedFile {
   }
 }
 
-/** The fields of a form by name: text or a file. */
-export type Form = Readonly<Record<string, string | UploadedFile>>
+type Field = string | UploadedFile
 
-const MAX_FIELDS = 20
+/** The fields of a form by name: text or a file, or a list of those if a name is repeated. */
+export type Form = Readonly<Record<string, Field | readonly Field[]>>
+
+/** Enough for every area on the map, each in a field of its own. */
+const MAX_FIELDS = 300
 /** Longest part of a form besides its file, in bytes. */
 const MAX_REST_BYTES = 200_000
 /** Longest headers of a field, in bytes. */
@@ -61,13 +64,15 @@ async function readForm(req: IncomingMessage, maxFileBytes: number): Promise<For
   )
   if (files.length > 1) throw malformed()
   if (files.some(({ size }) => size > maxFileBytes)) throw tooLarge()
-  const form: [string, string | UploadedFile][] = []
+  const form = new Map<string, readonly Field[]>()
+  const add = (name: string, value: Field) => form.set(name, [...(form.get(name) ?? []), value])
   for (const [name, value] of entries) {
-    if (typeof value === 'string') form.push([name, value])
-    else if (value.size > 0)
-      form.push([name, new UploadedFile(Buffer.from(await value.arrayBuffer()))])
+    if (typeof value === 'string') add(name, value)
+    else if (value.size > 0) add(name, new UploadedFile(Buffer.from(await value.arrayBuffer())))
   }
-  return Object.fromEntries(form)
+  return Object.fromEntries(
+    [...form].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? '') : values]),
+  )
 }
 
 function boundaryOf({ headers }: IncomingMessage): string {

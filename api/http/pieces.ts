@@ -5,8 +5,15 @@ import { cacheStatus } from './answer.ts'
 import { JSON_TYPE } from './send-tagged.ts'
 import { errorCode } from '../../db/event-log/index.ts'
 
+/** A file as which a browser saves a response. */
+export interface Attachment {
+  /** Its media type. */
+  readonly type: string
+  readonly fileName: string
+}
+
 /**
- * Streams the result of a read that is never cached and too large to buffer, as pieces of JSON text. The
+ * Streams the result of a read that is never cached and too large to buffer, as pieces of text. The
  * next piece is produced when the client has received the previous one; none after it has disconnected.
  * An error closes the connection, so that clients detect an incomplete response.
  */
@@ -14,9 +21,13 @@ export async function sendPieces(
   req: IncomingMessage,
   res: ServerResponse,
   pieces: AsyncIterable<string>,
+  attachment?: Attachment,
 ): Promise<void> {
   res.writeHead(200, {
-    'Content-Type': JSON_TYPE,
+    'Content-Type': attachment?.type ?? JSON_TYPE,
+    ...(attachment && {
+      'Content-Disposition': `attachment; filename="${attachment.fileName}"`,
+    }),
     'Cache-Control': 'private, no-store',
     'Cache-Status': cacheStatus(res, { outcome: 'bypass', detail: 'private', ttlMs: 0 }),
   })

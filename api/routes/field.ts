@@ -83,6 +83,17 @@ export const instant = z
   })
   .refine((at) => at.getUTCFullYear() > 0, 'There is no year 0.')
 
+const PERTH_OFFSET_MS = 8 * 60 * 60_000
+
+/** Returns the date of an instant in Perth, such as `2026-02-28`. */
+export const dateInPerth = (at: Date): string =>
+  new Date(at.getTime() + PERTH_OFFSET_MS).toISOString().slice(0, 10)
+
+/** A calendar date. Of an instant it is the date in Perth: browsers send midnight in their time zone. */
+export const dateOfInstant = instant
+  .transform(dateInPerth)
+  .refine((text) => !text.startsWith('+'), 'The year has more than four digits.')
+
 /** An end date, in the future. */
 export const endDate = instant.refine(
   (at) => at.getTime() > Date.now(),
@@ -95,6 +106,13 @@ export const integer = (min: number) =>
     .int({ error: notAnInteger })
     .min(min, `Ensure this value is greater than or equal to ${min}.`)
     .max(MAX_INTEGER, `Ensure this value is less than or equal to ${MAX_INTEGER}.`)
+
+/** A 32-bit integer of at least `min`, as a number or, in a form, as text. */
+export const integerOrText = (min: number) =>
+  z.preprocess(
+    (sent) => (typeof sent === 'string' && /^\d{1,10}$/.test(sent) ? Number(sent) : sent),
+    integer(min),
+  )
 
 /** The id of another row, as decimal text without leading zeros. */
 export const reference = z
@@ -124,25 +142,49 @@ export const fileOrUrl = z
       'A JPEG or PNG file in a form. A text, such as the URL of the present image, keeps that image.',
   })
 
+/** A file in a form. */
+export const file = z
+  .instanceof(UploadedFile, { error: 'The submitted data was not a file.' })
+  .meta({
+    override: { type: 'string', format: 'binary' },
+    description: 'A JPEG or PNG file in a form.',
+  })
+
 /** A list of at most `max` items. */
 export const listOf = <S extends z.ZodType>(item: S, max: number) =>
   z.array(item).max(max, `Ensure this list has no more than ${max} items.`)
 
+const MAX_AREAS = 1_000
+
+/** Distinct ids of areas on the map. */
+export const areaIds = <S extends z.ZodType<number>>(id: S) =>
+  listOf(id, MAX_AREAS).refine(
+    (ids) => new Set(ids).size === ids.length,
+    'Duplicate areas are not allowed.',
+  )
+
 const isObject = (body: unknown): body is object =>
   typeof body === 'object' && body !== null && !Array.isArray(body)
+
+const ignoring =
+  (...ignored: readonly unknown[]) =>
+  <S extends z.ZodType>(schema: S) =>
+    z.preprocess(
+      (body) =>
+        isObject(body)
+          ? Object.fromEntries(Object.entries(body).filter(([, value]) => !ignored.includes(value)))
+          : body,
+      schema,
+    )
 
 /**
  * An object in which null is treated like a field that was not sent, for updates that cannot clear
  * values.
  */
-export const ignoringNulls = <S extends z.ZodType>(schema: S) =>
-  z.preprocess(
-    (body) =>
-      isObject(body)
-        ? Object.fromEntries(Object.entries(body).filter(([, value]) => value !== null))
-        : body,
-    schema,
-  )
+export const ignoringNulls = ignoring(null)
+
+/** An object in which null and an empty text are treated like a field that was not sent. */
+export const ignoringBlanks = ignoring(null, '')
 
 /**
  * An object whose fields may have alternative names, which some clients use. `names` maps the alternative

@@ -10,6 +10,8 @@ import { divisionEndpoints } from './divisions.ts'
 import { documentEndpoints } from './documents.ts'
 import { locationEndpoints } from './locations.ts'
 import { profileEntryEndpoints } from './profile-entries.ts'
+import { projectCreationEndpoints } from './project-creation.ts'
+import { projectDownloadEndpoints } from './project-downloads.ts'
 import { projectMemberEndpoints } from './project-members.ts'
 import { projectPartEndpoints } from './project-parts.ts'
 import { projectReadEndpoints } from './project-reads.ts'
@@ -46,6 +48,8 @@ export const createEndpoints = (deps: SessionEndpointsDeps): readonly Endpoint[]
   ...profileEntryEndpoints,
   ...agencyEndpoints,
   ...projectReadEndpoints,
+  ...projectDownloadEndpoints,
+  ...projectCreationEndpoints,
   ...projectMemberEndpoints,
   ...projectEndpoints,
 ]

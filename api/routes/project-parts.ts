@@ -13,7 +13,7 @@ import {
 import { lockNamedProject } from '../../db/writes/project.ts'
 import * as shapes from '../../shared/shapes/project-part.ts'
 import { create, type Endpoint, get, idOf, item, ruleById, user } from '../endpoints/index.ts'
-import { integer, listOf, reference, text } from './field.ts'
+import { areaIds, integer, reference, text } from './field.ts'
 import { LEADERS, leaderOfNamedProject } from './rules.ts'
 
 interface Part<T extends PartTable> {
@@ -27,19 +27,19 @@ interface Part<T extends PartTable> {
   readonly shape: z.ZodType
 }
 
-/** Distinct ids of areas on the map; null for none. */
-const MAX_AREAS = 1_000
-const areaIds = listOf(integer(1), MAX_AREAS)
-  .refine((ids) => new Set(ids).size === ids.length, 'Duplicate areas are not allowed.')
-  .nullable()
-  .transform((ids) => ids ?? [])
-
 const AREAS: Part<'projects_projectarea'> = {
   table: 'projects_projectarea',
   path: 'project_areas',
   entity: 'Project area',
   shape: shapes.projectAreas,
-  fields: z.object({ areas: areaIds }).partial(),
+  fields: z
+    .object({
+      // Null for no areas.
+      areas: areaIds(integer(1))
+        .nullable()
+        .transform((ids) => ids ?? []),
+    })
+    .partial(),
 }
 
 const id = reference.nullable()
@@ -71,34 +71,36 @@ const DETAILS: Part<'projects_projectdetail'> = {
     })),
 }
 
+/** The fields of the details of a student project. */
+export const studentFields = z.object({
+  level: z
+    .enum(['pd', 'phd', 'msc', 'honours', 'fourth_year', 'third_year', 'undergrad'])
+    .nullable(),
+  organisation: text().nullable(),
+})
+
 const STUDENT: Part<'projects_studentprojectdetails'> = {
   table: 'projects_studentprojectdetails',
   path: 'student_project_details',
   entity: 'Student project detail',
   shape: shapes.studentDetails,
-  fields: z
-    .object({
-      level: z
-        .enum(['pd', 'phd', 'msc', 'honours', 'fourth_year', 'third_year', 'undergrad'])
-        .nullable(),
-      organisation: text().nullable(),
-    })
-    .partial(),
+  fields: studentFields.partial(),
 }
+
+/** The fields of the details of an external project. */
+export const externalFields = z.object({
+  collaboration_with: text(1500).nullable(),
+  budget: text(1000).nullable(),
+  description: text(10_000).nullable(),
+  aims: text(5000).nullable(),
+})
 
 const EXTERNAL: Part<'projects_externalprojectdetails'> = {
   table: 'projects_externalprojectdetails',
   path: 'external_project_details',
   entity: 'External project detail',
   shape: shapes.externalDetails,
-  fields: z
-    .object({
-      collaboration_with: text(1500).nullable(),
-      budget: text(1000).nullable(),
-      description: text(10_000).nullable(),
-      aims: text(5000).nullable(),
-    })
-    .partial(),
+  fields: externalFields.partial(),
 }
 
 const ofProject = z.object({ project: reference })

@@ -203,11 +203,19 @@ async function requireReferences(
   if (Array.isArray(columns.areas)) await requireAreas(trx, columns.areas)
 }
 
-// Areas are referenced without a foreign key; reads skip areas that were deleted later.
-async function requireAreas(trx: Transaction<Database>, ids: readonly unknown[]): Promise<void> {
+/**
+ * Checks that areas exist. They are referenced without a foreign key; reads skip areas that were deleted
+ * later.
+ * @throws WriteError `invalid` with the name of the field.
+ */
+export async function requireAreas(
+  trx: Transaction<Database>,
+  ids: readonly unknown[],
+  field = 'areas',
+): Promise<void> {
   const { rows } = await sql<{ id: string }>`
     select id from unnest(${ids}::bigint[]) as wanted(id)
     where not exists (select from locations_area as area where area.id = wanted.id)
     limit 1`.execute(trx)
-  if (rows[0]) rejectReference('areas', rows[0].id)
+  if (rows[0]) rejectReference(field, rows[0].id)
 }

@@ -53,6 +53,24 @@ export async function requireUsers(
   }
 }
 
+/**
+ * Runs checks in this order.
+ * @throws WriteError `invalid` with the fields of all checks that fail.
+ */
+export async function requireAll(checks: readonly (() => Promise<void>)[]): Promise<void> {
+  const failed: WriteError[] = []
+  for (const check of checks) {
+    await check().catch((error: unknown) => {
+      if (!(error instanceof WriteError && error.reason === 'invalid')) throw error
+      failed.push(error)
+    })
+  }
+  const [first] = failed
+  if (!first) return
+  const fields = Object.assign({}, ...failed.map((error) => error.fields)) as WriteError['fields']
+  throw new WriteError('invalid', first.message, { fields })
+}
+
 /** @throws WriteError `invalid`: a field refers to a row that does not exist. */
 export function rejectReference(field: string, id: string): never {
   const message = `Invalid pk "${id}" - object does not exist.`

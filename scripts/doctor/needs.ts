@@ -74,8 +74,11 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
         'agencies_division_directorate_email_list',
         'caretakers_caretaker',
         'contacts_usercontact',
+        'documents_projectdocument',
+        'medias_projectphoto',
         'medias_useravatar',
         'projects_externalprojectdetails',
+        'projects_project',
         'projects_projectarea',
         'projects_projectdetail',
         'projects_projectmember',
@@ -90,12 +93,9 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
     ...tables(
       [
         'communications_comment',
-        'documents_projectdocument',
         'medias_aecendorsementpdf',
         'medias_businessareaphoto',
-        'medias_projectphoto',
         'medias_projectplanmethodologyphoto',
-        'projects_project',
         'users_user',
         'users_userprofile',
         'users_userwork',
@@ -103,6 +103,7 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
       ['update', 'delete'],
       NO_WRITE,
     ),
+    ...tables(['documents_conceptplan'], ['insert'], NO_WRITE),
     ...tables(['agencies_agency', 'documents_annualreport'], ['update'], NO_WRITE),
     ...tables(
       [

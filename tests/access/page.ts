@@ -26,6 +26,7 @@ export function describeAccess(rows: readonly AccessRow[]): string {
     '| requester | the user who made the request to administrators (`caretaker, requested by the covered user`: the covered user) |',
     '| covered | the user for whom a caretaker acts, or is requested to act |',
     '| caretaker | the user who acts for the covered user, or is requested to |',
+    '| staff | a user with `is_staff`, without any of these relations |',
     '| superuser | a user with `is_superuser` |',
     '',
     `| operation | of | ${KIND_NAMES.join(' | ')} |`,

@@ -18,6 +18,7 @@ export const KINDS = {
   requester: 905,
   covered: 906,
   caretaker: 907,
+  staff: 908,
   superuser: 3,
 } as const
 

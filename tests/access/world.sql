@@ -3,9 +3,9 @@
 insert into users_user
   (id, password, is_superuser, is_staff, is_active, date_joined, username, first_name, last_name,
    email, display_first_name, display_last_name, is_aec)
-select id, 'hash-' || id, false, true, true, '2020-01-01', 'kind' || id, 'Kind', 'No. ' || id,
+select id, 'hash-' || id, false, id = 908, true, '2020-01-01', 'kind' || id, 'Kind', 'No. ' || id,
   'kind' || id || '@spms.test', 'Kind', 'No. ' || id, false
-from generate_series(901, 907) as id;
+from generate_series(901, 908) as id;
 
 -- Rows of the member and the leader.
 insert into projects_project

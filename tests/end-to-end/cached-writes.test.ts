@@ -89,6 +89,16 @@ describe('writes through the API, read through the cache', function () {
         ],
         text: 'Of owls again',
       },
+      'a new project': {
+        write: {
+          as: 3,
+          method: 'POST',
+          path: 'projects/list',
+          body: { kind: 'science', title: 'Of new owls', projectLead: 3 },
+        },
+        seen: ['projects/mine', 'users/3/projects', 'users/3/projects_staff_profile'],
+        text: 'Of new owls',
+      },
     }
 
   for (const [what, { write: change, seen, text }] of Object.entries(CHANGES)) {

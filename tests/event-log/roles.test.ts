@@ -26,6 +26,7 @@ import { deleteBranch } from '../../db/writes/branch.ts'
 import { deleteDivision, replaceEmailList } from '../../db/writes/division.ts'
 import { deleteEntry } from '../../db/writes/profile-entry.ts'
 import { deleteProject } from '../../db/writes/project-deletion.ts'
+import { insertProject } from '../../db/writes/new-project.ts'
 import { deletePart, insertPart } from '../../db/writes/project-part.ts'
 import { toggleStaffProfile } from '../../db/writes/staff-profile.ts'
 import { deleteUser } from '../../db/writes/user-deletion.ts'
@@ -173,6 +174,28 @@ describe('the roles of docs/dba.md', () => {
         const merge = { primaryId: '1', secondaryIds: ['2'] }
         await lockForMerge(trx, merge)
         await mergeUsers(trx, merge)
+      },
+      'create a project': async (trx) => {
+        const project = {
+          kind: 'science',
+          title: 'New',
+          description: '',
+          keywords: '',
+          year: 2026,
+          startDate: null,
+          endDate: null,
+          businessAreaId: null,
+          leaderId: '1',
+          dataCustodianId: null,
+          serviceId: null,
+          areas: [],
+          student: {},
+          external: {},
+        } as const
+        const photo = { file: 'projects/1.png', size: 1 }
+        await insertProject(trx, '1', project, photo)
+        await insertProject(trx, '1', { ...project, kind: 'student' }, null)
+        await insertProject(trx, '1', { ...project, kind: 'external' }, null)
       },
       'delete a project': (trx) => deleteProject(trx, '231'),
       'delete a branch': (trx) => deleteBranch(trx, '111'),

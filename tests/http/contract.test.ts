@@ -30,6 +30,7 @@ const CREATIONS: readonly (readonly [path: string, as: number, body: object])[] 
     LEA,
     { qualification_name: 'New', end_year: 2001, institution: 'UWA' },
   ],
+  ['projects/list', MEL, { kind: 'external', title: 'New', projectLead: OUT }],
   ['projects/project_members', LEA, { project: 51, user: OUT, role: 'research' }],
   ['projects/project_details', LEA, { project: 51 }],
   ['projects/student_project_details', LEA, { project: 51, level: 'phd' }],

@@ -46,7 +46,8 @@ function unlimited(
       schema.maxLength === undefined &&
       schema.enum === undefined &&
       schema.const === undefined &&
-      !['date', 'date-time'].includes(schema.format ?? '') &&
+      // A setting limits files.
+      !['date', 'date-time', 'binary'].includes(schema.format ?? '') &&
       // A pattern without an unbounded quantifier limits the length too.
       /[*+]|,\}|^$/.test(schema.pattern ?? '')) ||
     (schema.type === 'array' && schema.maxItems === undefined)

@@ -4,6 +4,7 @@ import type { Audience } from './audience.ts'
 import { businessArea } from './business-area.ts'
 import { photo } from './project-photo.ts'
 import { perthTime } from './perth-time.ts'
+import { projectTag } from './project-tag.ts'
 
 /** Selects the projects of a member, newest year first; callers add conditions. */
 export const selectProjectRows = (userId: string, audience: Audience) =>
@@ -19,8 +20,11 @@ export const selectProjectRows = (userId: string, audience: Audience) =>
       'project.id',
       'project.title',
       'member.role',
-      sql`${prefix(row.ref('project.kind'))} || '-' || ${row.ref('project.year')} || '-' ||
-        ${row.ref('project.number')}`.as('tag'),
+      projectTag({
+        kind: row.ref('project.kind'),
+        year: row.ref('project.year'),
+        number: row.ref('project.number'),
+      }).as('tag'),
       photo({ id: row.ref('project.id'), title: row.ref('project.title') }, audience).as('image'),
       'project.kind',
       perthTime(row.ref('project.created_at')).as('created_at'),
@@ -37,13 +41,5 @@ export const selectProjectRows = (userId: string, audience: Audience) =>
     .where('member.user_id', '=', userId)
     .orderBy('project.year', 'desc')
     .orderBy('project.id')
-
-const prefix = (kind: Expression<string | null>) => sql`case ${kind}
-  when 'core_function' then 'CF'
-  when 'science' then 'SP'
-  when 'student' then 'STP'
-  when 'external' then 'EXT'
-  else 'UNKNOWN'
-end`
 
 const year = (date: Expression<Date | null>) => sql`extract(year from ${date})`

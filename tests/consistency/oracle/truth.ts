@@ -62,7 +62,7 @@ export class Truth {
       row_after: Row | null
     }>('select * from checker.history where seq > $1 order by seq', [this.#lastSeq])
     const readAtMs = performance.now()
-    this.#changes = rows.map(
+    const changes = rows.map(
       ({ xid, incarnation, write, table_name: table, id, row_after: row }) => ({
         table,
         id,
@@ -72,6 +72,12 @@ export class Truth {
         write: this.#writeOf(write, rowName(table, id), row, readAtMs),
       }),
     )
+    // A write of the API may also change rows without a version, such as the members of a new project.
+    const writes = new Map(changes.flatMap(({ xid, write }) => (write ? [[xid, write]] : [])))
+    this.#changes = changes.map((change) => ({
+      ...change,
+      write: change.write ?? writes.get(change.xid) ?? null,
+    }))
     this.#lastSeq = rows.at(-1)?.seq ?? this.#lastSeq
     this.#versions = new Map()
     this.#presence = new Map()

@@ -1,3 +1,5 @@
+import { versionsIn } from './versions.ts'
+
 /** A row as `to_jsonb` returns it, as stored in `checker.history`. */
 export type Row = Readonly<Record<string, unknown>>
 
@@ -50,6 +52,19 @@ const where =
   (column: string, value: number, ...shown: readonly (readonly [string, string])[]) =>
   (row: Row) =>
     row[column] === value ? shown.map(([table, id]) => rowName(table, row[id])) : []
+
+/** Returns the rows that an entry of a user shows because of a membership. */
+const memberships =
+  (user: number) =>
+  (row: Row): readonly RowName[] => {
+    if (row.user_id !== user) return []
+    // The role of the leader of a new project is no version, so the presence of that row cannot be checked.
+    const own = versionsIn(String(row.role)).length > 0
+    return [
+      ...(own ? [rowName('projects_projectmember', row.id)] : []),
+      rowName('projects_project', row.project_id),
+    ]
+  }
 
 const all =
   (...shown: readonly (readonly [string, string])[]) =>
@@ -162,12 +177,7 @@ export const ENTRIES: readonly Entry[] = [
       shows: [
         {
           table: 'projects_projectmember',
-          rows: where(
-            'user_id',
-            id,
-            ['projects_projectmember', 'id'],
-            ['projects_project', 'project_id'],
-          ),
+          rows: memberships(id),
         },
       ],
     },

@@ -45,3 +45,8 @@ insert into projects_projectmember (id, project_id, user_id, is_leader, role, po
 select n, 1 + n % 6, 1 + n % 8, n <= 6, checker.version(), n from generate_series(1, 18) n;
 insert into projects_projectarea (id, project_id, areas)
 select n, n, array[1 + n % 5, 1 + (n + 1) % 5] from generate_series(1, 6) n;
+
+-- The API and some transactions insert rows without an id, which must not have one of the ids above.
+select setval(pg_get_serial_sequence(name, 'id'), 1000) from unnest(array[
+  'projects_project', 'projects_projectarea', 'projects_projectmember', 'users_employmententry'
+]) as inserted (name);

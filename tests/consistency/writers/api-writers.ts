@@ -158,6 +158,32 @@ export function startApiWriters(options: ApiWritersOptions): ApiWriters {
     if (gone) await readAgain(cv, gone.token, random)
   }
 
+  /** Creates a project that one user leads, and deletes it again. */
+  async function createAndDelete(random: Random): Promise<void> {
+    const leader = random.between(1, 8)
+    const list = `users/${leader}/projects`
+    const api = random.between(0, client.apis - 1)
+    const created = log.begin('POST projects/list')
+    const body = {
+      kind: 'science',
+      title: log.version(created, 'projects_project', 'new'),
+      projectLead: leader,
+      // Creations in one year wait for each other, and the checker reports writers that wait.
+      year: 3_000 + created.number,
+    }
+    const done = await send('POST', { path: 'projects/list', body }, api, created)
+    if (!done) return
+    await readAgain(list, done.token, random)
+    const { id } = JSON.parse(done.answer) as { id: number }
+    const removal = log.begin('DELETE projects')
+    const name = rowName('projects_project', id)
+    created.touched.add(name)
+    removal.touched.add(name)
+    log.deletions.set(name, removal)
+    const gone = await send('DELETE', { path: `projects/${id}` }, api, removal)
+    if (gone) await readAgain(list, gone.token, random)
+  }
+
   async function readAgain(path: string, token: Token, random: Random): Promise<void> {
     const entry = ENTRIES.find((entry) => entry.path === path)
     if (!entry || token.text === '') return
@@ -171,7 +197,12 @@ export function startApiWriters(options: ApiWritersOptions): ApiWriters {
 
   const run = async (random: Random) => {
     while (!stopping.signal.aborted) {
-      await (random.chance(0.2) ? addAndRemove(random) : change(random))
+      const write = random.chance(0.2)
+        ? addAndRemove
+        : random.chance(0.2)
+          ? createAndDelete
+          : change
+      await write(random)
       await sleep(random.between(0, PAUSE_MS))
     }
   }

@@ -1,0 +1,19 @@
+import { type Expression, sql } from 'kysely'
+
+interface Numbered {
+  readonly kind: Expression<string | null>
+  readonly year: Expression<number>
+  readonly number: Expression<number>
+}
+
+/** Returns the tag by which users refer to a project, such as `SP-2026-12`. */
+export const projectTag = ({ kind, year, number }: Numbered) =>
+  sql<string>`${prefix(kind)} || '-' || ${year} || '-' || ${number}`
+
+const prefix = (kind: Expression<string | null>) => sql`case ${kind}
+  when 'core_function' then 'CF'
+  when 'science' then 'SP'
+  when 'student' then 'STP'
+  when 'external' then 'EXT'
+  else 'UNKNOWN'
+end`
