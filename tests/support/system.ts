@@ -237,7 +237,9 @@ type Service = Awaited<ReturnType<typeof startOne>>
 async function startOne(main: string, env: NodeJS.ProcessEnv, logPath?: string) {
   const [port, metricsPort] = [await findFreePort(), await findFreePort()]
   const log = logPath === undefined ? null : await openFile(logPath, 'a')
-  const child = spawn(process.execPath, [await compiled(main)], {
+  // A preloaded module replaces parts of packages, of which a compiled program contains its own copy.
+  const isReplaced = env.NODE_OPTIONS?.includes('--import') === true
+  const child = spawn(process.execPath, [isReplaced ? main : await compiled(main)], {
     cwd: root,
     env: { ...env, PORT: `${port}`, METRICS_PORT: `${metricsPort}`, SPMS_PARENT_FD: '3' },
     // Stdout is not shown, since some tests cause errors on purpose.
