@@ -1,10 +1,11 @@
 import { expect } from 'chai'
 import { array, assert, asyncProperty, boolean, constantFrom, tuple } from 'fast-check'
-import { type Kysely, sql, type Transaction } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
 import { entryKey } from '../../shared/cache/index.ts'
-import { type Source, sourceOf } from '../support/closure.ts'
+import { type Example, type Source, sourceOf } from '../support/closure.ts'
+import type { Resource } from '../../shared/resources/cache.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { LONG } from '../support/long.ts'
 import { applyMutation, listMutations, type Mutation } from '../support/mutations.ts'
@@ -42,7 +43,7 @@ describe('rules of all resources', function () {
   this.timeout(900_000)
 
   let database: TestDatabase
-  let db: Kysely<Database>
+  let db: Transaction<Database>
   let mutations: readonly Mutation[]
   let start: State
   const sources = new Map<string, Source>()
@@ -56,11 +57,11 @@ describe('rules of all resources', function () {
     const filling = openDatabase({ url: database.url, poolSize: 1, applicationName: 'filling' })
     await buildDenseWorld(filling)
     await filling.destroy()
-    db = openPrepared(database.url)
+    db = await openPrepared(database.url)
     for (const { resource, examples } of worldEntries) {
       sources.set(resource.name, await sourceOf(database.url, resource, examples))
     }
-    start = await db.transaction().execute((trx) => readState(trx))
+    start = await readState()
     mutations = await listMutations(db, start.image)
   })
 
@@ -72,14 +73,14 @@ describe('rules of all resources', function () {
   it('name each entry whose answer a mutation changes, and watch no column without effect', async () => {
     const missed: string[] = []
     const effects = new Set<string>()
-    await inRolledBack(async (trx) => {
+    await inRolledBack(async () => {
       for (const mutation of mutations) {
-        await sql`savepoint mutation`.execute(trx)
-        const end = (await isApplied(trx, mutation)) ? await readState(trx, start, mutation) : start
+        await sql`savepoint mutation`.execute(db)
+        const end = (await isApplied(db, mutation)) ? await readState(start, mutation) : start
         const changes = changesBetween(start.image, end.image)
-        const named = await namedBy(trx, changes)
-        await sql`rollback to savepoint mutation`.execute(trx)
-        const namedBack = await namedBy(trx, undo(changes))
+        const named = await namedBy(db, changes)
+        await sql`rollback to savepoint mutation`.execute(db)
+        const namedBack = await namedBy(db, undo(changes))
 
         const title = JSON.stringify(mutation)
         for (const { key, resource } of changedIn(start.cache, end.cache)) {
@@ -109,7 +110,7 @@ describe('rules of all resources', function () {
       constantFrom(...behind).map((change) => (isCutFirst ? [cut, change] : [change, cut])),
     )
     await assert(
-      asyncProperty(pair, (several) => inRolledBack((trx) => checkWindow(trx, several))),
+      asyncProperty(pair, (several) => inRolledBack(() => checkWindow(several))),
       { numRuns: RANDOM_RUNS },
     )
   })
@@ -117,63 +118,64 @@ describe('rules of all resources', function () {
   it('name each changed entry if one window contains several mutations', async () => {
     const several = array(constantFrom(...mutations), { minLength: 2, maxLength: 4 })
     await assert(
-      asyncProperty(several, (changes) => inRolledBack((trx) => checkWindow(trx, changes))),
+      asyncProperty(several, (changes) => inRolledBack(() => checkWindow(changes))),
       { numRuns: RANDOM_RUNS },
     )
   })
 
   /** Checks that one window of mutations names the entries that were filled before each of them. */
-  async function checkWindow(trx: Transaction<Database>, several: readonly Mutation[]) {
+  async function checkWindow(several: readonly Mutation[]) {
     const states = [start]
     for (const mutation of several) {
-      if (await isApplied(trx, mutation)) states.push(await readState(trx, states.at(-1), mutation))
+      if (await isApplied(db, mutation)) states.push(await readState(states.at(-1), mutation))
     }
     const end = states.at(-1) ?? start
     let later: RowChange[] = []
     for (const [at, state] of [...states.entries()].toReversed()) {
       later = [...changesBetween(state.image, (states[at + 1] ?? state).image), ...later]
-      const named = await namedBy(trx, later)
+      const named = await namedBy(db, later)
       const missed = changedIn(state.cache, end.cache).filter(({ key }) => !named.has(key))
       expect(missed).to.deep.equal([])
     }
   }
 
   /** Reads the answers that a mutation may have changed since `known`; without it, all answers. */
-  async function readState(
-    trx: Transaction<Database>,
-    known?: State,
-    mutation?: Mutation,
-  ): Promise<State> {
+  async function readState(known?: State, mutation?: Mutation): Promise<State> {
     const image =
       known && mutation?.column
-        ? await retakeTable(trx, known.image, mutation.table)
-        : await takeImage(trx, watched)
+        ? await retakeTable(db, known.image, mutation.table)
+        : await takeImage(db, watched)
     const changes = known && changesBetween(known.image, image)
     const cache = new Map(known?.cache)
-    for (const { resource, examples } of worldEntries) {
-      const source = sources.get(resource.name)
-      if (changes && source && !changes.some((change) => mayAffect(source, change))) continue
-      for (const { params, variant } of examples) {
-        const answer = await resource.load(trx, params, variant)
-        const key = entryKey('test', resource, params)
-        if (answer?.cacheable === false) cache.delete(`${key} ${variant}`)
-        else
-          cache.set(`${key} ${variant}`, {
-            resource: resource.name,
-            key,
-            body: answer?.body ?? null,
-          })
-      }
+    const read = async (resource: Resource, { params, variant }: Example) => {
+      const answer = await resource.load(db, params, variant)
+      const key = entryKey('test', resource, params)
+      if (answer?.cacheable === false) cache.delete(`${key} ${variant}`)
+      else
+        cache.set(`${key} ${variant}`, {
+          resource: resource.name,
+          key,
+          body: answer?.body ?? null,
+        })
     }
+    const affected = worldEntries.filter(({ resource: { name } }) => {
+      const source = sources.get(name)
+      return !changes || !source || changes.some((change) => mayAffect(source, change))
+    })
+    await Promise.all(
+      affected.flatMap(({ resource, examples }) =>
+        examples.map((example) => read(resource, example)),
+      ),
+    )
     return { image, cache }
   }
 
-  async function inRolledBack(work: (trx: Transaction<Database>) => Promise<void>): Promise<void> {
-    const trx = await db.startTransaction().execute()
+  async function inRolledBack(work: () => Promise<void>): Promise<void> {
+    await sql`begin`.execute(db)
     try {
-      await work(trx)
+      await work()
     } finally {
-      await trx.rollback().execute()
+      await sql`rollback`.execute(db)
     }
   }
 })
@@ -198,11 +200,10 @@ async function namedBy(
   trx: Transaction<Database>,
   changes: readonly RowChange[],
 ): Promise<Set<string>> {
-  const named = new Set<string>()
-  for (const { resource } of worldEntries) {
-    for (const key of await entriesNamed(trx, resource, changes)) named.add(key)
-  }
-  return named
+  const named = await Promise.all(
+    worldEntries.map(({ resource }) => entriesNamed(trx, resource, changes)),
+  )
+  return new Set(named.flatMap((keys) => [...keys]))
 }
 
 const changedIn = (before: Cache, after: Cache): CachedAnswer[] =>

@@ -1,23 +1,41 @@
 import { createHash } from 'node:crypto'
-import { Kysely, PostgresDialect } from 'kysely'
-import { Pool } from 'pg'
+import { Kysely, PostgresDialect, type Transaction } from 'kysely'
+import { Client } from 'pg'
 import type { Database } from '../../db/schema.ts'
 
 /**
- * Opens a database with one session that plans each statement only once. For tests that run the
- * same queries thousands of times, where planning would take most of the time.
+ * Opens a session that plans each statement only once. Concurrent queries are sent together and belong to the same
+ * transaction. For tests that run the same queries thousands of times, where planning and waiting would take most of
+ * the time.
  */
-export function openPrepared(url: string): Kysely<Database> {
-  const pool = new Pool({
+export async function openPrepared(url: string): Promise<Transaction<Database>> {
+  const client = new Client({
     connectionString: url,
-    max: 1,
     options: '-c plan_cache_mode=force_generic_plan',
+    pipeline: true,
   })
-  pool.on('connect', (client) => {
-    const run = client.query.bind(client)
-    const named = (text: string, values: unknown[] = []) =>
-      run({ name: createHash('sha1').update(text).digest('hex'), text, values })
-    Object.assign(client, { query: named })
-  })
-  return new Kysely({ dialect: new PostgresDialect({ pool }) })
+  await client.connect()
+  const names = new Map<string, string>()
+  const nameOf = (text: string) => {
+    const name = names.get(text) ?? createHash('sha1').update(text).digest('hex')
+    names.set(text, name)
+    return name
+  }
+  const run = client.query.bind(client)
+  const { stream } = client.connection
+  let isCollecting = false
+  const query = (text: string, values: unknown[] = []) => {
+    if (!isCollecting) {
+      isCollecting = true
+      stream.cork()
+      setImmediate(() => {
+        isCollecting = false
+        stream.uncork()
+      })
+    }
+    return run({ name: nameOf(text), text, values })
+  }
+  const session = Object.assign(client, { query, release: () => {} })
+  const pool = { connect: async () => session, end: () => client.end() }
+  return new Kysely<Database>({ dialect: new PostgresDialect({ pool }) }) as Transaction<Database>
 }

@@ -71,14 +71,13 @@ export async function entriesNamed(
   resource: ResourceRules,
   changes: readonly RowChange[],
 ): Promise<Set<string>> {
-  const named = new Set<string>()
-  for (const rule of resource.staleWhen) {
-    const values = changes.filter((change) => concerns(rule, change)).flatMap(imagesOf)
-    for (const params of await paramsNamed(db, rule, values)) {
-      named.add(entryKey('test', resource, params))
-    }
-  }
-  return named
+  const named = await Promise.all(
+    resource.staleWhen.map((rule) => {
+      const values = changes.filter((change) => concerns(rule, change)).flatMap(imagesOf)
+      return paramsNamed(db, rule, values)
+    }),
+  )
+  return new Set(named.flat().map((params) => entryKey('test', resource, params)))
 }
 
 function concerns({ table, watch }: Rule, change: RowChange): boolean {
