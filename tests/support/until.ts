@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** Longer than the time-out of any test. */
 const IN_VAIN_MS = 300_000
 const FIRST_PAUSE_MS = 2
-const LONGEST_PAUSE_MS = 25
+const LONGEST_PAUSE_MS = 100
 /** A wait takes at most this share longer than necessary. */
 const PAUSE_SHARE = 0.05
 
