@@ -4,11 +4,11 @@ import { expect } from 'chai'
 import type { Express } from 'express'
 import { z } from 'zod'
 import { root } from '../../scripts/paths.ts'
-import { startTestApi } from '../routes/test-api.ts'
+import type { TestApi } from '../routes/test-api.ts'
 import { mountedRoutes } from '../support/mounted-routes.ts'
 import { disagreements } from './disagreements.ts'
 import { describeAccess } from './page.ts'
-import { type AccessRow, type Kind, KINDS, probeAccess } from './probe.ts'
+import { type AccessRow, type Kind, KINDS, probeAccess, type ProbedApi, startProbedApi } from './probe.ts'
 
 const KIND_NAMES = Object.keys(KINDS) as Kind[]
 
@@ -21,11 +21,16 @@ const endpointsOf = (app: Express) => mountedRoutes(app).flatMap(({ endpoint }) 
 
 describe('access to the API', function () {
   this.timeout(120_000)
+  let probed: ProbedApi
+  let api: TestApi
   let rows: readonly AccessRow[]
 
   before(async () => {
-    rows = await probeAccess()
+    probed = await startProbedApi()
+    ;({ api } = probed)
+    rows = await probeAccess(probed)
   })
+  after(() => probed[Symbol.asyncDispose]())
 
   it('matches docs/access.md, which `npm run docs` generates', async () => {
     const written = await readFile(join(root, 'docs/access.md'), 'utf8')
@@ -33,7 +38,6 @@ describe('access to the API', function () {
   })
 
   it('is the access that each endpoint declares', async () => {
-    await using api = await startTestApi()
     expect(disagreements(endpointsOf(api.app), rows)).to.deep.equal([])
   })
 
@@ -46,7 +50,6 @@ describe('access to the API', function () {
     ],
   ] as const) {
     it(`differs from the declaration if ${operation} does not enforce its rule`, async () => {
-      await using api = await startTestApi()
       const endpoints = endpointsOf(api.app).filter(
         ({ method, path }) => `${method.toUpperCase()} ${path}` === operation,
       )
@@ -54,7 +57,7 @@ describe('access to the API', function () {
       const enforced = { ...rule }
       try {
         Object.assign(rule ?? {}, { enforce: async () => undefined })
-        expect(disagreements(endpoints, await probeAccess([operation]))).to.include(wrong)
+        expect(disagreements(endpoints, await probeAccess(probed, [operation]))).to.include(wrong)
       } finally {
         Object.assign(rule ?? {}, enforced)
       }
@@ -62,7 +65,6 @@ describe('access to the API', function () {
   }
 
   it('is probed for every operation', async () => {
-    await using api = await startTestApi()
     const missing = mountedRoutes(api.app)
       .map(({ method, path }) => `${method.toUpperCase()} ${path.replace(/^\/api\/v1/, '')}`)
       .filter((operation) => !rows.some(({ method, path }) => `${method} ${path}` === operation))
@@ -89,7 +91,6 @@ describe('access to the API', function () {
   })
 
   it('is denied to anonymous requests with 401 even if the query is invalid', async () => {
-    await using api = await startTestApi()
     await api.reset()
     const closed = mountedRoutes(api.app).filter(
       ({ method, endpoint }) => method === 'get' && endpoint && endpoint.access.kind !== 'anyone',

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { sql } from 'kysely'
-import { createMediaRoot } from '../files/media.ts'
+import { createMediaRoot, type MediaRoot } from '../files/media.ts'
 import { startTestApi, type TestApi } from '../routes/test-api.ts'
 import { mountedRoutes } from '../support/mounted-routes.ts'
 import { FILES, type Target, targetsOf } from './targets.ts'
@@ -37,13 +37,33 @@ export interface AccessRow {
   readonly access: Readonly<Record<Kind, Access>>
 }
 
+/** An API, and the files that it serves. */
+export interface ProbedApi extends AsyncDisposable {
+  readonly api: TestApi
+  readonly media: MediaRoot
+}
+
+export async function startProbedApi(): Promise<ProbedApi> {
+  const media = await createMediaRoot()
+  const api = await startTestApi({ storage: media.storage })
+  return {
+    api,
+    media,
+    async [Symbol.asyncDispose]() {
+      await api[Symbol.asyncDispose]()
+      await media[Symbol.asyncDispose]()
+    },
+  }
+}
+
 /**
  * Sends a request of each kind of user to every operation, or to some, such as `PUT /users/:id`.
  * @throws if a status is neither success nor 400, 401, 403, 404 or 409.
  */
-export async function probeAccess(only?: readonly string[]): Promise<readonly AccessRow[]> {
-  await using media = await createMediaRoot()
-  await using api = await startTestApi({ storage: media.storage })
+export async function probeAccess(
+  { api, media }: ProbedApi,
+  only?: readonly string[],
+): Promise<readonly AccessRow[]> {
   const world = await readFile(WORLD, 'utf8')
   const reset = async () => {
     await api.reset()
