@@ -6,7 +6,7 @@ import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/index
 import { decodeWatermark, openRedis, type Redis, watermarkKey } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { crashBackend } from '../support/crash-backend.ts'
-import { itLong, LONG } from '../support/long.ts'
+import { itLong, LOAD_PAUSE_MS, LONG } from '../support/long.ts'
 import { type PrivatePostgres, startPrivatePostgres } from '../support/private-postgres.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { startSystem, type System } from '../support/system.ts'
@@ -14,6 +14,8 @@ import { until } from '../support/until.ts'
 
 const PROFILES = 12
 const WRITERS = 4
+/** Longer, because there is a reader for each profile. */
+const READ_PAUSE_MS = 5 * LOAD_PAUSE_MS
 
 /**
  * Writers and readers run during every fault. When the watermarks include all commits, cached
@@ -79,6 +81,7 @@ describe('recovery from a fault under load', function () {
             ])
             await client.query(n % 5 === 0 ? 'rollback' : 'commit')
             written++
+            await sleep(LOAD_PAUSE_MS)
           }
         } catch {
           await sleep(50)
@@ -103,7 +106,7 @@ describe('recovery from a fault under load', function () {
     const running = paths.map(async (path) => {
       while (!stopping.signal.aborted) {
         await system.get(path).catch(() => undefined)
-        await sleep(2)
+        await sleep(READ_PAUSE_MS)
       }
     })
     return {
@@ -133,12 +136,14 @@ describe('recovery from a fault under load', function () {
   }
 
   async function hasRecovered(since: Snapshot): Promise<boolean> {
-    const stored = await marks.hgetall(watermarkKey(system.prefix)).catch(() => ({}))
+    const stored: Readonly<Record<string, string>> = await marks
+      .hgetall(watermarkKey(system.prefix))
+      .catch(() => ({}))
+    const watermarks = catalog.map(({ name }) => decodeWatermark(stored[name] ?? null))
+    // First what needs no connection.
+    if (!watermarks.every((mark) => mark !== null && includes(mark.snapshot, since))) return false
     const ours = await incarnation()
-    return catalog.every(({ name }) => {
-      const mark = decodeWatermark((stored as Record<string, string>)[name] ?? null)
-      return mark !== null && mark.incarnation === ours && includes(mark.snapshot, since)
-    })
+    return watermarks.every((mark) => mark?.incarnation === ours)
   }
 
   async function expectRecovery(fault: () => Promise<void>): Promise<void> {

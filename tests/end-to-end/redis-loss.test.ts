@@ -5,7 +5,7 @@ import { createSessions } from '../../api/session/session.ts'
 import { emptyLog } from '../../db/event-log/index.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { LONG } from '../support/long.ts'
+import { LOAD_PAUSE_MS, LONG } from '../support/long.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { sessionHeaders } from '../support/session-headers.ts'
 import { startSystem, type System, SYSTEM_SECRET } from '../support/system.ts'
@@ -225,6 +225,7 @@ for (const { how, open } of losses) {
           expect(reply.text).to.contain(`"${about}"`)
           await read()
           if ((await read(token)).cache === 'hit') hits++
+          await sleep(LOAD_PAUSE_MS)
         }
       })()
       try {

@@ -11,7 +11,7 @@ import { startSystem, type System } from '../support/system.ts'
 /** The long run uses the bound of production, and outages of one minute. */
 const BOUND_MS = LONG ? 10_000 : 1_500
 /** Length of an outage, in multiples of the bound. */
-const OUTAGE_BOUNDS = LONG ? 6 : 3
+const OUTAGE_BOUNDS = LONG ? 6 : 2
 const PROFILES = 4
 /** Pause between two reads of a reader, so that other processes get CPU time. */
 const PAUSE_MS = 5

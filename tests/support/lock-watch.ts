@@ -42,7 +42,8 @@ export async function watchLocks(url: string): Promise<LockWatch> {
       if (installer) waits.set(table, (waits.get(table) ?? new Set()).add(since))
       else held.set(query, Math.max(held.get(query) ?? 0, ms))
     }
-  })
+    // The query pauses.
+  }, 0)
 
   return {
     waitedFor: (table) => waits.get(table)?.size ?? 0,

@@ -2,6 +2,12 @@
 export const LONG = process.env.SPMS_LONG === '1'
 
 /**
+ * Pause between the rounds of a load that runs beside the tested work, in ms. Without it, the load takes the processor
+ * time of this work.
+ */
+export const LOAD_PAUSE_MS = LONG ? 2 : 10
+
+/**
  * Declares a test that runs only in `.ci/long`. A shorter test of every run must protect the same
  * behaviour.
  */

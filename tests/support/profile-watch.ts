@@ -2,9 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import type { Client } from 'pg'
 import type { System } from './system.ts'
+import { LOAD_PAUSE_MS } from './long.ts'
 import { until } from './until.ts'
-
-const PAUSE_MS = 2
 
 /** A read, and how long its value had been superseded before the request. */
 export interface Sighting {
@@ -71,7 +70,7 @@ export async function watchProfiles(
       copies.set(`${api} ${id}`, { etag: headers.get('etag') ?? '', about })
       const at = history.findIndex(({ value }) => value === about)
       // Readers in a closed loop leave processor time to what they test.
-      await sleep(PAUSE_MS)
+      await sleep(LOAD_PAUSE_MS)
       // A value that is not in the history was written during the request.
       const next = at < 0 ? undefined : history[at + 1]
       return {

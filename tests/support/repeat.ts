@@ -1,7 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-
-/** Between rounds, so that the work leaves processor time to what it tests. */
-const PAUSE_MS = 2
+import { LOAD_PAUSE_MS } from './long.ts'
 
 /** Work that repeats until it is stopped. */
 export interface Repetition extends AsyncDisposable {
@@ -10,13 +8,16 @@ export interface Repetition extends AsyncDisposable {
 }
 
 /** Repeats work until it is stopped or fails. Rounds are counted from 1. */
-export function repeat(work: (round: number) => Promise<unknown>): Repetition {
+export function repeat(
+  work: (round: number) => Promise<unknown>,
+  pauseMs = LOAD_PAUSE_MS,
+): Repetition {
   const stopping = new AbortController()
   const working = (async () => {
     let round = 0
     while (!stopping.signal.aborted) {
       await work(++round)
-      await sleep(PAUSE_MS)
+      await sleep(pauseMs)
     }
     return round
   })()
