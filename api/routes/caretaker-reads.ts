@@ -40,7 +40,7 @@ export const caretakerReadEndpoints: readonly Endpoint[] = [
   }),
   get('/caretakers/requests/outgoing', {
     summary:
-      'List the pending requests by a user for a caretaker, as far as the viewer may read them',
+      'List the pending requests for a caretaker of a user, as far as the viewer may read them',
     access: user,
     query: requestQuery,
     answers: { 200: z.array(adminTask) },

@@ -55,10 +55,10 @@ export const findCaretakerRequests = (
       .where('task.primary_user_id', 'is not', null),
   )
 
-/** Returns the pending caretaker requests that a user made, the newest first. */
+/** Returns the pending requests for a caretaker of a user, the newest first. */
 export const findOutgoingCaretakerRequests = (
   trx: Kysely<Database>,
   userId: string,
   viewer: Viewer,
 ): Promise<string> =>
-  findArray(trx, pendingCaretakers(viewer).where('task.requester_id', '=', userId))
+  findArray(trx, pendingCaretakers(viewer).where('task.primary_user_id', '=', userId))

@@ -126,8 +126,11 @@ describe('reads of tasks over HTTP', () => {
       ['caretakers/requests?user_id=1201', LIN, [1103]],
       ['caretakers/requests/outgoing?user_id=1201', LIN, [1102]],
       ['caretakers/requests/outgoing?user_id=1201', ODA, []],
-      ['caretakers/requests/outgoing?user_id=1203', SOL, [1107, 1103, 1106]],
-      ['caretakers/requests/outgoing?user_id=1203', LIN, [1103]],
+      ['caretakers/requests/outgoing?user_id=1202', SOL, [1103]],
+      ['caretakers/requests/outgoing?user_id=1202', LIN, [1103]],
+      ['caretakers/requests/outgoing?user_id=1202', ODA, []],
+      ['caretakers/requests/outgoing?user_id=1203', SOL, [1107]],
+      ['caretakers/requests/outgoing?user_id=1203', LIN, []],
     ] as const) {
       expect(await idsOf(path, as, adminTask), `${path} as ${as}`).to.deep.equal(ids)
     }
