@@ -21,7 +21,9 @@ const taskUser = z.strictObject({
 /** A request that an administrator must decide. */
 export const adminTask = z.strictObject({
   id,
-  requester: taskUser.nullable(),
+  requester: taskUser.extend({
+    id: z.int().nonnegative().meta({ description: '0 if the requester was deleted.' }),
+  }),
   primary_user: taskUser.nullable(),
   project: z.strictObject({ id, title: z.string() }).nullable(),
   secondary_users: z.array(taskUser),

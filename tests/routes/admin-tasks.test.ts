@@ -66,7 +66,7 @@ describeOnBothTables('admin tasks over HTTP', (api) => {
           notes: 'Soon',
           end_date: null,
         })
-        expect(task.requester?.id).to.equal(MEL)
+        expect(task.requester.id).to.equal(MEL)
       })
       expect(effects).to.deep.equal([
         '+ adminoptions_admintask',

@@ -192,7 +192,7 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(statusesOf(answers)).to.deep.equal([201, 409])
       const { task_id, task } = requested.parse(answers[0]?.body)
       expect(task).to.include({ id: task_id, action: 'setcaretaker', status: 'pending' })
-      expect(task.requester?.id).to.equal(LEA)
+      expect(task.requester.id).to.equal(LEA)
       expect(task.primary_user?.id).to.equal(MEL)
       expect(task.secondary_users.map(({ id }) => id)).to.deep.equal([OUT])
     })

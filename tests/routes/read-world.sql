@@ -79,7 +79,8 @@ values
   (1104, '2020-01-01', '2020-01-01', 'setcaretaker', 'approved', null, 1201, 1201, '[1204]', null, null, null),
   (1105, '2020-01-01', '2020-01-01', 'mergeuser', 'pending', null, 1203, 1201, '[1202, 9999, "1201", null, 1.5]', null, null, null),
   (1106, '2020-01-01', '2020-01-01', 'setcaretaker', 'pending', null, 1203, null, '[1202]', null, null, null),
-  (1107, '2020-01-03', '2020-01-01', 'setcaretaker', 'pending', null, 1203, 1203, '{"1202": 1202}', null, null, null);
+  (1107, '2020-01-03', '2020-01-01', 'setcaretaker', 'pending', null, 1203, 1203, '{"1202": 1202}', null, null, null),
+  (1108, '2020-01-02', '2020-01-01', 'setcaretaker', 'pending', null, null, 1203, '[1202]', null, null, null);
 
 insert into caretakers_caretaker
   (id, created_at, updated_at, user_id, caretaker_id, end_date, reason, notes)

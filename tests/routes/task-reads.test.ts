@@ -49,9 +49,9 @@ describe('reads of tasks over HTTP', () => {
 
   it('list pending admin tasks for superusers and the users that they name [T81]', async () => {
     for (const [as, ids] of [
-      [SOL, [1101, 1102, 1103, 1105, 1106, 1107]],
+      [SOL, [1101, 1102, 1103, 1105, 1106, 1107, 1108]],
       [LIN, [1102, 1103, 1105]],
-      [MAX, [1101, 1102, 1103, 1105, 1106]],
+      [MAX, [1101, 1102, 1103, 1105, 1106, 1108]],
       [ODA, []],
     ] as const) {
       expect(await idsOf('adminoptions/tasks', as, adminTask)).to.deep.equal(ids)
@@ -101,6 +101,24 @@ describe('reads of tasks over HTTP', () => {
     expect(odd.secondary_users).to.deep.equal([])
   })
 
+  it('name a deleted requester', async () => {
+    const paths = [
+      'adminoptions/tasks',
+      'adminoptions/tasks/pending',
+      'caretakers/requests?user_id=1202',
+    ]
+    for (const path of paths) {
+      const tasks = adminTask.array().parse((await get(path, SOL)).body)
+      expect(tasks.find(({ id }) => id === 1108)?.requester, path).to.deep.equal({
+        id: 0,
+        display_first_name: 'Deleted',
+        display_last_name: 'user',
+        email: null,
+        image: null,
+      })
+    }
+  })
+
   it('answer 404 for tasks of other users and for missing tasks [T81]', async () => {
     for (const [path, as, detail] of [
       ['adminoptions/tasks/1101', LIN, 'Task 1101 not found'],
@@ -119,9 +137,9 @@ describe('reads of tasks over HTTP', () => {
 
   it('list the incoming and outgoing requests for a caretaker [T83]', async () => {
     for (const [path, as, ids] of [
-      ['caretakers/requests?user_id=1202', MAX, [1102]],
+      ['caretakers/requests?user_id=1202', MAX, [1108, 1102]],
       ['caretakers/requests?user_id=1202', LIN, [1102]],
-      ['caretakers/requests?user_id=1202', SOL, [1102]],
+      ['caretakers/requests?user_id=1202', SOL, [1108, 1102]],
       ['caretakers/requests?user_id=1202', ODA, []],
       ['caretakers/requests?user_id=1201', LIN, [1103]],
       ['caretakers/requests/outgoing?user_id=1201', LIN, [1102]],
@@ -129,7 +147,7 @@ describe('reads of tasks over HTTP', () => {
       ['caretakers/requests/outgoing?user_id=1202', SOL, [1103]],
       ['caretakers/requests/outgoing?user_id=1202', LIN, [1103]],
       ['caretakers/requests/outgoing?user_id=1202', ODA, []],
-      ['caretakers/requests/outgoing?user_id=1203', SOL, [1107]],
+      ['caretakers/requests/outgoing?user_id=1203', SOL, [1107, 1108]],
       ['caretakers/requests/outgoing?user_id=1203', LIN, []],
     ] as const) {
       expect(await idsOf(path, as, adminTask), `${path} as ${as}`).to.deep.equal(ids)

@@ -1,6 +1,7 @@
 import { type Expression, expressionBuilder, sql } from 'kysely'
 import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../../schema.ts'
+import { jsonObject } from './json-object.ts'
 import { perthTime } from './perth-time.ts'
 import { selectTaskUsers, taskUser } from './task-user.ts'
 import type { Viewer } from './viewer.ts'
@@ -17,7 +18,7 @@ export const selectAdminTasks = ({ userId, isSuperuser }: Viewer) =>
     .selectFrom('adminoptions_admintask as task')
     .select((row) => [
       'task.id',
-      taskUser(row.ref('task.requester_id')).as('requester'),
+      requester(row.ref('task.requester_id')).as('requester'),
       taskUser(row.ref('task.primary_user_id')).as('primary_user'),
       project(row.ref('task.project_id')).as('project'),
       users(row.ref('task.secondary_users')).as('secondary_users'),
@@ -43,6 +44,16 @@ export const selectAdminTasks = ({ userId, isSuperuser }: Viewer) =>
 /** Whether the secondary users of a task contain this user. */
 export const involves = (secondaryUsers: Expression<unknown>, userId: string) =>
   sql<boolean>`${secondaryUsers} @> to_jsonb(${userId}::bigint)`
+
+/** Returns the requester. Clients read the name of every requester, so a deleted user gets a name. */
+const requester = (id: Expression<string | null>) =>
+  sql`coalesce(${taskUser(id)}, ${jsonObject({
+    id: sql.lit(0),
+    display_first_name: sql.lit('Deleted'),
+    display_last_name: sql.lit('user'),
+    email: sql.lit(null),
+    image: sql.lit(null),
+  })})`
 
 const project = (id: Expression<string | null>) =>
   jsonObjectFrom(
