@@ -171,35 +171,19 @@ async function findLinks(trx: Kysely<Database>, userId: string): Promise<Link[]>
 
 const eb = expressionBuilder<Database>()
 
-/**
- * The first relation in which this person is covered, even if it has ended: clients expect its id and end
- * date.
- */
-const firstRow = (userId: Expression<string>) =>
-  eb
-    .selectFrom('caretakers_caretaker as row')
-    .select(['row.id', 'row.end_date'])
-    .where('row.user_id', '=', userId)
-    .orderBy('row.id')
-    .limit(1)
-    .as('first')
-
+/** A user of the relation `link`, with its id and end date. */
 const person = (id: Expression<string>) =>
   eb
     .selectFrom('users_user as person')
     .leftJoin('medias_useravatar as avatar', 'avatar.user_id', 'person.id')
-    .leftJoinLateral(
-      (row) => firstRow(row.ref('person.id')),
-      (join) => join.onTrue(),
-    )
     .select((row) => [
       'person.id',
-      'first.id as caretaker_obj_id',
+      sql.ref('link.id').as('caretaker_obj_id'),
       'person.display_first_name',
       'person.display_last_name',
       'person.is_superuser',
       'person.email',
       fileUrl(row.ref('avatar.file')).as('image'),
-      utcTime(row.ref('first.end_date')).as('end_date'),
+      utcTime(sql.ref('link.end_date')).as('end_date'),
     ])
     .where('person.id', '=', id)

@@ -7,7 +7,7 @@ import { userRules } from './user-rules.ts'
 /** A user's view of themselves: e-mail, contact details and parts of their staff profile. */
 export const userMe = defineResource({
   name: 'user:me',
-  version: 1,
+  version: 2,
   key: 'user:{user_id}:me',
   ttlMs: 10 * 60_000,
   staleIfError: true,

@@ -6,7 +6,7 @@ import { userRules } from './user-rules.ts'
 /** A user as other users see them. The variant `private` is for that user and for superusers. */
 export const userProfile = defineResource({
   name: 'user:profile',
-  version: 2,
+  version: 3,
   key: 'user:{user_id}:profile',
   ttlMs: 10 * 60_000,
   staleIfError: true,

@@ -4,7 +4,8 @@ import { fileUrl, id, utcTime } from './values.ts'
 /** A caretaker who acts for a user, with the caretakers of that caretaker. */
 export const caretaker = z.strictObject({
   id,
-  caretaker_obj_id: id.nullable(),
+  /** The caretaker relation that the answer shows, which ends at `end_date`. */
+  caretaker_obj_id: id,
   display_first_name: z.string().nullable(),
   display_last_name: z.string().nullable(),
   is_superuser: z.boolean(),
