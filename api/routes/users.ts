@@ -18,7 +18,7 @@ import { PublicError } from '../../shared/errors.ts'
 import { userMe, userProfile } from '../../shared/resources/index.ts'
 import { staffProfileCheck } from '../../shared/shapes/staff-profile-check.ts'
 import { privateStaffProfile } from '../../shared/shapes/staff-profile.ts'
-import { me, staffMark, user as shape } from '../../shared/shapes/user.ts'
+import { me, privateUser, staffMark, user as publicUser } from '../../shared/shapes/user.ts'
 import {
   del,
   type Endpoint,
@@ -132,10 +132,10 @@ export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
     }),
     getCached('/users/:id', {
       summary:
-        'Get a user; the content of a hidden profile is included for its owner and superusers only',
+        'Get a user; personal information and the content of a hidden profile only for that user and superusers',
       access: user,
       params,
-      answers: { 200: shape },
+      answers: { 200: z.union([privateUser, publicUser]) },
       resource: userProfile,
       key: ({ id }) => ({ user_id: id }),
       variant: ({ id }, userId) => (userId === id ? 'private' : 'full'),
@@ -147,7 +147,7 @@ export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
       access: sameUser,
       params,
       body: userPatch,
-      answers: { 200: shape },
+      answers: { 200: privateUser },
       prepare: async (req, { id }, userId) => (id === userId ? hashConfirmedBy(req, userId) : null),
       shown,
       async write(trx, { id }, { body, granted, prepared: verifiedHash, req }) {
@@ -175,7 +175,7 @@ export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
       params,
       body: flags.pick({ is_active: true }),
       isBodyOptional: true,
-      answers: { 200: shape },
+      answers: { 200: privateUser },
       shown,
       write: (trx, { id }, { body }) => toggleActive(trx, id, body.is_active),
     }),
@@ -186,7 +186,7 @@ export function userEndpoints(deps: UserEndpointsDeps): readonly Endpoint[] {
       params,
       body: flags.pick({ is_superuser: true }),
       isBodyOptional: true,
-      answers: { 200: shape },
+      answers: { 200: privateUser },
       shown,
       write: (trx, { id }, { body }) => toggleSuperuser(trx, id, body.is_superuser),
     }),

@@ -21,7 +21,10 @@ export interface FoundUser {
 
 const eb = expressionBuilder<Database>()
 
-/** Views of a user: `full` includes only fields of a public staff profile, `private` those of any. */
+/**
+ * Views of a user: `full` includes only fields of a public staff profile; `private` includes those of any,
+ * and personal information.
+ */
 export type UserView = 'full' | 'private'
 
 /** Returns a user as others see them, or null. `private` is for the user and superusers. */
@@ -43,27 +46,23 @@ export const findUser = (
         .select('held.permission_id')
         .where('held.user_id', '=', row.ref('person.id'))
         .orderBy('held.permission_id')})`.as('user_permissions'),
+      ...(view === 'private' ? personalInformation(row.ref('person.id')) : []),
     ]),
   )
 
 /** Returns a user as they see themselves, or null. */
 export const findMe = (trx: Kysely<Database>, id: string): Promise<FoundUser | null> =>
   find(trx, id, (care) =>
-    selectUsers(care, 'private')
-      .leftJoin('users_userprofile as address', 'address.user_id', 'person.id')
-      .leftJoin('contacts_usercontact as contact', 'contact.user_id', 'person.id')
-      .select((row) => [
-        row.fn.coalesce('address.title', sql.lit('')).as('title'),
-        row.fn.coalesce('contact.phone', sql.lit('')).as('phone'),
-        row.fn.coalesce('contact.fax', sql.lit('')).as('fax'),
-        'profile.id as staff_profile_id',
-        row.fn.coalesce('profile.is_hidden', sql.lit(false)).as('staff_profile_hidden'),
-        row.fn.coalesce('profile.public_email', sql.lit('')).as('public_email'),
-        row.fn.coalesce('profile.public_email_on', sql.lit(false)).as('public_email_on'),
-        row.fn.coalesce('profile.custom_title', sql.lit('')).as('custom_title'),
-        row.fn.coalesce('profile.custom_title_on', sql.lit(false)).as('custom_title_on'),
-        agency(row.ref('work.agency_id')).as('agency'),
-      ]),
+    selectUsers(care, 'private').select((row) => [
+      ...personalInformation(row.ref('person.id')),
+      'profile.id as staff_profile_id',
+      row.fn.coalesce('profile.is_hidden', sql.lit(false)).as('staff_profile_hidden'),
+      row.fn.coalesce('profile.public_email', sql.lit('')).as('public_email'),
+      row.fn.coalesce('profile.public_email_on', sql.lit(false)).as('public_email_on'),
+      row.fn.coalesce('profile.custom_title', sql.lit('')).as('custom_title'),
+      row.fn.coalesce('profile.custom_title_on', sql.lit(false)).as('custom_title_on'),
+      agency(row.ref('work.agency_id')).as('agency'),
+    ]),
   )
 
 /** Returns whether a user is a member of staff; null if the user does not exist. */
@@ -119,6 +118,19 @@ const selectUsers = (care: Care, view: UserView) =>
       ofProfile(row.ref('profile.about'), view).as('about'),
       ofProfile(row.ref('profile.expertise'), view).as('expertise'),
     ])
+
+/** Title, phone and fax of a user; empty texts for missing ones. */
+const personalInformation = (id: Expression<string>) => {
+  const profile = eb.selectFrom('users_userprofile as profile').where('profile.user_id', '=', id)
+  const contact = eb.selectFrom('contacts_usercontact as contact').where('contact.user_id', '=', id)
+  return [
+    orEmpty(profile.select('profile.title')).as('title'),
+    orEmpty(contact.select('contact.phone')).as('phone'),
+    orEmpty(contact.select('contact.fax')).as('fax'),
+  ]
+}
+
+const orEmpty = (text: Expression<unknown>) => sql<string>`coalesce(${text}, '')`
 
 /** Returns a text of a user's staff profile; empty if there is none that the viewer may see. */
 const ofProfile = (text: Expression<string | null>, view: UserView) =>

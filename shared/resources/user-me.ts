@@ -14,12 +14,6 @@ export const userMe = defineResource({
   load: byVariant({ full: (trx, { user_id = '' }) => findMe(trx, user_id) }),
   staleWhen: [
     ...userRules,
-    { table: 'users_userprofile', watch: ['user_id', 'title'], key: { user_id: 'user_id' } },
-    {
-      table: 'contacts_usercontact',
-      watch: ['user_id', 'phone', 'fax'],
-      key: { user_id: 'user_id' },
-    },
     {
       table: 'users_publicstaffprofile',
       watch: ['is_hidden', 'public_email', 'public_email_on', 'custom_title', 'custom_title_on'],

@@ -71,6 +71,12 @@ export const userRules: readonly Rule[] = [
     watch: ['user_id', 'about', 'expertise'],
     key: { user_id: 'user_id' },
   },
+  { table: 'users_userprofile', watch: ['user_id', 'title'], key: { user_id: 'user_id' } },
+  {
+    table: 'contacts_usercontact',
+    watch: ['user_id', 'phone', 'fax'],
+    key: { user_id: 'user_id' },
+  },
   ...businessAreaRules('user', 'user_id', usersOfBusinessAreas),
   ...ledBusinessAreaRules('user_id'),
 ]

@@ -42,11 +42,14 @@ export const user = everywhere.extend({
   user_permissions: z.array(id),
 })
 
+const personalInformation = { title: z.string(), phone: z.string(), fax: z.string() }
+
+/** A user as superusers and that user see it. */
+export const privateUser = user.extend(personalInformation)
+
 /** A user's view of themselves. */
 export const me = everywhere.extend({
-  title: z.string(),
-  phone: z.string(),
-  fax: z.string(),
+  ...personalInformation,
   staff_profile_id: id.nullable(),
   staff_profile_hidden: z.boolean(),
   public_email: z.string(),

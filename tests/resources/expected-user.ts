@@ -95,6 +95,16 @@ export function createExpectedUser(
       })),
       about: (isShown && profile?.['about']) || '',
       expertise: (isShown && profile?.['expertise']) || '',
+      ...(view === 'private' && personalInformationOf(id)),
+    }
+  }
+
+  const personalInformationOf = (userId: Value) => {
+    const contact = one('contacts_usercontact', 'user_id', userId)
+    return {
+      title: one('users_userprofile', 'user_id', userId)?.['title'] ?? '',
+      phone: contact?.['phone'] ?? '',
+      fax: contact?.['fax'] ?? '',
     }
   }
 
@@ -118,13 +128,9 @@ export function createExpectedUser(
 
     me: (user: Row) => {
       const work = one('users_userwork', 'user_id', user['id'])
-      const contact = one('contacts_usercontact', 'user_id', user['id'])
       const profile = one('users_publicstaffprofile', 'user_id', user['id'])
       return {
         ...shown(user, 'private'),
-        title: one('users_userprofile', 'user_id', user['id'])?.['title'] ?? '',
-        phone: contact?.['phone'] ?? '',
-        fax: contact?.['fax'] ?? '',
         staff_profile_id: profile?.['id'] ?? null,
         staff_profile_hidden: profile?.['is_hidden'] ?? false,
         public_email: profile?.['public_email'] ?? '',

@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely'
 import { openDatabase } from '../../db/database.ts'
 import type { Database } from '../../db/schema.ts'
 import { userMe, userProfile } from '../../shared/resources/index.ts'
-import { me, user } from '../../shared/shapes/user.ts'
+import { me, privateUser, user } from '../../shared/shapes/user.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { readTables, type Row, type Tables } from '../support/tables.ts'
 import { createExpectedUser, EXPECTED_USER_TABLES } from './expected-user.ts'
@@ -33,7 +33,7 @@ describe('answers of user resources', function () {
 
   for (const [resource, variant, shape] of [
     [userProfile, 'full', user],
-    [userProfile, 'private', user],
+    [userProfile, 'private', privateUser],
     [userMe, 'full', me],
   ] as const) {
     it(`equal the tables for ${resource.name} (${variant})`, async () => {

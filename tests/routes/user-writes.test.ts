@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { hashPassword } from '../../api/session/password.ts'
 import { createSessions } from '../../api/session/session.ts'
-import { user } from '../../shared/shapes/user.ts'
+import { privateUser } from '../../shared/shapes/user.ts'
 import { describeOnBothTables } from '../support/both-tables.ts'
 import { sessionHeaders } from '../support/session-headers.ts'
 import { httpConfig } from './test-api.ts'
@@ -42,7 +42,7 @@ describeOnBothTables('writes of users over HTTP', (api) => {
       const { status, headers, body } = await put({ ...change, ...secrets })
       expect(status).to.equal(200)
       expect(headers['cache-control']).to.equal('no-store')
-      expect(user.parse(body)).to.deep.include({ id: LEA, ...change })
+      expect(privateUser.parse(body)).to.deep.include({ id: LEA, ...change })
       const { version: after, ...row } = (await stored()) ?? {}
       expect(row).to.deep.equal({ ...before, ...change })
       expect(after).not.to.equal(version)
@@ -217,7 +217,7 @@ describeOnBothTables('writes of users over HTTP', (api) => {
         const before = await stored()
         const { status, body } = await toggle(path)
         expect(status).to.equal(200)
-        expect(user.parse(body)).to.include({ id: LEA, [flag]: !before?.[flag] })
+        expect(privateUser.parse(body)).to.include({ id: LEA, [flag]: !before?.[flag] })
         expect((await toggle(path)).body).to.include({ [flag]: before?.[flag] })
         await Promise.all([toggle(path), toggle(path), toggle(path)])
         expect(await stored()).to.include({ [flag]: !before?.[flag] })

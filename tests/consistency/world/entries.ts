@@ -71,8 +71,12 @@ const all =
   (row: Row) =>
     shown.map(([table, id]) => rowName(table, row[id]))
 
-/** Returns the tables that determine which rows an entry of a user shows. */
+/** Returns the tables that determine which rows an entry of a user shows to that user and superusers. */
 const ofUser = (id: number): readonly Shown[] => [
+  ...['users_userprofile', 'contacts_usercontact'].map((table) => ({
+    table,
+    rows: where('user_id', id, [table, 'id']),
+  })),
   { table: 'users_user', rows: where('id', id, ['users_user', 'id']) },
   {
     table: 'users_userwork',

@@ -75,7 +75,8 @@ end
 $$;
 
 select checker.watch(name::regclass) from unnest(array[
-  'users_user', 'users_userwork', 'users_userprofile', 'users_publicstaffprofile', 'users_keywordtag',
+  'users_user', 'users_userwork', 'users_userprofile', 'contacts_usercontact',
+  'users_publicstaffprofile', 'users_keywordtag',
   'users_publicstaffprofile_keyword_tags', 'users_employmententry', 'users_educationentry',
   'projects_project', 'projects_projectmember', 'projects_projectarea', 'locations_area',
   'agencies_branch', 'agencies_businessarea', 'agencies_affiliation'

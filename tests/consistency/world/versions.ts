@@ -13,6 +13,7 @@ export const VERSION_COLUMN = {
   users_user: 'display_first_name',
   users_userwork: 'role',
   users_userprofile: 'title',
+  contacts_usercontact: 'phone',
   users_publicstaffprofile: 'expertise',
   users_keywordtag: 'name',
   users_employmententry: 'position_title',

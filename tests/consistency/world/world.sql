@@ -27,6 +27,8 @@ insert into users_userwork (id, user_id, branch_id, business_area_id, affiliatio
 select n, n, 1 + n % 6, 1 + n % 4, 1 + n % 4, checker.version() from generate_series(1, 8) n;
 insert into users_userprofile (id, user_id, title)
 select n, n, checker.version() from generate_series(1, 8) n;
+insert into contacts_usercontact (id, user_id, phone)
+select n, n, checker.version() from generate_series(1, 8) n;
 
 insert into users_publicstaffprofile (id, user_id, about, expertise)
 select n, n, 'About', checker.version() from generate_series(1, 6) n;

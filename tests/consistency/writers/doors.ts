@@ -23,6 +23,7 @@ const FIXED: readonly (readonly [VersionedTable, number])[] = [
   ['users_user', 8],
   ['users_userwork', 8],
   ['users_userprofile', 8],
+  ['contacts_usercontact', 8],
 ]
 
 const ids = (count: number) => Array.from({ length: count }, (_, n) => n + 1)
