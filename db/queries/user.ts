@@ -1,5 +1,4 @@
 import { type Expression, type Kysely, expressionBuilder, sql } from 'kysely'
-import { jsonArrayFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../schema.ts'
 import { type Care, findCare } from './caretakers.ts'
 import { affiliation } from './fragments/affiliation.ts'
@@ -7,7 +6,7 @@ import { agency } from './fragments/agency.ts'
 import { branch } from './fragments/branch.ts'
 import { businessArea } from './fragments/business-area.ts'
 import { fileUrl } from './fragments/file-url.ts'
-import { selectMiniBusinessAreas } from './fragments/mini-business-area.ts'
+import { ledBusinessAreas } from './fragments/mini-business-area.ts'
 import { perthTime } from './fragments/perth-time.ts'
 import { isVisible } from './fragments/staff-profile.ts'
 import { findObject } from './text.ts'
@@ -107,12 +106,7 @@ const selectUsers = (care: Care, view: UserView) =>
       branch(row.ref('work.branch_id')).as('branch'),
       businessArea(row.ref('work.business_area_id'), 'user').as('business_area'),
       affiliation(row.ref('work.affiliation_id')).as('affiliation'),
-      jsonArrayFrom(
-        selectMiniBusinessAreas()
-          .where('area.leader_id', '=', row.ref('person.id'))
-          .orderBy('area.name')
-          .orderBy('area.id'),
-      ).as('business_areas_led'),
+      ledBusinessAreas(row.ref('person.id')).as('business_areas_led'),
       sql`${care.caretakers}::json`.as('caretakers'),
       sql`${care.caretakingFor}::json`.as('caretaking_for'),
       ofProfile(row.ref('profile.about'), view).as('about'),

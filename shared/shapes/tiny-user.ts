@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { affiliation } from './affiliation.ts'
+import { branch } from './branch.ts'
 import { businessArea } from './business-area.ts'
+import { miniBusinessArea } from './mini-business-area.ts'
 import { fileUrl, id } from './values.ts'
 
 /** A user in the short shape that other users see. */
@@ -19,4 +21,7 @@ export const tinyUser = z.strictObject({
   image: fileUrl.nullable(),
   affiliation: affiliation.nullable(),
   business_area: businessArea.nullable(),
+  branch: branch.nullable(),
+  role: z.string().nullable(),
+  business_areas_led: z.array(miniBusinessArea),
 })

@@ -20,6 +20,11 @@ describe('searches over HTTP', () => {
       select id, '2020-01-01', '2020-01-01', 'student', 'completed', 1990, id, 'Many ' || id, false, '{}'
       from generate_series(2001, 2250) as id
     `.execute(api.db)
+    await sql`
+      insert into agencies_branch (id, created_at, updated_at, name, agency_id)
+      values (2001, '2020-01-01', '2020-01-01', 'Albany', 11)
+    `.execute(api.db)
+    await sql`update users_userwork set branch_id = 2001 where user_id = 1202`.execute(api.db)
   })
   after(() => api[Symbol.asyncDispose]())
 
@@ -122,6 +127,31 @@ describe('searches over HTTP', () => {
       expect(status, query).to.equal(200)
       expect(idsIn(userPage.parse(body).users), query).to.deep.equal(ids)
     }
+  })
+
+  it('show the branch, the role and the led business areas of a user', async () => {
+    const { body } = await get('users/list?search=max@reads.test')
+    const area = (id: number, name: string) => ({
+      id,
+      name,
+      leader: { id: 1202 },
+      caretaker: null,
+      image: null,
+    })
+    expect(userPage.parse(body).users[0]).to.deep.include({
+      branch: { id: 2001, name: 'Albany', agency: 11, manager: null },
+      role: 'None',
+      business_areas_led: [
+        { ...area(1010, 'Botany'), project_count: 0, division: null },
+        {
+          ...area(1009, 'Zoology'),
+          project_count: 1,
+          division: { id: 1003, name: 'Science', slug: 's' },
+        },
+      ],
+    })
+    const others = userPage.parse((await get('users/list?search=oda@reads.test')).body).users
+    expect(others[0]).to.deep.include({ branch: null, role: null, business_areas_led: [] })
   })
 
   it('return the first users for a term of at least two letters [T18]', async () => {

@@ -1,5 +1,5 @@
 import { type Expression, expressionBuilder, sql } from 'kysely'
-import { jsonObjectFrom } from 'kysely/helpers/postgres'
+import { jsonArrayFrom, jsonObjectFrom } from 'kysely/helpers/postgres'
 import type { Database } from '../../schema.ts'
 import { fileUrl } from './file-url.ts'
 import { jsonObject } from './json-object.ts'
@@ -29,6 +29,15 @@ export const selectMiniBusinessAreas = () =>
           .where('division.id', '=', row.ref('area.division_id')),
       ).as('division'),
     ])
+
+/** Returns the business areas that a user leads, as a JSON array ordered by name. */
+export const ledBusinessAreas = (userId: Expression<string>) =>
+  jsonArrayFrom(
+    selectMiniBusinessAreas()
+      .where('area.leader_id', '=', userId)
+      .orderBy('area.name')
+      .orderBy('area.id'),
+  )
 
 const person = (id: Expression<string | null>) =>
   sql`case when ${id} is not null then ${jsonObject({ id })} end`

@@ -1,9 +1,11 @@
 import { expressionBuilder } from 'kysely'
 import type { Database } from '../../schema.ts'
 import { affiliation } from './affiliation.ts'
+import { branch } from './branch.ts'
 import { businessArea } from './business-area.ts'
 import { fileUrl } from './file-url.ts'
 import { fullName } from './full-name.ts'
+import { ledBusinessAreas } from './mini-business-area.ts'
 
 /** Selects every user in the short shape for other users; callers add conditions. */
 export const selectTinyUsers = () =>
@@ -29,4 +31,7 @@ export const selectTinyUsers = () =>
       fileUrl(row.ref('avatar.file')).as('image'),
       affiliation(row.ref('work.affiliation_id')).as('affiliation'),
       businessArea(row.ref('work.business_area_id'), 'user').as('business_area'),
+      branch(row.ref('work.branch_id')).as('branch'),
+      'work.role',
+      ledBusinessAreas(row.ref('person.id')).as('business_areas_led'),
     ])
