@@ -14,6 +14,7 @@ import {
 } from '../../db/writes/project.ts'
 import { projectDetail, userProjects } from '../../shared/resources/index.ts'
 import * as shapes from '../../shared/shapes/project-detail.ts'
+import { ownProject } from '../../shared/shapes/project-row.ts'
 import { tinyProject } from '../../shared/shapes/tiny-project.ts'
 import { project } from '../../shared/shapes/project.ts'
 import {
@@ -71,9 +72,9 @@ const projectPatch = ignoringNulls(
 /** Projects: the list of a user, details, and changes by leaders. */
 export const projectEndpoints: readonly Endpoint[] = [
   getCached('/projects/mine', {
-    summary: 'List the projects of which the user is a member',
+    summary: 'List the projects of which the user is a member, with the role of the user',
     access: user,
-    answers: { 200: z.array(tinyProject) },
+    answers: { 200: z.array(ownProject) },
     resource: userProjects,
     key: (_, userId) => ({ user_id: userId }),
     variant: 'mine',

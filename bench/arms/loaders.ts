@@ -1,6 +1,6 @@
 import { openDatabase } from '../../db/database.ts'
 import { findStaffProfile } from '../../db/queries/staff-profile.ts'
-import { findTinyProjects } from '../../db/queries/tiny-projects.ts'
+import { findOwnProjects } from '../../db/queries/tiny-projects.ts'
 
 /** Loads the two measured responses from Postgres, with the queries of the API. */
 export interface Loaders {
@@ -16,7 +16,7 @@ export function openLoaders(url: string): Loaders {
   const db = openDatabase({ url, poolSize: CONNECTIONS, applicationName: 'spms-bench-loader' })
   return {
     profile: async (id) => parse(await findStaffProfile(db, id, 'full')),
-    projects: async (userId) => parse(await findTinyProjects(db, userId)),
+    projects: async (userId) => parse(await findOwnProjects(db, userId)),
   }
 }
 

@@ -1,23 +1,26 @@
-import { type Kysely, expressionBuilder } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Database } from '../schema.ts'
+import { perthTime } from './fragments/perth-time.ts'
+import { projectTag } from './fragments/project-tag.ts'
 import { selectTinyProjects } from './fragments/tiny-project.ts'
 import { findArray, findObject } from './text.ts'
 
-const eb = expressionBuilder<Database>()
-
-/** Returns the projects that a user is a member of, newest year first. */
-export const findTinyProjects = (trx: Kysely<Database>, userId: string): Promise<string> =>
+/** Returns the projects that a user is a member of with the user's role, newest year first. */
+export const findOwnProjects = (trx: Kysely<Database>, userId: string): Promise<string> =>
   findArray(
     trx,
     selectTinyProjects()
-      .where(
-        'project.id',
-        'in',
-        eb
-          .selectFrom('projects_projectmember as member')
-          .select('member.project_id')
-          .where('member.user_id', '=', userId),
-      )
+      .innerJoin('projects_projectmember as member', 'member.project_id', 'project.id')
+      .select((row) => [
+        'member.role',
+        projectTag({
+          kind: row.ref('project.kind'),
+          year: row.ref('project.year'),
+          number: row.ref('project.number'),
+        }).as('tag'),
+        perthTime(row.ref('project.created_at')).as('created_at'),
+      ])
+      .where('member.user_id', '=', userId)
       .orderBy('project.year', 'desc')
       .orderBy('project.id'),
   )

@@ -1,5 +1,5 @@
 import { findUserProjects } from '../../db/queries/project-rows.ts'
-import { findTinyProjects } from '../../db/queries/tiny-projects.ts'
+import { findOwnProjects } from '../../db/queries/tiny-projects.ts'
 import { defineResource } from '../cache/index.ts'
 import { businessAreaRules } from './business-area-rules.ts'
 import { byVariant } from './load.ts'
@@ -14,12 +14,12 @@ import {
 /** Projects that a user is a member of: `mine` for that user, `rows` for other users. */
 export const userProjects = defineResource({
   name: 'user:projects',
-  version: 1,
+  version: 2,
   key: 'user:{user_id}:projects',
   ttlMs: 5 * 60_000,
   staleIfError: true,
   load: byVariant({
-    mine: (trx, { user_id = '' }) => findTinyProjects(trx, user_id),
+    mine: (trx, { user_id = '' }) => findOwnProjects(trx, user_id),
     rows: (trx, { user_id = '' }) => findUserProjects(trx, user_id),
   }),
   staleWhen: [

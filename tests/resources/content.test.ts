@@ -22,10 +22,9 @@ import { area } from '../../shared/shapes/area.ts'
 import { branch } from '../../shared/shapes/branch.ts'
 import { businessArea } from '../../shared/shapes/business-area.ts'
 import * as projectShapes from '../../shared/shapes/project-detail.ts'
-import { projectRow, publicProjectRow } from '../../shared/shapes/project-row.ts'
+import { ownProject, projectRow, publicProjectRow } from '../../shared/shapes/project-row.ts'
 import * as statisticsShapes from '../../shared/shapes/project-statistics.ts'
 import * as shapes from '../../shared/shapes/staff-profile.ts'
-import { tinyProject } from '../../shared/shapes/tiny-project.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { readTables, type Row, type Tables } from '../support/tables.ts'
 import { createExpected, EXPECTED_TABLES } from './expected.ts'
@@ -122,8 +121,8 @@ describe('answers of resource loaders', function () {
     for (const user of someUsers()) {
       const params = { user_id: String(user['id']) }
       const mine = await read(userProjects, params, 'mine')
-      expect(mine).to.deep.equal(expected.tinyProjects(user['id']))
-      z.array(tinyProject).parse(mine)
+      expect(mine).to.deep.equal(expected.ownProjects(user['id']))
+      z.array(ownProject).parse(mine)
       const rows = await read(userProjects, params, 'rows')
       expect(rows).to.deep.equal(expected.projectRows(user['id']))
       z.array(projectRow).parse(rows)

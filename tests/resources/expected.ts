@@ -120,16 +120,15 @@ export function createExpected({ all, one, every }: Tables) {
     return external ? external['description'] : ''
   }
 
+  const tagOf = ({ kind = null, year, number }: Row) =>
+    `${PREFIXES.get(kind) ?? 'UNKNOWN'}-${text(year ?? null)}-${text(number ?? null)}`
+
   const projectRow =
     (audience: Audience) =>
     ({ project, member }: { readonly project: Row; readonly member: Row }) => ({
       ...pick(project, 'id', 'title', 'kind', 'status'),
       role: member['role'],
-      tag: [
-        PREFIXES.get(project['kind']) ?? 'UNKNOWN',
-        text(project['year']),
-        text(project['number']),
-      ].join('-'),
+      tag: tagOf(project),
       image: photoOf(project, audience),
       created_at: time(project['created_at']),
       business_area: businessAreaOf(project, audience),
@@ -241,8 +240,11 @@ export function createExpected({ all, one, every }: Tables) {
     businessAreaOf,
     photoOf,
 
-    tinyProjects: (userId: Value) =>
-      memberships(userId).map(({ project }) => ({
+    ownProjects: (userId: Value) =>
+      memberships(userId).map(({ project, member }) => ({
+        role: member['role'],
+        tag: tagOf(project),
+        created_at: time(project['created_at']),
         ...pick(project, 'id', 'title', 'status', 'kind', 'year', 'number'),
         business_area: businessAreaOf(project, 'user'),
         image: tinyPhotoOf(project),

@@ -6,14 +6,11 @@ interface Numbered {
   readonly number: Expression<number>
 }
 
-/** Returns the tag by which users refer to a project, such as `SP-2026-12`. */
-export const projectTag = ({ kind, year, number }: Numbered) =>
-  sql<string>`${prefix(kind)} || '-' || ${year} || '-' || ${number}`
-
-const prefix = (kind: Expression<string | null>) => sql`case ${kind}
+/** Returns the tag of a project, such as `SP-2026-42`. */
+export const projectTag = ({ kind, year, number }: Numbered) => sql<string>`case ${kind}
   when 'core_function' then 'CF'
   when 'science' then 'SP'
   when 'student' then 'STP'
   when 'external' then 'EXT'
   else 'UNKNOWN'
-end`
+end || '-' || ${year} || '-' || ${number}`

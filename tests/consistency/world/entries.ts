@@ -202,7 +202,12 @@ export const ENTRIES: readonly Entry[] = [
     shows: [
       {
         table: 'projects_projectmember',
-        rows: where('user_id', 1, ['projects_project', 'project_id']),
+        rows: where(
+          'user_id',
+          1,
+          ['projects_projectmember', 'id'],
+          ['projects_project', 'project_id'],
+        ),
       },
     ],
   },
