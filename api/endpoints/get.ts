@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import { PublicError } from '../../shared/errors.ts'
 import type { AppDeps } from '../deps.ts'
 import type { User } from '../http/authenticate.ts'
+import { markAsRead } from '../http/consistency.ts'
 import { type Json, sendNothing } from '../http/json.ts'
 import { type Attachment, sendPieces } from '../http/pieces.ts'
 import { parse } from '../parse.ts'
@@ -139,6 +140,7 @@ function readOf<Path extends string, Query extends QuerySchema, Found>(
       const send = createSend(deps)
       return async (req, res) => {
         const parsed = begin(req)
+        if (method === 'post') markAsRead(res)
         const user = await requireUser(req)
         if (access.kind === 'read rule') access.enforce(user, parsed)
         const query = schema && parse(schema, req[source])

@@ -44,6 +44,12 @@ const NONE: readonly ConsistencyToken[] = []
 export const currentConsistencyTokens = (): readonly ConsistencyToken[] =>
   requestTokens.getStore() ?? NONE
 
+/** Responses to a POST that only reads. */
+const readsByPost = new WeakSet<ServerResponse>()
+
+/** Marks a POST that only reads: it gets no token, which would bypass the cache in later reads. */
+export const markAsRead = (res: ServerResponse): void => void readsByPost.add(res)
+
 /**
  * Creates middleware for read-your-writes consistency. A successful response to an unsafe method gets a
  * token, taken after the write, in a header and a cookie. `currentConsistencyTokens` returns the tokens
@@ -57,7 +63,11 @@ export function createConsistency(options: ConsistencyOptions): Middleware {
     if (isRead && !hasConsistencyToken(req)) return next()
     const cookies = cookiesOf(req)
     const found = readConsistencyTokens([...headerOf(req), ...cookies.values()])
-    if (!isRead) beforeSuccess(res, () => sendConsistencyToken(req, res, cookies, found))
+    if (!isRead) {
+      beforeSuccess(res, async () => {
+        if (!readsByPost.has(res)) await sendConsistencyToken(req, res, cookies, found)
+      })
+    }
     const wanted = withoutSuperseded(found.values())
     if (wanted.length === 0) return next()
     requestsWithTokens++

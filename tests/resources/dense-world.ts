@@ -51,7 +51,7 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
   },
   { resource: staffProjects, examples: ofUsers('rows') },
   { resource: userProjects, examples: [...ofUsers('mine'), ...ofUsers('rows')] },
-  { resource: userProfile, examples: [...ofUsers('full'), ...ofUsers('private', ['3'])] },
+  { resource: userProfile, examples: [...ofUsers('full'), ...ofUsers('private', ['1', '3'])] },
   // Most of its rules are those of `userProfile`, which has an example for every user.
   { resource: userMe, examples: ofUsers('full', ['1', '2', '1001']) },
   {
