@@ -1,6 +1,6 @@
 import type { Transaction } from 'kysely'
 import type { Database } from '../../db/schema.ts'
-import type { Actor } from '../../db/writes/actor.ts'
+import { type Actor, findActor } from '../../db/writes/actor.ts'
 import { type KeptRow, lockForSuperuser, requireSuperuser } from '../../db/writes/superuser.ts'
 import type { User } from '../http/authenticate.ts'
 
@@ -87,6 +87,13 @@ export const ruleById = <Granted>(
 export const readRule = <Params>(rule: Omit<ReadRule<Params>, 'kind'>): ReadRule<Params> => ({
   kind: 'read rule',
   ...rule,
+})
+
+/** Access of a write for every user whose account is active. */
+export const activeUser = writeRule({
+  description: 'all users',
+  roles: EVERY_ROLE,
+  enforce: (trx, { userId }: WriteRequest<unknown>): Promise<Actor> => findActor(trx, userId),
 })
 
 const SUPERUSERS: AllowedUsers = { description: 'superusers', roles: ['superuser'] }

@@ -1,5 +1,6 @@
 export {
   type Access,
+  activeUser,
   anyone,
   type AllowedUsers,
   EVERY_ROLE,
@@ -10,6 +11,7 @@ export {
   superuserOf,
   user,
   type WriteRequest,
+  type WriteRule,
   writeRule,
 } from './access.ts'
 export { type AnswerCached, createCachedReads } from './cached-reads.ts'

@@ -9,7 +9,7 @@ import {
 } from '../../db/writes/affiliation.ts'
 import { affiliations } from '../../shared/resources/index.ts'
 import { affiliation, affiliationPage } from '../../shared/shapes/affiliation.ts'
-import { type Endpoint, getCached, post, superuser, user } from '../endpoints/index.ts'
+import { activeUser, type Endpoint, getCached, post, superuser, user } from '../endpoints/index.ts'
 import { listOf, reference, text } from './field.ts'
 import { page, searchTerm } from './parameter.ts'
 import { superuserRows } from './superuser-rows.ts'
@@ -53,6 +53,7 @@ export const affiliationEndpoints: readonly Endpoint[] = [
     // Clients request 0 for a user without an affiliation, and expect an empty body.
     find: async (trx, id) => (id === '0' ? '' : findAffiliation(trx, id)),
     isEmpty: 'for the id 0, which stands for no affiliation',
+    addedBy: activeUser,
     added: newAffiliation,
     patch: newAffiliation.partial(),
     insert: (trx, { name }) => insertAffiliation(trx, name),

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import type { Actor } from '../../db/writes/actor.ts'
 import type { KeptRow } from '../../db/writes/superuser.ts'
 import {
   create,
@@ -7,6 +8,7 @@ import {
   superuser,
   superuserOf,
   type Trx,
+  type WriteRule,
 } from '../endpoints/index.ts'
 
 type Find = (trx: Trx, id: string) => Promise<string | null>
@@ -27,6 +29,8 @@ interface SuperuserRows<New extends z.ZodType, Patch extends z.ZodType> {
   readonly isEmpty?: string
   /** The answer of POST and PUT, if it is not that of GET. */
   readonly changed?: { readonly shape: z.ZodType; readonly find: Find }
+  /** Access to POST, if not only superusers may add a row. */
+  readonly addedBy?: WriteRule<unknown, Actor>
   readonly added: New
   readonly patch: Patch
   readonly insert: (trx: Trx, row: z.output<New>) => Promise<string>
@@ -36,16 +40,19 @@ interface SuperuserRows<New extends z.ZodType, Patch extends z.ZodType> {
   readonly findFiles?: (trx: Trx, id: string) => Promise<readonly string[]>
 }
 
-/** Declares POST of rows, and GET, PUT and DELETE of one row. All users read them, superusers write. */
+/**
+ * Declares POST of rows, and GET, PUT and DELETE of one row. All users read them, superusers write; `addedBy`
+ * lets other users add rows.
+ */
 export function superuserRows<New extends z.ZodType, Patch extends z.ZodType>(
   path: string,
   options: SuperuserRows<New, Patch>,
 ): readonly Endpoint[] {
-  const { table, entity, summaries, shape, find, changed, added, patch, insert } = options
+  const { table, entity, summaries, shape, find, changed, addedBy, added, patch, insert } = options
   return [
     create(path, {
       summary: summaries.post,
-      access: superuser,
+      access: addedBy ?? superuser,
       body: added,
       answers: { 201: changed?.shape ?? shape },
       insert: (trx, _, { body }) => insert(trx, body),

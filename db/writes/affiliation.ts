@@ -8,11 +8,21 @@ import { sqlStateOf } from './transact.ts'
 import { rejectDuplicate } from './unique.ts'
 import { updateRow } from './update-row.ts'
 
+/** Maximum number of affiliations. Every user may add one, and the cached list contains all. */
+export const MAX_AFFILIATIONS = 10_000
+
 /**
  * Inserts an affiliation and returns its id.
- * @throws WriteError `conflict` if the name is taken.
+ * @throws WriteError `conflict` if the name is taken or there are too many affiliations.
  */
 export async function insertAffiliation(trx: Transaction<Database>, name: string): Promise<string> {
+  const { count } = await trx
+    .selectFrom('agencies_affiliation')
+    .select(({ fn }) => fn.countAll<string>().as('count'))
+    .executeTakeFirstOrThrow()
+  if (Number(count) >= MAX_AFFILIATIONS) {
+    throw new WriteError('conflict', `There are at most ${MAX_AFFILIATIONS} affiliations.`)
+  }
   return insertRow(trx, 'agencies_affiliation', { name }).catch(rejectDuplicate('name'))
 }
 

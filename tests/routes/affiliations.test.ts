@@ -1,10 +1,11 @@
 import { expect } from 'chai'
 import { sql } from 'kysely'
+import { MAX_AFFILIATIONS } from '../../db/writes/affiliation.ts'
 import { affiliation } from '../../shared/shapes/affiliation.ts'
 import { describeOnBothTables } from '../support/both-tables.ts'
 import { expectForSuperusersOnly, expectNotFound } from './superusers-only.ts'
 
-const [LEA, SUE] = [1, 3]
+const [LEA, SUE, OLD] = [1, 3, 5]
 
 // Affiliation 35 is Notre Dame with Lea, 36 is Griffith, and 39 is Murdoch without members.
 describeOnBothTables('writes of affiliations over HTTP', (api) => {
@@ -65,6 +66,27 @@ describeOnBothTables('writes of affiliations over HTTP', (api) => {
       .executeTakeFirst()
     return work?.affiliation_id
   }
+
+  it('let every active user create an affiliation', async () => {
+    expect((await post({ name: 'Curtin' }, LEA)).status).to.equal(201)
+    expect((await post({ name: 'ECU' }, OLD)).status).to.equal(401)
+    expect((await api.send('POST', 'agencies/affiliations', { body: {} })).status).to.equal(401)
+    const headers = { 'X-CSRFToken': 'wrong' }
+    expect(
+      (await api.send('POST', 'agencies/affiliations', { as: LEA, headers, body: {} })).status,
+    ).to.equal(403)
+    expect(await names())
+      .to.include('Curtin')
+      .and.not.include('ECU')
+  })
+
+  it('create no affiliation if there are too many', async () => {
+    await sql`
+      insert into agencies_affiliation (id, created_at, updated_at, name)
+      select 10000 + n, now(), now(), 'Many ' || n from generate_series(1, ${MAX_AFFILIATIONS}::int) as n
+    `.execute(api.db)
+    expect((await post({ name: 'One more' }, LEA)).status).to.equal(409)
+  })
 
   it('create an affiliation with a unique name [T75]', async () => {
     const { status, headers, body } = await post({ name: ' Edith Cowan ' })
@@ -178,7 +200,6 @@ describeOnBothTables('writes of affiliations over HTTP', (api) => {
 
   it('are for superusers only, and answer 404 for an affiliation that does not exist', async () => {
     await expectForSuperusersOnly(api, [
-      ['POST', 'agencies/affiliations'],
       ['POST', 'agencies/affiliations/merge'],
       ['POST', 'agencies/affiliations/clean_orphaned'],
       ['PUT', 'agencies/affiliations/35'],
