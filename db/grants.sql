@@ -17,12 +17,13 @@ grant insert, update, delete on
   caretakers_caretaker, contacts_usercontact, documents_projectdocument, medias_projectphoto,
   medias_useravatar, projects_externalprojectdetails, projects_project, projects_projectarea,
   projects_projectdetail, projects_projectmember, projects_studentprojectdetails,
-  users_educationentry, users_employmententry, users_publicstaffprofile
+  users_educationentry, users_employmententry, users_publicstaffprofile, users_user,
+  users_userprofile, users_userwork
   to spms_api;
 grant insert on documents_conceptplan to spms_api;
 grant update, delete on
   communications_comment, medias_aecendorsementpdf, medias_businessareaphoto,
-  medias_projectplanmethodologyphoto, users_user, users_userprofile, users_userwork
+  medias_projectplanmethodologyphoto
   to spms_api;
 grant update on agencies_agency, documents_annualreport to spms_api;
 

@@ -14,6 +14,7 @@ export type SecurityEvent =
   | 'password_change'
   | 'address_change'
   | 'rights_change'
+  | 'user_creation'
   | 'user_deletion'
 
 /** Fields of the log line that handlers add while they process a request. */

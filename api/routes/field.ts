@@ -53,6 +53,15 @@ export const slug = text(50).regex(
   'Enter a valid slug consisting of letters, numbers, underscores or hyphens.',
 )
 
+/** A user name, normalized as in Django's forms: a log-in searches for the normalized name. */
+export const username = text(150)
+  .min(1)
+  .normalize('NFKC')
+  .regex(
+    /^[\p{L}\p{N}_.@+-]*$/u,
+    'Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.',
+  )
+
 /** An e-mail address, or an empty text for none. */
 export const email = text(254).refine(
   (value) => value === '' || z.regexes.email.test(value),

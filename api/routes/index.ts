@@ -19,6 +19,7 @@ import { projectSearchEndpoints } from './project-search.ts'
 import { projectEndpoints } from './projects.ts'
 import { sessionEndpoints, type SessionEndpointsDeps } from './session.ts'
 import { staffProfileEndpoints } from './staff-profiles.ts'
+import { userCreationEndpoints } from './user-creation.ts'
 import { userDetailEndpoints } from './user-details.ts'
 import { userExistsEndpoints } from './user-exists.ts'
 import { userProfileEndpoints } from './user-profile.ts'
@@ -43,6 +44,7 @@ export const createEndpoints = (deps: SessionEndpointsDeps): readonly Endpoint[]
   ...departmentalServiceEndpoints,
   ...divisionEndpoints,
   ...locationEndpoints,
+  ...userCreationEndpoints,
   ...userDetailEndpoints,
   ...userProfileEndpoints,
   ...profileEntryEndpoints,

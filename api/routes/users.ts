@@ -37,7 +37,7 @@ import {
 import type { Client } from '../http/client.ts'
 import { addSecurityContext } from '../http/security-log.ts'
 import { type ConfirmPasswordDeps, createConfirmPassword } from '../session/confirm-password.ts'
-import { email, reference, text } from './field.ts'
+import { email, reference, text, username } from './field.ts'
 import { parameter } from './parameter.ts'
 import { peek } from './peek.ts'
 import { SAME_USER } from './rules.ts'
@@ -64,14 +64,7 @@ const flags = z.object({ is_active: z.boolean(), is_superuser: z.boolean() }).pa
 
 const userPatch = z
   .object({
-    // Normalized as in Django's forms: a log-in searches for the normalized name.
-    username: text(150)
-      .min(1)
-      .normalize('NFKC')
-      .regex(
-        /^[\p{L}\p{N}_.@+-]*$/u,
-        'Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.',
-      ),
+    username,
     // An empty address becomes null: the column is unique, and many users have no address.
     email: email.nullable().transform((address) => address || null),
     first_name: text(100).nullable(),

@@ -156,12 +156,12 @@ const definedOf = (patch: UserPatch): UserPatch =>
 const EMAIL_TAKEN = 'user with this email already exists.'
 
 /**
- * Rejects an e-mail address that another user has, ignoring case, since bearer tokens identify users by
+ * Rejects an e-mail address that another user than `id` has, ignoring case, since bearer tokens identify users by
  * address. The unique index is case-sensitive, so a lock on the address serializes writes.
  */
-async function rejectTakenEmail(
+export async function rejectTakenEmail(
   trx: Transaction<Database>,
-  id: string,
+  id: string | null,
   email: string,
 ): Promise<void> {
   if (email === '') return
@@ -173,14 +173,19 @@ async function rejectTakenEmail(
     .selectFrom('users_user')
     .select('id')
     .where(sql<boolean>`lower(email) collate "C" in (${lower}, lower(${email}))`)
-    .where('id', '!=', id)
+    .$if(id !== null, (users) => users.where('id', '!=', id))
     .executeTakeFirst()
   if (taken) throw new WriteError('conflict', EMAIL_TAKEN, { fields: { email: [EMAIL_TAKEN] } })
 }
 
-// The name of the index contains its column, both in databases of Django and of this application.
-function rejectTakenName(error: unknown): never {
-  if (sqlStateOf(error) !== '23505') throw error
+/**
+ * Handles the error of a write that violates a unique index of users. The name of the index contains its
+ * column, both in databases of Django and of this application.
+ * @throws WriteError `conflict`, or the error if it is another one.
+ */
+export function rejectTakenName(error: unknown): never {
+  // A violated primary key means that the sequence of ids is behind.
+  if (sqlStateOf(error) !== '23505' || constraintOf(error)?.endsWith('_pkey')) throw error
   const [field, message] = constraintOf(error)?.includes('email')
     ? ['email', EMAIL_TAKEN]
     : ['username', 'A user with that username already exists.']

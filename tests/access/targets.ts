@@ -176,6 +176,11 @@ const BY_OPERATION: Readonly<Record<string, readonly Target[]>> = {
     { name: 'missing project', body: { project_id: 999, user_id: 902 } },
     { name: 'no project', body: {} },
   ],
+  // All users of these tests are members of staff.
+  'POST /users/list': [
+    { name: 'external', body: { isStaff: false } },
+    { name: 'staff', body: { isStaff: true } },
+  ],
   'PUT /users/:id': [{ name: 'rights', params: { id: OWNER }, body: { is_staff: 'x' } }],
 }
 

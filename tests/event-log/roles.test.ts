@@ -316,7 +316,7 @@ describe('the roles of docs/dba.md', () => {
     ['api', 'select session_key from django_session'],
     ['api', 'select object_repr from django_admin_log'],
     ['api', 'delete from agencies_agency'],
-    ['api', 'insert into users_user (id) values (9)'],
+    ['api', 'insert into users_user_groups (user_id, group_id) values (1, 1)'],
     ['api', 'truncate users_user'],
     ['api', 'alter table users_user disable trigger all'],
     ['invalidator', 'select from users_user'],

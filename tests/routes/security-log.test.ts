@@ -192,6 +192,17 @@ describe('the security log', () => {
     }
   })
 
+  it('records an added user', async () => {
+    await sql`select setval(pg_get_serial_sequence('users_user', 'id'), 1000)`.execute(world.db)
+    const body = { username: 'added' }
+    expect(await lineOf('POST', 'users/list', { as: await sessionOf(SUE), body })).to.include({
+      event: 'user_creation',
+      outcome: 'success',
+      userId: String(SUE),
+      targetUserId: '1001',
+    })
+  })
+
   it('records every other write with its user and request', async () => {
     const written = { event: 'write', outcome: 'success', userId: String(SUE) }
     expect(
