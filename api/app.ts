@@ -135,7 +135,14 @@ export function createApp(options: AppOptions): App {
   const iterations = config.passwordIterations
   const attempts = createPasswordAttempts({ iterations, shared: options.sharedBuckets ?? null })
   const health = healthEndpoints({ db, isReady })
-  const endpoints = createEndpoints({ ...deps, client, sessions, attempts, iterations })
+  const endpoints = createEndpoints({
+    ...deps,
+    client,
+    sessions,
+    attempts,
+    iterations,
+    timeZone: config.timeZone,
+  })
   const files = fileEndpoints({ ...deps, storage, edgeMaxAgeS: config.edgeMaxAgeS })
   const docs = docsEndpoints(
     () => describeEndpoints({ '': health, [FILES]: files, [BASE]: all }),

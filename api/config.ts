@@ -139,6 +139,11 @@ export const apiSettings = (resourceNames: readonly string[]) =>
       .stringbool()
       .default(true)
       .describe('`false`: `openapi.json` and `docs` answer 404.'),
+    TIME_ZONE: timeZone
+      .default('Australia/Perth')
+      .describe(
+        'Time zone of end dates, which include the whole day, and of times without an offset in requests.',
+      ),
     DB_POOL_SIZE: positiveNumber
       .min(MIN_CONNECTIONS)
       .default(12)
@@ -246,6 +251,7 @@ export const apiConfig = (resourceNames: readonly string[]) =>
           bodyLimitBytes: env.BODY_LIMIT_BYTES,
           uploadLimitBytes: env.UPLOAD_LIMIT_BYTES,
           docsEnabled: env.DOCS_ENABLED,
+          timeZone: env.TIME_ZONE,
         },
       }
     })
@@ -298,6 +304,15 @@ const origin = z
     (text) => URL.canParse(text) && new URL(text).origin === text,
     'must be a scheme, a host and, unless it is the default, a port, such as https://spms.example',
   )
+
+/** A name of the time zone database, or `UTC`. */
+const timeZone = z.string().refine((name) => {
+  try {
+    return Boolean(new Intl.DateTimeFormat('en', { timeZone: name }))
+  } catch {
+    return false
+  }
+}, 'must be a time zone, such as Australia/Perth')
 
 const knownName = (names: readonly string[]) =>
   z.enum(names, { error: ({ input }) => `unknown resource ${String(input)}` })

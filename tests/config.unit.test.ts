@@ -33,6 +33,7 @@ describe('configuration', () => {
       trustProxy: false,
       rateLimit: { perS: 100, burst: 400 },
       edgeMaxAgeS: 0,
+      timeZone: 'Australia/Perth',
       bearer: null,
       corsOrigins: [],
       tokenLifetimeMs: 30_000,
@@ -90,6 +91,7 @@ describe('configuration', () => {
       CACHE_TTL_OVERRIDES: 'staff:list=soon',
       SESSION_SECRETS: 'hunter2',
       TRUST_PROXY: 'true',
+      TIME_ZONE: 'Australia/Nowhere',
       PORT: '99999',
       LOG_LEVEL: 'loud',
       RATE_LIMIT_PER_S: 'x',
@@ -104,6 +106,7 @@ describe('configuration', () => {
       'RATE_LIMIT_PER_S',
       'REDIS_URL',
       'SESSION_SECRETS',
+      'TIME_ZONE',
       'TRUST_PROXY',
     ])
     expect(mistakes).not.to.include('hunter2')

@@ -36,29 +36,11 @@ import {
   type WriteRequest,
   writeRule,
 } from '../endpoints/index.ts'
-import { alsoNamed, endDate, instant, listOf, reference, text } from './field.ts'
+import { alsoNamed, listOf, reference, text } from './field.ts'
 import { peek } from './peek.ts'
+import type { TimeFields } from './time-field.ts'
 
 const decision = z.object({ action: z.enum(['approve', 'reject']) })
-
-const common = {
-  reason: text().nullable().default(null),
-  start_date: instant.nullable().default(null),
-  end_date: endDate.nullable().default(null),
-  notes: text().nullable().default(null),
-}
-
-const deletion = z
-  .object({
-    ...common,
-    action: z.literal('deleteproject'),
-    project: reference,
-    reason: text().min(1),
-  })
-  .transform(({ action, project, ...rest }) => ({
-    ...rest,
-    subject: { action, projectId: project },
-  }))
 
 /** The part of a body on which the permission to request a deletion depends. */
 const namedDeletion = z.object({ action: z.literal('deleteproject'), project: reference })
@@ -66,33 +48,62 @@ const namedDeletion = z.object({ action: z.literal('deleteproject'), project: re
 const MAX_MERGED = 20
 const others = listOf(reference, MAX_MERGED).min(1, 'This list may not be empty.')
 
-const merge = z
-  .object({
-    ...common,
-    action: z.literal('mergeuser'),
-    primary_user: reference,
-    secondary_users: others,
-  })
-  .transform(({ action, primary_user, secondary_users, ...rest }) => ({
-    ...rest,
-    subject: {
-      action,
-      primaryId: primary_user,
-      secondaryIds: [...new Set(secondary_users)],
-    },
-  }))
+/** Creates the schema of a request. */
+function createNewTask({ instant, endDate }: TimeFields) {
+  const common = {
+    reason: text().nullable().default(null),
+    start_date: instant.nullable().default(null),
+    end_date: endDate.nullable().default(null),
+    notes: text().nullable().default(null),
+  }
 
-const caretaker = z
-  .object({
-    ...common,
-    action: z.literal('setcaretaker'),
-    primary_user: reference,
-    secondary_users: others.max(1, 'There may be one caretaker only.'),
-  })
-  .transform(({ action, primary_user, secondary_users: [first = ''], ...rest }) => ({
-    ...rest,
-    subject: { action, coveredId: primary_user, caretakerId: first },
-  }))
+  const deletion = z
+    .object({
+      ...common,
+      action: z.literal('deleteproject'),
+      project: reference,
+      reason: text().min(1),
+    })
+    .transform(({ action, project, ...rest }) => ({
+      ...rest,
+      subject: { action, projectId: project },
+    }))
+
+  const merge = z
+    .object({
+      ...common,
+      action: z.literal('mergeuser'),
+      primary_user: reference,
+      secondary_users: others,
+    })
+    .transform(({ action, primary_user, secondary_users, ...rest }) => ({
+      ...rest,
+      subject: {
+        action,
+        primaryId: primary_user,
+        secondaryIds: [...new Set(secondary_users)],
+      },
+    }))
+
+  const caretaker = z
+    .object({
+      ...common,
+      action: z.literal('setcaretaker'),
+      primary_user: reference,
+      secondary_users: others.max(1, 'There may be one caretaker only.'),
+    })
+    .transform(({ action, primary_user, secondary_users: [first = ''], ...rest }) => ({
+      ...rest,
+      subject: { action, coveredId: primary_user, caretakerId: first },
+    }))
+
+  return alsoNamed(
+    { primaryUserId: 'primary_user', secondaryUserIds: 'secondary_users' },
+    z.discriminatedUnion('action', [deletion, merge, caretaker], {
+      error: 'This action cannot be requested.',
+    }),
+  )
+}
 
 const directMerge = alsoNamed(
   { primaryUserId: 'primaryUser', secondaryUserIds: 'secondaryUsers' },
@@ -101,13 +112,6 @@ const directMerge = alsoNamed(
   primaryId: primaryUser,
   secondaryIds: [...new Set(secondaryUsers)],
 }))
-
-const newTask = alsoNamed(
-  { primaryUserId: 'primary_user', secondaryUserIds: 'secondary_users' },
-  z.discriminatedUnion('action', [deletion, merge, caretaker], {
-    error: 'This action cannot be requested.',
-  }),
-)
 
 const message = z.strictObject({ message: z.string() })
 
@@ -138,7 +142,7 @@ const shown = (trx: Trx, { id }: Id, { userId }: { readonly userId: string }) =>
   findTask(trx, id, { userId, isSuperuser: true })
 
 /** Requests to administrators: to delete a project, merge users or set a caretaker. */
-export const adminTaskEndpoints: readonly Endpoint[] = [
+export const adminTaskEndpoints = (times: TimeFields): readonly Endpoint[] => [
   get('/adminoptions/tasks', {
     summary: 'List pending requests to administrators',
     access: user,
@@ -155,7 +159,7 @@ export const adminTaskEndpoints: readonly Endpoint[] = [
         if (named) await requireDeletionRequester(trx, named.project, userId)
       },
     }),
-    body: newTask,
+    body: createNewTask(times),
     answers: { 201: adminTask },
     insert: (trx, _, { body, userId }) => insertTask(trx, body, userId),
     location: (id) => `/adminoptions/tasks/${id}`,

@@ -73,42 +73,6 @@ export const date = z.iso
   .date('Date has wrong format. Use one of these formats instead: YYYY-MM-DD.')
   .refine((value) => !value.startsWith('0000'), 'There is no year 0.')
 
-/** Longer than any valid instant: Postgres stores six fractional digits of a second. */
-const MAX_INSTANT = 40
-const NO_INSTANT =
-  'Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].'
-
-/**
- * An instant, such as `2026-02-28T16:00:00+08:00`. Without an offset it is local time in Perth; a date is
- * midnight in Perth.
- */
-export const instant = z
-  .union([z.iso.datetime({ offset: true, local: true }).check(atMost(MAX_INSTANT)), z.iso.date()], {
-    error: ({ input }) => (input == null ? undefined : NO_INSTANT),
-  })
-  .transform((text) => {
-    const timed = text.includes('T') ? text : `${text}T00:00:00`
-    return new Date(/(Z|[+-]\d\d:\d\d)$/.test(timed) ? timed : `${timed}+08:00`)
-  })
-  .refine((at) => at.getUTCFullYear() > 0, 'There is no year 0.')
-
-const PERTH_OFFSET_MS = 8 * 60 * 60_000
-
-/** Returns the date of an instant in Perth, such as `2026-02-28`. */
-export const dateInPerth = (at: Date): string =>
-  new Date(at.getTime() + PERTH_OFFSET_MS).toISOString().slice(0, 10)
-
-/** A calendar date. Of an instant it is the date in Perth: browsers send midnight in their time zone. */
-export const dateOfInstant = instant
-  .transform(dateInPerth)
-  .refine((text) => !text.startsWith('+'), 'The year has more than four digits.')
-
-/** An end date, in the future. */
-export const endDate = instant.refine(
-  (at) => at.getTime() > Date.now(),
-  'End date cannot be in the past',
-)
-
 /** A 32-bit integer of at least `min`. */
 export const integer = (min: number) =>
   z

@@ -19,6 +19,7 @@ import { projectSearchEndpoints } from './project-search.ts'
 import { projectEndpoints } from './projects.ts'
 import { sessionEndpoints, type SessionEndpointsDeps } from './session.ts'
 import { staffProfileEndpoints } from './staff-profiles.ts'
+import { createTimeFields } from './time-field.ts'
 import { userCreationEndpoints } from './user-creation.ts'
 import { userDetailEndpoints } from './user-details.ts'
 import { userExistsEndpoints } from './user-exists.ts'
@@ -26,32 +27,40 @@ import { userProfileEndpoints } from './user-profile.ts'
 import { userSearchEndpoints } from './user-search.ts'
 import { userEndpoints } from './users.ts'
 
+interface EndpointsDeps extends SessionEndpointsDeps {
+  /** The zone of dates in requests, and of times without an offset. */
+  readonly timeZone: string
+}
+
 /** Returns all endpoints below `/api/v1` but those of the documentation. The busiest come first. */
-export const createEndpoints = (deps: SessionEndpointsDeps): readonly Endpoint[] => [
-  ...staffProfileEndpoints,
-  ...userEndpoints(deps),
-  ...sessionEndpoints(deps),
-  ...caretakerReadEndpoints,
-  ...documentEndpoints,
-  ...projectSearchEndpoints,
-  ...userExistsEndpoints,
-  ...userSearchEndpoints,
-  ...projectPartEndpoints,
-  ...adminTaskEndpoints,
-  ...caretakerEndpoints,
-  ...affiliationEndpoints,
-  ...businessAreaEndpoints,
-  ...departmentalServiceEndpoints,
-  ...divisionEndpoints,
-  ...locationEndpoints,
-  ...userCreationEndpoints,
-  ...userDetailEndpoints,
-  ...userProfileEndpoints,
-  ...profileEntryEndpoints,
-  ...agencyEndpoints,
-  ...projectReadEndpoints,
-  ...projectDownloadEndpoints,
-  ...projectCreationEndpoints,
-  ...projectMemberEndpoints,
-  ...projectEndpoints,
-]
+export function createEndpoints(deps: EndpointsDeps): readonly Endpoint[] {
+  const times = createTimeFields(deps.timeZone)
+  return [
+    ...staffProfileEndpoints,
+    ...userEndpoints(deps),
+    ...sessionEndpoints(deps),
+    ...caretakerReadEndpoints,
+    ...documentEndpoints,
+    ...projectSearchEndpoints,
+    ...userExistsEndpoints,
+    ...userSearchEndpoints,
+    ...projectPartEndpoints,
+    ...adminTaskEndpoints(times),
+    ...caretakerEndpoints(times),
+    ...affiliationEndpoints,
+    ...businessAreaEndpoints,
+    ...departmentalServiceEndpoints,
+    ...divisionEndpoints,
+    ...locationEndpoints,
+    ...userCreationEndpoints,
+    ...userDetailEndpoints,
+    ...userProfileEndpoints,
+    ...profileEntryEndpoints,
+    ...agencyEndpoints,
+    ...projectReadEndpoints,
+    ...projectDownloadEndpoints,
+    ...projectCreationEndpoints(times),
+    ...projectMemberEndpoints,
+    ...projectEndpoints,
+  ]
+}

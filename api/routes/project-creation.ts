@@ -12,8 +12,6 @@ import { parse } from '../parse.ts'
 import {
   alsoNamed,
   areaIds,
-  dateInPerth,
-  dateOfInstant,
   file,
   ignoringBlanks,
   integerOrText,
@@ -22,6 +20,7 @@ import {
   text,
 } from './field.ts'
 import { externalFields, studentFields } from './project-parts.ts'
+import type { TimeFields } from './time-field.ts'
 
 const PHOTOS = 'projects'
 const MAX_KEYWORDS = 500
@@ -54,89 +53,97 @@ const external = alsoNamed(
 )
 
 /** The names of a form, and other names that clients send as JSON. */
-const newProject = alsoNamed(
-  {
-    areas: 'locations',
-    business_area: 'businessArea',
-    data_custodian: 'dataCustodian',
-    departmental_service: 'departmentalService',
-    end_date: 'endDate',
-    image: 'imageData',
-    project_leader: 'projectLead',
-    start_date: 'startDate',
-  },
-  ignoringBlanks(
-    z
-      .object({
-        kind: z.enum(['science', 'student', 'external', 'core_function']),
-        title: text(MAX_LENGTH).min(1),
-        projectLead: reference,
-        year: integerOrText(0).optional().meta({ description: 'By default the present year.' }),
-        description: text().default(''),
-        keywords: keywords.default(''),
-        businessArea: reference.nullable().default(null),
-        departmentalService: reference.nullable().default(null),
-        dataCustodian: reference.nullable().default(null),
-        startDate: dateOfInstant.nullable().default(null),
-        endDate: dateOfInstant.nullable().default(null),
-        locations: locations.default([]),
-        imageData: file.optional(),
-        level: level.optional(),
-        organisation: organisation.optional(),
-        externalDescription: description.optional(),
-        aims: aims.optional(),
-        budget: budget.optional(),
-        collaborationWith: collaboration_with.optional(),
-        student: student.optional(),
-        external: external.optional(),
-      })
-      .transform((sent): NewProject => ({
-        kind: sent.kind,
-        title: sent.title,
-        description: sent.description,
-        keywords: sent.keywords,
-        year: sent.year ?? Number(dateInPerth(new Date()).slice(0, 4)),
-        startDate: sent.startDate,
-        endDate: sent.endDate,
-        businessAreaId: sent.businessArea,
-        leaderId: sent.projectLead,
-        dataCustodianId: sent.dataCustodian,
-        serviceId: sent.departmentalService,
-        areas: sent.locations,
-        student: { level: sent.level, organisation: sent.organisation, ...sent.student },
-        external: {
-          description: sent.externalDescription,
-          aims: sent.aims,
-          budget: sent.budget,
-          collaboration_with: sent.collaborationWith,
-          ...sent.external,
-        },
-      })),
-  ),
-)
+const createNewProject = ({ date, today }: TimeFields) =>
+  alsoNamed(
+    {
+      areas: 'locations',
+      business_area: 'businessArea',
+      data_custodian: 'dataCustodian',
+      departmental_service: 'departmentalService',
+      end_date: 'endDate',
+      image: 'imageData',
+      project_leader: 'projectLead',
+      start_date: 'startDate',
+    },
+    ignoringBlanks(
+      z
+        .object({
+          kind: z.enum(['science', 'student', 'external', 'core_function']),
+          title: text(MAX_LENGTH).min(1),
+          projectLead: reference,
+          year: integerOrText(0).optional().meta({ description: 'By default the present year.' }),
+          description: text().default(''),
+          keywords: keywords.default(''),
+          businessArea: reference.nullable().default(null),
+          departmentalService: reference.nullable().default(null),
+          dataCustodian: reference.nullable().default(null),
+          startDate: date.nullable().default(null),
+          endDate: date.nullable().default(null),
+          locations: locations.default([]),
+          imageData: file.optional(),
+          level: level.optional(),
+          organisation: organisation.optional(),
+          externalDescription: description.optional(),
+          aims: aims.optional(),
+          budget: budget.optional(),
+          collaborationWith: collaboration_with.optional(),
+          student: student.optional(),
+          external: external.optional(),
+        })
+        .transform((sent): NewProject => ({
+          kind: sent.kind,
+          title: sent.title,
+          description: sent.description,
+          keywords: sent.keywords,
+          year: sent.year ?? Number(today().slice(0, 4)),
+          startDate: sent.startDate,
+          endDate: sent.endDate,
+          businessAreaId: sent.businessArea,
+          leaderId: sent.projectLead,
+          dataCustodianId: sent.dataCustodian,
+          serviceId: sent.departmentalService,
+          areas: sent.locations,
+          student: { level: sent.level, organisation: sent.organisation, ...sent.student },
+          external: {
+            description: sent.externalDescription,
+            aims: sent.aims,
+            budget: sent.budget,
+            collaboration_with: sent.collaborationWith,
+            ...sent.external,
+          },
+        })),
+    ),
+  )
 
 /** Creation of projects. */
-export const projectCreationEndpoints: readonly Endpoint[] = [
-  create('/projects/list', {
-    summary: 'Create a project with its leader, details, area, concept plan and photo',
-    access: user,
-    // Clients also send `creator`, which is ignored: it is the user who sends the request.
-    body: newProject,
-    acceptsForm: true,
-    answers: { 201: project },
-    prepare: (req, _, __, files) => preparePhoto(req, files),
-    insert: (trx, _, { userId, body, prepared }) => insertProject(trx, userId, body, prepared),
-    location: (id) => `/projects/${id}`,
-    shown: async (trx, id) => (await findProjectDetail(trx, id))?.body ?? null,
-    answer: (trx, id) => findProject(trx, id),
-  }),
-]
+export function projectCreationEndpoints(times: TimeFields): readonly Endpoint[] {
+  const newProject = createNewProject(times)
+  return [
+    create('/projects/list', {
+      summary: 'Create a project with its leader, details, area, concept plan and photo',
+      access: user,
+      // Clients also send `creator`, which is ignored: it is the user who sends the request.
+      body: newProject,
+      acceptsForm: true,
+      answers: { 201: project },
+      prepare: (req, _, __, files) => preparePhoto(newProject, req, files),
+      insert: (trx, _, { userId, body, prepared }) => insertProject(trx, userId, body, prepared),
+      location: (id) => `/projects/${id}`,
+      shown: async (trx, id) => (await findProjectDetail(trx, id))?.body ?? null,
+      answer: (trx, id) => findProject(trx, id),
+    }),
+  ]
+}
 
 /**
  * Stores the photo of a new project, if there is one.
  * @throws PublicError `invalid` with all invalid fields, also those besides the photo.
  */
-async function preparePhoto({ body }: Request, files: FileChanges): Promise<NewFile | null> {
+async function preparePhoto(
+  schema: z.ZodType,
+  { body }: Request,
+  files: FileChanges,
+): Promise<NewFile | null> {
   const { imageData, image } = (body ?? {}) as Readonly<Record<string, unknown>>
   const photo = imageData ?? image
   if (!(photo instanceof UploadedFile)) return null
@@ -146,14 +153,14 @@ async function preparePhoto({ body }: Request, files: FileChanges): Promise<NewF
   })
   if (!(stored instanceof PublicError)) return stored
   throw new PublicError('invalid', stored.message, {
-    fields: { ...invalidFieldsOf(body), imageData: [stored.message] },
+    fields: { ...invalidFieldsOf(schema, body), imageData: [stored.message] },
     cause: stored,
   })
 }
 
-function invalidFieldsOf(body: unknown): PublicError['fields'] {
+function invalidFieldsOf(schema: z.ZodType, body: unknown): PublicError['fields'] {
   try {
-    parse(newProject, body)
+    parse(schema, body)
     return {}
   } catch (error) {
     if (error instanceof PublicError) return error.fields

@@ -374,6 +374,7 @@ describe('chart', function () {
       uploadLimitBytes: 1_000_000,
       corsOrigins: ['https://spms.example'],
       edgeMaxAgeS: 30,
+      timeZone: 'Australia/Sydney',
       rateLimit: { perS: 0, burst: 50 },
       sessionIdleS: 7_200,
       passwordIterations: 1_200_000,

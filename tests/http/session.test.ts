@@ -42,6 +42,7 @@ async function startApi(db: Kysely<Database>, config: Partial<HttpConfig> = {}) 
       bodyLimitBytes: 10_000,
       uploadLimitBytes: 100_000,
       docsEnabled: true,
+      timeZone: 'Australia/Perth',
       ...config,
     },
     reader: createUncachedReader(db),

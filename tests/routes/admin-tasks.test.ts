@@ -115,7 +115,7 @@ describeOnBothTables('admin tasks over HTTP', (api) => {
       expect(task.primary_user?.id).to.equal(1)
       expect(task.secondary_users.map(({ id }) => id)).to.have.members([2, 4])
       const set = await ask({ ...caretaker, end_date: '2099-12-31' })
-      expect(adminTask.parse(set.body)).to.include({ end_date: '2099-12-31T00:00:00+08:00' })
+      expect(adminTask.parse(set.body)).to.include({ end_date: '2099-12-31T23:59:59.999000+08:00' })
     })
 
     it('requires a session', async () => {

@@ -43,7 +43,10 @@ describeOnBothTables('caretakers over HTTP', (api) => {
           const relation = caretakerRelation.parse(body)
           expect([relation.user.id, relation.caretaker.id]).to.deep.equal([2, 1])
           expect(relation.user.caretakers).to.deep.equal([{ id: 1, name: 'Lea Ash' }])
-          expect(relation).to.include({ reason: 'leave', end_date: '2099-01-01T00:00:00+08:00' })
+          expect(relation).to.include({
+            reason: 'leave',
+            end_date: '2099-01-01T23:59:59.999000+08:00',
+          })
         })
         expect(effects).to.deep.equal(['+ caretakers_caretaker'])
       }
@@ -91,6 +94,31 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(statusesOf(answers)).to.deep.equal([201, 409])
     })
 
+    it('may end today, and last until the end of the day in the time zone', async () => {
+      const today = new Intl.DateTimeFormat('sv-SE', { timeZone: 'Australia/Perth' }).format()
+      // Front ends send midnight of the day, which has passed.
+      for (const end_date of [today, `${today}T00:00:00+08:00`]) {
+        await api.reset()
+        const { status, body } = await post('list', { ...wanted, end_date })
+        expect(status, end_date).to.equal(201)
+        expect(caretakerRelation.parse(body).end_date).to.equal(`${today}T23:59:59.999000+08:00`)
+        const shown = await api.send('GET', 'users/2', { as: SUE })
+        expect(JSON.stringify(shown.body)).to.include(`"caretakers":[{"id":1,`)
+      }
+    })
+
+    it('may get the day again that Django stored as midnight', async () => {
+      await sql`
+        update caretakers_caretaker set end_date = '2099-06-01T00:00:00+08:00' where id = 64
+      `.execute(api.db)
+      for (const [end_date, status] of [
+        ['2099-06-02', 403],
+        ['2099-06-01T00:00:00+08:00', 200],
+      ] as const) {
+        expect((await send('PUT', '64', MEL, { end_date })).status, end_date).to.equal(status)
+      }
+    })
+
     it('can be shortened by the caretaker, and extended only by the covered user or a superuser', async () => {
       // Mel acts for Lea without an end.
       const put = (end_date: string | null, as: number) => send('PUT', '64', as, { end_date })
@@ -126,7 +154,10 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(status).to.equal(200)
       expect(caretakerRelation.parse(body)).to.include({ ...sent, reason: 'Travel' })
       const past = await send('PUT', '263', SUE, { end_date: '2020-01-01T00:00:00Z', user: 1 })
-      expect(past.body).to.include({ end_date: '2020-01-01T08:00:00+08:00', reason: 'Travel' })
+      expect(past.body).to.include({
+        end_date: '2020-01-01T23:59:59.999000+08:00',
+        reason: 'Travel',
+      })
       expect((await send('PUT', '263', OUT, { end_date: 'x' })).status).to.equal(400)
       expect((await send('GET', '263', LEA)).status).to.equal(200)
       for (const method of ['PUT', 'DELETE']) {
@@ -320,7 +351,10 @@ describeOnBothTables('caretakers over HTTP', (api) => {
       expect(statusesOf(answers)).to.deep.equal([200, 409, 409])
       const { message, caretaker } = decided.parse(answers[0]?.body)
       expect(message).to.equal('Caretaker request approved successfully')
-      expect(caretaker).to.include({ reason: 'leave', end_date: '2099-01-01T00:00:00+08:00' })
+      expect(caretaker).to.include({
+        reason: 'leave',
+        end_date: '2099-01-01T23:59:59.999000+08:00',
+      })
     })
 
     it('are answered with 409 if a superuser sets the caretaker concurrently', async () => {

@@ -76,6 +76,7 @@ export const httpConfig: HttpConfig = {
   bodyLimitBytes: 10_000,
   uploadLimitBytes: 200_000,
   docsEnabled: true,
+  timeZone: 'Australia/Perth',
 }
 
 /** Starts the API on a free port. Users have the ids 1 to 5 and the password hash `hash-<id>`. */
