@@ -8,7 +8,14 @@ import type { TestApi } from '../routes/test-api.ts'
 import { mountedRoutes } from '../support/mounted-routes.ts'
 import { disagreements } from './disagreements.ts'
 import { describeAccess } from './page.ts'
-import { type AccessRow, type Kind, KINDS, probeAccess, type ProbedApi, startProbedApi } from './probe.ts'
+import {
+  type AccessRow,
+  type Kind,
+  KINDS,
+  probeAccess,
+  type ProbedApi,
+  startProbedApi,
+} from './probe.ts'
 
 const KIND_NAMES = Object.keys(KINDS) as Kind[]
 

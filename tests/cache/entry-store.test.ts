@@ -107,7 +107,7 @@ describe('entry store', () => {
       const first = store.find(at(), budget())
       // Finds of the next turn of the event loop begin after the write, before any reply can be read.
       const second = new Promise<CachedValue | null>((resolve, reject) => {
-        setImmediate(() => store.find(at(), budget()).then(resolve, reject))
+        setImmediate(() => void store.find(at(), budget()).then(resolve, reject))
       })
       await Promise.all([first, second])
       expect(await hgets()).to.equal(before + 2)
