@@ -2,13 +2,7 @@ import { z } from 'zod'
 import { findUser } from '../../db/queries/user.ts'
 import { insertUser, requireUserCreator } from '../../db/writes/user-creation.ts'
 import { privateUser, user } from '../../shared/shapes/user.ts'
-import {
-  create,
-  type Endpoint,
-  EVERY_ROLE,
-  type WriteRequest,
-  writeRule,
-} from '../endpoints/index.ts'
+import { create, type Endpoint, type WriteRequest, writeRule } from '../endpoints/index.ts'
 import { addSecurityContext } from '../http/security-log.ts'
 import { alsoNamed, email, reference, text, username } from './field.ts'
 import { peek } from './peek.ts'
@@ -52,7 +46,7 @@ export const userCreationEndpoints: readonly Endpoint[] = [
     summary: 'Add a user without a password, with a place of work, a profile and contact data',
     access: writeRule({
       description: 'superusers; staff for external users',
-      roles: EVERY_ROLE,
+      roles: ['staff', 'superuser'],
       enforce: (trx, { userId, sent }: WriteRequest<unknown>) =>
         requireUserCreator(trx, userId, { isExternal: peek(external, sent) !== undefined }),
     }),
