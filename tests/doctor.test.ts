@@ -250,7 +250,7 @@ describe('doctor', function () {
           'execute on function invalidation.begin_incarnation()',
           'select on users_keywordtag',
           'insert, update, delete on projects_projectmember',
-          'update, delete on users_user',
+          'insert, update, delete on users_user',
           'delete on django_admin_log',
         ],
       ],

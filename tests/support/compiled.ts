@@ -33,14 +33,13 @@ const START = `
 const { existsSync, readFileSync, writeFileSync } = require('node:fs')
 const Module = require('node:module')
 const { dirname } = require('node:path')
-const { constants, Script } = require('node:vm')
+const { Script } = require('node:vm')
 
 const filename = __filename.replace('.js', '.bundle.js')
 const code = filename + '.code'
 const script = new Script(Module.wrap(readFileSync(filename, 'latin1')), {
   filename,
   cachedData: existsSync(code) ? readFileSync(code) : undefined,
-  importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
 })
 if (process.env.WRITE_CODE) process.once('exit', () => writeFileSync(code, script.createCachedData()))
 const requireInBundle = Module.createRequire(filename)
@@ -82,6 +81,8 @@ async function compile(): Promise<string> {
     target: 'node20',
     external: UNBUNDLED,
     logLevel: 'error',
+    // A script from the cache cannot call `import`, so `require` loads packages.
+    supported: { 'dynamic-import': false },
     define: { 'import.meta.resolve': 'resolveInBundle' },
     banner: { js: BANNER },
     plugins: [asScripts(folder)],
