@@ -55,7 +55,7 @@ describe('npm run spms', function () {
       const { output, code } = await runCli(withoutSecret, 'explain', 'users/me', '--as', '1')
       expect(output).to.contain('GET /api/v1/users/me returns 200')
       expect(output).to.contain('cannot explain user:access')
-      expect(output).to.contain(`user:me  ${system.prefix}/v1/user:1:me`)
+      expect(output).to.contain(`user:me  ${system.prefix}/v2/user:1:me`)
       expect(output).not.to.contain(`user:access  `)
       expect(code).to.equal(0)
     })

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { sql } from 'kysely'
 import { z } from 'zod'
 import { project } from '../../shared/shapes/project.ts'
+import { ownProject } from '../../shared/shapes/project-row.ts'
 import { tinyProject } from '../../shared/shapes/tiny-project.ts'
 import { describeOnBothTables } from '../support/both-tables.ts'
 import { effectsOf } from '../support/effects.ts'
@@ -30,7 +31,7 @@ describeOnBothTables('projects over HTTP', (api) => {
         expect(status).to.equal(200)
         expect(headers['cache-status']).to.equal('spms; fwd=bypass; detail=off')
         const found = z
-          .array(tinyProject)
+          .array(ownProject)
           .parse(body)
           .map(({ id }) => id)
         expect(found).to.have.members(ids)
