@@ -132,6 +132,8 @@ interface Bytes {
   readonly body: Buffer
   readonly etag: string
   readonly encoding: string | undefined
+  /** Whether the API answered from Redis. */
+  readonly isHit: boolean
 }
 
 /** Returns the bytes as they are sent. @throws Error if the status is not 200. */
@@ -144,20 +146,21 @@ export function fetchBytes(
     get(`${origin}${path}`, { headers }, (response) => {
       const { statusCode, headers: received } = response
       if (statusCode !== 200) reject(new Error(`GET ${path} returned ${statusCode}`))
-      const { etag = '', 'content-encoding': encoding } = received
-      buffer(response).then((body) => resolve({ body, etag, encoding }), reject)
+      const { etag = '', 'content-encoding': encoding, 'cache-status': status = '' } = received
+      const isHit = status.includes('; hit')
+      buffer(response).then((body) => resolve({ body, etag, encoding, isHit }), reject)
     }).on('error', reject)
   })
 }
 
-/** Retries, because a value is compressed and stored after its first response. */
+/** Retries, because a value is stored after its first response. */
 async function fetchHit(...args: Parameters<typeof fetchBytes>): Promise<Bytes> {
   for (let attempt = 0; attempt < 100; attempt++) {
     const found = await fetchBytes(...args)
-    if (found.encoding === 'gzip') return found
+    if (found.isHit) return found
     await sleep(attempt)
   }
-  throw new Error(`GET ${args[1]} returned no compressed response`)
+  throw new Error(`GET ${args[1]} was never a hit`)
 }
 
 interface Files extends NodeJS.ProcessEnv {
