@@ -19,7 +19,7 @@ const OUTCOMES: readonly Outcome[] = ['hit', 'miss', 'stale', 'bypass', 'none']
  * of paths is unbounded. It is `none` for unknown paths and for requests that middleware rejected.
  */
 export function createRequestCounter(registry: Registry): RequestCounter {
-  const { histogram, tally } = createAppInstruments(registry)
+  const { tally, timings } = createAppInstruments(registry)
   const requests = tally(
     'http_requests_total',
     'Requests; status 499: the client disconnected before the response was complete',
@@ -28,13 +28,13 @@ export function createRequestCounter(registry: Registry): RequestCounter {
     'status',
     'cache',
   )
-  const seconds = histogram(
+  const seconds = timings(
     'http_request_duration_seconds',
     'From the arrival of a request to the end of its response',
     REQUEST_S,
     'cache',
   )
-  const durations = new Map(OUTCOMES.map((outcome) => [outcome, seconds.labels(outcome)]))
+  const durations = new Map(OUTCOMES.map((outcome) => [outcome, seconds.of(outcome)]))
 
   return (req, res) => {
     const startedAtMs = performance.now()

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, type Metric, type Registry } from 'prom-client'
 
 /** Values that are read at the moment of a scrape. No value is better than an old one. */
 type Readings<L extends string> = Iterable<
@@ -9,6 +9,17 @@ type Readings<L extends string> = Iterable<
 export interface Tally {
   /** Returns the count of one combination of labels, in their order. Add to its `n`. */
   of(...values: readonly string[]): { n: number }
+}
+
+/** A histogram for events that occur in every request. */
+export interface Timings {
+  /** Returns the durations of one value of the label. Keep it: a look-up costs more than an observation. */
+  of(value: string): Durations
+}
+
+/** Durations in seconds. */
+export interface Durations {
+  observe(seconds: number): void
 }
 
 /** Creates the metrics of one registry. */
@@ -30,6 +41,11 @@ export interface Instruments {
    * `counter`.
    */
   tally(name: string, help: string, ...labelNames: readonly string[]): Tally
+  /**
+   * Creates a histogram that counts in plain numbers and exports them at a scrape. It costs a tenth of
+   * `histogram`.
+   */
+  timings(name: string, help: string, buckets: readonly number[], labelName: string): Timings
   /** Creates a gauge that is read at a scrape. */
   reading<L extends string = never>(
     name: string,
@@ -79,6 +95,34 @@ export function createInstruments(registry: Registry, prefix?: string): Instrume
           let node = root
           for (const value of values) node = node.next.get(value) ?? grow(node, value)
           return node
+        },
+      }
+    },
+
+    timings(name, help, buckets, labelName) {
+      const distributions = new Map<string, Distribution>()
+      const metric = {
+        name: named(name),
+        help,
+        type: 'histogram',
+        aggregator: 'sum',
+        get() {
+          const { name, help, type, aggregator } = metric
+          const values = [...distributions].flatMap(([label, distribution]) =>
+            distribution.values(name, { [labelName]: label }),
+          )
+          return { name, help, type, aggregator, values }
+        },
+      }
+      // A registry uses only these members of a metric.
+      registry.registerMetric(metric as unknown as Metric)
+      return {
+        of(value) {
+          const known = distributions.get(value)
+          if (known !== undefined) return known
+          const created = new Distribution(buckets)
+          distributions.set(value, created)
+          return created
         },
       }
     },
@@ -138,5 +182,41 @@ function* leavesOf(
     const path = [...values, value]
     if (child.next.size === 0) yield [path, child]
     else yield* leavesOf(child, path)
+  }
+}
+
+/** Number of durations in each bucket, and their sum. */
+class Distribution implements Durations {
+  readonly #bounds: readonly number[]
+  /** One more than there are bounds: durations above all of them. */
+  readonly #counts: number[]
+  #sum = 0
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds
+    this.#counts = [...bounds, Infinity].map(() => 0)
+  }
+
+  observe(seconds: number): void {
+    const { length } = this.#bounds
+    let at = 0
+    while (at < length && seconds > (this.#bounds[at] as number)) at++
+    this.#counts[at] = (this.#counts[at] as number) + 1
+    this.#sum += seconds
+  }
+
+  /** Returns the exported values: each bucket includes those below it. */
+  values(name: string, labels: Readonly<Record<string, string>>) {
+    let count = 0
+    const buckets = this.#counts.map((n, at) => ({
+      metricName: `${name}_bucket`,
+      labels: { le: this.#bounds[at] ?? '+Inf', ...labels },
+      value: (count += n),
+    }))
+    return [
+      ...buckets,
+      { metricName: `${name}_sum`, labels, value: this.#sum },
+      { metricName: `${name}_count`, labels, value: count },
+    ]
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
 import { TimeBudget } from '../../shared/cache/index.ts'
 import { TimedOut, CommandTimer } from '../../shared/cache/entry-store/command-timer.ts'
+import { SharedBudget } from '../../shared/cache/entry-store/time-budget.ts'
 
 const COMMAND_TIMEOUT_MS = 50
 /** Tolerance in milliseconds for a busy machine. */
@@ -103,5 +104,23 @@ describe('CommandTimer', () => {
     while (performance.now() < busyUntilMs);
     expect((await answer).end).to.equal('answer')
     expect(budget.leftMs).to.be.at.least(40)
+  })
+
+  it('charges every request that waits for a shared command, also if the command times out', async () => {
+    for (const command of [sleep(20, 'answer'), never()]) {
+      const [first, second] = [new TimeBudget(1_000), new TimeBudget(500)]
+      const shared = new SharedBudget(first)
+      const reply = commandTimer.track(command, shared).catch(() => {})
+      shared.join(second)
+      await reply
+      expect(first.leftMs).to.be.within(0, 982)
+      expect(500 - second.leftMs).to.be.closeTo(1_000 - first.leftMs, 0.01)
+    }
+  })
+
+  it('charges no request for a shared command that was never sent', () => {
+    const [shared, other] = [new SharedBudget(new TimeBudget(10)), new TimeBudget(10)]
+    shared.join(other)
+    expect(other.begin(100)).to.equal(10)
   })
 })

@@ -1,4 +1,4 @@
-import type { TimeBudget } from './time-budget.ts'
+import type { Budget } from './time-budget.ts'
 
 /** Thrown if a command gets no reply in time. Redis may still execute the command. */
 export class TimedOut extends Error {
@@ -16,7 +16,7 @@ export class TimedOut extends Error {
 }
 
 interface PendingCommand {
-  readonly budget: TimeBudget
+  readonly budget: Budget
   readonly sinceMs: number
   readonly untilMs: number
   readonly timeOut: (error: TimedOut) => void
@@ -54,7 +54,7 @@ export class CommandTimer {
    * Waits for a command, charges the wait to the budget, and observes the time to the reply in seconds.
    * @throws TimedOut if the time-out or the budget ends first.
    */
-  track<T>(command: Promise<T>, budget: TimeBudget, duration?: Observer): Promise<T> {
+  track<T>(command: Promise<T>, budget: Budget, duration?: Observer): Promise<T> {
     if (this.#timer === undefined) this.#start()
     const sinceMs = this.#nowMs()
     const allowedMs = Math.min(this.#timeoutMs, budget.begin(sinceMs))
@@ -82,16 +82,6 @@ export class CommandTimer {
         },
       )
     })
-  }
-
-  /** Charges the wait for a command of another request, which has its own time-out, to the budget. */
-  async charge<T>(command: Promise<T>, budget: TimeBudget): Promise<T> {
-    budget.begin(this.#nowMs())
-    try {
-      return await command
-    } finally {
-      budget.end(this.#nowMs())
-    }
   }
 
   #nowMs(): number {

@@ -8,7 +8,7 @@ import {
 } from 'cockatiel'
 import { createGathering, type Redis } from '../redis/redis.ts'
 import { isDenial, isWrongType } from '../redis/replies.ts'
-import { TimeBudget } from './time-budget.ts'
+import { type Budget, SharedBudget, TimeBudget } from './time-budget.ts'
 import { FILL, FIND, LEASE, RELEASE } from './entry-scripts.ts'
 import {
   decodeValue,
@@ -138,16 +138,12 @@ export function createEntryStore(
   breaker.onStateChange((state) => metrics?.breakerOpen.set(state === CircuitState.Closed ? 0 : 1))
   const scripted = defineScripts(redis)
   /** Finds of this turn of the event loop, by key and variant. They are not sent yet. */
-  const unsent = new Map<string, Promise<CachedValue | null>>()
+  const unsent = new Map<string, SharedFind>()
   const gather = createGathering(redis, () => unsent.clear())
   const secondsOf = childrenOf(metrics)
 
   const commandTimer = new CommandTimer(commandTimeoutMs)
-  async function attempt<T>(
-    command: Command,
-    send: () => Promise<T>,
-    budget: TimeBudget,
-  ): Promise<T> {
+  async function attempt<T>(command: Command, send: () => Promise<T>, budget: Budget): Promise<T> {
     try {
       return await breaker.execute(() => {
         gather()
@@ -201,7 +197,7 @@ export function createEntryStore(
   async function run<T>(
     command: Command,
     send: () => Promise<T>,
-    budget = new TimeBudget(commandTimeoutMs),
+    budget: Budget = new TimeBudget(commandTimeoutMs),
   ): Promise<T> {
     // Throws while the breaker is open or the time is unknown.
     now()
@@ -229,7 +225,7 @@ export function createEntryStore(
   async function find(
     id: string,
     { key, variant }: EntryField,
-    budget: TimeBudget,
+    budget: Budget,
   ): Promise<CachedValue | null> {
     const isSuspect = suspects.size > 0 && suspects.has(id)
     const send = isSuspect
@@ -260,11 +256,15 @@ export function createEntryStore(
       const id = `${field.key} ${field.variant}`
       // With less time than the time-out, a command may fail that has enough time for other reads.
       if (budget.leftMs < commandTimeoutMs || !gather()) return find(id, field, budget)
-      const found = unsent.get(id)
-      if (found !== undefined) return commandTimer.charge(found, budget)
-      const finding = find(id, field, budget)
-      unsent.set(id, finding)
-      return finding
+      const shared = unsent.get(id)
+      if (shared !== undefined) {
+        shared.budget.join(budget)
+        return shared.found
+      }
+      const sharedBudget = new SharedBudget(budget)
+      const found = find(id, field, sharedBudget)
+      unsent.set(id, { found, budget: sharedBudget })
+      return found
     },
 
     async lease({ key, variant, reserved }, leaseId, requirement, budget) {
@@ -331,6 +331,12 @@ export function createEntryStore(
   }
 }
 
+/** A find that several reads share. */
+interface SharedFind {
+  readonly found: Promise<CachedValue | null>
+  readonly budget: SharedBudget
+}
+
 /** Returns the clock's time; `null` while it is unknown. */
 export function timeOf(store: Pick<EntryStore, 'now'>): number | null {
   try {
@@ -358,11 +364,11 @@ const isTimeout = (error: unknown) =>
 /** Metrics by command, looked up once: a look-up costs more than an observation. */
 const childrenOf = (metrics: StoreMetrics | undefined) =>
   metrics && {
-    find: metrics.commandSeconds.labels('find'),
-    lease: metrics.commandSeconds.labels('lease'),
-    fill: metrics.commandSeconds.labels('fill'),
-    release: metrics.commandSeconds.labels('release'),
-    poll: metrics.commandSeconds.labels('poll'),
+    find: metrics.commandSeconds.of('find'),
+    lease: metrics.commandSeconds.of('lease'),
+    fill: metrics.commandSeconds.of('fill'),
+    release: metrics.commandSeconds.of('release'),
+    poll: metrics.commandSeconds.of('poll'),
   }
 
 function reasonOf(error: unknown): RedisError {

@@ -1,9 +1,10 @@
-import type { Counter, Gauge, Histogram } from 'prom-client'
-import type { Instruments } from '../instruments.ts'
+import type { Counter, Gauge } from 'prom-client'
+import type { Instruments, Timings } from '../instruments.ts'
 
 /** Metrics of a store's Redis commands. */
 export interface StoreMetrics {
-  readonly commandSeconds: Histogram<'command'>
+  /** By command. */
+  readonly commandSeconds: Timings
   readonly errors: Counter<'reason'>
   readonly breakerOpen: Gauge
   readonly unreadable: Unreadable
@@ -33,12 +34,12 @@ export function createUnreadable(instruments: Instruments): Unreadable {
 
 /** Creates the metrics of a store. */
 export function createStoreMetrics(instruments: Instruments): StoreMetrics {
-  const { counter, gauge, histogram } = instruments
+  const { counter, gauge, timings } = instruments
   const errors = counter('redis_errors_total', 'Commands that failed', 'reason')
   // Counters start at 0: a counter that starts with its first failure shows no increase.
   for (const reason of ERRORS) errors.labels(reason).inc(0)
   return {
-    commandSeconds: histogram(
+    commandSeconds: timings(
       'redis_command_duration_seconds',
       'Duration of Redis commands, without the time in which this process was busy',
       REDIS_S,

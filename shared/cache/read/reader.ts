@@ -153,7 +153,7 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
   /** Returns why neither an entry nor a concurrent load may be used, and nothing may be stored. */
   function reasonToBypass(call: ReadCall<DB>, mark: Watermark | null): string | undefined {
     const reason = freshnessPolicy.reasonToBypass(call.resource, mark)
-    if (reason !== undefined) return reason
+    if (reason !== undefined || call.consistencyTokens.length === 0) return reason
     const isSatisfied = freshnessPolicy.satisfies(mark, call.consistencyTokens, store.now())
     return isSatisfied ? undefined : 'consistency'
   }
