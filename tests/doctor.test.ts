@@ -279,8 +279,10 @@ describe('doctor', function () {
         expect(whats(findings)).to.include.members(
           lacking.map((rights) => `${role}, the role of ${application}, lacks ${rights}`),
         )
-        for (const { remedy } of findings) await sql.query(remedy.split(';')[0] as string)
-        // On a busy machine the invalidator may lose its session and reconnect.
+        // On a busy machine the invalidator may lose its session and reconnect. That has no remedy in SQL.
+        for (const { what, remedy } of findings) {
+          if (what.includes(' lacks ')) await sql.query(remedy.split(';')[0] as string)
+        }
         await until(async () => (await found()).length === 0)
         await sql.query(`drop owned by ${role}; grant usage on schema public to public`)
         await limited.end()

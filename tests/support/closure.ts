@@ -76,8 +76,11 @@ async function tablesIn(url: string, statements: readonly CompiledQuery[]): Prom
 }
 
 function open(url: string, onQuery?: (query: CompiledQuery) => void) {
+  const pool = new Pool({ connectionString: url, max: 1 })
+  // The last connection may still be closing when the database is dropped.
+  pool.on('error', () => {})
   const db = new Kysely<Database>({
-    dialect: new PostgresDialect({ pool: new Pool({ connectionString: url, max: 1 }) }),
+    dialect: new PostgresDialect({ pool }),
     log: ({ query }) => onQuery?.(query),
   })
   return Object.assign(db, { [Symbol.asyncDispose]: () => db.destroy() })
