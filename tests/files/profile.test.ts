@@ -278,9 +278,10 @@ describe('PUT /users/:id/profile', () => {
   })
 
   it('rejects thousands of fields before the parser, which would block the process for seconds', async () => {
-    const { formData } = Response.prototype
+    const parser: { formData: Response['formData'] } = Response.prototype
+    const { formData } = parser
     let parsed = 0
-    Response.prototype.formData = function (this: Response) {
+    parser.formData = function (this: Response) {
       parsed++
       return formData.call(this)
     }
@@ -291,7 +292,7 @@ describe('PUT /users/:id/profile', () => {
       expect((await send([{ name: 'about', content: 'parsed' }])).status).to.equal(200)
       expect(parsed).to.equal(1)
     } finally {
-      Response.prototype.formData = formData
+      parser.formData = formData
     }
   })
 
