@@ -12,6 +12,11 @@ const SAMPLE = 10
 describe('pictures of the seed', function () {
   this.timeout(60_000)
 
+  before(() => {
+    // An API that ran in this process may have blocked it. The seed is a process of its own otherwise.
+    sharp.unblock({ operation: ['VipsForeignLoadSvgBuffer'] })
+  })
+
   it('exist for every row that responses refer to, with the size in the row', async () => {
     await using media = await createMediaRoot()
     await using database = await createTestDatabase()
