@@ -261,9 +261,13 @@ describe('GET /files/:path', () => {
       })
       try {
         const received = await sendTwice(FILES.visible)
-        expect(received.match(/HTTP\/1\.1 200/g)).to.have.length(answers)
+        const found = received.match(/HTTP\/1\.1 200/g)?.length ?? 0
         const [first = ''] = received.split(/(?<!^)HTTP\/1\.1/)
-        expect(first.split('\r\n\r\n')[1]).to.have.length(Math.min(size, 1_000))
+        const { length } = first.split('\r\n\r\n')[1] ?? ''
+        // A connection that is closed may lose what it has not sent yet.
+        const isClosed = answers === 1
+        expect(found).to.be.within(isClosed ? 0 : answers, answers)
+        expect(length).to.be.within(isClosed ? 0 : 1_000, Math.min(size, 1_000))
       } finally {
         Object.assign(media.storage, { open })
       }
