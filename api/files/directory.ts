@@ -5,7 +5,7 @@ import { errorCode } from '../../db/event-log/index.ts'
 import type { FileStorage } from './storage.ts'
 import { isStoredPath } from './stored-path.ts'
 
-/** Errors of a path at which there is no file. */
+/** Error codes that mean that a path leads to no file. */
 const ABSENT = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EISDIR', 'ENXIO', 'ENAMETOOLONG'])
 
 /** Readable by all, as the files of Django are: a web server may run as another user. */

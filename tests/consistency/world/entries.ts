@@ -58,7 +58,7 @@ const memberships =
   (user: number) =>
   (row: Row): readonly RowName[] => {
     if (row.user_id !== user) return []
-    // The role of the leader of a new project is no version, so the presence of that row cannot be checked.
+    // The leader of a new project has a role that contains no version. That row cannot be checked.
     const own = versionsIn(String(row.role)).length > 0
     return [
       ...(own ? [rowName('projects_projectmember', row.id)] : []),

@@ -5,8 +5,8 @@ import type { Random } from '../random.ts'
 import type { Client } from '../readers/client.ts'
 import type { Token } from '../readers/read.ts'
 import type { Running, Seen } from '../readers/readers.ts'
-import { ENTRIES, rowName } from '../world/entries.ts'
-import type { WriteLog } from './log.ts'
+import { ENTRIES, type RowName, rowName } from '../world/entries.ts'
+import type { Write, WriteLog } from './log.ts'
 import type { WriteFailure } from './sql-writers.ts'
 
 const WRITERS = 3
@@ -149,13 +149,14 @@ export function startApiWriters(options: ApiWritersOptions): ApiWriters {
     if (!done) return
     await readAgain(cv, done.token, random)
     const { id } = JSON.parse(done.answer) as { id: number }
-    const removal = log.begin('DELETE employment_entries')
     const name = rowName('users_employmententry', id)
-    added.touched.add(name)
-    removal.touched.add(name)
-    log.deletions.set(name, removal)
-    const gone = await send('DELETE', { path: `users/employment_entries/${id}` }, api, removal)
-    if (gone) await readAgain(cv, gone.token, random)
+    const token = await deleteAgain(
+      added,
+      name,
+      { door: 'DELETE employment_entries', path: `users/employment_entries/${id}` },
+      api,
+    )
+    if (token !== null) await readAgain(cv, token, random)
   }
 
   /** Creates a project that one user leads, and deletes it again. */
@@ -175,13 +176,28 @@ export function startApiWriters(options: ApiWritersOptions): ApiWriters {
     if (!done) return
     await readAgain(list, done.token, random)
     const { id } = JSON.parse(done.answer) as { id: number }
-    const removal = log.begin('DELETE projects')
     const name = rowName('projects_project', id)
-    created.touched.add(name)
-    removal.touched.add(name)
-    log.deletions.set(name, removal)
-    const gone = await send('DELETE', { path: `projects/${id}` }, api, removal)
-    if (gone) await readAgain(list, gone.token, random)
+    const token = await deleteAgain(
+      created,
+      name,
+      { door: 'DELETE projects', path: `projects/${id}` },
+      api,
+    )
+    if (token !== null) await readAgain(list, token, random)
+  }
+
+  /** Deletes the row that a write has created. Returns the token, or null if the request failed. */
+  async function deleteAgain(
+    created: Write,
+    row: RowName,
+    { door, path }: { door: string; path: string },
+    api: number,
+  ): Promise<Token | null> {
+    const removal = log.begin(door)
+    created.touched.add(row)
+    removal.touched.add(row)
+    log.deletions.set(row, removal)
+    return (await send('DELETE', { path }, api, removal))?.token ?? null
   }
 
   async function readAgain(path: string, token: Token, random: Random): Promise<void> {
