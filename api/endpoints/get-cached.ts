@@ -46,7 +46,8 @@ export function getCached<const Path extends string, Query extends QuerySchema =
     readonly access: LoggedIn
     /** The parameters of the resource; none by default. */
     readonly key?: (params: ParamsOf<Path>, userId: string) => Params
-    readonly variant: string | ((params: ParamsOf<Path>, userId: string) => string)
+    readonly variant:
+      string | ((params: ParamsOf<Path>, userId: string, query: z.output<Query>) => string)
     /** The variant for a user whose rights require another one; null if they do not. */
     readonly variantByRights?: (params: ParamsOf<Path>, user: User) => string | null
     /** The search that replaces the cached answer for some queries; null for the others. */
@@ -61,11 +62,13 @@ export function getCached<const Path extends string, Query extends QuerySchema =
     const { reader, readAs, requireUser, sendAnswer, sendPrivate, expensive } = deps
     return async (req, res) => {
       const params = begin(req)
+      let query = undefined as z.output<Query>
       if (schema !== undefined) {
         const sent = schema.safeParse(req.query)
         // An invalid query is rejected with 401 if the request is anonymous.
         if (!sent.success) await requireUser(req)
-        const find = search?.(sent.success ? sent.data : parse(schema, req.query))
+        query = sent.success ? sent.data : parse(schema, req.query)
+        const find = search?.(query)
         if (find) {
           const { userId } = await requireUser(req)
           expensive.count(userId, 'search')
@@ -74,7 +77,7 @@ export function getCached<const Path extends string, Query extends QuerySchema =
       }
       const answer = await readAs(
         req,
-        (userId) => reader.read(req, resource, key(params, userId), variant(params, userId)),
+        (userId) => reader.read(req, resource, key(params, userId), variant(params, userId, query)),
         variantByRights &&
           ((user) => {
             const other = variantByRights(params, user)

@@ -1,12 +1,17 @@
 import { z } from 'zod'
-import { findFirstUsers, searchUsers, type UserFilter } from '../../db/queries/user-search.ts'
+import {
+  findFirstUsers,
+  searchUsers,
+  type UserFilter,
+  USERS_PAGE_SIZE,
+} from '../../db/queries/user-search.ts'
+import { userList, userListVariant, userListVariants } from '../../shared/resources/index.ts'
 import { userPage } from '../../shared/shapes/search.ts'
 import { tinyUser } from '../../shared/shapes/tiny-user.ts'
-import { type Endpoint, get, user } from '../endpoints/index.ts'
+import { type Endpoint, get, getCached, user } from '../endpoints/index.ts'
 import { reference } from './field.ts'
 import { orAll, page, pageSize, parameter, references, searchTerm, yesOrNo } from './parameter.ts'
 
-const PAGE_SIZE = 24
 const FIRST = 10
 const SHORTEST_SEARCH = 2
 
@@ -23,10 +28,10 @@ const listQuery = z.object({
   businessArea: orAll(reference),
   ignoreArray: parameter(references.optional()),
   page,
-  page_size: pageSize(PAGE_SIZE),
+  page_size: pageSize(USERS_PAGE_SIZE),
 })
 
-type Sent = Omit<z.output<typeof listQuery>, 'page' | 'page_size'>
+type Sent = z.output<typeof listQuery>
 
 /**
  * Translates parameters to a filter. A false `only_...` does not filter: `only_staff=false` finds all
@@ -40,22 +45,29 @@ function filterOf(sent: Sent): UserFilter {
     isActive: sent.is_active,
     isStaff: onlyStaff ?? onlyExternal ?? sent.is_staff,
     isSuperuser: sent.only_superuser || sent.is_superuser,
-    onlyLeaders: sent.only_ba_lead,
+    onlyLeaders: sent.only_ba_lead || undefined,
     businessArea: sent.business_area ?? sent.businessArea,
     except: sent.ignoreArray,
   }
 }
 
+/** Names the wanted page as the cache does. */
+const variantOf = (sent: Sent): string =>
+  userListVariant(filterOf(sent), { page: sent.page, pageSize: sent.page_size })
+
 /** Searches in all users. */
 export const userSearchEndpoints: readonly Endpoint[] = [
-  get('/users/list', {
+  getCached('/users/list', {
     summary: 'List a page of the users that match',
     access: user,
     query: listQuery,
     answers: { 200: userPage },
-    cost: 'search',
-    async read(trx, _, { query: { page, page_size: pageSize, ...filter } }) {
-      return (await searchUsers(trx, filterOf(filter), { page, pageSize })).body
+    resource: userList,
+    variant: (_params, _userId, sent) => variantOf(sent),
+    search(sent) {
+      if (userListVariants.has(variantOf(sent))) return null
+      const { page, page_size: pageSize } = sent
+      return async (trx) => (await searchUsers(trx, filterOf(sent), { page, pageSize })).body
     },
   }),
   get('/users/smallsearch', {

@@ -5,6 +5,9 @@ import { listed } from './fragments/listed.ts'
 import { selectTinyUsers } from './fragments/tiny-user.ts'
 import { type Page, type PageOptions, findArray, findPageById } from './text.ts'
 
+/** Default number of users per page. */
+export const USERS_PAGE_SIZE = 24
+
 /** Conditions for users; missing ones do not apply. */
 export interface UserFilter {
   /** Part of the name, user name or e-mail address. */

@@ -10,6 +10,7 @@ import { staffProfile } from './staff-profile.ts'
 import { staffProjects } from './staff-projects.ts'
 import { createUserAccess, userAccessRules } from './user-access.ts'
 import { createUserByEmail, userByEmailRules } from './user-by-email.ts'
+import { userList } from './user-list.ts'
 import { userMe } from './user-me.ts'
 import { userProfile } from './user-profile.ts'
 import { userProjects } from './user-projects.ts'
@@ -27,11 +28,13 @@ export {
   staffList,
   staffProfile,
   staffProjects,
+  userList,
   userMe,
   userProfile,
   userProjects,
 }
 export { staffListVariant } from './staff-list.ts'
+export { userListVariant, userListVariants } from './user-list.ts'
 export { type UserIdentity, userByEmailParams } from './user-by-email.ts'
 
 /**
@@ -45,6 +48,7 @@ export const catalog: readonly ResourceRules[] = [
   userProjects,
   userProfile,
   userMe,
+  userList,
   projectDetail,
   projectStatistics,
   branches,

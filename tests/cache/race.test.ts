@@ -26,6 +26,8 @@ import {
   staffProfile,
   staffProjects,
   userByEmailParams,
+  userList,
+  userListVariants,
   userMe,
   userProfile,
   userProjects,
@@ -120,6 +122,18 @@ const all: readonly Racers[] = [
       rename,
       switchCaretaker,
       (n) => `update contacts_usercontact set phone = '${n}' where id = 371`,
+    ],
+  },
+  {
+    resource: userList,
+    examples: [...userListVariants]
+      .filter((variant) => variant.includes('page=1&'))
+      .map((variant) => ({ params: {}, variant })),
+    writes: [
+      rename,
+      renameArea,
+      () => 'update users_user set is_staff = not is_staff where id = 2',
+      () => 'update projects_project set business_area_id = 283 - business_area_id where id = 231',
     ],
   },
   {

@@ -15,6 +15,8 @@ import {
   staffProfile,
   staffProjects,
   userByEmailParams,
+  userList,
+  userListVariants,
   userMe,
   userProfile,
   userProjects,
@@ -54,6 +56,13 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
   { resource: userProfile, examples: [...ofUsers('full'), ...ofUsers('private', ['1', '3'])] },
   // Most of its rules are those of `userProfile`, which has an example for every user.
   { resource: userMe, examples: ofUsers('full', ['1', '2', '1001']) },
+  {
+    resource: userList,
+    // Later pages of these filters are empty.
+    examples: [...userListVariants]
+      .filter((variant) => variant.includes('page=1&'))
+      .map((variant) => ({ params: {}, variant })),
+  },
   {
     resource: projectDetail,
     examples: PROJECTS.map((project_id) => ({ params: { project_id }, variant: 'full' })),

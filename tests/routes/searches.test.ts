@@ -129,6 +129,26 @@ describe('searches over HTTP', () => {
     }
   })
 
+  it('read only the first pages of users without a search through the cache', async () => {
+    for (const [query, detail] of [
+      ['', 'off'],
+      ['?page=8&only_staff=true&search=&businessArea=All', 'off'],
+      ['?only_external=true&only_staff=false', 'off'],
+      ['?is_superuser=1', 'off'],
+      ['?only_ba_lead=true&page_size=24', 'off'],
+      ['?page=9&only_staff=true', 'search'],
+      ['?only_staff=true&search=a', 'search'],
+      ['?only_staff=true&page_size=10', 'search'],
+      ['?only_staff=true&only_superuser=true', 'search'],
+      ['?business_area=1009', 'search'],
+      ['?ignoreArray=1201', 'search'],
+      ['?is_active=true', 'search'],
+    ] as const) {
+      const { headers } = await get(`users/list${query}`)
+      expect(headers['cache-status'], query).to.equal(`spms; fwd=bypass; detail=${detail}`)
+    }
+  })
+
   it('show the branch, the role and the led business areas of a user', async () => {
     const { body } = await get('users/list?search=max@reads.test')
     const area = (id: number, name: string) => ({

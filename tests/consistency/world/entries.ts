@@ -38,6 +38,7 @@ export const RESOURCES = [
   'user:projects',
   'user:profile',
   'user:me',
+  'user:list',
   'project:detail',
   'project:stats',
   'agency:branches',
@@ -210,6 +211,13 @@ export const ENTRIES: readonly Entry[] = [
         ),
       },
     ],
+  },
+  {
+    path: 'users/list?page=1&only_staff=true',
+    resource: 'user:list',
+    isPrivate: true,
+    // Which users it lists depends on rights, which the writers also change. Versions are checked.
+    shows: [],
   },
   { path: 'projects/statistics', resource: 'project:stats', isPrivate: true, shows: [] },
   list('agencies/branches', 'agency:branches', 'agencies_branch'),

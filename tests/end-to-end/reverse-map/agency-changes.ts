@@ -6,6 +6,7 @@ import {
   holdersOf,
   leadersOf,
   ONLY,
+  pagesAndListOf,
   pagesOf,
   profilesOf,
   projectsWith,
@@ -35,12 +36,16 @@ export const agencyChanges: readonly Change[] = [
       'branch: agency_id': 'update agencies_branch set agency_id = 432 where id = 421',
       'branch: delete': 'delete from agencies_branch where id = 421',
     },
-    { stale: { 'agency:branches': ONLY, ...pagesOf(inBranch) } },
+    { stale: { 'agency:branches': ONLY, ...pagesAndListOf(inBranch) } },
   ),
   {
     what: 'branch: insert',
     sql: `insert into agencies_branch (name, agency_id) values ('New branch', 431)`,
     stale: { 'agency:branches': ONLY },
+    coarser: {
+      because: 'a new row matches every rule of its table, although no user works in it yet',
+      stale: { 'user:list': ONLY },
+    },
   },
 
   {
@@ -106,7 +111,7 @@ export const agencyChanges: readonly Change[] = [
     stale: { 'agency:business_areas': ONLY },
     coarser: {
       because: 'a new row matches every rule of its table, although no user works in it yet',
-      stale: { 'staff:list': ONLY, 'project:stats': ONLY },
+      stale: { 'staff:list': ONLY, 'project:stats': ONLY, 'user:list': ONLY },
     },
   },
   {
@@ -162,7 +167,7 @@ export const agencyChanges: readonly Change[] = [
     {
       stale: {
         'agency:affiliations': ONLY,
-        ...pagesOf(from(442)),
+        ...pagesAndListOf(from(442)),
         'project:detail': projectsWith(from(442)),
       },
     },
@@ -171,6 +176,10 @@ export const agencyChanges: readonly Change[] = [
     what: 'affiliation: insert',
     sql: `insert into agencies_affiliation (name) values ('New affiliation')`,
     stale: { 'agency:affiliations': ONLY },
+    coarser: {
+      because: 'a new row matches every rule of its table, although no user has it yet',
+      stale: { 'user:list': ONLY },
+    },
   },
   ...each(
     {

@@ -9,6 +9,7 @@ export type Resource =
   | 'user:projects'
   | 'user:profile'
   | 'user:me'
+  | 'user:list'
   | 'user:access'
   | 'user:by_email'
   | 'project:detail'
@@ -87,6 +88,7 @@ export const usersShownBy = (users: string) => `
 /** Returns the entries for users that show these business areas. */
 export const holdersOf = (areas: string): Entries => ({
   'agency:business_areas': ONLY,
+  'user:list': ONLY,
   'project:detail': projectsOf(areas),
   'user:projects': membersOf(projectsOf(areas)),
   'user:profile': workersOf(areas),
@@ -107,6 +109,12 @@ export const listsOf = (users: string): Entries => ({
 
 /** Returns the entries of these users as seen by others and by themselves. */
 export const pagesOf = (users: string): Entries => ({ 'user:profile': users, 'user:me': users })
+
+/** Returns the same entries and the list of all users. */
+export const pagesAndListOf = (users: string): Entries => ({
+  ...pagesOf(users),
+  'user:list': ONLY,
+})
 
 /** Returns the union of these entries. */
 export function together(...all: readonly Entries[]): Entries {

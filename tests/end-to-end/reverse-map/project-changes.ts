@@ -7,6 +7,7 @@ import {
   listsOf,
   membersOf,
   ONLY,
+  pagesAndListOf,
   pagesOf,
   projectsWith,
   together,
@@ -57,7 +58,11 @@ export const projectChanges: readonly Change[] = [
   {
     what: 'project: business_area_id',
     sql: set('business_area_id = 403'),
-    stale: together(allOf(PROJECT), { 'project:stats': ONLY }, pagesOf(leadersOf(ids(402, 403)))),
+    stale: together(
+      allOf(PROJECT),
+      { 'project:stats': ONLY },
+      pagesAndListOf(leadersOf(ids(402, 403))),
+    ),
   },
   ...each(
     {
@@ -80,7 +85,7 @@ export const projectChanges: readonly Change[] = [
       'id, kind, status, year, number, title, business_area_id',
       `290, 'science', 'new', 2024, 90, 'New', 401`,
     ),
-    stale: together(detailOf('select 290'), { 'project:stats': ONLY }, pagesOf(ids(1))),
+    stale: together(detailOf('select 290'), { 'project:stats': ONLY }, pagesAndListOf(ids(1))),
   },
   {
     what: 'project: delete',
@@ -88,7 +93,7 @@ export const projectChanges: readonly Change[] = [
     stale: together(
       allOf('select 210'),
       { 'project:stats': ONLY },
-      pagesOf(leadersOf('select business_area_id from projects_project where id = 210')),
+      pagesAndListOf(leadersOf('select business_area_id from projects_project where id = 210')),
     ),
   },
 
@@ -410,7 +415,7 @@ export const projectChanges: readonly Change[] = [
   {
     what: 'user: username, of a photo uploader whom projects name',
     sql: `update users_user set username = 'renamed' where id = 12`,
-    stale: together(pagesOf(ids(12)), {
+    stale: together(pagesAndListOf(ids(12)), {
       'project:detail': `
         select project_id from medias_projectphoto where uploader_id = 12
         union
@@ -424,6 +429,6 @@ export const projectChanges: readonly Change[] = [
   {
     what: 'user profile: title',
     sql: `update users_userprofile set title = 'prof' where user_id = 8`,
-    stale: { 'user:me': ids(8), 'project:detail': projectsWith('8') },
+    stale: { ...pagesOf(ids(8)), 'project:detail': projectsWith('8') },
   },
 ]

@@ -8,6 +8,7 @@ import {
   ids,
   listsOf,
   ONLY,
+  pagesAndListOf,
   pagesOf,
   profilesOf,
   projectsWith,
@@ -43,7 +44,7 @@ const projectsCoveredBy = (user: number) =>
 
 /** Returns the entries that show the names of a user who is on no e-mail list. */
 const named = (user: number) =>
-  together(pagesOf(usersShownBy(String(user))), {
+  together(pagesAndListOf(usersShownBy(String(user))), {
     'project:detail': either(projectsWith(String(user)), projectsCoveredBy(user)),
   })
 
@@ -84,7 +85,7 @@ export const userChanges: readonly Change[] = [
       'user: is_staff, restored': setUser(4, 'is_staff = true'),
     },
     {
-      stale: together(pagesOf(ids(4)), {
+      stale: together(pagesAndListOf(ids(4)), {
         'project:detail': projectsWith('4'),
         'staff:list': ONLY,
       }),
@@ -100,7 +101,7 @@ export const userChanges: readonly Change[] = [
       'user: is_active, restored': setUser(4, 'is_active = true'),
     },
     {
-      stale: together(pagesOf(ids(4)), publicPagesOf('4'), {
+      stale: together(pagesAndListOf(ids(4)), publicPagesOf('4'), {
         'project:detail': projectsWith('4'),
         'staff:projects': ids(4),
         'user:access': ids(4),
@@ -110,12 +111,17 @@ export const userChanges: readonly Change[] = [
   {
     what: 'user: is_superuser',
     sql: setUser(2, 'is_superuser = true'),
-    stale: together(pagesOf(usersShownBy('2')), { 'user:access': ids(2) }),
+    stale: together(pagesAndListOf(usersShownBy('2')), { 'user:access': ids(2) }),
   },
   ...each(
     {
       'user: first_name': setUser(13, `first_name = 'Other'`),
       'user: last_name': setUser(13, `last_name = 'Other'`),
+    },
+    { stale: pagesAndListOf(ids(13)) },
+  ),
+  ...each(
+    {
       'user: is_aec': setUser(13, 'is_aec = true'),
       'user: date_joined': setUser(13, `date_joined = '2019-01-01'`),
     },
@@ -167,7 +173,10 @@ export const userChanges: readonly Change[] = [
     sql: `insert into users_user
             (id, password, is_staff, username, email, display_first_name, display_last_name)
           values (21, 'hash-21', true, 'user21', 'user21@spms.test', 'Shown21', 'Name21')`,
-    stale: together(pagesOf(ids(21)), { 'user:access': ids(21), 'user:by_email': emailOf(21) }),
+    stale: together(pagesAndListOf(ids(21)), {
+      'user:access': ids(21),
+      'user:by_email': emailOf(21),
+    }),
     coarser: {
       because: 'a new row matches every rule of its table, although no answer shows a new user yet',
       stale: { 'staff:list': ONLY, 'staff:projects': ids(21), 'agency:business_areas': ONLY },
@@ -177,7 +186,7 @@ export const userChanges: readonly Change[] = [
     what: 'user: delete',
     sql: 'delete from users_user where id = 7',
     stale: together(
-      pagesOf(ids(7)),
+      pagesAndListOf(ids(7)),
       publicPagesOf('7'),
       listsOf(ids(7)),
       { 'user:access': ids(7), 'user:by_email': emailOf(7) },
@@ -195,19 +204,19 @@ export const userChanges: readonly Change[] = [
   {
     what: 'work: role',
     sql: setWork(`role = 'Another'`),
-    stale: together(pagesOf(ids(8)), { 'staff:profile': profilesOf('8') }),
+    stale: together(pagesAndListOf(ids(8)), { 'staff:profile': profilesOf('8') }),
   },
   {
     what: 'work: business_area_id',
     sql: setWork('business_area_id = 403'),
-    stale: together(pagesOf(ids(8)), publicPagesOf('8')),
+    stale: together(pagesAndListOf(ids(8)), publicPagesOf('8')),
   },
   {
     what: 'work: affiliation_id',
     sql: setWork('affiliation_id = 441'),
-    stale: together(pagesOf(ids(8)), { 'project:detail': projectsWith('8') }),
+    stale: together(pagesAndListOf(ids(8)), { 'project:detail': projectsWith('8') }),
   },
-  { what: 'work: branch_id', sql: setWork('branch_id = 421'), stale: pagesOf(ids(8)) },
+  { what: 'work: branch_id', sql: setWork('branch_id = 421'), stale: pagesAndListOf(ids(8)) },
   { what: 'work: agency_id', sql: setWork('agency_id = 432'), stale: { 'user:me': ids(8) } },
   ...each(
     {
@@ -216,7 +225,7 @@ export const userChanges: readonly Change[] = [
                        values (8, 401, 442, 'Back')`,
     },
     {
-      stale: together(pagesOf(ids(8)), publicPagesOf('8'), {
+      stale: together(pagesAndListOf(ids(8)), publicPagesOf('8'), {
         'project:detail': projectsWith('8'),
       }),
     },
@@ -224,7 +233,7 @@ export const userChanges: readonly Change[] = [
   {
     what: 'work: user_id',
     sql: setWork('user_id = 20'),
-    stale: together(pagesOf(ids(8, 20)), publicPagesOf('8, 20'), {
+    stale: together(pagesAndListOf(ids(8, 20)), publicPagesOf('8, 20'), {
       'project:detail': projectsWith('8, 20'),
     }),
   },
@@ -234,12 +243,12 @@ export const userChanges: readonly Change[] = [
       'user profile: delete': 'delete from users_userprofile where user_id = 8',
       'user profile: insert': `insert into users_userprofile (user_id, title) values (8, 'mr')`,
     },
-    { stale: { 'user:me': ids(8), 'project:detail': projectsWith('8') } },
+    { stale: { ...pagesOf(ids(8)), 'project:detail': projectsWith('8') } },
   ),
   {
     what: 'user profile: user_id',
     sql: 'update users_userprofile set user_id = 20 where user_id = 8',
-    stale: { 'user:me': ids(8, 20), 'project:detail': projectsWith('8, 20') },
+    stale: { ...pagesOf(ids(8, 20)), 'project:detail': projectsWith('8, 20') },
   },
   {
     what: 'user profile: middle_initials',
@@ -253,12 +262,12 @@ export const userChanges: readonly Change[] = [
       'contact: delete': 'delete from contacts_usercontact where user_id = 8',
       'contact: insert': `insert into contacts_usercontact (user_id, phone) values (8, '3')`,
     },
-    { stale: { 'user:me': ids(8) } },
+    { stale: pagesOf(ids(8)) },
   ),
   {
     what: 'contact: user_id',
     sql: 'update contacts_usercontact set user_id = 20 where user_id = 8',
-    stale: { 'user:me': ids(8, 20) },
+    stale: pagesOf(ids(8, 20)),
   },
   ...each(
     {
@@ -274,12 +283,12 @@ export const userChanges: readonly Change[] = [
       'avatar: delete': 'delete from medias_useravatar where user_id = 2',
       'avatar: insert': `insert into medias_useravatar (user_id, file) values (2, 'user_avatars/y')`,
     },
-    { stale: together(pagesOf(usersShownBy('2')), publicPagesOf('2')) },
+    { stale: together(pagesAndListOf(usersShownBy('2')), publicPagesOf('2')) },
   ),
   {
     what: 'avatar: user_id',
     sql: 'update medias_useravatar set user_id = 12 where user_id = 2',
-    stale: together(pagesOf(usersShownBy('2, 12')), publicPagesOf('2, 12')),
+    stale: together(pagesAndListOf(usersShownBy('2, 12')), publicPagesOf('2, 12')),
     // User 12 was the caretaker of user 11.
     coarser: {
       because: 'an entry from before the end of a caretaker may still be cached',
@@ -415,11 +424,10 @@ export const userChanges: readonly Change[] = [
   {
     what: 'caretaker: end_date',
     sql: `update caretakers_caretaker set end_date = '2099-01-01' where id = 690`,
-    // Only the page of the caretaker shows the end date.
-    stale: pagesOf(ids(10)),
+    stale: pagesOf(ids(9, 10)),
     coarser: {
       because: 'a rule detects that a date changed, but not whether it has passed',
-      stale: { ...pagesOf(ids(9)), 'project:detail': projectsWith('9') },
+      stale: { 'project:detail': projectsWith('9') },
     },
   },
   {

@@ -54,7 +54,9 @@ export async function questionsAbout(issuer: Issuer): Promise<Map<string, readon
     const own = await sessionOf(id)
     add('staff:projects', id, {}, `users/${id}/projects_staff_profile`)
     add('user:projects', id, asking, `users/${id}/projects`)
-    add('user:profile', id, asking, `users/${id}`)
+    // The user also receives personal information.
+    const asOthersAndUser = [asking, own].map((headers) => ({ path: `users/${id}`, headers }))
+    asked.set(`user:profile ${id}`, asOthersAndUser)
     add('user:me', id, own, 'users/me')
     // The answers depend on authentication and on the right to see hidden profiles.
     add('user:access', id, own, ALWAYS, 'users/staffprofiles/119/overview')
@@ -66,6 +68,13 @@ export async function questionsAbout(issuer: Issuer): Promise<Map<string, readon
     add('user:by_email', userByEmailParams(email)['email_hex'] ?? '', bearer, ALWAYS)
   }
   for (const id of [...range(201, 220), 290]) add('project:detail', id, asking, `projects/${id}`)
+  add(
+    'user:list',
+    '',
+    asking,
+    'users/list',
+    ...['staff', 'external', 'superuser', 'ba_lead'].map((kind) => `users/list?only_${kind}=true`),
+  )
   add('project:stats', '', asking, 'projects/statistics')
   add('agency:branches', '', asking, 'agencies/branches')
   add('agency:business_areas', '', asking, 'agencies/business_areas')
