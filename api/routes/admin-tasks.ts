@@ -1,10 +1,6 @@
 import { z } from 'zod'
 import { findFilesOfProject, findFilesOfUsers } from '../../db/queries/owned-files.ts'
-import {
-  findPendingTasks,
-  findTask,
-  findUnexpiredPendingTasks,
-} from '../../db/queries/admin-tasks.ts'
+import { findTask, findUnexpiredPendingTasks } from '../../db/queries/admin-tasks.ts'
 import {
   approveTask,
   declineTask,
@@ -19,6 +15,7 @@ import {
 } from '../../db/writes/admin-task.ts'
 import { requireSubject } from '../../db/writes/task-subject.ts'
 import { lockForMerge, mergeUsers } from '../../db/writes/user-merge.ts'
+import { userTasks } from '../../shared/resources/index.ts'
 import { adminTask } from '../../shared/shapes/admin-task.ts'
 import {
   type AllowedUsers,
@@ -26,6 +23,7 @@ import {
   type Endpoint,
   EVERY_ROLE,
   get,
+  getCached,
   type Id,
   idOf,
   post,
@@ -143,11 +141,13 @@ const shown = (trx: Trx, { id }: Id, { userId }: { readonly userId: string }) =>
 
 /** Requests to administrators: to delete a project, merge users or set a caretaker. */
 export const adminTaskEndpoints = (times: TimeFields): readonly Endpoint[] => [
-  get('/adminoptions/tasks', {
+  getCached('/adminoptions/tasks', {
     summary: 'List pending requests to administrators',
     access: user,
     answers: { 200: z.array(adminTask) },
-    read: (trx, _, { user }) => findPendingTasks(trx, user),
+    resource: userTasks,
+    key: (_, userId) => ({ user_id: userId }),
+    variant: 'requests',
   }),
   create('/adminoptions/tasks', {
     summary: 'Request the deletion of a project, a merge of users, or a caretaker',

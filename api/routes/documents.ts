@@ -1,10 +1,9 @@
 import { z } from 'zod'
 import { findDocumentPage } from '../../db/queries/document-list.ts'
-import { findPendingEndorsements } from '../../db/queries/endorsements.ts'
-import { findPendingDocuments } from '../../db/queries/pending-documents.ts'
+import { userTasks } from '../../shared/resources/index.ts'
 import { pendingDocuments, pendingEndorsements } from '../../shared/shapes/pending-documents.ts'
 import { documentPage } from '../../shared/shapes/search.ts'
-import { type Endpoint, get, user } from '../endpoints/index.ts'
+import { type Endpoint, get, getCached, user } from '../endpoints/index.ts'
 import { reference } from './field.ts'
 import { count, orAll, page, pageSize, parameter, searchTerm } from './parameter.ts'
 
@@ -34,16 +33,20 @@ export const documentEndpoints: readonly Endpoint[] = [
       return (await findDocumentPage(trx, filter, { page, pageSize })).body
     },
   }),
-  get('/documents/projectdocuments/pendingmyaction', {
+  getCached('/documents/projectdocuments/pendingmyaction', {
     summary: 'List the documents that wait for an action of the user',
     access: user,
     answers: { 200: pendingDocuments },
-    read: (trx, _, { user }) => findPendingDocuments(trx, user.userId),
+    resource: userTasks,
+    key: (_, userId) => ({ user_id: userId }),
+    variant: 'documents',
   }),
-  get('/documents/endorsements/pendingmyaction', {
+  getCached('/documents/endorsements/pendingmyaction', {
     summary: 'List pending animal ethics endorsements; empty for users who cannot give them',
     access: user,
     answers: { 200: pendingEndorsements },
-    read: (trx, _, { user }) => findPendingEndorsements(trx, user.userId),
+    resource: userTasks,
+    key: (_, userId) => ({ user_id: userId }),
+    variant: 'endorsements',
   }),
 ]

@@ -14,6 +14,7 @@ import { userList } from './user-list.ts'
 import { userMe } from './user-me.ts'
 import { userProfile } from './user-profile.ts'
 import { userProjects } from './user-projects.ts'
+import { userTasks } from './user-tasks.ts'
 import type { Resource } from './cache.ts'
 
 export {
@@ -32,6 +33,7 @@ export {
   userMe,
   userProfile,
   userProjects,
+  userTasks,
 }
 export { staffListVariant } from './staff-list.ts'
 export { userListVariant, userListVariants } from './user-list.ts'
@@ -49,6 +51,7 @@ export const catalog: readonly ResourceRules[] = [
   userProfile,
   userMe,
   userList,
+  userTasks,
   projectDetail,
   projectStatistics,
   branches,

@@ -128,3 +128,58 @@ export const profilesOfUsers = (users: Ids): Ids =>
 export const profilesWithTags = (tags: Ids): Ids =>
   `select publicstaffprofile_id from users_publicstaffprofile_keyword_tags
    where keywordtag_id in (${tags})`
+
+/** The projects of these documents, by the document itself. */
+export const projectsOfDocument = (documents: Ids): Ids =>
+  `select project_id from documents_projectdocument where id in (${documents})`
+
+/** Every user. */
+export const allUsers: Ids = everyone('true')
+
+/** The users who give animal ethics endorsements. */
+export const committee: Ids = everyone('is_aec or is_superuser')
+
+/** The users who decide for the directorate. */
+const directorate: Ids = `
+  ${everyone('is_superuser')} union all
+  select user_id from users_userwork
+  where business_area_id in (select id from agencies_businessarea where name = 'Directorate')`
+
+/** The users for whom documents of these projects may wait. */
+export const usersWhoAct = (projects: Ids): Ids =>
+  anyOf(
+    membersOfProjects(projects),
+    leadersOfBusinessAreas(
+      `select business_area_id from projects_project where id in (${projects})`,
+    ),
+    directorate,
+  )
+
+/** The requests to administrators that name one of these users. */
+export const tasksAbout = (users: Ids): Ids =>
+  `select task.id from adminoptions_admintask as task join (${users}) as named (id)
+   on named.id in (task.requester_id, task.primary_user_id)
+     or task.secondary_users @> to_jsonb(named.id)`
+
+/** The requests to administrators about these projects. */
+export const tasksOfProjects = (projects: Ids): Ids =>
+  `select id from adminoptions_admintask where project_id in (${projects})`
+
+/** The users who may read these requests to administrators. */
+export const readersOfTasks = (tasks: Ids): Ids => `
+  with task as (select * from adminoptions_admintask where id in (${tasks}))
+  select requester_id from task where requester_id is not null
+  union all select primary_user_id from task where primary_user_id is not null
+  union all
+    -- The column has no foreign key: values that are no lists, and elements that are no ids, are skipped.
+    select element::bigint from task
+    cross join lateral jsonb_array_elements_text(
+      case when jsonb_typeof(secondary_users) = 'array' then secondary_users end
+    ) as listed (element)
+    where element ~ '^[0-9]{1,18}$'
+  union all select id from users_user where is_superuser and exists (select from task)`
+
+function everyone(condition: string): Ids {
+  // The parameter must have a type, although it decides nothing.
+  return `select id from users_user where (${condition}) and $1::text[] is not null`
+}

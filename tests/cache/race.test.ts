@@ -31,6 +31,7 @@ import {
   userMe,
   userProfile,
   userProjects,
+  userTasks,
 } from '../../shared/resources/index.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
 import { buildDenseWorld } from '../resources/dense-world.ts'
@@ -134,6 +135,25 @@ const all: readonly Racers[] = [
       renameArea,
       () => 'update users_user set is_staff = not is_staff where id = 2',
       () => 'update projects_project set business_area_id = 283 - business_area_id where id = 231',
+    ],
+  },
+  {
+    resource: userTasks,
+    examples: [
+      { params: { user_id: '1' }, variant: 'documents' },
+      { params: { user_id: '3' }, variant: 'endorsements' },
+      { params: { user_id: '4' }, variant: 'requests' },
+    ],
+    writes: [
+      retitle,
+      renameArea,
+      switchProject,
+      () =>
+        'update documents_endorsement set ae_endorsement_provided = not ae_endorsement_provided where id = 511',
+      () =>
+        `update adminoptions_admintask
+         set secondary_users = case secondary_users when '[4]' then '[5]' else '[4]' end::jsonb
+         where id = 305`,
     ],
   },
   {

@@ -7,7 +7,7 @@ insert into users_user
    email, display_first_name, display_last_name, is_aec)
 values
   (1, 'hash-1', false, true, true, '2020-01-01', 'ada', 'Ada', 'Lane', 'ada@spms.test', 'Ada', 'Lane', false),
-  (2, 'hash-2', false, true, true, '2020-01-01', 'ben', 'Ben', 'Moor', 'ben@spms.test', 'Ben', 'Moor', false),
+  (2, 'hash-2', false, true, true, '2020-01-01', 'ben', 'Ben', 'Moor', 'ben@spms.test', 'Ben', 'Moor', true),
   (3, 'hash-3', true, true, true, '2020-01-01', 'cyd', 'Cyd', 'Nash', 'cyd@spms.test', 'Cyd', 'Nash', false),
   (4, 'hash-4', false, false, true, '2020-01-01', 'dee', null, null, 'dee@spms.test', null, null, false),
   (5, 'hash-5', false, true, false, '2020-01-01', 'eli', 'Eli', 'Orr', 'eli@spms.test', 'Eli', 'Orr', false);
@@ -29,7 +29,8 @@ insert into agencies_businessarea
 values
   (141, 101, 'Area', 'a', 121, true, true, 1, 2, 3, 4, 7, 'Focus', 'Introduction'),
   (142, 101, 'Other area', null, 122, true, true, null, null, null, null, null, null, null),
-  (143, 101, 'Area without division', null, null, false, false, 2, null, null, null, null, '', '');
+  (143, 101, 'Area without division', null, null, false, false, 2, null, null, null, null, '', ''),
+  (144, 101, 'Directorate', null, null, true, true, null, null, null, null, null, null, null);
 
 insert into medias_businessareaphoto (id, file, size, business_area_id, uploader_id) values
   (151, 'business_areas/141.png', 1, 141, 1), (152, null, 0, 142, null);
@@ -41,7 +42,7 @@ insert into users_userwork
   (id, user_id, agency_id, branch_id, business_area_id, affiliation_id, role)
 values
   (161, 1, 101, 111, 141, 271, 'Admin'), (162, 2, null, null, 142, null, null),
-  (163, 3, 101, 112, null, null, 'None');
+  (163, 3, 101, 112, null, null, 'None'), (164, 5, null, null, 144, null, null);
 
 insert into medias_useravatar (id, file, size, user_id) values
   (171, 'user_avatars/1.png', 1, 1), (172, '', 0, 4);
@@ -108,6 +109,15 @@ insert into adminoptions_admintask (id, action, status, project_id) values
   (301, 'deleteproject', 'rejected', 231), (302, 'deleteproject', 'pending', 231),
   (303, 'deleteproject', 'pending', 231), (304, 'setcaretaker', 'pending', 233);
 
+insert into adminoptions_admintask
+  (id, created_at, updated_at, action, status, project_id, requester_id, primary_user_id,
+   secondary_users, reason, start_date, end_date, notes)
+values
+  (305, '2024-06-01', '2024-06-02', 'setcaretaker', 'pending', null, 1, 2, '[4]', 'Reason',
+   '2024-07-01', '2101-07-01', 'Notes'),
+  (306, '2024-06-03', '2024-06-04', 'mergeuser', 'pending', null, 4, 1, '[2, 5]', null, null, null,
+   null);
+
 insert into auth_group (id, name) values (311, 'Group'), (312, 'Other group');
 
 insert into users_user_groups (id, user_id, group_id) values (321, 1, 311), (322, 2, 312);
@@ -144,10 +154,25 @@ insert into documents_projectdocument (id, project_id, kind, status) values
   (445, 231, 'progressreport', 'new'), (446, 232, 'studentreport', 'inapproval'),
   (447, 231, 'studentreport', 'new'), (448, 231, null, 'new');
 
+insert into documents_projectdocument
+  (id, project_id, kind, status, project_lead_approval_granted,
+   business_area_lead_approval_granted, directorate_approval_granted)
+values
+  (449, 231, 'concept', 'inapproval', true, true, false),
+  (450, 234, 'projectclosure', 'inapproval', true, false, false);
+
+insert into medias_projectdocumentpdf (id, file, size, document_id, project_id) values
+  (521, 'project_documents/449.pdf', 1, 449, 231);
+
 insert into documents_conceptplan (id, document_id, project_id) values
   (451, 441, 231), (452, 442, 231);
 
-insert into documents_projectplan (id, document_id, project_id) values (461, 443, 231);
+insert into documents_projectplan (id, document_id, project_id) values
+  (461, 443, 231), (462, 450, 234);
+
+insert into documents_endorsement
+  (id, project_plan_id, ae_endorsement_required, ae_endorsement_provided)
+values (511, 461, true, false);
 
 insert into documents_progressreport (id, document_id, project_id, report_id, year) values
   (471, 444, 231, 432, 2021), (472, 445, 231, 431, 2020);

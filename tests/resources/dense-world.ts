@@ -20,6 +20,7 @@ import {
   userMe,
   userProfile,
   userProjects,
+  userTasks,
 } from '../../shared/resources/index.ts'
 import { sessionKeys } from '../../shared/session-key.ts'
 import type { Example } from '../support/closure.ts'
@@ -56,6 +57,15 @@ export const worldEntries: readonly { resource: Resource; examples: readonly Exa
   { resource: userProfile, examples: [...ofUsers('full'), ...ofUsers('private', ['1', '3'])] },
   // Most of its rules are those of `userProfile`, which has an example for every user.
   { resource: userMe, examples: ofUsers('full', ['1', '2', '1001']) },
+  {
+    resource: userTasks,
+    // By role: members and leaders, the committee, superusers, the directorate, and a missing user.
+    examples: [
+      ...ofUsers('documents', ['1', '2', '3', '5', '1001']),
+      ...ofUsers('endorsements', ['1', '2', '3']),
+      ...ofUsers('requests', ['1', '3', '4']),
+    ],
+  },
   {
     resource: userList,
     // Later pages of these filters are empty.

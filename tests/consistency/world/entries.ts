@@ -39,6 +39,7 @@ export const RESOURCES = [
   'user:profile',
   'user:me',
   'user:list',
+  'user:tasks',
   'project:detail',
   'project:stats',
   'agency:branches',
