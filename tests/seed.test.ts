@@ -1,6 +1,14 @@
 import { pbkdf2Sync } from 'node:crypto'
 import { expect } from 'chai'
 import { Client } from 'pg'
+import { openDatabase } from '../db/database.ts'
+import {
+  findCaretakerRequests,
+  findOutgoingCaretakerRequests,
+  findUnexpiredPendingTasks,
+} from '../db/queries/admin-tasks.ts'
+import { findPendingEndorsements } from '../db/queries/endorsements.ts'
+import { findCaretakerDocuments, findPendingDocuments } from '../db/queries/pending-documents.ts'
 import { seed } from '../scripts/seed/seed.ts'
 import { createTestDatabase } from './support/database.ts'
 
@@ -128,6 +136,115 @@ describe('seed', () => {
     expect(user).to.have.property('is_superuser', true)
   })
 
+  it('gives users e-mail addresses as names, and the printed users complete profiles', async () => {
+    const [names] = await seeded.query(`
+      select bool_and(username ~ '^[^@ ]+@[^@ ]+$') as are_addresses,
+        bool_and(email = username) as equal_the_email
+      from users_user
+    `)
+    expect(names).to.deep.equal({ are_addresses: true, equal_the_email: true })
+    const { login, memberLogin } = await seed(seeded.url)
+    const printed = await seeded.query(
+      `select username, is_superuser, is_staff, u.is_active, is_hidden, f.file <> '' as has_avatar,
+         length(s.about) > 0 and length(s.expertise) > 0 as has_texts,
+         a.leader_id = u.id as leads_area, w.branch_id > 0 and p.title <> '' and c.phone <> '' as is_known
+       from users_user u
+       join users_publicstaffprofile s on s.user_id = u.id join users_userwork w on w.user_id = u.id
+       join users_userprofile p on p.user_id = u.id join contacts_usercontact c on c.user_id = u.id
+       join medias_useravatar f on f.user_id = u.id
+       join agencies_businessarea a on a.id = w.business_area_id
+       where username = any($1) order by u.id`,
+      [[login.username, memberLogin.username]],
+    )
+    const complete = {
+      is_staff: true,
+      is_active: true,
+      is_hidden: false,
+      has_avatar: true,
+      has_texts: true,
+      leads_area: true,
+      is_known: true,
+    }
+    expect(printed).to.deep.equal([
+      { ...complete, username: login.username, is_superuser: true },
+      { ...complete, username: memberLogin.username, is_superuser: false },
+    ])
+    const [avatars] = await seeded.query(`
+      select avg((f.file is not null)::int)::float8 as share from users_publicstaffprofile s
+      left join medias_useravatar f on f.user_id = s.user_id`)
+    expect(avatars?.['share']).to.be.above(0.8)
+  })
+
+  it('lets requests and documents of each kind wait for the printed users', async () => {
+    const { login, memberLogin } = await seed(seeded.url)
+    const db = openDatabase({ url: seeded.url, poolSize: 1, applicationName: 'test' })
+    try {
+      for (const { username } of [login, memberLogin]) {
+        const isSuperuser = username === login.username
+        const [user] = await seeded.query('select id from users_user where username = $1', [
+          username,
+        ])
+        const userId = String(user?.['id'])
+        const viewer = { userId, isSuperuser }
+        const actions = actionsOf(await findUnexpiredPendingTasks(db, viewer))
+        expect(actions, username).to.include.members(['deleteproject', 'mergeuser', 'setcaretaker'])
+        for (const find of [findCaretakerRequests, findOutgoingCaretakerRequests]) {
+          expect(actionsOf(await find(db, userId, viewer)), username).to.deep.equal([
+            'setcaretaker',
+          ])
+        }
+        const documents = JSON.parse(await findPendingDocuments(db, userId))
+        for (const part of ['lead', 'team', 'ba', ...(isSuperuser ? ['directorate'] : [])]) {
+          expect(documents[part], `${username} ${part}`).to.have.length.above(0)
+        }
+        expect(JSON.parse(await findPendingEndorsements(db, userId)).aec).to.have.length.above(0)
+        const covered = JSON.parse(await findCaretakerDocuments(db, userId))
+        expect(covered.all, username).to.have.length.above(0)
+      }
+    } finally {
+      await db.destroy()
+    }
+  })
+
+  it('names divisions and areas as the front end does, and places projects on its map', async () => {
+    const areas = await seeded.query(`
+      select d.slug, count(a.id)::int > 0 as has_areas from agencies_division d
+      left join agencies_businessarea a on a.division_id = d.id group by d.id order by d.id`)
+    expect(areas).to.deep.equal([
+      { slug: 'BCS', has_areas: true },
+      { slug: 'CEM', has_areas: true },
+      { slug: 'RFMS', has_areas: true },
+      { slug: 'PVS', has_areas: false },
+    ])
+    const [located] = await seeded.query(`
+      select count(*) filter (where a.areas <> '{}')::int as with_areas,
+        count(*) filter (where exists (
+          select from locations_area l where l.id = any(a.areas) and l.area_type = 'dbcaregion'
+        ))::int as in_a_region
+      from projects_project p left join projects_projectarea a on a.project_id = p.id`)
+    expect(located?.['with_areas']).to.be.within(1_440, 1_499)
+    expect(located?.['in_a_region']).to.equal(located?.['with_areas'])
+    const regions = await seeded.query(
+      `select name from locations_area where area_type = 'dbcaregion' order by name`,
+    )
+    expect(regions.map(({ name }) => name)).to.deep.equal([
+      'Goldfields',
+      'Kimberley',
+      'Midwest',
+      'Pilbara',
+      'South Coast',
+      'South West',
+      'Swan',
+      'Warren',
+      'Wheatbelt',
+    ])
+    const [types] = await seeded.query(
+      `select count(distinct area_type)::int as types, count(*)::int as areas,
+         bool_or(name ~ '[0-9]') as numbered from locations_area`,
+    )
+    expect(types).to.deep.equal({ types: 5, areas: 105, numbered: false })
+  })
+
   it('creates the same rows in every database, with or without column defaults', async () => {
     await using djangos = await openSeeded({ madeByDjango: true })
     expect(await digest(djangos)).to.deep.equal(await digest(seeded))
@@ -166,6 +283,10 @@ describe('seed', () => {
     expect(users).to.deep.equal([{ username: 'other' }])
   })
 })
+
+const actionsOf = (tasks: string): string[] => [
+  ...new Set((JSON.parse(tasks) as { action: string }[]).map(({ action }) => action)),
+]
 
 interface World extends AsyncDisposable {
   readonly url: string

@@ -9,6 +9,7 @@ import { Client } from 'pg'
 import { findFreePort } from '../scripts/servers/port.ts'
 import { readState } from '../scripts/servers/state.ts'
 import { type Checkout, copyCheckout } from './support/checkout.ts'
+import { logIn } from './support/log-in.ts'
 import { itLong } from './support/long.ts'
 import { isAlive, type NpmStart, npmStart, plainEnv } from './support/npm-start.ts'
 
@@ -83,15 +84,15 @@ describe('npm start', function () {
     }
   })
 
-  it('prints a log-in that the API accepts', async () => {
-    const [, username, password] = /Log-in +(\S+) with password (\S+),/.exec(running.output()) ?? []
-    const response = await fetch(`http://127.0.0.1:${port}/api/v1/users/log-in`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ username, password }),
-    })
-    expect(response.status).to.equal(200)
-    expect(await response.json()).to.have.property('ok')
+  it('prints log-ins that the API accepts, of a superuser and of another user', async () => {
+    const printed = [...running.output().matchAll(/ (\S+@\S+) with password (\S+),/g)]
+    const areSuperusers: unknown[] = []
+    for (const [, username = '', password = ''] of printed) {
+      const headers = await logIn(`http://127.0.0.1:${port}`, username, password)
+      const me = await fetch(`http://127.0.0.1:${port}/api/v1/users/me`, { headers })
+      areSuperusers.push(((await me.json()) as Record<string, unknown>)['is_superuser'])
+    }
+    expect(areSuperusers).to.deep.equal([true, false])
   })
 
   it('lets the other commands find its servers', async () => {

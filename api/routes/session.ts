@@ -21,7 +21,9 @@ export interface SessionEndpointsDeps extends AppDeps {
 }
 
 const password = z.string().min(1).max(4096)
-const credentials = z.object({ username: z.string().min(1).max(150), password })
+/** Longest user name or e-mail address. */
+const MAX_NAME = 254
+const credentials = z.object({ username: z.string().min(1).max(MAX_NAME), password })
 const passwords = z.object({ old_password: password, new_password: password })
 
 /** Log-in, log-out and changes of passwords. */
@@ -33,7 +35,7 @@ export function sessionEndpoints(deps: SessionEndpointsDeps): readonly Endpoint[
 
   return [
     handle('post', '/users/log-in', {
-      summary: 'Open a session and set its cookies',
+      summary: 'Open a session by user name or e-mail address and set its cookies',
       access: anyone,
       event: 'log_in',
       body: credentials,

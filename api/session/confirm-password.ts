@@ -27,14 +27,18 @@ export function createConfirmPassword({
   db,
   attempts,
 }: ConfirmPasswordDeps): (by: Confirmation) => Promise<Credentials | null> {
-  return async ({ userId, network, password }) => {
-    const credentials = await db
-      .transaction()
-      .setAccessMode('read only')
-      .execute((trx) => findCredentials(trx, userId))
-    if (!credentials) throw notFound('User', userId)
-    return attempts.attempt({ username: credentials.username, network }, async () =>
-      (await attempts.verify(password, credentials.password)) ? credentials : null,
+  return ({ userId, network, password }) => {
+    const find = async () => {
+      const credentials = await db
+        .transaction()
+        .setAccessMode('read only')
+        .execute((trx) => findCredentials(trx, userId))
+      return credentials ?? Promise.reject(notFound('User', userId))
+    }
+    return attempts.attempt(
+      { network, find, nameOf: ({ username }) => username },
+      async (credentials) =>
+        (await attempts.verify(password, credentials.password)) ? credentials : null,
     )
   }
 }

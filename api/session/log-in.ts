@@ -1,6 +1,10 @@
 import type { Kysely, Transaction } from 'kysely'
 import type { Logger } from 'winston'
-import { findLogInCandidate, type LogInCandidate } from '../../db/queries/log-in.ts'
+import {
+  findCredentials,
+  findLogInCandidate,
+  type LogInCandidate,
+} from '../../db/queries/log-in.ts'
 import { findSessionRevocations } from '../../db/queries/session-revocations.ts'
 import type { Database } from '../../db/schema.ts'
 import { recordLogIn } from '../../db/writes/log-in.ts'
@@ -10,8 +14,12 @@ import { isOutdated } from './password.ts'
 import type { Sessions } from './session.ts'
 
 /** An attempt to log in. */
-export interface LogInAttempt extends Attempt {
+export interface LogInAttempt {
+  /** A user name or an e-mail address. */
+  readonly username: string
   readonly password: string
+  /** The client's IPv4 address or IPv6 /64. */
+  readonly network: string
   /** Called with the id of the user who has the name, before the password is verified. */
   readonly onFound?: (userId: string) => void
 }
@@ -26,8 +34,9 @@ export interface LogInDeps {
 }
 
 /**
- * Returns a function that verifies a user name and a password and returns a session token. If the
- * database is read-only, the log-in succeeds without recording its time or replacing an outdated hash.
+ * Returns a function that verifies a user name or e-mail address and a password, and returns a session
+ * token. If the database is read-only, the log-in succeeds without recording its time or replacing an
+ * outdated hash.
  * @throws PublicError `unauthenticated` for a wrong name or password, both with the same response time;
  * `throttled` after too many failures; `unavailable` if the queue of hashes is full.
  */
@@ -59,32 +68,39 @@ export function createLogIn({
     }
   }
 
-  /** Returns the user with this name and password, with the stored hash; null if either is wrong. */
-  async function find(
-    username: string,
+  /** Returns the hash that is stored for the user after the log-in; null if the password is wrong. */
+  async function verify(
+    user: LogInCandidate | undefined,
     password: string,
-    onFound: (userId: string) => void = () => {},
-  ): Promise<LogInCandidate | null> {
-    const user = await read((trx) => findLogInCandidate(trx, username))
-    if (user !== undefined) onFound(user.id)
+  ): Promise<string | null> {
     const isRight = await attempts.verify(password, user?.password ?? null)
     if (!isRight || !user?.isActive) return null
     const hash = await record(user, password)
-    if (hash !== null) return { ...user, password: hash }
+    if (hash !== null) return hash
     // A concurrent log-in may have replaced the hash. A session is only valid for the stored hash.
-    const now = await read((trx) => findLogInCandidate(trx, username))
-    if (now === undefined || now.password === user.password) return user
-    return (await attempts.verify(password, now.password)) ? now : null
+    const now = await read((trx) => findCredentials(trx, user.id))
+    if (now === undefined || now.password === user.password) return user.password
+    return (await attempts.verify(password, now.password)) ? now.password : null
   }
 
-  return async ({ password, network, onFound, ...given }) => {
+  return async ({ password, network, onFound = () => {}, ...given }) => {
     // Django's forms normalize too. All spellings of a name share the same limits.
-    const username = given.username.normalize('NFKC')
-    const token = await attempts.attempt({ username, network }, async () => {
-      const user = await find(username, password, onFound)
-      if (user === null) return null
+    const name = given.username.normalize('NFKC')
+    const attempt: Attempt<LogInCandidate | undefined> = {
+      network,
+      async find() {
+        const user = await read((trx) => findLogInCandidate(trx, name))
+        if (user !== undefined) onFound(user.id)
+        return user
+      },
+      // The address of a user shares the limits of the user name.
+      nameOf: (user) => user?.username ?? name,
+    }
+    const token = await attempts.attempt(attempt, async (user) => {
+      const hash = await verify(user, password)
+      if (user === undefined || hash === null) return null
       const { epoch } = await read((trx) => findSessionRevocations(trx, user.id))
-      return sessions.issue(user.id, user.password, epoch)
+      return sessions.issue(user.id, hash, epoch)
     })
     if (token !== null) return token
     throw new PublicError('unauthenticated', 'Incorrect password', {

@@ -2,15 +2,17 @@ import { PublicError } from '../../shared/errors.ts'
 import { createLimiter } from '../../shared/limiter.ts'
 import type { Bucket, SharedBuckets } from '../../shared/redis-buckets.ts'
 import { throttled } from '../http/problem.ts'
-import { createTokenBuckets } from '../http/token-buckets.ts'
+import { createTokenBuckets, type TokenBuckets } from '../http/token-buckets.ts'
 import { HASHES_AT_ONCE, hashPassword, verifyPassword } from './password.ts'
 
-/** The user name and the network of an attempt. */
-export interface Attempt {
-  /** The user name in the form that the database stores. The user need not exist. */
-  readonly username: string
+/** An attempt from a network, for a user that is still to be found. */
+export interface Attempt<User> {
   /** The client's IPv4 address or IPv6 /64. */
   readonly network: string
+  /** Finds the user. It is not called if the network has failed too often. */
+  readonly find: () => Promise<User>
+  /** Returns the name under which failures count. All names of a user must lead to the same one. */
+  readonly nameOf: (user: User) => string
 }
 
 /** Verifies and hashes passwords. All endpoints that verify a password share its limits. */
@@ -20,7 +22,7 @@ export interface PasswordAttempts {
    * count against the limits, so many users behind one address can log in at the same time.
    * @throws PublicError `throttled` after too many failures.
    */
-  attempt<T>(by: Attempt, work: () => Promise<T | null>): Promise<T | null>
+  attempt<User, T>(by: Attempt<User>, work: (user: User) => Promise<T | null>): Promise<T | null>
   /**
    * Whether a password matches a hash; null is the hash of a user who does not exist.
    * @throws PublicError `unavailable` if the queue of hashes is full.
@@ -52,11 +54,20 @@ const PER_NAME = { perS: 0.2, burst: 100 }
 
 const MAX_QUEUED_HASHES = 50
 
+/** A bucket, with the buckets of this process that replace it while Redis is unavailable. */
+interface Limit extends Bucket {
+  readonly local: TokenBuckets
+}
+
 export function createPasswordAttempts({
   iterations,
   shared,
 }: PasswordAttemptsOptions): PasswordAttempts {
-  const local = [PER_NETWORK, PER_PAIR, PER_NAME].map(createTokenBuckets)
+  const [ofNetwork, ofPair, ofName] = [
+    createLimit(PER_NETWORK),
+    createLimit(PER_PAIR),
+    createLimit(PER_NAME),
+  ]
   const queued = createLimiter(
     HASHES_AT_ONCE,
     MAX_QUEUED_HASHES,
@@ -66,50 +77,63 @@ export function createPasswordAttempts({
       }),
   )
 
-  /**
-   * Takes a token from each local bucket, or from none. Returns the wait in ms, as
-   * `SharedBuckets.take` does.
-   */
-  function takeLocal(buckets: readonly Bucket[]): number {
-    for (const [at, { name }] of buckets.entries()) {
-      const waitMs = local[at]?.take(name) ?? 0
-      if (waitMs === 0) continue
-      giveBackLocal(buckets.slice(0, at))
-      return waitMs
-    }
-    return 0
-  }
+  /** Runs work against limits. Its tokens are given back unless it returns null. */
+  async function count<T>(
+    limits: readonly Limit[],
+    work: () => Promise<T | null>,
+  ): Promise<T | null> {
+    const sharedWaitMs = shared && (await shared.take(limits))
+    const waitMs = sharedWaitMs ?? takeLocal(limits)
+    if (waitMs > 0) throw throttled(waitMs)
 
-  function giveBackLocal(buckets: readonly Bucket[]): void {
-    for (const [at, { name }] of buckets.entries()) local[at]?.giveBack(name)
+    let isWrong = false
+    try {
+      const result = await work()
+      isWrong = result === null
+      return result
+    } finally {
+      if (!isWrong) {
+        if (sharedWaitMs === null) giveBackLocal(limits)
+        else shared?.giveBack(limits)
+      }
+    }
   }
 
   return {
-    async attempt({ username, network }, work) {
-      // The network comes first: an attempt that it rejects must not consume tokens of a user.
-      const buckets: readonly Bucket[] = [
-        { name: `network ${network}`, ...PER_NETWORK },
-        { name: `pair ${network} ${username}`, ...PER_PAIR },
-        { name: `name ${username}`, ...PER_NAME },
-      ]
-      const sharedWaitMs = shared && (await shared.take(buckets))
-      const waitMs = sharedWaitMs ?? takeLocal(buckets)
-      if (waitMs > 0) throw throttled(waitMs)
-
-      let isWrong = false
-      try {
-        const result = await work()
-        isWrong = result === null
-        return result
-      } finally {
-        if (!isWrong) {
-          if (sharedWaitMs === null) giveBackLocal(buckets)
-          else shared?.giveBack(buckets)
-        }
-      }
-    },
+    // The network comes first: an attempt that it rejects must not consume tokens of a user. Every name
+    // costs the same steps, whether it is a user name, an address or unknown.
+    attempt: ({ network, find, nameOf }, work) =>
+      count([ofNetwork(`network ${network}`)], async () => {
+        const user = await find()
+        const name = nameOf(user)
+        const limits = [ofPair(`pair ${network} ${name}`), ofName(`name ${name}`)]
+        return count(limits, () => work(user))
+      }),
 
     verify: (password, hash) => queued(() => verifyPassword(password, hash, iterations)),
     hash: (password) => queued(() => hashPassword(password, iterations)),
   }
+}
+
+function createLimit(limit: Omit<Bucket, 'name'>): (name: string) => Limit {
+  const local = createTokenBuckets(limit)
+  return (name) => ({ name, local, ...limit })
+}
+
+/**
+ * Takes a token from each local bucket, or from none. Returns the wait in ms, as `SharedBuckets.take`
+ * does.
+ */
+function takeLocal(limits: readonly Limit[]): number {
+  for (const [at, { name, local }] of limits.entries()) {
+    const waitMs = local.take(name)
+    if (waitMs === 0) continue
+    giveBackLocal(limits.slice(0, at))
+    return waitMs
+  }
+  return 0
+}
+
+function giveBackLocal(limits: readonly Limit[]): void {
+  for (const { name, local } of limits) local.giveBack(name)
 }

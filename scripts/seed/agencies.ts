@@ -15,11 +15,18 @@ export interface Agencies {
   readonly affiliations: readonly { readonly id: number; readonly name: string }[]
 }
 
+// Clients group business areas by the slugs of the first three.
+const DIVISIONS = [
+  { name: 'Biodiversity and Conservation Science', slug: 'BCS' },
+  { name: 'Conservation and Ecosystem Management', slug: 'CEM' },
+  { name: 'Regional and Fire Management Services', slug: 'RFMS' },
+] as const
+const OTHER_DIVISION = { name: 'Parks and Visitor Services', slug: 'PVS' }
 const EMAILS_OF_A_DIVISION = 5
 const SERVICES = 12
 
 /** Adds agencies with their branches, divisions, business areas, services and affiliations. */
-export function addAgencies(rows: Rows, size: Size, { staff }: People): Agencies {
+export function addAgencies(rows: Rows, size: Size, { staff, printed }: People): Agencies {
   const random = createRandom('agencies')
   const faker = createFaker(random)
   const someone = () => random.pick(staff)
@@ -63,11 +70,11 @@ export function addAgencies(rows: Rows, size: Size, { staff }: People): Agencies
   }
 
   const divisions = times(size.divisions, (n) => {
-    const name = `${['Science', 'Parks', 'Forests', 'Fire'][(n - 1) % 4]} Division ${n}`
+    const { name, slug } = DIVISIONS[n - 1] ?? OTHER_DIVISION
     const division = rows.add('agencies_division', {
       ...stamps(random),
       name,
-      slug: name.toLowerCase().replaceAll(' ', '-'),
+      slug,
       director_id: someone(),
       approver_id: perhapsSomeone(),
     })
@@ -85,10 +92,13 @@ export function addAgencies(rows: Rows, size: Size, { staff }: People): Agencies
       agency_id: agency,
       name,
       slug: name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-'),
-      division_id: random.chance(0.95) ? random.pick(divisions) : null,
+      division_id:
+        n <= printed.length || random.chance(0.95)
+          ? random.pick(divisions.slice(0, DIVISIONS.length))
+          : null,
       published: random.chance(0.7),
-      is_active: random.chance(0.9),
-      leader_id: perhapsSomeone(),
+      is_active: n <= printed.length || random.chance(0.9),
+      leader_id: printed[n - 1] ?? perhapsSomeone(),
       finance_admin_id: perhapsSomeone(),
       data_custodian_id: perhapsSomeone(),
       caretaker_id: random.chance(0.2) ? someone() : null,

@@ -30,10 +30,26 @@ const PATTERNS = [
 ] as const
 
 /** Adds caretakers. Each one has ended, ends in decades, or never ends, so that the data does not age. */
-export function addCaretakers(rows: Rows, size: Size, { staff }: People): void {
+export function addCaretakers(rows: Rows, size: Size, { staff, printed }: People): void {
   const random = createRandom('caretakers')
-  const people = random.sample(staff, staff.length)
-  for (let group = 0, left = size.caretakers; left > 0; group++) {
+  const colleagues = staff.slice(printed.length)
+  const people = random.sample(colleagues, colleagues.length)
+  let left = size.caretakers
+  // The printed users request a caretaker and have none. Each acts for a colleague.
+  for (const caretaker of printed) {
+    const user = people.pop()
+    if (user === undefined || left === 0) return
+    rows.add('caretakers_caretaker', {
+      ...stamps(random, 1_200),
+      user_id: user,
+      caretaker_id: caretaker,
+      end_date: null,
+      reason: 'leave',
+      notes: null,
+    })
+    left--
+  }
+  for (let group = 0; left > 0; group++) {
     const members = people.slice(group * GROUP, (group + 1) * GROUP)
     const pattern = PATTERNS[group % PATTERNS.length] ?? []
     for (const [covered, covering] of pattern.slice(0, left)) {

@@ -13,8 +13,7 @@ export function addMembers(rows: Rows, { staff }: People, projects: readonly Pro
   const random = createRandom('members')
   const insiders = new Set(staff)
 
-  for (const { id, kind, team } of projects) {
-    const leader = team.find((user) => insiders.has(user))
+  for (const { id, kind, team, leader } of projects) {
     for (const [i, user] of random.sample(team, team.length).entries()) {
       const isLeader = user === leader
       const isInsider = insiders.has(user)

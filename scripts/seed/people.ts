@@ -7,15 +7,24 @@ import { moment } from './time.ts'
 
 /** Ids of users that other rows of the seed refer to. */
 export interface People {
-  /** The superuser `admin` first. */
+  /** The superuser first, then the member. */
   readonly staff: readonly number[]
   readonly others: readonly number[]
+  /** The users whose log-ins are printed: those two. Something of each kind waits for both. */
+  readonly printed: readonly number[]
 }
 
+const DOMAIN = 'login.example.org'
 /** The password of every account of the seed. For development only. */
 export const DEVELOPMENT_PASSWORD = 'spms'
-/** The only superuser. */
-export const ADMIN_USERNAME = 'admin'
+/** The only superuser. User names are e-mail addresses, as with single sign-on. */
+export const ADMIN_USERNAME = `ada.minister@${DOMAIN}`
+/** A member of staff who leads a business area and owns the first public profile. */
+export const MEMBER_USERNAME = `sam.ranger@${DOMAIN}`
+const PRINTED = [
+  { username: ADMIN_USERNAME, first: 'Ada', last: 'Minister' },
+  { username: MEMBER_USERNAME, first: 'Sam', last: 'Ranger' },
+] as const
 
 // Names that test ordering, JSON and HTML.
 const UNUSUAL_NAMES = [
@@ -36,35 +45,38 @@ export function addPeople(rows: Rows, size: Size): People {
   const password = hashPassword(DEVELOPMENT_PASSWORD)
 
   const addUser = (n: number, isStaff: boolean) => {
-    const isAdmin = n === 1
+    const printed = PRINTED[n - 1]
     const unusual = n % 40 === 0 ? random.pick(UNUSUAL_NAMES) : undefined
-    const first = isAdmin ? 'Ada' : (unusual?.[0] ?? faker.person.firstName())
-    const last = isAdmin ? 'Minister' : (unusual?.[1] ?? faker.person.lastName())
+    const first = printed?.first ?? unusual?.[0] ?? faker.person.firstName()
+    const last = printed?.last ?? unusual?.[1] ?? faker.person.lastName()
     // A few have only an e-mail address, as if imported.
     const isNameless = !isStaff && random.chance(0.02)
-    const alias = !isAdmin && random.chance(0.1) ? faker.person.firstName() : undefined
-    const [given, family] = [slug(first), slug(last)]
+    const alias = !printed && random.chance(0.1) ? faker.person.firstName() : undefined
+    const username = printed?.username ?? `${slug(first)}.${slug(last)}.${n}@${DOMAIN}`
     return rows.add('users_user', {
       password,
       last_login: random.chance(0.6) ? moment(random, 400, 0) : null,
-      is_superuser: isAdmin,
+      is_superuser: username === ADMIN_USERNAME,
       is_staff: isStaff,
-      // The administrator and the owner of the example profile must be active.
-      is_active: n <= 2 || !random.chance(isStaff ? 0.04 : 0.1),
+      is_active: printed !== undefined || !random.chance(isStaff ? 0.04 : 0.1),
       date_joined: moment(random, 2500, 100),
-      username: isAdmin ? ADMIN_USERNAME : `${given.charAt(0)}${family}${n}`,
+      username,
       first_name: isNameless ? null : first,
       last_name: isNameless ? null : last,
-      email: !isStaff && random.chance(0.05) ? null : `${given}.${family}.${n}@login.example.org`,
+      email: !isStaff && random.chance(0.05) ? null : username,
       old_pk: random.chance(0.3) ? 10_000 + n : null,
       display_first_name: isNameless ? null : (alias ?? first),
       display_last_name: isNameless ? null : last,
-      is_aec: isStaff && random.chance(0.02),
+      is_aec: printed !== undefined || (isStaff && random.chance(0.02)),
     })
   }
   const users = Array.from({ length: size.users }, (_, i) => addUser(i + 1, i < size.staff))
   addGroups(rows, users)
-  return { staff: users.slice(0, size.staff), others: users.slice(size.staff) }
+  return {
+    staff: users.slice(0, size.staff),
+    others: users.slice(size.staff),
+    printed: users.slice(0, PRINTED.length),
+  }
 }
 
 const slug = (name: string) =>

@@ -10,40 +10,54 @@ import { TITLES } from './work.ts'
 
 const DEGREES = ['BSc', 'BSc (Hons)', 'MSc', 'PhD', 'Grad. Dip. Environmental Science']
 
+/**
+ * Returns the users with a public profile. The first one owns the example of the README. The owners of the
+ * last profiles are no longer staff.
+ */
+export function pickProfileOwners(size: Size, { staff, others, printed }: People): number[] {
+  const random = createRandom('profile owners')
+  const [admin, example] = printed
+  if (admin === undefined || example === undefined)
+    throw new Error('the scale is too small: the seed needs two members of staff')
+  const outsiders = Math.floor(size.profiles / 100)
+  const colleagues = Math.max(0, size.profiles - outsiders - printed.length)
+  return [
+    example,
+    admin,
+    ...random.sample(staff.slice(printed.length), colleagues),
+    ...others.slice(0, outsiders),
+  ]
+}
+
 /** Adds public profiles with their keywords and careers. Half of them have no text about the person. */
-export function addProfiles(rows: Rows, size: Size, { staff, others }: People): void {
+export function addProfiles(
+  rows: Rows,
+  size: Size,
+  { printed }: People,
+  owners: readonly number[],
+): void {
   const random = createRandom('profiles')
   const faker = createFaker(random)
   const tags = KEYWORDS.flatMap((word) => [word, `applied ${word}`, `${word} in WA`]).map((name) =>
     rows.add('users_keywordtag', { name }),
   )
-  // The first profile is the example of the README. The administrator has no profile. The owners of
-  // the last profiles are no longer staff.
-  const outsiders = Math.floor(size.profiles / 100)
-  const [example, ...colleagues] = staff.slice(1)
-  if (example === undefined)
-    throw new Error('the scale is too small: the seed needs two members of staff')
-  const owners = [
-    example,
-    ...random.sample(colleagues, size.profiles - outsiders - 1),
-    ...others.slice(0, outsiders),
-  ]
-  const hidden = new Set(random.sample(owners.slice(1), size.hiddenProfiles))
+  const hideable = owners.filter((user) => !printed.includes(user))
+  const hidden = new Set(random.sample(hideable, size.hiddenProfiles))
 
   const customTitle = () =>
     `${random.pick(['Senior', 'Principal', 'Lead'])} scientist, ${random.pick(KEYWORDS)}`
 
   for (const user of owners) {
-    const isExample = user === example
+    const isPrinted = printed.includes(user)
     const hasPublicEmail = random.chance(0.6)
     const hasCustomTitle = random.chance(0.4)
     const profile = rows.add('users_publicstaffprofile', {
       ...stamps(random),
       user_id: user,
       is_hidden: hidden.has(user),
-      about: isExample || random.chance(0.5) ? html(random, random.length(344, 1_940, 4_975)) : '',
+      about: isPrinted || random.chance(0.5) ? html(random, random.length(344, 1_940, 4_975)) : '',
       expertise:
-        isExample || random.chance(0.85) ? html(random, random.length(219, 928, 1_511)) : null,
+        isPrinted || random.chance(0.85) ? html(random, random.length(219, 928, 1_511)) : null,
       title: random.chance(0.5) ? random.pick(TITLES) : null,
       public_email: hasPublicEmail ? `scientist${user}@public.example.org` : null,
       public_email_on: random.chance(0.5),
@@ -53,7 +67,7 @@ export function addProfiles(rows: Rows, size: Size, { staff, others }: People): 
       employee_id: random.chance(0.8) ? `E${100_000 + user}` : null,
       aucode: null,
     })
-    const links = random.sample(tags, random.int(isExample ? 2 : 0, 7))
+    const links = random.sample(tags, random.int(isPrinted ? 2 : 0, 7))
     for (const tag of links) {
       rows.add('users_publicstaffprofile_keyword_tags', {
         publicstaffprofile_id: profile,

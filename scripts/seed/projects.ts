@@ -1,4 +1,5 @@
 import type { Agencies } from './agencies.ts'
+import { addAreas, type Areas } from './areas.ts'
 import type { People } from './people.ts'
 import { html, KEYWORDS, title, words } from './prose.ts'
 import { createRandom, type Random } from './random.ts'
@@ -14,6 +15,8 @@ export interface Project {
   readonly isClosed: boolean
   readonly deletionRequested: boolean
   readonly team: readonly number[]
+  /** The first member of staff in the team. */
+  readonly leader: number | undefined
 }
 
 type Kind = (typeof KINDS)[number]
@@ -28,13 +31,16 @@ const LONGEST_YEARS = 8
 /** Adds projects with their details, without members and documents. */
 export function addProjects(
   rows: Rows,
-  { staff }: People,
+  { staff, printed }: People,
   agencies: Agencies,
   teams: readonly (readonly number[])[],
 ): Project[] {
   const random = createRandom('projects')
   const areas = addAreas(rows)
   const numbers = new Map<number, number>()
+  const insiders = new Set(staff)
+  // Each printed user requests the deletion of a project.
+  const withoutRequest = new Set(printed)
 
   return teams.map((team) => {
     const kind = random.pickSkewed(KINDS)
@@ -43,7 +49,9 @@ export function addProjects(
     numbers.set(year, number)
     const endYear = year + random.int(1, LONGEST_YEARS)
     const isClosed = endYear < THIS_YEAR
-    const deletionRequested = random.chance(0.01)
+    const leader = team.find((user) => insiders.has(user))
+    const isRequested = !isClosed && leader !== undefined && withoutRequest.delete(leader)
+    const deletionRequested = random.chance(0.01) || isRequested
     const id = rows.add('projects_project', {
       ...stamps(random),
       kind,
@@ -66,7 +74,7 @@ export function addProjects(
       rows.add('projects_projectarea', {
         ...stamps(random),
         project_id: id,
-        areas: random.sample(areas, random.chance(0.15) ? 0 : random.int(1, 6)),
+        areas: random.chance(0.02) ? [] : pickAreas(random, areas),
       })
     }
     if (random.chance(0.6)) {
@@ -81,7 +89,7 @@ export function addProjects(
     if (kind === 'student') addStudentDetails(rows, random, id, agencies)
     if (kind === 'external') addExternalDetails(rows, random, id, agencies)
     const lastYear = Math.min(endYear, THIS_YEAR)
-    return { id, kind, year, lastYear, isClosed, deletionRequested, team }
+    return { id, kind, year, lastYear, isClosed, deletionRequested, team, leader }
   })
 }
 
@@ -139,20 +147,11 @@ function addExternalDetails(
   })
 }
 
+/** Returns different areas, one of them a region, so that every map can place the project. */
+function pickAreas(random: Random, { regions, all }: Areas): number[] {
+  const areas = random.sample(all, random.int(1, 6))
+  return areas.some((area) => regions.includes(area)) ? areas : [...areas, random.pick(regions)]
+}
+
 const namesOf = (affiliations: Agencies['affiliations']) =>
   affiliations.map(({ name }) => name).join('; ')
-
-/** Adds as many areas of each type as Western Australia has. Returns their ids. */
-function addAreas(rows: Rows): number[] {
-  const random = createRandom('areas')
-  const counts = { dbcaregion: 9, dbcadistrict: 17, ibra: 55, imcra: 60, nrm: 11 }
-  return Object.entries(counts).flatMap(([type, count]) =>
-    Array.from({ length: count }, (_, i) =>
-      rows.add('locations_area', {
-        ...stamps(random),
-        name: `${type.toUpperCase()} ${i + 1}`,
-        area_type: type,
-      }),
-    ),
-  )
-}

@@ -6,8 +6,8 @@ import { addAgencies } from './agencies.ts'
 import { addCaretakers } from './caretakers.ts'
 import { addDocuments } from './documents.ts'
 import { addMembers } from './members.ts'
-import { ADMIN_USERNAME, addPeople, DEVELOPMENT_PASSWORD } from './people.ts'
-import { addProfiles } from './profiles.ts'
+import { ADMIN_USERNAME, addPeople, DEVELOPMENT_PASSWORD, MEMBER_USERNAME } from './people.ts'
+import { addProfiles, pickProfileOwners } from './profiles.ts'
 import { addProjects } from './projects.ts'
 import { createRows, type Rows } from './rows.ts'
 import { sizeOf } from './size.ts'
@@ -26,13 +26,20 @@ export interface SeedOptions {
 export interface SeedSummary {
   readonly users: number
   /** A superuser that can log in. */
-  readonly login: { readonly username: string; readonly password: string }
+  readonly login: LogIn
+  /** A member of staff that can log in. */
+  readonly memberLogin: LogIn
   /** A public profile with a text about expertise. */
   readonly exampleProfileId: string
   /** True if an earlier run has created the data, so that this one changed nothing. */
   readonly alreadyThere: boolean
   /** Rows by table. */
   readonly counts: Readonly<Record<string, number>>
+}
+
+interface LogIn {
+  readonly username: string
+  readonly password: string
 }
 
 const MARK = 'made by the seed of SPMS'
@@ -107,8 +114,9 @@ function makeRows(scale: number): Rows {
   const size = sizeOf(scale)
   const people = addPeople(rows, size)
   const agencies = addAgencies(rows, size, people)
-  addWork(rows, people, agencies)
-  addProfiles(rows, size, people)
+  const profileOwners = pickProfileOwners(size, people)
+  addWork(rows, people, agencies, profileOwners)
+  addProfiles(rows, size, people, profileOwners)
   addCaretakers(rows, size, people)
   const projects = addProjects(rows, people, agencies, assembleTeams(size, people))
   addMembers(rows, people, projects)
@@ -160,6 +168,7 @@ async function summarise(db: Kysely<Database>): Promise<Omit<SeedSummary, 'alrea
   return {
     users: counts['users_user'] ?? 0,
     login: { username: ADMIN_USERNAME, password: DEVELOPMENT_PASSWORD },
+    memberLogin: { username: MEMBER_USERNAME, password: DEVELOPMENT_PASSWORD },
     exampleProfileId: example?.id ?? FIRST_PROFILE,
     counts,
   }

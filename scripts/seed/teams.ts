@@ -5,12 +5,14 @@ import type { Size } from './size.ts'
 const MOST_PROJECTS_OF_ONE = 60
 const MOST_PROJECTS_OF_AN_OUTSIDER = 3
 const EMPTY_TEAM_EVERY = 300
+/** Share of the staff with more projects than the printed users. */
+const PRINTED_RANK = 0.25
 
 /**
  * Returns the ids of the members of each project. A project has four to six members, and a few have
  * none. One member of staff works on sixty projects, most on a handful.
  */
-export function assembleTeams(size: Size, { staff, others }: People): readonly number[][] {
+export function assembleTeams(size: Size, { staff, others, printed }: People): readonly number[][] {
   const random = createRandom('teams')
   const places = placesOf(random, size)
   const teams = places.map((): number[] => [])
@@ -20,7 +22,11 @@ export function assembleTeams(size: Size, { staff, others }: People): readonly n
     for (const project of random.sample(open, wanted)) teams[project]?.push(user)
     open = open.filter((project) => (teams[project]?.length ?? 0) < (places[project] ?? 0))
   }
-  for (const [rank, user] of random.sample(staff, staff.length).entries()) {
+  const colleagues = staff.slice(printed.length)
+  const ranked = random.sample(colleagues, colleagues.length)
+  // The printed users lead some projects and are members of others.
+  ranked.splice(Math.floor(staff.length * PRINTED_RANK), 0, ...printed)
+  for (const [rank, user] of ranked.entries()) {
     join(user, Math.round(MOST_PROJECTS_OF_ONE ** (1 - rank / staff.length)))
   }
   for (const user of others) join(user, random.int(1, MOST_PROJECTS_OF_AN_OUTSIDER))

@@ -24,9 +24,10 @@ export function instructions(addresses: Addresses, made: DefaultSystem | undefin
     `  Redis         ${redisUrl === undefined ? 'none' : maskUrl(redisUrl)}`,
   ]
   if (made) {
-    const { username, password } = made.seeded.login
+    const { login, memberLogin } = made.seeded
     lines.push(
-      `  Log-in        ${username} with password ${password}, at POST /api/v1/users/log-in`,
+      `  Log-in        ${login.username} with password ${login.password}, at POST /api/v1/users/log-in`,
+      `                ${memberLogin.username} with password ${memberLogin.password}, who is no superuser`,
       '',
       'Run these commands in order: a miss and a hit, a change by SQL, the new value.',
       '',

@@ -9,10 +9,12 @@ export async function runSeed(
   scale: number | undefined,
   mediaRoot: string | undefined,
 ): Promise<void> {
-  const { users, login, alreadyThere } = await seed(url, {
+  const { users, login, memberLogin, alreadyThere } = await seed(url, {
     ...(scale !== undefined && { scale }),
     mediaRoot,
   })
   console.log(`${users} users ${alreadyThere ? 'exist already' : 'created'}`)
-  console.log(`log in as ${login.username} with password ${login.password}`)
+  for (const { username, password } of [login, memberLogin]) {
+    console.log(`log in as ${username} with password ${password}`)
+  }
 }

@@ -19,11 +19,16 @@ describe('log-in limits of several API processes', function () {
     await redis[Symbol.asyncDispose]()
   })
 
-  async function logIn(api: number, password: string, from: string): Promise<number> {
+  async function logIn(
+    api: number,
+    password: string,
+    from: string,
+    username = ADMIN_USERNAME,
+  ): Promise<number> {
     const response = await fetch(`${system.apis[api]}/api/v1/users/log-in`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': from },
-      body: JSON.stringify({ username: ADMIN_USERNAME, password }),
+      body: JSON.stringify({ username, password }),
     })
     await response.arrayBuffer()
     return response.status
@@ -37,6 +42,23 @@ describe('log-in limits of several API processes', function () {
     for (const api of [0, 1]) {
       expect(await logIn(api, DEVELOPMENT_PASSWORD, '203.0.113.1')).to.equal(429)
       expect(await logIn(api, DEVELOPMENT_PASSWORD, '203.0.113.2')).to.equal(200)
+    }
+  })
+
+  it('count failures under the user name and under the e-mail address together', async () => {
+    const address = 'another.address@login.example.org'
+    await system.sql.query('update users_user set email = $1 where username = $2', [
+      address,
+      ADMIN_USERNAME,
+    ])
+    const names = [ADMIN_USERNAME, address, address.toUpperCase()]
+    for (let i = 0; i < 10; i++) {
+      const name = names[i % names.length]
+      expect(await logIn(i % 2, 'wrong', '203.0.113.4', name)).to.equal(401)
+    }
+    for (const name of names) {
+      expect(await logIn(0, DEVELOPMENT_PASSWORD, '203.0.113.4', name), name).to.equal(429)
+      expect(await logIn(1, DEVELOPMENT_PASSWORD, '203.0.113.5', name), name).to.equal(200)
     }
   })
 

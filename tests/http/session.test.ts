@@ -186,7 +186,7 @@ describe('sessions', () => {
       }
     })
 
-    it('takes equally long for a user that does not exist and for an outdated or unusable hash', async () => {
+    it('takes equally long for an address, for a user that does not exist and for an outdated or unusable hash', async () => {
       const iterations = 300_000
       const hashes = { ann: iterations, bob: 1_000 }
       for (const [username, count] of Object.entries(hashes)) {
@@ -199,7 +199,8 @@ describe('sessions', () => {
       }
       await using slow = await startApi(db, { passwordIterations: iterations })
       const tookMs: number[] = []
-      for (const username of ['ann', 'bob', 'unknown', 'eve']) {
+      await set({ email: 'ann@spms.test' })
+      for (const username of ['ann', 'bob', 'unknown', 'eve', 'ann@spms.test', 'no@spms.test']) {
         const startedAt = performance.now()
         const body = { username, password: 'wrong' }
         expect((await slow.send('POST', 'users/log-in', { body })).status).to.equal(401)
@@ -343,6 +344,149 @@ describe('sessions', () => {
 
     it('does not limit successful log-ins', async () => {
       for (let i = 0; i < 35; i++) expect((await attempt('ann', PASSWORD)).status).to.equal(200)
+    })
+
+    describe('with an e-mail address', () => {
+      const OTHER_PASSWORD = 'incorrect horse'
+
+      /** Adds an active user whose password is `OTHER_PASSWORD`. */
+      const add = async (username: string, email: string | null) =>
+        db
+          .insertInto('users_user')
+          .values({
+            username,
+            email,
+            password: await hashPassword(OTHER_PASSWORD, 1000),
+            is_active: true,
+            is_staff: true,
+            date_joined: new Date(),
+            is_superuser: false,
+            is_aec: false,
+          })
+          .execute()
+      /** Returns the user name of the session that a log-in opens; the status of the response if it fails. */
+      const userOf = async (name: string, password: string): Promise<string | number> => {
+        const { status, setCookies } = await attempt(name, password)
+        if (status !== 200) return status
+        const headers = { Cookie: setCookies.map((cookie) => cookie.split(';')[0]).join('; ') }
+        return JSON.parse((await api.send('GET', 'users/me', { headers })).text).username
+      }
+
+      it('opens a session of the user, in any case of its ASCII letters', async () => {
+        await set({ email: 'Ann.Lee@spms.test' })
+        for (const name of [
+          'ann',
+          'Ann.Lee@spms.test',
+          'ann.lee@SPMS.test',
+          'ａnn.lee@spms.test',
+        ]) {
+          expect(await userOf(name, PASSWORD), name).to.equal('ann')
+        }
+        for (const name of [
+          'Ann.Lee',
+          'ann.lee@spms.test ',
+          'ann.lee@spms.tesť',
+          '@spms.test',
+          '%',
+        ]) {
+          expect(await userOf(name, PASSWORD), name).to.equal(401)
+        }
+        expect(await userOf('ann.lee@spms.test', OTHER_PASSWORD)).to.equal(401)
+      })
+
+      it('folds no letters outside ASCII', async () => {
+        await set({ email: 'zoë@spms.test' })
+        expect(await userOf('ZOë@spms.test', PASSWORD)).to.equal('ann')
+        for (const name of ['ZOË@spms.test', 'zoe@spms.test']) {
+          expect(await userOf(name, PASSWORD), name).to.equal(401)
+        }
+      })
+
+      it('accepts addresses that are longer than any user name', async () => {
+        const address = `${'a'.repeat(242)}@spms.test`
+        await set({ email: address })
+        expect(await userOf(address, PASSWORD)).to.equal('ann')
+        expect(await userOf(`aa${address}`, PASSWORD)).to.equal(401)
+        expect(await userOf(`aaa${address}`, PASSWORD)).to.equal(400)
+      })
+
+      it('rejects an inactive user and an unusable password', async () => {
+        await db
+          .updateTable('users_user')
+          .set({ email: sql`username || '@spms.test'` })
+          .execute()
+        expect(await userOf('ann@spms.test', PASSWORD)).to.equal('ann')
+        for (const name of ['bob@spms.test', 'eve@spms.test']) {
+          expect(await userOf(name, PASSWORD), name).to.equal(401)
+        }
+      })
+
+      it('never opens a session of a user whose address is the user name of another', async () => {
+        await set({ email: 'dee@spms.test' })
+        await add('dee@spms.test', null)
+        expect(await userOf('dee@spms.test', PASSWORD)).to.equal(401)
+        expect(await userOf('dee@spms.test', OTHER_PASSWORD)).to.equal('dee@spms.test')
+        expect(await userOf('ann', PASSWORD)).to.equal('ann')
+        // In another case the name could mean either of them.
+        for (const password of [PASSWORD, OTHER_PASSWORD]) {
+          expect(await userOf('DEE@spms.test', password)).to.equal(401)
+        }
+      })
+
+      it('opens no session by an address that is the user name of an inactive user', async () => {
+        await set({ email: 'bob' })
+        expect(await userOf('bob', PASSWORD)).to.equal(401)
+        expect(await userOf('Bob', PASSWORD)).to.equal(401)
+      })
+
+      it('distinguishes addresses that differ only in case, and rejects every third spelling', async () => {
+        await set({ email: 'Dee@spms.test' })
+        await add('dee', 'dee@spms.test')
+        expect(await userOf('Dee@spms.test', PASSWORD)).to.equal('ann')
+        expect(await userOf('dee@spms.test', OTHER_PASSWORD)).to.equal('dee')
+        expect(await userOf('Dee@spms.test', OTHER_PASSWORD)).to.equal(401)
+        expect(await userOf('dee@spms.test', PASSWORD)).to.equal(401)
+        for (const password of [PASSWORD, OTHER_PASSWORD]) {
+          expect(await userOf('DEE@spms.test', password)).to.equal(401)
+        }
+      })
+
+      it('counts failures under all names of a user together', async () => {
+        await set({ email: 'ann@spms.test' })
+        await add('dee', 'dee@spms.test')
+        const names = ['ann', 'ann@spms.test', 'ANN@spms.test']
+        for (let i = 0; i < 10; i++) {
+          expect((await attempt(names[i % 3] ?? '', 'wrong')).status).to.equal(401)
+        }
+        for (const name of names) {
+          expect((await attempt(name, PASSWORD)).status, name).to.equal(429)
+          expect((await attempt(name, PASSWORD, '10.0.2.1')).status, name).to.equal(200)
+        }
+        expect((await attempt('dee@spms.test', OTHER_PASSWORD)).status).to.equal(200)
+      })
+
+      it('counts failures from different networks under all names of a user together', async () => {
+        await set({ email: 'ann@spms.test' })
+        const names = ['ann', 'ann@spms.test']
+        for (let i = 0; i < 100; i++) {
+          const { status } = await attempt(names[i % 2] ?? '', 'wrong', `10.0.1.${i}`)
+          expect(status).to.equal(401)
+        }
+        for (const name of names) {
+          expect((await attempt(name, PASSWORD, '10.0.2.1')).status, name).to.equal(429)
+        }
+      })
+
+      it('shares the limit of wrong passwords with changes of the password', async () => {
+        await set({ email: 'ann@spms.test' })
+        const headers = await api.logIn('ann')
+        for (let i = 0; i < 10; i++) {
+          expect((await attempt('ann@spms.test', 'wrong', '127.0.0.1')).status).to.equal(401)
+        }
+        const body = { old_password: PASSWORD, new_password: 'battery staple' }
+        const { status } = await api.send('PUT', 'users/change-password', { headers, body })
+        expect(status).to.equal(429)
+      })
     })
 
     it('answers 405 to GET', async () => {

@@ -100,7 +100,7 @@ describe('the API on tables with nondeterministic collations', () => {
     expect(found.status).to.equal(404)
   })
 
-  it('finds a user only by the exact e-mail address and user name', async () => {
+  it('finds a user by the exact address and user name, and for a log-in by the address in any case', async () => {
     for (const [email, id] of [
       ['lea@spms.test', '1'],
       ['LEA@spms.test', null],
@@ -116,6 +116,10 @@ describe('the API on tables with nondeterministic collations', () => {
       .execute()
     expect(await findLogInCandidate(api.db, 'lea')).to.include({ id: '1' })
     expect(await findLogInCandidate(api.db, 'LEA')).to.equal(undefined)
+    expect(await findLogInCandidate(api.db, 'LEA@spms.test')).to.include({ id: '1' })
+    for (const name of ['léa', 'léa@spms.test', 'lea@spms.test ']) {
+      expect(await findLogInCandidate(api.db, name), name).to.equal(undefined)
+    }
   })
 
   it('rejects a bearer token whose e-mail address is in another case with 401', async () => {
