@@ -2,8 +2,11 @@ import { Agent, get } from 'node:http'
 
 /** An HTTP client for one server, with persistent connections. */
 export interface Client extends Disposable {
-  /** Requests a path and reads the response. @throws Error if the status is not 200. */
-  ask(path: string, headers?: Readonly<Record<string, string>>): Promise<void>
+  /**
+   * Requests a path, reads the response, and returns whether it was a hit.
+   * @throws Error if the status is not 200.
+   */
+  ask(path: string, headers?: Readonly<Record<string, string>>): Promise<boolean>
 }
 
 /** Returns a client with at most `connections` connections. Each request uses the one that was idle longest. */
@@ -14,7 +17,9 @@ export function createClient(origin: string, connections = Infinity): Client {
       new Promise((resolve, reject) => {
         get(`${origin}${path}`, { agent, headers }, (response) => {
           if (response.statusCode !== 200) reject(new Error(`${path}: ${response.statusCode}`))
-          response.on('end', resolve).on('error', reject).resume()
+          const isHit = response.headers['cache-status']?.includes('; hit') === true
+          response.on('end', () => resolve(isHit))
+          response.on('error', reject).resume()
         }).on('error', reject)
       }),
     [Symbol.dispose]: () => agent.destroy(),

@@ -15,6 +15,9 @@ export interface Workload extends AsyncDisposable {
   next(): Promise<Visit | null>
 }
 
+/** Who visits: the public and users, or users of the single-page application only. */
+export type Visitors = 'everyone' | 'front end'
+
 const WRITE_SHARE = 0.01
 /** Share of the other requests that have a session: dashboards, users and projects. */
 const SESSION_SHARE = 0.4
@@ -24,7 +27,11 @@ const SESSION_SHARE = 0.4
  * application. Users and their targets are zipf-distributed. Writes are SQL, as from another
  * application.
  */
-export async function openWorkload(databaseUrl: string, secret: string): Promise<Workload> {
+export async function openWorkload(
+  databaseUrl: string,
+  secret: string,
+  visitors: Visitors = 'everyone',
+): Promise<Workload> {
   const client = new Client({ connectionString: databaseUrl })
   await client.connect()
   const column = async (text: string) =>
@@ -56,18 +63,41 @@ export async function openWorkload(databaseUrl: string, secret: string): Promise
 
   let waiting: Visit[] = []
 
-  /** Returns the requests of a user's next step. */
+  const at = (paths: readonly string[], headers: Visit['headers']) =>
+    paths.map((path) => ({ path: `/api/v1/${path}`, headers }))
+
+  /** Returns the requests of the next page that a user of the front end opens. */
+  function pageOfFrontEnd(): Visit[] {
+    const page = random()
+    const paths =
+      page < 0.25
+        ? DASHBOARD
+        : page < 0.4
+          ? [STAFF, `users/${pick.user().id}`, `users/${pick.user().id}/projects`]
+          : page < 0.85
+            ? // The pickers of members and leaders.
+              [`projects/${pick.project()}`, STAFF, STAFF]
+            : page < 0.92
+              ? ['projects/list?page=1', 'projects/listofyears']
+              : page < 0.96
+                ? [STAFF, 'users/list?page=1&search=an']
+                : [...FORM, STAFF, STAFF]
+    return at(paths, { Cookie: pick.cookie() })
+  }
+
+  /** Returns the requests of the next step of a visitor. */
   function visits(): Visit[] {
+    if (visitors === 'front end') return pageOfFrontEnd()
     if (random() >= SESSION_SHARE) {
       const { id, user_id } = pick.profile()
       const page = Math.floor(random() * 3) + 1
-      return [
+      const paths = [
         ...(random() < 0.2 ? [`users/staffprofiles?page=${page}`] : []),
         ...['hero', 'overview', 'cv'].map((section) => `users/staffprofiles/${id}/${section}`),
         `users/${user_id}/projects_staff_profile`,
-      ].map((path) => ({ path: `/api/v1/${path}`, headers: {} }))
+      ]
+      return at(paths, {})
     }
-    const headers = { Cookie: pick.cookie() }
     const step = random()
     const paths =
       step < 0.3
@@ -75,7 +105,7 @@ export async function openWorkload(databaseUrl: string, secret: string): Promise
         : step < 0.7
           ? [`projects/${pick.project()}`]
           : [`users/${pick.user().id}`, `users/${pick.user().id}/projects`]
-    return paths.map((path) => ({ path: `/api/v1/${path}`, headers }))
+    return at(paths, { Cookie: pick.cookie() })
   }
 
   async function write(): Promise<void> {
@@ -105,6 +135,11 @@ export async function openWorkload(databaseUrl: string, secret: string): Promise
     [Symbol.asyncDispose]: () => client.end(),
   }
 }
+
+/** The staff that pickers of the front end offer: almost a quarter of all its reads. */
+const STAFF = 'users/list?page=1&only_staff=true'
+
+const FORM = ['agencies/affiliations', 'agencies/divisions', 'agencies/services', 'locations/list']
 
 const DASHBOARD = [
   'users/me',
