@@ -7,6 +7,7 @@ import {
   type LookupRule,
   type ResourceRules,
 } from '../shared/cache/index.ts'
+import { RecentMap } from '../shared/recent-map.ts'
 import { LIMITS } from './limits.ts'
 import { concerns } from './pattern.ts'
 
@@ -53,25 +54,39 @@ export interface MappingOfWindow {
   finish(): Mapped
 }
 
+/** Changed columns of tables whose rules are remembered, at least. */
+const MAX_CHANGES = 1_000
+
 /** Creates a mapping for one state of the installed rules. */
 export function createMapping(
   catalog: readonly ResourceRules[],
   rules: InstalledRules,
   prefix: string,
 ): Mapping {
-  const routesByEvent = new Map<string, readonly Route[] | null>()
+  const routesByTable = new Map<string, readonly Route[] | null>()
+  // Many events change the same columns of the same table.
+  const routesByChange = new RecentMap<readonly Route[] | null>(MAX_CHANGES)
 
-  /**
-   * Returns the rules that events of one version and table may concern; `null` for an unknown
-   * version.
-   */
-  function routesOf({ version, tableId }: Event): readonly Route[] | null {
+  /** Returns the rules that an event concerns; `null` for an unknown version. */
+  function routesOf(event: Event): readonly Route[] | null {
+    const { version, tableId, changed } = event
+    const id = `${version}/${tableId}/${changed}`
+    let routes = routesByChange.get(id)
+    if (routes === undefined) {
+      routes = routesInto(event)?.filter(({ bits }) => isConcerned(bits, changed)) ?? null
+      routesByChange.set(id, routes)
+    }
+    return routes
+  }
+
+  /** Returns the rules of the table of an event; `null` for an unknown version. */
+  function routesInto({ version, tableId }: Event): readonly Route[] | null {
     const id = `${version}/${tableId}`
-    let routes = routesByEvent.get(id)
+    let routes = routesByTable.get(id)
     if (routes === undefined) {
       const table = rules.find(version, tableId)
-      routes = table && catalog.flatMap((resource) => routesInto(resource, table, prefix))
-      routesByEvent.set(id, routes)
+      routes = table && catalog.flatMap((resource) => routesOfResource(resource, table, prefix))
+      routesByTable.set(id, routes)
     }
     return routes
   }
@@ -125,7 +140,7 @@ export function createMapping(
         return flushReaders(event, 'IUD'.includes(event.op) ? 'wide keys' : event.op)
       }
       for (const route of routes) {
-        if (!owned.has(route.resource) || !isConcerned(route, event)) continue
+        if (!owned.has(route.resource)) continue
         if (route.positions === null) {
           flush.set(route.resource.name, 'unknown version')
           continue
@@ -186,7 +201,7 @@ interface Route {
   readonly keyOf: ((row: readonly (string | null)[]) => string | null) | null
 }
 
-function routesInto(resource: ResourceRules, table: InstalledTable, prefix: string): Route[] {
+function routesOfResource(resource: ResourceRules, table: InstalledTable, prefix: string): Route[] {
   return resource.staleWhen
     .filter((rule) => rule.table === table.name)
     .map((rule) => {
@@ -219,8 +234,7 @@ const positionsOf = ({ key }: DirectRule, positions: readonly number[]) =>
 /** Mask of inserted and deleted rows. */
 const ALL = -1n
 
-const isConcerned = ({ bits }: Route, { changed }: Event) =>
-  changed === ALL || (changed & bits) !== 0n
+const isConcerned = (bits: bigint, changed: bigint) => changed === ALL || (changed & bits) !== 0n
 
 function collect(
   all: Map<Route, Map<string, readonly string[]>>,
