@@ -1,6 +1,7 @@
 import { expect } from 'chai'
-import { type Browser, chromium } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { startSystem, type System } from '../support/system.ts'
+import { launchChromium } from './chromium.ts'
 
 const LOADED_WITHIN_MS = 5_000
 
@@ -10,8 +11,7 @@ describe('GET /api/v1/docs in Chromium', function () {
   let browser: Browser
 
   before(async () => {
-    const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-    browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+    browser = await launchChromium()
     system = await startSystem()
   })
   after(async () => {

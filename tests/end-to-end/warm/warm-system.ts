@@ -1,18 +1,11 @@
 import { readFile } from 'node:fs/promises'
-import { includes, parseSnapshot } from '../../../db/event-log/index.ts'
-import {
-  decodeWatermark,
-  entryKey,
-  type Redis,
-  type ResourceRules,
-  watermarkKey,
-  paramsOf,
-} from '../../../shared/cache/index.ts'
+import { entryKey, paramsOf, type Redis, type ResourceRules } from '../../../shared/cache/index.ts'
 import { catalog } from '../../../shared/resources/index.ts'
 import { startInvalidator, type TestInvalidator } from '../../support/invalidator.ts'
 import { startIssuer } from '../../support/issuer.ts'
 import { startSystem, type System } from '../../support/system.ts'
 import { until } from '../../support/until.ts'
+import { untilApplied } from '../../support/until-applied.ts'
 import { type Question, questionsAbout } from './questions.ts'
 
 const WORLD = new URL('world.sql', import.meta.url)
@@ -127,19 +120,9 @@ async function warmUp(
     return JSON.stringify(replies.map(({ status, text }) => [status, text]))
   }
 
-  async function untilApplied() {
-    const { rows } = await sql.query<{ now: string }>('select pg_current_snapshot()::text as now')
-    const now = parseSnapshot(rows[0]?.now ?? '')
-    await until(async () => {
-      const marks = await invalidator.redis.hgetall(watermarkKey(prefix))
-      return catalog.every(({ name }) => {
-        const mark = decodeWatermark(marks[name] ?? null)
-        return mark !== null && now !== null && includes(mark.snapshot, now)
-      })
-    })
-  }
+  const untilAllApplied = () => untilApplied(sql, invalidator.redis, prefix)
 
-  await untilApplied()
+  await untilAllApplied()
   await warm(entries)
 
   return {
@@ -158,11 +141,11 @@ async function warmUp(
       await warm(others)
     },
     invalidate: () => invalidate(entries),
-    untilApplied,
+    untilApplied: untilAllApplied,
     async follow(rules) {
       await invalidator[Symbol.asyncDispose]()
       invalidator = await invalidateBy(rules)
-      await untilApplied()
+      await untilAllApplied()
       await warm(entries)
     },
     [Symbol.asyncDispose]: close,
