@@ -204,12 +204,7 @@ export const ENTRIES: readonly Entry[] = [
     shows: [
       {
         table: 'projects_projectmember',
-        rows: where(
-          'user_id',
-          1,
-          ['projects_projectmember', 'id'],
-          ['projects_project', 'project_id'],
-        ),
+        rows: memberships(1),
       },
     ],
   },
