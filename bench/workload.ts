@@ -15,7 +15,7 @@ export interface Workload extends AsyncDisposable {
   next(): Promise<Visit | null>
 }
 
-/** Who visits: the public and users, or users of the single-page application only. */
+/** The visitors: the public and users, or only users of the single-page application. */
 export type Visitors = 'everyone' | 'front end'
 
 const WRITE_SHARE = 0.01

@@ -56,7 +56,11 @@ grant select, truncate on invalidation.event_0, invalidation.event_1, invalidati
 grant select on
   agencies_businessarea, agencies_division_directorate_email_list, caretakers_caretaker,
   documents_conceptplan, documents_progressreport, documents_projectclosure,
-  documents_projectplan, documents_studentreport, medias_projectphoto, projects_project,
-  projects_projectarea, projects_projectdetail, projects_projectmember,
+  documents_projectdocument, documents_projectplan, documents_studentreport, medias_projectphoto,
+  projects_project, projects_projectarea, projects_projectdetail, projects_projectmember,
   users_publicstaffprofile, users_publicstaffprofile_keyword_tags, users_userwork
+  to spms_invalidator;
+-- Of these tables they read only columns that are neither secret nor personal.
+grant select (id, is_aec, is_superuser) on users_user to spms_invalidator;
+grant select (id, primary_user_id, project_id, requester_id, secondary_users) on adminoptions_admintask
   to spms_invalidator;

@@ -7,7 +7,6 @@ import {
   type LookupRule,
   type ResourceRules,
 } from '../shared/cache/index.ts'
-import { RecentMap } from '../shared/recent-map.ts'
 import { LIMITS } from './limits.ts'
 import { concerns } from './pattern.ts'
 
@@ -54,7 +53,7 @@ export interface MappingOfWindow {
   finish(): Mapped
 }
 
-/** Changed columns of tables whose rules are remembered, at least. */
+/** Sets of changed columns whose rules are remembered. */
 const MAX_CHANGES = 1_000
 
 /** Creates a mapping for one state of the installed rules. */
@@ -65,7 +64,7 @@ export function createMapping(
 ): Mapping {
   const routesByTable = new Map<string, readonly Route[] | null>()
   // Many events change the same columns of the same table.
-  const routesByChange = new RecentMap<readonly Route[] | null>(MAX_CHANGES)
+  const routesByChange = new Map<string, readonly Route[] | null>()
 
   /** Returns the rules that an event concerns; `null` for an unknown version. */
   function routesOf(event: Event): readonly Route[] | null {
@@ -74,6 +73,7 @@ export function createMapping(
     let routes = routesByChange.get(id)
     if (routes === undefined) {
       routes = routesInto(event)?.filter(({ bits }) => isConcerned(bits, changed)) ?? null
+      if (routesByChange.size >= MAX_CHANGES) routesByChange.clear()
       routesByChange.set(id, routes)
     }
     return routes

@@ -38,17 +38,19 @@ export async function checkGrants(client: Client): Promise<Finding[]> {
       )
       continue
     }
-    for (const { kind, name, rights, why } of await findMissing(
+    for (const { kind, name, rights, columns, why } of await findMissing(
       client,
       role,
       needsOf(application, searchPath),
     )) {
       const what = kind === 'table' ? name : `${kind} ${name}`
+      const which = columns === undefined ? '' : ` (${columns.join(', ')})`
+      const lacking = rights.map((right) => `${right}${which}`).join(', ')
       findings.push(
         wrong(
-          `${role}, the role of ${application}, lacks ${rights.join(', ')} on ${what}`,
+          `${role}, the role of ${application}, lacks ${lacking} on ${what}`,
           why,
-          `grant ${rights.join(', ')} on ${what} to ${escapeIdentifier(role)}; docs/dba.md has all grants`,
+          `grant ${lacking} on ${what} to ${escapeIdentifier(role)}; docs/dba.md has all grants`,
         ),
       )
     }
@@ -62,17 +64,21 @@ async function findMissing(
   role: string,
   needs: readonly Need[],
 ): Promise<readonly Need[]> {
-  const single = needs.flatMap(({ kind, name, rights }, index) =>
-    rights.map((right) => ({ index, kind, name, right })),
+  const single = needs.flatMap(({ kind, name, rights, columns = [] }, index) =>
+    rights.map((right) => ({ index, kind, name, right, columns: columns.join() })),
   )
   const { rows } = await client.query<{ index: number; rights: readonly string[] }>(
     `select index, array_agg("right" order by position) as rights
-     from unnest($2::int[], $3::text[], $4::text[], $5::text[])
-       with ordinality needed (index, kind, name, "right", position)
+     from unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::text[])
+       with ordinality needed (index, kind, name, "right", columns, position)
      where not case kind
        when 'schema' then has_schema_privilege($1, name, "right")
        when 'function' then has_function_privilege($1, to_regprocedure(name), "right")
-       else has_table_privilege($1, to_regclass(name), "right")
+       else case columns
+         when '' then has_table_privilege($1, to_regclass(name), "right")
+         else (select bool_and(has_column_privilege($1, to_regclass(name), c, "right"))
+               from unnest(string_to_array(columns, ',')) c)
+       end
      end
      group by index order by index`,
     [
@@ -81,6 +87,7 @@ async function findMissing(
       single.map(({ kind }) => kind),
       single.map(({ name }) => name),
       single.map(({ right }) => right),
+      single.map(({ columns }) => columns),
     ],
   )
   return rows.map(({ index, rights }) => ({ ...(needs[index] as Need), rights }))

@@ -9,6 +9,8 @@ export interface Need {
   readonly kind: 'schema' | 'table' | 'function'
   readonly name: string
   readonly rights: readonly string[]
+  /** The columns of a table that the rights concern; by default all. */
+  readonly columns?: readonly string[]
   readonly why: string
 }
 
@@ -36,6 +38,18 @@ const lookedUp = new Set(
     .flatMap(({ query }) => query.match(/\w+/g) ?? [])
     .filter((word) => watched.includes(word)),
 )
+
+/** Columns that lookups read of tables whose other columns are secret or personal. */
+const LOOKED_UP_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  users_user: ['id', 'is_aec', 'is_superuser'],
+  adminoptions_admintask: [
+    'id',
+    'primary_user_id',
+    'project_id',
+    'requester_id',
+    'secondary_users',
+  ],
+}
 
 const tables = (names: Iterable<string>, rights: readonly string[], why: string): Need[] =>
   [...names].map((name) => ({ kind: 'table', name, rights, why }))
@@ -149,10 +163,11 @@ const NEEDS: Readonly<Record<Application, readonly Need[]>> = {
       ['select', 'truncate'],
       NO_PRUNING,
     ),
-    ...tables(
-      lookedUp,
-      ['select'],
-      'lookups that read it fail, so each change flushes the resources that they lead to',
-    ),
+    ...[...lookedUp].map((name): Need => {
+      const columns = LOOKED_UP_COLUMNS[name]
+      const why =
+        'lookups that read it fail, so each change flushes the resources that they lead to'
+      return { kind: 'table', name, rights: ['select'], ...(columns && { columns }), why }
+    }),
   ],
 }

@@ -167,7 +167,10 @@ export const tasksOfProjects = (projects: Ids): Ids =>
 
 /** The users who may read these requests to administrators. */
 export const readersOfTasks = (tasks: Ids): Ids => `
-  with task as (select * from adminoptions_admintask where id in (${tasks}))
+  with task as (
+    select requester_id, primary_user_id, secondary_users
+    from adminoptions_admintask where id in (${tasks})
+  )
   select requester_id from task where requester_id is not null
   union all select primary_user_id from task where primary_user_id is not null
   union all

@@ -167,7 +167,7 @@ const requestRules: readonly Rule[] = [
   },
 ]
 
-/** What waits for a user: documents, endorsements, and requests to administrators. */
+/** The documents, endorsements and requests to administrators that wait for a user. */
 export const userTasks = defineResource({
   name: 'user:tasks',
   version: 1,

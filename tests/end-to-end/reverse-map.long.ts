@@ -27,7 +27,7 @@ describe('the reverse map from changes by SQL to invalidated entries', function 
   it('contains every resource and every watched table', () => {
     const all = [...projectChanges, ...userChanges, ...agencyChanges]
     const resources = new Set(all.flatMap(({ stale }) => Object.keys(stale)))
-    // What waits for a user depends on nearly every table; the mutation test changes all of their columns.
+    // The lists of tasks depend on nearly every table; the mutation test changes all of their columns.
     const listed = catalog.map(({ name }) => name).filter((name) => name !== 'user:tasks')
     expect([...resources]).to.have.members(listed)
     const tables = new Set(catalog.flatMap(({ staleWhen }) => staleWhen.map(({ table }) => table)))

@@ -148,7 +148,7 @@ describe('the roles of docs/dba.md', () => {
       )
       const granted = rows.map(({ right }) => right)
       const needed = needsOf(application, ['public'])
-        .filter(({ kind }) => kind === 'table')
+        .filter(({ kind, columns }) => kind === 'table' && columns === undefined)
         .flatMap(({ name, rights }) => rights.map((right) => `${right} ${name}`))
       expect(granted).to.include.members(needed)
       // The API may also read tables that it does not cache.
@@ -158,6 +158,18 @@ describe('the roles of docs/dba.md', () => {
       )
     })
   }
+
+  it('grant spms_invalidator only the columns of users and requests that lookups read', async () => {
+    const { rows } = await superuser.query<{ column: string }>(
+      `select attrelid::regclass || '.' || attname as column from pg_attribute
+       where attacl::text like $1 order by 1`,
+      [`%${nameOf('invalidator')}=r/%`],
+    )
+    const needed = needsOf('spms-invalidator', ['public']).flatMap(({ name, columns = [] }) =>
+      columns.map((column) => `${name}.${column}`),
+    )
+    expect(rows.map(({ column }) => column)).to.deep.equal(needed.toSorted())
+  })
 
   describe('spms_api', () => {
     for (const { resource, examples } of worldEntries) {
@@ -319,7 +331,9 @@ describe('the roles of docs/dba.md', () => {
     ['api', 'insert into users_user_groups (user_id, group_id) values (1, 1)'],
     ['api', 'truncate users_user'],
     ['api', 'alter table users_user disable trigger all'],
-    ['invalidator', 'select from users_user'],
+    ['invalidator', 'select password from users_user'],
+    ['invalidator', 'select email from users_user'],
+    ['invalidator', 'select reason from adminoptions_admintask'],
     ['invalidator', 'select from django_session'],
     ['invalidator', 'update users_userwork set role = null'],
     ['invalidator', 'delete from invalidation.event_0'],
