@@ -18,14 +18,17 @@ const STATUSES = ['approved', 'inapproval', 'inreview', 'new', 'revising'] as co
 export function addDocuments(
   rows: Rows,
   size: Size,
-  { staff }: People,
+  { staff, printed }: People,
   projects: readonly Project[],
 ): void {
   const random = createRandom('documents')
   const reports = addAnnualReports(rows, staff)
   for (const document of plan(random, size, projects)) {
     const { project, kind } = document
-    const status = random.pickSkewed(STATUSES)
+    // Documents of earlier years have been approved, except a few and those of the printed users.
+    const isOld = document.year < THIS_YEAR - 1 && random.chance(0.97)
+    const isSettled = isOld && !printed.some((user) => user === project.leader)
+    const status = isSettled ? 'approved' : random.pickSkewed(STATUSES)
     const leaderApproved = ['inreview', 'inapproval', 'approved'].includes(status)
     const id = rows.add('documents_projectdocument', {
       ...stamps(random),

@@ -119,11 +119,11 @@ describe('cached reads', function () {
   async function expectEqual(method: string, path: string, headers: Headers, body?: string) {
     // Fills the cache, so that both responses are hits if they can be.
     await send(ports[1], method, path, headers, body)
-    const [one, other] = await Promise.all(
-      ports.map((port) => send(port, method, path, headers, body)),
-    )
+    // One after the other: concurrent misses of a value that is too large to store would share one load.
+    const one = await send(ports[0], method, path, headers, body)
+    const other = await send(ports[1], method, path, headers, body)
     expect(one, `${method} ${path} ${JSON.stringify(headers)}`).to.deep.equal(other)
-    return one as Received
+    return one
   }
 
   const paths = () =>

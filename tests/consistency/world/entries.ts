@@ -215,6 +215,13 @@ export const ENTRIES: readonly Entry[] = [
     // Which users it lists depends on rights, which the writers also change. Versions are checked.
     shows: [],
   },
+  // They show names of projects and users. Versions are checked.
+  ...['documents/projectdocuments/pendingmyaction', 'adminoptions/tasks'].map((path): Entry => ({
+    path,
+    resource: 'user:tasks',
+    isPrivate: true,
+    shows: [],
+  })),
   { path: 'projects/statistics', resource: 'project:stats', isPrivate: true, shows: [] },
   list('agencies/branches', 'agency:branches', 'agencies_branch'),
   list('agencies/business_areas', 'agency:business_areas', 'agencies_businessarea'),

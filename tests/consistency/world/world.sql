@@ -48,7 +48,14 @@ select n, 1 + n % 6, 1 + n % 8, n <= 6, checker.version(), n from generate_serie
 insert into projects_projectarea (id, project_id, areas)
 select n, n, array[1 + n % 5, 1 + (n + 1) % 5] from generate_series(1, 6) n;
 
+-- Documents that wait for the members of their project, and a request that user 1 may decide.
+insert into documents_projectdocument (id, project_id, kind, status)
+select n, n, 'concept', 'new' from generate_series(1, 6) n;
+insert into adminoptions_admintask (id, action, status, requester_id, primary_user_id, secondary_users)
+values (1, 'mergeuser', 'pending', 2, 3, '[4, 5]');
+
 -- The API and some transactions insert rows without an id, which must not have one of the ids above.
 select setval(pg_get_serial_sequence(name, 'id'), 1000) from unnest(array[
-  'projects_project', 'projects_projectarea', 'projects_projectmember', 'users_employmententry'
+  'documents_projectdocument', 'projects_project', 'projects_projectarea', 'projects_projectmember',
+  'users_employmententry'
 ]) as inserted (name);
