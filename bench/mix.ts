@@ -133,7 +133,7 @@ async function replay(
   using client = createClient(api.origin)
   const visit = async () => {
     const next = await workload.next()
-    if (next && (await client.ask(next.path, next.headers))) hits++
+    if (next && (await client.askForHit(next.path, next.headers))) hits++
     return next !== null
   }
   let hits = 0
