@@ -12,6 +12,18 @@ const LISTS = [
     (of) => `locations/${of}`,
   ),
   'projects/statistics',
+  ...['', 'only_staff=true&', 'only_external=true&', 'only_superuser=true&', 'only_ba_lead=true&']
+    .flatMap((filter) => Array.from({ length: 8 }, (_, page) => `${filter}page=${page + 1}`))
+    .map((query) => `users/list?${query}`),
+]
+
+/** Requests that each user sends for own data. */
+const OWN = [
+  'users/me',
+  'projects/mine',
+  'adminoptions/tasks',
+  'documents/endorsements/pendingmyaction',
+  'documents/projectdocuments/pendingmyaction',
 ]
 
 /** Returns requests for every cached response: each user, profile, project, page and list. */
@@ -52,10 +64,7 @@ export async function findEverything(databaseUrl: string, secret: string): Promi
           ...projects.rows.map(({ id }) => `projects/${id}`),
         ].map((path) => ({ path: `/api/v1/${path}`, headers: { Cookie } })),
         cookies.flatMap((cookie) =>
-          ['users/me', 'projects/mine'].map((path) => ({
-            path: `/api/v1/${path}`,
-            headers: { Cookie: cookie },
-          })),
+          OWN.map((path) => ({ path: `/api/v1/${path}`, headers: { Cookie: cookie } })),
         ),
       )
   } finally {

@@ -58,7 +58,7 @@ export const lag: Part = async (bench) => {
     budget: { atMost },
   })
   return [
-    figure('200 commits/s, p50', quantile(often, 0.5), 1.5),
+    figure('200 commits/s, p50', quantile(often, 0.5), 1.2),
     figure('200 commits/s, p99', quantile(often, 0.99), 6),
     figure('70 % of saturation, p99', quantile(loaded, 0.99), 25),
   ]
