@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { fetchBytes, startConstant, writeBytes, type Arm } from '../arms.ts'
+import { fetchBytes, GZIP, startConstant, writeBytes, type Arm } from '../arms.ts'
 import type { Bench } from '../bench.ts'
 import { shown, shownRange } from '../figure.ts'
 import { measureArms } from '../measure-arms.ts'
@@ -109,12 +109,14 @@ async function openArms(
       else if (target === projects)
         await add(`${name}, logged in`, service, {
           expected: { resource: 'user:projects', outcome: 'hit' },
+          headers: { ...target.headers, ...GZIP },
         })
     }
     if (target === profile) {
-      const isHit = { expected: { resource: 'staff:profile', outcome: 'hit' } }
-      await add(`${OURS.name}, hit`, api, isHit)
-      await add(`${OURS.name}, 304`, api, { ...isHit, headers: { 'If-None-Match': etag } })
+      const expected = { resource: 'staff:profile', outcome: 'hit' }
+      await add(`${OURS.name}, hit`, api, { expected, headers: GZIP })
+      const headers = { ...GZIP, 'If-None-Match': etag }
+      await add(`${OURS.name}, 304`, api, { expected, headers })
     }
   }
   return found
