@@ -207,7 +207,8 @@ describe('sessions', () => {
         tookMs.push(performance.now() - startedAt)
       }
       const [known = 0, ...others] = tookMs
-      for (const other of others) expect(other).to.be.within(known / 3, known * 3)
+      // Without equal work they would differ by a factor of 30 or more; a busy machine makes up to 5.
+      for (const other of others) expect(other).to.be.within(known / 8, known * 8)
     })
 
     it('replaces a hash with fewer iterations than configured', async () => {
