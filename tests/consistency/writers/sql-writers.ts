@@ -94,9 +94,11 @@ function failureOf(door: string, error: unknown): WriteFailure {
     door,
     message,
     code: codeOf(error),
-    // A backend that is terminated (57P*) reports where it was, which is not the cause.
+    // A backend that is terminated (57P*) reports where it was, which is not the cause. The same applies to a
+    // transaction that another serializable one has doomed. Triggers read no table, so they doom none.
     isOurs:
       !codeOf(error)?.startsWith('57P') &&
+      !message.includes('read/write dependencies among transactions') &&
       (schema === 'invalidation' || /\binvalidation[._]/.test(`${message} ${where ?? ''}`)),
     atMs: performance.now(),
   }
