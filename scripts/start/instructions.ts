@@ -27,7 +27,7 @@ export function instructions(addresses: Addresses, made: DefaultSystem | undefin
     const { login, memberLogin } = made.seeded
     lines.push(
       `  Log-in        ${login.username} with password ${login.password}, at POST /api/v1/users/log-in`,
-      `                ${memberLogin.username} with password ${memberLogin.password}, who is no superuser`,
+      `                ${memberLogin.username} with password ${memberLogin.password}, without the rights of a superuser`,
       '',
       'Run these commands in order: a miss and a hit, a change by SQL, the new value.',
       '',

@@ -129,8 +129,8 @@ export const profilesWithTags = (tags: Ids): Ids =>
   `select publicstaffprofile_id from users_publicstaffprofile_keyword_tags
    where keywordtag_id in (${tags})`
 
-/** The projects of these documents, by the document itself. */
-export const projectsOfDocument = (documents: Ids): Ids =>
+/** The projects to which these documents belong, whichever project their text belongs to. */
+export const projectsThatOwnDocuments = (documents: Ids): Ids =>
   `select project_id from documents_projectdocument where id in (${documents})`
 
 /** Every user. */

@@ -14,7 +14,7 @@ import {
   type Ids,
   leadersOfBusinessAreas,
   projectsOfBusinessAreas,
-  projectsOfDocument,
+  projectsThatOwnDocuments,
   projectsPicturedBy,
   readersOfTasks,
   tasksAbout,
@@ -52,7 +52,7 @@ const documentRules: readonly Rule[] = [
     table: 'medias_projectdocumentpdf',
     watch: ['document_id', 'project_id', 'file'],
     from: ['document_id'],
-    query: user(usersWithDocumentsOf(projectsOfDocument(given))),
+    query: user(usersWithDocumentsOf(projectsThatOwnDocuments(given))),
   },
   {
     table: 'projects_project',

@@ -30,7 +30,7 @@ interface Cast {
   readonly userId: number
   /** Another one, with an avatar and without caretakers. */
   readonly colleague: number
-  /** A project of which the user is the leader, and one of which the user is no member. */
+  /** A project that the user leads, and one that does not have the user as a member. */
   readonly project: number
   readonly otherProject: number
 }

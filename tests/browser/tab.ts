@@ -76,7 +76,7 @@ export async function openTab(context: BrowserContext, origin: string): Promise<
   }
 }
 
-/** Checks an answer. Returns its call, unless it is no answer of the API. */
+/** Checks an answer. Returns its call, or null for a path outside the API. */
 async function check(response: Response, complaints: string[]): Promise<Call | null> {
   const method = response.request().method()
   const { pathname, searchParams: query } = new URL(response.url())
