@@ -20,10 +20,13 @@ export async function readConstants(): Promise<{
   }
 }
 
+/** The first bytes of gzip. JSON cannot begin with them. */
+const GZIP_MAGIC = Buffer.from([0x1f, 0x8b])
+
 const toConstant = (body: Buffer): Constant => ({
   headers: {
     'Content-Type': 'application/json; charset=utf-8',
-    'Content-Encoding': 'gzip',
+    ...(body.subarray(0, 2).equals(GZIP_MAGIC) && { 'Content-Encoding': 'gzip' }),
     'Content-Length': `${body.length}`,
     ETag: '"constant"',
   },
