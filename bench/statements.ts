@@ -99,12 +99,10 @@ export const statements: Part = async ({ servers, quick, print }) => {
       ]),
     ),
   )
-  return [...found].map(
-    ([{ name }, rounds]): Figure => ({
-      what: `updates of one row ${name}, against no trigger`,
-      value: median(ratios(rounds, 'us')),
-      unit: '',
-      budget: null,
-    }),
-  )
+  return [...found].map(([{ name }, rounds]): Figure => ({
+    what: `updates of one row ${name}, against no trigger`,
+    value: median(ratios(rounds, 'us')),
+    unit: '',
+    budget: null,
+  }))
 }

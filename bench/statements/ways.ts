@@ -52,7 +52,11 @@ function sendEach(
   const prepared = (statement: string) => client.query({ name: statement, text: statement })
   return Array.from({ length: count }, (_, n) => [
     ...(around ? [prepared(around[0])] : []),
-    client.query({ name: 'update', text: `${UPDATE} $1 where id = $2`, values: [text, firstId + n] }),
+    client.query({
+      name: 'update',
+      text: `${UPDATE} $1 where id = $2`,
+      values: [text, firstId + n],
+    }),
     ...(around ? [prepared(around[1])] : []),
   ]).flat()
 }
