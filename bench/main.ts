@@ -18,11 +18,13 @@ import { openServers } from './servers.ts'
 import { recovery } from './recovery.ts'
 import { scale } from './scale.ts'
 import { sizing } from './sizing.ts'
+import { statements } from './statements.ts'
 import { writers } from './writers.ts'
 
 const parts: Readonly<Record<string, Part>> = {
   http,
   writers,
+  statements,
   lag,
   memory,
   sizing,

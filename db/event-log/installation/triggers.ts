@@ -53,6 +53,8 @@ export function tableTriggers(table: InstalledTable): TableTriggers {
  * operators where they can: a writer's `search_path` may begin with a schema that has others of the same
  * name. `set search_path` on the functions would cost each statement more. Keywords such as `bigint` and
  * `row` cannot be shadowed, nor can transition tables.
+ *
+ * Initial values of variables are constants of their type: PL/pgSQL would prepare a cast in each transaction.
  */
 
 /** Function body for INSERT and DELETE: every watched column counts as changed. */
@@ -63,7 +65,7 @@ function insertOrDelete(
 ): string {
   return `
 declare
-  op      pg_catalog."char" := '${op}';
+  op      pg_catalog."char" := '${op}'::pg_catalog."char";
   keys    pg_catalog.json;
   chunks  pg_catalog.json[];
   segment bigint;
@@ -110,8 +112,8 @@ function update(table: InstalledTable): string {
 
   return `
 declare
-  op      pg_catalog."char" := 'U';
-  mask    bigint := -1;
+  op      pg_catalog."char" := 'U'::pg_catalog."char";
+  mask    bigint;
   keys    pg_catalog.json;
   chunks  pg_catalog.json[];
   segment bigint;
