@@ -76,12 +76,16 @@ describe('npm run spms', function () {
   })
 
   describe('tail', () => {
-    it('prints changes after their commit, and the entries that each invalidates', async () => {
+    it('prints the changes of `/events`, and the entries that each invalidates', async () => {
+      // It finds the invalidator by its report.
+      await until(async () => {
+        const response = await fetch(`${system.invalidator.console}/console/overview`)
+        return (await response.text()).includes('"spms-invalidator"')
+      })
       const child = await startCli(target(), 'tail')
       let output = ''
       child.stdout.on('data', (data: Buffer) => (output += data.toString()))
-      await until(() => output.includes('waiting for changes'))
-      // It prints changes that are committed after its first poll.
+      await until(() => output.includes('/events; press Ctrl-C to stop'))
       await until(async () => {
         await system.sql.query(
           'update users_publicstaffprofile set expertise = clock_timestamp()::text where id = 1',
@@ -90,7 +94,7 @@ describe('npm run spms', function () {
       })
       await until(() => output.includes(`invalidate ${key}`))
       expect(output).to.match(
-        /^[\d:.]+ {2}update {2}users_publicstaffprofile \(expertise\) {2}.*\[1, /m,
+        /^[\d:.]+ {2}update {2}users_publicstaffprofile \(expertise\) {2}1 row {2}applied after [\d.]+ ms$/m,
       )
       child.kill('SIGINT')
       expect((await once(child, 'exit'))[0]).to.equal(0)

@@ -138,7 +138,7 @@ async function findSources(): Promise<string[]> {
   const found = [...FILES]
   for (const folder of FOLDERS) {
     for (const name of await readdir(join(root, folder), { recursive: true })) {
-      if (/\.(ts|sql|gz)$/.test(name)) found.push(join(folder, name))
+      if (/\.(ts|sql|gz)$|^console\/dist\/.+\./.test(name)) found.push(join(folder, name))
     }
   }
   return found.toSorted()
