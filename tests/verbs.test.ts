@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { runCli, startCli } from './support/cli.ts'
 import { startSystem, type System } from './support/system.ts'
 import { testRedisUrl } from './support/invalidator.ts'
+import { bareKey } from '../shared/cache/index.ts'
 import { until } from './support/until.ts'
 
 const PROFILE = 'users/staffprofiles/1'
@@ -80,7 +81,7 @@ describe('npm run spms', function () {
       // It finds the invalidator by its report.
       await until(async () => {
         const response = await fetch(`${system.invalidator.console}/console/overview`)
-        return (await response.text()).includes('"spms-invalidator"')
+        return (await response.text()).includes('"application":"spms-invalidator","version"')
       })
       const child = await startCli(target(), 'tail')
       let output = ''
@@ -92,7 +93,7 @@ describe('npm run spms', function () {
         )
         return output.includes('users_publicstaffprofile')
       })
-      await until(() => output.includes(`invalidate ${key}`))
+      await until(() => output.includes(`invalidate ${bareKey(system.prefix, key)}`))
       expect(output).to.match(
         /^[\d:.]+ {2}update {2}users_publicstaffprofile \(expertise\) {2}1 row {2}applied after [\d.]+ ms$/m,
       )

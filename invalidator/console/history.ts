@@ -53,6 +53,9 @@ export interface HistoryDeps {
 
 const EVERY_MS = 2_000
 const KEPT_MS = 15 * 60_000
+/** Processes whose last report is remembered. */
+const MAX_KNOWN = 200
+const NOTHING = { hits: 0, misses: 0, stale: 0, bypasses: 0, loads: 0 }
 
 /** Samples the counters of all processes every 2 s until `stopping`. */
 export function runHistory(
@@ -67,7 +70,8 @@ export function runHistory(
     redisMs: 0,
     isRedisUp: false,
   }
-  let before: ReadonlyMap<string, ProcessReport> = new Map()
+  /** The last report of each process; null before the first sample. */
+  let before: ReadonlyMap<string, ProcessReport> | null = null
   let sampledAtMs = performance.now()
 
   async function read(): Promise<Omit<History, 'points'>> {
@@ -89,7 +93,11 @@ export function runHistory(
     points.push(pointOf(state, before, (nowMs - sampledAtMs) / 1000, catalog))
     while ((points[0]?.atMs ?? Infinity) < Date.now() - KEPT_MS) points.shift()
     sampledAtMs = nowMs
-    if (state.isRedisUp) before = new Map(state.reports.map((report) => [report.id, report]))
+    if (!state.isRedisUp) return
+    const seen = new Map(state.reports.map((report) => [report.id, report]))
+    const missing = [...(before ?? [])].filter(([id]) => !seen.has(id))
+    // A process that reports again must not count twice.
+    before = new Map([...missing, ...seen].slice(-MAX_KNOWN))
   }
 
   void (async () => {
@@ -120,7 +128,7 @@ export function runHistory(
 
 function pointOf(
   { reports, marks, usage, redisMs, isRedisUp }: Omit<History, 'points'>,
-  before: ReadonlyMap<string, ProcessReport>,
+  before: ReadonlyMap<string, ProcessReport> | null,
   seconds: number,
   catalog: readonly ResourceRules[],
 ): Point {
@@ -128,18 +136,18 @@ function pointOf(
   let lag: number[] = []
   let bounds: readonly number[] = []
   for (const report of reports) {
+    // At the first sample the counters have counted for an unknown time. A process that appears later is new.
+    if (before === null) continue
     const last = before.get(report.id)
-    // The counters of a process that is new have counted for an unknown time.
-    if (last === undefined) continue
-    const [now, then] = [totalsOf(report), totalsOf(last)]
+    const [now, then] = [totalsOf(report), last === undefined ? NOTHING : totalsOf(last)]
     for (const name of ['hits', 'misses', 'stale', 'bypasses', 'loads'] as const) {
       sums[name] += now[name] - then[name]
     }
     // Every invalidator reads every event.
-    sums.events = Math.max(sums.events, report.events - last.events)
+    sums.events = Math.max(sums.events, report.events - (last?.events ?? 0))
     if (report.lag !== null) {
       bounds = report.lag.bounds
-      lag = addLag(lag, report.lag.counts, last.lag?.counts)
+      lag = addLag(lag, report.lag.counts, last?.lag?.counts)
     }
   }
   const perS = (count: number) => Math.max(0, count) / seconds

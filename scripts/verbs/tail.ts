@@ -18,7 +18,7 @@ import {
   createTranslation,
   OPERATIONS,
 } from '../../invalidator/index.ts'
-import { openRedis, readReports } from '../../shared/cache/index.ts'
+import { bareKey, openRedis, readReports } from '../../shared/cache/index.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { catalog } from '../../shared/resources/index.ts'
@@ -82,11 +82,12 @@ async function printEvents(address: string, stopping: AbortSignal): Promise<bool
       rest = messages.pop() ?? ''
       for (const message of messages) printMessage(message)
     }
-    throw new ConfigurationError(`${address}/events has ended: is the invalidator running?`)
   } catch (error) {
-    if (stopping.aborted) return true
-    throw error
+    // A stopped invalidator ends the stream, a killed one breaks the connection.
+    if (!stopping.aborted && !(error instanceof TypeError)) throw error
   }
+  if (stopping.aborted) return true
+  throw new ConfigurationError(`${address}/events has ended: is the invalidator running?`)
 }
 
 function printMessage(message: string): void {
@@ -148,7 +149,7 @@ async function tailLog(databaseUrl: string, prefix: string, stopping: AbortSigna
           [...keys.values()].flatMap((set) => [...set]),
           SHOWN_KEYS,
         )) {
-          console.log(`    invalidate ${line}`)
+          console.log(`    invalidate ${bareKey(prefix, line)}`)
         }
       }
       await client.query('commit')

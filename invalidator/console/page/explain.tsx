@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { explain, flush, verify } from './api.ts'
 import { bytes, count, counted, duration, timeOf } from './format.ts'
 import { describe } from './resources.tsx'
@@ -26,15 +26,22 @@ export function Explain({
   const [failure, setFailure] = useState<string | null>(null)
   const [isBusy, setBusy] = useState(false)
 
+  const latest = useRef('')
   const asked = query.get('what') ?? ''
   const askedAs = query.get('as') ?? ''
   const run = async () => {
+    const question = `${asked}\n${askedAs}`
+    latest.current = question
     if (asked === '') return
     setBusy(true)
     try {
-      setExplained(await explain(asked, askedAs))
+      const found = await explain(asked, askedAs)
+      // Another question may have been sent meanwhile.
+      if (latest.current !== question) return
+      setExplained(found)
       setFailure(null)
     } catch (error) {
+      if (latest.current !== question) return
       setExplained(null)
       setFailure(error instanceof Error ? error.message : String(error))
     }
@@ -43,6 +50,8 @@ export function Explain({
   useEffect(() => {
     setWhat(asked)
     setUserId(askedAs)
+    setExplained(null)
+    setFailure(null)
     void run()
   }, [asked, askedAs])
 
@@ -140,7 +149,7 @@ function EntryView({
       {foreignType !== null && (
         <p class="problem">Another program wrote a {foreignType} to this key. It is not used.</p>
       )}
-      {variants.length > 0 && <Variants variants={variants} />}
+      {variants.length > 0 && <Variants variants={variants} of={bareKey} />}
       <p>
         {watermarkAgeMs === null
           ? 'No invalidator uses this Redis: entries expire after the bound on staleness.'
@@ -174,9 +183,15 @@ const describeChange = ({ atMs, operation, table, columns, delayMs }: Change) =>
   (columns === null ? '' : ` (${columns.join(', ')})`) +
   (delayMs === null ? '' : `, applied after ${duration(delayMs)}`)
 
-function Variants({ variants }: { readonly variants: readonly ExplainedVariant[] }) {
+function Variants({
+  variants,
+  of,
+}: {
+  readonly variants: readonly ExplainedVariant[]
+  readonly of: string
+}) {
   return (
-    <div class="scroll" role="region" aria-label="Variants" tabIndex={0}>
+    <div class="scroll" role="region" aria-label={`Variants of ${of}`} tabIndex={0}>
       <table>
         <thead>
           <tr>

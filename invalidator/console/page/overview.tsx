@@ -155,7 +155,7 @@ function Processes({ overview }: { readonly overview: OverviewData }) {
         </p>
       )}
       {processes.length > 0 && (
-        <div class="scroll" role="region" aria-labelledby="processes" tabIndex={0}>
+        <div class="scroll" role="region" aria-label="Table of processes" tabIndex={0}>
           <table>
             <thead>
               <tr>

@@ -19,6 +19,8 @@ interface PlotProps {
 
 const HEIGHT = 132
 const AXIS_WIDTH = 62
+const LONGEST_S = 900
+const SHORTEST_S = 120
 
 /** A plot of the last 15 minutes, with the present values as text. */
 export function Plot({ title, times, lines, format }: PlotProps) {
@@ -91,11 +93,11 @@ function optionsOf(
     cursor: { show: false },
     padding: [8, 8, 0, 0],
     scales: {
-      x: { range: () => [Date.now() / 1000 - 900, Date.now() / 1000] },
+      x: { range: (_plot, first) => rangeOf(first) },
       y: { range: (_plot, _min, max) => [0, max === null || max <= 0 ? 1 : max * 1.15] },
     },
     axes: [
-      { ...axis, grid: { show: false }, values: minutesAgo, incrs: [300], size: 24 },
+      { ...axis, grid: { show: false }, values: minutesAgo, incrs: [60, 300], size: 24 },
       { ...axis, size: AXIS_WIDTH, space: 34, values: (_plot, ticks) => ticks.map(format) },
     ],
     series: [
@@ -108,6 +110,12 @@ function optionsOf(
       })),
     ],
   }
+}
+
+/** The last 15 minutes, or the time since the first point if that is shorter; at least 2 minutes. */
+function rangeOf(firstS: number | null): [number, number] {
+  const nowS = Date.now() / 1000
+  return [Math.max(nowS - LONGEST_S, Math.min(firstS ?? nowS, nowS - SHORTEST_S)), nowS]
 }
 
 const minutesAgo = (_plot: UPlot, ticks: readonly number[]): string[] =>

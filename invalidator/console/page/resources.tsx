@@ -65,7 +65,7 @@ function Table({
   return (
     <section class="card" aria-labelledby="resources">
       <h2 id="resources">Resources</h2>
-      <div class="scroll" role="region" aria-labelledby="resources" tabIndex={0}>
+      <div class="scroll" role="region" aria-label="Table of resources" tabIndex={0}>
         <table>
           <thead>
             <tr>

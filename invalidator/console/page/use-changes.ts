@@ -21,6 +21,7 @@ export interface ChangesState {
 const SHOWN = 200
 /** Shortest time between two drawings, at any rate of changes. */
 const DRAW_EVERY_MS = 250
+const RETRY_MS = 1_000
 
 /** Receives the changes of `/events` while the view is open. */
 export function useChanges(filter: Filter, isPaused: boolean): ChangesState {
@@ -57,8 +58,26 @@ export function useChanges(filter: Filter, isPaused: boolean): ChangesState {
     for (const [name, value] of Object.entries({ table, resource, key })) {
       if (value !== '') query.set(name, value)
     }
-    const source = new EventSource(`events?${query.toString()}`)
-    source.addEventListener('change', (message: MessageEvent<string>) => {
+    let source: EventSource
+    let retry: number | undefined
+    const connect = () => {
+      source = new EventSource(`events?${query.toString()}`)
+      source.addEventListener('change', onChange)
+      source.addEventListener('skipped', onSkipped)
+      source.addEventListener('ready', () => setConnected(true))
+      source.addEventListener('error', () => {
+        setConnected(false)
+        // A browser does not retry after an answer such as 503, with which an invalidator begins.
+        if (source.readyState === EventSource.CLOSED) {
+          retry = window.setTimeout(connect, RETRY_MS)
+        }
+      })
+    }
+    const setConnected = (connected: boolean) => {
+      isConnected = connected
+      isDue = true
+    }
+    const onChange = (message: MessageEvent<string>) => {
       const change = JSON.parse(message.data) as Change
       const known = found.get(change.id)
       if (known === undefined) arrived++
@@ -67,21 +86,15 @@ export function useChanges(filter: Filter, isPaused: boolean): ChangesState {
         for (const id of [...found.keys()].slice(0, found.size - SHOWN)) found.delete(id)
       }
       isDue = true
-    })
-    source.addEventListener('skipped', (message: MessageEvent<string>) => {
+    }
+    const onSkipped = (message: MessageEvent<string>) => {
       skipped += (JSON.parse(message.data) as { readonly count: number }).count
       isDue = true
-    })
-    source.addEventListener('ready', () => {
-      isConnected = true
-      isDue = true
-    })
-    source.addEventListener('error', () => {
-      isConnected = false
-      isDue = true
-    })
+    }
+    connect()
     return () => {
       window.clearInterval(timer)
+      window.clearTimeout(retry)
       source.close()
     }
   }, [table, resource, key])

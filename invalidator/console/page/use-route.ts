@@ -27,6 +27,8 @@ export function useRoute(): Route {
   useEffect(() => {
     const onChange = () => setRoute(parse(location.hash))
     addEventListener('hashchange', onChange)
+    // The address may have changed since the first rendering.
+    onChange()
     return () => removeEventListener('hashchange', onChange)
   }, [])
   return route
