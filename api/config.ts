@@ -65,7 +65,11 @@ export const apiSettings = (resourceNames: readonly string[]) =>
       .default(COMPRESSION.level)
       .describe('Level of gzip, from 1 to 9. 0 disables compression.'),
     PORT: port.default(8000).describe('Port of the API.'),
-    METRICS_PORT: port.default(9464).describe('Port of `/metrics`. It must not be public.'),
+    METRICS_PORT: port
+      .default(9464)
+      .describe(
+        'Port of `/metrics`, and of the [console](console.md) in the invalidator. It must not be public.',
+      ),
     SESSION_SECRETS: list
       .pipe(z.array(z.string().min(32, 'each secret needs at least 32 characters')))
       .describe(

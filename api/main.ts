@@ -1,6 +1,7 @@
 import { openDatabase } from '../db/database.ts'
 import { openReader } from '../shared/cache/index.ts'
 import { parseConfig } from '../shared/config.ts'
+import { internalAddress } from '../shared/internal-address.ts'
 import { runService, untilStopped } from '../shared/lifecycle.ts'
 import { withSecretFiles } from '../shared/secret-files.ts'
 import { configureLogger, createLogger } from '../shared/logger.ts'
@@ -10,9 +11,11 @@ import { createSharedBuckets } from '../shared/redis-buckets.ts'
 import { DOCTOR_HINT } from '../shared/doctor-hint.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { closeServer, listen } from '../shared/server.ts'
+import { VERSION } from '../shared/version.ts'
 import { createApp } from './app.ts'
 import { apiConfig } from './config.ts'
 import { openStorage } from './files/open-storage.ts'
+import { createConsoleAnswers } from './console-answers.ts'
 import { createAppServer } from './http/app-server.ts'
 import { currentConsistencyTokens } from './http/consistency.ts'
 import { currentRequestId } from './http/request-id.ts'
@@ -75,6 +78,11 @@ await runService(logger, async (service) => {
       compression: config.cache.compression,
       loadConcurrency: connections.loads,
       loadQueue: connections.loadQueue,
+      identity: {
+        version: VERSION,
+        answersAt:
+          config.metricsPort === 0 ? undefined : internalAddress(config.host, config.metricsPort),
+      },
     }),
     (opened) => opened[Symbol.dispose](),
   )
@@ -95,7 +103,10 @@ await runService(logger, async (service) => {
   })
   const { host } = config
 
-  const status = service.own(createStatusServer({ registry, isReady }), closeServer)
+  const handle = redis
+    ? createConsoleAnswers({ db, redis, config: config.http, prefix })
+    : () => false
+  const status = service.own(createStatusServer({ registry, isReady, handle }), closeServer)
   const metricsPort = await listen(status, {
     host,
     port: config.metricsPort,

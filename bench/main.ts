@@ -6,6 +6,7 @@ import { build } from './build.ts'
 import { shareOutCores } from './cores.ts'
 import { bulk } from './bulk.ts'
 import { budgetTable, type Figure } from './figure.ts'
+import { console as consolePart } from './console.ts'
 import { comparison } from './comparison.ts'
 import { dead } from './dead.ts'
 import { drain } from './drain.ts'
@@ -34,6 +35,7 @@ const parts: Readonly<Record<string, Part>> = {
   dead,
   recovery,
   mix,
+  console: consolePart,
 }
 
 /** Parts that run only by name: they take long, or download packages. */

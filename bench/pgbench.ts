@@ -11,23 +11,28 @@ export interface PgbenchOptions {
   readonly seconds: number
   /** Transactions a second over all clients; unlimited if undefined. */
   readonly perS?: number
+  /** Updates in each transaction; by default one. */
+  readonly changes?: number
 }
 
 /** The highest id of the profiles that these writers change. The seed assigns ids without gaps. */
 export const LAST_WRITTEN_ID = 150
 
-/** Runs writers that update one watched column of one row per transaction. Returns the transactions per second. */
+/** Runs writers that update one watched column of one row, once per transaction by default. Returns the transactions per second. */
 export async function runPgbench(options: PgbenchOptions): Promise<number> {
-  const { pgbench, url, clients, seconds, perS } = options
-  const script = join(stateDir, 'bench/update.sql')
-  await mkdir(join(stateDir, 'bench'), { recursive: true })
-  await writeFile(
-    script,
-    `\\set id random(1, ${LAST_WRITTEN_ID})
+  const { pgbench, url, clients, seconds, perS, changes = 1 } = options
+  // Ascending ids within a transaction, so that no two of them deadlock.
+  const share = LAST_WRITTEN_ID / changes
+  const updates = Array.from(
+    { length: changes },
+    (_, at) => `\\set id random(${Math.floor(at * share) + 1}, ${Math.floor((at + 1) * share)})
 \\set n random(1, 1000000000)
 update users_publicstaffprofile set expertise = 'bench ' || :n where id = :id;
 `,
-  )
+  ).join('')
+  const script = join(stateDir, 'bench/update.sql')
+  await mkdir(join(stateDir, 'bench'), { recursive: true })
+  await writeFile(script, changes === 1 ? updates : `begin;\n${updates}commit;\n`)
   const output = await run(
     pgbench.command,
     [

@@ -11,6 +11,8 @@ export interface Service {
   readonly pid: number
   /** Its base URL. */
   readonly origin: string
+  /** Base URL of its internal port. */
+  readonly metrics: string
   /** Returns the sum of a counter over all series with these labels. */
   count(name: string, labels?: Readonly<Record<string, string>>): Promise<number>
   stop(signal?: NodeJS.Signals): Promise<void>
@@ -67,6 +69,7 @@ export async function startService(
   return {
     pid: started.pid,
     origin,
+    metrics,
     stop: (signal = 'SIGTERM') => started.stop(signal),
     async count(name, labels = {}) {
       const text = await (await fetch(`${metrics}/metrics`)).text()

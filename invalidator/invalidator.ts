@@ -12,6 +12,7 @@ import {
   type WorkerSession,
 } from '../db/event-log/index.ts'
 import type { DenialLog, InvalidationStore, ResourceRules } from '../shared/cache/index.ts'
+import type { ChangeFeed } from './console/change-feed.ts'
 import { every } from './every.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
 import { createOwnership } from './ownership.ts'
@@ -37,6 +38,8 @@ export interface InvalidatorDeps {
   readonly logDenial?: DenialLog
   /** Called at each change of whether windows are being applied. */
   readonly onState?: (working: boolean) => void
+  /** Receives the applied changes. */
+  readonly feed?: ChangeFeed | undefined
 }
 
 const BALANCE_EVERY_MS = 1_000

@@ -1,14 +1,18 @@
-import { parseConfig } from '../shared/config.ts'
+import { fileURLToPath } from 'node:url'
+import { APPLICATION } from '../shared/application.ts'
+import { MAX_STALENESS_MS, parseConfig } from '../shared/config.ts'
 import { DOCTOR_HINT } from '../shared/doctor-hint.ts'
+import { internalAddress } from '../shared/internal-address.ts'
 import { runService } from '../shared/lifecycle.ts'
 import { configureLogger, createLogger } from '../shared/logger.ts'
 import { createAppInstruments, createRegistry, createStatusServer } from '../shared/metrics.ts'
 import { exitWithParent } from '../shared/parent-watch.ts'
 import { catalog } from '../shared/resources/index.ts'
+import { VERSION } from '../shared/version.ts'
 import { withSecretFiles } from '../shared/secret-files.ts'
 import { closeServer, listen } from '../shared/server.ts'
 import { invalidatorConfig } from './config.ts'
-import { runInvalidatorService } from './index.ts'
+import { createConsole, runInvalidatorService } from './index.ts'
 
 const logger = createLogger('invalidator')
 
@@ -20,10 +24,25 @@ await runService(logger, async (service) => {
 
   let isWorking = false
   const isReady = () => isWorking && !service.stopping.aborted
-  const status = service.own(createStatusServer({ registry, isReady }), closeServer)
-  const { host, metricsPort, prefix, redisUrl, heartbeatMs } = config
+  const { host, metricsPort, prefix, redisUrl, heartbeatMs, consoleToken: token } = config
+  const console = config.consoleEnabled
+    ? createConsole({
+        application: APPLICATION,
+        version: VERSION,
+        answersAt: metricsPort === 0 ? undefined : internalAddress(host, metricsPort),
+        token,
+        pageFolder: fileURLToPath(new URL('console/dist', import.meta.url)),
+        maxStalenessMs: MAX_STALENESS_MS,
+        logger,
+      })
+    : undefined
+  const status = service.own(
+    createStatusServer({ registry, isReady, ...(console && { handle: console.handle }) }),
+    closeServer,
+  )
   const port = await listen(status, { host, port: metricsPort, setting: 'METRICS_PORT' })
-  logger.info('started', { host, metricsPort: port })
+  const address = console && `${internalAddress(host, port)}/`
+  logger.info('started', { host, metricsPort: port, console: address })
 
   await runInvalidatorService(
     {
@@ -36,6 +55,7 @@ await runService(logger, async (service) => {
       instruments: createAppInstruments(registry),
       logger,
       denialHint: DOCTOR_HINT,
+      ...(console && { console }),
       onState: (state) => {
         isWorking = state
       },

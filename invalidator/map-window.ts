@@ -1,6 +1,6 @@
 import { includes, isRetained, type ReadSnapshot, type Window } from '../db/event-log/index.ts'
-import { DISABLED, type Watermark } from '../shared/cache/index.ts'
-import type { FlushReason, Lookup } from './mapping.ts'
+import { DISABLED, type ResourceRules, type Watermark } from '../shared/cache/index.ts'
+import type { FlushReason, Lookup, Mapped } from './mapping.ts'
 import type { WindowReading } from './read-window.ts'
 import { groupByWatermark, type ResourceState } from './resource-states.ts'
 import type { Attempt } from './window-transaction.ts'
@@ -22,8 +22,17 @@ export interface TimedWindow {
   readonly sinceMs: number
 }
 
+/** Receives the changes of windows while their keys are in memory. */
+export interface ChangeCollector {
+  /** Begins a reading of the log. Discards what an attempt that failed has collected. */
+  begin(): void
+  /** Collects the changes of a mapped window, before its keys are dropped. */
+  collect(window: Window, mapped: Mapped, resources: readonly ResourceRules[]): Promise<void>
+}
+
 export interface WindowMapperDeps {
   readonly translation: Translation
+  readonly changes?: ChangeCollector | undefined
 }
 
 type MapWindow = (
@@ -36,7 +45,7 @@ type MapWindow = (
  * Returns a function that maps a window, in its snapshot, to the entries and resources that it makes
  * stale.
  */
-export function createWindowMapper({ translation }: WindowMapperDeps): MapWindow {
+export function createWindowMapper({ translation, changes }: WindowMapperDeps): MapWindow {
   /** Maps the events of each group of resources. Flushes the groups without a window. */
   async function mapEvents(
     reading: WindowReading,
@@ -60,6 +69,7 @@ export function createWindowMapper({ translation }: WindowMapperDeps): MapWindow
       const mapped = window.count > 0 ? await translation.map(window, resources) : null
       windows.push({ window: withoutKeys(window), sinceMs: mark.asOfMs })
       if (mapped === null) continue
+      await changes?.collect(window, mapped, resources)
       for (const [name, reason] of mapped.flush) flush.set(name, reason)
       for (const [name, found] of mapped.keys) keys.set(name, found)
       lookups.push(...mapped.lookups)
@@ -69,6 +79,7 @@ export function createWindowMapper({ translation }: WindowMapperDeps): MapWindow
 
   return async (reading, active, { failed, isUnread }) => {
     const { readSnapshot } = reading
+    changes?.begin()
     const { keys, flush, lookups, windows } = await mapEvents(reading, active, isUnread)
     for (const name of failed) flush.set(name, 'lookup failed')
     for (const state of active) {

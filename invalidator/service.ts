@@ -9,6 +9,7 @@ import {
   openRedis,
   type ResourceRules,
 } from '../shared/cache/index.ts'
+import type { Console } from './console/console.ts'
 import { runInvalidator } from './invalidator.ts'
 import { runMetricsCollector } from './metrics-collector.ts'
 import { createInvalidatorMetrics } from './metrics.ts'
@@ -30,6 +31,8 @@ export interface InvalidatorServiceOptions {
   readonly denialHint?: string
   /** Called when the invalidator starts or stops applying windows. */
   readonly onState?: (isWorking: boolean) => void
+  /** Shows what this process and the others do. */
+  readonly console?: Console
 }
 
 /** Kept short: while a command waits, the worker does not ping its session. */
@@ -48,7 +51,7 @@ export async function runInvalidatorService(
   stopping: AbortSignal,
 ): Promise<void> {
   const { databaseUrl: url, redisUrl, applicationName, prefix, catalog } = options
-  const { instruments, logger, denialHint, onState } = options
+  const { instruments, logger, denialHint, onState, console } = options
   const metrics = createInvalidatorMetrics(instruments)
   const logDenial = createDenialLog(logger, denialHint)
   const redis = openRedis(redisUrl, {
@@ -74,6 +77,7 @@ export async function runInvalidatorService(
   const common = { invalidationStore, catalog, logger, logDenial }
   try {
     await Promise.all([
+      console?.run({ databaseUrl: url, redis, prefix, applicationName, instruments }, stopping),
       runMetricsCollector(
         {
           ...common,
@@ -95,6 +99,7 @@ export async function runInvalidatorService(
           readIdentity: createIdentityReader(redis, prefix),
           heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
           metrics,
+          feed: console?.feed,
           ...(onState && { onState }),
         },
         stopping,

@@ -37,6 +37,8 @@ export interface Translation {
   map(window: Window, resources: readonly ResourceRules[]): Promise<Mapped>
   /** Returns the table of an event; `none` for a flush on demand and for an unknown table. */
   tableOf(event: Pick<Event, 'tableId'>): string
+  /** The installed rules that were read last. */
+  readonly rules: InstalledRules | undefined
   /**
    * Adds the entries that the lookups find. Flushes the resource if they are too many or take too long.
    * @throws LookupFailed if a query failed; the transaction is then aborted.
@@ -85,6 +87,10 @@ export function createTranslation(deps: TranslationDeps): Translation {
 
   return {
     learn,
+
+    get rules() {
+      return known?.rules
+    },
 
     async beginWindow() {
       if (!files.knows(tables)) files.observe(tables, await readFiles(session.client, tables))

@@ -3,6 +3,8 @@ import { type Cursor, PING_EVERY_MS, type WorkerSession } from '../db/event-log/
 import { type InvalidationStore, isLookup, type ResourceRules } from '../shared/cache/index.ts'
 import { createApplier } from './apply.ts'
 import { createResourceCheck } from './check-resources.ts'
+import type { ChangeFeed } from './console/change-feed.ts'
+import { createChangeRecorder } from './console/change-recorder.ts'
 import { every } from './every.ts'
 import { createWindowMapper, type Invalidations } from './map-window.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
@@ -28,6 +30,8 @@ export interface WorkerDeps {
   readonly written?: Map<string, string>
   /** Called when a pass has ended, because a window must then be read even without events. */
   readonly onPassEnd?: () => void
+  /** Receives the applied changes. */
+  readonly feed?: ChangeFeed | undefined
 }
 
 /** Applies windows to the resources that it owns. */
@@ -88,7 +92,9 @@ export function createWorker(deps: WorkerDeps): Worker {
   })
   const readWindow = createWindowReader({ session, learnRules: translation.learn, inspectEveryMs })
   const checkResources = createResourceCheck({ states, logger })
-  const mapWindow = createWindowMapper({ translation })
+  const changes =
+    deps.feed && createChangeRecorder({ feed: deps.feed, translation, prefix: deps.prefix })
+  const mapWindow = createWindowMapper({ translation, changes })
   const apply = createApplier({ invalidationStore, passes, states, pause })
   const recorder = createRecorder({
     states,
@@ -121,6 +127,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     if (timeMs !== null) redisTime.set(timeMs, nowMs)
     publishedAtMs = nowMs
     recorder.recordWindow(applied, found)
+    changes?.publish(found, applied)
     return count
   }
 

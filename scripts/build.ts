@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buildConsole } from './build-console.ts'
 import { copyData } from './copy-data.ts'
 import { root } from './paths.ts'
 import { run } from './servers/run.ts'
@@ -16,5 +17,6 @@ await run(
   console.error(error.stdout ?? error)
   process.exit(1)
 })
+await buildConsole()
 await copyData(dist)
 console.log('built dist/')

@@ -7,13 +7,17 @@ const DATA = [
   ['db', '.sql'],
   ['api', '.txt.gz'],
   ['api', '.LICENSE'],
+  ['invalidator/console/dist', ''],
 ] as const
 
 /** Copies the files that are read at run time into the folder of the compiled code. */
 export async function copyData(compiled: string): Promise<void> {
   for (const [folder, ending] of DATA) {
-    for (const name of await readdir(join(root, folder), { recursive: true })) {
-      if (name.endsWith(ending)) await cp(join(root, folder, name), join(compiled, folder, name))
+    // The page of the console may not have been built yet.
+    const names = await readdir(join(root, folder), { recursive: true }).catch(() => [])
+    for (const name of names) {
+      if (/\.\w+$/.test(name) && name.endsWith(ending))
+        await cp(join(root, folder, name), join(compiled, folder, name))
     }
   }
 }

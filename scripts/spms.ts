@@ -108,7 +108,7 @@ program
   .description('print changes after their commit, and the entries that each invalidates')
   .action(async () => {
     const { runTail } = await import('./verbs/tail.ts')
-    await runTail((await find()).databaseUrl, prefix(), stopSignal())
+    await runTail(await find(), prefix(), stopSignal())
   })
 
 program

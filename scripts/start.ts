@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../shared/errors.ts'
+import { ensureConsole } from './build-console.ts'
 import { ignoreClosedPipe } from './closed-pipe.ts'
 import { describeFailure } from './describe-failure.ts'
 import { stateDir } from './paths.ts'
@@ -42,6 +43,9 @@ process.exit()
 
 async function runUntilServiceEnds(): Promise<never> {
   const config = await readStartConfig(process.env)
+  const pageBuilt = ensureConsole().catch((error: unknown) => {
+    print(`could not build the page of the console: ${String(describeFailure(error))}`)
+  })
   if (config.databaseUrl !== undefined) await checkGivenDatabase(config.databaseUrl)
   const made =
     config.databaseUrl === undefined
@@ -49,6 +53,7 @@ async function runUntilServiceEnds(): Promise<never> {
       : undefined
   const databaseUrl = config.databaseUrl ?? made?.databaseUrl ?? ''
   const redisUrl = config.redisUrl ?? made?.redisUrl
+  await pageBuilt
   const services = await startServices(config, {
     ...process.env,
     // The services write to a pipe, even if this process writes to a terminal.

@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Registry } from 'prom-client'
 import { createInstruments, type Instruments } from './cache/index.ts'
 
@@ -36,10 +36,16 @@ export interface StatusServerOptions {
   readonly registry: Registry
   /** Started and not draining. */
   readonly isReady: () => boolean
+  /** Answers other paths; returns false for an unknown one. */
+  readonly handle?: (req: IncomingMessage, res: ServerResponse) => boolean
 }
 
 /** Creates a server for `/metrics`, `/livez` and `/readyz`, on its own port without public routes. */
-export function createStatusServer({ registry, isReady }: StatusServerOptions): Server {
+export function createStatusServer({
+  registry,
+  isReady,
+  handle = () => false,
+}: StatusServerOptions): Server {
   return createServer((req, res) => {
     switch (req.url) {
       case '/metrics':
@@ -55,7 +61,7 @@ export function createStatusServer({ registry, isReady }: StatusServerOptions): 
         res.writeHead(isReady() ? 200 : 503).end(isReady() ? 'ok' : 'not ready')
         break
       default:
-        res.writeHead(404).end()
+        if (!handle(req, res)) res.writeHead(404).end()
     }
   })
 }

@@ -5,6 +5,7 @@ import { ConfigurationError } from './errors.ts'
 /** Settings that contain secrets. */
 export const SECRETS = [
   'AZURE_STORAGE_CONNECTION_STRING',
+  'CONSOLE_TOKEN',
   'DATABASE_URL',
   'REDIS_URL',
   'SESSION_SECRETS',

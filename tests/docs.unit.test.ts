@@ -10,6 +10,9 @@ import { catalog } from '../shared/resources/index.ts'
 
 const FOLDER = join(root, 'docs')
 
+/** Returns the names of the pages, without the folder of images. */
+const findPages = async () => (await readdir(FOLDER)).filter((name) => name.endsWith('.md'))
+
 describe('documentation pages', () => {
   it('list the dependencies that the rules declare; if not, run `npm run docs`', async () => {
     const written = await readFile(join(FOLDER, 'dependencies.md'), 'utf8')
@@ -50,7 +53,7 @@ describe('documentation pages', () => {
       'helm/README.md',
       'bench/README.md',
     ]
-    for (const page of await readdir(FOLDER)) pages.push(`docs/${page}`)
+    for (const page of await findPages()) pages.push(`docs/${page}`)
     for (const page of pages) {
       const text = await readFile(join(root, page), 'utf8')
       for (const [, link = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
@@ -73,7 +76,7 @@ describe('documentation pages', () => {
   })
 
   it('name only files that exist', async () => {
-    for (const page of await readdir(FOLDER)) {
+    for (const page of await findPages()) {
       const text = await readFile(join(FOLDER, page), 'utf8')
       const paths = [
         ...text.matchAll(

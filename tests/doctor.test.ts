@@ -2,14 +2,12 @@ import { once } from 'node:events'
 import { expect } from 'chai'
 import { Client } from 'pg'
 import { install, LOCK_CLASS, LOCK } from '../db/event-log/index.ts'
-import { clockFindings } from '../scripts/doctor/clocks.ts'
+import { checkLocks, clockFindings, type Finding, infoFindings } from '../invalidator/index.ts'
 import { examine } from '../scripts/doctor/examine.ts'
-import type { Finding } from '../scripts/doctor/finding.ts'
-import { checkLocks } from '../scripts/doctor/locks.ts'
 import { checkPooler } from '../scripts/doctor/pooler.ts'
-import { infoFindings } from '../scripts/doctor/redis.ts'
 import { settingFindings } from '../scripts/doctor/settings.ts'
 import { compileRules, openRedis, type Redis } from '../shared/cache/index.ts'
+import { APPLICATION } from '../shared/application.ts'
 import { catalog } from '../shared/resources/index.ts'
 import { runCli } from './support/cli.ts'
 import { createTestDatabase, type TestDatabase } from './support/database.ts'
@@ -232,10 +230,10 @@ describe('doctor', function () {
   it('notes a long transaction of a writer', async () => {
     const writer = await connectAs('loader')
     await writer.query(`begin; select pg_advisory_xact_lock_shared(${LOCK_CLASS}, ${LOCK.install})`)
-    expect(whats(await checkLocks(sql, 0)).join()).to.match(
+    expect(whats(await checkLocks(sql, APPLICATION, 0)).join()).to.match(
       /\(loader, pid \d+\) has been writing in one transaction for 0 s/,
     )
-    expect(await checkLocks(sql)).to.eql([])
+    expect(await checkLocks(sql, APPLICATION)).to.eql([])
     await writer.end()
   })
 

@@ -10,6 +10,7 @@ import { findFreePort } from '../scripts/servers/port.ts'
 import { readState } from '../scripts/servers/state.ts'
 import { type Checkout, copyCheckout } from './support/checkout.ts'
 import { logIn } from './support/log-in.ts'
+import { until } from './support/until.ts'
 import { itLong } from './support/long.ts'
 import { isAlive, type NpmStart, npmStart, plainEnv } from './support/npm-start.ts'
 
@@ -37,6 +38,19 @@ describe('npm start', function () {
     running.interrupt()
     await running.ended
     await checkout[Symbol.asyncDispose]()
+  })
+
+  it('prints the address of the console first, which serves its page and reports no finding that is wrong', async () => {
+    const [, first = '', address = ''] =
+      /SPMS is running\.\n\n {2}(\S+) +(\S+)/.exec(running.output()) ?? []
+    expect(first).to.equal('Console')
+    const page = await fetch(address)
+    expect(page.status).to.equal(200)
+    expect(page.headers.get('content-type')).to.contain('text/html')
+    await until(async () => {
+      const response = await fetch(`${address}console/overview`)
+      return (await response.text()).includes('"headline":{"kind":"right"')
+    })
   })
 
   it('prints three commands that show a miss and a hit, a change, and the new value', async () => {

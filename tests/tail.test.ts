@@ -20,6 +20,33 @@ describe('tail', function () {
     expect(code).to.equal(1)
   })
 
+  it('prints changes of the event log, with their rows, if no invalidator runs', async () => {
+    await using database = await createTestDatabase({ seeded: true })
+    const client = new Client({ connectionString: database.url })
+    await client.connect()
+    try {
+      await client.query('select invalidation.begin_incarnation()')
+      const target = { databaseUrl: database.url, redisUrl: testRedisUrl(), prefix: newPrefix() }
+      const child = await startCli(target, 'tail')
+      let output = ''
+      child.stdout.on('data', (data: Buffer) => (output += data.toString()))
+      await until(() => output.includes('waiting for changes'))
+      await until(async () => {
+        await client.query(
+          'update users_publicstaffprofile set expertise = clock_timestamp()::text where id = 1',
+        )
+        return output.includes('invalidate ')
+      })
+      expect(output).to.match(
+        /^[\d:.]+ {2}update {2}users_publicstaffprofile \(expertise\) {2}.*\[1, /m,
+      )
+      child.kill('SIGINT')
+      expect((await once(child, 'exit'))[0]).to.equal(0)
+    } finally {
+      await client.end()
+    }
+  })
+
   it('prints a flush of everything if there are too many events to read', async () => {
     await using database = await createTestDatabase({ installed: true })
     const client = new Client({ connectionString: database.url })

@@ -3,6 +3,7 @@ import { expect } from 'chai'
 import { runCli, startCli } from './support/cli.ts'
 import { startSystem, type System } from './support/system.ts'
 import { testRedisUrl } from './support/invalidator.ts'
+import { bareKey } from '../shared/cache/index.ts'
 import { until } from './support/until.ts'
 
 const PROFILE = 'users/staffprofiles/1'
@@ -76,21 +77,25 @@ describe('npm run spms', function () {
   })
 
   describe('tail', () => {
-    it('prints changes after their commit, and the entries that each invalidates', async () => {
+    it('prints the changes of `/events`, and the entries that each invalidates', async () => {
+      // It finds the invalidator by its report.
+      await until(async () => {
+        const response = await fetch(`${system.invalidator.console}/console/overview`)
+        return (await response.text()).includes('"application":"spms-invalidator","version"')
+      })
       const child = await startCli(target(), 'tail')
       let output = ''
       child.stdout.on('data', (data: Buffer) => (output += data.toString()))
-      await until(() => output.includes('waiting for changes'))
-      // It prints changes that are committed after its first poll.
+      await until(() => output.includes('/events; press Ctrl-C to stop'))
       await until(async () => {
         await system.sql.query(
           'update users_publicstaffprofile set expertise = clock_timestamp()::text where id = 1',
         )
         return output.includes('users_publicstaffprofile')
       })
-      await until(() => output.includes(`invalidate ${key}`))
+      await until(() => output.includes(`invalidate ${bareKey(system.prefix, key)}`))
       expect(output).to.match(
-        /^[\d:.]+ {2}update {2}users_publicstaffprofile \(expertise\) {2}.*\[1, /m,
+        /^[\d:.]+ {2}update {2}users_publicstaffprofile \(expertise\) {2}1 row {2}applied after [\d.]+ ms$/m,
       )
       child.kill('SIGINT')
       expect((await once(child, 'exit'))[0]).to.equal(0)

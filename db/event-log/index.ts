@@ -1,6 +1,8 @@
 // The event log: connections to Postgres, its installation, and reading what it logged.
 // Other code imports this file only.
 
+export type { Client } from 'pg'
+
 export { backOffMs } from './connection/back-off.ts'
 export { ConfigurationError } from './connection/configuration-error.ts'
 export {
@@ -29,7 +31,7 @@ export type { Cause, Problem } from './installation/problem.ts'
 export { identifier } from './installation/quote.ts'
 export { retireOthers } from './installation/retire.ts'
 export { type InstalledRules, readRules } from './installation/rules.ts'
-export { type LogStatus, readBacklog, readStatus } from './installation/status.ts'
+export { findSessions, type LogStatus, readBacklog, readStatus } from './installation/status.ts'
 export { findLoggedSegments } from './installation/segments.ts'
 export { uninstall } from './installation/uninstall.ts'
 export { type Event, LOCK, LOCK_CLASS } from './reading/event.ts'

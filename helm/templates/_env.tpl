@@ -43,6 +43,11 @@
 {{- define "spms.env.invalidator" -}}
 {{ include "spms.fromSecret" (dict "name" "DATABASE_URL" "secret" .Values.secrets.invalidatorDatabaseUrl) }}
 {{ include "spms.env.redis" . }}
+{{- with .Values.secrets.consoleToken }}
+{{- if .name }}
+{{ include "spms.fromSecret" (dict "name" "CONSOLE_TOKEN" "secret" .) }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Environment of a command of `spms`. `retire` and `uninstall` wait for MAX_STALENESS_MS. */}}

@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { type Finding, note, wrong } from './finding.ts'
+import { type Finding, note, wrong } from '../../invalidator/index.ts'
 
 /** A default setting of a role, the database or the server. */
 interface Default {

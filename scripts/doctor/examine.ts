@@ -7,23 +7,28 @@ import {
   isDenial,
   openRedis,
 } from '../../shared/cache/index.ts'
-import { checkClocks } from './clocks.ts'
+import {
+  checkClocks,
+  checkInvalidator,
+  checkLocks,
+  checkRedis,
+  checkSegments,
+  checkTriggers,
+  checkWatermarks,
+  type Finding,
+  wrong,
+} from '../../invalidator/index.ts'
+import { APPLICATION } from '../../shared/application.ts'
 import { checkDefaults } from './defaults.ts'
-import { type Finding, wrong } from './finding.ts'
 import { checkGrants } from './grants.ts'
-import { checkInvalidator, checkWatermarks } from './invalidator.ts'
 import { checkKeys } from './keys.ts'
-import { checkLocks } from './locks.ts'
 import { checkNames } from './names.ts'
 import { checkPermissions } from './permissions.ts'
 import { checkPooler } from './pooler.ts'
 import { checkPublications } from './publications.ts'
-import { checkRedis } from './redis.ts'
-import { checkSegments } from './segments.ts'
 import { checkSettings } from './settings.ts'
 import { checkStandbys } from './standbys.ts'
 import { checkStatistics } from './statistics.ts'
-import { checkTriggers } from './triggers.ts'
 
 export interface ExamineOptions {
   readonly databaseUrl: string
@@ -108,7 +113,7 @@ const NOT_BEGUN = wrong(
 const NOT_INSTALLED = wrong(
   'the event log is not installed',
   'no change reaches the cache, so nothing is cached',
-  'npm run spms -- install',
+  APPLICATION.installCommand,
 )
 
 async function examineEventLog(
@@ -116,12 +121,12 @@ async function examineEventLog(
   { databaseUrl }: ExamineOptions,
 ): Promise<Finding[]> {
   return [
-    ...(await attempt('the triggers', () => checkTriggers(client))),
-    ...(await attempt('the segments of the event log', () => checkSegments(client))),
+    ...(await attempt('the triggers', () => checkTriggers(client, APPLICATION))),
+    ...(await attempt('the segments of the event log', () => checkSegments(client, APPLICATION))),
     ...(await attempt('the names of tables', () => checkNames(client))),
     ...(await attempt('the grants', () => checkGrants(client))),
-    ...(await attempt('the invalidators', () => checkInvalidator(databaseUrl))),
-    ...(await attempt('the locks', () => checkLocks(client))),
+    ...(await attempt('the invalidators', () => checkInvalidator(databaseUrl, APPLICATION))),
+    ...(await attempt('the locks', () => checkLocks(client, APPLICATION))),
     ...(await attempt('the publications', () => checkPublications(client))),
     ...(await attempt('the standbys', () => checkStandbys(client))),
     ...(await attempt('the statistics', () => checkStatistics(client))),
@@ -159,7 +164,12 @@ async function examineRedis(
       ...(await attempt('the settings of Redis', () => checkRedis(redis))),
       ...(await attempt('the clocks', () => checkClocks(client, redis, prefix))),
       ...(await attempt('the watermarks', () =>
-        checkWatermarks(createInvalidationStore(redis, prefix), maxStalenessMs, incarnation),
+        checkWatermarks(
+          createInvalidationStore(redis, prefix),
+          maxStalenessMs,
+          incarnation,
+          APPLICATION,
+        ),
       )),
       ...(await attempt('the keys', () => checkKeys(redis, prefix))),
     ]

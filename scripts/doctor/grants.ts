@@ -1,5 +1,5 @@
 import { type Client, escapeIdentifier } from 'pg'
-import { type Finding, note, wrong } from './finding.ts'
+import { type Finding, note, wrong } from '../../invalidator/index.ts'
 import { type Application, type Need, needsOf } from './needs.ts'
 
 interface User {

@@ -9,11 +9,13 @@ import {
   isUnreadable,
   keyGlob,
   keyMatcher,
+  processesKey,
+  processKey,
   type Redis,
   watermarkKey,
 } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
-import { type Finding, note, wrong } from './finding.ts'
+import { type Finding, note, wrong } from '../../invalidator/index.ts'
 
 /** Maximum number of keys that are scanned. */
 const MOST_KEYS = 100_000
@@ -21,6 +23,8 @@ const MOST_KEYS = 100_000
 const MOST_ENTRIES = 200
 const HUGE_BYTES = 8 * 2 ** 20
 const SCAN_COUNT = 1_000
+/** Keys of texts: log-in attempts, and what processes report and publish. */
+const TEXTS = [attemptKey, processKey]
 
 /** Finds keys and values under the prefix that this program did not write. */
 export async function checkKeys(redis: Redis, prefix: string): Promise<Finding[]> {
@@ -28,6 +32,7 @@ export async function checkKeys(redis: Redis, prefix: string): Promise<Finding[]
     [watermarkKey(prefix)]: 'hash',
     [clockKey(prefix)]: 'string',
     [identityKey(prefix)]: 'string',
+    [processesKey(prefix)]: 'hash',
   }
   const matchers = catalog.map((resource) => ({ resource, matcher: keyMatcher(prefix, resource) }))
   /** Includes entries of other resource versions, which exist during a deploy. */
@@ -47,8 +52,8 @@ export async function checkKeys(redis: Redis, prefix: string): Promise<Finding[]
     const kinds = await Promise.all(found.map((key) => redis.type(key)))
     for (const [index, key] of found.entries()) {
       const kind = kinds[index]
-      const isAttempt = key.startsWith(attemptKey(prefix, ''))
-      const wanted = types[key] ?? (isAttempt ? 'string' : isEntry(key) ? 'hash' : undefined)
+      const isText = TEXTS.some((keyOf) => key.startsWith(keyOf(prefix, '')))
+      const wanted = types[key] ?? (isText ? 'string' : isEntry(key) ? 'hash' : undefined)
       if (wanted === undefined) unknown.push(key)
       else if (kind !== wanted && kind !== 'none') unreadable.push(`${key} (a ${kind})`)
       else if (wanted === 'hash' && types[key] === undefined && entries++ < MOST_ENTRIES) {

@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { type Finding, wrong } from './finding.ts'
+import { type Finding, wrong } from '../../invalidator/index.ts'
 
 /** Checks that the names of the tables with triggers resolve to the same tables on the search path. */
 export async function checkNames(client: Client): Promise<Finding[]> {

@@ -1,5 +1,5 @@
 import { isDenial, type Redis, watermarkKey } from '../../shared/cache/index.ts'
-import { type Finding, note, wrong } from './finding.ts'
+import { type Finding, note, wrong } from '../../invalidator/index.ts'
 
 type Call = readonly [command: string, ...args: string[]]
 

@@ -1,5 +1,5 @@
 import { connectPlain, sessionModeProblem } from '../../db/event-log/index.ts'
-import { type Finding, wrong } from './finding.ts'
+import { type Finding, wrong } from '../../invalidator/index.ts'
 
 /** Checks that a connection keeps its Postgres session. A pooler in transaction mode does not. */
 export async function checkPooler(url: string, applicationName: string): Promise<Finding[]> {

@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { type Finding, wrong } from './finding.ts'
+import { type Finding, wrong } from '../../invalidator/index.ts'
 
 interface Publication {
   readonly name: string

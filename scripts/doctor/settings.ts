@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { type Finding, note, wrong } from './finding.ts'
+import { type Finding, note, wrong } from '../../invalidator/index.ts'
 
 interface Settings {
   readonly standby: boolean

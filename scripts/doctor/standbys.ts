@@ -1,5 +1,5 @@
 import type { Client } from 'pg'
-import { type Finding, note } from './finding.ts'
+import { type Finding, note } from '../../invalidator/index.ts'
 
 /** Finds physical standbys. Emptying a segment of the event log conflicts there with a dump or a long query. */
 export async function checkStandbys(client: Client): Promise<Finding[]> {

@@ -2,7 +2,7 @@ import type { Client } from 'pg'
 import { identifier } from '../../db/event-log/index.ts'
 import { compileRules } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
-import { type Finding, note } from './finding.ts'
+import { type Finding, note } from '../../invalidator/index.ts'
 
 /** Smaller tables are not reported, because the planner scans them in any case. */
 const PAGES = 100

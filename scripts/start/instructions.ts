@@ -17,6 +17,11 @@ export function instructions(addresses: Addresses, made: DefaultSystem | undefin
     '',
     'SPMS is running.',
     '',
+    ...(invalidatorMetrics
+      ? [
+          `  Console       ${invalidatorMetrics}/  shows whether the cache is right, fast and loaded`,
+        ]
+      : []),
     `  API           ${api}/api/v1`,
     `  API metrics   ${apiMetrics}/metrics`,
     ...(invalidatorMetrics ? [`  Invalidator   ${invalidatorMetrics}/metrics`] : []),
@@ -29,7 +34,7 @@ export function instructions(addresses: Addresses, made: DefaultSystem | undefin
       `  Log-in        ${login.username} with password ${login.password}, at POST /api/v1/users/log-in`,
       `                ${memberLogin.username} with password ${memberLogin.password}, without the rights of a superuser`,
       '',
-      'Run these commands in order: a miss and a hit, a change by SQL, the new value.',
+      'Open the console, then run these commands in order: a miss and a hit, a change by SQL, the new value.',
       '',
       ...tryThese(api, made.seeded.exampleProfileId).map((command) => `  ${command}`),
       '',

@@ -1,6 +1,6 @@
 import { CACHE_PREFIX, type Environment, MAX_STALENESS_MS } from '../../shared/config.ts'
 import { examine } from '../doctor/examine.ts'
-import { describeFinding } from '../doctor/finding.ts'
+import { describeFinding } from '../../invalidator/index.ts'
 import { maskUrl } from '../mask-url.ts'
 import type { Discovered } from '../servers/discover.ts'
 

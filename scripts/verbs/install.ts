@@ -3,7 +3,7 @@ import { Client } from 'pg'
 import { install } from '../../db/event-log/index.ts'
 import { compileRules } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
-import { describeFinding } from '../doctor/finding.ts'
+import { describeFinding } from '../../invalidator/index.ts'
 import { checkPublications } from '../doctor/publications.ts'
 import { checkStandbys } from '../doctor/standbys.ts'
 

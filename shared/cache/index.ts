@@ -12,6 +12,8 @@ export {
   keyGlob,
   keyMatcher,
   keyParser,
+  processesKey,
+  processKey,
   watermarkKey,
 } from './definition/key.ts'
 export {
@@ -67,6 +69,8 @@ export {
   type InvalidationStore,
   takesLong,
 } from './invalidation-store/invalidation-store.ts'
+export type { ProcessReport } from './processes/process-report.ts'
+export { newProcessId, readReports, runReportWriter } from './processes/process-reports.ts'
 export type { Answer } from './read/answer.ts'
 export { createLoader, type LimitedLoader, type Loader, LoaderBusy } from './read/loader.ts'
 export { createCacheMetrics } from './read/metrics.ts'

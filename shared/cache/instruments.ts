@@ -22,6 +22,14 @@ export interface Durations {
   observe(seconds: number): void
 }
 
+/** One value of a metric, as it is exported. */
+export interface MetricValue {
+  readonly value: number
+  readonly labels: Readonly<Record<string, string | number | undefined>>
+  /** Name of the sample, if a metric has several: `app_seconds_bucket`. */
+  readonly metricName?: string
+}
+
 /** Creates the metrics of one registry. */
 export interface Instruments {
   counter<L extends string = never>(
@@ -58,6 +66,8 @@ export interface Instruments {
    * unavailable.
    */
   sum(name: string, help: string, read: () => number | undefined): void
+  /** Returns the present values of a metric of this registry; none if it does not exist. */
+  values(name: string): Promise<readonly MetricValue[]>
 }
 
 /**
@@ -156,6 +166,11 @@ export function createInstruments(registry: Registry, prefix?: string): Instrume
         },
       })
       registry.registerMetric(counter)
+    },
+
+    async values(name) {
+      const found = await registry.getSingleMetric(named(name))?.get()
+      return found?.values ?? []
     },
   }
 }

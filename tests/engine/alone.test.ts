@@ -9,6 +9,8 @@ import { root } from '../../scripts/paths.ts'
 /** The engine without the process of this application, and the example. */
 const COPIED = ['db/event-log', 'shared/cache', 'invalidator', 'tests/engine']
 const PROCESS = ['invalidator/main.ts', 'invalidator/config.ts']
+/** The page of the console is a project of its own, with libraries for browsers. */
+const PAGE = ['invalidator/console/page', 'invalidator/console/dist']
 const TESTS = ['tests/engine/alone.test.ts', 'tests/engine/engine.test.ts']
 
 /** The packages that the engine needs, and types. */
@@ -20,7 +22,7 @@ describe('the engine in a folder of its own', function () {
   let folder: string
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'engine-'))
-    const skipped = new Set([...PROCESS, ...TESTS].map((path) => join(root, path)))
+    const skipped = new Set([...PROCESS, ...PAGE, ...TESTS].map((path) => join(root, path)))
     for (const path of COPIED) {
       await cp(join(root, path), join(folder, path), {
         recursive: true,

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { Client } from 'pg'
-import { checkTriggers } from '../../scripts/doctor/triggers.ts'
+import { checkTriggers } from '../../invalidator/index.ts'
+import { APPLICATION } from '../../shared/application.ts'
 import { decodeWatermark, DISABLED } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { openWorker } from '../support/invalidator.ts'
@@ -93,13 +94,13 @@ describe('logical replication into a watched table', function () {
       return mark?.keyVersion === DISABLED
     }
     expect(await disabled()).to.be.true
-    const [finding] = await checkTriggers(subscriber)
+    const [finding] = await checkTriggers(subscriber, APPLICATION)
     expect(finding?.what).to.contain(`a subscription writes to ${TABLE}`)
     expect(finding?.remedy).to.contain('alter subscription')
 
     await publisher.query(`alter publication published drop table ${TABLE}`)
     await subscriber.query('alter subscription subscribed refresh publication')
-    expect(await checkTriggers(subscriber)).to.eql([])
+    expect(await checkTriggers(subscriber, APPLICATION)).to.eql([])
     expect(await disabled()).to.be.false
   })
 })

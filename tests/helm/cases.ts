@@ -63,6 +63,7 @@ export const CASES: Readonly<Record<string, Values>> = {
     image: { registry: 'registry.example/science', tag: 'v1', pullSecrets: ['registry'] },
     caBundle: { configMap: 'certificates' },
     media: { claim: 'media' },
+    secrets: { consoleToken: { name: 'console' } },
     settings: { CACHE_PREFIX: 'spms-blue' },
     api: {
       ...pod,
@@ -72,7 +73,7 @@ export const CASES: Readonly<Record<string, Values>> = {
     },
     invalidator: {
       ...pod,
-      settings: { HEARTBEAT_MS: 400 },
+      settings: { HEARTBEAT_MS: 400, CONSOLE_ENABLED: true },
       autoscaling: {
         enabled: true,
         metrics: [

@@ -339,6 +339,7 @@ describe('chart', function () {
     expect({
       LOG_LEVEL: '',
       LOG_FORMAT: '',
+      CONSOLE_TOKEN: '',
       ...settingsOf('invalidator'),
       ...less,
     }).to.have.all.keys(namesOf(invalidatorConfig))

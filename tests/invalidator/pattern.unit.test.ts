@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { concerns } from '../../invalidator/index.ts'
+import { concerns } from '../../invalidator/pattern.ts'
 
 describe('flush pattern', () => {
   const detail = { name: 'project:detail', key: 'project:{project_id}:detail' }

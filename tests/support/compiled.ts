@@ -46,6 +46,10 @@ const requireInBundle = Module.createRequire(filename)
 script.runInThisContext()(module.exports, requireInBundle, module, filename, dirname(filename))
 `.trimStart()
 
+interface Package {
+  readonly version: string
+}
+
 let compiling: Promise<string> | undefined
 
 /**
@@ -87,7 +91,8 @@ async function compile(): Promise<string> {
     banner: { js: BANNER },
     plugins: [asScripts(folder)],
   })
-  await writeFile(join(draft, 'package.json'), '{ "type": "commonjs" }\n')
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Package
+  await writeFile(join(draft, 'package.json'), JSON.stringify({ type: 'commonjs', version }))
   for (const path of PROGRAMS) await writeFile(join(draft, toScript(path)), START)
   await copyData(draft)
   await removeOthers(folder, draft)
@@ -138,7 +143,7 @@ async function findSources(): Promise<string[]> {
   const found = [...FILES]
   for (const folder of FOLDERS) {
     for (const name of await readdir(join(root, folder), { recursive: true })) {
-      if (/\.(ts|sql|gz)$/.test(name)) found.push(join(folder, name))
+      if (/\.(ts|sql|gz)$|^console\/dist\/.+\./.test(name)) found.push(join(folder, name))
     }
   }
   return found.toSorted()

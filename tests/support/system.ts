@@ -57,6 +57,8 @@ export interface System extends AsyncDisposable {
 
 /** An invalidator process that a test can stop and restart. */
 export interface Invalidator {
+  /** Address of its console. It stays the same when the process is started again. */
+  readonly console: string
   /** Stops it with SIGKILL. */
   kill(): Promise<void>
   /** Starts it unless it runs, and waits until it is ready. */
@@ -129,8 +131,12 @@ async function openSystem(
     ...more.env,
   }
   const living = new Set<Service>()
-  const open = async (main: string, env: NodeJS.ProcessEnv = {}, mayStandBy = false) => {
-    const service = await startOne(main, { ...common, ...env }, more.logPath)
+  const open = async (
+    main: string,
+    env: NodeJS.ProcessEnv = {},
+    { mayStandBy = false, port }: { mayStandBy?: boolean; port?: number } = {},
+  ) => {
+    const service = await startOne(main, { ...common, ...env }, more.logPath, port)
     living.add(service)
     closers.push(() => service.stop())
     const path = mayStandBy ? 'livez' : 'readyz'
@@ -138,18 +144,25 @@ async function openSystem(
     return service
   }
   const addInvalidator: System['addInvalidator'] = async (env, { mayStandBy } = {}) => {
-    const startProcess = () =>
-      open('invalidator/main.ts', { ...more.invalidatorEnv, ...env }, mayStandBy)
+    const startProcess = (port?: number) =>
+      open(
+        'invalidator/main.ts',
+        { ...more.invalidatorEnv, ...env },
+        { mayStandBy: mayStandBy ?? false, ...(port !== undefined && { port }) },
+      )
     let service = await startProcess()
     let starting: Promise<Service> | undefined
     return {
+      get console() {
+        return service.metrics
+      },
       async kill() {
         living.delete(service)
         await service.stop('SIGKILL')
       },
       async start() {
         if (living.has(service)) return
-        starting ??= startProcess().finally(() => (starting = undefined))
+        starting ??= startProcess(service.metricsPort).finally(() => (starting = undefined))
         service = await starting
       },
       async replace() {
@@ -234,8 +247,13 @@ async function ownDatabase(closers: (() => Promise<unknown>)[], seeded: boolean)
 
 type Service = Awaited<ReturnType<typeof startOne>>
 
-async function startOne(main: string, env: NodeJS.ProcessEnv, logPath?: string) {
-  const [port, metricsPort] = [await findFreePort(), await findFreePort()]
+async function startOne(
+  main: string,
+  env: NodeJS.ProcessEnv,
+  logPath?: string,
+  givenMetricsPort?: number,
+) {
+  const [port, metricsPort] = [await findFreePort(), givenMetricsPort ?? (await findFreePort())]
   const log = logPath === undefined ? null : await openFile(logPath, 'a')
   // A preloaded module replaces parts of packages, of which a compiled program contains its own copy.
   const isReplaced = env.NODE_OPTIONS?.includes('--import') === true
@@ -255,6 +273,7 @@ async function startOne(main: string, env: NodeJS.ProcessEnv, logPath?: string) 
   failed.catch(() => {})
   return {
     failed,
+    metricsPort,
     address: `http://127.0.0.1:${port}`,
     metrics: `http://127.0.0.1:${metricsPort}`,
     signal: (signal: NodeJS.Signals) => child.kill(signal),

@@ -98,14 +98,6 @@ async function read(client: Client, sessionPrefix: string): Promise<LogStatus> {
     `select redis, resource, extract(epoch from clock_timestamp() - recorded_at) as age_s
      from invalidation.cursor order by redis, resource`,
   )
-  const sessions = await client.query<{ application: string; locks: string }>(
-    `select a.application_name as application, count(*) as locks
-     from pg_locks l join pg_stat_activity a using (pid)
-     where l.locktype = 'advisory' and l.granted and starts_with(a.application_name, $1)
-       and l.database = (select oid from pg_database where datname = current_database())
-     group by a.application_name, l.pid order by 1`,
-    [sessionPrefix],
-  )
   return {
     version: newest?.version ?? null,
     tables: newest?.tables.length ?? 0,
@@ -119,9 +111,22 @@ async function read(client: Client, sessionPrefix: string): Promise<LogStatus> {
       resource,
       ageS: Math.round(Number(age_s)),
     })),
-    sessions: sessions.rows.map(({ application, locks }) => ({
-      application,
-      locks: Number(locks),
-    })),
+    sessions: await findSessions(client, sessionPrefix),
   }
+}
+
+/** Returns the sessions that hold advisory locks: those of invalidators. */
+export async function findSessions(
+  client: Client,
+  sessionPrefix: string,
+): Promise<LogStatus['sessions']> {
+  const { rows } = await client.query<{ application: string; locks: string }>(
+    `select a.application_name as application, count(*) as locks
+     from pg_locks l join pg_stat_activity a using (pid)
+     where l.locktype = 'advisory' and l.granted and starts_with(a.application_name, $1)
+       and l.database = (select oid from pg_database where datname = current_database())
+     group by a.application_name, l.pid order by 1`,
+    [sessionPrefix],
+  )
+  return rows.map(({ application, locks }) => ({ application, locks: Number(locks) }))
 }

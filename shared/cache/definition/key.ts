@@ -138,6 +138,12 @@ export const watermarkKey = (prefix: string) => `${prefix}/watermark`
 /** Returns the key of the clock, which measures the age of entries and watermarks. */
 export const clockKey = (prefix: string) => `${prefix}/clock`
 
+/** Returns the key of the hash that lists the running processes. */
+export const processesKey = (prefix: string) => `${prefix}/processes`
+
+/** Returns the key of what one process reports about itself. It expires when the process has ended. */
+export const processKey = (prefix: string, id: string) => `${prefix}/process/${id}`
+
 const start = (prefix: string, version: number) => `${prefix}/v${version}/`
 
 /** Returns the key of the identity of this Redis, which invalidators use. */

@@ -9,6 +9,7 @@ import type { Instruments } from '../instruments.ts'
 import { createDenialLog } from '../redis/denials.ts'
 import { measureRedis } from '../redis/metrics.ts'
 import { openRedis, type Redis } from '../redis/redis.ts'
+import { type ProcessIdentity, runReportWriter } from '../processes/process-reports.ts'
 import { createLoader, type LimitedLoader } from './loader.ts'
 import { createCacheMetrics } from './metrics.ts'
 import { createReader, type Reader, type ReaderDeps } from './reader.ts'
@@ -43,6 +44,8 @@ export interface OpenReaderOptions<DB> extends Pick<
   readonly loadConcurrency?: number
   /** Loads that may wait, by default 1000. */
   readonly loadQueue?: number
+  /** With it, the process writes its counters to Redis for the console. */
+  readonly identity?: Omit<ProcessIdentity, 'application'>
 }
 
 /** A reader with everything that it needs. Disposing closes its connection to Redis. */
@@ -109,6 +112,11 @@ export function openReader<DB>(options: OpenReaderOptions<DB>): OpenedReader<DB>
     onDenied: createDenialLog(logger, denialHint),
   })
   const stopping = new AbortController()
+  const { identity } = options
+  if (identity !== undefined) {
+    const deps = { redis, prefix, instruments, application: applicationName, ...identity }
+    void runReportWriter(deps, stopping.signal)
+  }
   void trackIncarnation(db, incarnationTracker, stopping.signal, (error) =>
     logger.warn('cannot begin an incarnation of the database; storing nothing in Redis', { error }),
   )

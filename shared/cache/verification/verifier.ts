@@ -30,6 +30,11 @@ export interface Verifier {
    * entry has been deleted by then, even if the next examination fails.
    */
   verify(sample?: number, onFound?: (one: Verified) => void): Promise<readonly Verified[]>
+  /** Examines entries by key. */
+  verifyKeys(
+    keys: Iterable<string>,
+    onFound?: (one: Verified) => void,
+  ): Promise<readonly Verified[]>
 }
 
 /** Result for one variant of one entry. */
@@ -53,6 +58,8 @@ export interface VerifierDeps<DB> {
   readonly prefix: string
   /** Longest wait until a watermark includes a load. */
   readonly timeoutMs?: number
+  /** Whether wrong values stay in Redis; by default they are deleted. */
+  readonly keepsWrong?: boolean
 }
 
 const TIMEOUT_MS = 10_000
@@ -78,9 +85,15 @@ export function createVerifier<DB>(deps: VerifierDeps<DB>): Verifier {
 
   async function verify(
     sample?: number,
+    onFound?: (one: Verified) => void,
+  ): Promise<readonly Verified[]> {
+    return verifyKeys(sample === undefined ? await allKeys() : await someKeys(sample), onFound)
+  }
+
+  async function verifyKeys(
+    keys: Iterable<string>,
     onFound: (one: Verified) => void = () => {},
   ): Promise<readonly Verified[]> {
-    const keys = sample === undefined ? await allKeys() : await someKeys(sample)
     const found: Verified[] = []
     for (const key of keys) {
       const entry = entryAt(key)
@@ -134,7 +147,7 @@ export function createVerifier<DB>(deps: VerifierDeps<DB>): Verifier {
       const still = await find(key, variant)
       if (still?.leasedAtMs !== cached.leasedAtMs || still.etag !== cached.etag) return 'changed'
     }
-    await redis.unlink(key)
+    await unlink(key)
     return 'wrong'
   }
 
@@ -146,8 +159,12 @@ export function createVerifier<DB>(deps: VerifierDeps<DB>): Verifier {
     })
 
   async function remove(key: string): Promise<'unreadable'> {
-    await redis.unlink(key)
+    await unlink(key)
     return 'unreadable'
+  }
+
+  async function unlink(key: string): Promise<void> {
+    if (deps.keepsWrong !== true) await redis.unlink(key)
   }
 
   const find = async (key: string, variant: string) =>
@@ -204,7 +221,7 @@ export function createVerifier<DB>(deps: VerifierDeps<DB>): Verifier {
     return new Set((await Promise.all(draws)).filter((key) => key !== null))
   }
 
-  return { verify }
+  return { verify, verifyKeys }
 }
 
 interface Fresh {

@@ -5,27 +5,31 @@ import {
   DISABLED,
   type InvalidationStore,
 } from '../../shared/cache/index.ts'
-import { catalog } from '../../shared/resources/index.ts'
+import type { ExaminedApplication } from './application.ts'
 import { type Finding, wrong } from './finding.ts'
 
 /** Checks that an invalidator is connected. */
-export async function checkInvalidator(databaseUrl: string): Promise<Finding[]> {
-  const { sessions, events } = await readStatus(databaseUrl, { sessionPrefix: 'spms-' })
-  if (sessions.length > 0) return []
-  return [
-    wrong(
-      'no invalidator is running',
-      `nothing is invalidated, so few reads are hits; the log grows (${events} events)`,
-      'start an invalidator, or read in its log why it cannot connect',
-    ),
-  ]
+export async function checkInvalidator(
+  databaseUrl: string,
+  { sessionPrefix }: Pick<ExaminedApplication, 'sessionPrefix'>,
+): Promise<Finding[]> {
+  const { sessions, events } = await readStatus(databaseUrl, { sessionPrefix })
+  return sessions.length > 0 ? [] : [noInvalidator(`the log grows (${events} events)`)]
 }
+
+export const noInvalidator = (log: string): Finding =>
+  wrong(
+    'no invalidator is running',
+    `nothing is invalidated, so few reads are hits; ${log}`,
+    'start an invalidator, or read in its log why it cannot connect',
+  )
 
 /** Checks that each resource has a recent watermark of this incarnation in Redis, and that it may be read from there. */
 export async function checkWatermarks(
   invalidationStore: Pick<InvalidationStore, 'time' | 'read'>,
   maxStalenessMs: number,
   incarnation: string | null,
+  { catalog, installCommand }: Pick<ExaminedApplication, 'catalog' | 'installCommand'>,
 ): Promise<Finding[]> {
   const nowMs = await invalidationStore.time()
   const marks = await Promise.all(
@@ -57,7 +61,7 @@ export async function checkWatermarks(
     return wrong(
       `reading ${name} from the cache is disabled`,
       'the invalidator found that the event log may miss changes of its tables',
-      'fix the findings about its tables, then npm run spms -- install',
+      `fix the findings about its tables, then ${installCommand}`,
     )
   })
 }

@@ -1,4 +1,4 @@
-import type { Client } from 'pg'
+import type { Client } from '../../db/event-log/index.ts'
 import { readClockOffset, type Redis } from '../../shared/cache/index.ts'
 import { type Finding, note, wrong } from './finding.ts'
 

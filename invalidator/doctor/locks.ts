@@ -1,5 +1,5 @@
-import type { Client } from 'pg'
-import { LOCK_CLASS } from '../../db/event-log/index.ts'
+import { type Client, LOCK_CLASS } from '../../db/event-log/index.ts'
+import type { ExaminedApplication } from './application.ts'
 import { type Finding, note, wrong } from './finding.ts'
 
 /** Age in seconds from which a writing transaction is reported. It keeps the invalidator from sleeping. */
@@ -14,7 +14,11 @@ interface Holder {
 }
 
 /** Finds other programs that hold advisory locks of the event log, except short writing transactions. */
-export async function checkLocks(client: Client, longS = LONG_S): Promise<Finding[]> {
+export async function checkLocks(
+  client: Client,
+  { sessionPrefix }: Pick<ExaminedApplication, 'sessionPrefix'>,
+  longS = LONG_S,
+): Promise<Finding[]> {
   const { rows } = await client.query<Holder>(
     `select a.pid, a.usename as role, a.application_name as application,
             bool_or(l.mode = 'ExclusiveLock') as alone,
@@ -23,10 +27,10 @@ export async function checkLocks(client: Client, longS = LONG_S): Promise<Findin
      where l.locktype = 'advisory' and l.granted and l.objsubid = 2
        and l.classid::bigint = $1
        and l.database = (select oid from pg_database where datname = current_database())
-       and a.application_name not like 'spms-%'
+       and not starts_with(a.application_name, $2)
      group by a.pid, a.usename, a.application_name
      order by a.pid`,
-    [LOCK_CLASS],
+    [LOCK_CLASS, sessionPrefix],
   )
   return rows.flatMap(({ pid, role, application, alone, age_s }) => {
     const who = `${role} (${application || 'no application name'}, pid ${pid})`
