@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Kysely } from 'kysely'
 import type { Database } from '../db/schema.ts'
-import { createVerifier, type Redis } from '../shared/cache/index.ts'
+import { type Buckets, createVerifier } from '../shared/cache/index.ts'
 import { createLimiter } from '../shared/limiter.ts'
 import { PublicError } from '../shared/errors.ts'
 import { loadable } from '../shared/resources/index.ts'
@@ -10,7 +10,7 @@ import { findEntriesOfUrl, NoSuchUser } from './entries-of-url.ts'
 
 export interface ConsoleAnswersDeps {
   readonly db: Kysely<Database>
-  readonly redis: Redis
+  readonly buckets: Buckets
   readonly config: HttpConfig
   readonly prefix: string
 }
@@ -22,12 +22,12 @@ export interface ConsoleAnswersDeps {
  */
 export function createConsoleAnswers({
   db,
-  redis,
+  buckets,
   config,
   prefix,
 }: ConsoleAnswersDeps): (req: IncomingMessage, res: ServerResponse) => boolean {
   const resources = loadable(config.sessionSecrets)
-  const verifier = createVerifier({ redis, db, resources, prefix, keepsWrong: true })
+  const verifier = createVerifier({ buckets, db, resources, prefix, keepsWrong: true })
   const inTurn = createLimiter(1, 10, () => new PublicError('throttled', 'too many questions'))
 
   const questions: Readonly<Record<string, (query: URLSearchParams) => Promise<unknown>>> = {

@@ -59,7 +59,7 @@ await runService(logger, async (service) => {
   const registry = createRegistry()
   const { prefix, resources } = config.cache
   const [secret = ''] = config.http.sessionSecrets
-  const { reader, redis, ...parts } = service.own(
+  const { reader, buckets, ...parts } = service.own(
     openReader({
       db,
       redisUrl: config.cache.enabled ? config.cache.redisUrl : undefined,
@@ -98,13 +98,13 @@ await runService(logger, async (service) => {
     storage: await openStorage(config.storage),
     logger,
     isReady,
-    sharedBuckets: redis && createSharedBuckets(redis, { prefix, secret }),
+    sharedBuckets: buckets && createSharedBuckets(buckets, { prefix, secret }),
     countRequest: createRequestCounter(registry),
   })
   const { host } = config
 
-  const handle = redis
-    ? createConsoleAnswers({ db, redis, config: config.http, prefix })
+  const handle = buckets
+    ? createConsoleAnswers({ db, buckets, config: config.http, prefix })
     : () => false
   const status = service.own(createStatusServer({ registry, isReady, handle }), closeServer)
   const metricsPort = await listen(status, {

@@ -3,7 +3,7 @@ import type { Kysely } from 'kysely'
 import type { Registry } from 'prom-client'
 import { poolUse } from '../db/event-log/index.ts'
 import type { Database } from '../db/schema.ts'
-import { ageMsOf, type EntryStore, type IncarnationTracker, timeOf } from '../shared/cache/index.ts'
+import { ageMsOf, type EntryStore, type IncarnationTracker } from '../shared/cache/index.ts'
 import { type Outcome, outcomeOf } from './http/outcome.ts'
 import { createAppInstruments } from '../shared/metrics.ts'
 import type { LimitedLoader } from '../shared/resources/cache.ts'
@@ -99,15 +99,15 @@ export function measureParts(registry: Registry, parts: MeasuredParts): void {
   reading(
     'cache_watermark_age_seconds',
     'Age of the watermark as this process sees it; infinite without a watermark of its own database',
-    () => {
-      const nowMs = timeOf(store)
-      if (nowMs === null) return []
-      return [...resources].map((resource) => {
-        const mark = store.watermark(resource)
-        const isOurs = mark !== null && mark.incarnation === incarnationTracker.incarnation
-        return [{ resource }, isOurs ? ageMsOf(mark, nowMs) / 1000 : Infinity] as const
-      })
-    },
+    () =>
+      [...resources].flatMap((resource) => {
+        const ages = store.states(resource).flatMap(({ mark, nowMs }) => {
+          if (nowMs === null) return []
+          const isOurs = mark !== null && mark.incarnation === incarnationTracker.incarnation
+          return isOurs ? ageMsOf(mark, nowMs) / 1000 : Infinity
+        })
+        return ages.length === 0 ? [] : [[{ resource }, Math.max(...ages)] as const]
+      }),
     'resource',
   )
 }

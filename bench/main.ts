@@ -6,6 +6,7 @@ import { build } from './build.ts'
 import { shareOutCores } from './cores.ts'
 import { bulk } from './bulk.ts'
 import { budgetTable, type Figure } from './figure.ts'
+import { cluster } from './cluster.ts'
 import { console as consolePart } from './console.ts'
 import { comparison } from './comparison.ts'
 import { dead } from './dead.ts'
@@ -40,6 +41,7 @@ const parts: Readonly<Record<string, Part>> = {
 
 /** Parts that run only by name: they take long, or download packages. */
 const partsByName: Readonly<Record<string, Part>> = {
+  cluster,
   // prose-ok: the name of the part
   rivals: comparison,
   growth,

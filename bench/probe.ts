@@ -3,12 +3,14 @@ import { Client } from 'pg'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { profileKey } from './profiles.ts'
 import { seededRandom } from './statistics.ts'
-import { openTracking } from './tracking.ts'
+import { openTracking, type Tracking } from './tracking.ts'
 
 export interface ProbeOptions {
   readonly databaseUrl: string
   readonly redisUrl: string
   readonly prefix: string
+  /** In a cluster: the place of each key. By default all keys are on the server of `redisUrl`. */
+  readonly placeOf?: (key: string) => { readonly redisUrl: string; readonly key: string }
   readonly ids: readonly string[]
   readonly perS: number
   readonly seconds: number
@@ -28,15 +30,20 @@ const LOST_MS = 5_000
 export async function probe(options: ProbeOptions): Promise<number[]> {
   const { databaseUrl, redisUrl, prefix, ids, perS, seconds } = options
   const outcomes = new Map<string, (goneAtMs: number) => void>()
-  using tracking = await openTracking({
-    redisUrl,
-    keysFrom: profileKey(prefix, '1').slice(0, -1),
-    onChange(key, atMs) {
-      outcomes.get(key)?.(atMs)
-      outcomes.delete(key)
-    },
-  })
-  const { redis } = tracking
+  const placeOf = options.placeOf ?? ((key) => ({ redisUrl, key }))
+  const placeOfId = (id: string) => placeOf(profileKey(prefix, id))
+  const trackings = new Map<string, Tracking>()
+  for (const url of new Set(ids.map((id) => placeOfId(id).redisUrl))) {
+    const tracking = await openTracking({
+      redisUrl: url,
+      keysFrom: `${prefix}/`,
+      onChange(key, atMs) {
+        outcomes.get(key)?.(atMs)
+        outcomes.delete(key)
+      },
+    })
+    trackings.set(url, tracking)
+  }
   const writer = new Client({ connectionString: databaseUrl })
   await writer.connect()
   try {
@@ -47,7 +54,7 @@ export async function probe(options: ProbeOptions): Promise<number[]> {
     const nextFree = () => {
       for (const _ of ids) {
         const id = ids[turn++ % ids.length] as string
-        if (!outcomes.has(profileKey(prefix, id))) return id
+        if (!outcomes.has(placeOfId(id).key)) return id
       }
       throw new Error(`none of ${ids.length} concurrent changes has been applied`)
     }
@@ -56,9 +63,10 @@ export async function probe(options: ProbeOptions): Promise<number[]> {
       const leftMs = dueMs - performance.now()
       if (leftMs > 0) await sleep(leftMs)
       const id = nextFree()
-      const key = profileKey(prefix, id)
-      await redis.hset(key, 'bench', '1')
-      await redis.pexpire(key, 60_000)
+      const { redisUrl: url, key } = placeOfId(id)
+      const redis = trackings.get(url)?.redis
+      await redis?.hset(key, 'bench', '1')
+      await redis?.pexpire(key, 60_000)
       const gone = new Promise<number>((resolve) => outcomes.set(key, resolve))
       await writer.query({
         name: 'probe',
@@ -75,6 +83,7 @@ export async function probe(options: ProbeOptions): Promise<number[]> {
     lost.catch(() => {})
     return await Promise.race([Promise.all(lags), lost])
   } finally {
+    for (const tracking of trackings.values()) tracking[Symbol.dispose]()
     await writer.end()
   }
 }

@@ -31,9 +31,7 @@ export function createResourceCheck({
       mark !== null &&
       mark.incarnation !== database.incarnation &&
       !states.isWritten(state)
-    const foreignReason = isForeign
-      ? foreignWatermarkCheck.check(resource.name, mark, database)
-      : null
+    const foreignReason = isForeign ? foreignWatermarkCheck.check(state.id, mark, database) : null
     if (foreignReason !== null && foreignReason !== state.foreignReason) {
       logger.error('another database invalidates in this Redis, leaving its watermark alone', {
         resource: resource.name,
@@ -41,7 +39,7 @@ export function createResourceCheck({
         origin: mark?.origin,
       })
     }
-    states.setForeignReason(resource.name, foreignReason)
+    states.setForeignReason(state, foreignReason)
   }
 
   /**
@@ -60,13 +58,16 @@ export function createResourceCheck({
         logger.error('not cached: changes of its tables may go unlogged', fields)
       } else logger.info('cached again: all changes of its tables are logged', fields)
     }
-    states.setTriggerHealth(resource.name, triggerHealth)
+    states.setTriggerHealth(resource, triggerHealth)
   }
 
   return ({ readSnapshot, installation }) => {
     for (const state of states.all()) {
-      checkWatermark(state, readSnapshot.database)
-      checkInstallation(state, installation)
+      const { mark, foreignReason } = state
+      const isOurs = mark === null || mark.incarnation === readSnapshot.database.incarnation
+      if (!isOurs || foreignReason !== null) checkWatermark(state, readSnapshot.database)
+      // The triggers are the same in all buckets.
+      if (state.bucket === 0) checkInstallation(state, installation)
     }
   }
 }

@@ -9,9 +9,9 @@ export type ForeignReason = 'moving' | 'newer timeline'
  */
 export interface ForeignWatermarkCheck {
   /**
-   * Returns why a resource's watermark must not be replaced for now; `null` if it may be replaced.
+   * Returns why the watermark of a state must not be replaced for now; `null` if it may be replaced.
    */
-  check(resource: string, found: Watermark, ours: DatabaseIdentity): ForeignReason | null
+  check(state: string, found: Watermark, ours: DatabaseIdentity): ForeignReason | null
 }
 
 /**
@@ -30,13 +30,13 @@ export function createForeignWatermarkCheck(
   const seen = new Map<string, { readonly asOfMs: number; readonly atMs: number }>()
 
   return {
-    check(resource, found, ours) {
+    check(state, found, ours) {
       const timelines = timelinesOf(found.origin, ours.origin)
       if (timelines !== null && timelines.found < timelines.ours) return null
       if (timelines !== null && timelines.found > timelines.ours) return 'newer timeline'
-      const last = seen.get(resource)
+      const last = seen.get(state)
       if (last?.asOfMs !== found.asOfMs) {
-        seen.set(resource, { asOfMs: found.asOfMs, atMs: nowMs() })
+        seen.set(state, { asOfMs: found.asOfMs, atMs: nowMs() })
         return 'moving'
       }
       return nowMs() - last.atMs < IDLE_AFTER_MS ? 'moving' : null

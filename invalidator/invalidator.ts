@@ -11,7 +11,7 @@ import {
   recordCursors,
   type WorkerSession,
 } from '../db/event-log/index.ts'
-import type { DenialLog, InvalidationStore, ResourceRules } from '../shared/cache/index.ts'
+import type { DenialLog, InvalidationStores, ResourceRules } from '../shared/cache/index.ts'
 import type { ChangeFeed } from './console/change-feed.ts'
 import { every } from './every.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
@@ -25,7 +25,7 @@ export interface InvalidatorDeps {
   readonly openSession: () => Promise<WorkerSession>
   readonly listener: Pick<Listener, 'connected'>
   readonly wakeUp: WakeUp
-  readonly invalidationStore: InvalidationStore
+  readonly stores: InvalidationStores
   readonly catalog: readonly ResourceRules[]
   readonly prefix: string
   /** Reads the identity of the Redis. Each Redis has its own owners of resources. */

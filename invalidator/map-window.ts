@@ -11,8 +11,8 @@ export interface Invalidations {
   readonly readSnapshot: ReadSnapshot
   /** Entry keys by resource name. */
   readonly keys: ReadonlyMap<string, ReadonlySet<string>>
-  /** Resources to flush, with the reason. */
-  readonly flush: ReadonlyMap<string, FlushReason>
+  /** States whose resource is flushed in their bucket, with the reason. */
+  readonly flush: ReadonlyMap<ResourceState, FlushReason>
   readonly windows: readonly TimedWindow[]
 }
 
@@ -53,16 +53,17 @@ export function createWindowMapper({ translation, changes }: WindowMapperDeps): 
     isUnread: boolean,
   ) {
     const keys = new Map<string, Set<string>>()
-    const flush = new Map<string, FlushReason>()
+    const flush = new Map<ResourceState, FlushReason>()
     const lookups: Lookup[] = []
     const windows: TimedWindow[] = []
-    for (const [mark, resources] of groupByWatermark(active)) {
+    for (const { mark, resources, states } of groupByWatermark(active)) {
+      const flushAll = (reason: FlushReason) => states.forEach((state) => flush.set(state, reason))
       if (mark === null || !canContinueFrom(mark, reading.readSnapshot)) {
-        for (const { name } of resources) flush.set(name, 'no watermark')
+        flushAll('no watermark')
         continue
       }
       if (isUnread) {
-        for (const { name } of resources) flush.set(name, 'backlog')
+        flushAll('backlog')
         continue
       }
       const window = await reading.since(mark.snapshot)
@@ -70,8 +71,16 @@ export function createWindowMapper({ translation, changes }: WindowMapperDeps): 
       windows.push({ window: withoutKeys(window), sinceMs: mark.asOfMs })
       if (mapped === null) continue
       await changes?.collect(window, mapped, resources)
-      for (const [name, reason] of mapped.flush) flush.set(name, reason)
-      for (const [name, found] of mapped.keys) keys.set(name, found)
+      for (const state of states) {
+        const reason = mapped.flush.get(state.resource.name)
+        if (reason !== undefined) flush.set(state, reason)
+      }
+      // Groups may share a resource. A key that only one of them requires is deleted in vain.
+      for (const [name, found] of mapped.keys) {
+        const known = keys.get(name)
+        if (known === undefined) keys.set(name, found)
+        else for (const key of found) known.add(key)
+      }
       lookups.push(...mapped.lookups)
     }
     return { keys, flush, lookups, windows }
@@ -81,15 +90,30 @@ export function createWindowMapper({ translation, changes }: WindowMapperDeps): 
     const { readSnapshot } = reading
     changes?.begin()
     const { keys, flush, lookups, windows } = await mapEvents(reading, active, isUnread)
-    for (const name of failed) flush.set(name, 'lookup failed')
     for (const state of active) {
-      const reason = reasonOfChange(state)
-      if (reason !== null) flush.set(state.resource.name, reason)
+      const reason = failed.has(state.resource.name) ? 'lookup failed' : reasonOfChange(state)
+      if (reason !== null) flush.set(state, reason)
     }
-    const wanted = lookups.filter(({ resource }) => !flush.has(resource.name))
-    await translation.follow(wanted, keys, flush)
+    const wanted = flush.size === 0 ? lookups : lookups.filter(isKept(active, flush))
+    const flushedByLookup = new Map<string, FlushReason>()
+    if (wanted.length > 0) await translation.follow(wanted, keys, flushedByLookup)
+    if (flushedByLookup.size > 0) {
+      for (const state of active) {
+        const reason = flushedByLookup.get(state.resource.name)
+        if (reason !== undefined) flush.set(state, reason)
+      }
+    }
     return { readSnapshot, keys, flush, windows }
   }
+}
+
+/** Returns a function that returns whether a resource is not flushed in every bucket. */
+function isKept(
+  active: readonly ResourceState[],
+  flush: ReadonlyMap<ResourceState, FlushReason>,
+): (lookup: Lookup) => boolean {
+  const kept = new Set(active.flatMap((state) => (flush.has(state) ? [] : state.resource)))
+  return ({ resource }) => kept.has(resource)
 }
 
 /** Returns why a resource must be flushed after its watermark was stored under other conditions. */

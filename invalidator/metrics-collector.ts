@@ -1,14 +1,13 @@
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
 import { type Gauges, readGauges, type Snapshot } from '../db/event-log/index.ts'
 import {
   ageMsOf,
+  type Buckets,
   type DenialLog,
   findRedisUsage,
   type Instruments,
-  type InvalidationStore,
-  type Redis,
+  type InvalidationStores,
   type RedisUsage,
   type ResourceRules,
   type Watermark,
@@ -17,8 +16,8 @@ import {
 export interface MetricsCollectorDeps {
   readonly databaseUrl: string
   readonly applicationName: string
-  readonly redis: Redis
-  readonly invalidationStore: Pick<InvalidationStore, 'time' | 'readAll'>
+  readonly buckets: Buckets
+  readonly stores: Pick<InvalidationStores, 'count' | 'at'>
   readonly catalog: readonly ResourceRules[]
   readonly instruments: Instruments
   readonly logger: Logger
@@ -30,11 +29,13 @@ const EVERY_MS = 10_000
 /** Also the longest wait for the connection to Redis after a start. */
 const RETRY_MS = 2_000
 
-/** All stored watermarks, with the time of their reading by both clocks. */
+/** The stored watermarks of one bucket, with the time of their reading by both clocks. */
 interface Published {
   readonly marks: ReadonlyMap<string, Watermark>
   readonly redisMs: number
   readonly atMs: number
+  /** Whether they are those of an earlier reading, because the last one failed. */
+  readonly isOld: boolean
 }
 
 /**
@@ -47,25 +48,15 @@ export async function runMetricsCollector(
   deps: MetricsCollectorDeps,
   stopping: AbortSignal,
 ): Promise<void> {
-  const { databaseUrl, applicationName, redis, invalidationStore, catalog, logger, logDenial } =
-    deps
-  let published: Published | null = null
-  let isRedisAway = false
+  const { databaseUrl, applicationName, buckets, stores, catalog, logger, logDenial } = deps
+  const published: (Published | null)[] = Array.from({ length: stores.count }, () => null)
   let usage: RedisUsage | null = null
   let gauges: Gauges | null = null
   let isComplete = true
-  registerGauges(deps, {
-    marks: () => published?.marks,
-    nowMs: () => timeOf(published as Published, isRedisAway),
-    usage: () => usage,
-    gauges: () => gauges,
-  })
+  const known = () => published.filter((one) => one !== null)
+  registerGauges(deps, { published: known, usage: () => usage, gauges: () => gauges })
 
-  if (redis.status !== 'ready') {
-    const options = { signal: stopping }
-    const connected = once(redis, 'ready', options)
-    await Promise.race([connected, sleep(RETRY_MS, undefined, options)]).catch(() => undefined)
-  }
+  await untilConnected(buckets, stopping)
   while (!stopping.aborted) {
     const errors: unknown[] = []
     const orNull = async <T>(work: Promise<T>): Promise<T | null> =>
@@ -73,14 +64,15 @@ export async function runMetricsCollector(
         errors.push(error)
         return null
       })
-    const [found, used] = await Promise.all([
-      orNull(readPublished(invalidationStore)),
-      orNull(findRedisUsage(redis)),
+    const [used] = await Promise.all([
+      orNull(findRedisUsage(buckets.servers)),
+      ...published.map(async (before, bucket) => {
+        const found = await orNull(readPublished(stores, bucket))
+        published[bucket] = found ?? (before && { ...before, isOld: true })
+      }),
     ])
-    published = found ?? published
-    isRedisAway = found === null
     usage = used
-    const since = published && lowest(published, catalog)
+    const since = lowest(known(), catalog)
     gauges = await orNull(readGauges({ url: databaseUrl, applicationName, since }))
 
     errors.forEach(logDenial)
@@ -94,27 +86,44 @@ export async function runMetricsCollector(
   }
 }
 
+/** Waits until Redis is connected, or for `RETRY_MS`. */
+async function untilConnected(buckets: Buckets, stopping: AbortSignal): Promise<void> {
+  const waiting = new AbortController()
+  const wake = () => {
+    if (buckets.available === buckets.count) waiting.abort()
+  }
+  const removeListener = buckets.onChange(wake)
+  wake()
+  const signal = AbortSignal.any([stopping, waiting.signal])
+  await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined)
+  removeListener()
+}
+
 /**
  * Returns the clock's time when the watermarks were read. While Redis is unavailable no watermark is
  * published, so the time since the last reading is added.
  */
-const timeOf = ({ redisMs, atMs }: Published, isRedisAway: boolean): number =>
-  redisMs + (isRedisAway ? performance.now() - atMs : 0)
+const timeOf = ({ redisMs, atMs, isOld }: Published): number =>
+  redisMs + (isOld ? performance.now() - atMs : 0)
 
 async function readPublished(
-  invalidationStore: MetricsCollectorDeps['invalidationStore'],
+  stores: MetricsCollectorDeps['stores'],
+  bucket: number,
 ): Promise<Published> {
   const atMs = performance.now()
-  const [redisMs, marks] = await Promise.all([
-    invalidationStore.time(),
-    invalidationStore.readAll(),
-  ])
-  return { marks, redisMs, atMs }
+  const store = stores.at(bucket)
+  const [redisMs, marks] = await Promise.all([store.time(), store.readAll()])
+  return { marks, redisMs, atMs, isOld: false }
 }
 
-/** Returns the snapshot of the resource that is furthest behind. */
-function lowest({ marks }: Published, catalog: readonly ResourceRules[]): Snapshot | null {
-  const snapshots = catalog.flatMap(({ name }) => marks.get(name)?.snapshot ?? [])
+/** Returns the snapshot of the resource and bucket that is furthest behind. */
+function lowest(
+  published: readonly Published[],
+  catalog: readonly ResourceRules[],
+): Snapshot | null {
+  const snapshots = published.flatMap(({ marks }) =>
+    catalog.flatMap(({ name }) => marks.get(name)?.snapshot ?? []),
+  )
   return snapshots.reduce<Snapshot | null>(
     (least, one) => (least === null || one.xmax < least.xmax ? one : least),
     null,
@@ -122,14 +131,13 @@ function lowest({ marks }: Published, catalog: readonly ResourceRules[]): Snapsh
 }
 
 interface Measured {
-  readonly marks: () => Published['marks'] | undefined
-  readonly nowMs: () => number
+  readonly published: () => readonly Published[]
   readonly usage: () => RedisUsage | null
   readonly gauges: () => Gauges | null
 }
 
 function registerGauges({ instruments, catalog }: MetricsCollectorDeps, measured: Measured): void {
-  const { marks, nowMs, usage, gauges } = measured
+  const { published, usage, gauges } = measured
   const { reading, sum } = instruments
   const read = (name: string, help: string, value: () => number | null | undefined) =>
     reading(name, help, () => {
@@ -139,14 +147,16 @@ function registerGauges({ instruments, catalog }: MetricsCollectorDeps, measured
 
   reading(
     'watermark_age_seconds',
-    'Time since everything committed had been applied, as stored in Redis; infinite without a watermark',
+    'Time since everything committed had been applied, as stored in Redis, in a cluster that of the bucket which is furthest behind; infinite without a watermark',
     () => {
-      const found = marks()
-      if (found === undefined) return []
+      const found = published()
+      if (found.length === 0) return []
       return catalog.map(({ name }) => {
-        const mark = found.get(name)
-        const ageMs = mark ? ageMsOf(mark, nowMs()) : Infinity
-        return [{ resource: name }, ageMs / 1000] as const
+        const ages = found.map((one) => {
+          const mark = one.marks.get(name)
+          return mark ? ageMsOf(mark, timeOf(one)) : Infinity
+        })
+        return [{ resource: name }, Math.max(...ages) / 1000] as const
       })
     },
     'resource',

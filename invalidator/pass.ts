@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
-import type { Advance, AdvanceReport, InvalidationStore } from '../shared/cache/index.ts'
+import type { Advance, AdvanceReport, InvalidationStores } from '../shared/cache/index.ts'
 import { backOffMs } from '../db/event-log/index.ts'
 import type { FlushReason } from './mapping.ts'
 
@@ -27,7 +27,7 @@ export interface Pass {
 }
 
 export interface PassesDeps {
-  readonly invalidationStore: Pick<InvalidationStore, 'apply'>
+  readonly stores: Pick<InvalidationStores, 'at'>
   /** Aborted when the session that holds the owner locks is gone. */
   readonly lost: AbortSignal
   readonly logger: Logger
@@ -39,19 +39,26 @@ const BACKOFF_FIRST_MS = 20
 const BACKOFF_MAX_MS = 1_000
 
 export interface Passes {
-  begin(advance: Advance, reason: FlushReason | undefined): Pass
+  begin(bucket: number, advance: Advance, reason: FlushReason | undefined): Pass
+  /** Returns the pass of an advance that was sent with the others of its bucket, and takes long. */
+  adopt(advance: Advance, applying: Promise<AdvanceReport>): Pass
 }
 
 /**
  * Begins passes. A pass that fails ends after a pause, since its resource then starts again at once.
  */
-export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesDeps): Passes {
+export function createPasses({ stores, lost, logger, onEnd }: PassesDeps): Passes {
   const failures = new Map<string, number>()
 
-  async function run(advance: Advance, aborted: AbortSignal): Promise<AdvanceReport | null> {
+  async function run(
+    bucket: number,
+    advance: Advance,
+    aborted: AbortSignal,
+  ): Promise<AdvanceReport | null> {
     const { name } = advance.resource
     try {
-      const report = await invalidationStore.apply([advance], async () => aborted.throwIfAborted())
+      const store = stores.at(bucket)
+      const report = await store.apply([advance], async () => aborted.throwIfAborted())
       failures.delete(name)
       return report
     } catch (error) {
@@ -70,13 +77,13 @@ export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesD
   lost.addEventListener('abort', () => aborts.forEach((abort) => abort()), { once: true })
 
   return {
-    begin(advance, reason) {
+    begin(bucket, advance, reason) {
       const abortion = new AbortController()
       const abort = () => abortion.abort()
       aborts.add(abort)
       if (lost.aborted) abort()
       let outcome: Pass['outcome']
-      const ended = run(advance, abortion.signal).then((report) => {
+      const ended = run(bucket, advance, abortion.signal).then((report) => {
         aborts.delete(abort)
         outcome = report
         onEnd()
@@ -86,6 +93,26 @@ export function createPasses({ invalidationStore, lost, logger, onEnd }: PassesD
         reason,
         ended,
         abort,
+        get outcome() {
+          return outcome
+        },
+      }
+    },
+
+    adopt(advance, applying) {
+      let outcome: Pass['outcome']
+      const ended = applying
+        .then(
+          (report) => (outcome = report),
+          () => (outcome = null),
+        )
+        .then(onEnd)
+      return {
+        advance,
+        reason: undefined,
+        ended,
+        // It was sent already.
+        abort() {},
         get outcome() {
           return outcome
         },

@@ -1,26 +1,39 @@
 import type { Logger } from 'winston'
 import type { Event } from '../db/event-log/index.ts'
-import type { Advance, AdvanceReport } from '../shared/cache/index.ts'
-import type { Applied } from './apply.ts'
+import {
+  type Advance,
+  type AdvanceReport,
+  decodeWatermark,
+  type Watermark,
+} from '../shared/cache/index.ts'
+import type { Applied, StateAdvance } from './apply.ts'
 import type { Invalidations, TimedWindow } from './map-window.ts'
 import type { FlushReason } from './mapping.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
 import type { Pass } from './pass.ts'
+import type { RedisTimes } from './redis-times.ts'
 import type { ResourceStates } from './resource-states.ts'
 
 /** Records what was applied: in the states of resources, metrics and the log. */
 export interface Recorder {
-  recordWindow(applied: Applied, invalidations: Invalidations): void
+  /** `sentAtMs` is `performance.now()` before the scripts were sent. */
+  recordWindow(applied: Applied, invalidations: Invalidations, sentAtMs: number): void
   /** Takes over the watermarks of passes that have ended. Their resources continue from there. */
   recordPasses(): void
 }
 
 export interface RecorderDeps {
   readonly states: ResourceStates
+  readonly times: RedisTimes
+  /** Whether one server of Redis has all entries. */
+  readonly isOneClock: boolean
   readonly metrics: InvalidatorMetrics
   readonly logger: Logger
   readonly tableOf: (event: Event) => string
 }
+
+/** Returns the watermark that a pass stored: its last step may have disabled the resource. */
+const markOfPass = (text: string, { next }: Advance): Watermark => decodeWatermark(text) ?? next
 
 /** Windows whose events count as applied when these passes have ended. */
 interface DeferredWindows {
@@ -28,34 +41,41 @@ interface DeferredWindows {
   readonly windows: readonly TimedWindow[]
 }
 
-export function createRecorder({ states, metrics, logger, tableOf }: RecorderDeps): Recorder {
+export function createRecorder({
+  states,
+  times,
+  isOneClock,
+  metrics,
+  logger,
+  tableOf,
+}: RecorderDeps): Recorder {
   let deferred: readonly DeferredWindows[] = []
 
-  function recordAdvances(advances: readonly Advance[], { stored }: AdvanceReport): void {
-    for (const { resource } of advances) {
-      const text = stored.get(resource.name)
+  function recordAdvances(
+    advances: readonly StateAdvance[],
+    { stored }: AdvanceReport,
+    markOf: (text: string, advance: Advance) => Watermark = (_, { next }) => next,
+  ): void {
+    for (const { state, advance } of advances) {
+      const { name } = state.resource
+      const text = stored.get(name)
       if (text === undefined) {
-        logger.warn('another worker changed the watermark, reading it again', {
-          resource: resource.name,
-        })
-        states.discardWatermark(resource.name)
+        logger.warn('another worker changed the watermark, reading it again', { resource: name })
+        states.discardWatermark(state)
         continue
       }
-      states.setWritten(resource.name, text)
+      states.setWritten(state, text, markOf(text, advance))
     }
   }
 
-  function recordRemoved(
-    advances: readonly Advance[],
-    { removed, stored }: AdvanceReport,
-    reasons: ReadonlyMap<string, FlushReason>,
-  ): void {
+  function recordRemoved({ removed }: AdvanceReport): void {
     for (const [resource, count] of removed) metrics.invalidatedKeys.labels(resource).inc(count)
-    const flushed = advances
-      .map(({ resource }) => resource.name)
-      .filter((name) => reasons.has(name) && stored.has(name))
-    for (const reason of new Set(flushed.map((name) => reasons.get(name) as FlushReason))) {
-      const resources = flushed.filter((name) => reasons.get(name) === reason)
+  }
+
+  /** Records flushes by resource and reason, however many buckets were flushed. */
+  function recordFlushes(flushed: readonly (readonly [name: string, reason: FlushReason])[]): void {
+    for (const reason of new Set(flushed.map(([, one]) => one))) {
+      const resources = [...new Set(flushed.flatMap(([name, one]) => (one === reason ? name : [])))]
       for (const name of resources) metrics.flushes.labels(name, reason).inc()
       logger.info('flushed resources', { resources, reason })
     }
@@ -64,12 +84,13 @@ export function createRecorder({ states, metrics, logger, tableOf }: RecorderDep
   /**
    * Records events and their lag. The time of a change may be much earlier than its commit. So the lag is
    * also bounded by the previous window, in which the change was not committed yet. Both bounds are
-   * inexact and rely on different clocks: the smaller one counts.
+   * inexact and rely on different clocks: the smaller one counts. With the clocks of several servers of
+   * Redis there is no second bound.
    */
   function recordEvents(windows: readonly TimedWindow[], timeMs: number | null): void {
     const nowMs = Date.now()
     for (const { window, sinceMs } of windows) {
-      const maxMs = timeMs === null ? Infinity : timeMs - sinceMs
+      const maxMs = timeMs === null || !isOneClock ? Infinity : timeMs - sinceMs
       for (const event of window.events) {
         metrics.events.of(tableOf(event), event.op).n++
         metrics.lagSeconds.observe(Math.max(0, Math.min(nowMs - event.atMs, maxMs)) / 1000)
@@ -85,33 +106,49 @@ export function createRecorder({ states, metrics, logger, tableOf }: RecorderDep
       const outcomes = passes.map(({ outcome }) => outcome)
       if (outcomes.includes(undefined)) return true
       // Events of a failed pass are read again, and counted then.
-      const times = outcomes.map((outcome) => outcome?.timeMs ?? null)
+      const ends = outcomes.map((outcome) => outcome?.timeMs ?? null)
       if (!outcomes.includes(null)) {
-        recordEvents(windows, times.includes(null) ? null : Math.max(...(times as number[])))
+        recordEvents(windows, ends.includes(null) ? null : Math.max(...(ends as number[])))
       }
       return false
     })
   }
 
   return {
-    recordWindow({ advances, report, passes }, { flush, windows }) {
-      recordAdvances(advances, report)
+    recordWindow({ buckets, passes }, { flush, windows }, sentAtMs) {
       metrics.windows.inc()
-      recordRemoved(advances, report, flush)
-      if (passes.length === 0) recordEvents(windows, report.timeMs)
+      const flushed: [string, FlushReason][] = []
+      for (const { bucket, advances, report } of buckets) {
+        if (report.timeMs !== null) times.set(bucket, report.timeMs, sentAtMs)
+        for (const { state } of advances) {
+          const { name } = state.resource
+          const reason = flush.get(state)
+          if (reason !== undefined && report.stored.has(name)) flushed.push([name, reason])
+        }
+        recordAdvances(advances, report)
+        recordRemoved(report)
+      }
+      recordFlushes(flushed)
+      if (passes.length === 0) recordEvents(windows, buckets[0]?.report.timeMs ?? null)
       else deferred = [...deferred, { passes, windows }]
     },
     recordPasses() {
-      for (const { resource, pass } of states.all()) {
+      const flushed: [string, FlushReason][] = []
+      for (const state of states.all()) {
+        const { pass } = state
         if (pass?.outcome === undefined) continue
         const { advance, outcome, reason } = pass
-        states.setPass(resource.name, null)
-        if (outcome === null) states.discardWatermark(resource.name)
-        else {
-          recordAdvances([advance], outcome)
-          recordRemoved([advance], outcome, new Map(reason && [[resource.name, reason]]))
+        states.setPass(state, null)
+        if (outcome === null) {
+          states.discardWatermark(state)
+          continue
         }
+        const { name } = state.resource
+        if (reason !== undefined && outcome.stored.has(name)) flushed.push([name, reason])
+        recordAdvances([{ state, advance }], outcome, markOfPass)
+        recordRemoved(outcome)
       }
+      recordFlushes(flushed)
       deferred = recordDeferred()
     },
   }

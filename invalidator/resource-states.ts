@@ -1,18 +1,29 @@
-import type { Cursor } from '../db/event-log/index.ts'
+import { type Cursor, includes } from '../db/event-log/index.ts'
 import { decodeWatermark, type ResourceRules, type Watermark } from '../shared/cache/index.ts'
 import type { ForeignReason } from './foreign-watermarks.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
 import type { Pass } from './pass.ts'
 import type { TriggerHealth } from './trigger-health.ts'
 
-/** A resource that a worker owns, and its progress. Only `ResourceStates` changes it. */
+/**
+ * A resource that a worker owns, in one bucket of Redis, and its progress there. Only `ResourceStates`
+ * changes it.
+ */
 export interface ResourceState {
+  /** Identifies it among the states of one Redis. */
+  readonly id: string
   readonly resource: ResourceRules
+  readonly bucket: number
   /** Stored watermark, byte for byte; `undefined` if it must be read first. */
   readonly stored: string | null | undefined
+  /**
+   * The applied state. Its snapshot may include more than the stored one: windows without entries of
+   * this bucket change nothing there.
+   */
   readonly mark: Watermark | null
   /** Reason why its watermark must not be replaced. */
   readonly foreignReason: ForeignReason | null
+  /** The same in all buckets. */
   readonly triggerHealth: TriggerHealth | null
   /**
    * Update of its entries that takes many scripts. Until it ends no window is read for the resource.
@@ -24,60 +35,72 @@ export interface ResourceState {
 export interface ResourceStates {
   readonly isEmpty: boolean
   all(): readonly ResourceState[]
-  /** Returns the resources that take part in windows. */
+  /** Returns the states that take part in windows. */
   active(): readonly ResourceState[]
   /** Adds resources. Their watermarks must be read first. */
   acquire(resources: readonly ResourceRules[]): void
   /** Removes resources, and aborts their passes. */
   release(resources: readonly ResourceRules[]): void
   /** Sets the watermark that was read. */
-  setWatermark(resource: string, stored: string | null): void
+  setWatermark(state: ResourceState, stored: string | null): void
   /** Sets the watermark that this process wrote. */
-  setWritten(resource: string, text: string): void
+  setWritten(state: ResourceState, text: string, mark: Watermark): void
+  /** Sets what has been applied without storing it. */
+  setProgress(state: ResourceState, mark: Watermark): void
   /** Whether this process wrote the stored watermark, and no other has written since. */
   isWritten(state: ResourceState): boolean
   /** Requires that the watermark is read again. */
-  discardWatermark(resource: string): void
-  setForeignReason(resource: string, reason: ForeignReason | null): void
-  setTriggerHealth(resource: string, health: TriggerHealth): void
-  setPass(resource: string, pass: Pass | null): void
-  /** Whether a watermark of an active resource must be read again. */
-  readonly mustRepeat: boolean
+  discardWatermark(state: ResourceState): void
+  setForeignReason(state: ResourceState, reason: ForeignReason | null): void
+  setTriggerHealth(resource: ResourceRules, health: TriggerHealth): void
+  setPass(state: ResourceState, pass: Pass | null): void
   readonly cursors: readonly Cursor[]
 }
 
 export interface ResourceStatesDeps {
   readonly metrics: Pick<InvalidatorMetrics, 'damagedTables' | 'foreignWatermarks'>
-  /** Texts of the watermarks that this process wrote last, by resource. */
+  /** Number of buckets of the Redis. */
+  readonly buckets: number
+  /** Texts of the watermarks that this process wrote last, by the id of the state. */
   readonly written: Map<string, string>
 }
 
 type MutableState = { -readonly [Field in keyof ResourceState]: ResourceState[Field] }
 
-export function createResourceStates({ metrics, written }: ResourceStatesDeps): ResourceStates {
-  const states = new Map<string, MutableState>()
+/** Whether a state takes part in windows. */
+const isActive = ({ stored, foreignReason, pass }: ResourceState) =>
+  stored !== undefined && foreignReason === null && pass === null
+
+export function createResourceStates({
+  metrics,
+  buckets,
+  written,
+}: ResourceStatesDeps): ResourceStates {
+  /** States of a resource, by bucket. */
+  const byResource = new Map<string, readonly MutableState[]>()
+  let all: readonly MutableState[] = []
+  /** Computed once for each change: with many buckets this is most of the work of a small window. */
+  let active: readonly MutableState[] | null = null
   // The new session does not know yet which watermarks are foreign or which tables are damaged.
   metrics.foreignWatermarks.reset()
   metrics.damagedTables.reset()
 
-  const find = (resource: string) => states.get(resource) as MutableState
-  const active = () =>
-    [...states.values()].filter(
-      ({ foreignReason, pass }) => foreignReason === null && pass === null,
-    )
-
-  function setWatermark(resource: string, stored: string | null): void {
-    const state = find(resource)
-    state.stored = stored
-    state.mark = decodeWatermark(stored)
+  /** Changes a state, which may become or no longer be active. */
+  function change(state: ResourceState, changes: Partial<MutableState>): void {
+    active = null
+    Object.assign(state, changes)
   }
 
-  function setForeignReason(resource: string, reason: ForeignReason | null): void {
-    const state = find(resource)
-    if ((state.foreignReason === null) !== (reason === null)) {
-      metrics.foreignWatermarks.labels(resource).set(reason === null ? 0 : 1)
-    }
-    state.foreignReason = reason
+  function setWatermark(state: ResourceState, stored: string | null): void {
+    change(state, { stored, mark: decodeWatermark(stored) })
+  }
+
+  function setForeignReason(state: ResourceState, foreignReason: ForeignReason | null): void {
+    if (state.foreignReason === foreignReason) return
+    change(state, { foreignReason })
+    const { name } = state.resource
+    const isForeign = byResource.get(name)?.some((one) => one.foreignReason !== null) ?? false
+    metrics.foreignWatermarks.labels(name).set(isForeign ? 1 : 0)
   }
 
   function reportDamage(
@@ -97,85 +120,124 @@ export function createResourceStates({ metrics, written }: ResourceStatesDeps): 
 
   return {
     get isEmpty() {
-      return states.size === 0
+      return all.length === 0
     },
-    all: () => [...states.values()],
-    active,
+    all: () => all,
+    active: () => (active ??= all.filter(isActive)),
     acquire(resources) {
       for (const resource of resources) {
-        states.set(resource.name, {
+        const states = Array.from({ length: buckets }, (_, bucket) => ({
+          id: `${resource.name} ${bucket}`,
           resource,
+          bucket,
           stored: undefined,
           mark: null,
           foreignReason: null,
           triggerHealth: null,
           pass: null,
-        })
+        }))
+        byResource.set(resource.name, states)
         metrics.foreignWatermarks.labels(resource.name).set(0)
       }
+      all = [...byResource.values()].flat()
+      active = null
     },
     release(resources) {
       for (const { name } of resources) {
-        const state = states.get(name)
-        state?.pass?.abort()
-        if (state) setForeignReason(name, null)
-        reportDamage(name, null, state?.triggerHealth ?? null)
-        states.delete(name)
+        const states = byResource.get(name) ?? []
+        for (const state of states) state.pass?.abort()
+        metrics.foreignWatermarks.labels(name).set(0)
+        reportDamage(name, null, states[0]?.triggerHealth ?? null)
+        byResource.delete(name)
       }
+      all = [...byResource.values()].flat()
+      active = null
     },
     setWatermark,
-    setWritten(resource, text) {
-      setWatermark(resource, text)
-      written.set(resource, text)
+    setWritten(state: MutableState, text, mark) {
+      if (state.stored === undefined) active = null
+      state.stored = text
+      state.mark = mark
+      written.set(state.id, text)
     },
-    isWritten: ({ resource, stored }) =>
-      stored !== undefined && written.get(resource.name) === stored,
-    discardWatermark(resource) {
-      find(resource).stored = undefined
+    setProgress(state: MutableState, mark) {
+      state.mark = mark
     },
+    isWritten: ({ id, stored }) => stored !== undefined && written.get(id) === stored,
+    discardWatermark: (state) => change(state, { stored: undefined }),
     setForeignReason,
-    setTriggerHealth(resource, health) {
-      const state = find(resource)
-      const before = state.triggerHealth
-      if (before === null || causesOf(health).join() !== causesOf(before).join()) {
-        reportDamage(resource, health, before)
+    setTriggerHealth({ name }, triggerHealth) {
+      const states = byResource.get(name) ?? []
+      const before = states[0]?.triggerHealth ?? null
+      if (before === null || causesOf(triggerHealth).join() !== causesOf(before).join()) {
+        reportDamage(name, triggerHealth, before)
       }
-      state.triggerHealth = health
+      for (const state of states) Object.assign(state, { triggerHealth })
     },
-    setPass(resource, pass) {
-      find(resource).pass = pass
-    },
-    get mustRepeat() {
-      return active().some(({ stored }) => stored === undefined)
-    },
+    setPass: (state, pass) => change(state, { pass }),
     get cursors() {
-      return [...states.values()].flatMap(({ resource, mark, foreignReason }) =>
-        mark && foreignReason === null
-          ? [{ resource: resource.name, snapshot: mark.snapshot.text }]
-          : [],
-      )
+      return [...byResource.values()].flatMap((states) => lowestCursor(states) ?? [])
     },
   }
+}
+
+/** Returns the cursor of the bucket that is furthest behind, as stored. */
+function lowestCursor(states: readonly ResourceState[]): Cursor | null {
+  const marks = states.flatMap(({ mark, stored, foreignReason }) =>
+    foreignReason === null ? ((stored === undefined ? mark : decodeWatermark(stored)) ?? []) : [],
+  )
+  const [first, ...others] = marks
+  if (first === undefined) return null
+  const lowest = others.reduce(
+    (least, one) => (includes(least.snapshot, one.snapshot) ? one : least),
+    first,
+  )
+  return { resource: states[0]?.resource.name ?? '', snapshot: lowest.snapshot.text }
 }
 
 /** Returns what keeps changes of a resource's tables out of the log. */
 export const causesOf = (health: TriggerHealth | null): readonly string[] =>
   health?.damaged.map(({ text }) => text) ?? []
 
-/** Groups resources by watermark. Each group shares a window; after one round there is one group. */
-export function groupByWatermark(
-  states: readonly ResourceState[],
-): [Watermark | null, ResourceRules[]][] {
-  const groups = new Map<string, [Watermark | null, ResourceRules[]]>()
-  for (const { mark, resource } of states) {
-    const id = mark ? `${mark.incarnation} ${mark.snapshot.text}` : ''
-    const group = groups.get(id) ?? [mark, []]
-    groups.set(id, group)
-    group[1].push(resource)
-  }
-  return [...groups.values()]
+/** States with equal watermarks, whose resources share a window. After one round there is one group. */
+export interface WatermarkGroup {
+  readonly mark: Watermark | null
+  readonly resources: readonly ResourceRules[]
+  readonly states: readonly ResourceState[]
 }
 
-/** Returns the watermarks at which the windows of these resources begin, each once. */
+/**
+ * Groups states by watermark. Usually there is one group, and with many buckets many states: then nothing is
+ * copied.
+ */
+export function groupByWatermark(states: readonly ResourceState[]): readonly WatermarkGroup[] {
+  const [first] = states
+  if (first === undefined) return []
+  const { mark } = first
+  if (states.every((state) => state.mark?.snapshot === mark?.snapshot)) {
+    return [{ mark, resources: resourcesOf(states), states }]
+  }
+  const groups = new Map<string, { mark: Watermark | null; states: ResourceState[] }>()
+  for (const state of states) {
+    const id = state.mark ? `${state.mark.incarnation} ${state.mark.snapshot.text}` : ''
+    const group = groups.get(id) ?? { mark: state.mark, states: [] }
+    groups.set(id, group)
+    group.states.push(state)
+  }
+  return [...groups.values()].map((group) => ({ ...group, resources: resourcesOf(group.states) }))
+}
+
+/** Returns the resources of states, each once. The result for the same array is remembered. */
+function resourcesOf(states: readonly ResourceState[]): readonly ResourceRules[] {
+  let resources = knownResources.get(states)
+  if (resources === undefined) {
+    resources = [...new Set(states.map(({ resource }) => resource))]
+    knownResources.set(states, resources)
+  }
+  return resources
+}
+const knownResources = new WeakMap<readonly ResourceState[], readonly ResourceRules[]>()
+
+/** Returns the watermarks at which the windows of these states begin, each once. */
 export const marksOf = (states: readonly ResourceState[]): readonly Watermark[] =>
-  groupByWatermark(states).flatMap(([mark]) => mark ?? [])
+  groupByWatermark(states).flatMap(({ mark }) => mark ?? [])

@@ -3,10 +3,10 @@ import { openListener, openWorkerSession } from '../db/event-log/index.ts'
 import {
   createDenialLog,
   createIdentityReader,
-  createInvalidationStore,
+  createInvalidationStores,
   type Instruments,
   measureRedis,
-  openRedis,
+  openBuckets,
   type ResourceRules,
 } from '../shared/cache/index.ts'
 import type { Console } from './console/console.ts'
@@ -54,12 +54,12 @@ export async function runInvalidatorService(
   const { instruments, logger, denialHint, onState, console } = options
   const metrics = createInvalidatorMetrics(instruments)
   const logDenial = createDenialLog(logger, denialHint)
-  const redis = openRedis(redisUrl, {
+  const buckets = openBuckets(redisUrl, prefix, {
     name: applicationName,
     commandTimeoutMs: REDIS_COMMAND_TIMEOUT_MS,
     onState: (state, error) => logger.info('redis', { state, error }),
   })
-  measureRedis(redis, instruments)
+  measureRedis(buckets, instruments)
   const wakeUp = new WakeUp()
   const listener = openListener({
     url,
@@ -73,17 +73,17 @@ export async function runInvalidatorService(
   instruments.reading('listener_connected', 'Whether the listener is connected', () => [
     [{}, listener.connected ? 1 : 0],
   ])
-  const invalidationStore = createInvalidationStore(redis, prefix)
-  const common = { invalidationStore, catalog, logger, logDenial }
+  const stores = createInvalidationStores(buckets)
+  const common = { stores, catalog, logger, logDenial }
   try {
     await Promise.all([
-      console?.run({ databaseUrl: url, redis, prefix, applicationName, instruments }, stopping),
+      console?.run({ databaseUrl: url, buckets, prefix, applicationName, instruments }, stopping),
       runMetricsCollector(
         {
           ...common,
           databaseUrl: url,
           applicationName: `${applicationName}-metrics`,
-          redis,
+          buckets,
           instruments,
         },
         stopping,
@@ -96,7 +96,7 @@ export async function runInvalidatorService(
           listener,
           wakeUp,
           prefix,
-          readIdentity: createIdentityReader(redis, prefix),
+          readIdentity: createIdentityReader(buckets),
           heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
           metrics,
           feed: console?.feed,
@@ -107,6 +107,6 @@ export async function runInvalidatorService(
     ])
   } finally {
     await listener[Symbol.asyncDispose]()
-    redis.disconnect()
+    buckets[Symbol.dispose]()
   }
 }

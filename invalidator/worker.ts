@@ -1,7 +1,8 @@
 import type { Logger } from 'winston'
 import { type Cursor, PING_EVERY_MS, type WorkerSession } from '../db/event-log/index.ts'
-import { type InvalidationStore, isLookup, type ResourceRules } from '../shared/cache/index.ts'
+import { type InvalidationStores, isLookup, type ResourceRules } from '../shared/cache/index.ts'
 import { createApplier } from './apply.ts'
+import { createBucketHealth } from './bucket-health.ts'
 import { createResourceCheck } from './check-resources.ts'
 import type { ChangeFeed } from './console/change-feed.ts'
 import { createChangeRecorder } from './console/change-recorder.ts'
@@ -9,26 +10,26 @@ import { every } from './every.ts'
 import { createWindowMapper, type Invalidations } from './map-window.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
 import { createPasses } from './pass.ts'
-import { readWatermarks } from './read-watermarks.ts'
+import { createWatermarkReader } from './read-watermarks.ts'
 import { createWindowReader } from './read-window.ts'
 import { createRecorder } from './record.ts'
-import { createRedisTime } from './redis-time.ts'
+import { createRedisTimes } from './redis-times.ts'
 import { createResourceStates, marksOf } from './resource-states.ts'
 import { createWindowTransaction } from './window-transaction.ts'
 import { createTranslation } from './translation.ts'
 
 export interface WorkerDeps {
   readonly session: Pick<WorkerSession, 'client' | 'backend' | 'lost' | 'ping'>
-  readonly invalidationStore: InvalidationStore
+  readonly stores: InvalidationStores
   readonly catalog: readonly ResourceRules[]
   readonly prefix: string
   readonly metrics: InvalidatorMetrics
   readonly logger: Logger
   /** Interval of inspections, in ms: they detect changes to the installation that fire no trigger. */
   readonly inspectEveryMs?: number
-  /** Texts of the watermarks that this process wrote last, by resource. They outlive a broken session. */
+  /** Texts of the watermarks that this process wrote last, by `stateId`. They outlive a broken session. */
   readonly written?: Map<string, string>
-  /** Called when a pass has ended, because a window must then be read even without events. */
+  /** Called when work beside the windows has ended: a window must then be read even without events. */
   readonly onPassEnd?: () => void
   /** Receives the applied changes. */
   readonly feed?: ChangeFeed | undefined
@@ -56,6 +57,11 @@ export interface Worker {
 
 /** Shortest interval at which polling advances the watermark while there are no events. */
 const PUBLISH_EVERY_MS = 50
+/**
+ * Shortest interval at which the watermarks of all buckets of a cluster are stored. In between, a window
+ * is stored only where it changes something. Readers poll as often.
+ */
+const PUBLISH_EVERYWHERE_EVERY_MS = 250
 
 /**
  * Applies one sequence of snapshots. Invariant: if a stored watermark contains snapshot S, every commit
@@ -67,7 +73,7 @@ const PUBLISH_EVERY_MS = 50
  * result is taken over between windows only, so the set of resources in a window is constant.
  */
 export function createWorker(deps: WorkerDeps): Worker {
-  const { session, invalidationStore, metrics, logger, inspectEveryMs } = deps
+  const { session, stores, metrics, logger, inspectEveryMs } = deps
   const { written = new Map() } = deps
   const pingDue = every(PING_EVERY_MS)
   const pause = async () => {
@@ -75,10 +81,11 @@ export function createWorker(deps: WorkerDeps): Worker {
   }
   const onEnd = () => deps.onPassEnd?.()
 
-  const states = createResourceStates({ metrics, written })
-  const redisTime = createRedisTime(invalidationStore)
+  const states = createResourceStates({ metrics, written, buckets: stores.count })
+  const health = createBucketHealth({ stores, logger })
+  const times = createRedisTimes(stores)
   const translation = createTranslation({ ...deps, pause })
-  const passes = createPasses({ invalidationStore, lost: session.lost, logger, onEnd })
+  const passes = createPasses({ stores, lost: session.lost, logger, onEnd })
 
   const inTransaction = createWindowTransaction({
     session,
@@ -90,26 +97,39 @@ export function createWorker(deps: WorkerDeps): Worker {
         .filter(({ resource }) => resource.staleWhen.some(isLookup))
         .map(({ resource }) => resource.name),
   })
+  const watermarkReader = createWatermarkReader({
+    stores,
+    health,
+    states,
+    times,
+    metrics,
+    logger,
+    onRead: onEnd,
+  })
   const readWindow = createWindowReader({ session, learnRules: translation.learn, inspectEveryMs })
   const checkResources = createResourceCheck({ states, logger })
   const changes =
     deps.feed && createChangeRecorder({ feed: deps.feed, translation, prefix: deps.prefix })
   const mapWindow = createWindowMapper({ translation, changes })
-  const apply = createApplier({ invalidationStore, passes, states, pause })
+  const apply = createApplier({ stores, health, passes, states, pause })
   const recorder = createRecorder({
     states,
+    times,
+    isOneClock: stores.count === 1,
     metrics,
     logger,
     tableOf: translation.tableOf,
   })
   let publishedAtMs = 0
+  let publishedEverywhereAtMs = -Infinity
 
   async function applyWindow(): Promise<number> {
     if (states.isEmpty) return 0
     recorder.recordPasses()
-    await readWatermarks({ invalidationStore, states, metrics, logger })
+    await watermarkReader.read()
+    if (health.failing === stores.count && states.active().length === 0) throw health.lastError
     // Freshness is the clock's time before the snapshot is taken. Progress is the snapshot itself.
-    const asOfMs = await redisTime.read()
+    const asOfMs = await times.read()
     const { found, ended } = await inTransaction(async (attempt) => {
       const reading = await readWindow(attempt.isUnread ? [] : marksOf(states.active()))
       checkResources(reading)
@@ -118,15 +138,17 @@ export function createWorker(deps: WorkerDeps): Worker {
     const count = found.windows.reduce((sum, { window }) => sum + window.count, 0)
 
     const nowMs = performance.now()
-    if (count === 0 && !mustPublish(found) && nowMs - publishedAtMs < PUBLISH_EVERY_MS) {
+    const sinceMs = nowMs - publishedEverywhereAtMs
+    const everywhere = stores.count === 1 || sinceMs >= PUBLISH_EVERYWHERE_EVERY_MS
+    const isDue = nowMs - publishedAtMs >= PUBLISH_EVERY_MS && everywhere
+    if (count === 0 && !isDue && !mustPublish(found)) {
       await ended
       return 0
     }
-    const applied = await apply(found, asOfMs, ended)
-    const { timeMs } = applied.report
-    if (timeMs !== null) redisTime.set(timeMs, nowMs)
+    const applied = await apply(found, { asOfMs, everywhere, ended })
     publishedAtMs = nowMs
-    recorder.recordWindow(applied, found)
+    if (everywhere) publishedEverywhereAtMs = nowMs
+    recorder.recordWindow(applied, found, nowMs)
     changes?.publish(found, applied)
     return count
   }
@@ -143,12 +165,21 @@ export function createWorker(deps: WorkerDeps): Worker {
     acquire: states.acquire,
     release: states.release,
     get mustRepeat() {
-      return states.mustRepeat
+      return states
+        .all()
+        .some(
+          ({ stored, foreignReason, pass, bucket }) =>
+            stored === undefined &&
+            foreignReason === null &&
+            pass === null &&
+            health.isDue(bucket) &&
+            !watermarkReader.isReading(bucket),
+        )
     },
     rereadWatermarks() {
-      for (const { resource } of states.all()) states.discardWatermark(resource.name)
+      for (const state of states.all()) states.discardWatermark(state)
       // Another Redis may have another clock.
-      redisTime.discard()
+      times.discard()
     },
     async waitForPasses() {
       await Promise.all(states.all().flatMap(({ pass }) => pass?.ended ?? []))

@@ -88,7 +88,10 @@ export const redisSetting = redisUrl.describe(
   'One server (`redis://`, or `rediss://` with TLS), or the master that sentinels name: ' +
     '`redis-sentinel://[user:password@]host[:port][,host...][/database][?sentinelPassword=...]#master` ' +
     '(`rediss-sentinel://` with TLS). `NODE_EXTRA_CA_CERTS` adds a certificate authority. ' +
-    'Other parameters are rejected by name. Redis Cluster is rejected.',
+    'A Redis Cluster: `redis-cluster://[user:password@]host[:port][,host...][?buckets=64][&map=...]` ' +
+    '(`rediss-cluster://` with TLS). All processes of a prefix need the same number of buckets, a power of two. ' +
+    '`map=advertised:port=host:port,...` replaces addresses that the cluster advertises. ' +
+    'Other parameters are rejected by name.',
 )
 
 export const logConfig = (env: z.output<typeof commonSettings>) => ({

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Redis } from './cache/index.ts'
+import type { Buckets, Redis } from './cache/index.ts'
 
 /** A token bucket and its limits. */
 export interface Bucket {
@@ -70,23 +70,33 @@ interface Scripted {
   takeTokens(count: number, ...keysAndArguments: (string | number)[]): Promise<number>
 }
 
-/** Creates token buckets in Redis. */
+/** Returns a connection with the script. */
+function scriptedOf(redis: Redis): Scripted {
+  if (!('takeTokens' in redis)) redis.defineCommand('takeTokens', { lua: BUCKETS })
+  return redis as unknown as Scripted
+}
+
+/** Creates token buckets in Redis. In a cluster all are on one server, since one script takes several. */
 export function createSharedBuckets(
-  redis: Redis,
+  redisBuckets: Buckets,
   { prefix, secret, timeoutMs = TIMEOUT_MS }: SharedBucketsOptions,
 ): SharedBuckets {
-  redis.defineCommand('takeTokens', { lua: BUCKETS })
-  const scripted = redis as unknown as Scripted
-  const keyOf = ({ name }: Bucket) =>
-    attemptKey(prefix, createHmac('sha256', secret).update(`attempts\n${name}`).digest('base64url'))
+  const at = redisBuckets.bucketOf(attemptKey(prefix, ''))
+  const keyOf = ({ name }: Bucket) => {
+    const hmac = createHmac('sha256', secret).update(`attempts\n${name}`).digest('base64url')
+    return redisBuckets.keyIn(at, attemptKey(prefix, hmac))
+  }
 
-  const run = (what: 'take' | 'give', buckets: readonly Bucket[]): Promise<number> =>
-    scripted.takeTokens(
+  async function run(what: 'take' | 'give', buckets: readonly Bucket[]): Promise<number> {
+    const redis = redisBuckets.connectionOf(at)
+    if (redis === null) throw new Error('the server of the token buckets is not known')
+    return scriptedOf(redis).takeTokens(
       buckets.length,
       ...buckets.map(keyOf),
       what,
       ...buckets.flatMap(({ perS, burst }) => [perS, burst]),
     )
+  }
 
   return {
     async take(buckets) {

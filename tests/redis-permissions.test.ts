@@ -77,7 +77,11 @@ describe('a Redis user with limited permissions', function () {
     for (const command of ALL.split(' ').filter((word) => !word.includes('acl'))) {
       const name = command.slice(1)
       const redis = await connect(await addUser(`${ALL} -${name} ~${prefix}/*`))
-      const [found, ...more] = await checkPermissions(redis, prefix)
+      const [found, ...more] = await checkPermissions(redis, {
+        prefix,
+        keysUnder: prefix,
+        isCluster: false,
+      })
       expect(more, name).to.eql([])
       expect(found?.what).to.contain(`not permitted ${name.toUpperCase()}`)
       expect(found?.remedy).to.match(
@@ -164,7 +168,7 @@ describe('a Redis user with limited permissions', function () {
     ])
     expect(report.stored.has(resource.name)).to.equal(true)
     const store = createEntryStore(redis, { prefix, commandTimeoutMs: 1_000 })
-    await until(() => store.watermark(resource.name) !== null)
+    await until(() => store.watermark(resource.name, '') !== null)
     store[Symbol.dispose]()
     expect(await admin.exists(watermarkKey(prefix))).to.equal(1)
     await admin.flushdb()

@@ -103,7 +103,7 @@ describe('TLS with a private certificate authority', function () {
 
   it('names the missing setting for Redis', async () => {
     await using redis = await startPrivateTlsRedis()
-    const error = await withRedis(redis.url, (client) => client.ping()).catch(String)
+    const error = await withRedis(redis.url, 'test', async () => undefined).catch(String)
     expect(error).to.contain('NODE_EXTRA_CA_CERTS')
   })
 })

@@ -1,8 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { openWorkerSession } from '../../db/event-log/index.ts'
 import { createInvalidatorMetrics } from '../../invalidator/metrics.ts'
 import { createWorker } from '../../invalidator/worker.ts'
-import { createInvalidationStore, entryKey, openRedis } from '../../shared/cache/index.ts'
+import {
+  createInvalidationStores,
+  entryKey,
+  openBuckets,
+  type Redis,
+} from '../../shared/cache/index.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
 import { catalog, staffProfile } from '../../shared/resources/index.ts'
@@ -13,12 +19,12 @@ const windows = Number(process.env.WINDOWS)
 const drains = Number(process.env.DRAINS)
 const BACKLOG = 50_000
 
-const redis = openRedis(redisUrl, {
+const buckets = openBuckets(redisUrl, prefix, {
   name: 'bench',
   commandTimeoutMs: 60_000,
   onState: () => undefined,
 })
-await new Promise((resolve) => redis.once('ready', resolve))
+while (buckets.available < buckets.count) await sleep(10)
 const session = await openWorkerSession({
   url,
   applicationName: 'bench',
@@ -26,8 +32,8 @@ const session = await openWorkerSession({
 })
 const metrics = createInvalidatorMetrics(createAppInstruments(createRegistry()))
 const logger = createLogger('bench')
-const invalidationStore = createInvalidationStore(redis, prefix)
-const worker = createWorker({ session, invalidationStore, catalog, prefix, metrics, logger })
+const stores = createInvalidationStores(buckets)
+const worker = createWorker({ session, stores, catalog, prefix, metrics, logger })
 const writer = new pg.Client({ connectionString: url })
 await writer.connect()
 worker.acquire(catalog)
@@ -48,8 +54,9 @@ const drainMs = await times(drains, async () => {
     while (applied < BACKLOG) applied += await worker.applyWindow()
     await worker.waitForPasses()
   })
-  const left = await redis.exists(keyOf(1), keyOf(BACKLOG))
-  if (left > 0) throw new Error('the backlog was applied, but its entries still exist')
+  const [first, last] = [placeOf(1), placeOf(BACKLOG)]
+  if ((await first.redis.exists(first.key)) + (await last.redis.exists(last.key)) > 0)
+    throw new Error('the backlog was applied, but its entries still exist')
   return ms
 })
 if ((await countFlushes()) > flushesBefore)
@@ -96,12 +103,18 @@ async function pileUp(): Promise<void> {
     [BACKLOG],
   )
   for (let from = 1; from <= BACKLOG; from += 1000) {
-    const pipeline = redis.pipeline()
-    for (let n = from; n < from + 1000; n++) pipeline.hset(keyOf(n), 'bench', '1')
-    await pipeline.exec()
+    const pipelines = new Map(buckets.servers.map((redis) => [redis, redis.pipeline()]))
+    for (let n = from; n < from + 1000; n++) {
+      const { redis, key } = placeOf(n)
+      pipelines.get(redis)?.hset(key, 'bench', '1')
+    }
+    await Promise.all([...pipelines.values()].map((pipeline) => pipeline.exec()))
   }
 }
 
-function keyOf(n: number): string {
-  return entryKey(prefix, staffProfile, { profile_id: String(n) })
+/** Returns the key of a profile, and the connection to its server. */
+function placeOf(n: number): { readonly redis: Redis; readonly key: string } {
+  const key = entryKey(prefix, staffProfile, { profile_id: String(n) })
+  const bucket = buckets.bucketOf(key)
+  return { redis: buckets.connectionOf(bucket) as Redis, key: buckets.keyIn(bucket, key) }
 }

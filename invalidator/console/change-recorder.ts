@@ -2,7 +2,7 @@ import type { Event } from '../../db/event-log/index.ts'
 import { bareKey, TokenBucket } from '../../shared/cache/index.ts'
 import type { Applied } from '../apply.ts'
 import type { ChangeCollector, Invalidations } from '../map-window.ts'
-import type { Mapped } from '../mapping.ts'
+import type { FlushReason, Mapped } from '../mapping.ts'
 import type { Translation } from '../translation.ts'
 import { type Change, type ChangedEntry, changedColumns, OPERATIONS } from './change.ts'
 import type { ChangeFeed } from './change-feed.ts'
@@ -45,18 +45,23 @@ export function createChangeRecorder({
   let skipped = 0
 
   /** Returns why resources were flushed because of a change, also by the failure of its lookups. */
-  function flushesOf({ mapped }: Pending, found: Invalidations) {
+  function flushesOf({ mapped }: Pending, flushed: ReadonlyMap<string, FlushReason>) {
     const resources = [
       ...mapped.flush.keys(),
       ...mapped.lookups.map(({ resource }) => resource.name),
     ]
     return [...new Set(resources)].flatMap((resource) => {
-      const reason = mapped.flush.get(resource) ?? found.flush.get(resource)
+      const reason = mapped.flush.get(resource) ?? flushed.get(resource)
       return reason === undefined ? [] : [{ resource, reason: wordsOf(reason) }]
     })
   }
 
-  function changeOf(one: Pending, found: Invalidations, applied: Applied): Change {
+  function changeOf(
+    one: Pending,
+    found: Invalidations,
+    flushedInWindow: ReadonlyMap<string, FlushReason>,
+    applied: Applied,
+  ): Change {
     const { event, mapped } = one
     const lookedUp = new Set(mapped.lookups.map(({ resource }) => resource.name))
     const entries: ChangedEntry[] = []
@@ -68,7 +73,7 @@ export function createChangeRecorder({
     }
     for (const [resource, keys] of mapped.keys) if (!lookedUp.has(resource)) add(resource, keys)
     for (const resource of lookedUp) add(resource, found.keys.get(resource) ?? [])
-    const flushed = flushesOf(one, found)
+    const flushed = flushesOf(one, flushedInWindow)
     const isRunning = applied.passes.some(({ advance }) =>
       flushed.some(({ resource }) => resource === advance.resource.name),
     )
@@ -107,11 +112,12 @@ export function createChangeRecorder({
       skipped += count - events.length
     },
     publish(found, applied) {
-      const changes = pending.map((one) => changeOf(one, found, applied))
+      const flushedInWindow = reasonsOf(found)
+      const changes = pending.map((one) => changeOf(one, found, flushedInWindow, applied))
       const named = new Set(
         changes.flatMap(({ flushed }) => flushed.map(({ resource }) => resource)),
       )
-      const others = [...found.flush].filter(([resource]) => !named.has(resource))
+      const others = [...flushedInWindow].filter(([resource]) => !named.has(resource))
       if (others.length > 0 && skipped === 0) changes.push(flushWithoutChange(others, applied))
       feed.add(changes, skipped)
       pending = []
@@ -120,13 +126,19 @@ export function createChangeRecorder({
   }
 }
 
+/** Returns the flushed resources of a window, in whichever bucket. */
+const reasonsOf = ({ flush }: Invalidations): ReadonlyMap<string, FlushReason> =>
+  new Map([...flush].map(([{ resource }, reason]) => [resource.name, reason]))
+
 /** Rows without their values: only their number is published. */
 const shapeOf = ({ keys }: Event): Event['keys'] => keys && keys.map(() => [])
 
 /** Also bounded by the previous window, as for the metric of the lag. */
-function delayOf(atMs: number, { windows }: Invalidations, { report }: Applied): number {
+function delayOf(atMs: number, { windows }: Invalidations, { buckets }: Applied): number {
   const since = Math.min(...windows.map(({ sinceMs }) => sinceMs))
-  const maxMs = report.timeMs === null ? Infinity : report.timeMs - since
+  // The clocks of several servers cannot be compared.
+  const timeMs = buckets.length === 1 ? (buckets[0]?.report.timeMs ?? null) : null
+  const maxMs = timeMs === null ? Infinity : timeMs - since
   return Math.max(0, Math.min(Date.now() - atMs, maxMs))
 }
 

@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import {
-  createInvalidationStore,
+  type Buckets,
+  createInvalidationStores,
   type Instruments,
   newProcessId,
-  type Redis,
   runReportWriter,
 } from '../../shared/cache/index.ts'
 import { createChangeFeed, type ChangeFeed } from './change-feed.ts'
@@ -19,7 +19,7 @@ import { createStreams } from './streams.ts'
 /** Connections of the invalidator that the console uses too. */
 export interface ConsoleConnections {
   readonly databaseUrl: string
-  readonly redis: Redis
+  readonly buckets: Buckets
   readonly prefix: string
   readonly applicationName: string
   readonly instruments: Instruments
@@ -45,14 +45,14 @@ export function createConsole(options: ConsoleOptions): Console {
     feed,
     handle,
     async run(connections, stopping) {
-      const { redis, prefix, applicationName, databaseUrl, instruments } = connections
+      const { buckets, prefix, applicationName, databaseUrl, instruments } = connections
       const { application, version, answersAt, maxStalenessMs } = options
       const { catalog } = application
       const id = newProcessId()
-      const invalidationStore = createInvalidationStore(redis, prefix)
-      const history = runHistory({ redis, prefix, invalidationStore, catalog }, stopping)
+      const stores = createInvalidationStores(buckets)
+      const history = runHistory({ buckets, stores, catalog }, stopping)
       const streams = createStreams(feed)
-      const own = { redis, prefix, instruments, application: applicationName, version, answersAt }
+      const own = { buckets, instruments, application: applicationName, version, answersAt }
       running = {
         streams,
         model: createModel({
@@ -61,22 +61,20 @@ export function createConsole(options: ConsoleOptions): Console {
           id,
           feed,
           history,
-          invalidationStore,
-          countEntries: createEntryCounter(redis, prefix, catalog),
+          stores,
+          countEntries: createEntryCounter(buckets, prefix, catalog),
           examine: createExamination({
             databaseUrl,
             applicationName: `${applicationName}-console`,
-            redis,
-            prefix,
-            invalidationStore,
+            buckets,
+            stores,
             application,
             maxStalenessMs,
           }),
         }),
       }
       const peers = {
-        redis,
-        prefix,
+        buckets,
         id,
         feed,
         reports: () => history.reports,

@@ -1,4 +1,10 @@
-import { keyGlob, keyMatcher, type Redis, type ResourceRules } from '../../shared/cache/index.ts'
+import {
+  type Buckets,
+  keyGlob,
+  keyMatcher,
+  type Redis,
+  type ResourceRules,
+} from '../../shared/cache/index.ts'
 
 /** Entries of a resource in Redis. */
 export interface EntryUsage {
@@ -18,7 +24,7 @@ const FRESH_MS = 30_000
 
 /** Returns a function that counts the entries of each resource, at most every 30 s. */
 export function createEntryCounter(
-  redis: Redis,
+  buckets: Buckets,
   prefix: string,
   catalog: readonly ResourceRules[],
 ): () => Promise<ReadonlyMap<string, EntryUsage>> {
@@ -26,19 +32,26 @@ export function createEntryCounter(
   let running: Promise<ReadonlyMap<string, EntryUsage>> | undefined
 
   async function count(): Promise<ReadonlyMap<string, EntryUsage>> {
-    const keys = await scan(redis, prefix)
+    const scans = await Promise.all(buckets.servers.map((redis) => scan(redis, prefix)))
+    const keys = scans.flatMap(({ redis, found }) =>
+      found.flatMap((key) => {
+        const place = buckets.placeOf(key)
+        return place === null ? [] : { redis, key, plain: place.key }
+      }),
+    )
+    const isPartial = scans.some((one) => one.isPartial)
     const found = new Map<string, EntryUsage>()
     const kinds = catalog.map((resource) => ({
       name: resource.name,
       matcher: keyMatcher(prefix, resource),
     }))
     for (const { name, matcher } of kinds) {
-      const own = keys.found.filter((key) => matcher.test(key))
-      const bytes = await meanBytes(redis, own)
+      const own = keys.filter(({ plain }) => matcher.test(plain))
+      const bytes = await meanBytes(own)
       found.set(name, {
         entries: own.length,
         bytes: bytes === null ? null : Math.round(bytes * own.length),
-        isPartial: keys.isPartial,
+        isPartial,
       })
     }
     last = { atMs: performance.now(), found }
@@ -55,23 +68,23 @@ export function createEntryCounter(
 async function scan(redis: Redis, prefix: string) {
   const found: string[] = []
   let cursor = '0'
-  // Every key of an entry begins with a version.
-  const match = keyGlob(prefix).replace(/\*$/, 'v*')
   do {
-    const [next, keys] = await redis.scan(cursor, 'MATCH', match, 'COUNT', SCAN_COUNT)
+    const [next, keys] = await redis.scan(cursor, 'MATCH', keyGlob(prefix), 'COUNT', SCAN_COUNT)
     cursor = next
     found.push(...keys)
   } while (cursor !== '0' && found.length < MAX_SCANNED)
-  return { found, isPartial: cursor !== '0' }
+  return { redis, found, isPartial: cursor !== '0' }
 }
 
 /** Returns the mean size of the keys of a sample. */
-async function meanBytes(redis: Redis, keys: readonly string[]): Promise<number | null> {
+async function meanBytes(
+  keys: readonly { readonly redis: Redis; readonly key: string }[],
+): Promise<number | null> {
   if (keys.length === 0) return 0
   const step = Math.max(1, Math.floor(keys.length / SAMPLE))
   const sample = keys.filter((_, at) => at % step === 0).slice(0, SAMPLE)
   try {
-    const sizes = await Promise.all(sample.map((key) => redis.memory('USAGE', key)))
+    const sizes = await Promise.all(sample.map(({ redis, key }) => redis.memory('USAGE', key)))
     const known = sizes.filter((size) => size !== null)
     return known.length === 0 ? 0 : known.reduce((sum, size) => sum + size, 0) / known.length
   } catch {

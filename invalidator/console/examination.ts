@@ -5,11 +5,12 @@ import {
   type LogStatus,
   pinSession,
 } from '../../db/event-log/index.ts'
-import type { InvalidationStore, Redis } from '../../shared/cache/index.ts'
+import type { Buckets, InvalidationStores } from '../../shared/cache/index.ts'
 import type { ExaminedApplication } from '../doctor/application.ts'
 import { checkClocks } from '../doctor/clocks.ts'
 import { type Finding, note, wrong } from '../doctor/finding.ts'
 import { checkLocks } from '../doctor/locks.ts'
+import { placesOf } from '../doctor/places.ts'
 import { checkRedis } from '../doctor/redis.ts'
 import { checkSegments } from '../doctor/segments.ts'
 import { checkTriggers } from '../doctor/triggers.ts'
@@ -26,9 +27,8 @@ export interface Examined {
 export interface ExaminationDeps {
   readonly databaseUrl: string
   readonly applicationName: string
-  readonly redis: Redis
-  readonly prefix: string
-  readonly invalidationStore: InvalidationStore
+  readonly buckets: Buckets
+  readonly stores: InvalidationStores
   readonly application: ExaminedApplication
   readonly maxStalenessMs: number
 }
@@ -56,7 +56,7 @@ export function createExamination(deps: ExaminationDeps): () => Promise<Examined
 }
 
 async function examine(deps: ExaminationDeps): Promise<Examined> {
-  const { databaseUrl, applicationName, redis, prefix, invalidationStore, application } = deps
+  const { databaseUrl, applicationName, buckets, stores, application } = deps
   const findings: Finding[] = []
   const attempt = async (name: string, check: () => Promise<readonly Finding[]>): Promise<void> => {
     try {
@@ -65,8 +65,10 @@ async function examine(deps: ExaminationDeps): Promise<Examined> {
       findings.push(cannotExamine(name, error))
     }
   }
-  const isRedisUp = redis.status === 'ready'
+  const { available, count } = buckets
+  const isRedisUp = available > 0
   if (!isRedisUp) findings.push(NO_REDIS)
+  else if (available < count) findings.push(bucketsMissing(count - available, count))
   let sessions: Examined['sessions'] = null
   try {
     const client = await connectPlain(databaseUrl, { applicationName })
@@ -80,10 +82,12 @@ async function examine(deps: ExaminationDeps): Promise<Examined> {
       if (isRedisUp) {
         const incarnation = await readIncarnation(client).catch(() => null)
         await attempt('the watermarks', () =>
-          checkWatermarks(invalidationStore, deps.maxStalenessMs, incarnation, application),
+          checkWatermarks(stores, deps.maxStalenessMs, incarnation, application),
         )
-        await attempt('the settings of Redis', () => checkRedis(redis))
-        await attempt('the clocks', () => checkClocks(client, redis, prefix))
+        for (const { redis, prefix } of placesOf(buckets)) {
+          await attempt('the settings of Redis', () => checkRedis(redis))
+          await attempt('the clocks', () => checkClocks(client, redis, prefix))
+        }
       }
     } finally {
       await client.end()
@@ -120,6 +124,13 @@ export const NO_REDIS: Finding = wrong(
   'every read goes to Postgres; answers stay correct',
   'start it, or correct REDIS_URL',
 )
+
+export const bucketsMissing = (missing: number, count: number): Finding =>
+  wrong(
+    `${missing} of ${count} buckets have no reachable server`,
+    'their entries are loaded from Postgres for each read',
+    'start the missing master or promote its replica; if it runs, map its advertised address with map= in REDIS_URL',
+  )
 
 const noPostgres = (error: unknown): Finding =>
   wrong(

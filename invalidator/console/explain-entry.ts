@@ -12,6 +12,7 @@ import {
   plainLengthOf,
   type Redis,
   type ResourceRules,
+  withoutBucket,
 } from '../../shared/cache/index.ts'
 
 /** A cached entry that a response is built from. */
@@ -64,14 +65,15 @@ export interface ExplainedRule {
   readonly where: readonly { readonly parameter: string; readonly column: string }[]
 }
 
-/** Returns the entry that a text names: a key, with or without prefix and version. */
+/** Returns the entry that a text names: a key, with or without prefix, bucket and version. */
 export function entryOfKey(
   catalog: readonly ResourceRules[],
   prefix: string,
   text: string,
 ): EntryPart | null {
+  const named = withoutBucket(prefix, text)
   for (const resource of catalog) {
-    const key = fullKey(prefix, resource, text)
+    const key = fullKey(prefix, resource, named)
     if (keyParser(prefix, resource)(key) !== null) return { resource: resource.name, key }
   }
   return null

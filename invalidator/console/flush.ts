@@ -6,7 +6,7 @@ import {
   parseSnapshot,
   type Snapshot,
 } from '../../db/event-log/index.ts'
-import { bareKey, decodeWatermark, type InvalidationStore } from '../../shared/cache/index.ts'
+import { bareKey, decodeWatermark, type InvalidationStores } from '../../shared/cache/index.ts'
 import type { ResourceRules } from '../../shared/cache/index.ts'
 import { concerns } from '../pattern.ts'
 
@@ -38,15 +38,20 @@ const POLL_MS = 20
 
 /** Waits until the invalidators have applied a request. Returns false if that takes longer. */
 export async function untilFlushed(
-  invalidationStore: Pick<InvalidationStore, 'read'>,
+  stores: Pick<InvalidationStores, 'count' | 'at'>,
   names: readonly string[],
   requested: Snapshot,
   timeoutMs: number,
 ): Promise<boolean> {
   const giveUpAtMs = performance.now() + timeoutMs
   const areFlushed = async () => {
-    const texts = await Promise.all(names.map((name) => invalidationStore.read(name)))
-    const marks = texts.map(decodeWatermark)
+    const texts = await Promise.all(
+      Array.from({ length: stores.count }, async (_, bucket) => {
+        const store = stores.at(bucket)
+        return Promise.all(names.map((name) => store.read(name)))
+      }),
+    )
+    const marks = texts.flat().map(decodeWatermark)
     return marks.every((mark) => mark !== null && includes(mark.snapshot, requested))
   }
   while (!(await areFlushed())) {

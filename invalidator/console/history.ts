@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   ageMsOf,
+  type Buckets,
   findRedisUsage,
-  type InvalidationStore,
+  type InvalidationStores,
   type ProcessReport,
   readReports,
-  type Redis,
   type RedisUsage,
   type ResourceRules,
   type Watermark,
@@ -45,9 +45,8 @@ export interface History {
 }
 
 export interface HistoryDeps {
-  readonly redis: Redis
-  readonly prefix: string
-  readonly invalidationStore: Pick<InvalidationStore, 'time' | 'readAll'>
+  readonly buckets: Buckets
+  readonly stores: Pick<InvalidationStores, 'count' | 'at'>
   readonly catalog: readonly ResourceRules[]
 }
 
@@ -59,7 +58,7 @@ const NOTHING = { hits: 0, misses: 0, stale: 0, bypasses: 0, loads: 0 }
 
 /** Samples the counters of all processes every 2 s until `stopping`. */
 export function runHistory(
-  { redis, prefix, invalidationStore, catalog }: HistoryDeps,
+  { buckets, stores, catalog }: HistoryDeps,
   stopping: AbortSignal,
 ): History {
   const points: Point[] = []
@@ -75,15 +74,15 @@ export function runHistory(
   let sampledAtMs = performance.now()
 
   async function read(): Promise<Omit<History, 'points'>> {
-    if (redis.status !== 'ready') throw new Error('Redis is not connected')
-    const [reports, redisMs, marks, usage] = await Promise.all([
-      readReports(redis, prefix),
-      invalidationStore.time(),
-      invalidationStore.readAll(),
+    if (buckets.available === 0) throw new Error('Redis is not connected')
+    const home = buckets.home()
+    const [reports, published, usage] = await Promise.all([
+      home === null ? [] : readReports(home.redis, home.prefix),
+      readOldest(stores),
       // INFO may not be permitted.
-      findRedisUsage(redis).catch(() => null),
+      findRedisUsage(buckets.servers).catch(() => null),
     ])
-    return { reports, redisMs, marks, usage, isRedisUp: true }
+    return { reports, ...published, usage, isRedisUp: true }
   }
 
   async function sample(): Promise<void> {
@@ -124,6 +123,33 @@ export function runHistory(
       return state.isRedisUp
     },
   }
+}
+
+/**
+ * Reads the watermarks of the buckets that answer, and returns the oldest of each resource, with its age by
+ * the clock of the first bucket: the clocks of several servers cannot be compared.
+ */
+async function readOldest(
+  stores: HistoryDeps['stores'],
+): Promise<Pick<History, 'marks' | 'redisMs'>> {
+  const results = await Promise.allSettled(
+    Array.from({ length: stores.count }, async (_, bucket) => {
+      const store = stores.at(bucket)
+      return Promise.all([store.time(), store.readAll()])
+    }),
+  )
+  const found = results.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+  const [first] = found
+  if (first === undefined) throw new Error('no bucket answers')
+  const [redisMs] = first
+  const marks = new Map<string, Watermark>()
+  for (const [nowMs, ofBucket] of found) {
+    for (const [name, mark] of ofBucket) {
+      const asOfMs = redisMs - (nowMs - mark.asOfMs)
+      if (asOfMs < (marks.get(name)?.asOfMs ?? Infinity)) marks.set(name, { ...mark, asOfMs })
+    }
+  }
+  return { marks, redisMs }
 }
 
 function pointOf(

@@ -2,10 +2,10 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { errorCode } from '../../db/event-log/index.ts'
 import {
   bareKey,
-  type InvalidationStore,
+  type Buckets,
+  type InvalidationStores,
   paramsOf,
   type ProcessReport,
-  type Redis,
   type ResourceRules,
 } from '../../shared/cache/index.ts'
 import type { Finding } from '../doctor/finding.ts'
@@ -118,12 +118,12 @@ export interface ModelDeps {
   readonly token?: string | undefined
   readonly databaseUrl: string
   readonly applicationName: string
-  readonly redis: Redis
+  readonly buckets: Buckets
   readonly prefix: string
   readonly id: string
   readonly feed: ChangeFeed
   readonly history: History
-  readonly invalidationStore: InvalidationStore
+  readonly stores: InvalidationStores
   readonly countEntries: () => Promise<ReadonlyMap<string, EntryUsage>>
   readonly examine: () => Promise<Examined>
 }
@@ -132,7 +132,7 @@ const FLUSH_TIMEOUT_MS = 15_000
 const SHOWN_CHANGES = 10
 
 export function createModel(deps: ModelDeps): Model {
-  const { application, token, redis, prefix, feed, history, invalidationStore } = deps
+  const { application, token, buckets, prefix, feed, history, stores } = deps
   const { catalog } = application
   const answers = new Answers(() => history.reports)
 
@@ -180,7 +180,11 @@ export function createModel(deps: ModelDeps): Model {
       const explained = await Promise.all(
         entries
           .filter(({ resource }) => catalog.some(({ name }) => name === resource))
-          .map((entry) => explainEntry(redis, prefix, catalog, entry)),
+          .map((entry) => {
+            const place = buckets.place(entry.key)
+            if (place === null) throw new Unanswerable('Redis does not answer')
+            return explainEntry(place.redis, place.prefix, catalog, { ...entry, key: place.key })
+          }),
       )
       return {
         status,
@@ -200,7 +204,7 @@ export function createModel(deps: ModelDeps): Model {
         `${applicationName}-console`,
         bareKey(prefix, what),
       ).catch(explainMissingRight)
-      const isDone = await untilFlushed(invalidationStore, resources, requested, FLUSH_TIMEOUT_MS)
+      const isDone = await untilFlushed(stores, resources, requested, FLUSH_TIMEOUT_MS)
       return { resources, isDone }
     },
 

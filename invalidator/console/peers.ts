@@ -1,11 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { processKey, type ProcessReport, type Redis } from '../../shared/cache/index.ts'
+import {
+  type Buckets,
+  type Place,
+  processKey,
+  type ProcessReport,
+} from '../../shared/cache/index.ts'
 import type { Change } from './change.ts'
 import type { Batch, ChangeFeed, NumberedChange } from './change-feed.ts'
 
 export interface PeersDeps {
-  readonly redis: Redis
-  readonly prefix: string
+  readonly buckets: Pick<Buckets, 'home'>
   /** Id of this process in the reports. */
   readonly id: string
   readonly feed: ChangeFeed
@@ -35,25 +39,26 @@ interface Publishing {
   stop: () => void
 }
 
+const watchedKey = (prefix: string) => processKey(prefix, 'watched')
+const changesKey = (prefix: string, process: string) => `${processKey(prefix, process)}/changes`
+
 /**
  * Exchanges changes between invalidators through Redis, since each one applies those of the resources that
  * it owns. A process publishes only while a key shows that another one is watched. It uses commands that every
  * user of the cache is permitted.
  */
 export async function runPeers(deps: PeersDeps, stopping: AbortSignal): Promise<void> {
-  const { redis, prefix, id, feed, reports, receive, isWatched } = deps
-  const watchedKey = processKey(prefix, 'watched')
-  const changesKey = (process: string) => `${processKey(prefix, process)}/changes`
+  const { buckets, id, feed, reports, receive, isWatched } = deps
   /** Last change that was received from each process. */
   const seen = new Map<string, number>()
   let publishing: Publishing | undefined
 
   const others = () => reports().filter((one) => one.id !== id && one.lag !== null)
 
-  async function collect(): Promise<void> {
-    await redis.set(watchedKey, id, 'PX', EXPIRES_MS)
+  async function collect({ redis, prefix }: Place): Promise<void> {
+    await redis.set(watchedKey(prefix), id, 'PX', EXPIRES_MS)
     for (const { id: other } of others()) {
-      const text = await redis.get(changesKey(other))
+      const text = await redis.get(changesKey(prefix, other))
       if (text === null) continue
       const { seq, skipped, changes } = JSON.parse(text) as Published
       const last = seen.get(other)
@@ -68,8 +73,8 @@ export async function runPeers(deps: PeersDeps, stopping: AbortSignal): Promise<
     }
   }
 
-  async function publish(): Promise<void> {
-    const isWanted = others().length > 0 && (await redis.get(watchedKey)) !== null
+  async function publish({ redis, prefix }: Place): Promise<void> {
+    const isWanted = others().length > 0 && (await redis.get(watchedKey(prefix))) !== null
     if (!isWanted) {
       publishing?.stop()
       publishing = undefined
@@ -87,7 +92,7 @@ export async function runPeers(deps: PeersDeps, stopping: AbortSignal): Promise<
       skipped,
       changes: publishing.outbox.map(({ seq, change }) => ({ seq, change })),
     }
-    await redis.set(changesKey(id), JSON.stringify(published), 'PX', EXPIRES_MS)
+    await redis.set(changesKey(prefix, id), JSON.stringify(published), 'PX', EXPIRES_MS)
   }
 
   function begin() {
@@ -105,9 +110,10 @@ export async function runPeers(deps: PeersDeps, stopping: AbortSignal): Promise<
   }
 
   while (!stopping.aborted) {
-    if (redis.status === 'ready' && others().length > 0) {
-      await publish().catch(() => undefined)
-      if (isWatched()) await collect().catch(() => undefined)
+    const home = buckets.home()
+    if (home !== null && others().length > 0) {
+      await publish(home).catch(() => undefined)
+      if (isWatched()) await collect(home).catch(() => undefined)
     }
     await sleep(EVERY_MS, undefined, { signal: stopping, ref: false }).catch(() => undefined)
   }

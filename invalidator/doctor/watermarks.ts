@@ -4,6 +4,7 @@ import {
   decodeWatermark,
   DISABLED,
   type InvalidationStore,
+  type InvalidationStores,
 } from '../../shared/cache/index.ts'
 import type { ExaminedApplication } from './application.ts'
 import { type Finding, wrong } from './finding.ts'
@@ -24,8 +25,28 @@ export const noInvalidator = (log: string): Finding =>
     'start an invalidator, or read in its log why it cannot connect',
   )
 
-/** Checks that each resource has a recent watermark of this incarnation in Redis, and that it may be read from there. */
+/**
+ * Checks that each resource has a recent watermark of this incarnation in each bucket, and that it may be
+ * read from there.
+ */
 export async function checkWatermarks(
+  stores: Pick<InvalidationStores, 'count' | 'at'>,
+  maxStalenessMs: number,
+  incarnation: string | null,
+  application: Pick<ExaminedApplication, 'catalog' | 'installCommand'>,
+): Promise<Finding[]> {
+  const found = await Promise.allSettled(
+    Array.from({ length: stores.count }, async (_, bucket) =>
+      checkBucket(stores.at(bucket), maxStalenessMs, incarnation, application),
+    ),
+  )
+  // A bucket without a server is a finding of its own.
+  if (stores.count === 1 && found[0]?.status === 'rejected') throw found[0].reason
+  const findings = found.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
+  return [...new Map(findings.map((one) => [one.what.replace(/\d+ s old/, 'old'), one])).values()]
+}
+
+async function checkBucket(
   invalidationStore: Pick<InvalidationStore, 'time' | 'read'>,
   maxStalenessMs: number,
   incarnation: string | null,

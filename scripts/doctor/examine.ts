@@ -1,12 +1,12 @@
-import { once } from 'node:events'
 import type { Client } from 'pg'
 import { connectPlain, pinSession, SettingsLost } from '../../db/event-log/index.ts'
 import {
-  createInvalidationStore,
+  createInvalidationStores,
   explainRedisError,
   isDenial,
-  openRedis,
+  openBuckets,
 } from '../../shared/cache/index.ts'
+import { untilAvailable } from '../verbs/with-redis.ts'
 import {
   checkClocks,
   checkInvalidator,
@@ -16,9 +16,12 @@ import {
   checkTriggers,
   checkWatermarks,
   type Finding,
+  placesOf,
+  type ServerPlace,
   wrong,
 } from '../../invalidator/index.ts'
 import { APPLICATION } from '../../shared/application.ts'
+import { checkCluster } from './cluster.ts'
 import { checkDefaults } from './defaults.ts'
 import { checkGrants } from './grants.ts'
 import { checkKeys } from './keys.ts'
@@ -140,40 +143,65 @@ async function examineRedis(
 ): Promise<Finding[]> {
   const { redisUrl, prefix, maxStalenessMs } = options
   if (redisUrl === undefined) return []
-  const redis = openRedis(redisUrl, {
+  let lastError: Error | undefined
+  const buckets = openBuckets(redisUrl, prefix, {
     name: APPLICATION_NAME,
     commandTimeoutMs: REDIS_TIMEOUT_MS,
     // A standby rejects the writes of checkPermissions, and the other checks need the connection.
     staysOnReplica: true,
-    onState: () => undefined,
+    onState: (_, error) => (lastError = error ?? lastError),
   })
   try {
-    const ready = once(redis, 'ready', { signal: AbortSignal.timeout(REDIS_TIMEOUT_MS) })
-    const failure = await ready.then(() => null, explainRedisError)
-    if (failure !== null) {
+    if ((await untilAvailable(buckets, REDIS_TIMEOUT_MS, REDIS_TIMEOUT_MS)) === 0) {
+      const reason = lastError === undefined ? 'no reply' : explainRedisError(lastError).message
       return [
         wrong(
           'Redis does not answer',
-          `every read goes to Postgres (${failure.message})`,
-          'start it, or correct REDIS_URL; Redis Cluster is not supported',
+          `every read goes to Postgres (${reason})`,
+          'start it, or correct REDIS_URL',
         ),
       ]
     }
+    const places = placesOf(buckets)
+    const each = (name: string, check: (place: ServerPlace) => Promise<Finding[]>) =>
+      eachPlace(places, buckets.count > 1, name, check)
     return [
-      ...(await attempt('the permissions in Redis', () => checkPermissions(redis, prefix))),
-      ...(await attempt('the settings of Redis', () => checkRedis(redis))),
-      ...(await attempt('the clocks', () => checkClocks(client, redis, prefix))),
+      ...(await attempt('the cluster', () => checkCluster(buckets))),
+      ...(await each('the permissions in Redis', ({ redis, prefix: there }) =>
+        checkPermissions(redis, { prefix, keysUnder: there, isCluster: buckets.count > 1 }),
+      )),
+      ...(await each('the settings of Redis', ({ redis }) => checkRedis(redis))),
+      ...(await each('the clocks', ({ redis, prefix: there }) =>
+        checkClocks(client, redis, there),
+      )),
       ...(await attempt('the watermarks', () =>
         checkWatermarks(
-          createInvalidationStore(redis, prefix),
+          createInvalidationStores(buckets),
           maxStalenessMs,
           incarnation,
           APPLICATION,
         ),
       )),
-      ...(await attempt('the keys', () => checkKeys(redis, prefix))),
+      ...(await attempt('the keys', () => checkKeys(buckets, prefix))),
     ]
   } finally {
-    redis.disconnect()
+    buckets[Symbol.dispose]()
   }
+}
+
+/** Runs a check on each server. Findings of a cluster name the server. */
+async function eachPlace(
+  places: readonly ServerPlace[],
+  isCluster: boolean,
+  name: string,
+  check: (place: ServerPlace) => Promise<Finding[]>,
+): Promise<Finding[]> {
+  const findings: Finding[] = []
+  for (const place of places) {
+    const { host, port } = place.redis.options
+    for (const finding of await attempt(name, () => check(place))) {
+      findings.push(isCluster ? { ...finding, what: `${host}:${port}: ${finding.what}` } : finding)
+    }
+  }
+  return findings
 }

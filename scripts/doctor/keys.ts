@@ -1,8 +1,10 @@
 import { attemptKey } from '../../shared/redis-buckets.ts'
 import {
+  bucketCountKey,
   bareKey,
+  type Buckets,
   clockKey,
-  createInvalidationStore,
+  createInvalidationStores,
   decodeValue,
   fullKey,
   identityKey,
@@ -27,51 +29,64 @@ const SCAN_COUNT = 1_000
 const TEXTS = [attemptKey, processKey]
 
 /** Finds keys and values under the prefix that this program did not write. */
-export async function checkKeys(redis: Redis, prefix: string): Promise<Finding[]> {
-  const types = {
-    [watermarkKey(prefix)]: 'hash',
-    [clockKey(prefix)]: 'string',
-    [identityKey(prefix)]: 'string',
-    [processesKey(prefix)]: 'hash',
-  }
+export async function checkKeys(buckets: Buckets, prefix: string): Promise<Finding[]> {
+  const typeOf = (key: string): string | undefined =>
+    key === watermarkKey(prefix) || key === processesKey(prefix)
+      ? 'hash'
+      : key === clockKey(prefix) ||
+          key === identityKey(prefix) ||
+          TEXTS.some((keyOf) => key.startsWith(keyOf(prefix, '')))
+        ? 'string'
+        : undefined
   const matchers = catalog.map((resource) => ({ resource, matcher: keyMatcher(prefix, resource) }))
   /** Includes entries of other resource versions, which exist during a deploy. */
   const isEntry = (key: string) =>
     matchers.some(({ resource, matcher }) =>
       matcher.test(fullKey(prefix, resource, bareKey(prefix, key))),
     )
-  const unreadable = await unreadableWatermarks(redis, prefix)
+  const unreadable = await unreadableWatermarks(buckets)
   const unknown: string[] = []
-  let keys = 0
   let entries = 0
-  let cursor = '0'
-  do {
-    const [next, found] = await redis.scan(cursor, 'MATCH', keyGlob(prefix), 'COUNT', SCAN_COUNT)
-    cursor = next
-    keys += found.length
-    const kinds = await Promise.all(found.map((key) => redis.type(key)))
-    for (const [index, key] of found.entries()) {
-      const kind = kinds[index]
-      const isText = TEXTS.some((keyOf) => key.startsWith(keyOf(prefix, '')))
-      const wanted = types[key] ?? (isText ? 'string' : isEntry(key) ? 'hash' : undefined)
-      if (wanted === undefined) unknown.push(key)
-      else if (kind !== wanted && kind !== 'none') unreadable.push(`${key} (a ${kind})`)
-      else if (wanted === 'hash' && types[key] === undefined && entries++ < MOST_ENTRIES) {
-        unreadable.push(...(await unreadableValues(redis, key)))
-      }
+
+  async function checkKey(redis: Redis, keyInBucket: string): Promise<void> {
+    const place = buckets.placeOf(keyInBucket)
+    if (place === null) {
+      if (keyInBucket !== bucketCountKey(prefix)) unknown.push(keyInBucket)
+      return
     }
-  } while (cursor !== '0' && keys < MOST_KEYS)
+    const { key } = place
+    const kind = await redis.type(keyInBucket)
+    const wanted = typeOf(key) ?? (isEntry(key) ? 'hash' : undefined)
+    if (wanted === undefined) unknown.push(keyInBucket)
+    else if (kind !== wanted && kind !== 'none') unreadable.push(`${keyInBucket} (a ${kind})`)
+    else if (wanted === 'hash' && typeOf(key) === undefined && entries++ < MOST_ENTRIES) {
+      unreadable.push(...(await unreadableValues(redis, keyInBucket)))
+    }
+  }
+
+  for (const redis of buckets.servers) {
+    if (redis.status !== 'ready') continue
+    let keys = 0
+    let cursor = '0'
+    do {
+      const [next, found] = await redis.scan(cursor, 'MATCH', keyGlob(prefix), 'COUNT', SCAN_COUNT)
+      cursor = next
+      keys += found.length
+      await Promise.all(found.map((key) => checkKey(redis, key)))
+    } while (cursor !== '0' && keys < MOST_KEYS)
+  }
   return [...unreadableFindings(unreadable), ...unknownKeyFindings(unknown)]
 }
 
-async function unreadableWatermarks(redis: Redis, prefix: string): Promise<string[]> {
-  const invalidationStore = createInvalidationStore(redis, prefix)
-  const found = await Promise.all(
-    catalog.map(async ({ name }) =>
-      isUnreadable(await invalidationStore.read(name)) ? [name] : [],
-    ),
-  )
-  return found.flat().map((name) => `the watermark of ${name}`)
+async function unreadableWatermarks(buckets: Buckets): Promise<string[]> {
+  const stores = createInvalidationStores(buckets)
+  const found = new Set<string>()
+  for (let bucket = 0; bucket < stores.count; bucket++) {
+    if (buckets.connectionOf(bucket)?.status !== 'ready') continue
+    const store = stores.at(bucket)
+    for (const { name } of catalog) if (isUnreadable(await store.read(name))) found.add(name)
+  }
+  return [...found].map((name) => `the watermark of ${name}`)
 }
 
 async function unreadableValues(redis: Redis, key: string): Promise<string[]> {

@@ -27,15 +27,33 @@ const NEEDED = (key: string): readonly Call[] => [
 /** Commands without which the services still run. Without INFO, a copied Redis is not detected. */
 const WANTED = (key: string): readonly Call[] => [['INFO', 'memory'], ['TYPE', key], ['RANDOMKEY']]
 
+/** Commands that a cluster needs in addition. */
+const NEEDED_IN_CLUSTER: readonly Call[] = [['CLUSTER', 'SLOTS']]
+/** Without these a flush scans all keys of a server for each of its buckets. */
+const WANTED_IN_CLUSTER: readonly Call[] = [
+  ['CLUSTER', 'COUNTKEYSINSLOT', '0'],
+  ['CLUSTER', 'GETKEYSINSLOT', '0', '1'],
+]
+
+export interface PermissionOptions {
+  readonly prefix: string
+  /** First part of keys that the server has. */
+  readonly keysUnder: string
+  readonly isCluster: boolean
+}
+
 /** Checks that the user of REDIS_URL may run the commands of the services on keys of the prefix. */
-export async function checkPermissions(redis: Redis, prefix: string): Promise<Finding[]> {
+export async function checkPermissions(
+  redis: Redis,
+  { prefix, keysUnder, isCluster }: PermissionOptions,
+): Promise<Finding[]> {
   const user = await redis.call('ACL', 'WHOAMI').then(String, () => '<user>')
   // A key that no service uses, so that the commands cannot destroy data.
-  const key = `${watermarkKey(prefix)}:doctor`
+  const key = `${watermarkKey(keysUnder)}:doctor`
   const grant = (command: string) =>
     `ACL SETUSER ${user} +${command.toLowerCase()} ~${prefix}/*, and the same in the ACL file`
   const findings: Finding[] = []
-  for (const [command, ...args] of NEEDED(key)) {
+  for (const [command, ...args] of [...NEEDED(key), ...(isCluster ? NEEDED_IN_CLUSTER : [])]) {
     if (!(await isDenied(redis, [command, ...args]))) continue
     findings.push(
       wrong(
@@ -45,7 +63,7 @@ export async function checkPermissions(redis: Redis, prefix: string): Promise<Fi
       ),
     )
   }
-  for (const [command, ...args] of WANTED(key)) {
+  for (const [command, ...args] of [...WANTED(key), ...(isCluster ? WANTED_IN_CLUSTER : [])]) {
     if (!(await isDenied(redis, [command, ...args]))) continue
     findings.push(
       note(

@@ -41,9 +41,15 @@ export async function runExplain(
         : `${what} is not a key; keys have the form ${catalog.map(({ key }) => key).join(', ')}`,
     )
   }
-  await withRedis(redisUrl, async (redis) => {
+  await withRedis(redisUrl, prefix, async (buckets) => {
     for (const part of parts) {
-      const entry = await explainEntry(redis, prefix, catalog, part)
+      const place = buckets.place(part.key)
+      if (place === null) {
+        console.log(`\n${part.resource}  ${part.key}\n  the server of its bucket is not available`)
+        continue
+      }
+      const placed = { ...part, key: place.key }
+      const entry = await explainEntry(place.redis, place.prefix, catalog, placed)
       for (const line of describeEntry(entry)) console.log(line)
     }
   })

@@ -1,5 +1,5 @@
 import { requestFlush, resourcesOf, untilFlushed } from '../../invalidator/index.ts'
-import { bareKey, createInvalidationStore } from '../../shared/cache/index.ts'
+import { bareKey, createInvalidationStores } from '../../shared/cache/index.ts'
 import { ConfigurationError } from '../../shared/errors.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import type { Discovered } from '../servers/discover.ts'
@@ -25,9 +25,9 @@ export async function runFlush(
   const requested = await requestFlush(databaseUrl, 'spms-flush', bareKey(prefix, what))
   console.log(`requested: ${names.join(', ')}`)
   if (redisUrl === undefined) return
-  await withRedis(redisUrl, async (redis) => {
-    const invalidationStore = createInvalidationStore(redis, prefix)
-    if (await untilFlushed(invalidationStore, names, requested, TIMEOUT_MS)) return
+  await withRedis(redisUrl, prefix, async (buckets) => {
+    const stores = createInvalidationStores(buckets)
+    if (await untilFlushed(stores, names, requested, TIMEOUT_MS)) return
     throw new ConfigurationError(
       `not flushed within ${TIMEOUT_MS / 1000} s: is an invalidator running? See npm run spms -- status`,
     )

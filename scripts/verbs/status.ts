@@ -1,15 +1,17 @@
-import { once } from 'node:events'
 import { type LogStatus, readBacklog, readStatus } from '../../db/event-log/index.ts'
 import {
   ageMsOf,
-  createInvalidationStore,
+  type Buckets,
+  createInvalidationStores,
   decodeWatermark,
   isUnreadable,
-  openRedis,
+  openBuckets,
+  type Watermark,
 } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { maskUrl } from '../mask-url.ts'
 import type { Discovered } from '../servers/discover.ts'
+import { untilAvailable } from './with-redis.ts'
 
 const REDIS_TIMEOUT_MS = 2_000
 const STATUS = { applicationName: 'spms-status', sessionPrefix: 'spms-' }
@@ -53,33 +55,78 @@ async function describeWatermarks(
   prefix: string,
   databaseUrl: string,
 ): Promise<string[]> {
-  const redis = openRedis(redisUrl, {
+  const buckets = openBuckets(redisUrl, prefix, {
     name: 'spms-status',
     commandTimeoutMs: REDIS_TIMEOUT_MS,
     onState: () => undefined,
   })
   try {
-    try {
-      await once(redis, 'ready', { signal: AbortSignal.timeout(REDIS_TIMEOUT_MS) })
-    } catch {
-      return ['             does not answer']
-    }
-    const invalidationStore = createInvalidationStore(redis, prefix)
-    const nowMs = await invalidationStore.time()
-    return await Promise.all(
-      catalog.map(async ({ name }) => {
-        const stored = await invalidationStore.read(name)
-        if (isUnreadable(stored)) return `  ${name.padEnd(24)} unreadable watermark`
-        const mark = decodeWatermark(stored)
-        if (!mark) return `  ${name.padEnd(24)} no watermark`
-        const ageS = (ageMsOf(mark, nowMs) / 1000).toFixed(1)
-        const { events, oldestMs } = await readBacklog(databaseUrl, mark.snapshot, STATUS)
-        const lag =
-          events === 0 ? 'no backlog' : `backlog ${events} events, ${oldestMs.toFixed(0)} ms`
-        return `  ${name.padEnd(24)} watermark ${ageS} s old, ${lag}`
-      }),
-    )
+    const available = await untilAvailable(buckets, REDIS_TIMEOUT_MS, REDIS_TIMEOUT_MS)
+    if (available === 0) return ['             does not answer']
+    const found = await readAll(buckets)
+    const missing = buckets.count - found.length
+    return [
+      ...(buckets.count === 1
+        ? []
+        : [
+            `buckets      ${found.length} of ${buckets.count} on ${buckets.servers.length} servers` +
+              (missing === 0 ? '' : `, ${missing} UNAVAILABLE: their entries are not cached`),
+          ]),
+      ...(await Promise.all(
+        catalog.map(({ name }) => describeWatermark(name, found, databaseUrl)),
+      )),
+    ]
   } finally {
-    redis.disconnect()
+    buckets[Symbol.dispose]()
   }
 }
+
+/** The stored watermarks of a bucket, by resource, and its time. */
+interface BucketMarks {
+  readonly nowMs: number
+  readonly texts: ReadonlyMap<string, string | null>
+}
+
+/** Reads the buckets that answer. */
+async function readAll(buckets: Buckets): Promise<readonly BucketMarks[]> {
+  const stores = createInvalidationStores(buckets)
+  const read = async (bucket: number): Promise<BucketMarks> => {
+    const store = stores.at(bucket)
+    const nowMs = await store.time()
+    const texts = await Promise.all(
+      catalog.map(async ({ name }) => [name, await store.read(name)] as const),
+    )
+    return { nowMs, texts: new Map(texts) }
+  }
+  const results = await Promise.allSettled(
+    Array.from({ length: buckets.count }, (_, bucket) => read(bucket)),
+  )
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+}
+
+/** Describes the watermark of the bucket that is furthest behind. */
+async function describeWatermark(
+  name: string,
+  found: readonly BucketMarks[],
+  databaseUrl: string,
+): Promise<string> {
+  const label = `  ${name.padEnd(24)}`
+  const texts = found.map((one) => one.texts.get(name) ?? null)
+  if (texts.some(isUnreadable)) return `${label} unreadable watermark`
+  const marks = texts.flatMap((text, at) => {
+    const mark = decodeWatermark(text)
+    return mark ? [{ mark, ageMs: ageMsOf(mark, found[at]?.nowMs ?? 0) }] : []
+  })
+  if (marks.length < texts.length) return `${label} no watermark`
+  const oldestMs = Math.max(...marks.map(({ ageMs }) => ageMs))
+  const lowest = marks.map(({ mark }) => mark).reduce(lower)
+  const backlog = await readBacklog(databaseUrl, lowest.snapshot, STATUS)
+  const lag =
+    backlog.events === 0
+      ? 'no backlog'
+      : `backlog ${backlog.events} events, ${backlog.oldestMs.toFixed(0)} ms`
+  return `${label} watermark ${(oldestMs / 1000).toFixed(1)} s old, ${lag}`
+}
+
+const lower = (one: Watermark, other: Watermark): Watermark =>
+  other.snapshot.xmax < one.snapshot.xmax ? other : one

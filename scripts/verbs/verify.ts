@@ -45,13 +45,10 @@ export async function runVerify(
   }
   const db = openDatabase({ url: databaseUrl, poolSize: 1, applicationName: 'spms-verify' })
   try {
-    return await withRedis(redisUrl, async (redis) => {
-      const verifier = createVerifier({
-        redis,
-        db,
-        resources: loadable(sessionSecrets),
-        prefix: environment.CACHE_PREFIX || CACHE_PREFIX,
-      })
+    const prefix = environment.CACHE_PREFIX || CACHE_PREFIX
+    return await withRedis(redisUrl, prefix, async (buckets) => {
+      const resources = loadable(sessionSecrets)
+      const verifier = createVerifier({ buckets, db, resources, prefix })
       if (!watch) return report(await verifier.verify(sample))
       return verifyContinuously(verifier, environment, sample ?? WATCHED_SAMPLE, async () => {
         const { snapshot } = await findMoment(db)

@@ -43,12 +43,7 @@ export {
   inflate,
   plainLength,
 } from './entry-store/compression.ts'
-export {
-  createEntryStore,
-  type EntryStore,
-  MAX_VALUE_BYTES,
-  timeOf,
-} from './entry-store/entry-store.ts'
+export { createEntryStore, type EntryStore, MAX_VALUE_BYTES } from './entry-store/entry-store.ts'
 export { createUnreadable, type Unreadable } from './entry-store/metrics.ts'
 export { TimeBudget } from './entry-store/time-budget.ts'
 export type { ConsistencyToken } from './freshness/consistency-token.ts'
@@ -69,6 +64,11 @@ export {
   type InvalidationStore,
   takesLong,
 } from './invalidation-store/invalidation-store.ts'
+export {
+  createInvalidationStores,
+  type InvalidationStores,
+  oneStore,
+} from './invalidation-store/bucket-stores.ts'
 export type { ProcessReport } from './processes/process-report.ts'
 export { newProcessId, readReports, runReportWriter } from './processes/process-reports.ts'
 export type { Answer } from './read/answer.ts'
@@ -79,11 +79,13 @@ export { createReader, type Reader } from './read/reader.ts'
 export { TokenBucket } from './read/token-bucket.ts'
 export { createUncachedReader } from './read/uncached-reader.ts'
 export { parseRedisUrl } from './redis/address.ts'
+export { bucketCountKey, withoutBucket } from './redis/bucket.ts'
+export { type Buckets, oneBucket, openBuckets, type Place } from './redis/buckets.ts'
 export { readClockOffset } from './redis/clock.ts'
 export { createDenialLog, type DenialLog } from './redis/denials.ts'
 export { createIdentityReader } from './redis/identity.ts'
 export { measureRedis } from './redis/metrics.ts'
 export { explainRedisError, openRedis, type Redis } from './redis/redis.ts'
-export { isDenial } from './redis/replies.ts'
+export { hasMoved, isDenial } from './redis/replies.ts'
 export { findRedisUsage, type RedisUsage } from './redis/usage.ts'
 export { createVerifier, type Verified, type Verifier } from './verification/verifier.ts'

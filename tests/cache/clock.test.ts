@@ -95,7 +95,7 @@ describe('readers of a Redis server whose clock steps', function () {
     await engine.redis.flushdb()
     // The reader keeps the last Redis time and writes it back to the clock key.
     const time = createClock(engine.redis, engine.prefix)
-    await until(async () => Math.abs((await time()) - reader.store.now()) < 100)
+    await until(async () => Math.abs((await time()) - reader.store.now('')) < 100)
     await sql`insert into entity values (${String(++id + 100)}, 'first')`.execute(engine.db)
   })
 
@@ -120,7 +120,7 @@ describe('readers of a Redis server whose clock steps', function () {
       fingerprint: 'rules-1',
     })
     await engine.redis.hset(watermarkKey(engine.prefix), 'entity', mark)
-    await until(() => reader.store.watermark('entity')?.asOfMs === asOfMs)
+    await until(() => reader.store.watermark('entity', '')?.asOfMs === asOfMs)
   }
 
   for (const stepMs of [10_000, 600_000]) {
@@ -142,12 +142,12 @@ describe('readers of a Redis server whose clock steps', function () {
 
   it('keeps a running process on time when TIME steps back while Redis rejects writes', async () => {
     await publish()
-    const before = reader.store.now()
+    const before = reader.store.now('')
     const atMs = performance.now()
     await engine.redis.config('SET', 'maxmemory', '1')
     await server.stepTo(-600_000)
     await until(() => performance.now() - atMs > 1_000)
-    expect(reader.store.now() - before).to.be.within(900, 3_000)
+    expect(reader.store.now('') - before).to.be.within(900, 3_000)
     await engine.redis.config('SET', 'maxmemory', '0')
     const time = createClock(engine.redis, engine.prefix)
     await until(async () => (await time()) - before >= 1_000)
@@ -175,7 +175,7 @@ describe('readers of a Redis server whose clock steps', function () {
   })
 
   describe('after entries were restored or corrupted', () => {
-    const now = () => reader.store.now()
+    const now = () => reader.store.now('')
     async function put(times: (nowMs: number) => Partial<CachedValue>): Promise<void> {
       const nowMs = now()
       const body = Buffer.from('"old"')
@@ -227,7 +227,7 @@ describe('readers of a Redis server whose clock steps', function () {
       await put((nowMs) => ({ leasedAtMs: nowMs - 2 * BOUND_MS, freshUntilMs: nowMs + MINUTE_MS }))
       expect(await read()).to.equal('hit')
       await engine.redis.hset(watermarkKey(engine.prefix), 'entity', future)
-      await until(() => (reader.store.watermark('entity')?.asOfMs ?? 0) > now() + MINUTE_MS)
+      await until(() => (reader.store.watermark('entity', '')?.asOfMs ?? 0) > now() + MINUTE_MS)
       expect(await read()).to.equal('miss')
     })
   })

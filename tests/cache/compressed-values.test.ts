@@ -4,6 +4,7 @@ import {
   type Answer,
   type CachedValue,
   createVerifier,
+  oneBucket,
   decodeValue,
   encodeValue,
   inflate,
@@ -161,7 +162,13 @@ describe('compressed values', function () {
   describe('in the verifier', () => {
     const verify = async () => {
       const { redis, db, prefix } = engine
-      const verifier = createVerifier({ redis, db, prefix, resources: [entity], timeoutMs: 100 })
+      const verifier = createVerifier({
+        buckets: oneBucket(redis, prefix),
+        db,
+        prefix,
+        resources: [entity],
+        timeoutMs: 100,
+      })
       return (await verifier.verify()).map(({ outcome }) => outcome)
     }
 

@@ -220,7 +220,7 @@ async function ownDatabase(closers: (() => unknown)[]): Promise<string> {
  */
 export function isUsable(store: EntryStore): boolean {
   try {
-    return store.now() > 0
+    return store.now('') > 0
   } catch {
     return false
   }

@@ -45,7 +45,7 @@ describe('entry store', () => {
   /**
    * The store's time may be a few milliseconds ahead of Redis, and Redis rejects future times.
    */
-  const aLittleAgo = () => store.now() - 1_000
+  const aLittleAgo = () => store.now('') - 1_000
 
   function valueOf(
     text: string | null,
@@ -149,7 +149,7 @@ describe('entry store', () => {
 
   it('returns the current time with every reply', async () => {
     const { nowMs } = await lease('t')
-    expect(nowMs).to.be.closeTo(store.now(), 1_000)
+    expect(nowMs).to.be.closeTo(store.now(''), 1_000)
   })
 
   it('answers a lease request with the value if it has been stored meanwhile', async () => {
@@ -228,7 +228,7 @@ describe('entry store', () => {
     expect(await engine.redis.hexists(key, 'v65')).to.equal(1)
 
     const fields = await engine.redis.hkeys(key)
-    const later = store.now() + 1
+    const later = store.now('') + 1
     expect(await stateOf('t', 'v65', later)).to.equal('lease')
     expect(await fill('t', 'v65')).to.equal('stored')
     expect(await engine.redis.hkeys(key)).to.have.members(fields)

@@ -6,6 +6,7 @@ import {
   type CachedValue,
   createInvalidationStore,
   createVerifier,
+  oneBucket,
   decodeValue,
   decodeWatermark,
   entryKey,
@@ -239,7 +240,7 @@ describe('values written by other programs', function () {
 
   it('are deleted and reported by the verifier without stopping it', async () => {
     const verifier = createVerifier({
-      redis: engine.redis,
+      buckets: oneBucket(engine.redis, engine.prefix),
       db: engine.db,
       resources: [entity],
       prefix: engine.prefix,

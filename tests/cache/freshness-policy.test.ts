@@ -104,7 +104,7 @@ describe('freshness policy', function () {
     await engine.redis.hset(engine.keyOf(id), 'v', cached)
   }
 
-  const heldBy = ({ store }: TestReader) => store.watermark('entity')
+  const heldBy = ({ store }: TestReader) => store.watermark('entity', '')
 
   /** Opens a reader and waits until it has polled the published watermark. */
   async function open(options: ReaderOptions = {}, mark?: Watermark): Promise<TestReader> {
@@ -209,9 +209,9 @@ describe('freshness policy', function () {
         const slow = defineEntity({ afterSelect: () => (selected++ === 0 ? gate : undefined) })
         const first = read(brief, slow)
         await until(() => selected === 1)
-        const startedAtMs = brief.store.now()
+        const startedAtMs = brief.store.now('')
         await sql`update entity set body = 'second' where id = ${id}`.execute(engine.db)
-        await until(() => brief.store.now() > startedAtMs + 300)
+        await until(() => brief.store.now('') > startedAtMs + 300)
         const second = await read(brief, slow)
         expect(textOf(second)).to.contain('second')
         release()
@@ -331,8 +331,8 @@ describe('freshness policy', function () {
       const answer = await race((store) => ({
         ...store,
         watermark(name) {
-          const held = store.watermark(name)
-          const later = { get: () => store.watermark(name)?.asOfMs }
+          const held = store.watermark(name, '')
+          const later = { get: () => store.watermark(name, '')?.asOfMs }
           return held && Object.defineProperty({ ...held }, 'asOfMs', later)
         },
       }))

@@ -258,8 +258,9 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
   const tooLate = () => new StoreUnavailable('too late')
 
   return {
-    now: () => store.now(),
-    watermark: (resource) => store.watermark(resource),
+    now: () => store.now(''),
+    watermark: (resource) => store.watermark(resource, ''),
+    states: store.states,
 
     async find(field, budget) {
       await stage.cue('find')

@@ -79,7 +79,7 @@ describe('reader', function () {
       // Also waits for Redis' own clock: the process may take it for later than it is.
       const [seconds, micros] = await engine.redis.time()
       const nowMs = Number(seconds) * 1000 + Number(micros) / 1000
-      return Math.min(nowMs, one.store.now()) > cached.freshUntilMs
+      return Math.min(nowMs, one.store.now('')) > cached.freshUntilMs
     })
   }
 

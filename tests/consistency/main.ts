@@ -2,20 +2,25 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { stateDir } from '../../scripts/paths.ts'
+import { CLUSTER_FAULTS } from './faults/cluster.ts'
 import type { Fault } from './faults/fault.ts'
-import { FAULTS, FAULTS_OF_REDIS } from './faults/index.ts'
+import { FAULTS, FAULTS_OF_REDIS, FAULTS_WITH_CLUSTER } from './faults/index.ts'
 import { together } from './faults/together.ts'
 import { Random } from './random.ts'
 import { describeMeasure, describePhase, describeRun } from './report.ts'
 import { run } from './run.ts'
 
 const MINUTE_MS = 60_000
+const ALL = [...new Set([...FAULTS, ...FAULTS_WITH_CLUSTER])]
+/** No two of these run at once. */
+const ofServers = new Set([...FAULTS_OF_REDIS, ...CLUSTER_FAULTS])
 const print = (text: string) => void process.stdout.write(`${text}\n`)
 
 interface Options {
   readonly seed: number
   readonly minutes: number
-  readonly faults: readonly Fault[]
+  readonly faults?: readonly Fault[]
+  readonly cluster: boolean
   readonly keepGoing: boolean
   readonly measures: boolean
 }
@@ -23,7 +28,8 @@ interface Options {
 const {
   seed,
   minutes,
-  faults,
+  cluster: isCluster,
+  faults = isCluster ? FAULTS_WITH_CLUSTER : FAULTS,
   keepGoing,
   measures: isMeasured,
 } = new Command('npm run test:consistency --')
@@ -39,11 +45,10 @@ const {
   .addOption(
     new Option(
       '--faults <names>',
-      `all, none, or a comma-separated list of: ${FAULTS.map(({ name }) => name).join(', ')}`,
-    )
-      .argParser(named)
-      .default(FAULTS, 'all'),
+      `none, or a comma-separated list of: ${ALL.map(({ name }) => name).join(', ')}; by default all`,
+    ).argParser(named),
   )
+  .option('--cluster', 'use a Redis Cluster of three masters and three replicas', false)
   .option('--keep-going', 'continue after a phase with violations', false)
   .option('--no-measures', 'do not measure trigger overhead and loads per invalidation first')
   .parse()
@@ -54,7 +59,8 @@ const logPath = join(stateDir, `consistency-${seed}.log`)
 await rm(logPath, { force: true })
 const printLogPath = () => print(`log of the processes: ${logPath}`)
 const { measures, phases } = await run({
-  isMeasured,
+  isMeasured: isMeasured && !isCluster,
+  isCluster,
   keepsGoing: keepGoing,
   onMeasure: (measure) => print(describeMeasure(measure)),
   seed,
@@ -80,8 +86,8 @@ function* rounds(): Iterable<Fault | null> {
   for (;;) {
     yield null
     yield* random.shuffled(faults)
-    const ofRedis = random.shuffled(faults.filter((fault) => FAULTS_OF_REDIS.includes(fault)))
-    const others = random.shuffled(faults.filter((fault) => !FAULTS_OF_REDIS.includes(fault)))
+    const ofRedis = random.shuffled(faults.filter((fault) => ofServers.has(fault)))
+    const others = random.shuffled(faults.filter((fault) => !ofServers.has(fault)))
     for (const [at, other] of others.entries()) {
       const fault = ofRedis[at]
       if (fault) yield together(other, fault)
@@ -90,10 +96,9 @@ function* rounds(): Iterable<Fault | null> {
 }
 
 function named(text: string): readonly Fault[] {
-  if (text === 'all') return FAULTS
   if (text === 'none') return []
   return text.split(',').map((name) => {
-    const found = FAULTS.find((fault) => fault.name === name)
+    const found = ALL.find((fault) => fault.name === name)
     if (!found) throw new InvalidArgumentError(`unknown fault ${name}`)
     return found
   })

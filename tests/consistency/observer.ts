@@ -1,9 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Redis } from 'ioredis'
 import { until } from '../support/until.ts'
-import { hasSeen, isPast, type Mark, readMark } from './oracle/snapshot.ts'
-
-const EVERY_MS = 10
+import { hasSeen, isPast, type Mark } from './oracle/snapshot.ts'
+import type { Watermarks } from './watermarks.ts'
 
 /** A published watermark, and when the observer first read it. */
 interface Sighting {
@@ -26,19 +24,10 @@ export interface Observer extends AsyncDisposable {
   prune(beforeMs: number): void
 }
 
-/** Opens an observer with its own connection to the Redis of the APIs. */
-export function openObserver(redisUrl: string, watermarkKey: string): Observer {
-  const redis = new Redis(redisUrl, {
-    commandTimeout: 1_000,
-    // Without this, a half-open connection would block forever.
-    socketTimeout: 2_000,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    retryStrategy: () => 50,
-  })
-  redis.on('error', () => {})
+/** Opens an observer, which reads the watermarks with connections of its own. */
+export function openObserver(watermarks: Watermarks): Observer {
   // The next connection may reach a Redis with older data.
-  redis.on('close', () => note(new Map(), performance.now()))
+  watermarks.onLost(() => note(new Map(), performance.now()))
   const sightings = new Map<string, Sighting[]>()
   const stopping = new AbortController()
   let lastSentMs = -Infinity
@@ -55,8 +44,7 @@ export function openObserver(redisUrl: string, watermarkKey: string): Observer {
   }
 
   async function look(): Promise<ReadonlyMap<string, Mark | null>> {
-    const stored = await redis.hgetall(watermarkKey)
-    return new Map(Object.entries(stored).map(([name, text]) => [name, readMark(text)]))
+    return watermarks.read()
   }
 
   async function run(): Promise<void> {
@@ -65,7 +53,7 @@ export function openObserver(redisUrl: string, watermarkKey: string): Observer {
       const marks = await look().catch(() => null)
       note(marks ?? new Map(), performance.now())
       if (marks) lastSentMs = sentMs
-      await sleep(EVERY_MS)
+      await sleep(watermarks.everyMs)
     }
   }
   const running = run()
@@ -90,7 +78,7 @@ export function openObserver(redisUrl: string, watermarkKey: string): Observer {
     async [Symbol.asyncDispose]() {
       stopping.abort()
       await running
-      redis.disconnect()
+      await watermarks[Symbol.asyncDispose]()
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { Fault } from './faults/fault.ts'
 import { openObserver } from './observer.ts'
+import { openWatermarks } from './watermarks.ts'
 import { createPhaseRunner, type PhaseReport } from './phase.ts'
 import { measureLoads } from './measurements/loads.ts'
 import { type Measure, measureOverhead } from './measurements/overhead.ts'
@@ -32,7 +33,7 @@ export interface Result {
 export async function run(options: RunOptions): Promise<Result> {
   const random = new Random(options.seed)
   await using stage = await openStage(options)
-  await using observer = openObserver(stage.paths.apisToRedis.url, stage.keys.watermark)
+  await using observer = openObserver(openWatermarks(stage))
   const runner = createPhaseRunner({ stage, observer, random, isLong: options.isLong ?? false })
   const measures: Measure[] = []
   for (const measure of options.isMeasured ? [measureOverhead, measureLoads] : []) {

@@ -1,12 +1,12 @@
 import { expect } from 'chai'
 import { LOCK_CLASS } from '../../db/event-log/index.ts'
-import { type ProfileWatch, type Sighting, watchProfiles } from '../support/profile-watch.ts'
+import { type ProfileWatch, watchProfiles } from '../support/profile-watch.ts'
 import { startSystem, type System } from '../support/system.ts'
+import { underLoad } from '../support/under-load.ts'
 import { until } from '../support/until.ts'
 
 const BOUND_MS = 3_000
 const PROFILES = 12
-const READERS = 4
 /** 2 s, and more on a busy machine. */
 const SHARED_OUT_MS = 6_000
 
@@ -21,36 +21,8 @@ describe('a rolling restart under load', function () {
   })
   after(() => system[Symbol.asyncDispose]())
 
-  /** Reads and writes continuously during `work`. An unanswered request fails the test. */
-  async function during(work: () => Promise<void>): Promise<readonly Sighting[]> {
-    const over = new AbortController()
-    const seen: Sighting[] = []
-    const idOf = (n: number) => profiles.ids[n % profiles.ids.length] as string
-    const read = async (reader: number) => {
-      for (let n = reader; !over.signal.aborted; n++) {
-        seen.push(await profiles.read(idOf(n), reader % 2))
-      }
-    }
-    const write = async () => {
-      for (let n = 0; !over.signal.aborted; n++) {
-        await profiles.write(idOf(n))
-        // At least one read for each write, so that entries are cached before they change.
-        const { length } = seen
-        await until(() => seen.length > length || over.signal.aborted)
-      }
-    }
-    const load = Promise.all([write(), ...Array.from({ length: READERS }, (_, n) => read(n))])
-    try {
-      await Promise.race([work(), load])
-    } finally {
-      over.abort()
-    }
-    await load
-    return seen
-  }
-
   it('loses no request and serves no value older than the staleness bound', async () => {
-    const seen = await during(async () => {
+    const seen = await underLoad(profiles, async () => {
       await system.replaceApi(0)
       await system.invalidator.replace()
       await system.replaceApi(1)
@@ -84,7 +56,7 @@ describe('a rolling restart under load', function () {
       return performance.now() - startedMs
     }
     const times: number[] = []
-    const seen = await during(async () => {
+    const seen = await underLoad(profiles, async () => {
       const others = await Promise.all([system.addInvalidator(), system.addInvalidator()])
       times.push(await untilOwners(3))
       for (const other of others) await other.kill()

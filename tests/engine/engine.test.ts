@@ -3,7 +3,13 @@ import { readFile } from 'node:fs/promises'
 import { expect } from 'chai'
 import { Client } from 'pg'
 import { install, readStatus, uninstall } from '../../db/event-log/index.ts'
-import { type Answer, compileRules, createVerifier, entryKey } from '../../shared/cache/index.ts'
+import {
+  type Answer,
+  compileRules,
+  createVerifier,
+  entryKey,
+  type Redis,
+} from '../../shared/cache/index.ts'
 import { type CachedReads, openCachedReads } from '../support/cached-reads.ts'
 import { createEmptyDatabase, type TestDatabase } from '../support/database.ts'
 import { until } from '../support/until.ts'
@@ -128,9 +134,15 @@ describe('the engine with the tables of another application', function () {
     const codes = ['QA', 'QA:76', '', '100%']
     for (const code of codes) await readCached(() => readBook(code))
     await readCached(() => readLoans(author))
-    const { redis, db, prefix } = reads
+    const { buckets, db, prefix } = reads
+    const redis = buckets.connectionOf(0) as Redis
     const keyOf = (code: string) => entryKey(prefix, book, { author_id: author, code })
-    const verifier = createVerifier({ redis, db, resources: catalog, prefix })
+    const verifier = createVerifier({
+      buckets,
+      db,
+      resources: catalog,
+      prefix,
+    })
     const outcomes = async () =>
       new Map((await verifier.verify()).map((it) => [it.key, it.outcome]))
     const all = await outcomes()
@@ -155,7 +167,9 @@ describe('the engine with the tables of another application', function () {
     for (const registry of reads.registries) {
       for (const { name } of await registry.getMetricsAsJSON()) expect(name).to.match(/^library_/)
     }
-    const written = (await reads.redis.keys('*')).filter((key) => key.includes('book'))
+    const written = (await (reads.buckets.connectionOf(0) as Redis).keys('*')).filter((key) =>
+      key.includes('book'),
+    )
     for (const key of written) expect(key.startsWith(`${reads.prefix}/`), key).to.be.true
   })
 

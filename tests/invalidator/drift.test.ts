@@ -64,7 +64,11 @@ describe('checks of triggers', () => {
 
   it('are made once for each inspection, and not in each window', async () => {
     const inspect = createInspection()
-    const states = createResourceStates({ metrics: worker.metrics, written: new Map() })
+    const states = createResourceStates({
+      metrics: worker.metrics,
+      buckets: 1,
+      written: new Map(),
+    })
     states.acquire(BIRDS)
     const logger = createLogger('test')
     logger.silent = true

@@ -1,7 +1,12 @@
 import { Writable } from 'node:stream'
 import { expect } from 'chai'
 import winston, { type Logger } from 'winston'
-import { compileRules, createIdentityReader, identityKey } from '../../shared/cache/index.ts'
+import {
+  compileRules,
+  createIdentityReader,
+  identityKey,
+  oneBucket,
+} from '../../shared/cache/index.ts'
 import { AVIARY, type EventLog, openEventLog } from '../event-log/event-log.ts'
 import {
   newPrefix,
@@ -79,18 +84,18 @@ describe('identity of a Redis server', function () {
     const prefix = newPrefix()
     await using one = start(prefix)
     await until(() => one.working)
-    const before = await createIdentityReader(one.redis, prefix)()
+    const before = await createIdentityReader(oneBucket(one.redis, prefix))()
     await one.redis.del(identityKey(prefix))
     await using other = start(prefix)
     await until(() => isShared(one, other))
-    expect(await createIdentityReader(one.redis, prefix)()).not.to.equal(before)
+    expect(await createIdentityReader(oneBucket(one.redis, prefix))()).not.to.equal(before)
   })
 
   it('is replaced after its data moved to another server or became a value of another type', async () => {
     const prefix = newPrefix()
     await using one = start(prefix)
     await until(() => one.working)
-    const read = createIdentityReader(one.redis, prefix)
+    const read = createIdentityReader(oneBucket(one.redis, prefix))
     const first = await read()
     expect(await read()).to.equal(first)
     await one.redis.set(identityKey(prefix), `${first} 0123456789abcdef`)

@@ -1,6 +1,7 @@
 import { createAppInstruments } from '../../shared/metrics.ts'
 import { expect } from 'chai'
 import { Registry } from 'prom-client'
+import { oneBucket, oneStore } from '../../shared/cache/index.ts'
 import { runMetricsCollector } from '../../invalidator/metrics-collector.ts'
 import type { InvalidatorMetrics } from '../../invalidator/metrics.ts'
 import { createLogger } from '../../shared/logger.ts'
@@ -56,7 +57,7 @@ describe('metrics of an invalidator', function () {
 
   /** Starts a metrics collector that polls every 20 ms. */
   function beginMetricsCollector(
-    { redis, invalidationStore }: TestInvalidator,
+    { redis, invalidationStore, prefix }: TestInvalidator,
     databaseUrl = log.url,
   ) {
     const registry = new Registry()
@@ -68,8 +69,8 @@ describe('metrics of an invalidator', function () {
       {
         databaseUrl,
         applicationName,
-        redis,
-        invalidationStore,
+        buckets: oneBucket(redis, prefix),
+        stores: oneStore(invalidationStore),
         catalog: BIRDS,
         instruments: createAppInstruments(registry),
         logger,

@@ -17,6 +17,7 @@ import { examine } from '../../scripts/doctor/examine.ts'
 import {
   createIdentityReader,
   decodeWatermark,
+  oneBucket,
   openRedis,
   type Redis,
 } from '../../shared/cache/index.ts'
@@ -81,7 +82,7 @@ describe('segments of the event log with a running invalidator', function () {
       aheadS += 60
       if (beside) {
         const { invalidationStore, prefix, redis } = beside
-        const identity = await createIdentityReader(redis, prefix)()
+        const identity = await createIdentityReader(oneBucket(redis, prefix))()
         const cursors = await Promise.all(
           BIRDS.map(async ({ name }) => ({
             resource: name,

@@ -126,7 +126,7 @@ export function defineBuild({
       }
       return {
         get,
-        seen: (resource) => store.watermark(resource),
+        seen: (resource) => store.watermark(resource, ''),
         getFresh: async (path, headers = {}) => (await ask(servers[1], path, headers)).text(),
         async [Symbol.asyncDispose]() {
           stopping.abort()

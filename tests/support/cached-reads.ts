@@ -4,11 +4,11 @@ import winston from 'winston'
 import { findMoment, includes, openDatabase } from '../../db/event-log/index.ts'
 import { runInvalidatorService } from '../../invalidator/index.ts'
 import {
+  type Buckets,
   createInstruments,
   type EntryStore,
   openReader,
   type Reader,
-  type Redis,
   type ResourceRules,
 } from '../../shared/cache/index.ts'
 import { newPrefix, testRedisUrl } from './invalidator.ts'
@@ -18,7 +18,8 @@ import { until } from './until.ts'
 export interface CachedReads<DB> extends AsyncDisposable {
   readonly db: Kysely<DB>
   readonly reader: Reader<DB>
-  readonly redis: Redis
+  readonly store: EntryStore
+  readonly buckets: Buckets
   readonly prefix: string
   readonly registries: readonly Registry[]
   /** Waits until the reader knows that everything committed so far has been applied. */
@@ -34,8 +35,8 @@ export async function openCachedReads<DB>(
 ): Promise<CachedReads<DB>> {
   const registries = [new Registry(), new Registry()] as const
   const common = {
-    redisUrl: testRedisUrl(),
-    prefix: newPrefix(),
+    redisUrl: options.redisUrl ?? testRedisUrl(),
+    prefix: options.prefix ?? newPrefix(),
     catalog,
     logger: winston.createLogger({ silent: true }),
   }
@@ -51,8 +52,8 @@ export async function openCachedReads<DB>(
     redisBudgetMs: 5_000,
     ...options,
   })
-  const { reader, redis, store } = opened
-  if (redis === null || store === null) throw new Error('the reader was opened without Redis')
+  const { reader, buckets, store } = opened
+  if (buckets === null || store === null) throw new Error('the reader was opened without Redis')
   const stopping = new AbortController()
   const running = runInvalidatorService(
     {
@@ -69,15 +70,15 @@ export async function openCachedReads<DB>(
   return {
     db,
     reader,
-    redis,
+    store,
+    buckets,
     prefix: common.prefix,
     registries,
     untilApplied,
     async [Symbol.asyncDispose]() {
       stopping.abort()
       await running
-      const keys = await redis.keys(`${common.prefix}/*`)
-      if (keys.length > 0) await redis.unlink(keys)
+      await deleteKeys(buckets, common.prefix)
       opened[Symbol.dispose]()
       await db.destroy()
     },
@@ -91,9 +92,17 @@ async function untilIncluded<DB>(
 ): Promise<void> {
   const { snapshot } = await findMoment(db)
   await until(() =>
-    catalog.every(({ name }) => {
-      const mark = store.watermark(name)
-      return mark !== null && includes(mark.snapshot, snapshot)
-    }),
+    catalog.every(({ name }) =>
+      store.states(name).every(({ mark }) => mark !== null && includes(mark.snapshot, snapshot)),
+    ),
   )
+}
+
+/** Deletes all keys of a prefix on every server that answers. */
+async function deleteKeys(buckets: Buckets, prefix: string): Promise<void> {
+  for (const redis of buckets.servers) {
+    const keys = await redis.keys(`${prefix}/*`).catch(() => [])
+    // In a cluster the keys of one command must be of one slot.
+    await Promise.all(keys.map((key) => redis.unlink(key)))
+  }
 }

@@ -9,8 +9,12 @@ import { startProcess } from '../../scripts/servers/server-process.ts'
 /** A Redis server or sentinel with its own settings. */
 export interface RedisProcess extends AsyncDisposable {
   readonly port: number
+  /** Of the running process. */
+  readonly pid: number
   /** Stops it with SIGKILL. */
   kill(): Promise<void>
+  /** Sends it a signal, such as SIGSTOP to suspend it. */
+  signal(signal: NodeJS.Signals): void
   /** Restarts it with its settings file, which it may have rewritten. */
   start(): Promise<void>
 }
@@ -53,7 +57,11 @@ export async function startRedisProcess(
   let running = await launch()
   return {
     port,
+    get pid() {
+      return running.pid
+    },
     kill: () => running.stop('SIGKILL'),
+    signal: (signal) => running.signal(signal),
     async start() {
       running = await launch()
     },

@@ -38,8 +38,11 @@ export interface System extends AsyncDisposable {
   /** A superuser's connection to the database. */
   readonly sql: Client
   readonly invalidator: Invalidator
-  /** Replaces an API as in a rolling deployment: starts a new process, then stops the old one gracefully. */
-  replaceApi(api: number): Promise<void>
+  /**
+   * Replaces an API as in a rolling deployment: starts a new process with additional environment, then
+   * stops the old one gracefully.
+   */
+  replaceApi(api: number, env?: NodeJS.ProcessEnv): Promise<void>
   /**
    * Starts one more invalidator with additional environment. Resolves when it is ready, or with
    * `mayStandBy` when it is alive.
@@ -210,9 +213,9 @@ async function openSystem(
     },
     sql,
     invalidator,
-    async replaceApi(api) {
+    async replaceApi(api, env) {
       const old = apis[api] as Service
-      apis[api] = await open('api/main.ts', more.apiEnv)
+      apis[api] = await open('api/main.ts', { ...more.apiEnv, ...env })
       living.delete(old)
       await old.stop()
     },

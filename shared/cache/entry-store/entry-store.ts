@@ -7,7 +7,7 @@ import {
   handleWhen,
 } from 'cockatiel'
 import { createGathering, type Redis } from '../redis/redis.ts'
-import { isDenial, isWrongType } from '../redis/replies.ts'
+import { hasMoved, isDenial, isWrongType } from '../redis/replies.ts'
 import { type Budget, SharedBudget, TimeBudget } from './time-budget.ts'
 import { FILL, FIND, LEASE, RELEASE } from './entry-scripts.ts'
 import {
@@ -46,13 +46,18 @@ export interface EntryField {
  * yet.
  */
 export interface EntryStore {
-  /** Returns the clock's time. @throws StoreUnavailable while Redis does not answer. */
-  now(): number
   /**
-   * Returns the watermark of the last poll on this connection, to check replies to commands sent
-   * now.
+   * Returns the time of the clock that measures the ages of an entry.
+   * @throws StoreUnavailable while its Redis does not answer.
    */
-  watermark(resource: string): Watermark | null
+  now(key: string): number
+  /**
+   * Returns the watermark of the last poll on the connection of an entry, to check replies to commands
+   * sent now.
+   */
+  watermark(resource: string, key: string): Watermark | null
+  /** Returns the last polled state of a resource in each bucket. */
+  states(resource: string): readonly StoreState[]
   /**
    * Returns a value; null if there is none. Finds of the same field share a command if all begin before
    * it is sent. So each gets a state of Redis from after its beginning.
@@ -66,6 +71,12 @@ export interface EntryStore {
   ): Promise<LeaseReply>
   fill(field: EntryField, leaseId: string, cached: CachedValue, keepMs: number): Promise<FillResult>
   release(field: EntryField, leaseId: string): Promise<void>
+}
+
+/** Watermark of a resource in one bucket, and the time of its clock; each `null` if unknown. */
+export interface StoreState {
+  readonly mark: Watermark | null
+  readonly nowMs: number | null
 }
 
 /** Thrown while Redis cannot be used. Readers then load from Postgres. */
@@ -83,6 +94,8 @@ export interface EntryStoreOptions {
   readonly onState?: (usable: boolean) => void
   /** Called for each command that Redis does not permit. */
   readonly onDenied?: (error: Error) => void
+  /** Called if the keys have moved to another server. */
+  readonly onMoved?: () => void
   /** State of the last poll. By default the store has its own. */
   readonly polledState?: PolledState
   readonly metrics?: StoreMetrics
@@ -126,6 +139,7 @@ export function createEntryStore(
     commandTimeoutMs,
     onState,
     onDenied,
+    onMoved,
     polledState = new PolledState(),
     metrics,
   } = options
@@ -151,6 +165,11 @@ export function createEntryStore(
       })
     } catch (error) {
       if (isDenial(error)) onDenied?.(error)
+      if (hasMoved(error)) {
+        // The polled watermarks do not describe the entries of the server that has the keys now.
+        polledState.reset()
+        onMoved?.()
+      }
       // A command that the breaker rejected was never sent.
       if (!(error instanceof BrokenCircuitError)) metrics?.errors.labels(reasonOf(error)).inc()
       throw error
@@ -189,9 +208,13 @@ export function createEntryStore(
   if (redis.status === 'ready') onReady()
 
   function now(): number {
-    const nowMs = breaker.state === CircuitState.Closed ? polledState.now() : null
+    const nowMs = currentMs()
     if (nowMs === null) throw new StoreUnavailable('Redis does not answer')
     return nowMs
+  }
+
+  function currentMs(): number | null {
+    return breaker.state === CircuitState.Closed ? polledState.now() : null
   }
 
   async function run<T>(
@@ -251,6 +274,7 @@ export function createEntryStore(
   return {
     now,
     watermark: (resource) => polledState.watermark(resource),
+    states: (resource) => [{ mark: polledState.watermark(resource), nowMs: currentMs() }],
 
     find(field, budget) {
       const id = `${field.key} ${field.variant}`
@@ -337,10 +361,10 @@ interface SharedFind {
   readonly budget: SharedBudget
 }
 
-/** Returns the clock's time; `null` while it is unknown. */
-export function timeOf(store: Pick<EntryStore, 'now'>): number | null {
+/** Returns the time of an entry's clock; `null` while it is unknown. */
+export function timeOf(store: Pick<EntryStore, 'now'>, key: string): number | null {
   try {
-    return store.now()
+    return store.now(key)
   } catch {
     return null
   }

@@ -1,4 +1,4 @@
-import type { Counter, Gauge } from 'prom-client'
+import type { Counter } from 'prom-client'
 import type { Instruments, Timings } from '../instruments.ts'
 
 /** Metrics of a store's Redis commands. */
@@ -6,7 +6,7 @@ export interface StoreMetrics {
   /** By command. */
   readonly commandSeconds: Timings
   readonly errors: Counter<'reason'>
-  readonly breakerOpen: Gauge
+  readonly breakerOpen: { set(value: number): void }
   readonly unreadable: Unreadable
 }
 

@@ -34,15 +34,7 @@ export const ageMsOf = ({ asOfMs }: Watermark, nowMs: number): number =>
 
 /** Encodes a watermark. The order of fields is fixed, so that equal watermarks are equal bytes. */
 export const encodeWatermark = (mark: Watermark): string =>
-  [
-    mark.incarnation,
-    mark.origin,
-    mark.snapshot.text,
-    mark.asOfMs,
-    mark.part,
-    mark.keyVersion,
-    mark.fingerprint,
-  ].join(' ')
+  `${mark.incarnation} ${mark.origin} ${mark.snapshot.text} ${mark.asOfMs} ${mark.part} ${mark.keyVersion} ${mark.fingerprint}`
 
 /**
  * Whether no build wrote a stored text. A first flush that is not complete is no watermark, but

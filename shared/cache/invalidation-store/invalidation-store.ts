@@ -1,5 +1,5 @@
 import type { Redis } from '../redis/redis.ts'
-import { isWrongType } from '../redis/replies.ts'
+import { isClusterError, isWrongType } from '../redis/replies.ts'
 import { CLOCK, createClock } from '../redis/clock.ts'
 import { clockKey, entryKey, keyMatcher, resourceGlob, watermarkKey } from '../definition/key.ts'
 import { paramsOf, type ResourceRules } from '../definition/resource.ts'
@@ -69,17 +69,35 @@ const SCAN_COUNT = 1_000
 /** Steps of passes in Redis at once: any other command may wait behind this many. */
 const STEPS_AT_ONCE = 2
 
-/** Creates the invalidation store of one key prefix in one Redis. */
-export function createInvalidationStore(redis: Redis, prefix: string): InvalidationStore {
+/**
+ * Creates the invalidation store of one key prefix in one Redis. `slot` is the slot of the prefix if it
+ * is that of a bucket.
+ *
+ * While a slot migrates, some entries are on another server already. Redis rejects a script that names one
+ * of them, since it finds no such key. The scripts of a pass may name none of these, so in a cluster they
+ * also name a key that never exists: they fail while the slot migrates, and the pass starts again.
+ */
+export function createInvalidationStore(
+  redis: Redis,
+  prefix: string,
+  slot?: number,
+): InvalidationStore {
   redis.defineCommand('cacheAdvance', { lua: ADVANCE })
+  redis.defineCommand('cacheList', { lua: LIST, numberOfKeys: 3 })
   const scripted = redis as unknown as Scripted
   const hash = watermarkKey(prefix)
-  const takeTurn = createTurns(STEPS_AT_ONCE)
+  const takeTurn = turnsOf(redis)
+  /** Never exists. */
+  const absentKeys = slot === undefined ? [] : [`${prefix}/absent`]
   const clock = clockKey(prefix)
   const time = createClock(redis, prefix)
 
   /** Runs one script for several resources and adds the results to `report`. */
-  async function advance(steps: readonly Step[], report: MutableReport): Promise<void> {
+  async function advance(
+    steps: readonly Step[],
+    report: MutableReport,
+    otherKeys: readonly string[] = [],
+  ): Promise<void> {
     const keys = steps.flatMap((step) => step.keys)
     const args = steps.flatMap(({ name, expected, next, keys }) => [
       name,
@@ -88,10 +106,11 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
       keys.length,
     ])
     const [nowMs, ...replies] = await scripted.cacheAdvance(
-      2 + keys.length,
+      2 + keys.length + otherKeys.length,
       hash,
       clock,
       ...keys,
+      ...otherKeys,
       ...args,
     )
     report.timeMs = nowMs
@@ -117,6 +136,7 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
     await advance(
       [{ name: item.resource.name, expected: progress.expected, next: raised, keys }],
       report,
+      absentKeys,
     )
     progress.expected = report.stored.get(item.resource.name) ?? null
     return progress.expected !== null
@@ -131,6 +151,7 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
     await advance(
       [{ name: item.resource.name, expected: progress.expected, next, keys: [] }],
       report,
+      absentKeys,
     )
   }
 
@@ -155,31 +176,59 @@ export function createInvalidationStore(redis: Redis, prefix: string): Invalidat
     between: () => Promise<void>,
   ): Promise<void> {
     const matches = keyMatcher(prefix, item.resource)
-    const glob = resourceGlob(prefix, item.resource)
     const partial = beginPartial(item)
     const { progress } = partial
     // A cursor is valid on one server only, and a restart may have restored deleted entries.
     const connection = endedConnectionsOf(redis)
-    const step = async (cursor: string): Promise<string | null> => {
+    const checkConnection = () => {
       if (endedConnectionsOf(redis) !== connection) throw new ConnectionChanged()
-      const [next, found] = await redis.scan(cursor, 'MATCH', glob, 'COUNT', SCAN_COUNT)
-      if (endedConnectionsOf(redis) !== connection) throw new ConnectionChanged()
+    }
+    const remove = async (found: readonly string[]): Promise<boolean> => {
+      checkConnection()
       const keys = found.filter((key) => matches.test(key))
       const wasDisabled = progress.isDisabled
       progress.isDisabled ||= item.isDisabled?.() ?? false
-      if (keys.length === 0 && progress.isDisabled === wasDisabled) return next
-      return (await applyPart(partial, keys, report)) ? next : null
+      const isNothing = keys.length === 0 && progress.isDisabled === wasDisabled
+      // In a cluster each step proves that the slot does not migrate.
+      return (isNothing && slot === undefined) || applyPart(partial, keys, report)
     }
-    let cursor = '0'
-    do {
-      const from = cursor
-      const next = await takeTurn(() => step(from))
-      if (next === null) return
-      cursor = next
-      await between()
-    } while (cursor !== '0')
-    if (endedConnectionsOf(redis) !== connection) throw new ConnectionChanged()
+    const listed = slot === undefined ? null : await takeTurn(() => list(slot))
+    if (listed !== null) {
+      for (const batch of batchesOf(listed.filter((key) => matches.test(key)))) {
+        if (!(await takeTurn(() => remove(batch)))) return
+        await between()
+      }
+    } else {
+      const glob = resourceGlob(prefix, item.resource)
+      let cursor = '0'
+      do {
+        const from = cursor
+        const next = await takeTurn(async () => {
+          checkConnection()
+          const [following, found] = await redis.scan(from, 'MATCH', glob, 'COUNT', SCAN_COUNT)
+          return (await remove(found)) ? following : null
+        })
+        if (next === null) return
+        cursor = next
+        await between()
+      } while (cursor !== '0')
+    }
+    checkConnection()
     await applyLast(partial, report)
+  }
+
+  /**
+   * Returns all keys of a slot as of one moment; `null` if the server has no such command. A key that
+   * appears later is a lease whose load begins later.
+   */
+  async function list(ofSlot: number): Promise<readonly string[] | null> {
+    try {
+      return await scripted.cacheList(hash, clock, ...(absentKeys as [string]), ofSlot)
+    } catch (error) {
+      if (isClusterError(error)) throw error
+      if (error instanceof Error && error.name === 'ReplyError') return null
+      throw error
+    }
   }
 
   return {
@@ -256,7 +305,14 @@ end
 return replies
 `
 
+/** KEYS: watermark hash, clock, a key that never exists. ARGV: the slot. Returns its keys. */
+const LIST = `
+local count = redis.call('CLUSTER', 'COUNTKEYSINSLOT', ARGV[1])
+return redis.call('CLUSTER', 'GETKEYSINSLOT', ARGV[1], count)
+`
+
 interface Scripted {
+  cacheList(hash: string, clock: string, absent: string, slot: number): Promise<string[]>
   cacheAdvance(
     numberOfKeys: number,
     ...keysAndArgs: (string | number | Buffer)[]
@@ -327,6 +383,14 @@ function endedConnectionsOf(redis: Redis): number {
   return count.ended
 }
 const connections = new WeakMap<Redis, { ended: number }>()
+
+/** Returns the turns of a connection, which its buckets share. */
+function turnsOf(redis: Redis): ReturnType<typeof createTurns> {
+  const turns = turnsByConnection.get(redis) ?? createTurns(STEPS_AT_ONCE)
+  turnsByConnection.set(redis, turns)
+  return turns
+}
+const turnsByConnection = new WeakMap<Redis, ReturnType<typeof createTurns>>()
 
 /** Returns a function that runs work in order of arrival, `atOnce` at a time. */
 function createTurns(atOnce: number): <T>(work: () => Promise<T>) => Promise<T> {

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { processesKey, processKey } from '../definition/key.ts'
 import type { Instruments } from '../instruments.ts'
+import type { Buckets } from '../redis/buckets.ts'
 import type { Redis } from '../redis/redis.ts'
 import { type ProcessReport, readCounters } from './process-report.ts'
 
@@ -14,8 +15,7 @@ export interface ProcessIdentity {
 }
 
 export interface ReportWriterDeps extends ProcessIdentity {
-  readonly redis: Redis
-  readonly prefix: string
+  readonly buckets: Pick<Buckets, 'home'>
   readonly instruments: Instruments
 }
 
@@ -31,7 +31,7 @@ export const newProcessId = (): string => randomBytes(6).toString('hex')
  * failure stops nothing: the next report includes what the lost one did.
  */
 export async function runReportWriter(
-  { redis, prefix, instruments, application, version, answersAt }: ReportWriterDeps,
+  { buckets, instruments, application, version, answersAt }: ReportWriterDeps,
   stopping: AbortSignal,
   id = newProcessId(),
 ): Promise<void> {
@@ -44,22 +44,26 @@ export async function runReportWriter(
     startedAtMs: Date.now(),
     ...(answersAt !== undefined && { answersAt }),
   }
-  const key = processKey(prefix, id)
   while (!stopping.aborted) {
-    if (redis.status === 'ready') {
+    const home = buckets.home()
+    if (home !== null) {
+      const { redis, prefix } = home
       const report: ProcessReport = { ...identity, ...(await readCounters(instruments)) }
-      // Commands that every user of this cache is permitted. The keys may be on different nodes.
+      // Commands that every user of this cache is permitted.
       await Promise.all([
         redis.hset(processesKey(prefix), id, ''),
-        redis.set(key, JSON.stringify(report), 'PX', EXPIRES_MS),
+        redis.set(processKey(prefix, id), JSON.stringify(report), 'PX', EXPIRES_MS),
       ]).catch(() => undefined)
     }
     await sleep(EVERY_MS, undefined, { signal: stopping, ref: false }).catch(() => undefined)
   }
-  if (redis.status === 'ready') {
-    await Promise.all([redis.unlink(key), redis.hdel(processesKey(prefix), id)]).catch(
-      () => undefined,
-    )
+  const home = buckets.home()
+  if (home !== null) {
+    const { redis, prefix } = home
+    await Promise.all([
+      redis.unlink(processKey(prefix, id)),
+      redis.hdel(processesKey(prefix), id),
+    ]).catch(() => undefined)
   }
 }
 

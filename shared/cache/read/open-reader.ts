@@ -2,13 +2,14 @@ import type { Kysely } from 'kysely'
 import type { Logger } from 'winston'
 import { compileRules } from '../definition/compile.ts'
 import type { ResourceRules } from '../definition/resource.ts'
+import { createBucketedStore } from '../entry-store/bucketed-store.ts'
 import { createEntryStore, type EntryStore } from '../entry-store/entry-store.ts'
 import { createFreshnessPolicy } from '../freshness/freshness-policy.ts'
 import { IncarnationTracker, trackIncarnation } from '../freshness/incarnation-tracker.ts'
 import type { Instruments } from '../instruments.ts'
+import { type Buckets, openBuckets } from '../redis/buckets.ts'
 import { createDenialLog } from '../redis/denials.ts'
 import { measureRedis } from '../redis/metrics.ts'
-import { openRedis, type Redis } from '../redis/redis.ts'
 import { type ProcessIdentity, runReportWriter } from '../processes/process-reports.ts'
 import { createLoader, type LimitedLoader } from './loader.ts'
 import { createCacheMetrics } from './metrics.ts'
@@ -48,13 +49,13 @@ export interface OpenReaderOptions<DB> extends Pick<
   readonly identity?: Omit<ProcessIdentity, 'application'>
 }
 
-/** A reader with everything that it needs. Disposing closes its connection to Redis. */
+/** A reader with everything that it needs. Disposing closes its connections to Redis. */
 export interface OpenedReader<DB> extends Disposable {
   readonly reader: Reader<DB>
   readonly loader: LimitedLoader<DB>
   readonly incarnationTracker: IncarnationTracker
   /** Null without `redisUrl`. */
-  readonly redis: Redis | null
+  readonly buckets: Buckets | null
   /** Null without `redisUrl`. */
   readonly store: EntryStore | null
 }
@@ -85,7 +86,7 @@ export function openReader<DB>(options: OpenReaderOptions<DB>): OpenedReader<DB>
       reader: createUncachedReader({ loader, metrics }),
       loader,
       incarnationTracker,
-      redis: null,
+      buckets: null,
       store: null,
       [Symbol.dispose]() {},
     }
@@ -93,7 +94,7 @@ export function openReader<DB>(options: OpenReaderOptions<DB>): OpenedReader<DB>
 
   const { applicationName, prefix, denialHint, maxValueBytes } = options
   const { maxStalenessMs = MAX_STALENESS_MS, commandTimeoutMs = COMMAND_TIMEOUT_MS } = options
-  const redis = openRedis(redisUrl, {
+  const buckets = openBuckets(redisUrl, prefix, {
     name: applicationName,
     commandTimeoutMs: REDIS_BACKSTOP_MS + commandTimeoutMs,
     onState(state, error) {
@@ -102,9 +103,8 @@ export function openReader<DB>(options: OpenReaderOptions<DB>): OpenedReader<DB>
       else logger.error('unsupported Redis', { error })
     },
   })
-  measureRedis(redis, instruments)
-  const store = createEntryStore(redis, {
-    prefix,
+  measureRedis(buckets, instruments)
+  const store = openStore(buckets, {
     commandTimeoutMs,
     ...(maxValueBytes !== undefined && { maxValueBytes }),
     metrics: metrics.store,
@@ -114,7 +114,7 @@ export function openReader<DB>(options: OpenReaderOptions<DB>): OpenedReader<DB>
   const stopping = new AbortController()
   const { identity } = options
   if (identity !== undefined) {
-    const deps = { redis, prefix, instruments, application: applicationName, ...identity }
+    const deps = { buckets, instruments, application: applicationName, ...identity }
     void runReportWriter(deps, stopping.signal)
   }
   void trackIncarnation(db, incarnationTracker, stopping.signal, (error) =>
@@ -132,12 +132,23 @@ export function openReader<DB>(options: OpenReaderOptions<DB>): OpenedReader<DB>
     reader,
     loader,
     incarnationTracker,
-    redis,
+    buckets,
     store,
     [Symbol.dispose]() {
       stopping.abort()
       store[Symbol.dispose]()
-      redis.disconnect()
+      buckets[Symbol.dispose]()
     },
   }
+}
+
+/** Opens the store of one server, without the cost of buckets, or that of several buckets. */
+function openStore(
+  buckets: Buckets,
+  options: Parameters<typeof createBucketedStore>[1],
+): EntryStore & Disposable {
+  const [redis] = buckets.servers
+  return buckets.count === 1 && redis !== undefined
+    ? createEntryStore(redis, { ...options, prefix: buckets.prefixOf(0) })
+    : createBucketedStore(buckets, options)
 }

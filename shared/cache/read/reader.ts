@@ -101,14 +101,15 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
     if (!isCached(resource)) {
       return counted(resource, await bypass({ resource, params, variant }, 'off'))
     }
+    const key = entryKey(prefix, resource, params)
     const call: ReadCall<DB> = {
       resource,
       params,
       variant,
-      field: { key: entryKey(prefix, resource, params), variant, reserved: resource.reserved },
+      field: { key, variant, reserved: resource.reserved },
       consistencyTokens: currentConsistencyTokens(),
       budget,
-      mark: store.watermark(resource.name),
+      mark: store.watermark(resource.name, key),
       old: null,
     }
     try {
@@ -132,7 +133,7 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
       if (reason !== undefined) return await bypass(call, reason)
       const found = await store.find(call.field, call.budget)
       if (found === null) return await fillOrWait(call, false)
-      const nowMs = store.now()
+      const nowMs = store.now(call.field.key)
       const requirement = freshnessPolicy.requirement(call.mark, nowMs)
       const isUnexpired = nowMs < found.freshUntilMs
       const verdict = judge(call, found, call.mark, requirement, nowMs)
@@ -154,7 +155,11 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
   function reasonToBypass(call: ReadCall<DB>, mark: Watermark | null): string | undefined {
     const reason = freshnessPolicy.reasonToBypass(call.resource, mark)
     if (reason !== undefined || call.consistencyTokens.length === 0) return reason
-    const isSatisfied = freshnessPolicy.satisfies(mark, call.consistencyTokens, store.now())
+    const isSatisfied = freshnessPolicy.satisfies(
+      mark,
+      call.consistencyTokens,
+      store.now(call.field.key),
+    )
     return isSatisfied ? undefined : 'consistency'
   }
 
@@ -206,20 +211,21 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
    */
   async function fillOrWait(call: ReadCall<DB>, isForgedFirst: boolean): Promise<Answer> {
     const giveUpAt = performance.now() + JOIN_TIMEOUT_MS
+    const { key } = call.field
     let isForged = isForgedFirst
     let isWaiting = false
     for (let pauseMs = POLL_FIRST_MS; ; pauseMs = Math.min(POLL_MAX_MS, 2 * pauseMs)) {
-      const mark = store.watermark(call.resource.name)
+      const mark = store.watermark(call.resource.name, key)
       const reason = reasonToBypass(call, mark)
       if (reason !== undefined) return bypass(call, reason)
-      const requirement = freshnessPolicy.requirement(mark, store.now())
+      const requirement = freshnessPolicy.requirement(mark, store.now(key))
       const leaseId = `${processId}.${++leases}`
       const reply = await requestLease(call, leaseId, requirement, isForged)
       isForged = false
       switch (reply.state) {
         case 'hit': {
           // The script checked the value earlier; the watermark may have become too old since.
-          const nowMs = Math.max(store.now(), reply.nowMs)
+          const nowMs = Math.max(store.now(key), reply.nowMs)
           const requirementNow = freshnessPolicy.requirement(mark, nowMs)
           const verdict = judge(call, reply.cached, mark, requirementNow, nowMs)
           if (verdict === 'fresh') {
@@ -295,7 +301,7 @@ export function createReader<DB>(deps: ReaderDeps<DB>): Reader<DB> {
   function staleAnswer(call: ReadCall<DB>, error: unknown): Answer | null {
     const { old, resource } = call
     if (old === null || !resource.staleIfError || !isTransient(error)) return null
-    const nowMs = timeOf(store)
+    const nowMs = timeOf(store, call.field.key)
     if (nowMs === null || nowMs >= old.staleUntilMs || old.body === 'too large') return null
     if (!hasPossibleTimes(old, resource.ttlMs, nowMs)) return null
     if (!freshnessPolicy.satisfies(call.mark, call.consistencyTokens, nowMs)) return null

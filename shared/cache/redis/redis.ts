@@ -1,6 +1,6 @@
 import { Redis, type RedisOptions } from 'ioredis'
-import { parseRedisUrl, type RedisAddress } from './address.ts'
-import { errorCode, backOffMs } from '../../../db/event-log/index.ts'
+import { type ClusterAddress, parseRedisUrl, type RedisAddress } from './address.ts'
+import { backOffMs, ConfigurationError, errorCode } from '../../../db/event-log/index.ts'
 
 export type { Redis } from 'ioredis'
 
@@ -14,6 +14,8 @@ export interface OpenRedisOptions {
    * failover.
    */
   readonly staysOnReplica?: boolean
+  /** Whether the server is a node of a Redis Cluster. By default such a server is rejected. */
+  readonly isClusterNode?: boolean
   /** Called at each change of state, not at each attempt to connect. */
   readonly onState: (state: RedisState, error?: Error) => void
 }
@@ -27,17 +29,32 @@ const RETRY_MAX_MS = 1_000
 /** A connection is closed if it receives nothing for this long after a command timed out. */
 const SILENCE_MS = 2_000
 
+/** Address of one connection: a server, or the master that sentinels report. */
+export type ConnectionAddress = Exclude<RedisAddress, ClusterAddress>
+
+/**
+ * Opens a connection to one server, by its URL.
+ * @throws ConfigurationError for an address that `parseRedisUrl` rejects, and for a Redis Cluster.
+ */
+export function openRedis(url: string, options: OpenRedisOptions): Redis {
+  const address = parseRedisUrl(url)
+  if (address.kind === 'cluster') {
+    throw new ConfigurationError('this is one connection, and a Redis Cluster needs several')
+  }
+  return openConnection(address, options)
+}
+
 /**
  * Connects in the background, with unlimited retries. Returns at once, also while Redis is unavailable.
  * Commands then fail at once: none is queued, and none is sent again.
- * @throws ConfigurationError for an address that `parseRedisUrl` rejects.
  */
-export function openRedis(
-  url: string,
+export function openConnection(
+  address: ConnectionAddress,
   {
     name,
     commandTimeoutMs = COMMAND_TIMEOUT_MS,
     staysOnReplica = false,
+    isClusterNode = false,
     onState,
   }: OpenRedisOptions,
 ): Redis {
@@ -56,7 +73,7 @@ export function openRedis(
     // After a failover the connection may lead to a replica.
     reconnectOnError: (error: Error) => !staysOnReplica && error.message.startsWith('READONLY'),
   } as const
-  const redis = new Redis({ ...options, ...addressOptions(parseRedisUrl(url)) })
+  const redis = new Redis({ ...options, ...addressOptions(address) })
 
   let state: RedisState | undefined
   let lastError: Error | undefined
@@ -67,9 +84,9 @@ export function openRedis(
     onState(next, lastError)
   }
 
-  // The scripts use keys of several slots, which a Cluster rejects.
+  // Keys without the hash tag of a bucket are in several slots, which no script may use.
   const rejectCluster = () => {
-    lastError = new Error('Redis Cluster is not supported')
+    lastError = new Error('this server is a node of a Redis Cluster: write redis-cluster://')
     setState('unsupported')
     redis.disconnect()
   }
@@ -82,6 +99,7 @@ export function openRedis(
     if (redis.status !== 'end') setState('down')
   })
   redis.on('ready', () => {
+    if (isClusterNode) return setState('up')
     redis.info('cluster').then(
       (info) => (info.includes('cluster_enabled:1') ? rejectCluster() : setState('up')),
       // INFO is not permitted, or the connection is lost again. A `close` event follows the latter.
@@ -120,7 +138,7 @@ export function createGathering(redis: Redis, onSend: () => void): () => boolean
  * With sentinels, each connection first requests the master, and ends when another master is
  * elected.
  */
-function addressOptions(address: RedisAddress) {
+function addressOptions(address: ConnectionAddress) {
   const { database, username, password, tls } = address
   const login = {
     db: database,
@@ -129,7 +147,9 @@ function addressOptions(address: RedisAddress) {
     ...(tls && { tls: {} }),
   }
   if (address.kind === 'server') {
-    return { host: address.host, port: address.port, ...login } satisfies RedisOptions
+    const { host, port, serverName } = address
+    const tlsOptions = tls && serverName !== undefined && { tls: { servername: serverName } }
+    return { host, port, ...login, ...tlsOptions } satisfies RedisOptions
   }
   const { master, sentinels, sentinelPassword } = address
   return {

@@ -9,7 +9,18 @@ export interface RedisUsage {
   readonly evictedKeys: number
 }
 
-export async function findRedisUsage(redis: Redis): Promise<RedisUsage> {
+/** Returns the use of all servers together. A cluster without a limit on one of them has none. */
+export async function findRedisUsage(servers: readonly Redis[]): Promise<RedisUsage> {
+  const found = await Promise.all(servers.map(usageOf))
+  const sum = (field: keyof RedisUsage) => found.reduce((total, one) => total + one[field], 0)
+  return {
+    usedBytes: sum('usedBytes'),
+    maxBytes: found.some(({ maxBytes }) => maxBytes === 0) ? 0 : sum('maxBytes'),
+    evictedKeys: sum('evictedKeys'),
+  }
+}
+
+async function usageOf(redis: Redis): Promise<RedisUsage> {
   const [memory, stats] = await Promise.all([redis.info('memory'), redis.info('stats')])
   return {
     usedBytes: numberIn(memory, 'used_memory'),

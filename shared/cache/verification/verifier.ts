@@ -7,6 +7,7 @@ import {
   type Moment,
   TablesRewritten,
 } from '../../../db/event-log/index.ts'
+import type { Buckets } from '../redis/buckets.ts'
 import type { Redis } from '../redis/redis.ts'
 import { isWrongType } from '../redis/replies.ts'
 import {
@@ -51,10 +52,11 @@ export interface Verified {
 }
 
 export interface VerifierDeps<DB> {
-  readonly redis: Redis
+  readonly buckets: Buckets
   /** Connection to the primary: a standby lags, so correct values would look wrong. */
   readonly db: Kysely<DB>
   readonly resources: readonly Resource<DB>[]
+  /** Prefix of every key, without a bucket. */
   readonly prefix: string
   /** Longest wait until a watermark includes a load. */
   readonly timeoutMs?: number
@@ -75,8 +77,7 @@ const CONFIRMATIONS = 2
  * entry would therefore equal the fresh load.
  */
 export function createVerifier<DB>(deps: VerifierDeps<DB>): Verifier {
-  const { redis, db, prefix, timeoutMs = TIMEOUT_MS } = deps
-  const clock = createClock(redis, prefix)
+  const { buckets, db, prefix, timeoutMs = TIMEOUT_MS } = deps
   const snapshots = createSnapshotReader(db)
   const kinds = deps.resources.map((resource) => ({
     resource,
@@ -98,84 +99,77 @@ export function createVerifier<DB>(deps: VerifierDeps<DB>): Verifier {
     for (const key of keys) {
       const entry = entryAt(key)
       if (entry === null) continue
+      const { redis } = entry.place
       const record = (variant: string, outcome: Verified['outcome']) => {
         const one = { resource: entry.resource.name, key, variant, outcome }
         onFound(one)
         found.push(one)
       }
-      const variants = await variantsOf(key)
-      if (variants === null) record('', await remove(key))
+      const variants = await variantsOf(redis, key)
+      if (variants === null) record('', await remove(redis, key))
       for (const variant of variants ?? []) {
         // Leases are fields too.
         if (variant.startsWith('~')) continue
-        const outcome = await examine(entry.resource, key, entry.params, variant)
+        const outcome = await examine(entry, key, variant)
         if (outcome !== null) record(variant, outcome)
       }
     }
     return found
   }
 
-  function entryAt(
-    key: string,
-  ): { readonly resource: Resource<DB>; readonly params: Params } | null {
+  function entryAt(keyInBucket: string): Entry<DB> | null {
+    const place = buckets.placeOf(keyInBucket)
+    if (place === null) return null
+    const redis = buckets.connectionOf(place.bucket)
+    if (redis === null) throw new Error('the server of a bucket is not known')
     for (const { resource, parse } of kinds) {
-      const params = parse(key)
-      if (params !== null) return { resource, params }
+      const params = parse(place.key)
+      const prefixThere = buckets.prefixOf(place.bucket)
+      if (params !== null) return { resource, params, place: { redis, prefix: prefixThere } }
     }
     return null
   }
 
   async function examine(
-    resource: Resource<DB>,
+    entry: Entry<DB>,
     key: string,
-    params: Params,
     variant: string,
   ): Promise<Verified['outcome'] | null> {
+    const { redis } = entry.place
     const bytes = await redis.hgetBuffer(key, variant).catch(() => null)
     const cached = decodeValue(bytes)
-    if (cached === null) return bytes === null ? null : remove(key)
+    if (cached === null) return bytes === null ? null : remove(redis, key)
     const etag = await storedEtag(cached)
-    if (etag === null) return remove(key)
+    if (etag === null) return remove(redis, key)
     for (let attempt = 0; attempt < CONFIRMATIONS; attempt++) {
-      const fresh = await load(resource, params, variant)
+      const fresh = await load(entry, variant)
       // No request can name such an entry.
-      if (fresh === null) return remove(key)
+      if (fresh === null) return remove(redis, key)
       // No reader would use this value, so it does no harm.
       if (!isServed(cached, fresh)) return attempt === 0 ? null : 'changed'
       if (etag === fresh.etag) return 'right'
-      if (!(await isPast(resource, fresh.moment))) return 'unproven'
-      const still = await find(key, variant)
+      if (!(await isPast(entry, fresh.moment))) return 'unproven'
+      const still = await find(redis, key, variant)
       if (still?.leasedAtMs !== cached.leasedAtMs || still.etag !== cached.etag) return 'changed'
     }
-    await unlink(key)
+    await unlink(redis, key)
     return 'wrong'
   }
 
-  /** Returns the fields of an entry; `null` if the key is not a hash. */
-  const variantsOf = (key: string): Promise<string[] | null> =>
-    redis.hkeys(key).catch((error: unknown) => {
-      if (isWrongType(error)) return null
-      throw error
-    })
-
-  async function remove(key: string): Promise<'unreadable'> {
-    await unlink(key)
+  async function remove(redis: Redis, key: string): Promise<'unreadable'> {
+    await unlink(redis, key)
     return 'unreadable'
   }
 
-  async function unlink(key: string): Promise<void> {
+  async function unlink(redis: Redis, key: string): Promise<void> {
     if (deps.keepsWrong !== true) await redis.unlink(key)
   }
 
-  const find = async (key: string, variant: string) =>
-    decodeValue(await redis.hgetBuffer(key, variant))
-
   async function load(
-    resource: Resource<DB>,
-    params: Params,
+    { resource, params, place }: Entry<DB>,
     variant: string,
   ): Promise<Fresh | null> {
-    const nowMs = await clock()
+    const nowMs = await createClock(place.redis, place.prefix)()
     // A load that saw a rewritten table as empty would make a correct value look wrong.
     for (;;) {
       try {
@@ -196,12 +190,12 @@ export function createVerifier<DB>(deps: VerifierDeps<DB>): Verifier {
    * Waits until everything that a load saw has been applied; returns whether that happened in time.
    */
   async function isPast(
-    { name }: Resource<DB>,
+    { resource: { name }, place }: Entry<DB>,
     { incarnation, snapshot }: Moment,
   ): Promise<boolean> {
     const giveUpAtMs = performance.now() + timeoutMs
     while (performance.now() < giveUpAtMs) {
-      const mark = decodeWatermark(await redis.hget(watermarkKey(prefix), name))
+      const mark = decodeWatermark(await place.redis.hget(watermarkKey(place.prefix), name))
       if (mark?.incarnation === incarnation && includes(mark.snapshot, snapshot)) return true
       await sleep(POLL_MS)
     }
@@ -210,18 +204,42 @@ export function createVerifier<DB>(deps: VerifierDeps<DB>): Verifier {
 
   async function allKeys(): Promise<ReadonlySet<string>> {
     const keys = new Set<string>()
-    const pages = redis.scanStream({ match: keyGlob(prefix), count: SCAN_COUNT })
-    for await (const page of pages) for (const key of page as string[]) keys.add(key)
+    for (const server of buckets.servers) {
+      const pages = server.scanStream({ match: keyGlob(prefix), count: SCAN_COUNT })
+      for await (const page of pages) for (const key of page as string[]) keys.add(key)
+    }
     return keys
   }
 
   /** Returns the distinct keys of `sample` random draws. */
   async function someKeys(sample: number): Promise<ReadonlySet<string>> {
-    const draws = Array.from({ length: sample }, () => redis.randomkey())
+    const { servers } = buckets
+    if (servers.length === 0) throw new Error('no server of Redis is known')
+    const draws = Array.from({ length: sample }, (_, i) =>
+      (servers[i % servers.length] as Redis).randomkey(),
+    )
     return new Set((await Promise.all(draws)).filter((key) => key !== null))
   }
 
   return { verify, verifyKeys }
+}
+
+/** Returns the fields of an entry; `null` if the key is not a hash. */
+const variantsOf = (redis: Redis, key: string): Promise<string[] | null> =>
+  redis.hkeys(key).catch((error: unknown) => {
+    if (isWrongType(error)) return null
+    throw error
+  })
+
+const find = async (redis: Redis, key: string, variant: string) =>
+  decodeValue(await redis.hgetBuffer(key, variant))
+
+/** An entry, and where it is. */
+interface Entry<DB> {
+  readonly resource: Resource<DB>
+  readonly params: Params
+  /** Connection to its server, and the first part of the keys of its bucket. */
+  readonly place: { readonly redis: Redis; readonly prefix: string }
 }
 
 interface Fresh {

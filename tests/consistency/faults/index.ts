@@ -2,6 +2,7 @@ import { CLOCK_FAULTS } from './clock.ts'
 import { COPY_FAULTS } from './copies.ts'
 import { DEPLOY_FAULTS } from './deploy.ts'
 import { EVENT_LOG_FAULTS } from './event-log.ts'
+import { CLUSTER_FAULTS } from './cluster.ts'
 import type { Fault } from './fault.ts'
 import { FOREIGN_KEY_FAULTS } from './foreign-keys.ts'
 import { INHERITANCE_FAULTS } from './inheritance.ts'
@@ -21,8 +22,8 @@ export const FAULTS_OF_REDIS: readonly Fault[] = [
   ...REDIS_FAULTS,
 ]
 
-/** All faults. */
-export const FAULTS: readonly Fault[] = [
+/** Faults that concern no Redis. */
+const OTHER_FAULTS: readonly Fault[] = [
   ...COPY_FAULTS,
   ...DEPLOY_FAULTS,
   ...EVENT_LOG_FAULTS,
@@ -34,5 +35,10 @@ export const FAULTS: readonly Fault[] = [
   ...REWRITE_FAULTS,
   ...SCHEMA_FAULTS,
   ...SETTING_FAULTS,
-  ...FAULTS_OF_REDIS,
 ]
+
+/** All faults of a system with one Redis. */
+export const FAULTS: readonly Fault[] = [...OTHER_FAULTS, ...FAULTS_OF_REDIS]
+
+/** All faults of a system with a Redis Cluster. */
+export const FAULTS_WITH_CLUSTER: readonly Fault[] = [...OTHER_FAULTS, ...CLUSTER_FAULTS]

@@ -29,7 +29,9 @@ export async function connect(url: string): Promise<Client> {
       await client.connect()
       return client
     } catch (error) {
-      const mayPass = ['53300', '57P03'].includes(codeOf(error) ?? '')
+      // Without a code, the server ended the connection before it answered: it recovers or stops.
+      const code = codeOf(error)
+      const mayPass = code === undefined || ['53300', '57P03'].includes(code)
       // The driver's error has no stack of its caller.
       if (!mayPass || performance.now() > giveUpAtMs)
         throw new Error('no connection', { cause: error })

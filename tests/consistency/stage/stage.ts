@@ -10,6 +10,7 @@ import { type PrivatePostgres, startPrivatePostgres } from '../../support/privat
 import { type PrivateRedis, startPrivateRedis } from '../../support/private-redis.ts'
 import { startSystem, type System, SYSTEM_SECRET } from '../../support/system.ts'
 import { createRoles, type Role } from './roles.ts'
+import { type ClusterStage, openClusterStage } from './cluster.ts'
 import { type Standby, startStandby } from './standby.ts'
 
 /** Small enough to be reached often in a run, and large enough for a busy machine. */
@@ -24,6 +25,8 @@ export interface Stage extends AsyncDisposable {
   /** The current primary. */
   readonly postgres: PrivatePostgres
   readonly redis: PrivateRedis
+  /** `null` with a single Redis. With a cluster `redis` and its paths are not used. */
+  readonly redisCluster: ClusterStage | null
   /** Connects all services to another server from now on. */
   replacePostgres(next: PrivatePostgres): void
   replaceRedis(next: PrivateRedis): void
@@ -77,6 +80,8 @@ export interface StageOptions {
   readonly replaceInInvalidators?: string
   /** Additional environment of the APIs. */
   readonly apiEnv?: NodeJS.ProcessEnv
+  /** Whether the services use a Redis Cluster. By default one server. */
+  readonly isCluster?: boolean
   /** Log file of the processes; by default none. */
   readonly logPath?: string
 }
@@ -108,6 +113,7 @@ async function open(
     await startPrivatePostgres({ seeded: false, settings: SETTINGS, install: roles.install }),
   )
   let redis = own(await startPrivateRedis())
+  const redisCluster = options.isCluster === true ? own(await openClusterStage()) : null
   await fill(postgres.url)
 
   const stand = async (target: string) => {
@@ -125,13 +131,13 @@ async function open(
   const system = own(
     await startSystem({
       databaseUrl: paths.writersToPostgres.url,
-      redisUrl: redis.url,
+      redisUrl: redisCluster?.cluster.url ?? redis.url,
       ...(options.logPath !== undefined && { logPath: options.logPath }),
       apis: APIS,
       env: { MAX_STALENESS_MS: `${MAX_STALENESS_MS}` },
       apiEnv: {
         DATABASE_URL: roles.urlFor('spms_api', paths.apisToPostgres.url),
-        REDIS_URL: paths.apisToRedis.url,
+        REDIS_URL: redisCluster?.apiUrl ?? paths.apisToRedis.url,
         // Longer than any fault holds a lock: a request that times out would count as unanswered.
         LOCK_TIMEOUT_MS: '20000',
         LOAD_TIMEOUT_MS: '25000',
@@ -141,7 +147,7 @@ async function open(
       },
       invalidatorEnv: {
         DATABASE_URL: roles.urlFor('spms_invalidator', paths.invalidatorsToPostgres.url),
-        REDIS_URL: paths.invalidatorsToRedis.url,
+        REDIS_URL: redisCluster?.invalidatorUrl ?? paths.invalidatorsToRedis.url,
         ...loading(options.replaceInInvalidators),
       },
     }),
@@ -162,6 +168,7 @@ async function open(
     get redis() {
       return redis
     },
+    redisCluster,
     replacePostgres(next) {
       postgres = next
       for (const path of [
@@ -187,7 +194,11 @@ async function open(
     },
     async emptyLog() {
       const databaseUrl = roles.urlFor('spms_owner', postgres.url)
-      const target = { databaseUrl, redisUrl: redis.url, prefix: system.prefix }
+      const target = {
+        databaseUrl,
+        redisUrl: redisCluster?.cluster.url ?? redis.url,
+        prefix: system.prefix,
+      }
       const { code } = await runCli(target, 'empty-log')
       return code === 0
     },
