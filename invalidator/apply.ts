@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Advance,
   type AdvanceReport,
@@ -10,6 +9,7 @@ import {
 import type { BucketHealth } from './bucket-health.ts'
 import type { Invalidations } from './map-window.ts'
 import type { Pass, Passes } from './pass.ts'
+import { waitPatiently } from './patience.ts'
 import type { ResourceState, ResourceStates } from './resource-states.ts'
 
 /** One update of one state. */
@@ -50,12 +50,6 @@ export interface ApplyOptions {
 }
 
 type Apply = (invalidations: Invalidations, options: ApplyOptions) => Promise<Applied>
-
-/**
- * Longest wait for a bucket of a cluster. A bucket that takes longer continues beside the others, as a
- * pass.
- */
-const PATIENCE_MS = 30
 
 /**
  * Returns a function that deletes entries and advances the watermarks of the active resources. An advance
@@ -100,16 +94,9 @@ export function createApplier({ stores, health, passes, states, pause }: Applier
         },
       )
     }
-    const running = [...open.values()]
-    if (running.length > 0) {
-      const patience = new AbortController()
-      await Promise.race([
-        Promise.allSettled(running),
-        sleep(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined),
-      ])
-      patience.abort()
-    }
+    await waitPatiently([...open.values()])
     const begun: Pass[] = []
+    // A bucket that takes longer continues as a pass.
     for (const [bucket, applying] of open) {
       open.delete(bucket)
       for (const { state, advance } of byBucket.get(bucket) ?? []) {

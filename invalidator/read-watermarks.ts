@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'winston'
 import { type InvalidationStores, isUnreadable } from '../shared/cache/index.ts'
 import type { BucketHealth } from './bucket-health.ts'
 import type { InvalidatorMetrics } from './metrics.ts'
+import { waitPatiently } from './patience.ts'
 import type { RedisTimes } from './redis-times.ts'
 import type { ResourceState, ResourceStates } from './resource-states.ts'
 
@@ -31,9 +31,6 @@ export interface WatermarkReader {
   /** Whether the watermarks of a bucket are being read. Their arrival causes a window. */
   isReading(bucket: number): boolean
 }
-
-/** Longest wait for a bucket of a cluster. One that takes longer takes part in a later window. */
-const PATIENCE_MS = 30
 
 /**
  * Creates a reader of the stored watermarks that are not known, and of the foreign ones, which may have
@@ -122,14 +119,7 @@ export function createWatermarkReader(deps: WatermarkReaderDeps): WatermarkReade
     for (const [bucket, wanted] of unread) {
       if (!readings.has(bucket) && health.isDue(bucket)) begun.push(begin(bucket, wanted))
     }
-    if (begun.length > 0) {
-      const patience = new AbortController()
-      await Promise.race([
-        Promise.all(begun),
-        sleep(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined),
-      ])
-      patience.abort()
-    }
+    await waitPatiently(begun)
     takeOver()
   }
 

@@ -84,8 +84,8 @@ export function createRecorder({
   /**
    * Records events and their lag. The time of a change may be much earlier than its commit. So the lag is
    * also bounded by the previous window, in which the change was not committed yet. Both bounds are
-   * inexact and rely on different clocks: the smaller one counts. With the clocks of several servers of
-   * Redis there is no second bound.
+   * inexact and rely on different clocks: the smaller one counts. The clocks of several servers of Redis
+   * give no second bound.
    */
   function recordEvents(windows: readonly TimedWindow[], timeMs: number | null): void {
     const nowMs = Date.now()

@@ -90,7 +90,7 @@ export async function explainEntry(
   { resource: name, key, variant }: EntryPart,
 ): Promise<ExplainedEntry> {
   const resource = catalog.find((one) => one.name === name)
-  if (resource === undefined) throw new Error(`there is no resource ${name}`)
+  if (resource === undefined) throw new Error(`resource ${name} does not exist`)
   const invalidationStore = createInvalidationStore(redis, prefix)
   const nowMs = await invalidationStore.time()
   const mark = decodeWatermark(await invalidationStore.read(name))

@@ -23,7 +23,7 @@ export interface ProcessReport {
   readonly flushes: Readonly<Record<string, number>>
   /** Events that an invalidator has read. */
   readonly events: number
-  /** Durations from a commit to its invalidation; null if it is no invalidator. */
+  /** Durations from a commit to its invalidation; null for other processes. */
   readonly lag: LagCounts | null
   /** Resources that an invalidator owns. */
   readonly owned: readonly string[]

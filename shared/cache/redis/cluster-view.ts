@@ -18,7 +18,7 @@ const TIMEOUT_MS = 500
 
 /**
  * Asks a node for the masters and their slots, and maps the advertised addresses.
- * @throws Error if the node does not answer in time, or is no node of a cluster.
+ * @throws Error if the node does not answer in time, or does not belong to a cluster.
  */
 export async function readClusterView(
   node: Redis,

@@ -91,7 +91,7 @@ export function openCluster(address: ClusterAddress, options: OpenClusterOptions
       if (result.status === 'fulfilled') continue
       const { message } = result.reason as Error
       if (/cluster support disabled/i.test(message)) {
-        onError(new Error('this server is no node of a Redis Cluster'), 'not a cluster')
+        onError(new Error('this server does not belong to a Redis Cluster'), 'not a cluster')
       }
     }
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
@@ -107,7 +107,7 @@ export function openCluster(address: ClusterAddress, options: OpenClusterOptions
     for (const slot of slots) {
       const current = masters.get(slot) ?? null
       const found = masterOf(views, slot, current)
-      // While no node answers, the last known master is as good as any.
+      // While no node answers, the last known master stays.
       if (found === null || (current !== null && nameOf(found) === nameOf(current))) continue
       masters.set(slot, found)
       connect(found)
