@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { Registry } from 'prom-client'
 import { createInstruments, type Instruments } from './cache/index.ts'
+import { oneAtATime } from './server.ts'
 
 /**
  * Creates a registry with the metrics of the process. They replace the default metrics of the client
@@ -46,7 +47,7 @@ export function createStatusServer({
   isReady,
   handle = () => false,
 }: StatusServerOptions): Server {
-  return createServer((req, res) => {
+  const answer = (req: IncomingMessage, res: ServerResponse) => {
     switch (req.url) {
       case '/metrics':
         registry.metrics().then(
@@ -63,5 +64,6 @@ export function createStatusServer({
       default:
         if (!handle(req, res)) res.writeHead(404).end()
     }
-  })
+  }
+  return createServer(oneAtATime(answer))
 }

@@ -5,6 +5,7 @@ import {
   type ServerOptions,
   ServerResponse,
 } from 'node:http'
+import { oneAtATime } from '../../shared/server.ts'
 import type { App } from '../app.ts'
 import { setEach, type WithDeferredHeaders } from './common-headers.ts'
 
@@ -44,8 +45,8 @@ export function createAppServer(app: App, options: ServerOptions): Server {
   app.response = Object.setPrototypeOf(AppResponse.prototype, app.response)
   return createServer(
     { ...options, IncomingMessage: AppRequest, ServerResponse: AppResponse },
-    (req, res) => {
+    oneAtATime((req, res) => {
       if (!app.answerCached(req, res)) app(req, res)
-    },
+    }),
   )
 }

@@ -287,6 +287,20 @@ describe('GET /files/:path', () => {
     }
   })
 
+  it('opens no file for a request that waits for the previous response of its connection', async () => {
+    await media.put(FILES.visible, Buffer.alloc(20_000_000))
+    const { port } = await api.connect(SUE)
+    const socket = connect(port)
+    socket.write(`GET /files/${FILES.visible} HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(3))
+    await once(socket, 'data')
+    socket.pause()
+    // Each of these goes all the way that the requests of the other connection would go.
+    for (let i = 0; i < 3; i++) expect(await statusOf(FILES.photo)).to.equal(200)
+    await until(async () => (await openFiles()) === 1)
+    socket.destroy()
+    await until(async () => (await openFiles()) === 0)
+  })
+
   /** Returns how many files below the media root this process has open. */
   async function openFiles(): Promise<number> {
     const names = await readdir('/proc/self/fd')
