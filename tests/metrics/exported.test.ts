@@ -38,7 +38,7 @@ async function startVerify(system: System) {
 }
 
 describe('exported metrics', function () {
-  this.timeout(120_000)
+  this.timeout(300_000)
   let system: System
   let verify: Awaited<ReturnType<typeof startVerify>>
   let scrape: Scrape
