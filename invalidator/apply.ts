@@ -165,9 +165,13 @@ function createNext(
   { readSnapshot }: Invalidations,
   asOfMs: readonly number[],
 ): (state: ResourceState) => Watermark {
-  const { database, snapshot } = readSnapshot
+  const {
+    database: { incarnation, origin },
+    snapshot,
+  } = readSnapshot
   return ({ bucket, triggerHealth }) => ({
-    ...database,
+    incarnation,
+    origin,
     snapshot,
     asOfMs: asOfMs[bucket] ?? 0,
     part: 0,

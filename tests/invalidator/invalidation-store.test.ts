@@ -151,12 +151,48 @@ describe('invalidation store', () => {
     expect(await left([key(nest, 1)])).to.eql([])
   })
 
+  it('compares and advances each resource of a window by itself, whatever the others are', async () => {
+    const start = await invalidationStore.apply([
+      advance(bird, {}),
+      advance(nest, {}),
+      advance(census, {}),
+    ])
+    const others = encodeWatermark(mark(11))
+    await redis.hset(watermarkKey(prefix), 'nest', others)
+    await fill([key(bird, 1)])
+    const expected = (name: string) => start.stored.get(name) ?? null
+    for (const order of [
+      [bird, nest, census],
+      [nest, census, bird],
+    ]) {
+      const report = await invalidationStore.apply(
+        order.map((one) => advance(one, { expected: expected(one.name), next: mark(10) })),
+      )
+      expect([...report.stored.keys()]).to.have.members(['bird', 'census'])
+      expect(await invalidationStore.read('nest')).to.equal(others)
+    }
+    const report = await invalidationStore.apply([
+      advance(census, { expected: expected('census'), next: mark(12) }),
+      advance(nest, { expected: expected('nest'), next: mark(12) }),
+      advance(bird, {
+        expected: expected('bird'),
+        next: mark(12, { keyVersion: 2 }),
+        keys: new Set([key(bird, 1)]),
+      }),
+    ])
+    expect(Object.fromEntries(report.removed)).to.eql({ census: 0, bird: 1 })
+    expect(await invalidationStore.read('census')).to.equal(encodeWatermark(mark(12)))
+    expect(await invalidationStore.read('bird')).to.equal(
+      encodeWatermark(mark(12, { keyVersion: 2 })),
+    )
+  })
+
   it('would overwrite the watermark of another owner without comparing it', async () => {
     const client = await connect()
     const unchecked = createInvalidationStore(
       rewriteScripts(client, {
-        part: `(redis.call('HGET', KEYS[1], field) or '') == expected`,
-        by: 'true',
+        part: `return (stored[field] or '') == text`,
+        by: 'return true',
       }),
       prefix,
     )

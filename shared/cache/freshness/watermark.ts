@@ -36,6 +36,17 @@ export const ageMsOf = ({ asOfMs }: Watermark, nowMs: number): number =>
 export const encodeWatermark = (mark: Watermark): string =>
   `${mark.incarnation} ${mark.origin} ${mark.snapshot.text} ${mark.asOfMs} ${mark.part} ${mark.keyVersion} ${mark.fingerprint}`
 
+/** Returns the beginning of an encoded watermark, which is the same for all resources of a window. */
+export function sharedPartOf(text: string): string {
+  let end = text.length
+  for (let field = 0; field < FIELDS_OF_ONE_RESOURCE && end > 0; field++) {
+    end = text.lastIndexOf(' ', end - 1)
+  }
+  return text.slice(0, Math.max(end, 0))
+}
+/** Part, key version and fingerprint. */
+const FIELDS_OF_ONE_RESOURCE = 3
+
 /**
  * Whether no build wrote a stored text. A first flush that is not complete is no watermark, but
  * valid.

@@ -8,6 +8,7 @@ import {
   encodeWatermark,
   NOTHING_SEEN,
   DISABLED,
+  sharedPartOf,
   type Watermark,
 } from '../freshness/watermark.ts'
 
@@ -98,14 +99,9 @@ export function createInvalidationStore(
     report: MutableReport,
     otherKeys: readonly string[] = [],
   ): Promise<void> {
-    const keys = steps.flatMap((step) => step.keys)
-    const args = steps.flatMap(({ name, expected, next, keys }) => [
-      name,
-      bytesOf(expected ?? ''),
-      next,
-      keys.length,
-    ])
-    const [nowMs, ...replies] = await scripted.cacheAdvance(
+    const { args, moved, others } = encodeSteps(steps)
+    const keys = others.flatMap((step) => step.keys)
+    const [nowMs, refused, ...removed] = await scripted.cacheAdvance(
       2 + keys.length + otherKeys.length,
       hash,
       clock,
@@ -114,15 +110,16 @@ export function createInvalidationStore(
       ...args,
     )
     report.timeMs = nowMs
-    steps.forEach(({ name, next }, index) => {
-      const removed = replies[index] as number
-      if (removed < 0) {
+    const record = ({ name, next }: Step, count: number) => {
+      if (count < 0) {
         report.stored.delete(name)
         return
       }
       report.stored.set(name, next)
-      report.removed.set(name, (report.removed.get(name) ?? 0) + removed)
-    })
+      report.removed.set(name, (report.removed.get(name) ?? 0) + count)
+    }
+    for (const step of moved) record(step, refused.includes(step.name) ? -1 : 0)
+    others.forEach((step, index) => record(step, removed[index] ?? -1))
   }
 
   /** Applies a part: deletes the keys and raises the part number, but keeps the snapshot. */
@@ -275,35 +272,87 @@ export function createInvalidationStore(
 }
 
 /**
- * KEYS: watermark hash, clock, then the entries of each resource one after another. ARGV for each
- * resource: field, expected, next, number of entries.
+ * KEYS: watermark hash, clock, then the entries of each other resource one after another. ARGV: the shared
+ * part of the expected texts and that of the next ones; a line for each resource whose shared part alone
+ * changes; then for each other resource: field, expected, next, number of entries. See `encodeSteps`.
  *
  * If the stored watermark differs from the expected one in any byte, nothing is done: another worker
  * owns the resource, or Redis was restored to an earlier state. A key that is not a hash is replaced.
- * Returns the time, then for each resource -1 if nothing was done, else the number of deleted entries.
+ * Returns the time, the fields of lines for which nothing was done, then for each other resource -1 if
+ * nothing was done, else the number of deleted entries.
  *
  * One script deletes the entries and stores the watermark. If there were two, a failover between them
  * could promote a replica whose watermark claims deletions that it never received.
  */
 const ADVANCE = `${CLOCK}
-local replies, at = { clock(KEYS[2], 0) }, 3
-if read('HLEN', KEYS[1]) == nil then redis.call('UNLINK', KEYS[1]) end
-for i = 1, #ARGV, 4 do
+local refused, stored, changes, at = {}, {}, {}, 3
+local replies = { clock(KEYS[2], 0), refused }
+local all = read('HGETALL', KEYS[1])
+if all == nil then redis.call('UNLINK', KEYS[1]) end
+for i = 1, #(all or {}), 2 do stored[all[i]] = all[i + 1] end
+local function isExpected(field, text) return (stored[field] or '') == text end
+local function change(field, text)
+  changes[#changes + 1] = field
+  changes[#changes + 1] = text
+end
+for field, rest in string.gmatch(ARGV[3], '([^\\n ]+)([^\\n]*)') do
+  if isExpected(field, ARGV[1] .. rest) then
+    change(field, ARGV[2] .. rest)
+  else
+    refused[#refused + 1] = field
+  end
+end
+for i = 4, #ARGV, 4 do
   local field, expected, following, count = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
   local removed = -1
-  if (redis.call('HGET', KEYS[1], field) or '') == expected then
+  if isExpected(field, expected) then
     removed = 0
     for from = at, at + count - 1, 1000 do
       local to = math.min(from + 999, at + count - 1)
       removed = removed + redis.call('UNLINK', unpack(KEYS, from, to))
     end
-    redis.call('HSET', KEYS[1], field, following)
+    change(field, following)
   end
   replies[#replies + 1] = removed
   at = at + count
 end
+if #changes > 0 then redis.call('HSET', KEYS[1], unpack(changes)) end
 return replies
 `
+
+/**
+ * Encodes steps as arguments of `ADVANCE`. Most steps of a window delete nothing and change only the part of
+ * the watermark that all of them share. Each of these is a line with a name and the rest of the watermark.
+ */
+function encodeSteps(steps: readonly Step[]) {
+  const [first] = steps
+  const before = sharedPartOf(first?.expected ?? '')
+  const after = sharedPartOf(first?.next ?? '')
+  const lines: string[] = []
+  const moved: Step[] = []
+  const others: Step[] = []
+  for (const step of steps) {
+    const { name, expected, next, keys } = step
+    const rest = next.slice(after.length)
+    const isLine =
+      keys.length === 0 &&
+      before !== '' &&
+      expected === before + rest &&
+      next.startsWith(after) &&
+      !/\s/.test(name)
+    if (isLine) {
+      lines.push(name + rest)
+      moved.push(step)
+    } else others.push(step)
+  }
+  const args = others.flatMap(({ name, expected, next, keys }) => [
+    name,
+    bytesOf(expected ?? ''),
+    next,
+    keys.length,
+  ])
+  return { args: [bytesOf(before), after, lines.join('\n'), ...args], moved, others }
+}
 
 /** KEYS: watermark hash, clock, a key that never exists. ARGV: the slot. Returns its keys. */
 const LIST = `
@@ -316,7 +365,7 @@ interface Scripted {
   cacheAdvance(
     numberOfKeys: number,
     ...keysAndArgs: (string | number | Buffer)[]
-  ): Promise<[nowMs: number, ...number[]]>
+  ): Promise<[nowMs: number, refused: readonly string[], ...removed: number[]]>
 }
 
 /**
