@@ -62,6 +62,8 @@ const PUBLISH_EVERY_MS = 50
  * is stored only where it changes something. Readers poll as often.
  */
 const PUBLISH_EVERYWHERE_EVERY_MS = 250
+/** The same while no watched table changes: then only freshness advances, and storing it is most of the work. */
+const PUBLISH_EVERYWHERE_IDLE_EVERY_MS = 750
 
 /**
  * Applies one sequence of snapshots. Invariant: if a stored watermark contains snapshot S, every commit
@@ -122,6 +124,7 @@ export function createWorker(deps: WorkerDeps): Worker {
   })
   let publishedAtMs = 0
   let publishedEverywhereAtMs = -Infinity
+  let hasChangedSince = false
 
   async function applyWindow(): Promise<number> {
     if (states.isEmpty) return 0
@@ -139,7 +142,9 @@ export function createWorker(deps: WorkerDeps): Worker {
 
     const nowMs = performance.now()
     const sinceMs = nowMs - publishedEverywhereAtMs
-    const everywhere = stores.count === 1 || sinceMs >= PUBLISH_EVERYWHERE_EVERY_MS
+    hasChangedSince ||= count > 0
+    const everyMs = hasChangedSince ? PUBLISH_EVERYWHERE_EVERY_MS : PUBLISH_EVERYWHERE_IDLE_EVERY_MS
+    const everywhere = stores.count === 1 || sinceMs >= everyMs
     const isDue = nowMs - publishedAtMs >= PUBLISH_EVERY_MS && everywhere
     if (count === 0 && !isDue && !mustPublish(found)) {
       await ended
@@ -147,7 +152,10 @@ export function createWorker(deps: WorkerDeps): Worker {
     }
     const applied = await apply(found, { asOfMs, everywhere, ended })
     publishedAtMs = nowMs
-    if (everywhere) publishedEverywhereAtMs = nowMs
+    if (everywhere) {
+      publishedEverywhereAtMs = nowMs
+      hasChangedSince = false
+    }
     recorder.recordWindow(applied, found, nowMs)
     changes?.publish(found, applied)
     return count

@@ -151,7 +151,7 @@ describe('invalidation store', () => {
     expect(await left([key(nest, 1)])).to.eql([])
   })
 
-  it('compares and advances each resource of a window by itself, whatever the others are', async () => {
+  it('advances only the resources of a window whose own watermark is as expected', async () => {
     const start = await invalidationStore.apply([
       advance(bird, {}),
       advance(nest, {}),

@@ -278,8 +278,8 @@ export function createInvalidationStore(
  *
  * If the stored watermark differs from the expected one in any byte, nothing is done: another worker
  * owns the resource, or Redis was restored to an earlier state. A key that is not a hash is replaced.
- * Returns the time, the fields of lines for which nothing was done, then for each other resource -1 if
- * nothing was done, else the number of deleted entries.
+ * Returns the time and the fields of lines for which nothing was done. Then follows for each other
+ * resource the number of deleted entries, or -1 if nothing was done.
  *
  * One script deletes the entries and stores the watermark. If there were two, a failover between them
  * could promote a replica whose watermark claims deletions that it never received.
