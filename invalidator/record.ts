@@ -50,6 +50,8 @@ export function createRecorder({
   tableOf,
 }: RecorderDeps): Recorder {
   let deferred: readonly DeferredWindows[] = []
+  /** Reasons of flushes whose passes have ended in some buckets, by resource. */
+  const ending = new Map<string, FlushReason>()
 
   function recordAdvances(
     advances: readonly StateAdvance[],
@@ -100,6 +102,16 @@ export function createRecorder({
     }
   }
 
+  /** Returns the flushes whose passes have ended in all buckets, each of which had a pass of its own. */
+  function takeEnded(): readonly (readonly [name: string, reason: FlushReason])[] {
+    const running = new Set(
+      states.all().flatMap(({ resource, pass }) => (pass ? resource.name : [])),
+    )
+    const ended = [...ending].filter(([name]) => !running.has(name))
+    for (const [name] of ended) ending.delete(name)
+    return ended
+  }
+
   /** Records the events of windows whose passes have all ended. Returns the other windows. */
   function recordDeferred(): readonly DeferredWindows[] {
     return deferred.filter(({ passes, windows }) => {
@@ -133,7 +145,6 @@ export function createRecorder({
       else deferred = [...deferred, { passes, windows }]
     },
     recordPasses() {
-      const flushed: [string, FlushReason][] = []
       for (const state of states.all()) {
         const { pass } = state
         if (pass?.outcome === undefined) continue
@@ -144,11 +155,11 @@ export function createRecorder({
           continue
         }
         const { name } = state.resource
-        if (reason !== undefined && outcome.stored.has(name)) flushed.push([name, reason])
+        if (reason !== undefined && outcome.stored.has(name)) ending.set(name, reason)
         recordAdvances([{ state, advance }], outcome, markOfPass)
         recordRemoved(outcome)
       }
-      recordFlushes(flushed)
+      if (ending.size > 0) recordFlushes(takeEnded())
       deferred = recordDeferred()
     },
   }

@@ -1,4 +1,4 @@
-import type { Redis } from '../redis/redis.ts'
+import { createGathering, type Redis } from '../redis/redis.ts'
 import { isClusterError, isWrongType } from '../redis/replies.ts'
 import { CLOCK, createClock } from '../redis/clock.ts'
 import { clockKey, entryKey, keyMatcher, resourceGlob, watermarkKey } from '../definition/key.ts'
@@ -88,6 +88,8 @@ export function createInvalidationStore(
   const scripted = redis as unknown as Scripted
   const hash = watermarkKey(prefix)
   const takeTurn = turnsOf(redis)
+  /** The buckets of a server are advanced in one write, which is most of the cost of many short scripts. */
+  const gather = slot === undefined ? null : gatheringOf(redis)
   /** Never exists. */
   const absentKeys = slot === undefined ? [] : [`${prefix}/absent`]
   const clock = clockKey(prefix)
@@ -101,6 +103,7 @@ export function createInvalidationStore(
   ): Promise<void> {
     const { args, moved, others } = encodeSteps(steps)
     const keys = others.flatMap((step) => step.keys)
+    gather?.()
     const [nowMs, refused, ...removed] = await scripted.cacheAdvance(
       2 + keys.length + otherKeys.length,
       hash,
@@ -432,6 +435,14 @@ function endedConnectionsOf(redis: Redis): number {
   return count.ended
 }
 const connections = new WeakMap<Redis, { ended: number }>()
+
+/** Returns the gathering of a connection, which its buckets share. */
+function gatheringOf(redis: Redis): ReturnType<typeof createGathering> {
+  const gathering = gatheringByConnection.get(redis) ?? createGathering(redis, () => {})
+  gatheringByConnection.set(redis, gathering)
+  return gathering
+}
+const gatheringByConnection = new WeakMap<Redis, ReturnType<typeof createGathering>>()
 
 /** Returns the turns of a connection, which its buckets share. */
 function turnsOf(redis: Redis): ReturnType<typeof createTurns> {
