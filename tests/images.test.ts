@@ -85,6 +85,14 @@ describe('docker-compose.yml', () => {
     expect(redis?.ports).to.deep.equal(['127.0.0.1:${REDIS_PORT:-6379}:6379'])
   })
 
+  it('lets all services use another Redis, such as a cluster', () => {
+    const urls = Object.values(services).flatMap(
+      ({ environment }) => environment?.['REDIS_URL'] ?? [],
+    )
+    expect(urls.length).to.be.greaterThan(1)
+    expect([...new Set(urls)]).to.deep.equal(['${EXTERNAL_REDIS_URL:-redis://redis:6379}'])
+  })
+
   it('publishes ports only on the loopback interface', () => {
     for (const [name, { ports = [] }] of Object.entries(services)) {
       for (const port of ports) expect(port, name).to.match(/^127\.0\.0\.1:/)

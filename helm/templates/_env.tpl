@@ -11,9 +11,25 @@
 {{ include "spms.fromSecret" (dict "name" "REDIS_PASSWORD" "secret" .Values.secrets.redisPassword) }}
 - name: REDIS_URL
   value: redis://:$(REDIS_PASSWORD)@{{ include "spms.fullname" . }}-redis:6379
+{{- else if eq .Values.redis.mode "cluster" -}}
+{{- if .Values.redis.cluster.auth -}}
+{{ include "spms.fromSecret" (dict "name" "REDIS_PASSWORD" "secret" .Values.secrets.redisPassword) }}
+{{ end -}}
+- name: REDIS_URL
+  value: {{ include "spms.clusterUrl" .Values.redis.cluster | quote }}
 {{- else -}}
 {{ include "spms.fromSecret" (dict "name" "REDIS_URL" "secret" .Values.secrets.redisUrl) }}
 {{- end }}
+{{- end }}
+
+{{- define "spms.clusterUrl" -}}
+{{- $login := ternary (printf "%s:$(REDIS_PASSWORD)@" .user) "" .auth -}}
+{{- $map := list -}}
+{{- range $advertised, $reached := .addresses -}}
+{{- $map = append $map (printf "%s=%s" $advertised $reached) -}}
+{{- end -}}
+{{ ternary "rediss" "redis" .tls }}-cluster://{{ $login }}{{ join "," .nodes }}?buckets={{ int64 .buckets }}
+{{- with $map }}&map={{ join "," . }}{{ end }}
 {{- end }}
 
 {{- define "spms.env.caBundle" -}}

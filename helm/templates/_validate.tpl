@@ -7,6 +7,12 @@
 {{- if and (eq .Values.redis.mode "none") (or $cached .Values.invalidator.enabled) }}
 {{- fail "redis.mode: may be none only with api.settings.CACHE_ENABLED false and invalidator.enabled false" }}
 {{- end }}
+{{- if and (eq .Values.redis.mode "cluster") (not .Values.redis.cluster.nodes) }}
+{{- fail "redis.cluster.nodes: needs at least one host and port" }}
+{{- end }}
+{{- if and .Values.redis.cluster.user (not .Values.redis.cluster.auth) }}
+{{- fail "redis.cluster.user: needs redis.cluster.auth, since a user has a password" }}
+{{- end }}
 {{- if and .Values.media.claim .Values.media.container }}
 {{- fail "media: set claim or container, not both" }}
 {{- end }}

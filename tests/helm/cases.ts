@@ -116,6 +116,21 @@ export const CASES: Readonly<Record<string, Values>> = {
     redis: { mode: 'existing' },
     api: { autoscaling: { enabled: false }, replicas: 3, preStopSeconds: 0 },
   },
+  'a Redis Cluster': {
+    redis: {
+      mode: 'cluster',
+      cluster: {
+        nodes: ['redis-0.example:7000', '[fd00::1]:7001'],
+        tls: true,
+        user: 'spms',
+        buckets: 32,
+        addresses: { '10.0.0.1:6379': 'redis-0.example:7000', '10.0.0.2:6379': 'proxy:7100' },
+      },
+    },
+  },
+  'a Redis Cluster without passwords': {
+    redis: { mode: 'cluster', cluster: { nodes: ['redis:7000'], auth: false } },
+  },
   'no cache': {
     redis: { mode: 'none' },
     api: {

@@ -4,12 +4,13 @@ import { expect } from 'chai'
 import type { Deployment } from 'kubernetes-types/apps/v1.d.ts'
 import type { HorizontalPodAutoscaler } from 'kubernetes-types/autoscaling/v2.d.ts'
 import type { ConfigMap, PodSpec, PodTemplateSpec, Service } from 'kubernetes-types/core/v1.d.ts'
-import type { Ingress } from 'kubernetes-types/networking/v1.d.ts'
+import type { Ingress, NetworkPolicy } from 'kubernetes-types/networking/v1.d.ts'
 import { parse } from 'yaml'
 import { apiConfig } from '../../api/config.ts'
 import { invalidatorConfig } from '../../invalidator/config.ts'
 import { readChartValues } from '../../scripts/docs/chart-values.ts'
 import { root } from '../../scripts/paths.ts'
+import { parseRedisUrl } from '../../shared/cache/index.ts'
 import { parseConfig } from '../../shared/config.ts'
 import { GRACE_MS } from '../../shared/lifecycle.ts'
 import { catalog } from '../../shared/resources/index.ts'
@@ -402,6 +403,42 @@ describe('chart', function () {
         ?.template
     expect(template(after, 'api')).not.to.deep.equal(template(before, 'api'))
     expect(template(after, 'invalidator')).to.deep.equal(template(before, 'invalidator'))
+  })
+
+  it('passes the address of a Redis Cluster to the programs, which accept it, and permits its ports', () => {
+    const urlsOf = (name: string) => {
+      const values = podsOf(find(name))
+        .flatMap(containersOf)
+        .flatMap(({ env = [] }) => env.filter((one) => one.name === 'REDIS_URL'))
+        .map(({ value = '' }) => value)
+      return [...new Set(values)]
+    }
+    const [url = '', ...others] = urlsOf('a Redis Cluster')
+    expect(others).to.deep.equal([])
+    expect(parseRedisUrl(url.replace('$(REDIS_PASSWORD)', 'secret'))).to.deep.include({
+      kind: 'cluster',
+      nodes: [
+        { host: 'redis-0.example', port: 7000 },
+        { host: 'fd00::1', port: 7001 },
+      ],
+      tls: true,
+      username: 'spms',
+      password: 'secret',
+      buckets: 32,
+      map: new Map([
+        ['10.0.0.1:6379', { host: 'redis-0.example', port: 7000 }],
+        ['10.0.0.2:6379', { host: 'proxy', port: 7100 }],
+      ]),
+    })
+    expect(urlsOf('a Redis Cluster without passwords')).to.deep.equal([
+      'redis-cluster://redis:7000?buckets=64',
+    ])
+    for (const component of ['api', 'invalidator']) {
+      const policy = named(find('a Redis Cluster'), 'NetworkPolicy', `${RELEASE}-${component}`)
+      const { egress = [] } = (policy as Manifest & NetworkPolicy).spec ?? {}
+      const ports = egress.flatMap((rule) => rule.ports?.map(({ port }) => port) ?? [])
+      expect(ports).to.include.members([6379, 7000, 7001, 7100])
+    }
   })
 
   it('renders nothing of Redis when caching is off', () => {

@@ -101,6 +101,26 @@ describe('invalid chart values', function () {
     ],
     ['a cache without a Redis', { redis: { mode: 'none' } }, /redis\.mode: may be none only with/],
     [
+      'a Redis Cluster without nodes',
+      { redis: { mode: 'cluster' } },
+      /redis\.cluster\.nodes: needs at least one/,
+    ],
+    [
+      'a node without a port',
+      { redis: { mode: 'cluster', cluster: { nodes: ['redis'] } } },
+      /redis\.cluster\.nodes\.0: Does not match pattern/,
+    ],
+    [
+      'a number of buckets that is no power of two',
+      { redis: { mode: 'cluster', cluster: { nodes: ['redis:6379'], buckets: 60 } } },
+      /redis\.cluster\.buckets/,
+    ],
+    [
+      'a user of a Redis Cluster without a password',
+      { redis: { mode: 'cluster', cluster: { nodes: ['redis:6379'], user: 'a', auth: false } } },
+      /redis\.cluster\.user: needs redis\.cluster\.auth/,
+    ],
+    [
       'maxReplicas below minReplicas',
       { api: { autoscaling: { minReplicas: 7 } } },
       /api\.autoscaling: minReplicas is above maxReplicas/,
