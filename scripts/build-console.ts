@@ -2,8 +2,9 @@ import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { root } from './paths.ts'
 
-const SOURCE = join(root, 'invalidator/console/page')
-const BUILT = join(root, 'invalidator/console/dist')
+const CONSOLE = join(root, 'invalidator/console')
+const SOURCE = join(CONSOLE, 'page')
+const BUILT = join(CONSOLE, 'dist')
 
 /** Builds the page of the console into `invalidator/console/dist`. */
 export async function buildConsole(): Promise<void> {
@@ -30,9 +31,12 @@ export async function ensureConsole(): Promise<void> {
     ({ mtimeMs }) => mtimeMs,
     () => 0,
   )
-  const names = await readdir(SOURCE, { recursive: true })
+  // The page also contains modules of the folder above it.
+  const names = (await readdir(CONSOLE, { recursive: true })).filter(
+    (name) => !/^dist\b/.test(name) && name.includes('.'),
+  )
   const times = await Promise.all(
-    names.map(async (name) => (await stat(join(SOURCE, name))).mtimeMs),
+    names.map(async (name) => (await stat(join(CONSOLE, name))).mtimeMs),
   )
   if (Math.max(...times) > built) await buildConsole()
 }

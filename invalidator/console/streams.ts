@@ -1,15 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { setInterval } from 'node:timers'
-import type { Change } from './change.ts'
 import type { Batch, ChangeFeed, NumberedChange } from './change-feed.ts'
-
-/** Selects changes. Every given condition must hold. */
-export interface ChangeFilter {
-  readonly table: string | null
-  readonly resource: string | null
-  /** Part of a key. */
-  readonly key: string | null
-}
+import { type ChangeFilter, matches } from './change-filter.ts'
 
 /** Streams of changes to clients. */
 export interface Streams {
@@ -99,14 +91,3 @@ export function createStreams(feed: ChangeFeed): Streams {
 }
 
 const asEvent = ({ json }: NumberedChange) => `event: change\ndata: ${json}\n\n`
-
-function matches({ table, entries, flushed }: Change, filter: ChangeFilter): boolean {
-  const { table: wanted, resource, key } = filter
-  return (
-    (wanted === null || table === wanted) &&
-    (resource === null ||
-      entries.some((one) => one.resource === resource) ||
-      flushed.some((one) => one.resource === resource)) &&
-    (key === null || entries.some((one) => one.key.includes(key)))
-  )
-}

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,12 +7,12 @@ import type { Browser, BrowserContext, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { ensureConsole } from '../../scripts/build-console.ts'
 import { root } from '../../scripts/paths.ts'
-import { openRedis } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { runCli } from '../support/cli.ts'
 import { logIn, type SessionHeaders } from '../support/log-in.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { startSystem, type System } from '../support/system.ts'
+import { openTestRedis } from '../support/test-redis.ts'
 import { until } from '../support/until.ts'
 import { launchChromium } from './chromium.ts'
 
@@ -67,12 +66,7 @@ describe('the console in Chromium', function () {
   before(async () => {
     await ensureConsole()
     server = await startPrivateRedis()
-    const redis = openRedis(server.url, {
-      name: 'spms-test',
-      commandTimeoutMs: 5_000,
-      onState: () => {},
-    })
-    await once(redis, 'ready')
+    const redis = await openTestRedis(server.url)
     await redis.config('SET', 'maxmemory', '200mb', 'maxmemory-policy', 'volatile-lfu')
     redis.disconnect()
     system = await startSystem({

@@ -1,13 +1,12 @@
-import { once } from 'node:events'
 import { expect } from 'chai'
 import type { Browser, BrowserContext, Locator } from 'playwright-core'
 import { DEVELOPMENT_PASSWORD } from '../../scripts/seed/people.ts'
 import { seed } from '../../scripts/seed/seed.ts'
-import { openRedis, type Redis } from '../../shared/cache/index.ts'
+import type { Redis } from '../../shared/cache/index.ts'
 import { createMediaRoot, jpegOf, draw, type MediaRoot, pixelsOf, pngOf } from '../files/media.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { testRedisUrl } from '../support/invalidator.ts'
 import { startSystem, type System } from '../support/system.ts'
+import { openTestRedis } from '../support/test-redis.ts'
 import { until } from '../support/until.ts'
 import { untilApplied } from '../support/until-applied.ts'
 import { launchChromium } from './chromium.ts'
@@ -79,12 +78,7 @@ describe('a page that sends the requests of the front end, in Chromium', functio
       databaseUrl: database.url,
       apiEnv: { MEDIA_ROOT: media.path },
     })
-    redis = openRedis(testRedisUrl(), {
-      name: 'spms-test',
-      commandTimeoutMs: 5_000,
-      onState: () => {},
-    })
-    await once(redis, 'ready')
+    redis = await openTestRedis()
     server = await startPageServer(system.apis[0] ?? '')
     browser = await launchChromium()
     context = await browser.newContext({ timezoneId: 'Australia/Perth' })

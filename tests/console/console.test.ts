@@ -1,10 +1,10 @@
-import { once } from 'node:events'
 import { expect } from 'chai'
 import { ensureConsole } from '../../scripts/build-console.ts'
-import { decodeValue, encodeValue, openRedis, type Redis } from '../../shared/cache/index.ts'
+import { decodeValue, encodeValue, type Redis } from '../../shared/cache/index.ts'
 import { catalog } from '../../shared/resources/index.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { type Invalidator, startSystem, type System } from '../support/system.ts'
+import { openTestRedis } from '../support/test-redis.ts'
 import { until } from '../support/until.ts'
 import { openEventStream } from './event-stream.ts'
 
@@ -62,12 +62,7 @@ describe('console', function () {
   before(async () => {
     await ensureConsole()
     server = await startPrivateRedis()
-    redis = openRedis(server.url, {
-      name: 'spms-test',
-      commandTimeoutMs: 5_000,
-      onState: () => {},
-    })
-    await once(redis, 'ready')
+    redis = await openTestRedis(server.url)
     await redis.config('SET', 'maxmemory-policy', 'volatile-lfu')
     system = await startSystem({
       redisUrl: server.url,

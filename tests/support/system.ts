@@ -62,6 +62,8 @@ export interface System extends AsyncDisposable {
 export interface Invalidator {
   /** Address of its console. It stays the same when the process is started again. */
   readonly console: string
+  /** Process id. It changes when the process is started again. */
+  readonly pid: number
   /** Stops it with SIGKILL. */
   kill(): Promise<void>
   /** Starts it unless it runs, and waits until it is ready. */
@@ -158,6 +160,9 @@ async function openSystem(
     return {
       get console() {
         return service.metrics
+      },
+      get pid() {
+        return service.pid
       },
       async kill() {
         living.delete(service)
@@ -276,6 +281,7 @@ async function startOne(
   failed.catch(() => {})
   return {
     failed,
+    pid: child.pid ?? 0,
     metricsPort,
     address: `http://127.0.0.1:${port}`,
     metrics: `http://127.0.0.1:${metricsPort}`,

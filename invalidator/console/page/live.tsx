@@ -65,7 +65,8 @@ export function Live({ overview }: { readonly overview: Overview | null }) {
           <strong>{count(skipped)} changes are not shown: there were too many.</strong>
         )}
       </p>
-      {changes.length === 0 ? (
+      {/* An invalidator flushes at its start, so the list is never empty for long. */}
+      {changes.every(({ operation }) => operation === 'flush') && (
         <div class="card empty">
           <p>No change yet. Changes appear here within a second of their commit.</p>
           {overview?.exampleCommand != null && (
@@ -74,7 +75,8 @@ export function Live({ overview }: { readonly overview: Overview | null }) {
             </pre>
           )}
         </div>
-      ) : (
+      )}
+      {changes.length > 0 && (
         <ol class="card changes" aria-label="Changes, the newest first">
           {changes.map((change) => (
             <Row key={change.id} change={change} />

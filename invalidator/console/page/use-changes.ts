@@ -1,4 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { matches } from '../change-filter.ts'
+import { joinChanges } from './join-changes.ts'
 import type { Change } from './types.ts'
 
 /** Conditions that changes must meet; empty ones count as absent. */
@@ -19,11 +21,8 @@ export interface ChangesState {
 }
 
 const SHOWN = 200
-/** Shortest time between two drawings, at any rate of changes. */
-const DRAW_EVERY_MS = 250
-const RETRY_MS = 1_000
 
-/** Receives the changes of `/events` while the view is open. */
+/** Receives changes while the view is open, and draws them as often as they are delivered. */
 export function useChanges(filter: Filter, isPaused: boolean): ChangesState {
   const [state, setState] = useState<ChangesState>({
     changes: [],
@@ -35,73 +34,34 @@ export function useChanges(filter: Filter, isPaused: boolean): ChangesState {
   const { table, resource, key } = filter
 
   useEffect(() => {
+    const wanted = { table: table || null, resource: resource || null, key: key || null }
     const found = new Map<string, Change>()
     let skipped = 0
-    let isConnected = false
     let arrived = 0
-    let isDue = false
 
-    const draw = () => {
-      isDue = false
-      const waiting = arrived
+    const add = (change: Change) => {
+      const known = found.get(change.id)
+      if (known === undefined) arrived++
+      found.set(change.id, known === undefined ? change : merge(known, change))
+    }
+    return joinChanges((delivery) => {
+      const { isConnected } = delivery
+      skipped += delivery.skipped
+      for (const change of delivery.changes) if (matches(change, wanted)) add(change)
+      for (const id of [...found.keys()].slice(0, Math.max(0, found.size - SHOWN))) found.delete(id)
       if (paused.current) {
+        const waiting = arrived
         setState((before) => ({ ...before, isConnected, waiting }))
         return
       }
       arrived = 0
       setState({ changes: [...found.values()].toReversed(), skipped, isConnected, waiting: 0 })
-    }
-    const timer = window.setInterval(() => {
-      if (isDue) draw()
-    }, DRAW_EVERY_MS)
-    const query = new URLSearchParams({ history: String(SHOWN) })
-    for (const [name, value] of Object.entries({ table, resource, key })) {
-      if (value !== '') query.set(name, value)
-    }
-    let source: EventSource
-    let retry: number | undefined
-    const connect = () => {
-      source = new EventSource(`events?${query.toString()}`)
-      source.addEventListener('change', onChange)
-      source.addEventListener('skipped', onSkipped)
-      source.addEventListener('ready', () => setConnected(true))
-      source.addEventListener('error', () => {
-        setConnected(false)
-        // A browser does not retry after an answer such as 503, with which an invalidator begins.
-        if (source.readyState === EventSource.CLOSED) {
-          retry = window.setTimeout(connect, RETRY_MS)
-        }
-      })
-    }
-    const setConnected = (connected: boolean) => {
-      isConnected = connected
-      isDue = true
-    }
-    const onChange = (message: MessageEvent<string>) => {
-      const change = JSON.parse(message.data) as Change
-      const known = found.get(change.id)
-      if (known === undefined) arrived++
-      found.set(change.id, known === undefined ? change : merge(known, change))
-      if (found.size > 2 * SHOWN) {
-        for (const id of [...found.keys()].slice(0, found.size - SHOWN)) found.delete(id)
-      }
-      isDue = true
-    }
-    const onSkipped = (message: MessageEvent<string>) => {
-      skipped += (JSON.parse(message.data) as { readonly count: number }).count
-      isDue = true
-    }
-    connect()
-    return () => {
-      window.clearInterval(timer)
-      window.clearTimeout(retry)
-      source.close()
-    }
+    })
   }, [table, resource, key])
   useEffect(() => {
     paused.current = isPaused
   }, [isPaused])
-  return { ...state, changes: state.changes.slice(0, SHOWN) }
+  return state
 }
 
 /** Each invalidator reports the entries of its own resources. */

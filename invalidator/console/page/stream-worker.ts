@@ -1,0 +1,14 @@
+import { createChangeStream } from './change-stream.ts'
+
+// The script is in the folder `assets` of the page.
+const stream = createChangeStream(new URL('../events', location.href).href)
+
+addEventListener('connect', (event) => {
+  const [port] = (event as MessageEvent).ports
+  if (port === undefined) return
+  const leave = stream.join((delivery) => port.postMessage(delivery))
+  port.addEventListener('message', leave)
+  port.start()
+  // A tab that is closed sends no message. Browsers without this event keep the stream until the last tab is closed.
+  port.addEventListener('close', leave)
+})
