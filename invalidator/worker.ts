@@ -27,6 +27,11 @@ export interface WorkerDeps {
   readonly logger: Logger
   /** Interval of inspections, in ms: they detect changes to the installation that fire no trigger. */
   readonly inspectEveryMs?: number
+  /**
+   * Shortest interval at which the watermarks of all buckets of a cluster are stored, by default 250 ms.
+   * In between, a window is stored only where it changes something. Readers poll as often.
+   */
+  readonly publishEverywhereEveryMs?: number
   /** Texts of the watermarks that this process wrote last, by `stateId`. They outlive a broken session. */
   readonly written?: Map<string, string>
   /** Called when work beside the windows has ended: a window must then be read even without events. */
@@ -57,10 +62,6 @@ export interface Worker {
 
 /** Shortest interval at which polling advances the watermark while there are no events. */
 const PUBLISH_EVERY_MS = 50
-/**
- * Shortest interval at which the watermarks of all buckets of a cluster are stored. In between, a window
- * is stored only where it changes something. Readers poll as often.
- */
 const PUBLISH_EVERYWHERE_EVERY_MS = 250
 
 /**
@@ -74,7 +75,7 @@ const PUBLISH_EVERYWHERE_EVERY_MS = 250
  */
 export function createWorker(deps: WorkerDeps): Worker {
   const { session, stores, metrics, logger, inspectEveryMs } = deps
-  const { written = new Map() } = deps
+  const { written = new Map(), publishEverywhereEveryMs = PUBLISH_EVERYWHERE_EVERY_MS } = deps
   const pingDue = every(PING_EVERY_MS)
   const pause = async () => {
     if (pingDue()) await session.ping()
@@ -139,7 +140,7 @@ export function createWorker(deps: WorkerDeps): Worker {
 
     const nowMs = performance.now()
     const sinceMs = nowMs - publishedEverywhereAtMs
-    const everywhere = stores.count === 1 || sinceMs >= PUBLISH_EVERYWHERE_EVERY_MS
+    const everywhere = stores.count === 1 || sinceMs >= publishEverywhereEveryMs
     const isDue = nowMs - publishedAtMs >= PUBLISH_EVERY_MS && everywhere
     if (count === 0 && !isDue && !mustPublish(found)) {
       await ended
