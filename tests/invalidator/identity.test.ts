@@ -58,9 +58,9 @@ describe('identity of a Redis server', function () {
     return !counts.includes(0) && counts.reduce((a, b) => a + b) === BIRDS.length
   }
 
-  /** Returns another name of a server, or another node of a cluster. */
+  /** Returns another name of a server, or the other nodes of a cluster or of its sentinels. */
   function otherAddressOf(text: string): string {
-    if (text.startsWith('redis-cluster:')) return text.replace(/\/\/[^,]+,[^,]+,/, '//')
+    if (text.includes(',')) return text.replace(/(\/\/(?:[^@/]*@)?)[^,]+,/, '$1')
     const url = new URL(text)
     url.hostname = url.hostname === 'localhost' ? '127.0.0.1' : 'localhost'
     url.pathname = '/0'
