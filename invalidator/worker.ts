@@ -27,6 +27,11 @@ export interface WorkerDeps {
   readonly logger: Logger
   /** Interval of inspections, in ms: they detect changes to the installation that fire no trigger. */
   readonly inspectEveryMs?: number
+  /**
+   * Shortest interval at which the watermarks of all buckets of a cluster are stored, by default 250 ms.
+   * In between, a window is stored only where it changes something. Readers poll as often.
+   */
+  readonly publishEverywhereEveryMs?: number
   /** Texts of the watermarks that this process wrote last, by `stateId`. They outlive a broken session. */
   readonly written?: Map<string, string>
   /** Called when work beside the windows has ended: a window must then be read even without events. */
@@ -57,13 +62,9 @@ export interface Worker {
 
 /** Shortest interval at which polling advances the watermark while there are no events. */
 const PUBLISH_EVERY_MS = 50
-/**
- * Shortest interval at which the watermarks of all buckets of a cluster are stored. In between, a window
- * is stored only where it changes something. Readers poll as often.
- */
 const PUBLISH_EVERYWHERE_EVERY_MS = 250
-/** The same while no watched table changes: then only freshness advances, and storing it is most of the work. */
-const PUBLISH_EVERYWHERE_IDLE_EVERY_MS = 750
+/** While no watched table changes, only freshness advances, and storing it everywhere is most of the work. */
+const IDLE_FACTOR = 3
 
 /**
  * Applies one sequence of snapshots. Invariant: if a stored watermark contains snapshot S, every commit
@@ -76,7 +77,7 @@ const PUBLISH_EVERYWHERE_IDLE_EVERY_MS = 750
  */
 export function createWorker(deps: WorkerDeps): Worker {
   const { session, stores, metrics, logger, inspectEveryMs } = deps
-  const { written = new Map() } = deps
+  const { written = new Map(), publishEverywhereEveryMs = PUBLISH_EVERYWHERE_EVERY_MS } = deps
   const pingDue = every(PING_EVERY_MS)
   const pause = async () => {
     if (pingDue()) await session.ping()
@@ -143,7 +144,7 @@ export function createWorker(deps: WorkerDeps): Worker {
     const nowMs = performance.now()
     const sinceMs = nowMs - publishedEverywhereAtMs
     hasChangedSince ||= count > 0
-    const everyMs = hasChangedSince ? PUBLISH_EVERYWHERE_EVERY_MS : PUBLISH_EVERYWHERE_IDLE_EVERY_MS
+    const everyMs = (hasChangedSince ? 1 : IDLE_FACTOR) * publishEverywhereEveryMs
     const everywhere = stores.count === 1 || sinceMs >= everyMs
     const isDue = nowMs - publishedAtMs >= PUBLISH_EVERY_MS && everywhere
     if (count === 0 && !isDue && !mustPublish(found)) {

@@ -26,6 +26,7 @@ export {
   type ResourceRules,
 } from './definition/resource.ts'
 export { type DirectRule, isLookup, type LookupRule, type Rule } from './definition/rule.ts'
+export { createBucketedStore } from './entry-store/bucketed-store.ts'
 export {
   bareUuid,
   type CachedValue,
@@ -67,7 +68,6 @@ export {
 export {
   createInvalidationStores,
   type InvalidationStores,
-  oneStore,
 } from './invalidation-store/bucket-stores.ts'
 export type { ProcessReport } from './processes/process-report.ts'
 export { newProcessId, readReports, runReportWriter } from './processes/process-reports.ts'

@@ -12,7 +12,7 @@ import { runCli } from '../support/cli.ts'
 import { logIn, type SessionHeaders } from '../support/log-in.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { startSystem, type System } from '../support/system.ts'
-import { openTestRedis } from '../support/test-redis.ts'
+import { openTestClient } from '../support/test-client.ts'
 import { until } from '../support/until.ts'
 import { launchChromium } from './chromium.ts'
 
@@ -66,7 +66,7 @@ describe('the console in Chromium', function () {
   before(async () => {
     await ensureConsole()
     server = await startPrivateRedis()
-    const redis = await openTestRedis(server.url)
+    const redis = await openTestClient(server.url)
     await redis.config('SET', 'maxmemory', '200mb', 'maxmemory-policy', 'volatile-lfu')
     redis.disconnect()
     system = await startSystem({

@@ -6,7 +6,7 @@ import type { Redis } from '../../shared/cache/index.ts'
 import { createMediaRoot, jpegOf, draw, type MediaRoot, pixelsOf, pngOf } from '../files/media.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
 import { startSystem, type System } from '../support/system.ts'
-import { openTestRedis } from '../support/test-redis.ts'
+import { openTestClient } from '../support/test-client.ts'
 import { until } from '../support/until.ts'
 import { untilApplied } from '../support/until-applied.ts'
 import { launchChromium } from './chromium.ts'
@@ -78,7 +78,7 @@ describe('a page that sends the requests of the front end, in Chromium', functio
       databaseUrl: database.url,
       apiEnv: { MEDIA_ROOT: media.path },
     })
-    redis = await openTestRedis()
+    redis = await openTestClient()
     server = await startPageServer(system.apis[0] ?? '')
     browser = await launchChromium()
     context = await browser.newContext({ timezoneId: 'Australia/Perth' })

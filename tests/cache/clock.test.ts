@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import { findIncarnation, parseSnapshot, type Snapshot } from '../../db/event-log/index.ts'
@@ -7,8 +6,8 @@ import {
   clockKey,
   decodeValue,
   etagOf,
-  openRedis,
   readClockOffset,
+  type Place,
   type Redis,
   TimeBudget,
   watermarkKey,
@@ -18,6 +17,7 @@ import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'
 import { encodeWatermark } from '../../shared/cache/freshness/watermark.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
 import { type ClockedRedis, startClockedRedis } from '../support/clocked-redis.ts'
+import { openTestRedis, type TestRedis, untilReady } from '../support/test-redis.ts'
 import { until } from '../support/until.ts'
 import { defineEntity, type Engine, openEngine, type TestReader } from './engine.ts'
 
@@ -31,16 +31,18 @@ describe('monotonic clock in Redis', function () {
   let prefix: string
   let time: () => Promise<number>
 
-  before(async () => {
-    redis = openRedis(testRedisUrl(), { name: 'clock-test', commandTimeoutMs: 5_000, onState() {} })
-    await once(redis, 'ready')
-  })
-  after(() => redis.disconnect())
-  beforeEach(() => {
-    prefix = newPrefix()
+  let opened: TestRedis
+
+  beforeEach(async () => {
+    opened = openTestRedis(testRedisUrl(), newPrefix())
+    await untilReady(opened.redis)
+    ;({ redis, prefix } = opened.buckets.home() as Place)
     time = createClock(redis, prefix)
   })
-  afterEach(() => redis.del(clockKey(prefix)))
+  afterEach(async () => {
+    await redis.del(clockKey(prefix))
+    opened.redis.disconnect()
+  })
 
   it('agrees with TIME as long as TIME never stepped back', async () => {
     const before = Date.now()

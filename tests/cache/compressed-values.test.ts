@@ -4,7 +4,6 @@ import {
   type Answer,
   type CachedValue,
   createVerifier,
-  oneBucket,
   decodeValue,
   encodeValue,
   inflate,
@@ -161,9 +160,9 @@ describe('compressed values', function () {
 
   describe('in the verifier', () => {
     const verify = async () => {
-      const { redis, db, prefix } = engine
+      const { buckets, db, prefix } = engine
       const verifier = createVerifier({
-        buckets: oneBucket(redis, prefix),
+        buckets,
         db,
         prefix,
         resources: [entity],

@@ -3,10 +3,10 @@ import { openDatabase } from '../../db/database.ts'
 import { findIncarnation, install } from '../../db/event-log/index.ts'
 import type { Database } from '../../db/schema.ts'
 import {
+  type Buckets,
   type CompressionOptions,
   type ConsistencyToken,
   createCacheMetrics,
-  createEntryStore,
   createFreshnessPolicy,
   createLoader,
   createReader,
@@ -16,7 +16,6 @@ import {
   type EntryStore,
   IncarnationTracker,
   type Loaded,
-  openRedis,
   type Redis,
 } from '../../shared/cache/index.ts'
 import { type FreshnessPolicy } from '../../shared/cache/freshness/freshness-policy.ts'
@@ -24,6 +23,7 @@ import type { PolledState } from '../../shared/cache/freshness/polled-state.ts'
 import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
 import { createEmptyDatabase } from '../support/database.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
+import { openTestRedis, openTestStore } from '../support/test-redis.ts'
 import { until } from '../support/until.ts'
 import type { Reader, Resource } from '../../shared/resources/cache.ts'
 
@@ -32,6 +32,7 @@ export interface Engine extends AsyncDisposable {
   readonly db: Kysely<Database>
   /** The test's own connection, separate from those of the engine. */
   readonly redis: Redis
+  readonly buckets: Buckets
   readonly prefix: string
   readonly databaseUrl: string
   /** Opens a reader with its own connections, like another process. */
@@ -137,24 +138,24 @@ export async function openEngine(
 
   const prefix = newPrefix()
   const connect = (url: string, name: string) => {
-    const redis = openRedis(url, { name, commandTimeoutMs: 2_050, onState: () => {} })
-    redis.on('error', () => {})
-    closers.push(() => redis.disconnect())
-    return redis
+    const opened = openTestRedis(url, prefix, { name, commandTimeoutMs: 2_050 })
+    closers.push(() => opened.redis.disconnect())
+    return opened
   }
-  const redis = connect(redisUrl, 'engine-test')
+  const { redis, buckets } = connect(redisUrl, 'engine-test')
   await until(() => redis.status === 'ready')
 
   return {
     db,
     redis,
+    buckets,
     prefix,
     keyOf: (id) => entryKey(prefix, { key: 'entity:{id}', version: 1 }, { id }),
     databaseUrl,
 
     async openReader(options = {}) {
       const own = connect(options.redisUrl ?? redisUrl, 'engine-test-reader')
-      const store = createEntryStore(own, {
+      const store = openTestStore(own, {
         prefix,
         commandTimeoutMs: options.redisTimeoutMs ?? 50,
         ...(options.polledState && { polledState: options.polledState }),
@@ -193,7 +194,7 @@ export async function openEngine(
       return {
         reader,
         store,
-        redis: own,
+        redis: own.redis,
         incarnationTracker,
         loads: () => total(metrics.loads, {}),
         fills: (result) => total(metrics.fills, { result }),
@@ -216,11 +217,11 @@ async function ownDatabase(closers: (() => unknown)[]): Promise<string> {
 }
 
 /**
- * Whether a store would use Redis now, i.e. its circuit breaker is closed and it knows the time.
+ * Whether a store would use Redis now, i.e. its circuit breaker is closed and it knows the time of each bucket.
  */
 export function isUsable(store: EntryStore): boolean {
   try {
-    return store.now('') > 0
+    return store.now('') > 0 && store.states('').every(({ nowMs }) => nowMs !== null)
   } catch {
     return false
   }

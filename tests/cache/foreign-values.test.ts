@@ -1,23 +1,22 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { expect } from 'chai'
 import { sql } from 'kysely'
 import {
   type CachedValue,
   createInvalidationStore,
   createVerifier,
-  oneBucket,
+  type Place,
   decodeValue,
   decodeWatermark,
   entryKey,
   etagOf,
-  openRedis,
   TimeBudget,
   watermarkKey,
 } from '../../shared/cache/index.ts'
 import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'
 import { NOTHING_SEEN } from '../../shared/cache/freshness/watermark.ts'
 import { testRedisUrl } from '../support/invalidator.ts'
+import { openTestRedis, untilReady, withoutAnyBucket } from '../support/test-redis.ts'
 import { until } from '../support/until.ts'
 import { defineEntity, type Engine, isUsable, openEngine, type TestReader } from './engine.ts'
 
@@ -78,14 +77,15 @@ describe('values written by other programs', function () {
     (await from.reader.read(entity, { id: of }, 'v')).outcome
   /** Writes a large field on a connection with a long timeout. */
   async function putLarge(at: string, field: string, bytes: number): Promise<void> {
-    const redis = openRedis(testRedisUrl(), {
-      name: 'large-test',
-      commandTimeoutMs: 60_000,
-      onState() {},
-    })
-    await once(redis, 'ready')
+    const { redis } = openTestRedis(testRedisUrl(), engine.prefix, { commandTimeoutMs: 60_000 })
+    await untilReady(redis)
     await redis.hset(at, field, Buffer.alloc(bytes))
     redis.disconnect()
+  }
+  /** Opens the store of the bucket of the entry. */
+  function openStore() {
+    const { redis, prefix } = engine.buckets.place(key()) as Place
+    return createInvalidationStore(redis, prefix)
   }
   const fieldAt = (at: string) => ({ key: at, variant: 'v' })
   const heals = async (from = reader) => {
@@ -118,7 +118,7 @@ describe('values written by other programs', function () {
       const hash = watermarkKey(engine.prefix)
       await engine.redis.unlink(hash)
       await call(words, hash)
-      const invalidationStore = createInvalidationStore(engine.redis, engine.prefix)
+      const invalidationStore = openStore()
       expect(await invalidationStore.read('entity')).to.equal(null)
       expect((await invalidationStore.readAll()).size).to.equal(0)
       // Reads still work: a young entry is fresh without a watermark.
@@ -196,7 +196,7 @@ describe('values written by other programs', function () {
   ]) {
     it(`replaces an invalid watermark of ${text.length} bytes (${text[0]})`, async () => {
       await engine.redis.hset(watermarkKey(engine.prefix), 'entity', text)
-      const invalidationStore = createInvalidationStore(engine.redis, engine.prefix)
+      const invalidationStore = openStore()
       const expected = await invalidationStore.read('entity')
       expect(decodeWatermark(expected)).to.equal(null)
       await heals()
@@ -240,7 +240,7 @@ describe('values written by other programs', function () {
 
   it('are deleted and reported by the verifier without stopping it', async () => {
     const verifier = createVerifier({
-      buckets: oneBucket(engine.redis, engine.prefix),
+      buckets: engine.buckets,
       db: engine.db,
       resources: [entity],
       prefix: engine.prefix,
@@ -259,7 +259,7 @@ describe('values written by other programs', function () {
     const future = encodeValue({ ...cached, leasedAtMs, freshUntilMs, body, etag: etagOf(body) })
     await engine.redis.hset(key(), 'v', future)
     const found = await verifier.verify()
-    expect(new Set(found.map(({ key, outcome }) => `${outcome} ${key}`))).to.eql(
+    expect(new Set(found.map(({ key, outcome }) => `${outcome} ${withoutAnyBucket(key)}`))).to.eql(
       new Set([`unreadable ${engine.keyOf('text')}`, `unreadable ${engine.keyOf('value')}`]),
     )
     expect(await engine.redis.exists(engine.keyOf('text'), engine.keyOf('value'))).to.equal(0)

@@ -24,6 +24,7 @@ import { encodeWatermark } from '../../shared/cache/freshness/watermark.ts'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { testRedisServerUrl } from '../support/invalidator.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
+import { notInCluster } from '../support/test-redis.ts'
 import { until } from '../support/until.ts'
 import {
   defineEntity,
@@ -340,71 +341,74 @@ describe('freshness policy', function () {
     })
   })
 
-  describe('after the connection leads to another Redis server', () => {
-    let elsewhere: PrivateRedis
-    let proxy: Proxy
-    before(async () => {
-      elsewhere = await startPrivateRedis()
-      await admit(new URL(testRedisServerUrl()))
-      proxy = await createProxy(testRedisServerUrl())
-      await proxy.listen()
-    })
-    after(async () => {
-      await proxy[Symbol.asyncDispose]()
-      await elsewhere[Symbol.asyncDispose]()
-    })
-
-    /** Creates the user of the main server, which a replica would also have. */
-    async function admit({ username, password }: URL): Promise<void> {
-      if (username === '') return
-      const redis = new Redis(elsewhere.url)
-      const secret = `>${decodeURIComponent(password)}`
-      await redis.acl('SETUSER', decodeURIComponent(username), 'on', secret, '~*', '&*', '+@all')
-      redis.disconnect()
-    }
-
-    /**
-     * Fails over to a lagging replica that still has the invalidated entry and an older
-     * watermark.
-     */
-    async function failOver(polledState: PolledState): Promise<Answer> {
-      proxy.lead(testRedisServerUrl())
-      const consistencyToken = { incarnation: bareUuid(ours), snapshot }
-      const reader = await open({
-        redisUrl: proxy.url,
-        polledState,
-        consistencyTokens: () => [consistencyToken],
+  notInCluster('its one server is replaced').describe(
+    'after the connection leads to another Redis server',
+    () => {
+      let elsewhere: PrivateRedis
+      let proxy: Proxy
+      before(async () => {
+        elsewhere = await startPrivateRedis()
+        await admit(new URL(testRedisServerUrl()))
+        proxy = await createProxy(testRedisServerUrl())
+        await proxy.listen()
       })
-      await untilHeld(reader, await publish(0))
+      after(async () => {
+        await proxy[Symbol.asyncDispose]()
+        await elsewhere[Symbol.asyncDispose]()
+      })
 
-      await putOld(0)
-      const copy = await engine.redis.dumpBuffer(engine.keyOf(id))
-      const replica = new Redis(elsewhere.url)
-      await replica.restore(engine.keyOf(id), 0, copy, 'REPLACE')
-      replica.disconnect()
-      await engine.redis.unlink(engine.keyOf(id))
-
-      // The connection may break more than once during the failover.
-      const answer = new Promise((resolve) => reader.redis.once('ready', resolve)).then(() =>
-        read(reader),
-      )
-      proxy.lead(elsewhere.url)
-      return answer
-    }
-
-    it('discards the watermark before the new server is used', async () => {
-      const answer = await failOver(new PolledState())
-      expect(textOf(answer)).to.equal(FRESH)
-      expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
-    })
-
-    it('would serve a value older than a consistency token if it kept the watermark', async () => {
-      class WithoutReset extends PolledState {
-        override reset(): void {}
+      /** Creates the user of the main server, which a replica would also have. */
+      async function admit({ username, password }: URL): Promise<void> {
+        if (username === '') return
+        const redis = new Redis(elsewhere.url)
+        const secret = `>${decodeURIComponent(password)}`
+        await redis.acl('SETUSER', decodeURIComponent(username), 'on', secret, '~*', '&*', '+@all')
+        redis.disconnect()
       }
-      expect(textOf(await failOver(new WithoutReset()))).to.equal(OLD)
-    })
-  })
+
+      /**
+       * Fails over to a lagging replica that still has the invalidated entry and an older
+       * watermark.
+       */
+      async function failOver(polledState: PolledState): Promise<Answer> {
+        proxy.lead(testRedisServerUrl())
+        const consistencyToken = { incarnation: bareUuid(ours), snapshot }
+        const reader = await open({
+          redisUrl: proxy.url,
+          polledState,
+          consistencyTokens: () => [consistencyToken],
+        })
+        await untilHeld(reader, await publish(0))
+
+        await putOld(0)
+        const copy = await engine.redis.dumpBuffer(engine.keyOf(id))
+        const replica = new Redis(elsewhere.url)
+        await replica.restore(engine.keyOf(id), 0, copy, 'REPLACE')
+        replica.disconnect()
+        await engine.redis.unlink(engine.keyOf(id))
+
+        // The connection may break more than once during the failover.
+        const answer = new Promise((resolve) => reader.redis.once('ready', resolve)).then(() =>
+          read(reader),
+        )
+        proxy.lead(elsewhere.url)
+        return answer
+      }
+
+      it('discards the watermark before the new server is used', async () => {
+        const answer = await failOver(new PolledState())
+        expect(textOf(answer)).to.equal(FRESH)
+        expect(answer).to.include({ outcome: 'bypass', detail: 'redis' })
+      })
+
+      it('would serve a value older than a consistency token if it kept the watermark', async () => {
+        class WithoutReset extends PolledState {
+          override reset(): void {}
+        }
+        expect(textOf(await failOver(new WithoutReset()))).to.equal(OLD)
+      })
+    },
+  )
 
   describe('with consistency tokens', () => {
     /** Returns a token that is later than the published watermark. */

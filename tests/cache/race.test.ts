@@ -4,11 +4,9 @@ import { openDatabase } from '../../db/database.ts'
 import { install } from '../../db/event-log/index.ts'
 import {
   compileRules,
-  createEntryStore,
   createLoader,
   type EntryStore,
   IncarnationTracker,
-  openRedis,
   type Redis,
 } from '../../shared/cache/index.ts'
 import { encodeValue } from '../../shared/cache/entry-store/cached-value.ts'
@@ -38,6 +36,8 @@ import { buildDenseWorld } from '../resources/dense-world.ts'
 import { createTestDatabase } from '../support/database.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
 import { itLong, LONG } from '../support/long.ts'
+import { ofAnyPrefix } from '../support/routed-client.ts'
+import { openTestRedis, openTestStore, type TestRedis } from '../support/test-redis.ts'
 import { until } from '../support/until.ts'
 import { isUsable } from './engine.ts'
 import { openRace, type Racers, StaleAnswer, type Track } from './race.ts'
@@ -228,10 +228,8 @@ describe('races between readers, writers and the invalidator', function () {
   let tracks: readonly Track[]
 
   before(async () => {
-    redis = connect()
-    const stores = [connect(), connect()].map((client) =>
-      createEntryStore(client, { prefix: newPrefix(), commandTimeoutMs: COMMAND_TIMEOUT_MS }),
-    )
+    ;({ redis } = connect(newPrefix()))
+    const stores = [openStore(), openStore()]
     for (const store of stores) {
       closers.push(() => store[Symbol.dispose]())
       await until(() => isUsable(store))
@@ -290,14 +288,18 @@ describe('races between readers, writers and the invalidator', function () {
     }
   }
 
-  function connect(): Redis {
-    const client = openRedis(testRedisUrl(), {
-      name: 'race',
-      commandTimeoutMs: COMMAND_TIMEOUT_MS,
-      onState: () => {},
-    })
-    closers.push(() => client.disconnect())
-    return client
+  function connect(prefix: string): TestRedis {
+    const opened = openTestRedis(testRedisUrl(), prefix, { commandTimeoutMs: COMMAND_TIMEOUT_MS })
+    closers.push(() => opened.redis.disconnect())
+    return opened
+  }
+
+  /** Opens a store that polls a prefix without watermarks, and stores entries of all prefixes. */
+  function openStore(): EntryStore & Disposable {
+    const prefix = newPrefix()
+    const { redis, buckets } = connect(prefix)
+    const opened = { redis, buckets: ofAnyPrefix(buckets) }
+    return openTestStore(opened, { prefix, commandTimeoutMs: COMMAND_TIMEOUT_MS })
   }
 
   async function openTrack(stores: readonly EntryStore[]): Promise<Track> {

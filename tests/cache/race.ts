@@ -68,13 +68,16 @@ export async function openRace(
   { resource, examples, writes }: Racers,
 ): Promise<Race> {
   let stage = new Stage()
+  /** The cue of the current window. */
+  let applying: Promise<unknown> | undefined
   const invalidator = await openWorker({
     databaseUrl,
     catalog: [resource],
     wrapInvalidationStore: (invalidationStore) => ({
       ...invalidationStore,
       async apply(advances) {
-        await stage.cue('apply the window')
+        // An actor waits for one cue at a time, also if its window is applied to several buckets.
+        await (applying ??= stage.cue('apply the window'))
         return invalidationStore.apply(advances)
       },
     }),
@@ -163,6 +166,7 @@ export async function openRace(
       busy.applying = true
       const covered = history.length - 1
       act(async () => {
+        applying = undefined
         await worker.applyWindow()
         applied = covered
         busy.applying = false
@@ -258,8 +262,8 @@ function stagedStore(stage: Stage, store: EntryStore): EntryStore {
   const tooLate = () => new StoreUnavailable('too late')
 
   return {
-    now: () => store.now(''),
-    watermark: (resource) => store.watermark(resource, ''),
+    now: store.now,
+    watermark: store.watermark,
     states: store.states,
 
     async find(field, budget) {

@@ -4,7 +4,7 @@ import { decodeValue, encodeValue, type Redis } from '../../shared/cache/index.t
 import { catalog } from '../../shared/resources/index.ts'
 import { type PrivateRedis, startPrivateRedis } from '../support/private-redis.ts'
 import { type Invalidator, startSystem, type System } from '../support/system.ts'
-import { openTestRedis } from '../support/test-redis.ts'
+import { openTestClient } from '../support/test-client.ts'
 import { until } from '../support/until.ts'
 import { openEventStream } from './event-stream.ts'
 
@@ -62,7 +62,7 @@ describe('console', function () {
   before(async () => {
     await ensureConsole()
     server = await startPrivateRedis()
-    redis = await openTestRedis(server.url)
+    redis = await openTestClient(server.url)
     await redis.config('SET', 'maxmemory-policy', 'volatile-lfu')
     system = await startSystem({
       redisUrl: server.url,

@@ -3,9 +3,9 @@ import { expect } from 'chai'
 import { Client } from 'pg'
 import { createProxy, type Proxy } from '../support/chaos-proxy.ts'
 import { createTestDatabase, type TestDatabase } from '../support/database.ts'
-import { testRedisServerUrl } from '../support/invalidator.ts'
 import { LONG } from '../support/long.ts'
 import { type ProfileWatch, type Sighting, watchProfiles } from '../support/profile-watch.ts'
+import { createRedisProxy, type RedisProxy } from '../support/redis-proxy.ts'
 import { startSystem, type System } from '../support/system.ts'
 
 /** The long run uses the bound of production, and outages of one minute. */
@@ -22,14 +22,14 @@ describe('the staleness bound during an outage', function () {
   let database: TestDatabase
   let system: System
   /** Proxies between the invalidator and its servers. The APIs connect directly. */
-  let proxyToRedis: Proxy
+  let proxyToRedis: RedisProxy
   let proxyToPostgres: Proxy
   /** A session of another client, which may hold a lock. */
   let other: Client
   let profiles: ProfileWatch
   before(async () => {
     database = await createTestDatabase({ seeded: true })
-    proxyToRedis = await createProxy(testRedisServerUrl())
+    proxyToRedis = await createRedisProxy()
     proxyToPostgres = await createProxy(database.url)
     await Promise.all([proxyToRedis.listen(), proxyToPostgres.listen()])
     system = await startSystem({

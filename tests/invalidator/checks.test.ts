@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { expect } from 'chai'
 import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/index.ts'
 import {
   createInvalidationStore,
   decodeWatermark,
-  openRedis,
+  type Redis,
   watermarkKey,
 } from '../../shared/cache/index.ts'
 import type { EventLog } from '../event-log/event-log.ts'
@@ -15,8 +14,10 @@ import {
   testRedisUrl,
   type TestInvalidatorOptions,
   type TestWorker,
+  type WrapStore,
 } from '../support/invalidator.ts'
 import { rewriteScripts, rewriteSql, type Rewriting } from '../support/rewritten.ts'
+import { openTestRedis, untilReady } from '../support/test-redis.ts'
 import { until } from '../support/until.ts'
 import { bird, BIRDS, type Entries, entriesOf, openBirds } from './birds.ts'
 
@@ -131,23 +132,20 @@ describe('a stale entry is served', () => {
       await put([stale])
       await redis.hset(watermarkKey(prefix), marks)
     }
-    const client = openRedis(testRedisUrl(), {
-      name: 'spms-test-permissive',
-      commandTimeoutMs: 5_000,
-      onState: () => {},
-    })
-    await once(client, 'ready')
     const prefix = newPrefix()
-    const permissive = createInvalidationStore(
-      rewriteScripts(client, {
-        part: `return (stored[field] or '') == text`,
-        by: 'return true',
-      }),
-      prefix,
-    )
-    expect(await isServed(act, { prefix, wrapInvalidationStore: () => permissive })).to.equal(true)
+    const { redis, buckets } = openTestRedis(testRedisUrl(), prefix)
+    await untilReady(redis)
+    const wrapInvalidationStore: WrapStore = (_, bucket) =>
+      createInvalidationStore(
+        rewriteScripts(buckets.connectionOf(bucket) as Redis, {
+          part: `return (stored[field] or '') == text`,
+          by: 'return true',
+        }),
+        buckets.prefixOf(bucket),
+      )
+    expect(await isServed(act, { prefix, wrapInvalidationStore })).to.equal(true)
     expect(await isServed(act, {})).to.equal(false)
-    client.disconnect()
+    redis.disconnect()
   })
 
   /** Whether the entry exists and may be served after all events were applied. */

@@ -96,8 +96,8 @@ describe('flush of one resource', function () {
     const record = recordKeys()
     await using invalidator = await start({
       heartbeatMs: Infinity,
-      wrapInvalidationStore: (invalidationStore) =>
-        record.wrapInvalidationStore(hold.wrapInvalidationStore(invalidationStore)),
+      wrapInvalidationStore: (invalidationStore, bucket) =>
+        record.wrapInvalidationStore(hold.wrapInvalidationStore(invalidationStore), bucket),
     })
     const { entries, mark } = invalidator
     const { key, put, left } = entries

@@ -1,24 +1,24 @@
 import { expect } from 'chai'
 import { includes, parseSnapshot, type Snapshot } from '../../db/event-log/index.ts'
-import { decodeWatermark, type InvalidationStore } from '../../shared/cache/index.ts'
+import { decodeWatermark } from '../../shared/cache/index.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { createProxy } from '../support/chaos-proxy.ts'
-import { recordKeys, startInvalidator } from '../support/invalidator.ts'
+import { recordKeys, startInvalidator, type WrapStore } from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 import { bird, BIRDS, entriesOf, openBirds } from './birds.ts'
 
 /** More than one SCAN returns, so that a flush has several steps. */
 const ENTRIES = 5_000
 
-/** Pauses a flush after the first step that deleted keys, once requested. */
-function createPause() {
+/** Pauses a flush of a bucket after the first step that deleted keys, once requested. */
+function createPause(bucketOf: () => number) {
   let isAwaited = false
   let held = false
   let release = () => {}
-  const wrapInvalidationStore = (invalidationStore: InvalidationStore): InvalidationStore => ({
+  const wrapInvalidationStore: WrapStore = (invalidationStore, bucket) => ({
     ...invalidationStore,
     apply(advances, between = () => Promise.resolve()) {
-      if (!isAwaited || advances.every(({ flush }) => !flush))
+      if (!isAwaited || bucket !== bucketOf() || advances.every(({ flush }) => !flush))
         return invalidationStore.apply(advances, between)
       isAwaited = false
       return invalidationStore.apply(advances, async () => {
@@ -44,6 +44,7 @@ function createPause() {
 describe('handover of a resource during a flush', function () {
   this.timeout(30_000)
   let log: EventLog
+  let bucket = 0
   before(async () => {
     log = await openBirds()
   })
@@ -57,7 +58,7 @@ describe('handover of a resource during a flush', function () {
   }
 
   it('lets the new owner flush from the start, and ignores late commands of the old one', async () => {
-    const pause = createPause()
+    const pause: ReturnType<typeof createPause> = createPause(() => bucket)
     await using proxy = await createProxy(log.url)
     await proxy.listen()
     await using first = startInvalidator({
@@ -66,12 +67,19 @@ describe('handover of a resource during a flush', function () {
       applicationName: 'spms-test-first',
       wrapInvalidationStore: pause.wrapInvalidationStore,
     })
-    const { prefix, redis, invalidationStore } = first
+    const { prefix, redis, invalidationStore, buckets } = first
     const { key, put, left } = entriesOf(redis, prefix)
     const mark = async () => decodeWatermark(await invalidationStore.read('bird'))
     await until(() => redis.status === 'ready')
     await until(async () => (await mark()) !== null)
-    const keys = Array.from({ length: ENTRIES }, (_, id) => key(bird, id))
+    // In a cluster all are in one bucket, since each bucket is flushed by steps of its own.
+    bucket = buckets.bucketOf(key(bird, 0))
+    const ids: number[] = []
+    for (let id = 0; ids.length < ENTRIES; id++) {
+      if (buckets.bucketOf(key(bird, id)) === bucket) ids.push(id)
+    }
+    const keys = ids.map((id) => key(bird, id))
+    const [, one, other] = ids
     await put(keys)
 
     // Disposed of first, so that a test that fails halfway does not wait for the pause.
@@ -102,8 +110,8 @@ describe('handover of a resource during a flush', function () {
     expect(record.flushed).to.eql(['bird'])
     // Entries stored since then are no older than the flush.
     await put(keys)
-    await log.client.query(`insert into bird values (7)`)
-    await until(async () => (await left([key(bird, 7)])).length === 0)
+    await log.client.query(`insert into bird values (${one})`)
+    await until(async () => (await left([key(bird, one)])).length === 0)
 
     pause.end()
     await proxy.listen()
@@ -117,9 +125,9 @@ describe('handover of a resource during a flush', function () {
       )
       return rows[0]?.owners === '2'
     })
-    expect(await left(keys)).to.eql(keys.filter((one) => one !== key(bird, 7)))
-    await log.client.query(`insert into bird values (8)`)
-    await until(async () => (await left([key(bird, 8)])).length === 0)
+    expect(await left(keys)).to.eql(keys.filter((it) => it !== key(bird, one)))
+    await log.client.query(`insert into bird values (${other})`)
+    await until(async () => (await left([key(bird, other)])).length === 0)
     expect(await left(keys)).to.have.lengthOf(ENTRIES - 2)
     expect(second.working).to.be.true
   })

@@ -1,12 +1,7 @@
 import { Writable } from 'node:stream'
 import { expect } from 'chai'
 import winston, { type Logger } from 'winston'
-import {
-  compileRules,
-  createIdentityReader,
-  identityKey,
-  oneBucket,
-} from '../../shared/cache/index.ts'
+import { compileRules, createIdentityReader, identityKey } from '../../shared/cache/index.ts'
 import { AVIARY, type EventLog, openEventLog } from '../event-log/event-log.ts'
 import {
   newPrefix,
@@ -63,13 +58,19 @@ describe('identity of a Redis server', function () {
     return !counts.includes(0) && counts.reduce((a, b) => a + b) === BIRDS.length
   }
 
-  it('is the same for every address of the server', async () => {
-    const prefix = newPrefix()
-    const url = new URL(testRedisUrl())
+  /** Returns another name of a server, or the other nodes of a cluster or of its sentinels. */
+  function otherAddressOf(text: string): string {
+    if (text.includes(',')) return text.replace(/(\/\/(?:[^@/]*@)?)[^,]+,/, '$1')
+    const url = new URL(text)
     url.hostname = url.hostname === 'localhost' ? '127.0.0.1' : 'localhost'
     url.pathname = '/0'
+    return url.href
+  }
+
+  it('is the same for every address of the server', async () => {
+    const prefix = newPrefix()
     await using one = start(prefix)
-    await using other = start(prefix, url.href)
+    await using other = start(prefix, otherAddressOf(testRedisUrl()))
     await until(() => isShared(one, other))
   })
 
@@ -84,18 +85,18 @@ describe('identity of a Redis server', function () {
     const prefix = newPrefix()
     await using one = start(prefix)
     await until(() => one.working)
-    const before = await createIdentityReader(oneBucket(one.redis, prefix))()
+    const before = await createIdentityReader(one.buckets)()
     await one.redis.del(identityKey(prefix))
     await using other = start(prefix)
     await until(() => isShared(one, other))
-    expect(await createIdentityReader(oneBucket(one.redis, prefix))()).not.to.equal(before)
+    expect(await createIdentityReader(one.buckets)()).not.to.equal(before)
   })
 
   it('is replaced after its data moved to another server or became a value of another type', async () => {
     const prefix = newPrefix()
     await using one = start(prefix)
     await until(() => one.working)
-    const read = createIdentityReader(oneBucket(one.redis, prefix))
+    const read = createIdentityReader(one.buckets)
     const first = await read()
     expect(await read()).to.equal(first)
     await one.redis.set(identityKey(prefix), `${first} 0123456789abcdef`)

@@ -7,7 +7,7 @@ import {
   decodeWatermark,
   entryKey,
   type InvalidationStore,
-  openRedis,
+  type Place,
   type Redis,
   type ResourceRules,
   type Watermark,
@@ -15,6 +15,7 @@ import {
 } from '../../shared/cache/index.ts'
 import { encodeWatermark } from '../../shared/cache/freshness/watermark.ts'
 import { newPrefix, testRedisUrl } from '../support/invalidator.ts'
+import { openTestRedis, type TestRedis, untilReady } from '../support/test-redis.ts'
 import { rewriteScripts } from '../support/rewritten.ts'
 
 const bird: ResourceRules = { name: 'bird', version: 1, key: 'bird:{id}', staleWhen: [] }
@@ -66,29 +67,20 @@ describe('invalidation store', () => {
   let invalidationStore: InvalidationStore
   let prefix: string
 
-  before(async () => {
-    redis = await connect()
-  })
-  after(() => redis.disconnect())
-  beforeEach(() => {
-    prefix = newPrefix()
+  let opened: TestRedis
+
+  beforeEach(async () => {
+    opened = openTestRedis(testRedisUrl(), newPrefix())
+    await untilReady(opened.redis)
+    ;({ redis, prefix } = opened.buckets.home() as Place)
     invalidationStore = createInvalidationStore(redis, prefix)
   })
   afterEach(async () => {
     const keys = await redis.keys('*')
     const ours = keys.filter((key) => key.includes(prefix))
     if (ours.length > 0) await redis.del(ours)
+    opened.redis.disconnect()
   })
-
-  async function connect(): Promise<Redis> {
-    const one = openRedis(testRedisUrl(), {
-      name: 'spms-test-invalidation-store',
-      commandTimeoutMs: 5_000,
-      onState: () => {},
-    })
-    await once(one, 'ready')
-    return one
-  }
 
   const key = (resource: ResourceRules, id: number | string) =>
     entryKey(prefix, resource, { id: String(id) })
@@ -188,7 +180,8 @@ describe('invalidation store', () => {
   })
 
   it('would overwrite the watermark of another owner without comparing it', async () => {
-    const client = await connect()
+    const client = redis.duplicate()
+    await once(client, 'ready')
     const unchecked = createInvalidationStore(
       rewriteScripts(client, {
         part: `return (stored[field] or '') == text`,
@@ -388,7 +381,7 @@ describe('invalidation store', () => {
     })
 
     it('finds entries under a prefix with special characters of SCAN patterns', async () => {
-      const strange = String.raw`[${prefix}]*?\^`
+      const strange = `${String.raw`[strange]*?\^`}${prefix}`
       const odd = createInvalidationStore(redis, strange)
       const keys = ['1', '2'].map((id) => entryKey(strange, bird, { id }))
       const other = key(bird, 1)

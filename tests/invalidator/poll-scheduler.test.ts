@@ -5,9 +5,14 @@ import type { Client } from 'pg'
 import { openWorkerSession, type WorkerSession } from '../../db/event-log/index.ts'
 import { createPollScheduler } from '../../invalidator/poll-scheduler.ts'
 import { WakeUp } from '../../invalidator/wake-up.ts'
-import type { InvalidationStore } from '../../shared/cache/index.ts'
 import type { EventLog } from '../event-log/event-log.ts'
-import { newPrefix, openWorker, recordKeys, startInvalidator } from '../support/invalidator.ts'
+import {
+  newPrefix,
+  openWorker,
+  recordKeys,
+  startInvalidator,
+  type WrapStore,
+} from '../support/invalidator.ts'
 import { until } from '../support/until.ts'
 import { bird, BIRDS, entriesOf, openBirds, isSleepLockHeld } from './birds.ts'
 
@@ -83,8 +88,8 @@ describe('idle invalidator without heartbeat', () => {
         },
       }
     }
-    const wrapInvalidationStore = (inner: InvalidationStore): InvalidationStore => {
-      const invalidationStore = record.wrapInvalidationStore(inner)
+    const wrapInvalidationStore: WrapStore = (inner, bucket) => {
+      const invalidationStore = record.wrapInvalidationStore(inner, bucket)
       return {
         ...invalidationStore,
         async time() {

@@ -14,44 +14,28 @@ import {
 import { InvalidatorRunning, type PruneResult } from '../../db/event-log/reading/pruning.ts'
 import { LOCK } from '../../db/event-log/reading/event.ts'
 import { examine } from '../../scripts/doctor/examine.ts'
-import {
-  createIdentityReader,
-  decodeWatermark,
-  oneBucket,
-  openRedis,
-  type Redis,
-} from '../../shared/cache/index.ts'
+import { createIdentityReader, decodeWatermark } from '../../shared/cache/index.ts'
 import type { EventLog } from '../event-log/event-log.ts'
-import { createProxy } from '../support/chaos-proxy.ts'
 import { runCli } from '../support/cli.ts'
 import {
   newPrefix,
   recordKeys,
   startInvalidator,
   type TestInvalidator,
-  testRedisServerUrl,
   testRedisUrl,
 } from '../support/invalidator.ts'
 import { repeat, type Repetition } from '../support/repeat.ts'
+import { createRedisProxy } from '../support/redis-proxy.ts'
+import { openTestRedis, untilReady } from '../support/test-redis.ts'
 import { until } from '../support/until.ts'
 import { bird, BIRDS, census, entriesOf, nest, openBirds } from './birds.ts'
 
 describe('segments of the event log with a running invalidator', function () {
   this.timeout(60_000)
   let log: EventLog
-  let redis: Redis
   /** How far the pruning clock is ahead, in seconds. */
   let aheadS: number
 
-  before(async () => {
-    redis = openRedis(testRedisUrl(), {
-      name: 'spms-test',
-      commandTimeoutMs: 5_000,
-      onState: () => {},
-    })
-    await until(() => redis.status === 'ready')
-  })
-  after(() => redis.disconnect())
   beforeEach(async () => {
     aheadS = 0
     log = await openBirds()
@@ -81,8 +65,8 @@ describe('segments of the event log with a running invalidator', function () {
     for (let minute = 0; minute < minutes; minute++) {
       aheadS += 60
       if (beside) {
-        const { invalidationStore, prefix, redis } = beside
-        const identity = await createIdentityReader(oneBucket(redis, prefix))()
+        const { invalidationStore, buckets } = beside
+        const identity = await createIdentityReader(buckets)()
         const cursors = await Promise.all(
           BIRDS.map(async ({ name }) => ({
             resource: name,
@@ -133,7 +117,7 @@ describe('segments of the event log with a running invalidator', function () {
     expect(await left([key(bird, 2)])).to.eql([key(bird, 2)])
     expect(record.flushed).to.have.lengthOf(flushes)
 
-    expect(await pass(40, invalidator)).to.include('emptied')
+    await until(async () => (await pass(40, invalidator)).includes('emptied'))
     expect(await count()).to.equal(0)
   })
 
@@ -163,12 +147,14 @@ describe('segments of the event log with a running invalidator', function () {
   })
 
   it('are pruned during a long outage of Redis, after which everything is flushed', async () => {
-    await using proxy = await createProxy(testRedisServerUrl())
+    await using proxy = await createRedisProxy()
     await proxy.listen()
     const prefix = newPrefix()
     const { invalidator, record } = await start({ prefix, redisUrl: proxy.url })
     await using _ = invalidator
     // Only the invalidator is disconnected from the stored entries.
+    const { redis } = openTestRedis(testRedisUrl(), prefix)
+    await untilReady(redis)
     const { key, put, left } = entriesOf(redis, prefix)
     const kept = [key(bird, 1), key(nest, 2), key(census)]
     await put(kept)
@@ -192,16 +178,17 @@ describe('segments of the event log with a running invalidator', function () {
     await until(() => invalidator.working)
     await until(() => record.flushed.length >= flushes + BIRDS.length)
     expect(record.flushed.slice(flushes)).to.have.members(BIRDS.map(({ name }) => name))
-    expect(await left(kept)).to.eql([])
+    await until(async () => (await left(kept)).length === 0)
 
     await put(kept)
     await sql(`update bird set weight = 1 where id = 1`)
     await until(async () => (await left([key(census)])).length === 0)
     expect(await left([key(nest, 2)]), 'exact again').to.eql([key(nest, 2)])
+    redis.disconnect()
   })
 
   it('are pruned by the invalidator itself, even while Redis is down', async () => {
-    await using proxy = await createProxy(testRedisServerUrl())
+    await using proxy = await createRedisProxy()
     await proxy.listen()
     const { invalidator } = await start({ redisUrl: proxy.url })
     await using _ = invalidator

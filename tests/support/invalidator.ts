@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import type { Registry } from 'prom-client'
 import type { Logger } from 'winston'
 import { openListener, openWorkerSession, type WorkerSession } from '../../db/event-log/index.ts'
@@ -8,17 +7,18 @@ import { createInvalidatorMetrics, type InvalidatorMetrics } from '../../invalid
 import { WakeUp } from '../../invalidator/wake-up.ts'
 import { createWorker, type Worker } from '../../invalidator/worker.ts'
 import {
+  type Buckets,
   createIdentityReader,
-  createInvalidationStore,
+  createInvalidationStores,
   type InvalidationStore,
-  oneBucket,
-  oneStore,
-  openRedis,
+  type InvalidationStores,
   type Redis,
   type ResourceRules,
 } from '../../shared/cache/index.ts'
 import { createLogger } from '../../shared/logger.ts'
 import { createAppInstruments, createRegistry } from '../../shared/metrics.ts'
+import { furthestBehind } from './furthest-behind.ts'
+import { openTestRedis, untilReady, withoutAnyBucket } from './test-redis.ts'
 import { until } from './until.ts'
 
 export interface TestInvalidatorOptions {
@@ -38,8 +38,8 @@ export interface TestInvalidatorOptions {
   readonly inspectEveryMs?: number
   /** Name of the worker in `pg_stat_activity`; the listener's has the suffix `-listener`. */
   readonly applicationName?: string
-  /** Wraps the store between the worker and Redis. */
-  readonly wrapInvalidationStore?: (invalidationStore: InvalidationStore) => InvalidationStore
+  /** Wraps the store between the worker and Redis: that of each bucket. */
+  readonly wrapInvalidationStore?: WrapStore
   /** Wraps the session between the worker and Postgres. */
   readonly wrapSession?: (session: WorkerSession) => WorkerSession
   /** By default a silent one. */
@@ -48,11 +48,17 @@ export interface TestInvalidatorOptions {
   readonly listenFirst?: boolean
 }
 
+/** Returns the store of a bucket with other behaviour. */
+export type WrapStore = (invalidationStore: InvalidationStore, bucket: number) => InvalidationStore
+
 interface Opened {
   readonly prefix: string
   readonly redis: Redis
+  readonly buckets: Buckets
   /** Unwrapped. */
-  readonly invalidationStore: InvalidationStore
+  readonly stores: InvalidationStores
+  /** Reads from the unwrapped stores. A watermark is that of the bucket that is furthest behind. */
+  readonly invalidationStore: Pick<InvalidationStore, 'read' | 'readAll'>
   readonly registry: Registry
   readonly metrics: InvalidatorMetrics
 }
@@ -74,7 +80,7 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
     wrapSession = (session) => session,
   } = options
   const opened = open(options)
-  const { redis, prefix, invalidationStore, metrics } = opened
+  const { redis, buckets, prefix, stores, metrics } = opened
   const stopping = new AbortController()
   const wakeUp = new WakeUp()
   let wakeUps = 0
@@ -107,10 +113,10 @@ export function startInvalidator(options: TestInvalidatorOptions): TestInvalidat
       },
       listener,
       wakeUp,
-      stores: oneStore(wrapInvalidationStore(invalidationStore)),
+      stores: wrapStores(stores, wrapInvalidationStore),
       catalog,
       prefix,
-      readIdentity: createIdentityReader(oneBucket(redis, prefix)),
+      readIdentity: createIdentityReader(buckets),
       heartbeatMs,
       metrics,
       logger: options.logger ?? silentLogger(),
@@ -161,29 +167,34 @@ export async function openWorker(options: TestInvalidatorOptions): Promise<TestW
     }),
   )
   const opened = open(options)
-  const { prefix, invalidationStore, metrics, redis } = opened
-  if (redis.status !== 'ready') await once(redis, 'ready')
+  const { prefix, stores, metrics, redis } = opened
+  await untilReady(redis)
+  const reads = createReadCounter()
   const worker = createWorker({
     session,
-    stores: oneStore(wrapInvalidationStore(invalidationStore)),
+    stores: wrapStores(stores, (store, bucket) =>
+      wrapInvalidationStore(reads.count(store), bucket),
+    ),
     catalog,
     prefix,
     metrics,
     logger: silentLogger(),
+    publishEverywhereEveryMs: 0,
     ...(options.inspectEveryMs !== undefined && { inspectEveryMs: options.inspectEveryMs }),
   })
   const { applyWindow } = worker
+  // Includes the passes that a window starts in the background, and the buckets that it did not await.
+  async function applyCompletely(): Promise<number> {
+    const count = await applyWindow()
+    await worker.waitForPasses()
+    if (reads.pending === 0) return count
+    await until(() => reads.pending === 0)
+    return count + (await applyCompletely())
+  }
   return {
     ...opened,
     session,
-    // Includes the passes that a window starts in the background.
-    worker: Object.assign(worker, {
-      async applyWindow() {
-        const count = await applyWindow()
-        await worker.waitForPasses()
-        return count
-      },
-    }),
+    worker: Object.assign(worker, { applyWindow: applyCompletely }),
     async [Symbol.asyncDispose]() {
       await session[Symbol.asyncDispose]()
       redis.disconnect()
@@ -192,18 +203,65 @@ export async function openWorker(options: TestInvalidatorOptions): Promise<TestW
 }
 
 function open({ redisUrl = testRedisUrl(), prefix = newPrefix() }: TestInvalidatorOptions): Opened {
-  const redis = openRedis(redisUrl, {
+  const { redis, buckets } = openTestRedis(redisUrl, prefix, {
     name: 'spms-test-invalidator',
     commandTimeoutMs: 5_000,
-    onState: () => {},
   })
   const registry = createRegistry()
+  const stores = createInvalidationStores(buckets)
   return {
     prefix,
     redis,
-    invalidationStore: createInvalidationStore(redis, prefix),
+    buckets,
+    stores,
+    invalidationStore: {
+      read: async (resource) => {
+        const numbers = Array.from({ length: stores.count }, (_, bucket) => bucket)
+        return furthestBehind(
+          await Promise.all(numbers.map((bucket) => stores.at(bucket).read(resource))),
+        )
+      },
+      readAll: () => stores.at(0).readAll(),
+    },
     registry,
     metrics: createInvalidatorMetrics(createAppInstruments(registry)),
+  }
+}
+
+/** Counts the reads of stores that have not ended. */
+function createReadCounter() {
+  let pending = 0
+  const counted = async <T>(read: Promise<T>): Promise<T> => {
+    pending++
+    try {
+      return await read
+    } finally {
+      pending--
+    }
+  }
+  return {
+    get pending() {
+      return pending
+    },
+    count: (store: InvalidationStore): InvalidationStore => ({
+      ...store,
+      time: () => counted(store.time()),
+      read: (resource) => counted(store.read(resource)),
+    }),
+  }
+}
+
+/** Returns stores that a test has wrapped, one for each bucket and server. */
+function wrapStores(stores: InvalidationStores, wrap: WrapStore): InvalidationStores {
+  const wrapped = new WeakMap<InvalidationStore, InvalidationStore>()
+  return {
+    ...stores,
+    at(bucket) {
+      const store = stores.at(bucket)
+      const known = wrapped.get(store) ?? wrap(store, bucket)
+      wrapped.set(store, known)
+      return known
+    },
   }
 }
 
@@ -226,25 +284,37 @@ function silentLogger() {
   return logger
 }
 
-/** Records the keys that an invalidation store has deleted, and the resources that it has flushed. */
+/**
+ * Records the keys that an invalidation store has deleted, and the resources that it has flushed. A flush of several
+ * buckets counts once, when the first of them was flushed.
+ */
 export function recordKeys(): {
-  readonly wrapInvalidationStore: (invalidationStore: InvalidationStore) => InvalidationStore
+  readonly wrapInvalidationStore: WrapStore
   readonly applied: Set<string>
   readonly flushed: string[]
 } {
   const applied = new Set<string>()
   const flushed: string[] = []
+  const flushes = new Map<string, number>()
+  const most = new Map<string, number>()
+  function recordFlush(bucket: number, name: string): void {
+    const count = (flushes.get(`${bucket} ${name}`) ?? 0) + 1
+    flushes.set(`${bucket} ${name}`, count)
+    if (count <= (most.get(name) ?? 0)) return
+    most.set(name, count)
+    flushed.push(name)
+  }
   return {
     applied,
     flushed,
-    wrapInvalidationStore: (invalidationStore) => ({
+    wrapInvalidationStore: (invalidationStore, bucket) => ({
       ...invalidationStore,
       async apply(advances, between) {
         const report = await invalidationStore.apply(advances, between)
         for (const { resource, keys, flush } of advances) {
           if (!report.stored.has(resource.name)) continue
-          if (flush) flushed.push(resource.name)
-          for (const key of keys) applied.add(key)
+          if (flush) recordFlush(bucket, resource.name)
+          for (const key of keys) applied.add(withoutAnyBucket(key))
         }
         return report
       },

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { findFreePort } from '../../scripts/servers/port.ts'
+import type { Certificate } from './certificate.ts'
 import { type RedisProcess, startRedisProcess } from './redis-process.ts'
 import { until } from './until.ts'
 
@@ -62,10 +63,18 @@ const ANSWER_MS = 1_000
 const answerOf = (answer: Promise<unknown>): Promise<unknown> =>
   Promise.race([answer.catch(() => []), sleep(ANSWER_MS, [], { ref: false })])
 
+export interface PrivateClusterOptions {
+  /** One for each master; true by default. */
+  readonly replicas?: boolean
+  readonly password?: string
+  /** With it, the nodes speak TLS only. */
+  readonly certificate?: Certificate
+}
+
 /** Starts the servers and creates the cluster. */
 export async function startPrivateCluster(
   nodeTimeoutMs = NODE_TIMEOUT_MS,
-  { replicas = true, password }: { replicas?: boolean; password?: string } = {},
+  { replicas = true, password, certificate }: PrivateClusterOptions = {},
 ): Promise<PrivateCluster> {
   const nodes: (ClusterNode & { readonly process: RedisProcess })[] = []
 
@@ -80,12 +89,24 @@ export async function startPrivateCluster(
       'cluster-replica-validity-factor 0',
       'maxmemory 256mb',
       'maxmemory-policy volatile-lru',
+      ...(certificate === undefined
+        ? []
+        : [
+            `tls-port ${port}`,
+            `tls-cert-file ${certificate.authority}`,
+            `tls-key-file ${certificate.keyFile}`,
+            `tls-ca-cert-file ${certificate.authority}`,
+            'tls-auth-clients no',
+            'tls-cluster yes',
+            'tls-replication yes',
+          ]),
       ...(password === undefined ? [] : [`requirepass ${password}`, `masterauth ${password}`]),
     ])
     const client = new Redis(port, {
       retryStrategy: () => 50,
       maxRetriesPerRequest: null,
       ...(password !== undefined && { password }),
+      ...(certificate !== undefined && { tls: { ca: certificate.text, servername: 'localhost' } }),
     })
     client.on('error', () => {})
     let known: Promise<string> | undefined
@@ -219,9 +240,9 @@ export async function startPrivateCluster(
   const move = async (slot: number, to: ClusterNode) => (await beginMove(slot, to)).finish()
 
   return {
-    url: `redis-cluster://${password === undefined ? '' : `:${password}@`}${nodes
+    url: `${certificate ? 'rediss' : 'redis'}-cluster://${password === undefined ? '' : `:${password}@`}${nodes
       .slice(0, MASTERS)
-      .map(({ port }) => `127.0.0.1:${port}`)
+      .map(({ port }) => `${certificate ? 'localhost' : '127.0.0.1'}:${port}`)
       .join()}`,
     nodes,
     slotOf: (bucket) => (nodes[0] as ClusterNode).client.cluster('KEYSLOT', `{${bucket}}`),

@@ -1,8 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { generate } from 'selfsigned'
 import { findFreePort } from '../../scripts/servers/port.ts'
+import { createCertificate } from './certificate.ts'
 import { startRedisProcess } from './redis-process.ts'
 
 /** A Redis with TLS, user and password, like a managed one. */
@@ -16,18 +13,8 @@ export interface PrivateTlsRedis extends AsyncDisposable {
 
 /** Starts a Redis with TLS, and creates a self-signed certificate for `localhost`. */
 export async function startPrivateTlsRedis(): Promise<PrivateTlsRedis> {
-  const dir = await mkdtemp(join(tmpdir(), 'spms-tls-'))
-  const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], {
-    keySize: 2048,
-    extensions: [
-      { name: 'basicConstraints', cA: true },
-      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
-    ],
-  })
-  const [authority, keyFile] = [join(dir, 'cert.pem'), join(dir, 'key.pem')]
-  await writeFile(authority, cert)
-  await writeFile(keyFile, key, { mode: 0o600 })
-
+  const certificate = await createCertificate()
+  const { authority, keyFile } = certificate
   const [port, tlsPort] = [await findFreePort(), await findFreePort()]
   const server = await startRedisProcess(port, [
     `tls-port ${tlsPort}`,
@@ -43,7 +30,7 @@ export async function startPrivateTlsRedis(): Promise<PrivateTlsRedis> {
     authority,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]()
-      await rm(dir, { recursive: true, force: true })
+      await certificate[Symbol.asyncDispose]()
     },
   }
 }

@@ -20,7 +20,8 @@ export interface RedisProcess extends AsyncDisposable {
 }
 
 /**
- * Starts a server with these lines in its settings file, and waits until it answers on `port`, without TLS.
+ * Starts a server with these lines in its settings file, and waits until it answers on `port`. If the lines name this
+ * port as `tls-port`, the server speaks TLS only.
  * @throws if Redis is only available as a Docker image.
  */
 export async function startRedisProcess(
@@ -35,7 +36,8 @@ export async function startRedisProcess(
   const { command, env } = program
   const dir = await mkdtemp(join(tmpdir(), 'spms-redis-'))
   const file = join(dir, 'redis.conf')
-  const common = [`port ${port}`, 'bind 127.0.0.1', `dir ${dir}`, 'save ""']
+  const isTls = settings.includes(`tls-port ${port}`)
+  const common = [`port ${isTls ? 0 : port}`, 'bind 127.0.0.1', `dir ${dir}`, 'save ""']
   await writeFile(file, [...common, ...settings, ''].join('\n'))
 
   async function launch() {
@@ -46,7 +48,11 @@ export async function startRedisProcess(
       env: { ...process.env, ...env, ...environment },
       logPath: join(dir, 'redis.log'),
     })
-    const client = new Redis(port, { retryStrategy: () => 20, maxRetriesPerRequest: null })
+    const client = new Redis(port, {
+      retryStrategy: () => 20,
+      maxRetriesPerRequest: null,
+      ...(isTls && { tls: { rejectUnauthorized: false } }),
+    })
     client.on('error', () => {})
     // An authentication error is also an answer.
     await client.ping().catch(() => undefined)

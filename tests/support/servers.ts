@@ -7,6 +7,7 @@ import { findServerFolder } from '../../scripts/servers/server-folder.ts'
 import { findServerUser } from '../../scripts/servers/os-user.ts'
 import { startPostgres } from '../../scripts/servers/postgres.ts'
 import { startRedis } from '../../scripts/servers/redis.ts'
+import { startPrivateCluster } from './private-cluster.ts'
 import { startPrivateSentinels } from './private-sentinels.ts'
 import { startPrivateTlsRedis } from './private-tls-redis.ts'
 
@@ -92,12 +93,20 @@ async function startEmbedded(env: NodeJS.ProcessEnv, job: number): Promise<Servi
   return { databaseUrl: postgres.url, ...(await startEmbeddedRedis(env)) }
 }
 
+/** Several on each of the three masters. */
+const TEST_BUCKETS = 8
+
 /** Starts the kind of Redis that `TEST_REDIS` names. All tests that use Redis run on each kind. */
 async function startEmbeddedRedis(env: NodeJS.ProcessEnv) {
   if (env.TEST_REDIS === 'sentinels') {
     const redis = await startPrivateSentinels(60_000)
     stops.push(async () => redis[Symbol.asyncDispose]())
     return { redisUrl: redis.url, redisServerUrl: redis.firstUrl }
+  }
+  if (env.TEST_REDIS === 'cluster') {
+    const cluster = await startPrivateCluster(60_000, { replicas: false })
+    stops.push(async () => cluster[Symbol.asyncDispose]())
+    return { redisUrl: `${cluster.url}?buckets=${TEST_BUCKETS}` }
   }
   if (env.TEST_REDIS === 'tls') {
     const redis = await startPrivateTlsRedis()

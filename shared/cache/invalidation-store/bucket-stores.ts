@@ -36,12 +36,3 @@ export function createInvalidationStores(buckets: Buckets): InvalidationStores {
     },
   }
 }
-
-/** The stores of a prefix in a single server. */
-export const oneStore = (store: InvalidationStore): InvalidationStores => ({
-  count: 1,
-  bucketOf: () => 0,
-  keyIn: (_, key) => key,
-  at: () => store,
-  refresh() {},
-})

@@ -83,16 +83,22 @@ export function openBuckets(url: string, prefix: string, options: OpenRedisOptio
     if (isRefused) return
     if (!isAgreed) void agree()
     const available = countAvailable()
-    if (available !== lastAvailable && (available === count || lastAvailable !== undefined)) {
+    // Until the first connections have opened or failed, missing buckets are no failure.
+    const isKnown = available === count || lastAvailable !== undefined || lastError !== undefined
+    if (available !== lastAvailable && isKnown) {
       if (available === count) options.onState('up')
       else options.onState('down', unavailable(available))
+      lastAvailable = available
     }
-    lastAvailable = available
     for (const listener of listeners) listener()
   }
 
   const unavailable = (available: number) =>
-    new Error(`${count - available} of ${count} buckets are not available`, { cause: lastError })
+    new Error(
+      `${count - available} of ${count} buckets are not available` +
+        (lastError === undefined ? '' : `: ${lastError.message}`),
+      { cause: lastError },
+    )
 
   function refuse(error: Error): void {
     if (isRefused) return

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { identityKey } from '../definition/key.ts'
 import type { Buckets } from './buckets.ts'
 import type { Redis } from './redis.ts'
+import { isWrongType } from './replies.ts'
 
 /**
  * Returns a function that reads the identity of this Redis. It is stored in Redis, so all clients read
@@ -23,6 +24,13 @@ export function createIdentityReader(buckets: Buckets): () => Promise<string> {
   const identify = (bucket: number, redis: Redis, id: string, servers: string): Promise<string> =>
     scriptedOf(redis).cacheIdentify(keyOf(bucket), id, servers)
 
+  /** Returns what a bucket stores; null also if it is a value of another type, which `identify` replaces. */
+  const storedIn = (bucket: number, redis: Redis): Promise<string | null> =>
+    redis.get(keyOf(bucket)).catch((error: unknown) => {
+      if (isWrongType(error)) return null
+      throw error
+    })
+
   async function readInCluster(servers: readonly string[]): Promise<string> {
     const available = numbers.flatMap((bucket) => {
       const redis = buckets.connectionOf(bucket)
@@ -30,10 +38,10 @@ export function createIdentityReader(buckets: Buckets): () => Promise<string> {
     })
     const [first, ...others] = available
     if (first === undefined) throw new Error('no bucket is available')
-    const stored = await first.redis.get(keyOf(first.bucket))
+    const stored = await storedIn(first.bucket, first.redis)
     if (isBoundTo(stored, servers)) return idOf(stored)
     const elsewhere = await Promise.all(
-      others.map(({ bucket, redis }) => redis.get(keyOf(bucket)).catch(() => null)),
+      others.map(({ bucket, redis }) => storedIn(bucket, redis).catch(() => null)),
     )
     const known = elsewhere.find((text) => isBoundTo(text, servers))
     const list = servers.join()
