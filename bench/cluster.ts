@@ -45,6 +45,7 @@ interface Round {
 const ERASE_EVERY_MS = 20
 const PER_S = 200
 const WRITERS = 16
+const WARM_UP_MS = 10_000
 
 /** Compares one Redis with a cluster of three masters, in the same rounds. */
 export const cluster: Part = async (bench) => {
@@ -192,8 +193,9 @@ async function measureRound(
     const [ofInvalidator = 0, ...ofRedis] = perS
     return { result, ofInvalidator, ofRedis: ofRedis.reduce((sum, one) => sum + one, 0) }
   }
-  await sleep(1_000)
-  const idle = await use(() => sleep(seconds * 1000))
+  // Until then it also compiles its code, and flushes what it found.
+  await sleep(quick ? 1_000 : WARM_UP_MS)
+  const idle = await use(() => sleep(seconds * 2_000))
   const busy = await use(() => at(seconds))
   const writer = { pgbench, url: servers.databaseUrl, clients: WRITERS }
   const tps = await runPgbench({ ...writer, seconds: quick ? 2 : 4 })

@@ -182,13 +182,17 @@ function createNext(
 
 /** Returns a function that returns what was applied to a state without being stored: the same in all buckets. */
 function createProgress({ readSnapshot }: Invalidations): (state: ResourceState) => Watermark {
-  const { database, snapshot } = readSnapshot
-  const byResource = new Map<ResourceState['resource'], Watermark>()
+  const { incarnation, origin } = readSnapshot.database
+  const { snapshot } = readSnapshot
+  // The states of a resource follow one another, so the last one suffices.
+  let last: ResourceState['resource'] | undefined
+  let progress: Watermark | undefined
   return ({ resource, mark, triggerHealth }) => {
-    let progress = byResource.get(resource)
-    if (progress === undefined) {
+    if (progress === undefined || resource !== last) {
+      last = resource
       progress = {
-        ...database,
+        incarnation,
+        origin,
         snapshot,
         // Only the stored watermark measures freshness.
         asOfMs: mark?.asOfMs ?? 0,
@@ -196,7 +200,6 @@ function createProgress({ readSnapshot }: Invalidations): (state: ResourceState)
         keyVersion: triggerHealth?.keyVersion ?? DISABLED,
         fingerprint: triggerHealth?.fingerprint ?? '',
       }
-      byResource.set(resource, progress)
     }
     return progress
   }

@@ -71,9 +71,11 @@ export function createWindowMapper({ translation, changes }: WindowMapperDeps): 
       windows.push({ window: withoutKeys(window), sinceMs: mark.asOfMs })
       if (mapped === null) continue
       await changes?.collect(window, mapped, resources)
-      for (const state of states) {
-        const reason = mapped.flush.get(state.resource.name)
-        if (reason !== undefined) flush.set(state, reason)
+      if (mapped.flush.size > 0) {
+        for (const state of states) {
+          const reason = mapped.flush.get(state.resource.name)
+          if (reason !== undefined) flush.set(state, reason)
+        }
       }
       // Groups may share a resource. A key that only one of them requires is deleted in vain.
       for (const [name, found] of mapped.keys) {

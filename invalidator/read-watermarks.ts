@@ -90,6 +90,7 @@ export function createWatermarkReader(deps: WatermarkReaderDeps): WatermarkReade
   }
 
   function takeOver(): void {
+    if (readings.size === 0) return
     const owned = new Set(states.all())
     for (const [bucket, { states: unread, done, found }] of readings) {
       if (!done) continue

@@ -61,6 +61,14 @@ describe('the commands of an operator with a Redis Cluster', function () {
     expect((await system.get(profile)).cache).to.equal('fwd=miss')
   })
 
+  it('flushes an entry by the key that was printed', async () => {
+    await until(async () => (await system.get(profile)).cache === 'hit')
+    const { output } = await run('explain', `/api/v1/${profile}`)
+    const [, key = ''] = /^staff:profile +(\S+)$/m.exec(output) ?? []
+    expect((await run('flush', key)).output).to.contain('flushed')
+    expect((await system.get(profile)).cache).to.equal('fwd=miss')
+  })
+
   it('are without a finding until a setting is wrong or a master is gone', async () => {
     const { output } = await run('doctor')
     expect(output).to.contain('nothing is wrong')

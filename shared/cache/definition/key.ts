@@ -121,9 +121,9 @@ export function keyParser(
 export const fullKey = (prefix: string, { version }: KeySpace, text: string): string =>
   text.startsWith(`${prefix}/`) ? text : `${start(prefix, version)}${text}`
 
-/** Returns a key without its prefix and version; any other text unchanged. */
+/** Returns a key, also one in its bucket, without its prefix and version; any other text unchanged. */
 export function bareKey(prefix: string, text: string): string {
-  const match = /^v\d+\/(.*)$/s.exec(
+  const match = /^(?:\d+\/\{\d+\}\/)?v\d+\/(.*)$/s.exec(
     text.startsWith(`${prefix}/`) ? text.slice(prefix.length + 1) : '',
   )
   return match?.[1] ?? text
