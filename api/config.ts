@@ -35,7 +35,7 @@ export const apiSettings = (resourceNames: readonly string[]) =>
     MAX_STALENESS_MS: positiveNumber
       .default(MAX_STALENESS_MS)
       .describe(
-        'A value that was superseded longer ago is never served as fresh, even after failures. Keep it well above `HEARTBEAT_MS`.',
+        'A value that was superseded longer ago is never served as fresh, even after failures. Keep it well above `HEARTBEAT_MS`, and at 5,000 or more with Redis Cluster, whose idle watermarks advance once per second.',
       ),
     CACHE_ENABLED: z.stringbool().default(true).describe('`false`: every read goes to Postgres.'),
     CACHE_RESOURCES: list

@@ -38,7 +38,12 @@ spec:
 {{- define "spms.networkPolicy.rule" -}}
 - ports:
     {{- range .of.ports }}
+    {{- if kindIs "string" . }}
+    {{- $ends := splitList "-" . }}
+    - { port: {{ first $ends }}, endPort: {{ last $ends }}, protocol: TCP }
+    {{- else }}
     - { port: {{ . }}, protocol: TCP }
+    {{- end }}
     {{- end }}
   {{- with .of.peers }}
   {{ $.side }}:

@@ -117,6 +117,7 @@ export const CASES: Readonly<Record<string, Values>> = {
     api: { autoscaling: { enabled: false }, replicas: 3, preStopSeconds: 0 },
   },
   'a Redis Cluster': {
+    networkPolicy: { redisPorts: [6379, '8500-8599'] },
     redis: {
       mode: 'cluster',
       cluster: {

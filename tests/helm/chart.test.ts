@@ -436,8 +436,9 @@ describe('chart', function () {
     for (const component of ['api', 'invalidator']) {
       const policy = named(find('a Redis Cluster'), 'NetworkPolicy', `${RELEASE}-${component}`)
       const { egress = [] } = (policy as Manifest & NetworkPolicy).spec ?? {}
-      const ports = egress.flatMap((rule) => rule.ports?.map(({ port }) => port) ?? [])
-      expect(ports).to.include.members([6379, 7000, 7001, 7100])
+      const ports = egress.flatMap((rule) => rule.ports ?? [])
+      expect(ports.map(({ port }) => port)).to.include.members([6379, 7000, 7001, 7100])
+      expect(ports).to.deep.include({ port: 8500, endPort: 8599, protocol: 'TCP' })
     }
   })
 

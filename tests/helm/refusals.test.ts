@@ -111,6 +111,16 @@ describe('invalid chart values', function () {
       /redis\.cluster\.nodes\.0: Does not match pattern/,
     ],
     [
+      'a port that does not exist',
+      { redis: { mode: 'cluster', cluster: { nodes: ['redis:99999'] } } },
+      /redis\.cluster\.nodes\.0: Does not match pattern/,
+    ],
+    [
+      'a range of ports without an end',
+      { networkPolicy: { redisPorts: ['8500-'] } },
+      /networkPolicy\.redisPorts\.0/,
+    ],
+    [
       'a number of buckets that is no power of two',
       { redis: { mode: 'cluster', cluster: { nodes: ['redis:6379'], buckets: 60 } } },
       /redis\.cluster\.buckets/,
