@@ -268,11 +268,11 @@ export async function startPrivateCluster(
         // prose-ok: a command of Redis
         if (port !== node.port) await client.call('CLUSTER', 'FORGET', id).catch(() => {})
       }
-      await node.kill()
-      nodes.splice(
+      const removed = nodes.splice(
         nodes.findIndex(({ port }) => port === node.port),
         1,
       )
+      await stopNodes(removed)
     },
     beginMove,
     move,
@@ -282,11 +282,16 @@ export async function startPrivateCluster(
       await until(async () => (await masterOf(slot).catch(() => before)) !== before)
       return before
     },
-    async [Symbol.asyncDispose]() {
-      for (const { client, process } of nodes) {
-        client.disconnect()
-        await process[Symbol.asyncDispose]()
-      }
-    },
+    [Symbol.asyncDispose]: () => stopNodes(nodes),
+  }
+}
+
+/** A client that is not disconnected reconnects for ever, and keeps its process alive. */
+async function stopNodes(
+  nodes: readonly { readonly client: Redis; readonly process: RedisProcess }[],
+): Promise<void> {
+  for (const { client, process } of nodes) {
+    client.disconnect()
+    await process[Symbol.asyncDispose]()
   }
 }
