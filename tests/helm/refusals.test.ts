@@ -121,7 +121,7 @@ describe('invalid chart values', function () {
       /networkPolicy\.redisPorts\.0/,
     ],
     [
-      'a number of buckets that is no power of two',
+      'a number of buckets that is not a power of two',
       { redis: { mode: 'cluster', cluster: { nodes: ['redis:6379'], buckets: 60 } } },
       /redis\.cluster\.buckets/,
     ],
