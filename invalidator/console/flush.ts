@@ -6,8 +6,13 @@ import {
   parseSnapshot,
   type Snapshot,
 } from '../../db/event-log/index.ts'
-import { bareKey, decodeWatermark, type InvalidationStores } from '../../shared/cache/index.ts'
-import type { ResourceRules } from '../../shared/cache/index.ts'
+import {
+  bareKey,
+  decodeWatermark,
+  inEachBucket,
+  type InvalidationStores,
+  type ResourceRules,
+} from '../../shared/cache/index.ts'
 import { concerns } from '../pattern.ts'
 
 /** Returns the names of the resources that a name, a key or a pattern concerns. */
@@ -46,7 +51,7 @@ export async function untilFlushed(
   const giveUpAtMs = performance.now() + timeoutMs
   const areFlushed = async () => {
     const texts = await Promise.all(
-      Array.from({ length: stores.count }, async (_, bucket) => {
+      inEachBucket(stores, async (bucket) => {
         const store = stores.at(bucket)
         return Promise.all(names.map((name) => store.read(name)))
       }),

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
+  inEachBucket,
   ageMsOf,
   type Buckets,
   findRedisUsage,
@@ -133,7 +134,7 @@ async function readOldest(
   stores: HistoryDeps['stores'],
 ): Promise<Pick<History, 'marks' | 'redisMs'>> {
   const results = await Promise.allSettled(
-    Array.from({ length: stores.count }, async (_, bucket) => {
+    inEachBucket(stores, async (bucket) => {
       const store = stores.at(bucket)
       return Promise.all([store.time(), store.readAll()])
     }),

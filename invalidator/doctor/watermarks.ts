@@ -1,5 +1,6 @@
 import { readStatus } from '../../db/event-log/index.ts'
 import {
+  inEachBucket,
   ageMsOf,
   decodeWatermark,
   DISABLED,
@@ -36,7 +37,7 @@ export async function checkWatermarks(
   application: Pick<ExaminedApplication, 'catalog' | 'installCommand'>,
 ): Promise<Finding[]> {
   const found = await Promise.allSettled(
-    Array.from({ length: stores.count }, async (_, bucket) =>
+    inEachBucket(stores, async (bucket) =>
       checkBucket(stores.at(bucket), maxStalenessMs, incarnation, application),
     ),
   )

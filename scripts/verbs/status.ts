@@ -1,5 +1,6 @@
 import { type LogStatus, readBacklog, readStatus } from '../../db/event-log/index.ts'
 import {
+  inEachBucket,
   ageMsOf,
   type Buckets,
   createInvalidationStores,
@@ -98,9 +99,7 @@ async function readAll(buckets: Buckets): Promise<readonly BucketMarks[]> {
     )
     return { nowMs, texts: new Map(texts) }
   }
-  const results = await Promise.allSettled(
-    Array.from({ length: buckets.count }, (_, bucket) => read(bucket)),
-  )
+  const results = await Promise.allSettled(inEachBucket(buckets, read))
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
 }
 

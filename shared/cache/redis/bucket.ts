@@ -27,6 +27,12 @@ export function slotOfText(text: string): number {
   return crc % 16_384
 }
 
+/** Calls a function for every bucket, and returns its results in the order of the buckets. */
+export const inEachBucket = <T>(
+  { count }: { readonly count: number },
+  call: (bucket: number) => T,
+): T[] => Array.from({ length: count }, (_, bucket) => call(bucket))
+
 /** Returns the key that stores the number of buckets of a prefix. */
 export const bucketCountKey = (prefix: string): string => `${prefix}/buckets`
 
