@@ -20,34 +20,40 @@ const CHANGES_PER_COMMIT = 10
 const WRITERS = 4
 const PROBES_PER_S = 50
 const ROUNDS = 3
+const WARM_UP_MS = 10_000
+const IDLE_MS = 60_000
 
 /** Measures what the console costs the invalidator, idle and under load, without and with open pages. */
 export const console: Part = async (bench) => {
-  const { quick } = bench
-  const idleS = quick ? 5 : 30
-  const without = await startInvalidator(bench, { CONSOLE_ENABLED: 'false' })
-  const bare = await shareOfCore(without, idleS)
-  await without.stop()
-
+  const { servers, quick } = bench
+  // At the same time, so that other work on the machine costs both the same.
+  const without = await startInvalidator(bench, {
+    CACHE_PREFIX: `${servers.prefix}-without`,
+    CONSOLE_ENABLED: 'false',
+  })
   const invalidator = await startInvalidator(bench)
-  const alone = await shareOfCore(invalidator, idleS)
+  // Until then they also compile their code, and flush what they found.
+  await sleep(quick ? 2_000 : WARM_UP_MS)
+  const alone = await measureIdle(without, invalidator, quick)
   const pages = openPages(invalidator.metrics, PAGES)
   await sleep(2_000)
-  const watched = await shareOfCore(invalidator, idleS)
+  const watched = await measureIdle(without, invalidator, quick)
   await pages.close()
-  const { rounds, rows } = await measureLoad(bench, invalidator)
-  await invalidator.stop()
-
+  await without.stop()
+  const shares = ({ without, console }: Idle) =>
+    [without, console].map((share) => `${shown(100 * share)} %`)
   bench.print(
     table(
-      ['idle invalidator', 'share of a core'],
+      ['idle invalidator', 'without console', 'with console'],
       [
-        ['without console', `${shown(100 * bare)} %`],
-        ['with console, no page', `${shown(100 * alone)} %`],
-        [`with console, ${PAGES} pages`, `${shown(100 * watched)} %`],
+        ['no page', ...shares(alone)],
+        [`${PAGES} pages`, ...shares(watched)],
       ],
     ),
   )
+
+  const { rounds, rows } = await measureLoad(bench, invalidator)
+  await invalidator.stop()
   bench.print(table(['load', 'changes/s', 'lag p50, ms', 'lag p99, ms', 'CPU', 'pages'], rows))
   const figure = (what: string, value: number, atMost: number): Figure => ({
     what,
@@ -55,9 +61,10 @@ export const console: Part = async (bench) => {
     unit: '',
     budget: { atMost },
   })
+  const costOf = ({ without, console }: Idle) => 100 * (console - without)
   return [
-    figure('percent of a core for the console, no page', 100 * (alone - bare), 0.5),
-    figure(`percent of a core for the console, ${PAGES} pages`, 100 * (watched - bare), 5),
+    figure('percent of a core for the console, no page', costOf(alone), 0.5),
+    figure(`percent of a core for the console, ${PAGES} pages`, costOf(watched), 5),
     figure(
       `lag p99 at ${CHANGES_PER_S} changes/s with ${PAGES} pages, against none`,
       median(rounds),
@@ -115,11 +122,21 @@ async function measureLoad(bench: Bench, invalidator: Service) {
   return { rounds, rows }
 }
 
-async function shareOfCore({ pid }: Service, seconds: number): Promise<number> {
-  const before = await readCpu(pid)
-  await sleep(seconds * 1_000)
-  const after = await readCpu(pid)
-  if (before === null || after === null) throw new Error('the invalidator has ended')
-  const { ranMs, overMs } = cpuBetween(before, after)
-  return ranMs / overMs
+/** Shares of a core of two idle invalidators, measured at the same time. */
+interface Idle {
+  readonly without: number
+  readonly console: number
+}
+
+async function measureIdle(without: Service, console: Service, quick: boolean): Promise<Idle> {
+  const before = [await readCpu(without.pid), await readCpu(console.pid)]
+  await sleep(quick ? 5_000 : IDLE_MS)
+  const after = [await readCpu(without.pid), await readCpu(console.pid)]
+  const shareOf = (at: 0 | 1) => {
+    const [was, is] = [before[at], after[at]]
+    if (!was || !is) throw new Error('an invalidator has ended')
+    const { ranMs, overMs } = cpuBetween(was, is)
+    return ranMs / overMs
+  }
+  return { without: shareOf(0), console: shareOf(1) }
 }

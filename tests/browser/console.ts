@@ -23,6 +23,8 @@ const SHOWN_WITHIN_MS = 1_000
 /** Changes that the view Live shows at once. */
 const MOST_CHANGES = 200
 const RESPONSIVE_MS = 200
+/** Streams of changes that the invalidator accepts. */
+const MAX_STREAMS = 100
 /** Records the times between frames of the page. */
 const RECORD_FRAMES = `
   window.frames_ = []
@@ -276,6 +278,32 @@ describe('the console in Chromium', function () {
     // Half of the frames, since another program may keep the processor for a moment.
     const median = frames.toSorted((a, b) => a - b)[Math.floor(frames.length / 2)]
     expect(median, `${frames.length} frames`).to.be.below(RESPONSIVE_MS)
+  })
+
+  it('opens one stream for all tabs that show Live, and closes it with the last of them', async () => {
+    /** Returns how many streams are open: the invalidator rejects that many of as many as it accepts. */
+    const countStreams = async () => {
+      const stop = new AbortController()
+      const open = () =>
+        fetch(`${system.invalidator.console}/events`, { signal: stop.signal }).then(
+          ({ status }) => status,
+        )
+      const statuses = await Promise.all(Array.from({ length: MAX_STREAMS }, open))
+      stop.abort()
+      return statuses.filter((status) => status === 503).length
+    }
+    const untilOpen = (count: number) => until(async () => (await countStreams()) === count)
+    const another = await context.newPage()
+    await another.goto(`${system.invalidator.console}/#/live`)
+    await show('live')
+    for (const tab of [page, another]) await tab.getByText('Connected.').waitFor()
+    await untilOpen(1)
+    await show('overview')
+    await change()
+    await another.locator('.change').first().waitFor()
+    await untilOpen(1)
+    await another.close()
+    await untilOpen(0)
   })
 
   it('shows the dependencies of a resource, and the reverse view from a table and a column', async () => {

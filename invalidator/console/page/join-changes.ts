@@ -24,6 +24,22 @@ const own = createChangeStream('events')
  */
 export function joinChanges(receive: Receive): () => void {
   if (typeof SharedWorker === 'undefined') return own.join(receive)
+  let leave = joinShared(receive)
+  // The worker does not notice that a tab is closed. A page that is left may be shown again.
+  const hide = () => leave()
+  const show = ({ persisted }: PageTransitionEvent) => {
+    if (persisted) leave = joinShared(receive)
+  }
+  addEventListener('pagehide', hide)
+  addEventListener('pageshow', show)
+  return () => {
+    removeEventListener('pagehide', hide)
+    removeEventListener('pageshow', show)
+    leave()
+  }
+}
+
+function joinShared(receive: Receive): () => void {
   const worker = new SharedWorker(trustedUrl)
   let leaveOwn: (() => void) | undefined
   worker.addEventListener('error', () => (leaveOwn ??= own.join(receive)))

@@ -9,6 +9,4 @@ addEventListener('connect', (event) => {
   const leave = stream.join((delivery) => port.postMessage(delivery))
   port.addEventListener('message', leave)
   port.start()
-  // A tab that is closed sends no message. Browsers without this event keep the stream until the last tab is closed.
-  port.addEventListener('close', leave)
 })
